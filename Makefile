@@ -1,0 +1,45 @@
+# opledger: everything a developer or a first-time user runs. Needs python3 (3.11 or later) and make.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.synced
+LOCKS := requirements/dev.txt requirements/service.txt requirements/uv.txt
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+$(STAMP): $(LOCKS) pyproject.toml sdk/pyproject.toml
+	@$(PYTHON) requirements/bootstrap.py $(VENV)
+	@touch $@
+
+demo: $(STAMP) ## Run the main job on embedded parts and show it
+	@$(BIN)/opledger demo
+
+up: $(STAMP) ## Serve until Ctrl-C
+	@$(BIN)/opledger up
+
+test: $(STAMP) ## Run every test, on real PostgreSQL and real Temporal
+	@$(BIN)/pytest
+
+lint: $(STAMP) ## Style, types, architecture
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint test ## What CI runs
+
+format: $(STAMP) ## Rewrite the code to the style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: $(STAMP) ## Re-resolve requirements/*.txt from requirements/*.in
+	@cd requirements && for name in uv service dev; do \
+		../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-header --no-annotate $$name.in -o $$name.txt || exit 1; done
+
+clean: ## Remove what the targets above made, data included
+	rm -rf $(VENV) .opledger .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.PHONY: help demo up test lint check format lock clean
