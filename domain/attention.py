@@ -1,0 +1,21 @@
+"""Something about an operation that a person should look at."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class AttentionKind(StrEnum):
+    """What is the matter."""
+
+    DISPATCH_RETRYING = "DISPATCH_RETRYING"
+    """Its start failed, and is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What is the matter, since when, in words."""
+
+    kind: AttentionKind
+    since: datetime
+    message: str

@@ -1,0 +1,91 @@
+"""What is said about an execution: by the workflow itself (report), by the engine (observation)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.json_value import JsonValue
+from domain.operation_error import OperationError
+
+
+class ReportKind(StrEnum):
+    """What a workflow can say of itself."""
+
+    STARTED = "STARTED"
+    PROGRESS = "PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+OUTCOMES = frozenset({ReportKind.COMPLETED, ReportKind.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an operation is."""
+
+    fraction: float | None = None
+    """0.0 to 1.0, or None when it cannot be told."""
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The workflow's word. Any of it may arrive twice, late, or not at all."""
+
+    kind: ReportKind
+    at: datetime
+    attempt: int = 1
+    """The attempt of the workflow's own retry policy."""
+    result: JsonValue = None
+    error: OperationError | None = None
+    """Given with FAILED."""
+    progress: Progress | None = None
+    """Given with PROGRESS."""
+    provisional: bool = False
+    """An outcome that may not be the last word (a retry may follow) or is not whole (the result was left out):
+    never final by itself, whatever the finality."""
+
+
+class ExecutionState(StrEnum):
+    """How the engine says that the latest run of a workflow chain stands."""
+
+    PENDING = "PENDING"
+    """It exists; no worker has taken its first task up."""
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+    TERMINATED = "TERMINATED"
+    TIMED_OUT = "TIMED_OUT"
+    NOT_FOUND = "NOT_FOUND"
+    UNKNOWN = "UNKNOWN"
+    """A state that this version does not know. Changes nothing."""
+
+
+UNSUCCESSFUL = frozenset(
+    {ExecutionState.FAILED, ExecutionState.CANCELED, ExecutionState.TERMINATED, ExecutionState.TIMED_OUT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The engine's word on a chain, strongly consistent as of `asked_at`."""
+
+    state: ExecutionState
+    asked_at: datetime
+    """When the question was put, not when the answer came: only what was true before it may be concluded."""
+    started_at: datetime | None = None
+    closed_at: datetime | None = None
+    result: JsonValue = None
+    """With COMPLETED."""
+    result_unreadable: str | None = None
+    """With COMPLETED, why the result could not be decoded, if it could not."""
+    error: OperationError | None = None
+    """With every unsuccessful close."""
+    actor: str | None = None
+    """Who cancelled or terminated it, where the engine knows."""
+
+    def __post_init__(self) -> None:
+        if (self.state in UNSUCCESSFUL) != (self.error is not None):
+            raise ValueError(f"an observation of {self.state} {'needs' if self.error is None else 'has no'} error")

@@ -1,0 +1,67 @@
+"""What the ledger does about an operation on its own: starting it, and asking the engine how it stands."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from domain.attention import Attention, AttentionKind
+from domain.evidence import Report
+from domain.json_value import JsonValue, clean_text
+from domain.lifecycle import note
+from domain.operation import Cause, Change, Operation
+from domain.schedule import FollowUp
+
+
+def start_failed(operation: Operation, error: str, cause: Cause, *, retry_at: datetime) -> Change:
+    """The start did not go through, for a passing reason: try again at `retry_at`."""
+    dispatch = replace(operation.dispatch, due_at=retry_at)
+    since = operation.attention.since if operation.attention else cause.now
+    message = f"attempt {dispatch.attempts} to start the workflow failed: {error}"
+    attention = Attention(AttentionKind.DISPATCH_RETRYING, since, clean_text(message))
+    details: dict[str, JsonValue] = {
+        "attempt": dispatch.attempts,
+        "error": clean_text(error),
+        "retry_at": retry_at.isoformat(),
+    }
+    cause = replace(cause, reason=attention.message, details=details)
+    return note(replace(operation, dispatch=dispatch, attention=attention), cause)
+
+
+def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime) -> Change:
+    """The engine has taken the start; ask it about the operation at `follow_up_at`, or at once to deliver a cancel."""
+    if operation.dispatch.done_at is not None or operation.done:
+        return Change(operation)
+    return Change(
+        replace(
+            operation,
+            dispatch=replace(operation.dispatch, due_at=None, done_at=now),
+            attention=None,
+            follow_up=FollowUp(due_at=now if operation.cancel_pending else follow_up_at),
+            updated_at=max(now, operation.updated_at),
+        )
+    )
+
+
+def start_again(operation: Operation, cause: Cause) -> Change:
+    """The engine does not know an execution that it had taken: make the operation due for dispatch once more."""
+    dispatch = replace(operation.dispatch, due_at=cause.now, done_at=None)
+    return note(replace(operation, dispatch=dispatch, follow_up=FollowUp()), cause)
+
+
+def keep_report(operation: Operation, report: Report, *, follow_up_at: datetime, now: datetime) -> Change:
+    """Keep a reported outcome until the engine is asked, which is due at `follow_up_at`."""
+    return Change(
+        replace(
+            operation,
+            reported=report,
+            follow_up=FollowUp(due_at=follow_up_at),
+            updated_at=max(now, operation.updated_at),
+        )
+    )
+
+
+def cancel_delivered(operation: Operation, *, follow_up_at: datetime, now: datetime) -> Change:
+    """The engine has been told of the cancel request; ask it at `follow_up_at` what came of it."""
+    if operation.cancel_request is None or operation.done:
+        return Change(operation)
+    request = replace(operation.cancel_request, delivered_at=now)
+    return Change(replace(operation, cancel_request=request, follow_up=FollowUp(due_at=follow_up_at)))

@@ -1,0 +1,26 @@
+"""JSON values, and text that a database and a log can take."""
+
+import math
+from typing import TypeAlias
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+
+MAX_TEXT = 10_000
+"""Longest message or reason that is kept, in characters."""
+
+
+def clean_text(text: str, limit: int = MAX_TEXT) -> str:
+    """Text without what PostgreSQL's `text` refuses (NUL, lone surrogates), cut to `limit` characters."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
+
+
+def strict_json(value: JsonValue) -> JsonValue:
+    """The value with NaN and the infinities, which JSON does not have, as null (what ECMAScript's JSON writes)."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [strict_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: strict_json(item) for key, item in value.items()}
+    return value

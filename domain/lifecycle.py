@@ -1,0 +1,142 @@
+"""The moves of an operation: guard, then change; a new operation and its history lines come back."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from domain.cancel_request import CancelRequest
+from domain.errors import InvalidTransition, OperationAlreadyDone
+from domain.json_value import JsonValue, clean_text
+from domain.operation import Cause, Change, Input, Operation
+from domain.operation_error import BEFORE_START, ErrorCode, OperationError
+from domain.schedule import Dispatch, FollowUp
+from domain.status import OperationStatus
+from domain.transition import Transition
+
+
+def accept(
+    operation_id: UUID, *, tenant: str, type_name: str, value: Input, labels: Mapping[str, str], cause: Cause
+) -> Change:
+    """A new operation, due for dispatch at once."""
+    operation = Operation(
+        id=operation_id,
+        tenant=tenant,
+        type=type_name,
+        input=value,
+        labels=dict(labels),
+        accepted_at=cause.now,
+        updated_at=cause.now,
+        dispatch=Dispatch(due_at=cause.now),
+        history_length=1,
+    )
+    return Change(operation, (_line(operation, None, OperationStatus.ACCEPTED, cause),))
+
+
+def note(operation: Operation, cause: Cause) -> Change:
+    """A history line without a change of status."""
+    noted = replace(operation, history_length=operation.history_length + 1, updated_at=_later(operation, cause))
+    return Change(noted, (_line(noted, operation.status, operation.status, cause),))
+
+
+def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> Change:
+    """ACCEPTED to RUNNING. `at` is when the execution started, if that is known better than by `cause.now`."""
+    moved = _move(operation, OperationStatus.RUNNING, cause)
+    return _with(
+        moved,
+        started_at=_clamp(at, operation.accepted_at, cause.now),
+        dispatch=replace(operation.dispatch, due_at=None, done_at=operation.dispatch.done_at or cause.now),
+        follow_up=FollowUp(due_at=cause.now) if operation.cancel_pending else FollowUp(),
+        attention=None,
+    )
+
+
+def complete(operation: Operation, result: JsonValue, cause: Cause, *, at: datetime | None = None) -> Change:
+    """RUNNING to COMPLETED. Raises InvalidTransition from any other status."""
+    return _finish(operation, OperationStatus.COMPLETED, cause, at=at, result=result)
+
+
+def fail(operation: Operation, error: OperationError, cause: Cause, *, at: datetime | None = None) -> Change:
+    """RUNNING to FAILED; ACCEPTED to FAILED for the two causes that precede a start. Raises InvalidTransition."""
+    if operation.status is OperationStatus.ACCEPTED and error.code not in BEFORE_START:
+        raise InvalidTransition(f"an operation that has not run cannot fail with {error.code}")
+    return _finish(operation, OperationStatus.FAILED, cause, at=at, error=error)
+
+
+def request_cancel(operation: Operation, *, reason: str | None, force: bool, cause: Cause) -> Change:
+    """Ask for the end. Before the first dispatch attempt the operation is FAILED/CANCELED at once; later the engine
+    is told. A repeat changes nothing, but `force` after a plain request is a new one. Raises OperationAlreadyDone."""
+    if operation.done:
+        raise OperationAlreadyDone(f"the operation is {operation.status} already")
+    former = operation.cancel_request
+    if former is not None and (former.force or not force):
+        return Change(operation)
+    reason = None if reason is None else clean_text(reason)
+    request = CancelRequest(at=cause.now, by=cause.actor, reason=reason, force=force)
+    asked = note(replace(operation, cancel_request=request), cause)
+    if operation.status is OperationStatus.ACCEPTED and operation.dispatch.attempts == 0:
+        error = OperationError(ErrorCode.CANCELED, reason or "cancelled before it was started", {"actor": cause.actor})
+        return asked.then(fail(asked.operation, error, replace(cause, reason="cancelled before it was started")))
+    if operation.dispatch.done_at is None:
+        return asked
+    return _with(asked, follow_up=FollowUp(due_at=cause.now))
+
+
+def _finish(
+    operation: Operation,
+    status: OperationStatus,
+    cause: Cause,
+    *,
+    at: datetime | None,
+    result: JsonValue = None,
+    error: OperationError | None = None,
+) -> Change:
+    moved = _move(operation, status, cause)
+    return _with(
+        moved,
+        result=result,
+        error=error,
+        finished_at=_clamp(at, operation.started_at or operation.accepted_at, cause.now),
+        dispatch=replace(operation.dispatch, due_at=None),
+        follow_up=FollowUp(),
+        attention=None,
+        reported=None,
+    )
+
+
+def _move(operation: Operation, status: OperationStatus, cause: Cause) -> Change:
+    if not operation.status.may_become(status):
+        raise InvalidTransition(f"{operation.status} cannot become {status}")
+    moved = replace(
+        operation,
+        status=status,
+        history_length=operation.history_length + 1,
+        updated_at=_later(operation, cause),
+    )
+    return Change(moved, (_line(moved, operation.status, status, cause),))
+
+
+def _with(change: Change, **fields: object) -> Change:
+    return Change(replace(change.operation, **fields), change.transitions)  # type: ignore[arg-type]
+
+
+def _line(operation: Operation, before: OperationStatus | None, after: OperationStatus, cause: Cause) -> Transition:
+    return Transition(
+        sequence=operation.history_length,
+        from_status=before,
+        to_status=after,
+        source=cause.source,
+        reason=clean_text(cause.reason),
+        at=_later(operation, cause),
+        actor=None if cause.actor is None else clean_text(cause.actor, 255),
+        details=dict(cause.details),
+    )
+
+
+def _later(operation: Operation, cause: Cause) -> datetime:
+    """Time never runs backwards within an operation, whichever machine's clock it is told by."""
+    return max(cause.now, operation.updated_at)
+
+
+def _clamp(at: datetime | None, earliest: datetime, now: datetime) -> datetime:
+    return max(earliest, min(at or now, now))

@@ -1,0 +1,92 @@
+"""The operation: one long-running piece of work, as the ledger knows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Final, Literal
+from uuid import UUID
+
+from domain.attention import Attention
+from domain.cancel_request import CancelRequest
+from domain.evidence import Progress, Report
+from domain.json_value import JsonValue
+from domain.operation_error import OperationError
+from domain.schedule import Dispatch, FollowUp
+from domain.status import OperationStatus
+from domain.transition import Source, Transition
+
+
+class Missing(Enum):
+    """The input that was not given, which is not the same as a null."""
+
+    MISSING = "MISSING"
+
+
+MISSING: Final = Missing.MISSING
+Input = JsonValue | Literal[Missing.MISSING]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Frozen: every change returns a `Change`. The id is all that correlates it with its execution.
+
+    `version` grows by one with every change that is stored, and is what compare-and-set compares.
+    `history_length` is the sequence of the last transition.
+    """
+
+    id: UUID
+    tenant: str
+    type: str
+    input: Input
+    accepted_at: datetime
+    updated_at: datetime
+    dispatch: Dispatch
+    labels: Mapping[str, str] = field(default_factory=dict)
+    status: OperationStatus = OperationStatus.ACCEPTED
+    result: JsonValue = None
+    """What the workflow returned; has a meaning only when COMPLETED."""
+    error: OperationError | None = None
+    progress: Progress | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cancel_request: CancelRequest | None = None
+    attention: Attention | None = None
+    reported: Report | None = None
+    """The outcome that the workflow reported, kept until the engine confirms or contradicts it."""
+    follow_up: FollowUp = field(default_factory=FollowUp)
+    version: int = 1
+    history_length: int = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the status is final."""
+        return self.status.done
+
+    @property
+    def cancel_pending(self) -> bool:
+        """Whether the engine still has to be told of the cancel request."""
+        return not self.done and self.cancel_request is not None and self.cancel_request.delivered_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An operation after a change, and the history lines that the change wrote."""
+
+    operation: Operation
+    transitions: tuple[Transition, ...] = ()
+
+    def then(self, other: "Change") -> "Change":
+        """Both changes as one; `other` started from this one's operation."""
+        return Change(other.operation, self.transitions + other.transitions)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a change is made: through which channel, in words, by whom, and when."""
+
+    source: Source
+    reason: str
+    now: datetime
+    actor: str | None = None
+    details: Mapping[str, JsonValue] = field(default_factory=dict)

@@ -1,0 +1,55 @@
+"""A declared kind of operation, and the catalogue of those that are declared."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from domain.errors import UnknownOperationType
+from domain.json_value import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """The engine's retry policy for the whole workflow."""
+
+    initial_interval: timedelta = timedelta(seconds=1)
+    backoff_coefficient: float = 2.0
+    maximum_interval: timedelta | None = None
+    maximum_attempts: int = 0
+    """0 is without a limit."""
+    non_retryable_error_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OperationType:
+    """How operations of one type are run."""
+
+    name: str
+    workflow: str
+    task_queue: str
+    description: str = ""
+    execution_timeout: timedelta | None = None
+    """For the whole chain, retries and continue-as-new included."""
+    run_timeout: timedelta | None = None
+    task_timeout: timedelta | None = None
+    retry_policy: RetryPolicy | None = None
+    input_schema: Mapping[str, JsonValue] | None = None
+    """JSON Schema of the input; without one any JSON is taken, none at all included."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCatalogue:
+    """The declared types, by name."""
+
+    types: Mapping[str, OperationType] = field(default_factory=dict)
+
+    def get(self, name: str) -> OperationType:
+        """The declared type. Raises UnknownOperationType, which names those that are declared."""
+        try:
+            return self.types[name]
+        except KeyError:
+            declared = ", ".join(sorted(self.types)) or "none"
+            raise UnknownOperationType(f"{name!r} is not a declared operation type (declared: {declared})") from None
+
+    def __iter__(self) -> Iterator[OperationType]:
+        return iter(self.types.values())

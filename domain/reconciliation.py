@@ -1,0 +1,117 @@
+"""What an observation of the engine does to an operation: the one rule, whatever channel brought it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from domain.evidence import UNSUCCESSFUL, ExecutionState, Observation
+from domain.follow_up import start_again
+from domain.json_value import JsonValue
+from domain.lifecycle import complete, fail, start
+from domain.operation import Cause, Change, Operation
+from domain.operation_error import ErrorCode, OperationError
+from domain.reporting import conclude
+from domain.status import OperationStatus
+from domain.transition import Source
+
+_CLOSED = UNSUCCESSFUL | {ExecutionState.COMPLETED}
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcilePolicy:
+    """How patient reconciliation is."""
+
+    grace: timedelta = timedelta(seconds=30)
+    """How long after its dispatch an execution may be unknown to the engine (replication, fail-over)."""
+    restart_within: timedelta = timedelta(hours=1)
+    """How long after its dispatch an unknown execution that was never seen to run is started again. Later the engine
+    may have forgotten one that did run, and a second run would be worse than an honest EXECUTION_LOST."""
+
+
+class Verdict(StrEnum):
+    """What comes of an observation."""
+
+    NO_CHANGE = "NO_CHANGE"
+    TRANSITION = "TRANSITION"
+    START_AGAIN = "START_AGAIN"
+    WAIT = "WAIT"
+    """Too early to conclude."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict, and the change to store where there is one."""
+
+    verdict: Verdict
+    change: Change | None = None
+
+
+NO_CHANGE = Decision(Verdict.NO_CHANGE)
+WAIT = Decision(Verdict.WAIT)
+
+
+def reconcile(
+    operation: Operation,
+    observation: Observation,
+    now: datetime,
+    policy: ReconcilePolicy,
+    source: Source = Source.RECONCILIATION,
+) -> Decision:
+    """Decide what the engine's word means for the operation. Pure; a final operation never changes."""
+    if operation.done:
+        return NO_CHANGE
+    if observation.state is ExecutionState.NOT_FOUND:
+        return _missing(operation, observation, now, policy, source)
+    if observation.state in _CLOSED:
+        return Decision(Verdict.TRANSITION, _closed(operation, observation, now, source))
+    if observation.state is ExecutionState.RUNNING and operation.status is OperationStatus.ACCEPTED:
+        return Decision(Verdict.TRANSITION, _started(operation, observation, now, source))
+    return NO_CHANGE
+
+
+def _started(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:
+    if operation.status is not OperationStatus.ACCEPTED:
+        return Change(operation)
+    return start(operation, Cause(source, "the engine has taken the workflow up", now), at=observation.started_at)
+
+
+def _closed(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:
+    started = _started(operation, observation, now, source)
+    running = started.operation
+    details: dict[str, JsonValue] = {}
+    if operation.reported is not None and operation.reported.kind.value != _outcome(observation):
+        details["reported"] = operation.reported.kind.value
+    if observation.result_unreadable:
+        details["result_unreadable"] = observation.result_unreadable
+    reason = f"the execution is closed: {observation.state}"
+    cause = Cause(source, reason, now, actor=observation.actor, details=details)
+    if observation.error is not None:
+        return started.then(fail(running, observation.error, cause, at=observation.closed_at))
+    result = observation.result
+    if observation.result_unreadable and operation.reported is not None:
+        result = operation.reported.result
+    return started.then(complete(running, result, cause, at=observation.closed_at))
+
+
+def _outcome(observation: Observation) -> str:
+    return "COMPLETED" if observation.state is ExecutionState.COMPLETED else "FAILED"
+
+
+def _missing(
+    operation: Operation, observation: Observation, now: datetime, policy: ReconcilePolicy, source: Source
+) -> Decision:
+    since = operation.dispatch.done_at
+    if since is None:
+        return NO_CHANGE
+    if observation.asked_at < since + policy.grace:
+        return WAIT
+    if operation.status is OperationStatus.ACCEPTED and observation.asked_at < since + policy.restart_within:
+        cause = Cause(source, "the engine does not know the execution: it is started again", now)
+        return Decision(Verdict.START_AGAIN, start_again(operation, cause))
+    if operation.reported is not None:
+        because = ", and the engine no longer knows the execution"
+        return Decision(Verdict.TRANSITION, conclude(operation, operation.reported, source, now, because=because))
+    error = OperationError(ErrorCode.EXECUTION_LOST, "the engine no longer knows the execution")
+    cause = Cause(source, error.message, now)
+    ran = start(operation, cause) if operation.status is OperationStatus.ACCEPTED else Change(operation)
+    return Decision(Verdict.TRANSITION, ran.then(fail(ran.operation, error, cause)))

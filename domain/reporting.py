@@ -1,0 +1,63 @@
+"""What a workflow's report does to an operation."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from domain.evidence import OUTCOMES, Report, ReportKind
+from domain.finality import Finality
+from domain.follow_up import keep_report
+from domain.lifecycle import complete, fail, start
+from domain.operation import Cause, Change, Operation
+from domain.status import OperationStatus
+from domain.transition import Source
+
+CONFIRM_AFTER = timedelta(milliseconds=50)
+"""How long after a reported outcome the engine is first asked: the close follows the report by a workflow task."""
+
+
+def apply_report(operation: Operation, report: Report, finality: Finality, now: datetime) -> Change | None:
+    """The change that a report makes, or None: it is a repeat, it came late, or the operation is done."""
+    if operation.done:
+        return None
+    change = Change(operation)
+    if operation.status is OperationStatus.ACCEPTED:
+        change = start(operation, Cause(Source.WORKFLOW, "the workflow reports that it has started", now), at=report.at)
+    if report.kind is ReportKind.PROGRESS:
+        return _progress(change, report, now)
+    if report.kind in OUTCOMES:
+        return _outcome(change, report, finality, now)
+    if operation.reported is not None and operation.reported.attempt < report.attempt:
+        return Change(replace(operation, reported=None, updated_at=max(now, operation.updated_at)))
+    return change if change.transitions else None
+
+
+def _progress(change: Change, report: Report, now: datetime) -> Change | None:
+    operation = change.operation
+    if report.progress is None or report.progress == operation.progress:
+        return change if change.transitions else None
+    updated = replace(operation, progress=report.progress, updated_at=max(now, operation.updated_at))
+    return change.then(Change(updated))
+
+
+def _outcome(change: Change, report: Report, finality: Finality, now: datetime) -> Change | None:
+    operation = change.operation
+    if finality is Finality.WORKFLOW and not report.provisional:
+        return change.then(conclude(operation, report, Source.WORKFLOW, now))
+    if operation.reported is not None and operation.reported.attempt > report.attempt:
+        return change if change.transitions else None
+    if operation.reported == report:
+        return change if change.transitions else None
+    return change.then(keep_report(operation, report, follow_up_at=now + CONFIRM_AFTER, now=now))
+
+
+def conclude(operation: Operation, report: Report, source: Source, now: datetime, *, because: str = "") -> Change:
+    """End a RUNNING operation as the report says."""
+    if report.error is None:
+        cause = Cause(source, f"the workflow reports that it completed{because}", now)
+        return complete(operation, report.result, cause, at=report.at)
+    return fail(
+        operation,
+        report.error,
+        Cause(source, f"the workflow reports that it failed{because}", now),
+        at=report.at,
+    )

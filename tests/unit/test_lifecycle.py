@@ -1,0 +1,168 @@
+"""The state machine: what moves, what is refused, and what Hypothesis finds over any sequence of moves."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import InvalidTransition, OperationAlreadyDone, OpledgerError
+from domain.evidence import ExecutionState, Observation, ReportKind
+from domain.finality import Finality
+from domain.follow_up import cancel_delivered, dispatched, start_again, start_failed
+from domain.lifecycle import complete, fail, request_cancel, start
+from domain.operation import Change, Operation
+from domain.operation_error import ErrorCode, OperationError
+from domain.reconciliation import ReconcilePolicy, reconcile
+from domain.reporting import apply_report
+from domain.status import OperationStatus
+from domain.transition import Transition
+from tests.support.operations import (
+    accepted,
+    at,
+    cause,
+    claimed,
+    completed,
+    dispatched_at,
+    failed,
+    observed,
+    reported,
+    running,
+)
+
+S = OperationStatus
+ALLOWED = {(S.ACCEPTED, S.RUNNING), (S.ACCEPTED, S.FAILED), (S.RUNNING, S.COMPLETED), (S.RUNNING, S.FAILED)}
+
+
+@pytest.mark.parametrize("before", list(S))
+@pytest.mark.parametrize("after", list(S))
+def test_the_state_machine_has_exactly_these_moves(before: OperationStatus, after: OperationStatus) -> None:
+    """P2, as design.md lists them."""
+    assert before.may_become(after) == ((before, after) in ALLOWED)
+
+
+@pytest.mark.parametrize("operation", [completed(), failed()], ids=["completed", "failed"])
+def test_final_is_final(operation: Operation) -> None:
+    """P2: COMPLETED and FAILED never change."""
+    with pytest.raises(InvalidTransition):
+        start(operation, cause(9))
+    with pytest.raises(InvalidTransition):
+        complete(operation, 1, cause(9))
+    with pytest.raises(InvalidTransition):
+        fail(operation, OperationError(ErrorCode.TERMINATED, "x"), cause(9))
+    with pytest.raises(OperationAlreadyDone):
+        request_cancel(operation, reason=None, force=False, cause=cause(9))
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_accepted_fails_only_for_what_precedes_a_start(code: ErrorCode) -> None:
+    """CANCELED before the start and START_REJECTED; everything else passes through RUNNING."""
+    error = OperationError(code, "x")
+    if code in (ErrorCode.CANCELED, ErrorCode.START_REJECTED):
+        assert fail(accepted(), error, cause(1)).operation.status is S.FAILED
+    else:
+        with pytest.raises(InvalidTransition):
+            fail(accepted(), error, cause(1))
+
+
+def test_cancel_before_any_dispatch_ends_it_at_once() -> None:
+    """Nobody has asked the engine for anything, so nobody has to be told."""
+    change = request_cancel(accepted(), reason="no longer wanted", force=False, cause=cause(1))
+    assert change.operation.error == OperationError(ErrorCode.CANCELED, "no longer wanted", {"actor": None})
+    assert [line.to_status for line in change.transitions] == [S.ACCEPTED, S.FAILED]
+    assert change.operation.dispatch.due_at is None
+
+
+def test_cancel_after_a_dispatch_attempt_waits_for_the_engine() -> None:
+    """Hazard 3: an attempt whose answer is lost may have gone through, so the row must not be failed on its own."""
+    change = request_cancel(claimed(), reason=None, force=False, cause=cause(1))
+    assert change.operation.status is S.ACCEPTED
+    after = dispatched(change.operation, follow_up_at=at(60), now=at(2)).operation
+    assert after.follow_up.due_at == at(2)
+
+
+def test_repeated_cancel_is_a_no_op_and_force_is_not_a_repeat() -> None:
+    """api.md: repeats are no-ops; force terminates."""
+    once = request_cancel(running(), reason="a", force=False, cause=cause(3)).operation
+    assert request_cancel(once, reason="b", force=False, cause=cause(4)).operation == once
+    forced = request_cancel(once, reason="b", force=True, cause=cause(4)).operation
+    assert forced.cancel_request is not None
+    assert forced.cancel_request.force
+    assert request_cancel(forced, reason="c", force=False, cause=cause(5)).operation == forced
+
+
+def test_a_started_operation_needs_no_dispatch_any_more() -> None:
+    """Hazard 3: the workflow's own report proves the start whose reply was lost."""
+    change = apply_report(claimed(), reported(ReportKind.STARTED), Finality.ENGINE, at(2))
+    assert change is not None
+    assert change.operation.dispatch.due_at is None
+    assert change.operation.dispatch.done_at is not None
+
+
+def test_text_that_a_database_refuses_is_cleaned() -> None:
+    """A NUL or a lone surrogate in an error message must not make the write fail for ever (hazard 12)."""
+    error = OperationError(ErrorCode.WORKFLOW_FAILED, "a\x00b\ud800c" + "x" * 20_000)
+    assert "\x00" not in error.message
+    assert error.message.encode()
+    assert len(error.message) == 10_000
+
+
+seconds = st.floats(-5, 2000, allow_nan=False)
+observations = st.builds(observed, st.sampled_from(ExecutionState), seconds)
+reports = st.builds(
+    reported, st.sampled_from(ReportKind), seconds, attempt=st.integers(1, 3), provisional=st.booleans()
+)
+moves = st.one_of(
+    st.tuples(st.just("observe"), observations, seconds),
+    st.tuples(st.just("report"), reports, seconds),
+    st.tuples(st.sampled_from(["cancel", "force", "dispatched", "retry", "delivered"]), st.none(), seconds),
+)
+
+
+def apply(operation: Operation, name: str, evidence: object, now: float, finality: Finality) -> Change | None:
+    match name:
+        case "observe":
+            assert isinstance(evidence, Observation)
+            return reconcile(operation, evidence, at(now), ReconcilePolicy()).change
+        case "report":
+            return apply_report(operation, evidence, finality, at(now))  # type: ignore[arg-type]
+        case "cancel" | "force":
+            return request_cancel(operation, reason="r", force=name == "force", cause=cause(now))
+        case "dispatched":
+            return dispatched(operation, follow_up_at=at(now + 1), now=at(now))
+        case "delivered":
+            return cancel_delivered(operation, follow_up_at=at(now + 1), now=at(now))
+        case _ if operation.status is S.ACCEPTED and operation.dispatch.done_at is None:
+            return start_failed(operation, "unavailable", cause(now), retry_at=at(now + 1))
+    return None
+
+
+@given(st.lists(moves, max_size=25), st.sampled_from(Finality), st.sampled_from([accepted(), claimed()]))
+def test_over_any_evidence_status_only_moves_along_the_machine(
+    sequence: list[tuple[str, object, float]], finality: Finality, operation: Operation
+) -> None:
+    """P2 and P6: legal moves only, gap-free history that starts where it ended, times in order, final is final."""
+    history: list[Transition] = []
+    first = operation
+    for name, evidence, now in sequence:
+        try:
+            change = apply(operation, name, evidence, now, finality)
+        except OpledgerError:
+            assert operation.done
+            continue
+        if change is None:
+            continue
+        assert not operation.done or change.operation == operation
+        operation, history = change.operation, [*history, *change.transitions]
+    assert [line.sequence for line in history] == list(range(2, len(history) + 2))
+    for before, after in zip([first.status, *[line.to_status for line in history]], history, strict=False):
+        assert after.from_status is before
+        assert before is after.to_status or (before, after.to_status) in ALLOWED
+    assert (operation.error is not None) == (operation.status is S.FAILED)
+    assert (operation.finished_at is not None) == operation.done
+    assert operation.started_at is None or operation.accepted_at <= operation.started_at
+    assert operation.finished_at is None or (operation.started_at or operation.accepted_at) <= operation.finished_at
+    assert not operation.done or (operation.dispatch.due_at is None and operation.follow_up.due_at is None)
+
+
+def test_start_again_keeps_the_count_of_attempts() -> None:
+    """So that a later permanent refusal is checked against what an earlier attempt may have started."""
+    assert start_again(dispatched_at(1), cause(9)).operation.dispatch.attempts == 1
