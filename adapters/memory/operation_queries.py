@@ -1,0 +1,58 @@
+"""One tenant's view of the operations in memory."""
+
+from collections import Counter
+from collections.abc import Mapping
+from uuid import UUID
+
+from adapters.memory.tables import Tables
+from application.ports.operation_queries import OperationFilter, PageKey
+from domain.operation import Operation
+from domain.status import OperationStatus
+from domain.transition import Transition
+
+
+class MemoryOperationQueries:
+    """Reads what is committed."""
+
+    def __init__(self, tables: Tables, tenant: str) -> None:
+        self._tables = tables
+        self._tenant = tenant
+
+    async def get(self, operation_id: UUID) -> Operation | None:
+        row = self._tables.operations.get(operation_id)
+        return row if row is not None and row.tenant == self._tenant else None
+
+    async def page(
+        self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int
+    ) -> list[Operation]:
+        rows = [row for row in self._rows() if _matches(row, criteria)]
+        rows.sort(key=_position, reverse=newest_first)
+        if after is not None:
+            mark = (after.accepted_at, after.operation_id)
+            rows = [row for row in rows if (_position(row) < mark if newest_first else _position(row) > mark)]
+        return rows[:limit]
+
+    async def transitions(self, operation_id: UUID) -> list[Transition]:
+        if await self.get(operation_id) is None:
+            return []
+        return list(self._tables.history[operation_id])
+
+    async def counts(self) -> Mapping[tuple[str, OperationStatus], int]:
+        return Counter((row.type, row.status) for row in self._rows())
+
+    def _rows(self) -> list[Operation]:
+        return [row for row in self._tables.operations.values() if row.tenant == self._tenant]
+
+
+def _position(row: Operation) -> tuple[object, UUID]:
+    return (row.accepted_at, row.id)
+
+
+def _matches(row: Operation, criteria: OperationFilter) -> bool:
+    return (
+        (not criteria.statuses or row.status in criteria.statuses)
+        and (criteria.type is None or row.type == criteria.type)
+        and criteria.labels.items() <= dict(row.labels).items()
+        and (criteria.accepted_after is None or row.accepted_at > criteria.accepted_after)
+        and (criteria.accepted_before is None or row.accepted_at < criteria.accepted_before)
+    )

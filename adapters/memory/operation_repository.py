@@ -1,0 +1,112 @@
+"""Operations in memory."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from adapters.memory.constraints import check_row, check_successor
+from adapters.memory.locks import HeldLocks
+from adapters.memory.tables import Draft
+from application.ports.operation_repository import StaleOperation
+from domain.errors import InvalidTransition
+from domain.json_value import JsonValue, strict_json
+from domain.operation import MISSING, Change, Operation
+from domain.schedule import FollowUp
+from domain.status import OperationStatus
+
+
+class MemoryOperationRepository:
+    """Sees its own unit's changes; takes a row's lock to change it, as PostgreSQL does."""
+
+    def __init__(self, draft: Draft, locks: HeldLocks) -> None:
+        self._draft = draft
+        self._locks = locks
+
+    async def add(self, change: Change) -> None:
+        operation = _stored(change.operation)
+        if operation.id in self._draft.operations:
+            raise InvalidTransition(f"operation {operation.id} exists already")
+        await self._locks.take(operation.id)
+        check_row(operation)
+        self._draft.operations[operation.id] = operation
+        self._append(change)
+
+    async def get(self, operation_id: UUID) -> Operation | None:
+        return self._draft.operations.get(operation_id)
+
+    async def save(self, change: Change) -> Operation:
+        operation = change.operation
+        await self._locks.take(operation.id)
+        stored = self._draft.operations.get(operation.id)
+        if stored is None or stored.version != operation.version:
+            raise StaleOperation
+        saved = _stored(replace(operation, version=operation.version + 1))
+        check_row(saved)
+        check_successor(stored, saved)
+        self._draft.operations[saved.id] = saved
+        self._append(change)
+        return saved
+
+    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        due = [
+            (row.dispatch.due_at, row.id, row)
+            for row in self._draft.operations.values()
+            if row.status is OperationStatus.ACCEPTED
+            and row.dispatch.due_at is not None
+            and row.dispatch.due_at <= now
+            and self._locks.free(row.id)
+        ]
+        claimed = []
+        for _, _, row in sorted(due, key=lambda entry: entry[:2])[:limit]:
+            await self._locks.take(row.id)
+            dispatch = replace(row.dispatch, due_at=now + lease, attempts=row.dispatch.attempts + 1)
+            claimed.append(replace(row, dispatch=dispatch, version=row.version + 1))
+        self._draft.operations.update({row.id: row for row in claimed})
+        return claimed
+
+    async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        due = [
+            (row.follow_up.due_at, row.id, row)
+            for row in self._draft.operations.values()
+            if row.follow_up.due_at is not None and row.follow_up.due_at <= now and self._locks.free(row.id)
+        ]
+        claimed = []
+        for _, _, row in sorted(due, key=lambda entry: entry[:2])[:limit]:
+            await self._locks.take(row.id)
+            claimed.append(replace(row, follow_up=replace(row.follow_up, due_at=now + lease)))
+        self._draft.operations.update({row.id: row for row in claimed})
+        return claimed
+
+    async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
+        await self._locks.take(operation.id)
+        stored = self._draft.operations.get(operation.id)
+        if stored is not None and stored.version == operation.version and not stored.done:
+            self._draft.operations[stored.id] = replace(stored, follow_up=follow_up)
+
+    async def unfinished_page(self, after: UUID | None, limit: int) -> list[Operation]:
+        rows = [
+            row
+            for row in self._draft.operations.values()
+            if not row.done and row.dispatch.done_at is not None and (after is None or row.id > after)
+        ]
+        return sorted(rows, key=lambda row: row.id)[:limit]
+
+    def _append(self, change: Change) -> None:
+        lines = self._draft.history.get(change.operation.id, ()) + change.transitions
+        if [line.sequence for line in lines] != list(range(1, len(lines) + 1)):
+            raise InvalidTransition(f"the history of operation {change.operation.id} would have a gap or a repeat")
+        self._draft.history[change.operation.id] = lines
+
+
+def _stored(operation: Operation) -> Operation:
+    """The operation as it comes back from a JSON column: a copy that the caller cannot change any more."""
+    value = operation.input if operation.input is MISSING else _copied(operation.input)
+    return replace(operation, input=value, result=_copied(operation.result), labels=dict(operation.labels))
+
+
+def _copied(value: JsonValue) -> JsonValue:
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    copied: JsonValue = json.loads(json.dumps(strict_json(value)))
+    return copied

@@ -1,0 +1,48 @@
+"""The ledger's database, in memory."""
+
+from types import TracebackType
+
+from adapters.memory.idempotency_keys import MemoryIdempotencyKeys
+from adapters.memory.locks import RowLocks
+from adapters.memory.operation_queries import MemoryOperationQueries
+from adapters.memory.operation_repository import MemoryOperationRepository
+from adapters.memory.tables import Draft, Tables
+
+
+class MemoryUnitOfWork:
+    """One transaction on a `MemoryStore`."""
+
+    def __init__(self, tables: Tables, locks: RowLocks) -> None:
+        self._draft = Draft(tables)
+        self._locks = locks.holder()
+        self.operations = MemoryOperationRepository(self._draft, self._locks)
+        self.idempotency_keys = MemoryIdempotencyKeys(self._draft, self._locks)
+
+    async def commit(self) -> None:
+        self._draft.commit()
+        self._locks.release()
+
+    async def __aenter__(self) -> "MemoryUnitOfWork":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._draft.rollback()
+        self._locks.release()
+
+
+class MemoryStore:
+    """Holds what is committed. `units` and `queries` are the factories that the services take."""
+
+    def __init__(self) -> None:
+        self._tables = Tables()
+        self._locks = RowLocks()
+
+    def units(self) -> MemoryUnitOfWork:
+        """A new unit of work."""
+        return MemoryUnitOfWork(self._tables, self._locks)
+
+    def queries(self, tenant: str) -> MemoryOperationQueries:
+        """The queries of one tenant."""
+        return MemoryOperationQueries(self._tables, tenant)

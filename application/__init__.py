@@ -1,0 +1,1 @@
+"""What the ledger does: one service a file, each on ports alone."""

@@ -1,0 +1,25 @@
+"""Port: which requests were seen before."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRecord:
+    """The first request under a key, and what it made."""
+
+    tenant: str
+    key: str
+    request_hash: bytes
+    operation_id: UUID
+    expires_at: datetime
+
+
+class IdempotencyKeys(Protocol):
+    """Keys by tenant."""
+
+    async def claim(self, record: IdempotencyRecord, now: datetime) -> IdempotencyRecord:
+        """Store the record and return it; or return the one that already holds the key and has not expired at `now`.
+        Of concurrent claims one wins, and the others wait for its commit."""

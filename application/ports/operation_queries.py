@@ -1,0 +1,56 @@
+"""Port: what one tenant may read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.operation import Operation
+from domain.status import OperationStatus
+from domain.transition import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class PageKey:
+    """The last row of a page: the next one starts behind it."""
+
+    accepted_at: datetime
+    operation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFilter:
+    """Which operations to list; what is empty does not restrict."""
+
+    statuses: frozenset[OperationStatus] = frozenset()
+    type: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    accepted_after: datetime | None = None
+    """Exclusive."""
+    accepted_before: datetime | None = None
+    """Exclusive."""
+
+
+class OperationQueries(Protocol):
+    """One tenant's operations. The tenant is fixed when it is made, so that no query can forget it."""
+
+    async def get(self, operation_id: UUID) -> Operation | None:
+        """The operation, or None: there is none, or it is another tenant's."""
+
+    async def page(
+        self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int
+    ) -> list[Operation]:
+        """Up to `limit` operations by acceptance, behind `after`."""
+
+    async def transitions(self, operation_id: UUID) -> list[Transition]:
+        """The history, oldest first; empty where `get` gives None."""
+
+    async def counts(self) -> Mapping[tuple[str, OperationStatus], int]:
+        """How many operations there are of each type and status."""
+
+
+class OperationQueriesFactory(Protocol):
+    """Makes the queries of one tenant."""
+
+    def __call__(self, tenant: str) -> OperationQueries: ...

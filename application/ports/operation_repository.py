@@ -1,0 +1,41 @@
+"""Port: where operations are stored, for those that change them."""
+
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from domain.errors import OpledgerError
+from domain.operation import Change, Operation
+from domain.schedule import FollowUp
+
+
+class StaleOperation(OpledgerError):
+    """The operation was changed by somebody else since it was read."""
+
+
+class OperationRepository(Protocol):
+    """All operations, of every tenant. Nothing here is visible to others before the unit of work commits."""
+
+    async def add(self, change: Change) -> None:
+        """Store a new operation and its first history line."""
+
+    async def get(self, operation_id: UUID) -> Operation | None:
+        """The operation as stored, whoever its tenant is."""
+
+    async def save(self, change: Change) -> Operation:
+        """Compare-and-set: store the change if the stored version is still the one that the change started from, and
+        return the operation with its new version. Raises StaleOperation."""
+
+    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        """Take up to `limit` operations whose start is due, oldest first, none that another claimant is taking now.
+        Each comes back with one attempt more, a new version, and due again after `lease`: what a claimant that dies
+        leaves behind is taken up by another."""
+
+    async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        """Take up to `limit` operations that the engine is to be asked about, in the same way. The version stays."""
+
+    async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
+        """Plan the next question, unless the operation has changed since: then that change has planned its own."""
+
+    async def unfinished_page(self, after: UUID | None, limit: int) -> list[Operation]:
+        """Up to `limit` operations that are dispatched and not done, by id, with ids above `after`."""

@@ -1,0 +1,26 @@
+"""Port: what is stored together or not at all."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from application.ports.idempotency_keys import IdempotencyKeys
+from application.ports.operation_repository import OperationRepository
+
+
+class UnitOfWork(Protocol):
+    """One transaction. Leaving it without `commit` undoes everything."""
+
+    @property
+    def operations(self) -> OperationRepository: ...
+
+    @property
+    def idempotency_keys(self) -> IdempotencyKeys: ...
+
+    async def commit(self) -> None:
+        """Make it durable."""
+
+
+class UnitOfWorkFactory(Protocol):
+    """Opens units of work."""
+
+    def __call__(self) -> AbstractAsyncContextManager[UnitOfWork]: ...

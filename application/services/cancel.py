@@ -1,0 +1,36 @@
+"""Record that somebody wants an operation to end; telling the engine is the follow-up's work."""
+
+from uuid import UUID
+
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.services.compare_and_set import change_operation
+from domain.errors import OperationNotFound
+from domain.lifecycle import request_cancel
+from domain.operation import Cause, Change, Operation
+from domain.transition import Source
+
+
+class CancelOperation:
+    """Works while the engine is down: the request is kept and delivered later, once."""
+
+    def __init__(self, units: UnitOfWorkFactory, clock: Clock) -> None:
+        self._units = units
+        self._clock = clock
+
+    async def cancel(
+        self, tenant: str, operation_id: UUID, *, reason: str | None, force: bool, actor: str | None = None
+    ) -> Operation:
+        """The operation with the request on it. Raises OperationNotFound, OperationAlreadyDone."""
+
+        def decide(operation: Operation) -> Change | None:
+            if operation.tenant != tenant:
+                raise OperationNotFound(f"there is no operation {operation_id}")
+            words = "termination requested" if force else "cancellation requested"
+            cause = Cause(Source.CLIENT, f"{words}: {reason}" if reason else words, self._clock.now(), actor=actor)
+            return request_cancel(operation, reason=reason, force=force, cause=cause)
+
+        outcome = await change_operation(self._units, operation_id, decide)
+        if outcome is None:
+            raise OperationNotFound(f"there is no operation {operation_id}")
+        return outcome.operation

@@ -1,0 +1,45 @@
+"""Read, decide, compare-and-set: how every service changes an operation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports.operation_repository import StaleOperation
+from application.ports.unit_of_work import UnitOfWorkFactory
+from domain.operation import Change, Operation
+
+MAX_TRIES = 50
+"""An operation is changed a handful of times in its life: losing this often in a row means something else is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The operation as it is stored now, and whether this call changed it."""
+
+    operation: Operation
+    changed: bool
+
+
+async def change_operation(
+    units: UnitOfWorkFactory, operation_id: UUID, decide: Callable[[Operation], Change | None]
+) -> Outcome | None:
+    """Apply what `decide` makes of the operation; decide again whenever somebody else was quicker.
+
+    Returns None if there is no such operation. Raises StaleOperation after MAX_TRIES lost races, and whatever
+    `decide` raises.
+    """
+    for _ in range(MAX_TRIES):
+        async with units() as unit:
+            operation = await unit.operations.get(operation_id)
+            if operation is None:
+                return None
+            change = decide(operation)
+            if change is None or change.operation is operation:
+                return Outcome(operation, changed=False)
+            try:
+                saved = await unit.operations.save(change)
+            except StaleOperation:
+                continue
+            await unit.commit()
+            return Outcome(saved, changed=True)
+    raise StaleOperation(f"operation {operation_id} changed under every one of {MAX_TRIES} attempts")

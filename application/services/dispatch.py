@@ -1,0 +1,137 @@
+"""Start the workflows of accepted operations. Any number of dispatchers compete; any of them may die at any point."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.workflow_engine import (
+    EngineUnavailable,
+    ExecutionExists,
+    StartFailed,
+    StartRejected,
+    StartRequest,
+    WorkflowEngine,
+)
+from application.services.compare_and_set import change_operation
+from domain.backoff import exponential
+from domain.errors import UnknownOperationType
+from domain.evidence import ExecutionState
+from domain.follow_up import dispatched, start_failed
+from domain.lifecycle import fail
+from domain.operation import Cause, Change, Operation
+from domain.operation_error import ErrorCode, OperationError
+from domain.operation_type import OperationCatalogue
+from domain.status import OperationStatus
+from domain.transition import Source
+
+LEASE = timedelta(seconds=30)
+"""How long a claimed operation is left to its dispatcher; longer than the engine's answer may take."""
+FIRST_QUESTION = timedelta(seconds=2)
+"""How long after its start an operation that has not reported is asked about."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step did."""
+
+    claimed: int
+    engine_available: bool = True
+
+
+class DispatchOperations:
+    """Claims due operations, starts each, and notes what came of it."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        engine: WorkflowEngine,
+        clock: Clock,
+        catalogue: OperationCatalogue,
+        *,
+        concurrency: int = 16,
+    ) -> None:
+        self._units = units
+        self._engine = engine
+        self._clock = clock
+        self._catalogue = catalogue
+        self._gate = asyncio.Semaphore(concurrency)
+
+    async def step(self, limit: int) -> Step:
+        """Dispatch up to `limit` operations that are due. One that cannot be started does not stop the others."""
+        async with self._units() as unit:
+            claimed = await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit)
+            await unit.commit()
+        available = await asyncio.gather(*(self._guarded(operation) for operation in claimed))
+        return Step(len(claimed), all(available))
+
+    async def _guarded(self, operation: Operation) -> bool:
+        async with self._gate:
+            try:
+                return await self._start(operation)
+            except Exception:
+                _log.exception("dispatching operation %s failed; it is due again after its lease", operation.id)
+                return True
+
+    async def _start(self, operation: Operation) -> bool:
+        """Whether the engine was there to answer."""
+        try:
+            operation_type = self._catalogue.get(operation.type)
+            await self._engine.start(StartRequest(operation.id, operation_type, operation.input))
+        except ExecutionExists:
+            await self._note_dispatched(operation, ask_after=timedelta())
+        except StartRejected as refusal:
+            return await self._rejected(operation, refusal)
+        except (UnknownOperationType, StartFailed) as refusal:
+            await self._retry(operation, str(refusal))
+        except EngineUnavailable as outage:
+            await self._retry(operation, str(outage))
+            return False
+        else:
+            await self._note_dispatched(operation, ask_after=FIRST_QUESTION)
+        return True
+
+    async def _rejected(self, operation: Operation, refusal: StartRejected) -> bool:
+        """Fail it, unless an earlier attempt, whose answer was lost, had gone through."""
+        if operation.dispatch.attempts > 1:
+            try:
+                observation = await self._engine.observe(operation.id)
+            except EngineUnavailable as outage:
+                await self._retry(operation, str(outage))
+                return False
+            if observation.state is not ExecutionState.NOT_FOUND:
+                await self._note_dispatched(operation, ask_after=timedelta())
+                return True
+
+        def decide(current: Operation) -> Change | None:
+            if not _waiting(current):
+                return None
+            cause = Cause(Source.DISPATCHER, "the engine refuses to start the workflow", self._clock.now())
+            return fail(current, OperationError(ErrorCode.START_REJECTED, str(refusal)), cause)
+
+        await change_operation(self._units, operation.id, decide)
+        return True
+
+    async def _retry(self, operation: Operation, error: str) -> None:
+        def decide(current: Operation) -> Change | None:
+            if not _waiting(current):
+                return None
+            now = self._clock.now()
+            wait = exponential(current.dispatch.attempts, first=timedelta(seconds=0.5), cap=timedelta(seconds=30))
+            return start_failed(current, error, Cause(Source.DISPATCHER, "", now), retry_at=now + wait)
+
+        await change_operation(self._units, operation.id, decide)
+
+    async def _note_dispatched(self, operation: Operation, *, ask_after: timedelta) -> None:
+        def decide(current: Operation) -> Change | None:
+            now = self._clock.now()
+            return dispatched(current, follow_up_at=now + ask_after, now=now)
+
+        await change_operation(self._units, operation.id, decide)
+
+
+def _waiting(operation: Operation) -> bool:
+    return operation.status is OperationStatus.ACCEPTED and operation.dispatch.done_at is None

@@ -1,0 +1,103 @@
+"""Deliver cancel requests, and ask the engine promptly about operations of which news is due."""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
+from application.services.compare_and_set import change_operation
+from application.services.dispatch import Step
+from application.services.record import RecordEvidence
+from domain.backoff import exponential
+from domain.follow_up import cancel_delivered
+from domain.operation import Change, Operation
+from domain.reporting import CONFIRM_AFTER
+from domain.schedule import FollowUp
+from domain.status import OperationStatus
+from domain.transition import Source
+
+LEASE = timedelta(seconds=30)
+FIRST_WAIT_FOR_CLOSE = timedelta(milliseconds=100)
+FIRST_WAIT_FOR_START = timedelta(seconds=2)
+LONGEST_WAIT = timedelta(minutes=1)
+_log = logging.getLogger(__name__)
+
+
+class FollowUpOperations:
+    """Claims operations whose follow-up is due. Any number compete, as dispatchers do."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        engine: WorkflowEngine,
+        clock: Clock,
+        recorder: RecordEvidence,
+        *,
+        concurrency: int = 16,
+    ) -> None:
+        self._units = units
+        self._engine = engine
+        self._clock = clock
+        self._recorder = recorder
+        self._gate = asyncio.Semaphore(concurrency)
+
+    async def step(self, limit: int) -> Step:
+        """Follow up to `limit` operations up. One that fails does not stop the others."""
+        async with self._units() as unit:
+            claimed = await unit.operations.claim_due_follow_ups(self._clock.now(), LEASE, limit)
+            await unit.commit()
+        available = await asyncio.gather(*(self._guarded(operation) for operation in claimed))
+        return Step(len(claimed), all(available))
+
+    async def _guarded(self, operation: Operation) -> bool:
+        async with self._gate:
+            try:
+                await self._follow_up(operation)
+            except EngineUnavailable:
+                await self._plan(operation, self._clock.now() + exponential(operation.follow_up.attempts + 1))
+                return False
+            except Exception:
+                _log.exception("following operation %s up failed; it is due again after its lease", operation.id)
+            return True
+
+    async def _follow_up(self, operation: Operation) -> None:
+        if operation.cancel_pending:
+            operation = await self._deliver_cancel(operation)
+        observation = await self._engine.observe(operation.id)
+        await self._recorder.observation(operation.id, observation, Source.CONFIRMATION)
+        await self._plan(operation, self._next_question(operation))
+
+    async def _deliver_cancel(self, operation: Operation) -> Operation:
+        request = operation.cancel_request
+        assert request is not None
+        reason = request.reason or "requested through the operations API"
+        if request.force:
+            await self._engine.terminate(operation.id, reason)
+        else:
+            await self._engine.cancel(operation.id, reason)
+
+        def decide(current: Operation) -> Change | None:
+            if current.cancel_request != request:
+                return None
+            now = self._clock.now()
+            return cancel_delivered(current, follow_up_at=now + CONFIRM_AFTER, now=now)
+
+        outcome = await change_operation(self._units, operation.id, decide)
+        return operation if outcome is None else outcome.operation
+
+    async def _plan(self, operation: Operation, due_at: datetime | None) -> None:
+        """Plan the next question. Recording a change has planned its own: then this one is dropped."""
+        attempts = operation.follow_up.attempts + 1
+        async with self._units() as unit:
+            await unit.operations.set_follow_up(operation, FollowUp(due_at, attempts if due_at else 0))
+            await unit.commit()
+
+    def _next_question(self, operation: Operation) -> datetime | None:
+        attempt = operation.follow_up.attempts + 1
+        if operation.reported is not None or operation.cancel_request is not None:
+            return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_CLOSE, cap=LONGEST_WAIT)
+        if operation.status is OperationStatus.ACCEPTED:
+            return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_START, cap=LONGEST_WAIT)
+        return None

@@ -1,0 +1,58 @@
+"""Whether the service can do its work."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from application.ports.probe import Probe
+from domain.errors import OpledgerError
+
+PATIENCE = 2.0
+"""Seconds after which something that does not answer counts as not well."""
+
+
+class Health(StrEnum):
+    """How the whole stands."""
+
+    READY = "ready"
+    DEGRADED = "degraded"
+    """Reads and submissions work; something else does not."""
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """How the whole stands, and each part: None where it is well, else what is wrong."""
+
+    status: Health
+    checks: dict[str, str | None]
+
+
+class CheckHealth:
+    """Asks the probes. A required one decides; any other degrades."""
+
+    def __init__(self, required: Sequence[Probe], optional: Sequence[Probe]) -> None:
+        self._required = required
+        self._optional = optional
+
+    async def check(self) -> HealthReport:
+        """Ask everything at once; never raises, never takes much longer than PATIENCE."""
+        probes = [*self._required, *self._optional]
+        found = await asyncio.gather(*(_ask(probe) for probe in probes))
+        checks = {probe.name: words for probe, words in zip(probes, found, strict=True)}
+        if any(checks[probe.name] for probe in self._required):
+            return HealthReport(Health.UNAVAILABLE, checks)
+        degraded = any(checks.values())
+        return HealthReport(Health.DEGRADED if degraded else Health.READY, checks)
+
+
+async def _ask(probe: Probe) -> str | None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await probe.check()
+    except TimeoutError:
+        return f"no answer within {PATIENCE:g} s"
+    except OpledgerError as error:
+        return str(error)
+    return None

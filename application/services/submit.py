@@ -1,0 +1,130 @@
+"""Accept an operation, once for every idempotency key."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from application.ports.clock import Clock
+from application.ports.idempotency_keys import IdempotencyRecord
+from application.ports.input_validator import InputValidator
+from application.ports.operation_ids import OperationIds
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from domain.errors import IdempotencyKeyReused, OperationNotFound
+from domain.labels import check_labels
+from domain.lifecycle import accept
+from domain.operation import MISSING, Cause, Input, Operation
+from domain.operation_type import OperationCatalogue
+from domain.transition import Source
+
+KEY_LIFETIME = timedelta(hours=24)
+"""How long an idempotency key is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a client asks for."""
+
+    tenant: str
+    type: str
+    input: Input = MISSING
+    labels: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    actor: str | None = None
+
+    def fingerprint(self) -> bytes:
+        """The same for the same request, whatever the order of its fields."""
+        body: dict[str, object] = {"type": self.type, "labels": dict(self.labels)}
+        if self.input is not MISSING:
+            body["input"] = self.input
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The operation, and whether an earlier request with the same key had made it."""
+
+    operation: Operation
+    replayed: bool = False
+
+
+class SubmitOperation:
+    """Checks a submission and stores it: row, first history line and idempotency key in one commit."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        clock: Clock,
+        ids: OperationIds,
+        catalogue: OperationCatalogue,
+        validator: InputValidator,
+    ) -> None:
+        self._units = units
+        self._clock = clock
+        self._ids = ids
+        self._catalogue = catalogue
+        self._validator = validator
+
+    async def submit(self, submission: Submission) -> Submitted:
+        """Accept it, durably. A repeat under the same key gives the operation of the first request.
+
+        Raises UnknownOperationType, InvalidInput, IdempotencyKeyReused; then nothing was stored.
+        """
+        operation_type = self._catalogue.get(submission.type)
+        check_labels(submission.labels)
+        self._validator.validate(operation_type, submission.input)
+        operation_id = self._ids.new()
+        async with self._units() as unit:
+            first = await self._claim_key(unit, submission, operation_id)
+            if first is not None and first.operation_id != operation_id:
+                return await self._replay(unit, submission, first)
+            cause = Cause(Source.CLIENT, "accepted", self._clock.now(), actor=submission.actor)
+            change = accept(
+                operation_id,
+                tenant=submission.tenant,
+                type_name=submission.type,
+                value=submission.input,
+                labels=submission.labels,
+                cause=cause,
+            )
+            await unit.operations.add(change)
+            await unit.commit()
+        return Submitted(change.operation)
+
+    async def _claim_key(
+        self, unit: UnitOfWork, submission: Submission, operation_id: UUID
+    ) -> IdempotencyRecord | None:
+        if submission.idempotency_key is None:
+            return None
+        now = self._clock.now()
+        record = IdempotencyRecord(
+            tenant=submission.tenant,
+            key=submission.idempotency_key,
+            request_hash=submission.fingerprint(),
+            operation_id=operation_id,
+            expires_at=now + KEY_LIFETIME,
+        )
+        return await unit.idempotency_keys.claim(record, now)
+
+    async def _replay(self, unit: UnitOfWork, submission: Submission, first: IdempotencyRecord) -> Submitted:
+        if first.request_hash != submission.fingerprint():
+            raise IdempotencyKeyReused
+        operation = await unit.operations.get(first.operation_id)
+        if operation is None:
+            raise OperationNotFound
+        return Submitted(as_accepted(operation), replayed=True)
+
+
+def as_accepted(operation: Operation) -> Operation:
+    """The operation as the first answer showed it."""
+    cause = Cause(Source.CLIENT, "accepted", operation.accepted_at)
+    return accept(
+        operation.id,
+        tenant=operation.tenant,
+        type_name=operation.type,
+        value=operation.input,
+        labels=operation.labels,
+        cause=cause,
+    ).operation
