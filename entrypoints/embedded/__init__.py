@@ -1,0 +1,1 @@
+"""PostgreSQL and Temporal from wheels, for one machine, under a supervisor of ours."""

@@ -1,0 +1,57 @@
+"""Ports and a plain HTTP question, for the readiness of servers on this machine."""
+
+import asyncio
+import contextlib
+import socket
+
+from domain.errors import StartupError
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nothing listens on and that the kernel gives to nobody else for a minute.
+
+    The connection made and closed leaves the port in TIME_WAIT: an explicit bind may have it, an automatic one not.
+    """
+    with socket.socket(_family(host)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((host, 0))
+        server.listen(1)
+        with socket.create_connection(server.getsockname()[:2]), server.accept()[0] as accepted:
+            accepted.shutdown(socket.SHUT_WR)
+        return int(server.getsockname()[1])
+
+
+def ensure_free(host: str, port: int, option: str) -> None:
+    """Raise StartupError naming `option` where a server could not listen on the port."""
+    try:
+        with socket.socket(_family(host)) as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind((host, port))
+            server.listen(1)
+    except PermissionError as error:
+        raise StartupError(f"port {port} on {host} is not allowed; choose another with {option}") from error
+    except OSError as error:
+        raise StartupError(f"port {port} on {host} is taken; choose another with {option}") from error
+
+
+async def http_status(host: str, port: int, target: str, seconds: float = 2.0) -> int | None:
+    """The status that GET `target` answers with; None where nothing answers."""
+    request = f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(request.encode())
+                return int((await reader.readline()).split()[1])
+            finally:
+                writer.close()
+    return None
+
+
+def connectable(host: str) -> str:
+    """The address at which a server that listens on `host` is reached from this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
