@@ -1,0 +1,106 @@
+"""One workflow chain in memory, and what can happen to it."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from domain.evidence import ExecutionState, Observation
+from domain.json_value import JsonValue, clean_text, strict_json
+from domain.operation_error import ErrorCode, OperationError
+
+OPEN = frozenset({ExecutionState.PENDING, ExecutionState.RUNNING})
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Somebody's wish, or act, to end an execution."""
+
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The latest run of a chain. Frozen: every event returns the execution after it, or raises ValueError where the
+    engine would not let it happen."""
+
+    started_at: datetime
+    """Of the chain's first run."""
+    request_id: str | None
+    """The request that the engine still knows the latest run by; gone after continue-as-new and retry."""
+    state: ExecutionState = ExecutionState.PENDING
+    closed_at: datetime | None = None
+    result: JsonValue = None
+    result_unreadable: str | None = None
+    error: OperationError | None = None
+    actor: str | None = None
+    cancel_request: Ending | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.state in OPEN
+
+    def observed(self, asked_at: datetime) -> Observation:
+        """The engine's word on it."""
+        return Observation(
+            self.state,
+            asked_at,
+            started_at=self.started_at,
+            closed_at=self.closed_at,
+            result=self.result,
+            result_unreadable=self.result_unreadable,
+            error=self.error,
+            actor=self.actor,
+        )
+
+    def taken_up(self) -> "Execution":
+        return replace(self._must_be_open(), state=ExecutionState.RUNNING)
+
+    def cancel_requested(self, ending: Ending) -> "Execution":
+        """The first request's reason stays."""
+        return self if self.cancel_request is not None or not self.open else replace(self, cancel_request=ending)
+
+    def completed(self, at: datetime, result: JsonValue, unreadable: str | None) -> "Execution":
+        value = None if unreadable is not None else strict_json(json.loads(json.dumps(result)))
+        return replace(self._closed(ExecutionState.COMPLETED, at), result=value, result_unreadable=unreadable)
+
+    def failed(self, at: datetime, error: OperationError) -> "Execution":
+        if error.code is not ErrorCode.WORKFLOW_FAILED:
+            raise ValueError(f"a workflow fails with {ErrorCode.WORKFLOW_FAILED}, not with {error.code}")
+        return replace(self._closed(ExecutionState.FAILED, at), error=error)
+
+    def canceled(self, at: datetime) -> "Execution":
+        asked = self.cancel_request or Ending("", "")
+        return self._ended(ExecutionState.CANCELED, ErrorCode.CANCELED, at, asked)
+
+    def terminated(self, at: datetime, ending: Ending) -> "Execution":
+        return self._ended(ExecutionState.TERMINATED, ErrorCode.TERMINATED, at, ending)
+
+    def timed_out(self, at: datetime, which: str, seconds: float) -> "Execution":
+        message = f"the workflow did not close within its {which} timeout of {seconds:g} s"
+        error = OperationError(ErrorCode.TIMED_OUT, message, {"timeout": which, "seconds": seconds})
+        return replace(self._closed(ExecutionState.TIMED_OUT, at), error=error)
+
+    def next_run(self) -> "Execution":
+        """By continue-as-new or by the workflow's own retry."""
+        self._must_be_open()
+        return Execution(self.started_at, request_id=None, state=ExecutionState.RUNNING)
+
+    def reset(self) -> "Execution":
+        """The engine knows the new run by the old request. What no worker took up cannot be reset."""
+        if self.state is ExecutionState.PENDING:
+            raise ValueError("no worker has taken the execution up")
+        return Execution(self.started_at, self.request_id, state=ExecutionState.RUNNING)
+
+    def _ended(self, state: ExecutionState, code: ErrorCode, at: datetime, ending: Ending) -> "Execution":
+        reason, actor = clean_text(ending.reason) or None, ending.actor or None
+        error = OperationError(code, reason or code.value.lower(), {"reason": reason, "actor": actor})
+        return replace(self._closed(state, at), error=error, actor=actor)
+
+    def _closed(self, state: ExecutionState, at: datetime) -> "Execution":
+        return replace(self._must_be_open(), state=state, closed_at=at)
+
+    def _must_be_open(self) -> "Execution":
+        if not self.open:
+            raise ValueError(f"the execution is {self.state} already")
+        return self

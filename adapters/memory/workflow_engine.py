@@ -1,0 +1,201 @@
+"""The workflow engine in memory: does what the real one does, refuses what it refuses, and a test plays its workers."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from uuid import UUID
+
+from adapters.memory.executions import Ending, Execution
+from adapters.memory.start_checks import check_start
+from application.ports.clock import Clock
+from application.ports.workflow_engine import (
+    EngineUnavailable,
+    ExecutionExists,
+    StartFailed,
+    StartRejected,
+    StartRequest,
+)
+from domain.evidence import ExecutionState, Observation
+from domain.json_value import JsonValue
+from domain.operation import MISSING
+from domain.operation_error import ErrorCode, OperationError
+
+IDENTITY = "opledger@memory:0"
+"""The actor of what goes through the port."""
+
+
+class MemoryWorkflowEngine:
+    """The port, then the controls. A control raises KeyError for an unknown execution, and ValueError for what the
+    real engine would not let happen, such as the completion of a closed one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._executions: dict[UUID, Execution] = {}
+        self._frozen_listing: frozenset[UUID] | None = None
+        self._unknown: set[UUID] = set()
+        self._up = True
+        self._lose_next_reply = False
+        self._next_refusals: list[StartRejected | StartFailed] = []
+        self.starts: list[StartRequest] = []
+        """Every start that made an execution, with its input as it went over the wire."""
+
+    async def start(self, request: StartRequest) -> None:
+        """See the port."""
+        self._reach()
+        if self._next_refusals:
+            raise self._next_refusals.pop(0)
+        check_start(request)
+        present = self._executions.get(request.operation_id)
+        request_id = str(request.operation_id)
+        if present is None:
+            self._executions[request.operation_id] = Execution(self._clock.now(), request_id)
+            self.starts.append(_over_the_wire(request))
+        elif present.request_id != request_id:
+            how = "is already running" if present.open else "already finished"
+            raise ExecutionExists(f"Workflow execution {how}. WorkflowId: {request_id}.")
+        if self._lose_next_reply:
+            self._lose_next_reply = False
+            raise EngineUnavailable("the engine did not answer within 10 s")
+
+    async def observe(self, operation_id: UUID) -> Observation:
+        """See the port."""
+        asked_at = self._clock.now()
+        self._reach()
+        execution = self._executions.get(operation_id)
+        if execution is None:
+            return Observation(ExecutionState.NOT_FOUND, asked_at)
+        if operation_id in self._unknown:
+            return Observation(ExecutionState.UNKNOWN, asked_at, started_at=execution.started_at)
+        return execution.observed(asked_at)
+
+    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
+        """See the port."""
+        self._reach()
+        if self._frozen_listing is not None:
+            return self._frozen_listing.intersection(operation_ids)
+        known = ((operation_id, self._executions.get(operation_id)) for operation_id in operation_ids)
+        return frozenset(operation_id for operation_id, execution in known if execution is not None and execution.open)
+
+    async def cancel(self, operation_id: UUID, reason: str) -> None:
+        """See the port."""
+        self._reach()
+        if operation_id in self._executions:
+            self.cancel_from_outside(operation_id, reason, IDENTITY)
+
+    async def terminate(self, operation_id: UUID, reason: str) -> None:
+        """See the port."""
+        self._reach()
+        execution = self._executions.get(operation_id)
+        if execution is not None and execution.open:
+            self.terminate_from_outside(operation_id, reason, IDENTITY)
+
+    async def ping(self) -> None:
+        """See the port."""
+        self._reach()
+
+    # What a worker does. Whatever it does takes the execution up.
+
+    def take_up(self, operation_id: UUID) -> None:
+        """A worker runs the first task."""
+        self._executions[operation_id] = self._executions[operation_id].taken_up()
+
+    def complete(self, operation_id: UUID, result: JsonValue = None, *, unreadable: str | None = None) -> None:
+        """The workflow returns; `unreadable` is why the ledger cannot decode the result."""
+        execution = self._executions[operation_id]
+        self._executions[operation_id] = execution.completed(self._clock.now(), result, unreadable)
+
+    def fail(self, operation_id: UUID, error: OperationError | str) -> None:
+        """The workflow fails, and its retry policy, if any, has come to its end."""
+        if isinstance(error, str):
+            details: dict[str, JsonValue] = {"type": "ApplicationError", "non_retryable": False}
+            error = OperationError(ErrorCode.WORKFLOW_FAILED, error, {**details, "causes": ["ApplicationError"]})
+        self._executions[operation_id] = self._executions[operation_id].failed(self._clock.now(), error)
+
+    def cancel_acknowledged(self, operation_id: UUID) -> None:
+        """The workflow closes as canceled."""
+        self._executions[operation_id] = self._executions[operation_id].canceled(self._clock.now())
+
+    def continue_as_new(self, operation_id: UUID) -> None:
+        """The workflow closes its run, and the next one begins."""
+        self._executions[operation_id] = self._executions[operation_id].next_run()
+
+    def retry_attempt(self, operation_id: UUID) -> None:
+        """The workflow's run fails, and by its retry policy the next one begins."""
+        self._executions[operation_id] = self._executions[operation_id].next_run()
+
+    # What others do.
+
+    def start_from_outside(self, operation_id: UUID) -> None:
+        """Somebody else starts an execution with the operation's id, by another request."""
+        if operation_id in self._executions:
+            raise ValueError("there is one already")
+        self._executions[operation_id] = Execution(self._clock.now(), "another request")
+
+    def cancel_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+        """Somebody else asks the execution to stop."""
+        execution = self._executions[operation_id]
+        self._executions[operation_id] = execution.cancel_requested(Ending(reason, actor))
+
+    def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+        """Somebody else ends the execution. What they leave empty the server fills in (measured)."""
+        ending = Ending(reason or "terminated by user via frontend", actor or "frontend-service")
+        self._executions[operation_id] = self._executions[operation_id].terminated(self._clock.now(), ending)
+
+    def time_out(self, operation_id: UUID, which: str = "run", seconds: float = 1) -> None:
+        """The engine ends the execution: its `run` or `execution` timeout has passed."""
+        self._executions[operation_id] = self._executions[operation_id].timed_out(self._clock.now(), which, seconds)
+
+    def reset(self, operation_id: UUID) -> None:
+        """Somebody resets the execution, closed or not: a new run goes on."""
+        self._executions[operation_id] = self._executions[operation_id].reset()
+
+    def lose(self, operation_id: UUID) -> None:
+        """The engine forgets the execution: retention is over, somebody deleted it, a backup was restored."""
+        del self._executions[operation_id]
+
+    delete = lose
+
+    def report_unknown_state(self, operation_id: UUID, unknown: bool = True) -> None:
+        """The engine answers with a state that this version does not know, or with the true one again."""
+        (self._unknown.add if unknown else self._unknown.discard)(operation_id)
+
+    # What the network and the server do.
+
+    def go_down(self) -> None:
+        """Every call raises EngineUnavailable from now on. The controls work: workers and others have their own way."""
+        self._up = False
+
+    def come_back(self) -> None:
+        """Calls work again."""
+        self._up = True
+
+    def lose_next_reply(self) -> None:
+        """The next start that is not refused takes effect, but raises EngineUnavailable."""
+        self._lose_next_reply = True
+
+    def reject_next(self, words: str) -> None:
+        """The next start, or the one after those refused already, is refused for good."""
+        self._next_refusals.append(StartRejected(words))
+
+    def fail_next(self, words: str) -> None:
+        """The next start, or the one after those refused already, is not taken, for a passing reason."""
+        self._next_refusals.append(StartFailed(words))
+
+    def freeze_listing(self) -> None:
+        """The index stays as it is now: what starts is missing from it, what closes is listed still."""
+        running = (operation_id for operation_id, execution in self._executions.items() if execution.open)
+        self._frozen_listing = frozenset(running)
+
+    def thaw_listing(self) -> None:
+        """The index is up to date again."""
+        self._frozen_listing = None
+
+    def _reach(self) -> None:
+        if not self._up:
+            raise EngineUnavailable("the engine cannot be reached: Connection refused")
+
+
+def _over_the_wire(request: StartRequest) -> StartRequest:
+    if request.input is MISSING:
+        return request
+    return replace(request, input=json.loads(json.dumps(request.input)))

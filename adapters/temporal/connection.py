@@ -1,0 +1,65 @@
+"""Connects to Temporal as its own tools do: environment variables, or a profile in its TOML file."""
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.converter import DataConverter
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+
+from domain.errors import StartupError
+
+DEFAULT_ADDRESS = "localhost:7233"
+CONNECT_TIMEOUT = timedelta(seconds=5)
+"""For the TCP connection; see `rpc.call` for what it leaves open."""
+
+
+async def connect(
+    *,
+    lazy: bool = True,
+    data_converter: DataConverter = DataConverter.default,
+    profile: str | None = None,
+    config_file: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Client:
+    """A client that connects at its first call, so that the service starts while Temporal is down; or, when not
+    `lazy`, one that is connected, which is what a worker needs.
+
+    TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_TLS..., TEMPORAL_API_KEY, TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE
+    mean what they mean to Temporal's own tools.
+
+    Args:
+        data_converter: The one that the operations' workers use.
+        profile: Instead of TEMPORAL_PROFILE.
+        config_file: Instead of TEMPORAL_CONFIG_FILE.
+        environ: Instead of the process's environment.
+
+    Raises:
+        StartupError: the configuration cannot be read; or, when not lazy, the server cannot be reached.
+    """
+    config = _load(profile, config_file, environ)
+    address = config.setdefault("target_host", DEFAULT_ADDRESS)
+    try:
+        return await Client.connect(
+            **config,
+            data_converter=data_converter,
+            identity=identity(),
+            connect_timeout=CONNECT_TIMEOUT,
+            lazy=lazy,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise StartupError(f"Temporal at {address} cannot be used: {error}") from None
+
+
+def identity() -> str:
+    """Who we are in histories and in Temporal's UI."""
+    return f"opledger@{socket.gethostname()}:{os.getpid()}"
+
+
+def _load(profile: str | None, config_file: str | None, environ: Mapping[str, str] | None) -> ClientConnectConfig:
+    try:
+        return ClientConfig.load_client_connect_config(profile, config_file=config_file, override_env_vars=environ)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise StartupError(f"Temporal's configuration cannot be read: {error}") from None

@@ -1,0 +1,77 @@
+"""What the server's refusals mean: gRPC status and words to the port's errors, as one table."""
+
+from dataclasses import dataclass
+
+from temporalio.api.errordetails.v1 import NotFoundFailure
+from temporalio.service import RPCError, RPCStatusCode
+
+from application.ports.workflow_engine import EngineUnavailable, ExecutionExists, StartFailed, StartRejected
+from domain.errors import OpledgerError
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The errors that a refusal becomes. The first rule that fits decides."""
+
+    status: RPCStatusCode
+    words: str
+    """What the server's message contains, in lower case; empty fits all."""
+    on_start: type[OpledgerError]
+    otherwise: type[OpledgerError] = EngineUnavailable
+
+
+RULES = (
+    # The start's only search attribute, namespace and callback are the operator's, not the customer's.
+    Rule(RPCStatusCode.INVALID_ARGUMENT, "search attribute", StartFailed),
+    Rule(RPCStatusCode.INVALID_ARGUMENT, "namespace", StartFailed),
+    Rule(RPCStatusCode.INVALID_ARGUMENT, "callback", StartFailed),
+    Rule(RPCStatusCode.INVALID_ARGUMENT, "", StartRejected),
+    # A message above gRPC's limit (4 MiB, measured) has the same status as "slow down", but never gets smaller.
+    Rule(RPCStatusCode.RESOURCE_EXHAUSTED, "larger than max", StartRejected),
+    Rule(RPCStatusCode.RESOURCE_EXHAUSTED, "", EngineUnavailable),
+    Rule(RPCStatusCode.ALREADY_EXISTS, "", ExecutionExists),
+    Rule(RPCStatusCode.UNAVAILABLE, "", EngineUnavailable),
+    Rule(RPCStatusCode.DEADLINE_EXCEEDED, "", EngineUnavailable),
+    Rule(RPCStatusCode.CANCELLED, "", EngineUnavailable),  # also what the SDK makes of its own time-out
+    # A connection that is cut while the answer is on its way (measured: UNKNOWN); the start may have gone through.
+    Rule(RPCStatusCode.UNKNOWN, "transport error", EngineUnavailable),
+    Rule(RPCStatusCode.UNKNOWN, "h2 protocol error", EngineUnavailable),
+    Rule(RPCStatusCode.INTERNAL, "h2 protocol error", EngineUnavailable),
+)
+ANYTHING_ELSE = Rule(RPCStatusCode.UNKNOWN, "", StartFailed)
+"""A missing namespace, an expired key, a server's bug: it passes, and must not fail customers' operations."""
+
+
+def start_error(error: RPCError) -> OpledgerError:
+    """What a refused start is to the port, in the server's words."""
+    return _rule(error).on_start(_words(error))
+
+
+def engine_error(error: RPCError) -> OpledgerError:
+    """What any other refused call is to the port."""
+    return _rule(error).otherwise(_words(error))
+
+
+def unknown_execution(error: RPCError) -> bool:
+    """Whether the server says that it does not know the execution, or that it is closed.
+
+    Strict, because operations are given up on this word: a NOT_FOUND without the server's own detail (a proxy's, say),
+    about the namespace, or from a cluster that is not the namespace's active one, does not count.
+    """
+    if error.status is not RPCStatusCode.NOT_FOUND:
+        return False
+    for detail in error.grpc_status.details:
+        failure = NotFoundFailure()
+        if detail.Unpack(failure):
+            return failure.current_cluster == failure.active_cluster
+    return False
+
+
+def _rule(error: RPCError) -> Rule:
+    words = error.message.lower()
+    fitting = (rule for rule in RULES if rule.status is error.status and rule.words in words)
+    return next(fitting, ANYTHING_ELSE)
+
+
+def _words(error: RPCError) -> str:
+    return error.message or f"the engine answered {error.status.name}"

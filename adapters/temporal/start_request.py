@@ -1,0 +1,99 @@
+"""The server's request for a start, from the port's."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.common.v1 import Payload, RetryPolicy, WorkflowType
+from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.converter import WorkflowSerializationContext, encode_search_attributes
+
+from application.ports.workflow_engine import StartFailed, StartRejected, StartRequest
+from domain.json_value import clean_text
+from domain.operation import MISSING
+from domain.operation_type import OperationType
+from domain.operation_type import RetryPolicy as TypeRetryPolicy
+from opledger.wire import OPERATION_UUID
+
+ENCODE_TIMEOUT = 10.0
+"""Seconds that a codec or an external store may take for the input."""
+
+
+async def start_request(client: Client, request: StartRequest) -> StartWorkflowExecutionRequest:
+    """The raw request: the SDK's own `start_workflow` has no place for completion callbacks.
+
+    Raises StartRejected for what can never be put on the wire, StartFailed where the payload codec fails.
+    """
+    operation_id = str(request.operation_id)
+    try:
+        raw = _described(request.type)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise StartRejected(f"the operation type cannot be put on the wire: {clean_text(str(error), 500)}") from error
+    raw.namespace = client.namespace
+    raw.identity = client.identity
+    raw.workflow_id = operation_id
+    raw.request_id = operation_id
+    raw.workflow_id_reuse_policy = WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+    raw.workflow_id_conflict_policy = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL
+    encode_search_attributes(
+        TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, operation_id)]), raw.search_attributes
+    )
+    if payloads := await _arguments(client, request):
+        raw.input.payloads.extend(payloads)
+    return raw
+
+
+def _described(operation_type: OperationType) -> StartWorkflowExecutionRequest:
+    return StartWorkflowExecutionRequest(
+        workflow_type=WorkflowType(name=operation_type.workflow),
+        task_queue=TaskQueue(name=operation_type.task_queue),
+        workflow_execution_timeout=_duration(operation_type.execution_timeout),
+        workflow_run_timeout=_duration(operation_type.run_timeout),
+        workflow_task_timeout=_duration(operation_type.task_timeout),
+        retry_policy=None if operation_type.retry_policy is None else _retry_policy(operation_type.retry_policy),
+    )
+
+
+def _retry_policy(policy: TypeRetryPolicy) -> RetryPolicy:
+    return RetryPolicy(
+        initial_interval=_duration(policy.initial_interval),
+        backoff_coefficient=policy.backoff_coefficient,
+        maximum_interval=_duration(policy.maximum_interval),
+        maximum_attempts=policy.maximum_attempts,
+        non_retryable_error_types=policy.non_retryable_error_types,
+    )
+
+
+def _duration(value: timedelta | None) -> Duration | None:
+    if value is None:
+        return None
+    duration = Duration()
+    duration.FromTimedelta(value)
+    return duration
+
+
+async def _arguments(client: Client, request: StartRequest) -> list[Payload]:
+    """No payload for MISSING, one for any JSON value, null too."""
+    if request.input is MISSING:
+        return []
+    converter = client.data_converter.with_context(workflow_context(client, request.operation_id))
+    try:
+        async with asyncio.timeout(ENCODE_TIMEOUT):
+            return await converter.encode([request.input])
+    except RecursionError:
+        raise StartRejected("the input is nested too deeply") from None
+    except TimeoutError:
+        raise StartFailed(f"encoding the input took longer than {ENCODE_TIMEOUT:g} s") from None
+    except Exception as error:
+        words = clean_text(f"{type(error).__name__}: {error}", 500)
+        raise StartFailed(f"the input could not be encoded: {words}") from error
+
+
+def workflow_context(client: Client, operation_id: UUID) -> WorkflowSerializationContext:
+    """What codecs may derive their keys from; the worker's side has the same."""
+    return WorkflowSerializationContext(namespace=client.namespace, workflow_id=str(operation_id))

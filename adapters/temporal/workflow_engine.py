@@ -1,0 +1,126 @@
+"""Temporal as the workflow engine: workflow id and request id are the operation's id."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+    RequestCancelWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from adapters.temporal.errors import engine_error, start_error, unknown_execution
+from adapters.temporal.history import RunHistory
+from adapters.temporal.listing import listed_as_running
+from adapters.temporal.observation import Latest, moment, observation
+from adapters.temporal.payloads import PayloadReader
+from adapters.temporal.rpc import START_TIMEOUT, call
+from adapters.temporal.start_request import start_request, workflow_context
+from application.ports.clock import Clock
+from application.ports.workflow_engine import StartRequest
+from domain.evidence import ExecutionState, Observation
+
+
+class TemporalWorkflowEngine:
+    """The port on a client, connected or lazy. No call takes much longer than its time-out, see `rpc`."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._service = client.workflow_service
+        self._clock = clock
+
+    async def start(self, request: StartRequest) -> None:
+        """See the port.
+
+        What the server does with the same request id (measured on 1.32): nothing, as long as the latest run is the
+        one that the request made or a reset of it, closed or not; after continue-as-new and the workflow's own retry
+        it answers ALREADY_EXISTS; after the execution was deleted it starts a new one.
+        """
+        raw = await start_request(self._client, request)
+        try:
+            await call(self._service.start_workflow_execution, raw, START_TIMEOUT)
+        except RPCError as error:
+            raise start_error(error) from error
+
+    async def observe(self, operation_id: UUID) -> Observation:
+        """See the port. `started_at` is the start of the chain's first run, where the server still has it."""
+        asked_at = self._clock.now()
+        description = await self._describe(operation_id)
+        if description is None:
+            return Observation(ExecutionState.NOT_FOUND, asked_at)
+        execution = description.workflow_execution_info.execution
+        latest = Latest(description, RunHistory(self._client, execution))
+        converter = self._client.data_converter.with_context(workflow_context(self._client, operation_id))
+        started_at = await self._chain_start(operation_id, latest)
+        return await observation(latest, PayloadReader(converter), asked_at=asked_at, started_at=started_at)
+
+    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
+        """See the port."""
+        return await listed_as_running(self._client, operation_ids)
+
+    async def cancel(self, operation_id: UUID, reason: str) -> None:
+        """See the port. A repeat is nothing to the server; the first reason stays."""
+        request = RequestCancelWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=str(operation_id)),
+            identity=self._client.identity,
+            request_id=str(operation_id),
+            reason=reason,
+        )
+        try:
+            await call(self._service.request_cancel_workflow_execution, request)
+        except RPCError as error:
+            _pass_unknown(error)
+
+    async def terminate(self, operation_id: UUID, reason: str) -> None:
+        """See the port."""
+        request = TerminateWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=str(operation_id)),
+            identity=self._client.identity,
+            reason=reason,
+        )
+        try:
+            await call(self._service.terminate_workflow_execution, request)
+        except RPCError as error:
+            _pass_unknown(error)
+
+    async def ping(self) -> None:
+        """See the port. Asks for the namespace, so that a wrong one shows too."""
+        request = DescribeNamespaceRequest(namespace=self._client.namespace)
+        try:
+            await call(self._service.describe_namespace, request)
+        except RPCError as error:
+            raise engine_error(error) from error
+
+    async def _describe(self, operation_id: UUID, run_id: str = "") -> DescribeWorkflowExecutionResponse | None:
+        """The given run, or the latest; None if the server does not know it."""
+        request = DescribeWorkflowExecutionRequest(
+            namespace=self._client.namespace,
+            execution=WorkflowExecution(workflow_id=str(operation_id), run_id=run_id),
+        )
+        try:
+            return await call(self._service.describe_workflow_execution, request)
+        except RPCError as error:
+            if unknown_execution(error):
+                return None
+            raise engine_error(error) from error
+
+    async def _chain_start(self, operation_id: UUID, latest: Latest) -> datetime | None:
+        """When the first run started: a description has that of its own run only (measured)."""
+        if latest.further_run:
+            first = await self._describe(operation_id, latest.info.first_run_id)
+            if first is not None:
+                return moment(first.workflow_execution_info.start_time)
+        return moment(latest.info.start_time)
+
+
+def _pass_unknown(error: RPCError) -> None:
+    if not unknown_execution(error):
+        raise engine_error(error) from error

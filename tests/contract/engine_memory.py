@@ -1,0 +1,76 @@
+"""The contract's world on the engine in memory."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from adapters.memory.clock import MemoryClock
+from adapters.memory.workflow_engine import IDENTITY, MemoryWorkflowEngine
+from domain.json_value import JsonValue
+from domain.operation import MISSING
+from tests.contract.engine_world import EngineWorld
+
+
+class MemoryWorld(EngineWorld):
+    """Passes everything on to the engine's controls."""
+
+    identity = IDENTITY
+
+    def __init__(self) -> None:
+        self.clock = MemoryClock()
+        self.memory = self.engine = MemoryWorkflowEngine(self.clock)
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    async def input_of(self, operation_id: UUID) -> list[JsonValue]:
+        [start] = [start for start in self.memory.starts if start.operation_id == operation_id]
+        return [] if start.input is MISSING else [start.input]
+
+    async def take_up(self, operation_id: UUID) -> None:
+        self.memory.take_up(operation_id)
+
+    async def complete(self, operation_id: UUID, result: JsonValue) -> None:
+        self.memory.complete(operation_id, result)
+
+    async def fail(self, operation_id: UUID, message: str) -> None:
+        self.memory.fail(operation_id, message)
+
+    async def acknowledge_cancel(self, operation_id: UUID) -> None:
+        self.memory.cancel_acknowledged(operation_id)
+
+    async def continue_as_new(self, operation_id: UUID) -> None:
+        self.memory.continue_as_new(operation_id)
+
+    async def retry_attempt(self, operation_id: UUID) -> None:
+        self.memory.retry_attempt(operation_id)
+
+    async def time_out(self, operation_id: UUID) -> None:
+        self.memory.time_out(operation_id, "run", 1)
+
+    async def reset(self, operation_id: UUID) -> None:
+        self.memory.reset(operation_id)
+
+    async def start_from_outside(self, operation_id: UUID) -> None:
+        self.memory.start_from_outside(operation_id)
+
+    async def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+        self.memory.terminate_from_outside(operation_id, reason, actor)
+
+    async def cancel_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+        self.memory.cancel_from_outside(operation_id, reason, actor)
+
+    async def delete(self, operation_id: UUID) -> None:
+        self.memory.delete(operation_id)
+
+    async def settle_listing(self, operation_ids: Iterable[UUID], expected: frozenset[UUID]) -> frozenset[UUID]:
+        return await self.engine.listed_as_running(operation_ids)
+
+    async def go_down(self) -> None:
+        self.memory.go_down()
+
+    async def come_back(self) -> None:
+        self.memory.come_back()
+
+    async def lose_next_reply(self) -> None:
+        self.memory.lose_next_reply()

@@ -1,0 +1,56 @@
+"""A Temporal server of one's own, to stop, to hang, and to set up differently."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+
+from tests.contract.engine_world import eventually
+from tests.support.temporal_server import TEMPORAL, free_port
+
+
+class OwnServer:
+    """Keeps port and data over a restart. Has no search attribute, and the namespaces default and second."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        command = [str(TEMPORAL), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(self._port)]
+        command += ["--db-filename", str(self._folder / "temporal.db"), "--log-level", "error"]
+        command += ["--namespace", "second", "--dynamic-config-value", "frontend.WorkflowPauseEnabled=true"]
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220
+        await eventually(self._answers, patience=60)
+
+    async def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+            self._process = None
+
+    def hang(self, hanging: bool = True) -> None:
+        """It holds its connections, and does nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP if hanging else signal.SIGCONT)
+        if hanging:
+            os.waitpid(self._process.pid, os.WUNTRACED)
+
+    async def _answers(self) -> bool:
+        with contextlib.suppress(Exception):
+            client = await Client.connect(self.address)
+            for namespace in ("default", "second"):
+                await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+            return True
+        return False

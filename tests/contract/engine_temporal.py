@@ -1,0 +1,217 @@
+"""The contract's world on a real Temporal server, with a worker made of raw calls."""
+
+import contextlib
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from temporalio.api.command.v1 import (
+    CancelWorkflowExecutionCommandAttributes,
+    Command,
+    CompleteWorkflowExecutionCommandAttributes,
+    ContinueAsNewWorkflowExecutionCommandAttributes,
+    FailWorkflowExecutionCommandAttributes,
+)
+from temporalio.api.common.v1 import Payload, WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import CommandType
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    GetWorkflowExecutionHistoryRequest,
+    PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+    RequestCancelWorkflowExecutionRequest,
+    ResetWorkflowExecutionRequest,
+    RespondWorkflowTaskCompletedRequest,
+    SignalWorkflowExecutionRequest,
+    StartWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+)
+from temporalio.client import Client
+
+from adapters.temporal.workflow_engine import TemporalWorkflowEngine
+from domain.evidence import ExecutionState
+from domain.json_value import JsonValue
+from tests.contract.engine_proxy import Proxy
+from tests.contract.engine_world import PATIENCE, EngineWorld, eventually
+
+
+class SystemClock:
+    """The machine's clock, which the server has too."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def payload(value: JsonValue) -> Payload:
+    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
+
+
+def failure(message: str) -> Failure:
+    return Failure(message=message, application_failure_info=ApplicationFailureInfo(type="ApplicationError"))
+
+
+class TemporalWorld(EngineWorld):
+    """The engine talks through a proxy; the worker and the outsiders have the server's own address."""
+
+    def __init__(self, direct: Client, proxied: Client, proxy: Proxy) -> None:
+        self.client = direct
+        self.proxy = proxy
+        self.service = direct.workflow_service
+        self.engine = TemporalWorkflowEngine(proxied, SystemClock())
+        self.identity = proxied.identity
+        self._worked_on: set[UUID] = set()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def history(self, operation_id: UUID) -> list[HistoryEvent]:
+        response = await self.service.get_workflow_execution_history(
+            GetWorkflowExecutionHistoryRequest(namespace="default", execution=self.execution(operation_id))
+        )
+        return list(response.history.events)
+
+    async def input_of(self, operation_id: UUID) -> list[JsonValue]:
+        first = (await self.history(operation_id))[0]
+        values = first.workflow_execution_started_event_attributes.input.payloads
+        decoded: list[JsonValue] = await self.client.data_converter.decode(values)
+        return decoded
+
+    async def take_up(self, operation_id: UUID) -> None:
+        await self.respond(await self.poll(operation_id))
+        self._worked_on.add(operation_id)
+
+    async def complete(self, operation_id: UUID, result: JsonValue) -> None:
+        attributes = CompleteWorkflowExecutionCommandAttributes()
+        attributes.result.payloads.append(payload(result))
+        await self.close(operation_id, complete_workflow_execution_command_attributes=attributes)
+
+    async def fail(self, operation_id: UUID, message: str) -> None:
+        attributes = FailWorkflowExecutionCommandAttributes(failure=failure(message))
+        await self.close(operation_id, fail_workflow_execution_command_attributes=attributes)
+
+    async def acknowledge_cancel(self, operation_id: UUID) -> None:
+        attributes = CancelWorkflowExecutionCommandAttributes()
+        await self.close(operation_id, cancel_workflow_execution_command_attributes=attributes)
+
+    async def continue_as_new(self, operation_id: UUID) -> None:
+        attributes = ContinueAsNewWorkflowExecutionCommandAttributes(
+            workflow_type=WorkflowType(name="Work"), task_queue=TaskQueue(name=f"queue-{operation_id}")
+        )
+        await self.close(operation_id, continue_as_new_workflow_execution_command_attributes=attributes)
+
+    async def retry_attempt(self, operation_id: UUID) -> None:
+        await self.fail(operation_id, "this attempt failed")
+
+    async def time_out(self, operation_id: UUID) -> None:
+        async def closed() -> bool:
+            return (await self.observe(operation_id)).closed_at is not None
+
+        await eventually(closed)
+
+    async def reset(self, operation_id: UUID) -> None:
+        await self.service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace="default",
+                workflow_execution=self.execution(operation_id),
+                workflow_task_finish_event_id=4,
+                request_id=str(uuid4()),
+                reason="for a test",
+            )
+        )
+        self._worked_on.discard(operation_id)
+
+    async def start_from_outside(self, operation_id: UUID) -> None:
+        await self.service.start_workflow_execution(
+            StartWorkflowExecutionRequest(
+                namespace="default",
+                workflow_id=str(operation_id),
+                request_id=str(uuid4()),
+                workflow_type=WorkflowType(name="Work"),
+                task_queue=TaskQueue(name=f"queue-{operation_id}"),
+            )
+        )
+
+    async def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+        await self.service.terminate_workflow_execution(
+            TerminateWorkflowExecutionRequest(
+                namespace="default", workflow_execution=self.execution(operation_id), reason=reason, identity=actor
+            )
+        )
+
+    async def cancel_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+        await self.service.request_cancel_workflow_execution(
+            RequestCancelWorkflowExecutionRequest(
+                namespace="default", workflow_execution=self.execution(operation_id), reason=reason, identity=actor
+            )
+        )
+
+    async def delete(self, operation_id: UUID) -> None:
+        """Only of an open one: a closed one is described for half a minute after it was deleted (measured)."""
+        await self.service.delete_workflow_execution(
+            DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=self.execution(operation_id))
+        )
+
+        async def gone() -> bool:
+            return (await self.observe(operation_id)).state is ExecutionState.NOT_FOUND
+
+        await eventually(gone)
+
+    async def settle_listing(self, operation_ids: Iterable[UUID], expected: frozenset[UUID]) -> frozenset[UUID]:
+        wanted = list(operation_ids)
+
+        async def caught_up() -> bool:
+            return await self.engine.listed_as_running(wanted) == expected
+
+        with contextlib.suppress(TimeoutError):
+            await eventually(caught_up)
+        return await self.engine.listed_as_running(wanted)
+
+    async def go_down(self) -> None:
+        await self.proxy.down()
+
+    async def come_back(self) -> None:
+        await self.proxy.up()
+
+    async def lose_next_reply(self) -> None:
+        await self.engine.ping()
+        self.proxy.lose_next_reply()
+
+    def execution(self, operation_id: UUID) -> WorkflowExecution:
+        return WorkflowExecution(workflow_id=str(operation_id))
+
+    async def poll(self, operation_id: UUID) -> PollWorkflowTaskQueueResponse:
+        """The next workflow task of this operation alone."""
+        request = PollWorkflowTaskQueueRequest(
+            namespace="default", task_queue=TaskQueue(name=f"queue-{operation_id}"), identity="worker"
+        )
+        task = await self.service.poll_workflow_task_queue(request, timeout=timedelta(seconds=PATIENCE))
+        assert task.task_token, "no task came"
+        return task
+
+    async def respond(self, task: PollWorkflowTaskQueueResponse, *commands: Command) -> None:
+        await self.service.respond_workflow_task_completed(
+            RespondWorkflowTaskCompletedRequest(
+                namespace="default", task_token=task.task_token, commands=commands, identity="worker"
+            )
+        )
+
+    async def close(self, operation_id: UUID, **attributes: object) -> None:
+        """Answer the next task with the one command; a signal makes sure that there is a task."""
+        [name] = attributes
+        kind = CommandType.Value("COMMAND_TYPE_" + name.removesuffix("_command_attributes").upper())
+        if operation_id in self._worked_on:
+            await self.signal(operation_id)
+        command = Command(command_type=CommandType.ValueType(kind), **attributes)  # type: ignore[arg-type]
+        await self.respond(await self.poll(operation_id), command)
+        self._worked_on.discard(operation_id)
+
+    async def signal(self, operation_id: UUID) -> None:
+        await self.service.signal_workflow_execution(
+            SignalWorkflowExecutionRequest(
+                namespace="default", workflow_execution=self.execution(operation_id), signal_name="wake"
+            )
+        )

@@ -1,0 +1,73 @@
+"""Connecting as Temporal's own tools do."""
+
+import logging
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from adapters.temporal.connection import connect
+from domain.errors import StartupError
+
+TOML = """
+[profile.default]
+address = "from-default:1"
+[profile.staging]
+address = "from-staging:2"
+namespace = "staging"
+"""
+
+
+def target(client: Client) -> str:
+    return client.service_client.config.target_host
+
+
+async def test_defaults() -> None:
+    """Without any configuration: the local server, and its default namespace."""
+    client = await connect(environ={})
+    assert (target(client), client.namespace) == ("localhost:7233", "default")
+
+
+async def test_identity_says_who_and_where() -> None:
+    """Histories and Temporal's UI show which process it was."""
+    assert (await connect(environ={})).identity == f"opledger@{socket.gethostname()}:{os.getpid()}"
+
+
+async def test_environment_decides() -> None:
+    """TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE mean what they mean everywhere."""
+    client = await connect(environ={"TEMPORAL_ADDRESS": "there:9", "TEMPORAL_NAMESPACE": "mine"})
+    assert (target(client), client.namespace) == ("there:9", "mine")
+
+
+async def test_profile_of_a_file(tmp_path: Path) -> None:
+    """A profile is named by argument or environment, and the environment overrides what it says."""
+    file = tmp_path / "temporal.toml"
+    file.write_text(TOML)
+    environ = {"TEMPORAL_CONFIG_FILE": str(file)}
+    assert target(await connect(environ=environ)) == "from-default:1"
+    staging = await connect(environ={**environ, "TEMPORAL_PROFILE": "staging"})
+    assert (target(staging), staging.namespace) == ("from-staging:2", "staging")
+    mixed = await connect(profile="staging", config_file=str(file), environ={"TEMPORAL_ADDRESS": "there:9"})
+    assert (target(mixed), mixed.namespace) == ("there:9", "staging")
+
+
+@pytest.mark.parametrize("text", ["not toml [", "[profile.other]\naddress = 'x:1'"])
+async def test_unreadable_configuration_is_a_startup_error(tmp_path: Path, text: str) -> None:
+    """A file that cannot be read, and a profile that is not in it, stop the start with words."""
+    file = tmp_path / "temporal.toml"
+    file.write_text(text)
+    with pytest.raises(StartupError, match="Temporal's configuration"):
+        await connect(profile="staging", config_file=str(file), environ={})
+
+
+async def test_api_key_is_told_to_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """The key is in no log line and in no error; with it TLS is on."""
+    caplog.set_level(logging.DEBUG)
+    environ = {"TEMPORAL_ADDRESS": "127.0.0.1:1", "TEMPORAL_API_KEY": "s3cr3t-key"}
+    client = await connect(environ=environ)
+    assert client.service_client.config.tls is True
+    with pytest.raises(RuntimeError) as caught:
+        await client.service_client.check_health()
+    assert "s3cr3t" not in caplog.text + str(caught.value) + repr(client)

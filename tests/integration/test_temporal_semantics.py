@@ -1,0 +1,253 @@
+"""How Temporal behaves where the design leans on it: each row here is one of the facts, seen through the engine."""
+
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio import workflow
+from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import (
+    PendingWorkflowTaskState,
+    WorkflowExecutionStatus,
+    WorkflowIdConflictPolicy,
+    WorkflowTaskFailedCause,
+)
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+    RespondWorkflowTaskFailedRequest,
+    StartWorkflowExecutionRequest,
+)
+from temporalio.client import Client
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.converter import encode_search_attributes
+from temporalio.worker import Worker
+
+from adapters.temporal.history import RunHistory
+from adapters.temporal.observation import STATES, Latest, observation
+from adapters.temporal.payloads import PayloadReader
+from application.ports.workflow_engine import ExecutionExists
+from domain.evidence import ExecutionState
+from opledger.wire import OPERATION_UUID
+from tests.contract.engine_proxy import Proxy
+from tests.contract.engine_temporal import TemporalWorld
+from tests.contract.engine_world import RETRYING, eventually
+
+OPEN = frozenset(
+    {
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED,
+    }
+)
+
+
+@pytest.fixture(scope="module")
+async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld:
+    return TemporalWorld(temporal_client, temporal_client, Proxy(temporal_address))
+
+
+async def describe(world: TemporalWorld, operation_id: UUID) -> DescribeWorkflowExecutionResponse:
+    return await world.service.describe_workflow_execution(
+        DescribeWorkflowExecutionRequest(namespace="default", execution=world.execution(operation_id))
+    )
+
+
+async def fail_task(world: TemporalWorld, operation_id: UUID) -> None:
+    """What an exception that is no FailureError does."""
+    task = await world.poll(operation_id)
+    await world.service.respond_workflow_task_failed(
+        RespondWorkflowTaskFailedRequest(
+            namespace="default",
+            task_token=task.task_token,
+            cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
+        )
+    )
+
+
+def foreign_start(workflow_id: str, *, attribute: UUID | None = None) -> StartWorkflowExecutionRequest:
+    request = StartWorkflowExecutionRequest(
+        namespace="default",
+        workflow_id=workflow_id,
+        request_id=str(uuid4()),
+        workflow_type=WorkflowType(name="Other"),
+        task_queue=TaskQueue(name=f"queue-{workflow_id}"),
+    )
+    if attribute is not None:
+        pair = SearchAttributePair(OPERATION_UUID, str(attribute))
+        encode_search_attributes(TypedSearchAttributes([pair]), request.search_attributes)
+    return request
+
+
+async def test_started_task_is_taken_up(world: TemporalWorld) -> None:
+    """A first task that a worker holds, unanswered, shows at once as history of 3 events and a started task."""
+    operation_id = await world.started()
+    task = await world.poll(operation_id)
+    description = await describe(world, operation_id)
+    assert description.workflow_execution_info.history_length == 3
+    state = description.pending_workflow_task.state
+    assert state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED
+    assert (await world.observe(operation_id)).state is ExecutionState.RUNNING
+    await world.respond(task)
+
+
+async def test_failing_task_is_running(world: TemporalWorld) -> None:
+    """A workflow task that fails is retried by the server: the workflow runs, it has not failed."""
+    operation_id = await world.started()
+    await fail_task(world, operation_id)
+    description = await describe(world, operation_id)
+    assert description.pending_workflow_task.attempt == 2
+    assert description.workflow_execution_info.history_length == 4
+    assert (await world.observe(operation_id)).state is ExecutionState.RUNNING
+    await world.complete(operation_id, "in the end")
+    assert (await world.observe(operation_id)).result == "in the end"
+
+
+async def test_signals_do_not_take_it_up(world: TemporalWorld) -> None:
+    """Signals make the history longer before any worker came: the length alone does not tell."""
+    operation_id = await world.started()
+    for _ in range(5):
+        await world.signal(operation_id)
+    assert (await describe(world, operation_id)).workflow_execution_info.history_length == 7
+    assert (await world.observe(operation_id)).state is ExecutionState.PENDING
+    await world.take_up(operation_id)
+    await world.signal(operation_id)
+    assert (await world.observe(operation_id)).state is ExecutionState.RUNNING
+
+
+async def test_execution_timeout_is_told_apart(world: TemporalWorld) -> None:
+    """The chain's own timeout is said to be that, although the server writes the same event."""
+    operation_id = await world.started(execution_timeout=timedelta(seconds=1))
+    await world.time_out(operation_id)
+    seen = await world.observe(operation_id)
+    assert seen.error is not None
+    assert seen.error.message == "the workflow did not close within its execution timeout of 1 s"
+
+
+async def test_repeat_on_a_closed_run_is_refused_to_another_request(world: TemporalWorld) -> None:
+    """Under REJECT_DUPLICATE a closed run refuses another request as an open one does: the refusal does not say that
+    anything runs."""
+    request = world.request()
+    await world.start_from_outside(request.operation_id)
+    await world.terminate_from_outside(request.operation_id, "x", "y")
+    with pytest.raises(ExecutionExists, match="already finished"):
+        await world.engine.start(request)
+
+
+async def test_terminate_existing_moves_the_chain(world: TemporalWorld) -> None:
+    """Another start that terminates ours takes the workflow id over: the latest run is what counts, and the old
+    request starts nothing."""
+    request = world.request()
+    await world.engine.start(request)
+    raw = foreign_start(str(request.operation_id))
+    raw.workflow_id_conflict_policy = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
+    await world.service.start_workflow_execution(raw)
+    assert (await world.observe(request.operation_id)).state is ExecutionState.PENDING
+    with pytest.raises(ExecutionExists):
+        await world.engine.start(request)
+    await world.complete(request.operation_id, "the new one's")
+    assert (await world.observe(request.operation_id)).result == "the new one's"
+
+
+async def test_deleted_first_run_of_a_chain(world: TemporalWorld) -> None:
+    """The start of a chain whose first run is gone is that of its latest; between deletion and its effect the former
+    answer stands."""
+    operation_id = await world.started()
+    first = (await describe(world, operation_id)).workflow_execution_info.execution
+    await world.continue_as_new(operation_id)
+    await world.service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=first)
+    )
+    seen = await world.observe(operation_id)
+    assert seen.state is ExecutionState.RUNNING
+    assert seen.started_at is not None
+    gone = WorkflowExecution(workflow_id=str(operation_id), run_id=str(uuid4()))
+    history = RunHistory(world.client, gone)
+    assert await history.close_event() is None
+    assert await history.cancel_request() is None
+    assert await history.taken_up() is False
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED,
+        WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT,
+    ],
+    ids=WorkflowExecutionStatus.Name,
+)
+async def test_close_whose_history_is_gone(world: TemporalWorld, status: WorkflowExecutionStatus.ValueType) -> None:
+    """Deleted between describing it and reading how it closed: the close is known, the rest is said to be unknown."""
+    gone = WorkflowExecution(workflow_id=str(uuid4()), run_id=str(uuid4()))
+    description = DescribeWorkflowExecutionResponse(
+        workflow_execution_info=WorkflowExecutionInfo(execution=gone, status=status)
+    )
+    latest = Latest(description, RunHistory(world.client, gone))
+    reader = PayloadReader(world.client.data_converter)
+    seen = await observation(latest, reader, asked_at=world.now(), started_at=None)
+    assert seen.state is STATES[status]
+    assert (seen.error is None) == (seen.result_unreadable == "the execution's history is gone")
+
+
+async def test_every_status_has_a_meaning(world: TemporalWorld) -> None:
+    """All of the API's statuses are mapped; a number that nobody knows yet is UNKNOWN, and changes nothing."""
+    known = set(WorkflowExecutionStatus.values())
+    assert known - set(STATES) == {WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED}
+    assert {status for status, state in STATES.items() if state is ExecutionState.RUNNING} == OPEN
+    history = RunHistory(world.client, WorkflowExecution(workflow_id="none", run_id=str(uuid4())))
+    for number in (0, 99):
+        info = WorkflowExecutionInfo(status=WorkflowExecutionStatus.ValueType(number))
+        latest = Latest(DescribeWorkflowExecutionResponse(workflow_execution_info=info), history)
+        reader = PayloadReader(world.client.data_converter)
+        seen = await observation(latest, reader, asked_at=world.now(), started_at=None)
+        assert seen.state is ExecutionState.UNKNOWN
+
+
+async def test_strangers_with_our_search_attribute_are_not_listed(world: TemporalWorld) -> None:
+    """A running workflow that carries the id of an operation, but is not its execution, says nothing about it."""
+    closed = await world.started()
+    await world.complete(closed, None)
+    stranger = foreign_start(f"child-of-{closed}", attribute=closed)
+    await world.service.start_workflow_execution(stranger)
+    query = f"{OPERATION_UUID.name} = '{closed}' AND ExecutionStatus = 'Running'"
+
+    async def indexed() -> bool:
+        return (await world.client.count_workflows(query)).count == 1
+
+    await eventually(indexed)
+    assert await world.engine.listed_as_running([closed]) == frozenset()
+
+
+@workflow.defn(name="Work", sandboxed=False)
+class ContinuesOnce:
+    """Goes on as new, then waits for ever."""
+
+    @workflow.run
+    async def run(self, first: bool) -> None:
+        if first:
+            workflow.continue_as_new(False)
+        await workflow.wait_condition(lambda: False)
+
+
+async def test_listing_finds_further_runs(world: TemporalWorld) -> None:
+    """The search attribute goes along with a retry and with the SDK's continue-as-new. A worker that continues as new
+    without it makes a run that is not listed: the listing is a hint, describing it is the answer."""
+    retried, bare = await world.started(retry_policy=RETRYING), await world.started()
+    await world.retry_attempt(retried)
+    await world.continue_as_new(bare)
+    by_sdk = await world.started(True)
+
+    async def continued() -> bool:
+        return Latest(await describe(world, by_sdk), RunHistory(world.client, world.execution(by_sdk))).further_run
+
+    async with Worker(world.client, task_queue=f"queue-{by_sdk}", workflows=[ContinuesOnce]):
+        await eventually(continued)
+        expected = frozenset({retried, by_sdk})
+        assert await world.settle_listing([retried, by_sdk, bare], expected) == expected
+    assert (await world.observe(bare)).state is ExecutionState.RUNNING

@@ -1,0 +1,198 @@
+"""Temporal from its first boot on: search attribute, namespace, pause, and what an outage does to one client."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from temporalio.api.enums.v1 import IndexedValueType, WorkflowExecutionStatus
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, PauseWorkflowExecutionRequest
+from temporalio.client import Client
+
+from adapters.temporal.connection import connect
+from adapters.temporal.probe import TemporalProbe
+from adapters.temporal.schedule import ReconciliationSchedule, ensure_schedule
+from adapters.temporal.search_attribute import NAME, ensure_search_attribute
+from adapters.temporal.workflow_engine import TemporalWorkflowEngine
+from application.ports.workflow_engine import EngineUnavailable, StartFailed, StartRequest
+from domain.errors import StartupError
+from domain.evidence import ExecutionState
+from domain.operation_type import OperationType
+from tests.contract.engine_proxy import Proxy
+from tests.contract.engine_server import OwnServer
+from tests.contract.engine_temporal import SystemClock, TemporalWorld
+
+BOUND = 12.0
+"""Seconds; far above the longest time-out, so that only a call without any is caught."""
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OwnServer]:
+    own = OwnServer(tmp_path_factory.mktemp("temporal"))
+    await own.start()
+    yield own
+    await own.kill()
+
+
+@pytest.fixture(scope="module")
+async def client(server: OwnServer) -> Client:
+    return await connect(environ={"TEMPORAL_ADDRESS": server.address})
+
+
+def engine_of(client: Client) -> TemporalWorkflowEngine:
+    return TemporalWorkflowEngine(client, SystemClock())
+
+
+def request() -> StartRequest:
+    return StartRequest(uuid4(), OperationType(name="work", workflow="Work", task_queue="queue"), {"n": 1})
+
+
+async def in_namespace(server: OwnServer, namespace: str) -> Client:
+    return await connect(environ={"TEMPORAL_ADDRESS": server.address, "TEMPORAL_NAMESPACE": namespace})
+
+
+async def registered(client: Client) -> int | None:
+    response = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    return response.custom_attributes.get(NAME)
+
+
+async def test_missing_search_attribute_fails_no_operation(client: Client) -> None:
+    """A start that the server refuses for want of our search attribute is the operator's matter: it may pass."""
+    with pytest.raises(StartFailed, match="search attribute"):
+        await engine_of(client).start(request())
+
+
+async def test_listing_without_the_search_attribute_is_unavailable(client: Client) -> None:
+    """A listing that cannot be made says so; it never says that nothing runs."""
+    with pytest.raises(EngineUnavailable, match="search attribute"):
+        await engine_of(client).listed_as_running([uuid4()])
+
+
+async def test_search_attribute_is_registered_once(client: Client) -> None:
+    """Several processes that set the search attribute up at once all succeed; it is a Keyword, and starts work."""
+    await asyncio.gather(*(ensure_search_attribute(client) for _ in range(4)))
+    await ensure_search_attribute(client)
+    assert await registered(client) == IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await engine_of(client).start(request())
+            except StartFailed:
+                await asyncio.sleep(0.2)
+            else:
+                break
+
+
+async def test_search_attribute_of_another_type_is_an_error(server: OwnServer) -> None:
+    """The server takes a second registration with another type and keeps the first: that has to be said at start-up."""
+    client = await in_namespace(server, "second")
+    for kind in (IndexedValueType.INDEXED_VALUE_TYPE_INT, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD):
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace="second", search_attributes={NAME: kind})
+        )
+    assert await registered(client) == IndexedValueType.INDEXED_VALUE_TYPE_INT
+    with pytest.raises(StartupError, match="OperationUUID of namespace second is a Int, and has to be a Keyword"):
+        await ensure_search_attribute(client)
+
+
+async def test_wrong_namespace_is_nobodys_failure(server: OwnServer) -> None:
+    """With a namespace that does not exist starts may pass later, nothing is NOT_FOUND, and the probe is not well."""
+    client = await in_namespace(server, "nowhere")
+    engine = engine_of(client)
+    with pytest.raises(StartFailed, match="nowhere"):
+        await engine.start(request())
+    for call in (
+        engine.observe(uuid4()),
+        engine.listed_as_running([uuid4()]),
+        engine.cancel(uuid4(), "x"),
+        engine.terminate(uuid4(), "x"),
+        TemporalProbe(engine).check(),
+        ensure_search_attribute(client),
+        ensure_schedule(client, ReconciliationSchedule("W", "q", timedelta(minutes=1))),
+    ):
+        with pytest.raises(EngineUnavailable, match="nowhere"):
+            await call
+
+
+async def test_paused_execution_runs(server: OwnServer, client: Client) -> None:
+    """A paused workflow is in progress as soon as a worker has taken it up, and is not closed before either."""
+    world = TemporalWorld(client, client, Proxy(server.address))
+    for taken_up, state in ((True, ExecutionState.RUNNING), (False, ExecutionState.PENDING)):
+        operation_id = await world.started()
+        if taken_up:
+            await world.take_up(operation_id)
+        await client.workflow_service.pause_workflow_execution(
+            PauseWorkflowExecutionRequest(
+                namespace="default", workflow_id=str(operation_id), identity="ops", reason="x", request_id="pause"
+            )
+        )
+        description = await client.workflow_service.describe_workflow_execution(
+            DescribeWorkflowExecutionRequest(namespace="default", execution=world.execution(operation_id))
+        )
+        status = description.workflow_execution_info.status
+        assert status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
+        assert (await world.observe(operation_id)).state is state
+
+
+async def test_client_outlives_an_outage(server: OwnServer, client: Client) -> None:
+    """Killed, every call fails soon with EngineUnavailable; restarted, the same client works and the server still
+    knows what it had taken."""
+    engine, start = engine_of(client), request()
+    await engine.start(start)
+    await server.kill()
+    begun = time.monotonic()
+    for call in (engine.start(request()), engine.observe(start.operation_id), TemporalProbe(engine).check()):
+        with pytest.raises(EngineUnavailable):
+            await call
+    assert time.monotonic() - begun < BOUND
+    await server.start()
+    await engine.start(start)
+    assert (await engine.observe(start.operation_id)).state is ExecutionState.PENDING
+
+
+async def test_client_is_made_while_the_server_is_down(server: OwnServer) -> None:
+    """The service starts without Temporal: the client is there, calls say EngineUnavailable, and work later."""
+    await server.kill()
+    client = await connect(environ={"TEMPORAL_ADDRESS": server.address})
+    engine = engine_of(client)
+    with pytest.raises(EngineUnavailable, match="cannot be reached"):
+        await engine.ping()
+    with pytest.raises(EngineUnavailable):
+        await ensure_search_attribute(client)
+    await server.start()
+    await engine.ping()
+
+
+async def test_hanging_server_holds_nobody(server: OwnServer, client: Client) -> None:
+    """A server that holds its connections and says nothing costs a call its time-out, no more; all at once."""
+    engine = engine_of(client)
+    await engine.ping()
+    server.hang()
+    try:
+        begun = time.monotonic()
+        calls = (engine.observe(uuid4()), engine.ping(), engine.listed_as_running([uuid4()]))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [EngineUnavailable] * 3
+        assert time.monotonic() - begun < 2 * BOUND
+    finally:
+        server.hang(False)
+    await engine.ping()
+
+
+async def test_mute_port_holds_nobody() -> None:
+    """A port that accepts and never says a word holds a lazy client's first call no longer than its time-out, which
+    the SDK's own time-out does not see to."""
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        client = await connect(environ={"TEMPORAL_ADDRESS": f"127.0.0.1:{mute.getsockname()[1]}"})
+        begun = time.monotonic()
+        with pytest.raises(EngineUnavailable, match="did not answer within 5 s"):
+            await engine_of(client).ping()
+        assert time.monotonic() - begun < BOUND
