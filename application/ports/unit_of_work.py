@@ -5,6 +5,11 @@ from typing import Protocol
 
 from application.ports.idempotency_keys import IdempotencyKeys
 from application.ports.operation_repository import OperationRepository
+from domain.errors import OpledgerError
+
+
+class DatabaseUnavailable(OpledgerError):
+    """The database cannot be reached."""
 
 
 class UnitOfWork(Protocol):

@@ -1,0 +1,1 @@
+"""Inputs against JSON Schema, with jsonschema."""

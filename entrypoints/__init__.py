@@ -1,0 +1,1 @@
+"""How the ledger is reached and run: HTTP, worker, command line, embedded parts."""

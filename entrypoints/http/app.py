@@ -1,0 +1,63 @@
+"""The ASGI application."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.types import AnyCallable, ControllerRouterHandler, Middleware
+
+from entrypoints.http.bodies import ApiRequest
+from entrypoints.http.docs import DocsController
+from entrypoints.http.edge import Edge
+from entrypoints.http.errors import MAX_BODY, answer
+from entrypoints.http.health import HealthController
+from entrypoints.http.openapi import openapi_config
+from entrypoints.http.operations import PREFIX, OperationController, check_request
+from entrypoints.http.page_token import PageTokens
+from entrypoints.http.responses import JsonResponse
+from entrypoints.http.services import HttpServices
+from entrypoints.http.tenancy import default_tenant
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    services: HttpServices,
+    *,
+    page_token_key: bytes,
+    lifespan: Sequence[Lifespan] = (),
+    tenant: AnyCallable = default_tenant,
+    middleware: Sequence[Middleware] = (),
+    route_handlers: Sequence[ControllerRouterHandler] = (),
+) -> Litestar:
+    """The whole API on the given services. `tenant` provides the tenant of a request, and may take its arguments from
+    Litestar's injection. Raises ValueError for a page token key that is too short.
+
+    Nothing outlives the app that `lifespan` does not end; nothing is connected before it is entered.
+    """
+    tokens = PageTokens(page_token_key)
+    app = Litestar(
+        [_v1(), HealthController, DocsController, *route_handlers],
+        debug=False,
+        pdb_on_exception=False,
+        logging_config=None,
+        dependencies={
+            "services": Provide(lambda: services, sync_to_thread=False),
+            "page_tokens": Provide(lambda: tokens, sync_to_thread=False),
+            "tenant": Provide(tenant),
+        },
+        exception_handlers={Exception: answer},
+        lifespan=list(lifespan),
+        middleware=list(middleware),
+        openapi_config=openapi_config(),
+        request_class=ApiRequest,
+        request_max_body_size=MAX_BODY,
+        response_class=JsonResponse,
+    )
+    app.asgi_handler = Edge(app.asgi_handler)
+    return app
+
+
+def _v1() -> Router:
+    return Router(PREFIX, route_handlers=[OperationController], before_request=check_request)

@@ -1,0 +1,168 @@
+"""Reading a request's body: I-JSON (RFC 7493), strictly, and never deeper or larger than is good for us."""
+
+import json
+import math
+import re
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.exceptions import InternalServerException
+
+from entrypoints.http.problems import InvalidBody, MalformedBody, UnsupportedMediaType, clip_text
+from entrypoints.http.wording import plain
+
+MAX_DEPTH: Final = 64
+_LONGEST_INTEGER = 309
+"""Digits. Longer ones are beyond what an IEEE 754 double can be about."""
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+_PATH = re.compile(r" - at `\$(?P<path>.*)`\Z")
+_FIELD = re.compile(r"(?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
+_T = TypeVar("_T")
+
+
+def parse_json(body: bytes) -> Any:
+    """The value. Raises MalformedBody, which says what is wrong.
+
+    Refused: what is not UTF-8 or not JSON (NaN included), repeated names, nesting beyond MAX_DEPTH, numbers beyond a
+    double, and text with U+0000 or half a surrogate pair, which cannot be stored.
+    """
+    if not body.strip():
+        raise MalformedBody("a JSON object is expected, and the body is empty")
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_no_constant,
+            parse_float=_float,
+            parse_int=_integer,
+        )
+    except UnicodeDecodeError as error:
+        raise MalformedBody(f"the body is not UTF-8, from byte {error.start} on") from None
+    except json.JSONDecodeError as error:
+        raise MalformedBody(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise _too_deep() from None
+    _check(value)
+    return value
+
+
+def decode(value: Any, into: type[_T]) -> _T:
+    """The value as a request of that type. Raises InvalidBody, which points to the field."""
+    try:
+        return msgspec.convert(value, into)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), value) from None
+
+
+def _invalid(message: str, value: Any) -> InvalidBody:
+    place = _PATH.search(message)
+    path = place["path"] if place else ""
+    pointer = _pointer(path, value)
+    words = message[: place.start()] if place else message
+    if field := _FIELD.search(words):
+        detail = "is required" if "missing" in words else "is not a known field"
+        return InvalidBody(detail, pointer=f"{pointer}/{_escaped(field['name'])}")
+    return InvalidBody(plain(words), pointer=pointer)
+
+
+def _pointer(path: str, value: Any) -> str:
+    """msgspec writes `[...]` for the value of some key of a mapping; ours are mappings of texts."""
+    field, of_mapping, _ = path.removeprefix(".").partition("[...]")
+    if not of_mapping:
+        return path.replace(".", "/")
+    wrong = next((name for name, text in value[field].items() if not isinstance(text, str)), "")
+    return f"/{field}/{_escaped(wrong)}"
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        seen: set[str] = set()
+        repeated = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise MalformedBody(f"the name {clip_text(repr(repeated), 100)} is given twice in one object")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise MalformedBody(f"JSON has no {name}")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise MalformedBody("a number is out of range: at most 1.8e308 is taken")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text.lstrip("-")) > _LONGEST_INTEGER or math.isinf(float(text)):
+        raise MalformedBody("a number is out of range: at most 1.8e308 is taken")
+    return int(text)
+
+
+def _check(value: Any) -> None:
+    """Depth and texts, without recursion."""
+    level = [value]
+    depth = 0
+    while level:
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                _check_text(item)
+            elif isinstance(item, dict):
+                inner += item.keys()
+                inner += item.values()
+            elif isinstance(item, list):
+                inner += item
+        depth += any(isinstance(item, dict | list) for item in level)
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        level = inner
+
+
+def _check_text(text: str) -> None:
+    if _NO_TEXT.search(text):
+        raise MalformedBody("a text holds U+0000 or half a surrogate pair, which cannot be stored")
+
+
+def _too_deep() -> MalformedBody:
+    return MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels")
+
+
+class ApiRequest(Request[Any, Any, Any]):
+    """A request whose JSON is read by the rules above."""
+
+    async def json(self) -> Any:
+        """The body as what the route handler's `data` is annotated with."""
+        value = parse_json(await self.body())
+        return decode(value, self.route_handler.parsed_fn_signature.parameters["data"].annotation)
+
+
+async def check_body(request: Request[Any, Any, Any]) -> None:
+    """Refuse a body that is not declared as JSON, before it is read, and one that must not be missing."""
+    data = request.route_handler.parsed_fn_signature.parameters.get("data")
+    if data is None:
+        return
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    declared = request.headers.get("content-type")
+    if coding != "identity" or (declared is not None and not _is_json(declared)):
+        raise UnsupportedMediaType("the body is sent as application/json in UTF-8, without a content coding")
+    try:
+        body = await request.body()
+    except InternalServerException:
+        raise MalformedBody("the connection ended before the body did") from None
+    if body and declared is None:
+        raise UnsupportedMediaType("the body has no Content-Type; application/json is expected")
+    if not body and not data.has_default:
+        raise MalformedBody("a JSON object is expected, and the body is empty")
+
+
+def _is_json(content_type: str) -> bool:
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = [text.partition("=")[2].strip('" ') for text in parameters if text.startswith("charset")]
+    return media_type == "application/json" and all(charset in {"utf-8", "utf8"} for charset in charsets)

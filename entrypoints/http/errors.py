@@ -1,0 +1,157 @@
+"""From exceptions to problems: the one table."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
+from application.ports.operation_repository import StaleOperation
+from application.ports.unit_of_work import DatabaseUnavailable
+from domain.errors import (
+    IdempotencyKeyReused,
+    InvalidInput,
+    OperationAlreadyDone,
+    OperationNotFound,
+    UnknownOperationType,
+)
+from entrypoints.http.arguments import wrong_arguments
+from entrypoints.http.problems import (
+    MEDIA_TYPE,
+    FieldError,
+    InvalidBody,
+    InvalidHeader,
+    InvalidPageToken,
+    InvalidParameter,
+    MalformedBody,
+    NotReady,
+    NotReadyProblem,
+    Problem,
+    RequestError,
+    UnsupportedMediaType,
+    clip,
+    clip_text,
+)
+
+MAX_BODY: Final = 256 * 1024
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an exception becomes. `detail` replaces the exception's own words where those are not for clients."""
+
+    status: int
+    slug: str
+    title: str
+    detail: str | None = None
+    retry_after: int | None = None
+
+    @property
+    def type(self) -> str:
+        """The problem's type."""
+        return f"urn:opledger:problem:{self.slug}"
+
+
+_INVALID_FIELD = Kind(422, "invalid-field", "A field of the body is wrong")
+KINDS: Final[Mapping[type[Exception], Kind]] = {
+    MalformedBody: Kind(400, "malformed-body", "The body cannot be read"),
+    InvalidParameter: Kind(400, "invalid-parameter", "A query parameter is wrong"),
+    InvalidPageToken: Kind(400, "invalid-page-token", "The page token does not belong to this query"),
+    InvalidHeader: Kind(400, "invalid-header", "A request header is wrong"),
+    NotFoundException: Kind(404, "not-found", "Not found", "There is nothing at this path."),
+    OperationNotFound: Kind(404, "operation-not-found", "There is no such operation"),
+    MethodNotAllowedException: Kind(
+        405, "method-not-allowed", "Method not allowed", "The Allow header names the methods that this path has."
+    ),
+    OperationAlreadyDone: Kind(409, "operation-already-done", "The operation is done already"),
+    RequestEntityTooLarge: Kind(
+        413, "body-too-large", "The body is too large", f"A body has at most {MAX_BODY} bytes."
+    ),
+    UnsupportedMediaType: Kind(415, "unsupported-media-type", "The body's media type is not supported"),
+    InvalidBody: _INVALID_FIELD,
+    InvalidInput: _INVALID_FIELD,
+    UnknownOperationType: Kind(422, "unknown-operation-type", "There is no such operation type"),
+    IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
+    StaleOperation: Kind(503, "busy", "The operation is changing too fast", "Try again.", retry_after=1),
+    DatabaseUnavailable: Kind(
+        503, "database-unavailable", "The database cannot be reached", "Nothing was stored. Try again.", retry_after=5
+    ),
+    NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=5),
+    Exception: Kind(
+        500, "internal", "Internal error", "The request failed, and the log says why under its X-Request-Id."
+    ),
+}
+
+
+def kind_of(error: Exception) -> Kind:
+    """The row of the nearest base class that has one. What only Litestar knows keeps its status."""
+    for base in type(error).__mro__:
+        if base is HTTPException and isinstance(error, HTTPException) and error.status_code < 500:
+            phrase = HTTPStatus(error.status_code).phrase
+            return Kind(error.status_code, phrase.lower().replace(" ", "-"), phrase, phrase)
+        if base in KINDS:
+            return KINDS[base]
+    return KINDS[Exception]
+
+
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The problem that tells the client what went wrong. What is our fault is logged."""
+    if isinstance(error, ValidationException):
+        error = wrong_arguments(request, error)
+    kind = kind_of(error)
+    if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("unexpected error", exc_info=error)
+    elif kind.status > HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.warning("%s: %s", kind.title, error)
+    return Response(
+        msgspec.json.encode(_problem(kind, error)),
+        status_code=kind.status,
+        media_type=MEDIA_TYPE,
+        headers=_headers(kind, error),
+    )
+
+
+def _problem(kind: Kind, error: Exception) -> Problem:
+    fields: dict[str, Any] = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": clip_text(kind.detail or str(error)),
+        "errors": _field_errors(error) or msgspec.UNSET,
+    }
+    if isinstance(error, NotReady):
+        return NotReadyProblem(checks=error.checks, **fields)
+    return Problem(**fields)
+
+
+def _headers(kind: Kind, error: Exception) -> dict[str, str]:
+    headers = {}
+    if kind.retry_after is not None:
+        headers["Retry-After"] = str(kind.retry_after)
+    if isinstance(error, HTTPException) and error.headers:
+        headers |= {name: value for name, value in error.headers.items() if name.lower() == "allow"}
+    return headers
+
+
+def _field_errors(error: Exception) -> list[FieldError]:
+    match error:
+        case RequestError():
+            return error.errors
+        case InvalidInput():
+            return [clip(FieldError(str(error), pointer=error.pointer))]
+        case UnknownOperationType():
+            return [clip(FieldError(str(error), pointer="/type"))]
+        case IdempotencyKeyReused():
+            return [FieldError(str(error), header="Idempotency-Key")]
+    return []

@@ -1,0 +1,53 @@
+"""Whether the process lives, and whether it can do its work."""
+
+from typing import Annotated, Literal
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
+from msgspec import Meta, Struct
+
+from application.services.health import Health
+from entrypoints.http.openapi import ContractOperation, problems
+from entrypoints.http.problems import MEDIA_TYPE, CheckResult, NotReady, NotReadyProblem
+from entrypoints.http.services import HttpServices
+
+
+class LiveBody(Struct, frozen=True):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class ReadyBody(Struct, frozen=True):
+    """The service can do its work; `degraded`: reads and submissions go on, something else does not."""
+
+    status: Annotated[Health, Meta(description="`ready` or `degraded`")]
+    checks: dict[str, CheckResult]
+
+
+class HealthController(Controller):
+    """For the machinery that starts, stops and routes."""
+
+    tags = ("health",)
+
+    @get("/livez", operation_id="live", summary="Does the process answer?", operation_class=ContractOperation)
+    async def live(self) -> LiveBody:
+        """Asks nothing of anything else."""
+        return LiveBody()
+
+    @get(
+        "/readyz",
+        operation_id="ready",
+        summary="Can the service do its work?",
+        operation_class=ContractOperation,
+        responses=problems()
+        | {503: ResponseSpec(NotReadyProblem, False, "Reads and submissions do not work", MEDIA_TYPE)},
+    )
+    async def ready(self, services: NamedDependency[HttpServices]) -> ReadyBody:
+        """The database and its schema decide. An engine that does not answer only degrades."""
+        report = await services.health.check()
+        checks = {name: CheckResult(ok=not words, message=words) for name, words in report.checks.items()}
+        if report.status is Health.UNAVAILABLE:
+            raise NotReady(checks)
+        return ReadyBody(report.status, checks)

@@ -1,0 +1,27 @@
+"""The API process."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from entrypoints import container
+from entrypoints.http.app import create_app
+from entrypoints.http.server import serve
+from entrypoints.logs import configure_logs
+from entrypoints.process import loop_factory, run_to_exit
+from entrypoints.settings import Settings, load_settings
+
+
+def main(flags: Mapping[str, Any]) -> None:
+    """Serve the API until told to stop."""
+    settings = load_settings(flags)
+    configure_logs(settings.log_format, settings.log_level)
+    run_to_exit(partial(run, settings), loop_factory=loop_factory())
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> int:
+    """Serve until `stop` is set, then until the last request is drained."""
+    async with container.http(settings) as parts:
+        app = create_app(parts.services, page_token_key=parts.page_token_key)
+        return 0 if await serve(app, settings.host, settings.port, stop) else 1

@@ -1,0 +1,175 @@
+"""The OpenAPI document: what Litestar derives from the routes, and what it cannot know."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar, Router
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi.spec import Example, OpenAPIHeader, OpenAPIResponse, Operation, Parameter, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.routes import BaseRoute
+from litestar.types import ControllerRouterHandler
+
+from entrypoints.http.errors import KINDS
+from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
+from entrypoints.http.problems import MEDIA_TYPE, Problem
+from entrypoints.http.queries import LABEL_PREFIX
+
+_DOCUMENT: Final = "openapi_document"
+_STRING = Schema(type=OpenAPIType.STRING)
+_REQUEST_ID = OpenAPIHeader(
+    schema=_STRING, description="The client's own, or a new one; the log knows the request by it"
+)
+_RETRY_AFTER = OpenAPIHeader(schema=Schema(type=OpenAPIType.INTEGER), description="Seconds to wait before trying again")
+_ETAG = OpenAPIHeader(schema=_STRING, description="The operation's version, as a strong entity tag")
+_WORDS: Final = {
+    400: "Malformed: the body is not I-JSON (RFC 7493), or a query parameter or header is unknown or wrong",
+    404: "There is no such operation; the same for an id that is no UUID, and for another tenant's operation",
+    409: "The operation is done already",
+    413: "The body is over 256 KiB",
+    415: "The body is not sent as application/json without a content coding",
+    422: "Understood but wrong: a field of the body, an undeclared type, input against its schema, a key used before",
+    500: "Our fault; the log has the rest under the X-Request-Id",
+    503: "The database cannot be reached, or the operation changes too fast",
+}
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """The documented problems of a route: those given, and what can happen to any."""
+    return {
+        status: ResponseSpec(Problem, False, _WORDS[status], MEDIA_TYPE, examples=_examples(status))
+        for status in sorted({*statuses, 500, 503})
+    }
+
+
+def not_modified() -> dict[int, ResponseSpec]:
+    """The answer to a client that has the current version."""
+    return {304: ResponseSpec(None, False, "The client has the current version")}
+
+
+def _examples(status: int) -> list[Example]:
+    kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug != "not-ready"}
+    return [
+        Example(
+            id=kind.slug,
+            summary=kind.title,
+            value={"type": kind.type, "title": kind.title, "status": status, "detail": kind.detail or f"{kind.title}."},
+        )
+        for kind in kinds.values()
+    ]
+
+
+def _sendable(schema: Schema) -> Schema:
+    """A parameter's schema without the null that stands for its absence: nobody can send one."""
+    inner = [one for one in schema.one_of or () if isinstance(one, Schema) and one.type != OpenAPIType.NULL]
+    if len(inner) != 1:
+        return schema
+    outer = {field.name: getattr(schema, field.name) for field in fields(schema) if field.name != "one_of"}
+    return replace(inner[0], **{name: value for name, value in outer.items() if value is not None})
+
+
+@dataclass
+class ContractOperation(Operation):
+    """An operation of the contract, with the headers that Litestar's route does not carry."""
+
+    def __post_init__(self) -> None:
+        for status, response in (self.responses or {}).items():
+            if isinstance(response, OpenAPIResponse):
+                self._complete(status, response)
+        for parameter in self.parameters or []:
+            if isinstance(parameter, Parameter) and isinstance(parameter.schema, Schema):
+                parameter.schema = _sendable(parameter.schema)
+
+    def _complete(self, status: str, response: OpenAPIResponse) -> None:
+        headers = dict(response.headers or {}) | {"X-Request-Id": _REQUEST_ID}
+        if status == "503":
+            headers["Retry-After"] = _RETRY_AFTER
+        if status == "304":
+            headers |= {"ETag": _ETAG, "Retry-After": _RETRY_AFTER}
+        response.headers = headers
+
+
+@dataclass
+class OptionalBodyOperation(ContractOperation):
+    """An operation whose body may be left out."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.request_body, RequestBody):
+            self.request_body.required = False
+
+
+@dataclass
+class ListOperation(ContractOperation):
+    """An operation that takes label filters: a family of parameters, which no single one can describe."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        labels = Parameter(
+            name="labels",
+            param_in="query",
+            style="form",
+            explode=True,
+            description=f"`{LABEL_PREFIX}KEY=VALUE`, for any number of labels: only operations that have all of them",
+            schema=Schema(
+                type=OpenAPIType.OBJECT,
+                pattern_properties={"^label\\..+$": _STRING},
+                additional_properties=False,
+                examples=[{"label.team": "a"}],
+            ),
+        )
+        self.parameters = [*(self.parameters or []), labels]
+
+
+class _Unrouted(Router):
+    """Takes the routes that Litestar makes for its document, and serves none: they answer 404 in HTML."""
+
+    def register(self, value: ControllerRouterHandler) -> Sequence[BaseRoute]:  # type: ignore[override]
+        return []
+
+
+def openapi_config() -> OpenAPIConfig:
+    """What the document says about the API as a whole."""
+    return OpenAPIConfig(
+        title="opledger",
+        version="1",
+        summary="A ledger of long-running operations",
+        description=_DESCRIPTION,
+        openapi_router=_Unrouted(path="/openapi", route_handlers=[]),
+        use_handler_docstrings=True,
+    )
+
+
+def document(app: Litestar) -> bytes:
+    """The document, as it is served. Made once."""
+    if _DOCUMENT not in app.state:
+        app.state[_DOCUMENT] = msgspec.json.encode(_with_examples(app.openapi_schema.to_schema()))
+    made: bytes = app.state[_DOCUMENT]
+    return made
+
+
+def _with_examples(schema: dict[str, Any]) -> dict[str, Any]:
+    """Litestar would leave the nulls out of them."""
+    for item in schema["paths"].values():
+        for operation in item.values():
+            name = operation["operationId"]
+            _exemplify(operation.get("requestBody"), REQUESTS.get(name))
+            for status, response in operation["responses"].items():
+                _exemplify(response, ANSWERS.get(name) if status.startswith("2") else None)
+    return schema
+
+
+def _exemplify(described: dict[str, Any] | None, example: Any) -> None:
+    if described is not None and example is not None:
+        for media in described["content"].values():
+            media["examples"] = {"example": {"value": example}}
+
+
+_DESCRIPTION: Final = """\
+Submit an operation, and read how it stands until it is done.
+
+Times are RFC 3339 in UTC. Every error is `application/problem+json` (RFC 9457); `errors` points to what is wrong.
+Bodies are I-JSON (RFC 7493): UTF-8, no name twice in an object, numbers within a double. Nesting goes to 64 levels,
+and U+0000 cannot be stored. Unknown fields and query parameters are refused. HEAD answers wherever GET does."""

@@ -1,0 +1,225 @@
+"""The operations: submit, read, cancel."""
+
+import re
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from litestar import Controller, Request, get, post
+from litestar.datastructures import ResponseHeader
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from msgspec import UNSET
+
+from application.ports.operation_queries import OperationFilter
+from application.services.submit import Submission
+from domain.operation import MISSING
+from domain.status import OperationStatus
+from entrypoints.http.bodies import ApiRequest, check_body
+from entrypoints.http.conditional import entity_tag, matches
+from entrypoints.http.openapi import ContractOperation, ListOperation, OptionalBodyOperation, not_modified, problems
+from entrypoints.http.page_token import ListQuery, PageTokens
+from entrypoints.http.problems import InvalidHeader
+from entrypoints.http.queries import check_query, instant, label_filters
+from entrypoints.http.representations import (
+    LONGEST_TYPE,
+    CancelBody,
+    CountsBody,
+    HistoryBody,
+    OperationBody,
+    PageBody,
+    SubmitBody,
+    counts_body,
+    operation_body,
+    transition_body,
+)
+from entrypoints.http.responses import JsonResponse, current_headers, operation_response
+from entrypoints.http.services import HttpServices
+
+PREFIX: Final = "/v1"
+PATH: Final = "/operations"
+_NO_WISHES = CancelBody()
+_TIME = {"format": "date-time"}
+_LOCATION = ResponseHeader(name="Location", documentation_only=True, description="Where the operation is read")
+_REPLAYED = ResponseHeader(
+    name="Idempotent-Replayed", documentation_only=True, description="`true`: the first request's answer, again"
+)
+_RETRY_AFTER = ResponseHeader(
+    name="Retry-After", documentation_only=True, description="Seconds until asking again; absent when it is done"
+)
+_ETAG = ResponseHeader(name="ETag", documentation_only=True, description="The version, as a strong entity tag")
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+Order = Literal["-accepted_at", "accepted_at"]
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        schema_extra={"min_length": 1, "max_length": 255, "pattern": r"^[\x20-\x7e]+$"},
+        description="Printable ASCII. For 24 hours the same key and body give the first answer again",
+    ),
+]
+IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="Entity tags the client has")]
+Statuses = Annotated[list[OperationStatus] | None, QueryParameter(name="status", description="Any of these")]
+TypeName = Annotated[str | None, QueryParameter(name="type", min_length=1, max_length=LONGEST_TYPE)]
+After = Annotated[str | None, QueryParameter(name="accepted_after", description="Exclusive", schema_extra=_TIME)]
+Before = Annotated[str | None, QueryParameter(name="accepted_before", description="Exclusive", schema_extra=_TIME)]
+OrderBy = Annotated[Order, QueryParameter(name="order", description="`-`: the newest first")]
+PageSize = Annotated[int, QueryParameter(name="page_size", ge=1, le=200)]
+PageToken = Annotated[
+    str | None,
+    QueryParameter(name="page_token", description="`next_page_token` of an answer to the same filters and order"),
+]
+
+
+async def check_request(request: Request[Any, Any, Any]) -> None:
+    """What every call is checked for before its arguments are read."""
+    if request.method != "OPTIONS":
+        check_query(request)
+        await check_body(request)
+
+
+def _checked_key(request: ApiRequest) -> str | None:
+    keys = request.headers.getall("idempotency-key", [])
+    if len(keys) > 1:
+        raise InvalidHeader("Idempotency-Key", "it is given more than once")
+    if keys and not _KEY.fullmatch(keys[0]):
+        raise InvalidHeader("Idempotency-Key", "it is 1 to 255 printable ASCII characters")
+    return keys[0] if keys else None
+
+
+class OperationController(Controller):
+    """Everything under /v1/operations. Each call reads and writes the database alone, never the engine."""
+
+    path = PATH
+    tags = ("operations",)
+
+    @post(
+        status_code=202,
+        operation_id="submitOperation",
+        summary="Submit an operation",
+        operation_class=ContractOperation,
+        response_headers=[_LOCATION, _RETRY_AFTER, _REPLAYED],
+        responses=problems(400, 413, 415, 422),
+    )
+    async def submit(
+        self,
+        request: ApiRequest,
+        services: NamedDependency[HttpServices],
+        tenant: NamedDependency[str],
+        data: JSONBody[SubmitBody],
+        idempotency_key: IdempotencyKey = None,
+    ) -> JsonResponse[OperationBody]:
+        """A 202 means: stored, and going to run once. Repeat a request whose answer was lost under the same
+        `Idempotency-Key`."""
+        value = MISSING if data.input is UNSET else data.input
+        submission = Submission(tenant, data.type, value, data.labels, _checked_key(request))
+        submitted = await services.submit.submit(submission)
+        headers = {"Location": f"{PREFIX}{PATH}/{submitted.operation.id}"}
+        if submitted.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        return operation_response(submitted.operation, 202, headers)
+
+    @get(
+        operation_id="listOperations",
+        summary="List operations by the time they were accepted",
+        operation_class=ListOperation,
+        responses=problems(400),
+        label_filters=True,
+    )
+    async def page(
+        self,
+        request: ApiRequest,
+        services: NamedDependency[HttpServices],
+        tenant: NamedDependency[str],
+        page_tokens: NamedDependency[PageTokens],
+        statuses: Statuses = None,
+        type_name: TypeName = None,
+        accepted_after: After = None,
+        accepted_before: Before = None,
+        order: OrderBy = "-accepted_at",
+        page_size: PageSize = 50,
+        page_token: PageToken = None,
+    ) -> JsonResponse[PageBody]:
+        """Pages do not shift when operations are added. A token belongs to its filters and order; `page_size` may
+        change between pages."""
+        criteria = OperationFilter(
+            statuses=frozenset(statuses or ()),
+            type=type_name,
+            labels=label_filters(request),
+            accepted_after=instant("accepted_after", accepted_after),
+            accepted_before=instant("accepted_before", accepted_before),
+        )
+        query = ListQuery(tenant, criteria, newest_first=order == "-accepted_at")
+        after = None if page_token is None else page_tokens.read(query, page_token)
+        page = await services.read.page(tenant, criteria, newest_first=query.newest_first, after=after, size=page_size)
+        token = None if page.next_after is None else page_tokens.issue(query, page.next_after)
+        return JsonResponse(PageBody([operation_body(item) for item in page.items], token))
+
+    @get(
+        "/counts",
+        operation_id="countOperations",
+        summary="Count operations",
+        operation_class=ContractOperation,
+        responses=problems(400),
+    )
+    async def counts(self, services: NamedDependency[HttpServices], tenant: NamedDependency[str]) -> CountsBody:
+        """By status, and by type and status."""
+        return counts_body(await services.read.counts(tenant))
+
+    @get(
+        "/{operation_id:uuid}",
+        operation_id="getOperation",
+        summary="Read an operation",
+        operation_class=ContractOperation,
+        response_headers=[_ETAG, _RETRY_AFTER],
+        responses=not_modified() | problems(400, 404),
+    )
+    async def read(
+        self,
+        request: ApiRequest,
+        services: NamedDependency[HttpServices],
+        tenant: NamedDependency[str],
+        operation_id: FromPath[UUID],
+        if_none_match: IfNoneMatch = None,
+    ) -> JsonResponse[OperationBody | None]:
+        """How it stands. With `If-None-Match` the answer is 304 until there is a new version."""
+        operation = await services.read.get(tenant, operation_id)
+        headers = current_headers(operation)
+        if matches(request.headers.getall("if-none-match", []), entity_tag(operation)):
+            return JsonResponse(None, status_code=304, headers=headers)
+        return JsonResponse(operation_body(operation), headers=headers)
+
+    @post(
+        "/{operation_id:uuid}/cancel",
+        status_code=202,
+        operation_id="cancelOperation",
+        summary="Ask for an operation's end",
+        operation_class=OptionalBodyOperation,
+        response_headers=[_RETRY_AFTER],
+        responses=problems(400, 404, 409, 413, 415, 422),
+    )
+    async def cancel(
+        self,
+        services: NamedDependency[HttpServices],
+        tenant: NamedDependency[str],
+        operation_id: FromPath[UUID],
+        data: JSONBody[CancelBody] = _NO_WISHES,
+    ) -> JsonResponse[OperationBody]:
+        """The wish is stored, and the engine is told in time. `force` terminates, without a chance to clean up.
+        A repeat changes nothing."""
+        operation = await services.cancel.cancel(tenant, operation_id, reason=data.reason, force=data.force)
+        return operation_response(operation, 202, {})
+
+    @get(
+        "/{operation_id:uuid}/transitions",
+        operation_id="listTransitions",
+        summary="Read an operation's history",
+        operation_class=ContractOperation,
+        responses=problems(400, 404),
+    )
+    async def transitions(
+        self, services: NamedDependency[HttpServices], tenant: NamedDependency[str], operation_id: FromPath[UUID]
+    ) -> JsonResponse[HistoryBody]:
+        """Every transition, the oldest first and without a gap."""
+        lines = await services.read.transitions(tenant, operation_id)
+        return JsonResponse(HistoryBody([transition_body(line) for line in lines]))

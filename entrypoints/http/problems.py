@@ -1,0 +1,120 @@
+"""What an error looks like on the wire: RFC 9457, with the fields that are wrong."""
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from domain.errors import OpledgerError
+
+MEDIA_TYPE: Final = "application/problem+json"
+_LONGEST_DETAIL = 1_000
+_LONGEST_PLACE = 300
+
+
+class FieldError(Struct, frozen=True):
+    """One thing that is wrong, and where: in the body (a JSON pointer), the query, or a header."""
+
+    detail: str
+    pointer: Annotated[str, Meta(description="RFC 6901 pointer into the body")] | UnsetType = UNSET
+    parameter: Annotated[str, Meta(description="Name of the query parameter")] | UnsetType = UNSET
+    header: Annotated[str, Meta(description="Name of the request header")] | UnsetType = UNSET
+
+
+class Problem(Struct, frozen=True):
+    """An error: RFC 9457, and with `errors` the places in the request that it is about."""
+
+    type: Annotated[str, Meta(description="What kind of problem; a URI that is compared, not fetched")]
+    title: str
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: str
+    errors: list[FieldError] | UnsetType = UNSET
+
+
+class CheckResult(Struct, frozen=True):
+    """How one thing that the service depends on stands."""
+
+    ok: bool
+    message: Annotated[str, Meta(description="What is wrong, where something is")] | None = None
+
+
+class NotReadyProblem(Problem, frozen=True, kw_only=True):
+    """The problem of a service that cannot do its work, with every check that was made."""
+
+    checks: dict[str, CheckResult]
+
+
+class RequestError(OpledgerError):
+    """The request is wrong."""
+
+    def __init__(self, message: str | None = None, *errors: FieldError) -> None:
+        super().__init__(message)
+        self.errors = [clip(error) for error in errors]
+
+
+class MalformedBody(RequestError):
+    """The body cannot be read."""
+
+
+class InvalidBody(RequestError):
+    """The body is JSON, and does not fit its rules."""
+
+    def __init__(self, detail: str, *, pointer: str) -> None:
+        super().__init__(f"{pointer or 'the body'}: {detail}", FieldError(detail, pointer=pointer))
+
+
+class InvalidParameter(RequestError):
+    """A query parameter does not fit its rules."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{clip_text(name, 100)}: {detail}", FieldError(detail, parameter=name))
+
+    @classmethod
+    def of(cls, errors: list[FieldError]) -> "InvalidParameter":
+        """One error for several parameters; at least one."""
+        error = cls(str(errors[0].parameter), errors[0].detail)
+        error.errors = [clip(each) for each in errors]
+        return error
+
+
+class InvalidPageToken(InvalidParameter):
+    """The page token is not one of this query."""
+
+    def __init__(self) -> None:
+        super().__init__("page_token", "it is not a token of this query: filters and order have to stay the same")
+
+
+class InvalidHeader(RequestError):
+    """A request header does not fit its rules."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}", FieldError(detail, header=name))
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is not declared as application/json."""
+
+
+class NotReady(OpledgerError):
+    """The service cannot do its work now."""
+
+    def __init__(self, checks: dict[str, CheckResult]) -> None:
+        failed = ", ".join(sorted(name for name, result in checks.items() if not result.ok))
+        super().__init__(f"not well: {failed}")
+        self.checks = checks
+
+
+def clip_text(text: str, limit: int = _LONGEST_DETAIL) -> str:
+    """What came from outside, at a length that an answer may have and with nothing that UTF-8 cannot say."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut.encode("utf-8", "replace").decode("utf-8")
+
+
+def clip(error: FieldError) -> FieldError:
+    """The error with its texts at a length that an answer may have."""
+    places = {
+        name: clip_text(value, _LONGEST_PLACE)
+        for name, value in msgspec.structs.asdict(error).items()
+        if isinstance(value, str) and name != "detail"
+    }
+    return msgspec.structs.replace(error, detail=clip_text(error.detail), **places)

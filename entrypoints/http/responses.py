@@ -1,0 +1,44 @@
+"""Answers: JSON that is always valid, and the headers that go with an operation."""
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+from litestar import Response
+from litestar.serialization import default_serializer
+from litestar.types import Serializer
+
+from domain.operation import Operation
+from entrypoints.http.conditional import entity_tag
+from entrypoints.http.representations import OperationBody, operation_body
+
+_T = TypeVar("_T")
+POLL_AFTER = "1"
+"""Seconds after which to ask again for an operation that is not done."""
+
+
+class JsonResponse(Response[_T]):
+    """JSON, also for texts that UTF-8 cannot say (half a surrogate pair in a workflow's result)."""
+
+    def render(self, content: Any, media_type: str, enc_hook: Serializer = default_serializer) -> bytes:
+        if isinstance(content, bytes) or "json" not in media_type:
+            return super().render(content, media_type, enc_hook)
+        try:
+            return msgspec.json.encode(content)
+        except UnicodeEncodeError:
+            return json.dumps(msgspec.to_builtins(content)).encode()
+
+
+def operation_response(operation: Operation, status: int, headers: dict[str, str]) -> JsonResponse[OperationBody]:
+    """The operation, and when to ask again where it is not done."""
+    return JsonResponse(operation_body(operation), status_code=status, headers={**headers, **retry_after(operation)})
+
+
+def current_headers(operation: Operation) -> dict[str, str]:
+    """What a current representation is sent with, 304 included: a cache may keep it, and asks before using it."""
+    return {"ETag": entity_tag(operation), "Cache-Control": "private, no-cache", **retry_after(operation)}
+
+
+def retry_after(operation: Operation) -> dict[str, str]:
+    """When to ask again; nothing for an operation that is done."""
+    return {} if operation.done else {"Retry-After": POLL_AFTER}

@@ -1,0 +1,93 @@
+"""Running the application with uvicorn."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Final
+
+import uvicorn
+from litestar.types import ASGIApp
+
+from domain.errors import StartupError
+
+DRAIN_SECONDS: Final = 10
+"""How long open requests may take to end after SIGTERM."""
+_KEEP_ALIVE_SECONDS = 75
+_BACKLOG = 1024
+_LARGEST_HEAD = 64 * 1024
+"""Bytes of request line and headers."""
+
+
+def config(
+    app: ASGIApp, host: str, port: int, *, drain_seconds: int = DRAIN_SECONDS, concurrency: int | None = None
+) -> uvicorn.Config:
+    """The server's configuration. `concurrency`: connections beyond it are answered 503."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="auto",
+        http="auto",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        limit_concurrency=concurrency,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=drain_seconds,
+        h11_max_incomplete_event_size=_LARGEST_HEAD,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever gave it an event; else minds them itself, and then returns to its caller: uvicorn's own
+    raises the signal once more at the end, which kills the process before the caller can clean up."""
+
+    def __init__(self, config: uvicorn.Config, *, minds_signals: bool) -> None:
+        super().__init__(config)
+        self._minds_signals = minds_signals
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if not self._minds_signals:
+            yield
+            return
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+    async def stop_after(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.should_exit = True
+
+
+async def serve(
+    app: ASGIApp, host: str, port: int, stop: asyncio.Event | None = None, *, drain_seconds: int = DRAIN_SECONDS
+) -> bool:
+    """Serve until `stop` is set (without one: until SIGINT or SIGTERM), then let open requests end. Whether the
+    application had come up. Raises StartupError where the port is taken.
+
+    Without a drain limit a stream that is open would hold the process for ever.
+    """
+    server = _Server(config(app, host, port, drain_seconds=drain_seconds), minds_signals=stop is None)
+    waiting = asyncio.create_task(server.stop_after(stop)) if stop is not None else None
+    try:
+        await server.serve()
+    except SystemExit:
+        raise StartupError(f"cannot listen on {host}:{port}: the log says why") from None
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+    return server.started
+
+
+def run(app: ASGIApp, host: str, port: int, *, drain_seconds: int = DRAIN_SECONDS) -> bool:
+    """`serve` on an event loop of its own: uvloop where there is one."""
+    with asyncio.Runner(loop_factory=config(app, host, port).get_loop_factory()) as runner:
+        return runner.run(serve(app, host, port, drain_seconds=drain_seconds))

@@ -1,0 +1,194 @@
+"""What every input validator keeps to, and what the one on JSON Schema says."""
+
+import time
+from typing import Any
+
+import pytest
+
+from adapters.jsonschema.input_validator import JsonSchemaInputValidator
+from adapters.jsonschema.schema_check import check_schema
+from application.ports.input_validator import InputValidator
+from domain.errors import InvalidInput, StartupError
+from domain.json_value import JsonValue
+from domain.operation import MISSING, Input
+from domain.operation_type import OperationType
+
+VALUES: list[JsonValue] = [None, {}, [], 0, "", False, 1.5, {"a": [1, {"b": None}]}]
+
+
+def declared(schema: dict[str, JsonValue] | None) -> OperationType:
+    """A type with that schema."""
+    return OperationType("deploy", "Deploy", "queue", input_schema=schema)
+
+
+def refused(schema: dict[str, JsonValue], value: Input) -> InvalidInput:
+    """The error for an input."""
+    check_schema(declared(schema))
+    with pytest.raises(InvalidInput) as caught:
+        JsonSchemaInputValidator().validate(declared(schema), value)
+    return caught.value
+
+
+@pytest.mark.parametrize("value", [MISSING, *VALUES])
+def test_without_a_schema_anything_is_taken(value: Input) -> None:
+    """No input at all included."""
+    validator: InputValidator = JsonSchemaInputValidator()
+    validator.validate(declared(None), value)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_the_schema_that_allows_all_still_asks_for_an_input(value: Input) -> None:
+    """A schema says what the input is like: that there is one comes first."""
+    JsonSchemaInputValidator().validate(declared({}), value)
+    error = refused({}, MISSING)
+    assert (str(error), error.pointer) == ("input is required", "/input")
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "pointer", "message"),
+    [
+        ({"type": "object"}, 1, "/input", "input must be of type object"),
+        ({"type": ["object", "null"]}, 1, "/input", "input must be of type object or null"),
+        ({"type": "integer"}, True, "/input", "input must be of type integer"),
+        ({"required": ["a"]}, {}, "/input/a", "input.a is required"),
+        ({"required": ["a", "b~/"]}, {"a": 1}, "/input/b~0~1", "input.b~/ is required"),
+        ({"items": {"required": ["a"]}}, [{"a": 1}, {}], "/input/1/a", "input[1].a is required"),
+        ({"dependentRequired": {"a": ["b"]}}, {"a": 1}, "/input/b", "input.b is required"),
+        ({"properties": {"a": {"maximum": 3600}}}, {"a": 3601}, "/input/a", "input.a must be at most 3600"),
+        ({"properties": {"a": {"minimum": 1}}}, {"a": 0}, "/input/a", "input.a must be at least 1"),
+        ({"exclusiveMaximum": 1}, 1, "/input", "input must be less than 1"),
+        ({"multipleOf": 0.5}, 0.7, "/input", "input must be a multiple of 0.5"),
+        ({"maxLength": 2}, "abc", "/input", "input must have at most 2 characters"),
+        ({"pattern": "^a+$"}, "b", "/input", 'input must match the pattern "^a+$"'),
+        ({"enum": ["a", 1, None]}, "b", "/input", 'input must be one of "a", 1, null'),
+        ({"const": {"a": 1}}, 2, "/input", 'input must be {"a": 1}'),
+        ({"maxItems": 1}, [1, 2], "/input", "input must have at most 1 items"),
+        ({"uniqueItems": True}, [{"a": 1}, {"a": 1.0}], "/input", "input must not hold an item twice"),
+        ({"additionalProperties": False}, {"x": 1}, "/input/x", "input.x is not a known field"),
+        ({"additionalProperties": False}, {"x": 1, "y": 2}, "/input", "input has fields or items that are not known"),
+        ({"unevaluatedProperties": False}, {"x": 1}, "/input/x", "input.x is not a known field"),
+        ({"propertyNames": {"maxLength": 1}}, {"xx": 1}, "/input", "input must have at most 1 characters"),
+        ({"not": {}}, 1, "/input", "input has a form that is not allowed"),
+        ({"properties": {"a": False}}, {"a": 1}, "/input", "input holds a field or item that is not allowed"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, 1, "/input", "input must have one of the allowed forms"),
+        ({"contains": {"const": 1}}, [2], "/input", "input must contain an item of the kind asked for"),
+        ({"$ref": "#/$defs/n", "$defs": {"n": {"minimum": 5}}}, 1, "/input", "input must be at least 5"),
+    ],
+)
+def test_the_field_and_the_rule_are_named(schema: Any, value: Any, pointer: str, message: str) -> None:
+    """A JSON pointer to the field, `required` to the missing one, and the rule in words."""
+    error = refused(schema, value)
+    assert (error.pointer, str(error)) == (pointer, message)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "integer"},
+        {"enum": [1]},
+        {"const": 1},
+        {"maxLength": 3},
+        {"pattern": "^a$"},
+        {"anyOf": [{"const": 1}, {"const": 2}]},
+        {"oneOf": [{"const": 1}, {"const": 2}]},
+        {"not": {"type": "string"}},
+        {"format": "date", "maxLength": 1},
+        {"allOf": [{"minLength": 10_000}]},
+    ],
+)
+def test_the_input_is_not_repeated(schema: Any) -> None:
+    """It may hold secrets; and what is said stays short."""
+    error = refused(schema, "s3cret" * 1_000)
+    assert "s3cret" not in str(error)
+    assert len(str(error)) < 300
+
+
+def test_a_long_enumeration_is_cut() -> None:
+    """A schema of any size makes a message of a bearable one."""
+    assert len(str(refused({"enum": ["x" * 50] * 1}, 1))) < 300
+    assert len(str(refused({"enum": [f"{n:050}" for n in range(500)]}, 1))) < 300
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (1, 1.0, True),
+        (1, True, False),
+        (0, False, False),
+        ([1], [True], False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
+        ({"a": [0]}, {"a": [False]}, False),
+        ("1", 1, False),
+        (None, False, False),
+        ([], {}, False),
+    ],
+)
+def test_unique_items_are_compared_as_json(one: JsonValue, other: JsonValue, same: bool) -> None:
+    """JSON Schema, 4.2.2: numbers by value, true and false are no numbers."""
+    if same:
+        refused({"uniqueItems": True}, [one, other])
+    else:
+        JsonSchemaInputValidator().validate(declared({"uniqueItems": True}), [one, other])
+
+
+def test_a_large_input_is_checked_in_bearable_time() -> None:
+    """What a client sends cannot keep the process busy: unique objects, and errors without number."""
+    unique: list[JsonValue] = [{"a": number} for number in range(20_000)]
+    wrong: list[JsonValue] = ["x"] * 100_000
+    started = time.perf_counter()
+    JsonSchemaInputValidator().validate(declared({"uniqueItems": True}), unique)
+    refused({"items": {"type": "integer"}}, wrong)
+    assert time.perf_counter() - started < 5
+
+
+def test_a_number_beyond_a_double_is_no_crash() -> None:
+    """Arithmetic on it may overflow; that is the client's to hear."""
+    refused({"multipleOf": 0.1}, 10**400)
+
+
+def test_a_changed_type_is_compiled_anew() -> None:
+    """Validators are kept by type, not by name alone."""
+    validator = JsonSchemaInputValidator()
+    validator.validate(declared({"type": "integer"}), 1)
+    validator.validate(declared({"type": "string"}), "a")
+    with pytest.raises(InvalidInput):
+        validator.validate(declared({"type": "string"}), 1)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ([], "must be an object"),
+        ({"type": "nope"}, "input_schema/type"),
+        ({"properties": {"a": {"maxLength": -1}}}, "input_schema/properties/a/maxLength"),
+        ({"pattern": "("}, "input_schema/pattern"),
+        ({"$schema": "http://json-schema.org/draft-07/schema#"}, "$schema must be"),
+        ({"$ref": "https://example.com/schema"}, "https://example.com/schema"),
+        ({"$ref": "other.json"}, "other.json"),
+        ({"properties": {"a": {"$ref": "#/$defs/missing"}}}, "#/$defs/missing"),
+        ({"items": {"$ref": "#nowhere"}}, "#nowhere"),
+        ({"$ref": "#"}, "refers to itself"),
+        ({"$schema": 5}, "$schema"),
+    ],
+)
+def test_a_schema_that_is_none_is_told_at_the_start(schema: Any, words: str) -> None:
+    """The operator learns which type, where, and what; nothing is fetched."""
+    with pytest.raises(StartupError, match="operation type 'deploy': input_schema") as caught:
+        check_schema(declared(schema))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"},
+        {"$defs": {"a": {"$anchor": "x"}}, "properties": {"a": {"$ref": "#x"}}},
+        {"$id": "urn:one", "$defs": {"a": {"$id": "urn:two", "type": "null"}}, "items": {"$ref": "urn:two"}},
+        {"type": "object", "properties": {"next": {"$ref": "#"}}},
+    ],
+)
+def test_a_schema_that_is_one_passes(schema: Any) -> None:
+    """References within it, and recursion that ends with the input, included; and then it works."""
+    check_schema(declared(schema))
+    JsonSchemaInputValidator().validate(declared(schema), {})

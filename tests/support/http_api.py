@@ -1,0 +1,170 @@
+"""The HTTP API on the memory adapters, for tests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+from litestar import Litestar
+
+from adapters.jsonschema.input_validator import JsonSchemaInputValidator
+from adapters.memory.clock import MemoryClock
+from adapters.memory.operation_ids import MemoryOperationIds
+from adapters.memory.store import MemoryStore
+from application.ports.probe import Probe
+from application.services.cancel import CancelOperation
+from application.services.health import CheckHealth
+from application.services.read import ReadOperations
+from application.services.submit import SubmitOperation
+from domain.json_value import JsonValue
+from domain.lifecycle import complete, start
+from domain.operation import Cause, Operation
+from domain.operation_type import OperationCatalogue, OperationType
+from domain.transition import Source
+from entrypoints.http.app import create_app
+from entrypoints.http.services import HttpServices
+
+KEY = b"a key for tests, and long enough"
+MACHINE: dict[str, JsonValue] = {
+    "type": "object",
+    "properties": {"machine": {"type": "string", "maxLength": 8}, "seconds": {"type": "integer", "maximum": 3600}},
+    "required": ["machine"],
+    "additionalProperties": False,
+}
+CATALOGUE = OperationCatalogue(
+    {
+        "deploy": OperationType("deploy", "Deploy", "queue"),
+        "build": OperationType("build", "Build", "queue"),
+        "reboot": OperationType("reboot", "Reboot", "queue", input_schema=MACHINE),
+    }
+)
+
+
+@dataclass
+class Api:
+    """An application with a database of its own, and a client of it."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    clock: MemoryClock = field(default_factory=MemoryClock)
+    required: Sequence[Probe] = ()
+    optional: Sequence[Probe] = ()
+    tenant: str = "default"
+
+    def __post_init__(self) -> None:
+        self.app = self.application()
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)  # type: ignore[arg-type]
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://ledger")
+
+    def application(self) -> Litestar:
+        """The application."""
+        submit = SubmitOperation(
+            self.store.units, self.clock, MemoryOperationIds(self.clock), CATALOGUE, JsonSchemaInputValidator()
+        )
+        services = HttpServices(
+            submit=submit,
+            read=ReadOperations(self.store.queries),
+            cancel=CancelOperation(self.store.units, self.clock),
+            health=CheckHealth(self.required, self.optional),
+        )
+
+        async def tenant() -> str:
+            return self.tenant
+
+        return create_app(services, page_token_key=KEY, tenant=tenant)
+
+    async def submit(self, **body: Any) -> dict[str, Any]:
+        """Submit, and give what was answered."""
+        answer = await self.client.post("/v1/operations", json={"type": "deploy", **body})
+        assert answer.status_code == 202, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def start(self, operation_id: str) -> Operation:
+        """Let its workflow start."""
+        return await self._change(operation_id, lambda operation, cause: start(operation, cause))
+
+    async def complete(self, operation_id: str, result: JsonValue) -> Operation:
+        """Let its workflow complete."""
+        await self.start(operation_id)
+        return await self._change(operation_id, lambda operation, cause: complete(operation, result, cause))
+
+    async def _change(self, operation_id: str, change: Any) -> Operation:
+        async with self.store.units() as unit:
+            operation = await unit.operations.get(UUID(operation_id))
+            assert operation is not None
+            saved = await unit.operations.save(change(operation, Cause(Source.WORKFLOW, "test", self.clock.now())))
+            await unit.commit()
+        return saved
+
+
+@dataclass
+class RawAnswer:
+    """What an ASGI application answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def raw(
+    app: Litestar,
+    method: str,
+    path: str,
+    *,
+    query: bytes = b"",
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    chunks: Sequence[bytes] = (b"",),
+) -> tuple[RawAnswer, int]:
+    """One request with nothing between it and the application; and how many of its chunks the answer took."""
+    sent = list(chunks)
+    messages: list[Any] = []
+    read = 0
+
+    async def receive() -> Any:
+        if not sent:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": sent.pop(0), "more_body": bool(sent)}
+
+    async def send(message: Any) -> None:
+        nonlocal read
+        if not messages:
+            read = len(chunks) - len(sent)
+        messages.append(message)
+
+    await app(_scope(method, path, query, headers), receive, send)
+    head = messages[0]
+    body = b"".join(message.get("body", b"") for message in messages[1:])
+    named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head["headers"]}
+    return RawAnswer(head["status"], named, body), read
+
+
+def _scope(method: str, path: str, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Any:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode("utf-8", "surrogatepass"),
+        "query_string": query,
+        "root_path": "",
+        "headers": list(headers),
+        "server": ("ledger", 80),
+        "client": ("test", 1),
+    }
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The answer as a problem of that status, after checking that it is one."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert (
+        {"type", "title", "status", "detail"}
+        <= body.keys()
+        <= {"type", "title", "status", "detail", "errors", "checks"}
+    )
+    assert body["status"] == status
+    return body

@@ -1,0 +1,78 @@
+"""POST /v1/operations/{id}/cancel."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.http_api import Api, problem
+
+
+async def running(api: Api) -> str:
+    """The URL of a running operation's cancel."""
+    made = await api.submit()
+    await api.start(made["id"])
+    return f"/v1/operations/{made['id']}/cancel"
+
+
+async def test_a_running_operation_keeps_the_wish() -> None:
+    """202 with the request on it; it runs on until the workflow gives way."""
+    api = Api()
+    answer = await api.client.post(await running(api), json={"reason": "no longer needed"})
+    assert answer.status_code == 202
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json()["status"] == "RUNNING"
+    assert answer.json()["cancel_requested"] == {
+        "at": "2026-01-01T00:00:00Z",
+        "by": None,
+        "reason": "no longer needed",
+        "force": False,
+        "delivered_at": None,
+    }
+
+
+async def test_before_the_start_it_ends_at_once() -> None:
+    """Nothing has to be told to the engine."""
+    api = Api()
+    made = await api.submit()
+    answer = await api.client.post(f"/v1/operations/{made['id']}/cancel")
+    assert answer.status_code == 202
+    assert (answer.json()["status"], answer.json()["error"]["code"]) == ("FAILED", "CANCELED")
+    assert "retry-after" not in answer.headers
+
+
+async def test_repeats_change_nothing_and_force_comes_after() -> None:
+    """A second plain request is a no-op; `force` after it is a new one."""
+    api = Api()
+    url = await running(api)
+    first = (await api.client.post(url, json={"reason": "a"})).json()
+    assert (await api.client.post(url, json={"reason": "b"})).json() == first
+    forced = (await api.client.post(url, json={"force": True})).json()
+    assert (forced["cancel_requested"]["force"], forced["version"]) == (True, first["version"] + 1)
+    assert (await api.client.post(url, json={})).json() == forced
+
+
+async def test_a_done_operation_is_409() -> None:
+    """Too late is not the same as done before."""
+    api = Api()
+    made = await api.submit()
+    await api.complete(made["id"], 1)
+    problem(await api.client.post(f"/v1/operations/{made['id']}/cancel", json={}), 409)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"force": "true"}, "/force"),
+        ({"force": 1}, "/force"),
+        ({"reason": 1}, "/reason"),
+        ({"reason": "x" * 10_001}, "/reason"),
+        ({"wait": True}, "/wait"),
+        ([], ""),
+    ],
+)
+async def test_a_wrong_wish_is_pointed_to(body: Any, pointer: str) -> None:
+    """422, and nothing is asked for: types are not guessed, and a reason is never cut."""
+    api = Api()
+    url = await running(api)
+    assert problem(await api.client.post(url, json=body), 422)["errors"][0]["pointer"] == pointer
+    assert (await api.client.get(url.removesuffix("/cancel"))).json()["cancel_requested"] is None

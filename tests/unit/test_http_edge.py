@@ -1,0 +1,105 @@
+"""What goes around every request: ids, headers, the access log."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from entrypoints.http import upload
+from tests.support.http_api import Api
+
+PATHS = ["/v1/operations", "/nope", "/v1/operations/nope", "/livez", "/docs", "/openapi.json"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_answer_has_the_security_headers(path: str) -> None:
+    """Errors of the router included."""
+    headers = (await Api().client.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+    assert headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "server" not in headers
+
+
+async def test_the_clients_request_id_comes_back() -> None:
+    """It is how a client's log and ours are brought together."""
+    answer = await Api().client.get("/livez", headers={"X-Request-Id": "abc-1/2"})
+    assert answer.headers["x-request-id"] == "abc-1/2"
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "a\tb", "ä", "{}"])
+async def test_a_request_id_that_is_not_fit_for_a_log_is_replaced(given: str) -> None:
+    """Nobody writes our log but we."""
+    headers = [(b"X-Request-Id", given.encode())]
+    made = (await Api().client.get("/livez", headers=headers)).headers["x-request-id"]
+    assert made != given
+    assert len(made) == 32
+
+
+async def test_one_line_a_request_without_its_contents(caplog: pytest.LogCaptureFixture) -> None:
+    """Method, route, status, duration and id; no path values, no query values, no bodies."""
+    api = Api()
+    with caplog.at_level(logging.INFO, logger="opledger.access"):
+        made = await api.submit(input="s3cret")
+        await api.client.get(f"/v1/operations/{made['id']}", headers={"X-Request-Id": "one"})
+        await api.client.get("/v1/operations?label.a=s3cret")
+        await api.client.get("/s3cret")
+    records = [record for record in caplog.records if record.name == "opledger.access"]
+    assert [record.getMessage() for record in records] == [
+        "POST /v1/operations 202",
+        "GET /v1/operations/{operation_id} 200",
+        "GET /v1/operations 200",
+        "GET - 404",
+    ]
+    fields = vars(records[1])
+    assert (fields["method"], fields["route"], fields["status"], fields["request_id"]) == (
+        "GET",
+        "/v1/operations/{operation_id}",
+        200,
+        "one",
+    )
+    assert fields["duration_ms"] >= 0
+    assert not any("s3cret" in str(vars(record)) or made["id"] in str(vars(record)) for record in records)
+
+
+async def test_probes_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A probe a second that finds all well is worth no line above debug."""
+    with caplog.at_level(logging.INFO, logger="opledger.access"):
+        await Api().client.get("/livez")
+        await Api().client.get("/readyz")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [("/nope", "application/json"), ("/v1/operations", "text/plain"), ("/livez", "text/plain")],
+)
+async def test_a_refused_upload_does_not_hold_the_answer_up(path: str, content_type: str) -> None:
+    """The answer goes out whole before the rest of the body is waited for, and that wait has an end."""
+    whole = asyncio.Event()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body" and message["body"]:
+            assert message["more_body"]
+            whole.set()
+        elif message["type"] == "http.response.body":
+            assert whole.is_set()
+
+    upload.LINGER_SECONDS, kept = 0.1, upload.LINGER_SECONDS  # type: ignore[misc]
+    try:
+        scope: Any = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"content-length", b"1000000"), (b"content-type", content_type.encode())],
+        }
+        await asyncio.wait_for(Api().app(scope, receive, send), 5)
+    finally:
+        upload.LINGER_SECONDS = kept  # type: ignore[misc]
+    assert whole.is_set()

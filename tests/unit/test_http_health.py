@@ -1,0 +1,53 @@
+"""/livez and /readyz."""
+
+from dataclasses import dataclass
+
+from domain.errors import OpledgerError
+from tests.support.http_api import Api, problem
+
+
+@dataclass
+class Probe:
+    """Well, or not."""
+
+    name: str
+    wrong: str | None = None
+
+    async def check(self) -> None:
+        """As it was made."""
+        if self.wrong:
+            raise OpledgerError(self.wrong)
+
+
+async def test_a_live_process_says_so() -> None:
+    """Whatever else is down."""
+    answer = await Api(required=[Probe("database", "gone")]).client.get("/livez")
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+
+async def test_ready_names_its_checks() -> None:
+    """200 with every check."""
+    answer = await Api(required=[Probe("database")], optional=[Probe("temporal")]).client.get("/readyz")
+    well = {"ok": True, "message": None}
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "ready", "checks": {"database": well, "temporal": well}},
+    )
+
+
+async def test_an_engine_that_is_away_only_degrades() -> None:
+    """P5: reads and submissions work, so traffic has to come: 200, and the body says what is wrong."""
+    api = Api(required=[Probe("database")], optional=[Probe("temporal", "no answer")])
+    answer = await api.client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["checks"]["temporal"] == {"ok": False, "message": "no answer"}
+
+
+async def test_without_its_database_it_is_not_ready() -> None:
+    """Hazard 29: 503 with Retry-After, a problem with every check."""
+    api = Api(required=[Probe("database", "cannot be reached")], optional=[Probe("temporal")])
+    answer = await api.client.get("/readyz")
+    body = problem(answer, 503)
+    assert body["checks"]["database"] == {"ok": False, "message": "cannot be reached"}
+    assert body["detail"] == "not well: database"
+    assert answer.headers["retry-after"] == "5"
