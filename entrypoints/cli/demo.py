@@ -1,0 +1,48 @@
+"""`opledger demo`."""
+
+import asyncio
+import sys
+
+from rich.console import Console
+
+from entrypoints.cli.stack import migrate, prepare_temporal, tell, temporal_from_environment
+from entrypoints.demo.run import RECONCILE_EVERY, show
+from entrypoints.embedded.options import Options
+from entrypoints.embedded.up import running
+from entrypoints.process import run_to_exit
+
+
+def main() -> None:
+    """Bring everything up on free ports, run the demo, take everything down. Exit code 0 only if all is right."""
+    run_to_exit(_demo)
+
+
+async def _demo(stop: asyncio.Event) -> int:
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    showing = asyncio.create_task(_show(console))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([showing, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not showing.done():
+        showing.cancel()
+        await asyncio.wait([showing])
+        return 130
+    return 0 if showing.result() else 1
+
+
+async def _show(console: Console) -> bool:
+    temporal_from_environment()
+    options = Options(
+        data_dir=None,
+        port=None,
+        ui=True,
+        env={"OPLEDGER_RECONCILE_EVERY": RECONCILE_EVERY, "OPLEDGER_OPERATIONS": ""},
+    )
+    console.print("starting PostgreSQL, Temporal, API and worker")
+    words = tell(lambda line: console.print(line, markup=False, highlight=False))
+    hooks = {"migrate": migrate, "prepare_engine": prepare_temporal(ours=True)}
+    async with running(options, words, **hooks) as application:
+        right = await show(application, console)
+    console.print("To look around: `make up`, then open the two addresses that it prints: the API's documentation")
+    console.print("and Temporal's web page. `make test` runs the tests.")
+    return right

@@ -1,0 +1,113 @@
+"""The `opledger` command. Imports late: `opledger --help` must not wait for a web framework."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from domain.errors import OpledgerError
+
+PORT = click.option("--port", type=click.IntRange(0, 65535), help="Port of the API.")
+HOST = click.option("--host", help="Loopback address of the API.")
+DATA_DIR = click.option("--data-dir", help="Where the embedded parts keep their data.")
+OPERATIONS = click.option("--operations", help="The file that declares the operation types.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="opledger-service", prog_name="opledger")
+def cli() -> None:
+    """A ledger of long-running operations for Temporal."""
+
+
+@cli.command()
+@PORT
+@HOST
+@DATA_DIR
+@OPERATIONS
+@click.option("--ephemeral", is_flag=True, help="Keep nothing: data in a temporary folder, removed at the end.")
+@click.option(
+    "--temporal-port", type=click.IntRange(1, 65535), help="Port of the embedded Temporal; a free one if unset."
+)
+@click.option("--ui-port", type=click.IntRange(1, 65535), help="Port of Temporal's web UI; a free one if unset.")
+def up(*, ephemeral: bool, temporal_port: int | None, ui_port: int | None, **flags: Any) -> None:
+    """Serve everything on this machine until Ctrl-C: PostgreSQL, Temporal, API, worker.
+
+    DATABASE_URL and TEMPORAL_ADDRESS in the environment replace the embedded part.
+    """
+    from entrypoints.cli.up import serve
+
+    serve(flags, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port)
+
+
+@cli.command()
+@PORT
+@HOST
+@OPERATIONS
+def api(**flags: Any) -> None:
+    """Serve the HTTP API. Needs DATABASE_URL."""
+    from entrypoints.http.main import main as run
+
+    run(flags)
+
+
+@cli.command()
+@OPERATIONS
+def worker(**flags: Any) -> None:
+    """Run the worker: reports, dispatch, reconciliation. Needs DATABASE_URL; Temporal as TEMPORAL_ADDRESS says."""
+    from entrypoints.worker.main import main as run
+
+    run(flags)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database of DATABASE_URL to this version's schema."""
+    from entrypoints.cli.migrate import migrate_database
+
+    migrate_database()
+
+
+@cli.command()
+@DATA_DIR
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(*, yes: bool, **flags: Any) -> None:
+    """Delete the data folder of the embedded parts, with every operation in it."""
+    from entrypoints.embedded.data_folder import reset as delete
+    from entrypoints.settings import load_settings
+
+    folder = Path(load_settings(flags).data_dir)
+    if not yes:
+        click.confirm(f"Delete everything in {folder}?", abort=True)
+    click.echo(f"{folder} is empty now" if delete(folder) else f"there is no {folder}: nothing to delete")
+
+
+@cli.command()
+@DATA_DIR
+@OPERATIONS
+def doctor(**flags: Any) -> None:
+    """Say what is reachable, migrated and registered. Exit code 0 if all is well, else 1."""
+    from entrypoints.cli.doctor import examine
+
+    examine(flags)
+
+
+@cli.command()
+def demo() -> None:
+    """Show the main job on embedded parts: two dozen operations, terminations and a killed worker included."""
+    from entrypoints.cli.demo import main as run
+
+    run()
+
+
+def main() -> None:
+    """Run the command; an error of ours is one clear line and exit code 1."""
+    try:
+        cli()
+    except OpledgerError as error:
+        print(f"opledger: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What `up` and `demo` have in common: the embedded parts with our hooks and our words about them."""
+
+import os
+from collections.abc import Callable
+
+from entrypoints import container
+from entrypoints.embedded.supervisor import Event
+from entrypoints.embedded.up import Hook
+
+
+def temporal_from_environment() -> str | None:
+    """Where a Temporal that is not ours is, if there is one.
+
+    Without one the embedded server is used, and everything else that the environment or a profile says about reaching
+    Temporal (TLS, API keys) is about some other server: it is taken out of this process's environment, and so out of
+    its children's.
+    """
+    address = os.environ.get("TEMPORAL_ADDRESS")
+    if address:
+        return address
+    for name in [name for name in os.environ if name.startswith("TEMPORAL_")]:
+        del os.environ[name]
+    os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+    return None
+
+
+def namespace_from_environment() -> str:
+    """Which namespace of it."""
+    return os.environ.get("TEMPORAL_NAMESPACE") or "default"
+
+
+async def migrate(database_url: str) -> None:
+    """Hook: bring the database to this version's schema."""
+    await container.migrate(database_url)
+
+
+def prepare_temporal(ours: bool) -> Hook:
+    """Hook: register the search attribute, on a server that is not ours."""
+
+    async def prepare(address: str) -> None:
+        if not ours:
+            await container.register_search_attribute()
+
+    return prepare
+
+
+def tell(say: Callable[[str], None]) -> Callable[[Event], None]:
+    """Puts the supervisor's events into words."""
+
+    def on_event(event: Event) -> None:
+        if event.what in ("died", "gave_up"):
+            say(f"{event.part} {event.what.replace('_', ' ')} {event.detail}".rstrip())
+
+    return on_event

@@ -1,0 +1,82 @@
+"""`opledger up`."""
+
+import asyncio
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from entrypoints import container
+from entrypoints.cli.stack import migrate, namespace_from_environment, prepare_temporal, tell, temporal_from_environment
+from entrypoints.embedded.options import Options, Running
+from entrypoints.embedded.up import up
+from entrypoints.process import run_to_exit
+from entrypoints.settings import Settings, load_settings
+
+
+def serve(flags: Mapping[str, Any], *, ephemeral: bool, temporal_port: int | None, ui_port: int | None) -> None:
+    """Serve until told to stop."""
+    settings = load_settings(flags)
+    container.checked_catalogue(settings)
+    options = _options(settings, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port)
+    run_to_exit(partial(_serve, options))
+
+
+def _options(settings: Settings, *, ephemeral: bool, temporal_port: int | None, ui_port: int | None) -> Options:
+    namespace = namespace_from_environment()
+    address = temporal_from_environment()
+    return Options(
+        data_dir=None if ephemeral else Path(settings.data_dir),
+        host=settings.host,
+        port=settings.port or None,
+        ui=address is None,
+        ui_port=ui_port,
+        temporal_port=temporal_port,
+        database_url=settings.database_url,
+        temporal_address=address,
+        temporal_namespace=namespace,
+        env=_environment(settings),
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What the API and the worker have to agree on, and what the command line said."""
+    environment = {"OPLEDGER_PAGE_TOKEN_KEY": settings.page_token_key or secrets.token_urlsafe(32)}
+    if settings.operations:
+        environment["OPLEDGER_OPERATIONS"] = str(Path(settings.operations).absolute())
+    return environment
+
+
+async def _serve(options: Options, stop: asyncio.Event) -> int:
+    begun = time.monotonic()
+
+    def on_ready(application: Running) -> None:
+        for line in _welcome(application, time.monotonic() - begun):
+            _say(line)
+
+    await up(
+        options,
+        stop,
+        tell(_say),
+        on_ready=on_ready,
+        migrate=migrate,
+        prepare_engine=prepare_temporal(ours=options.temporal_address is None),
+    )
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _welcome(application: Running, seconds: float) -> list[str]:
+    ui = f"  (web page: {application.temporal_ui_url})" if application.temporal_ui_url else ""
+    return [
+        f"opledger is ready after {seconds:.1f} s. Ctrl-C stops it.",
+        f"  API       {application.api_url}/v1/operations  (documentation: {application.docs_url})",
+        f"  Temporal  {application.temporal_address}, namespace {application.temporal_namespace}{ui}",
+        f"  data      {application.data_dir}",
+    ]

@@ -1,0 +1,186 @@
+"""The wiring: which adapter stands behind which port. The only importer of adapters."""
+
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from dependency_injector import containers, providers
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from adapters.jsonschema.input_validator import JsonSchemaInputValidator
+from adapters.jsonschema.schema_check import check_schema
+from adapters.postgres.engine import create_engine
+from adapters.postgres.migrations import migrate as migrate_database
+from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.probes import DatabaseProbe, MigrationProbe
+from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from adapters.system.clock import SystemClock
+from adapters.system.operation_ids import RandomOperationIds
+from adapters.temporal.connection import connect
+from adapters.temporal.probe import TemporalProbe
+from adapters.temporal.schedule import ReconciliationSchedule, check_schedule, ensure_schedule
+from adapters.temporal.search_attribute import check_search_attribute, ensure_search_attribute
+from adapters.temporal.workflow_engine import TemporalWorkflowEngine
+from application.ports.probe import Probe
+from application.services.cancel import CancelOperation
+from application.services.dispatch import DispatchOperations
+from application.services.follow_up import FollowUpOperations
+from application.services.health import CheckHealth
+from application.services.read import ReadOperations
+from application.services.reconcile import ReconcileOperations
+from application.services.record import RecordEvidence
+from application.services.submit import SubmitOperation
+from domain.operation_type import OperationCatalogue
+from domain.reconciliation import ReconcilePolicy
+from entrypoints.http.services import HttpServices
+from entrypoints.operations_file import find_operations_file, load_catalogue
+from entrypoints.settings import Settings
+from entrypoints.worker.activities import LedgerActivities
+from entrypoints.worker.workflows.reconcile_operations import RECONCILE_WORKFLOW
+from opledger.wire import LEDGER_TASK_QUEUE
+
+
+class Container(containers.DeclarativeContainer):
+    """Everything is made when it is first asked for, synchronously, and connects when it is first used."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    catalogue = providers.Dependency(instance_of=OperationCatalogue)
+    client = providers.Dependency(instance_of=Client)
+    """Temporal's, lazy."""
+
+    clock = providers.Singleton(SystemClock)
+    database = providers.Singleton(create_engine, providers.Callable(Settings.require_database_url, settings))
+    units = providers.Singleton(PostgresUnitsOfWork, database)
+    queries = providers.Factory(PostgresOperationQueries, database)
+    engine = providers.Singleton(TemporalWorkflowEngine, client, clock)
+
+    recorder = providers.Singleton(
+        RecordEvidence,
+        units,
+        clock,
+        settings.provided.finality,
+        providers.Factory(ReconcilePolicy, grace=settings.provided.reconcile_grace),
+    )
+    submit = providers.Singleton(
+        SubmitOperation,
+        units,
+        clock,
+        providers.Singleton(RandomOperationIds),
+        catalogue,
+        providers.Singleton(JsonSchemaInputValidator),
+    )
+    read = providers.Singleton(ReadOperations, queries.provider)
+    cancel = providers.Singleton(CancelOperation, units, clock)
+    dispatcher = providers.Singleton(DispatchOperations, units, engine, clock, catalogue)
+    follow_ups = providers.Singleton(FollowUpOperations, units, engine, clock, recorder)
+    reconciler = providers.Singleton(ReconcileOperations, units, engine, recorder)
+    activities = providers.Singleton(LedgerActivities, recorder, reconciler)
+    database_probe = providers.Singleton(DatabaseProbe, database)
+    migration_probe = providers.Singleton(MigrationProbe, database)
+    temporal_probe = providers.Singleton(TemporalProbe, engine)
+    health = providers.Singleton(
+        CheckHealth,
+        required=providers.List(database_probe, migration_probe),
+        optional=providers.List(temporal_probe),
+    )
+    http_services = providers.Factory(HttpServices, submit=submit, read=read, cancel=cancel, health=health)
+
+
+@dataclass(frozen=True)
+class WorkerParts:
+    """What the worker process runs."""
+
+    connect: Callable[[], Awaitable[Client]]
+    """To Temporal, or raise StartupError: a worker cannot run on the lazy client that everything else uses."""
+    activities: Sequence[Callable[..., Any]]
+    dispatcher: DispatchOperations
+    follow_ups: FollowUpOperations
+    prepare_temporal: Callable[[], Awaitable[None]]
+    """Registers the search attribute and the schedule; may be repeated."""
+
+
+@dataclass(frozen=True)
+class HttpParts:
+    """What the API process serves."""
+
+    services: HttpServices
+    page_token_key: bytes
+
+
+@asynccontextmanager
+async def wired(settings: Settings) -> AsyncIterator[Container]:
+    """A container that is ready, and whose connections are closed at the end. Raises StartupError."""
+    container = Container(
+        settings=providers.Object(settings),
+        catalogue=providers.Object(checked_catalogue(settings)),
+        client=providers.Object(await connect()),
+    )
+    database: AsyncEngine = container.database()
+    try:
+        yield container
+    finally:
+        await database.dispose()
+
+
+@asynccontextmanager
+async def worker(settings: Settings) -> AsyncIterator[WorkerParts]:
+    """The worker's parts."""
+    async with wired(settings) as container:
+        yield WorkerParts(
+            connect=partial(connect, lazy=False),
+            activities=container.activities().all(),
+            dispatcher=container.dispatcher(),
+            follow_ups=container.follow_ups(),
+            prepare_temporal=partial(_prepare_temporal, container.client(), settings),
+        )
+
+
+@asynccontextmanager
+async def http(settings: Settings) -> AsyncIterator[HttpParts]:
+    """The API's parts."""
+    async with wired(settings) as container:
+        key = settings.page_token_key.encode() if settings.page_token_key else secrets.token_bytes(32)
+        yield HttpParts(container.http_services(), key)
+
+
+def checked_catalogue(settings: Settings) -> OperationCatalogue:
+    """The declared types, with schemas that are schemas. Raises StartupError."""
+    catalogue = load_catalogue(find_operations_file(settings.operations))
+    for declared in catalogue:
+        check_schema(declared)
+    return catalogue
+
+
+async def _prepare_temporal(client: Client, settings: Settings) -> None:
+    await ensure_search_attribute(client)
+    wanted = ReconciliationSchedule(RECONCILE_WORKFLOW, LEDGER_TASK_QUEUE, settings.reconcile_every)
+    await ensure_schedule(client, wanted)
+
+
+async def migrate(database_url: str) -> str:
+    """Bring the database to this version's schema; say what was done. Raises StartupError, DatabaseUnavailable."""
+    done = await migrate_database(database_url)
+    if done.before == done.after:
+        return f"the database is at {done.after} already"
+    return f"the database went from {done.before or 'empty'} to {done.after}"
+
+
+async def register_search_attribute() -> None:
+    """On the Temporal of the environment. Raises StartupError, EngineUnavailable."""
+    await ensure_search_attribute(await connect())
+
+
+@asynccontextmanager
+async def checks(settings: Settings) -> AsyncIterator[dict[str, Callable[[], Awaitable[None]]]]:
+    """What can be looked at from here, by name; each raises OpledgerError about what is not well."""
+    async with wired(settings) as container:
+        probes: list[Probe] = [container.database_probe(), container.migration_probe(), container.temporal_probe()]
+        yield {
+            **{probe.name: probe.check for probe in probes},
+            "search attribute": partial(check_search_attribute, container.client()),
+            "schedule": partial(check_schedule, container.client()),
+        }

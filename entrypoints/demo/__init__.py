@@ -1,0 +1,1 @@
+"""`opledger demo`: the main job on embedded parts, faults included, with a verdict at the end."""

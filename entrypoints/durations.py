@@ -1,0 +1,27 @@
+"""Durations as people write them in settings: 500ms, 90s, 1h30m, 2d."""
+
+import re
+from datetime import timedelta
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+RULE = "a duration such as 500ms, 90s, 1h30m or 2d"
+
+
+def parse_duration(text: str) -> timedelta:
+    """The duration. Raises ValueError, which names the rule."""
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"expected {RULE}, not {text!r}")
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+class Duration(timedelta):
+    """A timedelta that msgspec reads through `decode_duration`; a plain one it would read as ISO 8601."""
+
+
+def decode_duration(kind: type, value: object) -> object:
+    """The hook by which msgspec reads a `Duration`."""
+    if kind is Duration and isinstance(value, str):
+        return Duration(seconds=parse_duration(value).total_seconds())
+    raise ValueError(f"expected {RULE}")

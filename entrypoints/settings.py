@@ -1,0 +1,131 @@
+"""The service's settings: defaults < opledger.toml < environment < flags."""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from domain.errors import StartupError
+from domain.finality import Finality
+from entrypoints.durations import parse_duration
+
+CONFIG_FILE = "opledger.toml"
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every field is `OPLEDGER_<FIELD>` in the environment and `<field>` in the file, DATABASE_URL apart.
+
+    How Temporal is reached is not here: `temporalio.envconfig` reads TEMPORAL_ADDRESS and its like itself.
+    """
+
+    database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    data_dir: str = ".opledger"
+    operations: str | None = None
+    reconcile_every: timedelta = timedelta(minutes=1)
+    reconcile_grace: timedelta = timedelta(seconds=30)
+    finality: Finality = Finality.ENGINE
+    page_token_key: str | None = None
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def __post_init__(self) -> None:
+        _check_loopback(self.host)
+        if not timedelta(seconds=1) <= self.reconcile_every <= timedelta(days=1):
+            raise ValueError("reconcile_every is between 1s and 1d")
+        if not timedelta() <= self.reconcile_grace <= timedelta(hours=1):
+            raise ValueError("reconcile_grace is between 0s and 1h")
+        if self.page_token_key is not None and len(self.page_token_key) < 16:
+            raise ValueError("page_token_key has at least 16 characters")
+
+    def __repr__(self) -> str:
+        """Without secrets: settings end up in logs."""
+        return f"Settings(host={self.host!r}, port={self.port}, finality={self.finality}, ...)"
+
+    def require_database_url(self) -> str:
+        """Where the database is. Raises StartupError where nobody has said."""
+        if not self.database_url:
+            raise StartupError(
+                "DATABASE_URL is not set: set it, or run `opledger up`, which brings a database of its own"
+            )
+        return self.database_url
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None, directory: Path | None = None
+) -> Settings:
+    """Read the settings from everywhere. Raises StartupError, which names the setting and the rule.
+
+    `flags` that are None were not given. The file is `opledger.toml` in the directory, or what OPLEDGER_CONFIG names.
+    """
+    environment = os.environ if environment is None else environment
+    layers = [_from_file(environment, directory or Path()), _from_environment(environment), _given(flags or {})]
+    merged: dict[str, tuple[Any, str]] = {}
+    for layer in layers:
+        merged.update(layer)
+    values = {name: _typed(name, value, origin) for name, (value, origin) in merged.items()}
+    try:
+        return Settings(**values)
+    except ValueError as error:
+        raise StartupError(f"settings: {error}") from None
+
+
+Layer = dict[str, tuple[Any, str]]
+
+
+def _from_file(environment: Mapping[str, str], directory: Path) -> Layer:
+    named = environment.get("OPLEDGER_CONFIG")
+    path = Path(named) if named else directory / CONFIG_FILE
+    if not named and not path.exists():
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StartupError(f"{path}: {error}") from None
+    for name in content:
+        if name not in Settings.__struct_fields__:
+            raise StartupError(f"{path}: unknown setting {name!r}")
+    return {name: (value, f"{path}: {name}") for name, value in content.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> Layer:
+    layer: Layer = {}
+    for name in Settings.__struct_fields__:
+        variable = "DATABASE_URL" if name == "database_url" else f"OPLEDGER_{name.upper()}"
+        if environment.get(variable):
+            layer[name] = (environment[variable], variable)
+    return layer
+
+
+def _given(flags: Mapping[str, Any]) -> Layer:
+    return {name: (value, "--" + name.replace("_", "-")) for name, value in flags.items() if value is not None}
+
+
+_FIELDS = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+
+
+def _typed(name: str, value: Any, origin: str) -> Any:
+    kind = _FIELDS[name]
+    try:
+        if kind is timedelta:
+            return value if isinstance(value, timedelta) else parse_duration(str(value))
+        return msgspec.convert(value, kind, strict=False)
+    except ValueError as error:
+        raise StartupError(f"{origin}: {error}") from None
+
+
+def _check_loopback(host: str) -> None:
+    """Until there is access control, nobody but this machine may reach the API."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(f"host must be a loopback address such as 127.0.0.1, not {host!r}: there is no access control")

@@ -1,0 +1,42 @@
+"""The worker process."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from entrypoints import container
+from entrypoints.logs import configure_logs
+from entrypoints.process import run_to_exit
+from entrypoints.settings import Settings, load_settings
+from entrypoints.worker.poller import poll
+from entrypoints.worker.preparation import prepare
+from entrypoints.worker.temporal_worker import run_temporal_worker
+
+_log = logging.getLogger(__name__)
+
+
+def main(flags: Mapping[str, Any]) -> None:
+    """Run the worker until told to stop."""
+    settings = load_settings(flags)
+    configure_logs(settings.log_format, settings.log_level)
+    run_to_exit(partial(run, settings))
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> int:
+    """Report, dispatch, follow up and reconcile until `stop` is set. Each part waits out by itself what it lacks."""
+    async with container.worker(settings) as parts:
+        loops = [
+            asyncio.create_task(prepare(parts.prepare_temporal), name="preparation"),
+            asyncio.create_task(poll("dispatch", parts.dispatcher.step), name="dispatch"),
+            asyncio.create_task(poll("follow-up", parts.follow_ups.step), name="follow-up"),
+        ]
+        _log.info("the worker runs")
+        try:
+            await run_temporal_worker(parts.connect, parts.activities, stop)
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+    return 0

@@ -1,0 +1,79 @@
+"""The scheduled reconciliation: page after page, with only a cursor and counts in its history."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+RECONCILE_WORKFLOW = "ReconcileOperations"
+RECONCILE_PAGE = "reconcile_page"
+PAGE_SIZE = 200
+PAGES_PER_RUN = 100
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """Which page: operations with ids above `after`."""
+
+    after: str | None
+    limit: int
+
+
+@dataclass(frozen=True)
+class PageDone:
+    """What a page did; `next_after` is None behind the last one."""
+
+    next_after: str | None
+    scanned: int
+    asked: int
+    corrected: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class PassState:
+    """Where a pass is, and what it has done so far."""
+
+    after: str | None = None
+    scanned: int = 0
+    asked: int = 0
+    corrected: int = 0
+    failed: int = 0
+
+    def plus(self, page: PageDone) -> "PassState":
+        """The state behind the page."""
+        return PassState(
+            page.next_after,
+            self.scanned + page.scanned,
+            self.asked + page.asked,
+            self.corrected + page.corrected,
+            self.failed + page.failed,
+        )
+
+
+@workflow.defn(name=RECONCILE_WORKFLOW)
+class ReconcileOperations:
+    """One pass over everything that is dispatched and not done. A pass that was killed is simply begun again."""
+
+    @workflow.run
+    async def run(self, state: PassState | None = None) -> PassState:
+        state = state or PassState()
+        for _ in range(PAGES_PER_RUN):
+            page = await self._page(state)
+            state = state.plus(page)
+            if state.after is None:
+                break
+        else:
+            workflow.continue_as_new(state)
+        return state
+
+    async def _page(self, state: PassState) -> PageDone:
+        done: PageDone = await workflow.execute_activity(
+            RECONCILE_PAGE,
+            PageRequest(state.after, PAGE_SIZE),
+            result_type=PageDone,
+            start_to_close_timeout=timedelta(minutes=2),
+            retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=10),
+        )
+        return done

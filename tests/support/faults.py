@@ -1,0 +1,104 @@
+"""Crashes between any two steps: wrappers of the ports that end the caller at a chosen point."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+from application.ports.unit_of_work import UnitOfWork
+from application.ports.workflow_engine import StartRequest, WorkflowEngine
+from domain.evidence import Observation
+
+
+class Crash(BaseException):
+    """The process was killed here. A BaseException, because nothing in the process survives to handle it."""
+
+
+class Faults:
+    """Counts steps; crashes at the one that was armed."""
+
+    def __init__(self) -> None:
+        self._left: int | None = None
+
+    def arm(self, after: int | None) -> None:
+        """Crash at the step that follows `after` others; None: do not."""
+        self._left = after
+
+    def step(self) -> None:
+        """A point where the process may be killed."""
+        if self._left is None:
+            return
+        if self._left == 0:
+            raise Crash
+        self._left -= 1
+
+    async def around(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """Before the call, and after it took effect but before the caller knows."""
+        self.step()
+        answer = await call()
+        self.step()
+        return answer
+
+
+class CrashingUnit:
+    """A unit of work whose process may be killed around each of its statements."""
+
+    def __init__(self, inner: Any, faults: Faults) -> None:
+        self._inner = inner
+        self._faults = faults
+        self.operations = _Wrapped(inner.operations, faults)
+        self.idempotency_keys = _Wrapped(inner.idempotency_keys, faults)
+
+    async def commit(self) -> None:
+        await self._faults.around(self._inner.commit)
+
+    async def __aenter__(self) -> UnitOfWork:
+        await self._inner.__aenter__()
+        return self  # type: ignore[return-value]
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._inner.__aexit__(kind, error, trace)
+
+
+class _Wrapped:
+    def __init__(self, inner: Any, faults: Faults) -> None:
+        self._inner = inner
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+
+        async def call(*args: Any) -> Any:
+            return await self._faults.around(lambda: method(*args))
+
+        return call
+
+
+class CrashingEngine:
+    """The engine, called by a process that may be killed around each call."""
+
+    def __init__(self, inner: WorkflowEngine, faults: Faults) -> None:
+        self._inner = inner
+        self._faults = faults
+
+    async def start(self, request: StartRequest) -> None:
+        await self._faults.around(lambda: self._inner.start(request))
+
+    async def observe(self, operation_id: UUID) -> Observation:
+        observation: Observation = await self._faults.around(lambda: self._inner.observe(operation_id))
+        return observation
+
+    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
+        found: frozenset[UUID] = await self._faults.around(lambda: self._inner.listed_as_running(operation_ids))
+        return found
+
+    async def cancel(self, operation_id: UUID, reason: str) -> None:
+        await self._faults.around(lambda: self._inner.cancel(operation_id, reason))
+
+    async def terminate(self, operation_id: UUID, reason: str) -> None:
+        await self._faults.around(lambda: self._inner.terminate(operation_id, reason))
+
+    async def ping(self) -> None:
+        await self._inner.ping()

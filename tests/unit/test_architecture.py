@@ -1,0 +1,63 @@
+"""The layers: the contracts hold, and each fails on an import that breaks it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+VIOLATIONS = {
+    "layers": ("application/services/read.py", "import adapters.memory.store"),
+    "domain-is-pure": ("domain/status.py", "import msgspec"),
+    "application-has-no-framework": ("application/services/read.py", "import sqlalchemy"),
+    "adapters-are-strangers": ("adapters/memory/clock.py", "import adapters.system.clock"),
+    "container-alone-knows-adapters": ("entrypoints/worker/poller.py", "import adapters.memory.store"),
+    "sdk-stands-alone": ("sdk/src/opledger/wire.py", "import domain.status"),
+}
+
+
+def lint(tree: Path, *contracts: str) -> subprocess.CompletedProcess[str]:
+    """Run the import linter on a tree, on that tree's own packages."""
+    chosen = [word for contract in contracts for word in ("--contract", contract)]
+    program = (
+        "import sys; sys.path[:0] = ['.', 'sdk/src']; from importlinter.cli import lint_imports_command as run; run()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, "--no-cache", *chosen], cwd=tree, capture_output=True, text=True, check=False
+    )
+
+
+def copy(tree: Path) -> Path:
+    """A copy of the code that the contracts speak of."""
+    for name in ("domain", "application", "adapters", "entrypoints", "migrations", "sdk"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "static"))
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    return tree
+
+
+def test_the_contracts_hold(tmp_path: Path) -> None:
+    """design.md, Layers."""
+    result = lint(copy(tmp_path))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "0 broken" in result.stdout
+
+
+@pytest.mark.parametrize("contract", VIOLATIONS)
+def test_each_contract_fails_on_a_violation(contract: str, tmp_path: Path) -> None:
+    """A contract that cannot fail holds nothing."""
+    file, line = VIOLATIONS[contract]
+    target = copy(tmp_path) / file
+    target.write_text(target.read_text() + f"\n{line}\n")
+    result = lint(tmp_path, contract)
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "1 broken" in result.stdout
+
+
+def test_every_contract_has_a_violation() -> None:
+    """A new contract needs its own proof."""
+    import tomllib
+
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert {contract["id"] for contract in contracts} == set(VIOLATIONS)

@@ -1,0 +1,77 @@
+"""Settings: defaults < file < environment < flags, and clear words for what does not fit."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.errors import StartupError
+from domain.finality import Finality
+from entrypoints.durations import parse_duration
+from entrypoints.settings import load_settings
+
+
+def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
+    """The order that ecosystem.md gives."""
+    (tmp_path / "opledger.toml").write_text('port = 1001\nhost = "127.0.0.2"\nreconcile_every = "10s"\n')
+    environment = {"OPLEDGER_PORT": "1002", "OPLEDGER_HOST": "127.0.0.3", "DATABASE_URL": "postgresql://x/y"}
+    settings = load_settings({"port": 1003, "host": None}, environment, tmp_path)
+    assert (settings.port, settings.host, settings.reconcile_every) == (1003, "127.0.0.3", timedelta(seconds=10))
+    assert settings.finality is Finality.ENGINE
+    assert settings.database_url == "postgresql://x/y"
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"OPLEDGER_PORT": "http"}, "OPLEDGER_PORT"),
+        ({"OPLEDGER_PORT": "70000"}, "OPLEDGER_PORT"),
+        ({"OPLEDGER_RECONCILE_EVERY": "soon"}, "OPLEDGER_RECONCILE_EVERY: expected a duration"),
+        ({"OPLEDGER_RECONCILE_EVERY": "0s"}, "reconcile_every is between 1s and 1d"),
+        ({"OPLEDGER_FINALITY": "both"}, "OPLEDGER_FINALITY"),
+        ({"OPLEDGER_HOST": "0.0.0.0"}, "loopback"),
+        ({"OPLEDGER_HOST": "example.com"}, "loopback"),
+        ({"OPLEDGER_PAGE_TOKEN_KEY": "short"}, "page_token_key has at least 16"),
+        ({"OPLEDGER_CONFIG": "does-not-exist.toml"}, "does-not-exist.toml"),
+    ],
+)
+def test_what_does_not_fit_is_named(environment: dict[str, str], words: str, tmp_path: Path) -> None:
+    """Bad input gets a clear error that names the setting and the rule."""
+    with pytest.raises(StartupError, match=words.replace(".", r"\.")):
+        load_settings({}, environment, tmp_path)
+
+
+def test_an_unknown_setting_in_the_file_is_an_error(tmp_path: Path) -> None:
+    """A typo must not be a default."""
+    (tmp_path / "opledger.toml").write_text("reconcile_evry = '10s'\n")
+    with pytest.raises(StartupError, match="unknown setting 'reconcile_evry'"):
+        load_settings({}, {}, tmp_path)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_is_served(host: str, tmp_path: Path) -> None:
+    """Until there is access control, only this machine may reach the API."""
+    assert load_settings({"host": host}, {}, tmp_path).host == host
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    """Settings end up in logs and tracebacks."""
+    environment = {"OPLEDGER_PAGE_TOKEN_KEY": "k" * 32, "DATABASE_URL": "postgresql://u:secret@h/d"}
+    shown = repr(load_settings({}, environment, tmp_path))
+    assert "kkk" not in shown
+    assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("90s", 90), ("1h30m", 5400), ("2d", 172800), ("1.5s", 1.5)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    """As people write them."""
+    assert parse_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 s", "-1s", "1s2", "s", "1w"])
+def test_what_is_no_duration(text: str) -> None:
+    """No guessing of units."""
+    with pytest.raises(ValueError, match="expected a duration"):
+        parse_duration(text)
