@@ -1,0 +1,31 @@
+"""What a team imports in its own Temporal worker so that the ledger knows how its workflows fare."""
+
+from temporalio import workflow
+
+# The sandbox imports a workflow's modules anew for every run and every replay. These keep nothing that one run could
+# see of another, so they are passed through: measured, 0.5 ms instead of 13 ms each time.
+with workflow.unsafe.imports_passed_through():
+    from opledger.tracking import report_progress, track_operation_status
+    from opledger.wire import (
+        LEDGER_TASK_QUEUE,
+        OPERATION_UUID,
+        UPDATE_ACTIVITY,
+        ReportedError,
+        ReportedProgress,
+        StatusUpdate,
+        UpdateKind,
+        UpdateOutcome,
+    )
+
+__all__ = [
+    "LEDGER_TASK_QUEUE",
+    "OPERATION_UUID",
+    "UPDATE_ACTIVITY",
+    "ReportedError",
+    "ReportedProgress",
+    "StatusUpdate",
+    "UpdateKind",
+    "UpdateOutcome",
+    "report_progress",
+    "track_operation_status",
+]
