@@ -2,22 +2,57 @@
 
 from collections.abc import Callable
 
-from domain.errors import InvalidTransition
+from domain.errors import InvalidInput, InvalidTransition
+from domain.json_value import clean_text
 from domain.operation import Operation
+from domain.operation_error import BEFORE_START
 from domain.status import OperationStatus
+
+MAX_NAME = 255
 
 
 def check_row(operation: Operation) -> None:
-    """Raises InvalidTransition, which names the rule."""
+    """Raises InvalidTransition, which names the rule; InvalidInput for what comes from outside."""
+    for name in (operation.tenant, operation.type):
+        check_name(name)
+    for text in (*operation.labels, *operation.labels.values()):
+        check_text(text)
+    fraction = operation.progress.fraction if operation.progress else None
+    if fraction is not None and not 0 <= fraction <= 1:
+        raise InvalidInput("the fraction of a progress is between 0 and 1")
     for rule, holds in _RULES.items():
         if not holds(operation):
             raise InvalidTransition(f"operation {operation.id} violates {rule}")
+
+
+def check_name(text: str) -> None:
+    """Raises InvalidInput: a tenant, type or key that the database refuses."""
+    check_text(text)
+    if not 1 <= len(text) <= MAX_NAME:
+        raise InvalidInput(f"a tenant, type or key has 1 to {MAX_NAME} characters")
+
+
+def check_text(text: str) -> None:
+    """Raises InvalidInput: a text that the database cannot hold as it is."""
+    if clean_text(text, limit=len(text)) != text:
+        raise InvalidInput(f"{text!r} has a NUL or half a surrogate pair in it")
 
 
 def check_successor(stored: Operation, changed: Operation) -> None:
     """Raises InvalidTransition where the stored row is final and the changed one has another status."""
     if stored.done and changed.status is not stored.status:
         raise InvalidTransition(f"operation {stored.id} is {stored.status}, which is final")
+
+
+def _accepted_is_due_or_dispatched(row: Operation) -> bool:
+    due = row.dispatch.due_at is not None
+    if row.status is OperationStatus.ACCEPTED:
+        return due != (row.dispatch.done_at is not None)
+    return not due
+
+
+def _failed_before_start_for_a_reason(row: Operation) -> bool:
+    return row.started_at is not None or row.error is None or row.error.code in BEFORE_START
 
 
 def _times_in_order(operation: Operation) -> bool:
@@ -33,7 +68,10 @@ _RULES: dict[str, Callable[[Operation], bool]] = {
     "accepted_has_not_started": lambda row: row.status is not OperationStatus.ACCEPTED or row.started_at is None,
     "running_has_started": lambda row: row.status is not OperationStatus.RUNNING or row.started_at is not None,
     "completed_has_started": lambda row: row.status is not OperationStatus.COMPLETED or row.started_at is not None,
+    "failed_before_start_for_a_reason": _failed_before_start_for_a_reason,
     "times_in_order": _times_in_order,
+    "accepted_is_due_or_dispatched": _accepted_is_due_or_dispatched,
+    "attempts_not_negative": lambda row: row.dispatch.attempts >= 0 and row.follow_up.attempts >= 0,
     "nothing_due_when_done": lambda row: not row.done or (row.dispatch.due_at is None and row.follow_up.due_at is None),
     "version_positive": lambda row: row.version >= 1,
 }

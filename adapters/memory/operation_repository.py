@@ -1,17 +1,16 @@
 """Operations in memory."""
 
-import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters.memory.constraints import check_row, check_successor
 from adapters.memory.locks import HeldLocks
+from adapters.memory.stored_form import stored_operation, stored_transition
 from adapters.memory.tables import Draft
 from application.ports.operation_repository import StaleOperation
 from domain.errors import InvalidTransition
-from domain.json_value import JsonValue, strict_json
-from domain.operation import MISSING, Change, Operation
+from domain.operation import Change, Operation
 from domain.schedule import FollowUp
 from domain.status import OperationStatus
 
@@ -24,7 +23,7 @@ class MemoryOperationRepository:
         self._locks = locks
 
     async def add(self, change: Change) -> None:
-        operation = _stored(change.operation)
+        operation = stored_operation(change.operation)
         if operation.id in self._draft.operations:
             raise InvalidTransition(f"operation {operation.id} exists already")
         await self._locks.take(operation.id)
@@ -41,7 +40,7 @@ class MemoryOperationRepository:
         stored = self._draft.operations.get(operation.id)
         if stored is None or stored.version != operation.version:
             raise StaleOperation
-        saved = _stored(replace(operation, version=operation.version + 1))
+        saved = stored_operation(replace(operation, version=operation.version + 1))
         check_row(saved)
         check_successor(stored, saved)
         self._draft.operations[saved.id] = saved
@@ -93,20 +92,8 @@ class MemoryOperationRepository:
         return sorted(rows, key=lambda row: row.id)[:limit]
 
     def _append(self, change: Change) -> None:
-        lines = self._draft.history.get(change.operation.id, ()) + change.transitions
-        if [line.sequence for line in lines] != list(range(1, len(lines) + 1)):
-            raise InvalidTransition(f"the history of operation {change.operation.id} would have a gap or a repeat")
-        self._draft.history[change.operation.id] = lines
-
-
-def _stored(operation: Operation) -> Operation:
-    """The operation as it comes back from a JSON column: a copy that the caller cannot change any more."""
-    value = operation.input if operation.input is MISSING else _copied(operation.input)
-    return replace(operation, input=value, result=_copied(operation.result), labels=dict(operation.labels))
-
-
-def _copied(value: JsonValue) -> JsonValue:
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    copied: JsonValue = json.loads(json.dumps(strict_json(value)))
-    return copied
+        operation = change.operation
+        lines = self._draft.history.get(operation.id, ()) + tuple(map(stored_transition, change.transitions))
+        if [line.sequence for line in lines] != list(range(1, operation.history_length + 1)):
+            raise InvalidTransition(f"the history of operation {operation.id} would have a gap or a repeat")
+        self._draft.history[operation.id] = lines

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from application.ports.idempotency_keys import IdempotencyRecord
+from domain.errors import OperationNotFound
 from domain.operation import Operation
 from domain.transition import Transition
 
@@ -29,9 +30,14 @@ class Draft:
         self.operations = ChainMap(self._own.operations, committed.operations)
         self.history = ChainMap(self._own.history, committed.history)
         self.keys = ChainMap(self._own.keys, committed.keys)
+        self.forgotten: set[KeyId] = set()
 
     def commit(self) -> None:
-        """Make this unit's changes everybody's."""
+        """Make this unit's changes everybody's. Raises OperationNotFound for a key without its operation."""
+        if any(record.operation_id not in self.operations for record in self._own.keys.values()):
+            raise OperationNotFound("an idempotency key belongs to an operation that is not stored")
+        for name in self.forgotten:
+            self._committed.keys.pop(name, None)
         self._committed.operations.update(self._own.operations)
         self._committed.history.update(self._own.history)
         self._committed.keys.update(self._own.keys)
@@ -41,3 +47,4 @@ class Draft:
         """Forget this unit's changes."""
         for table in (self._own.operations, self._own.history, self._own.keys):
             table.clear()
+        self.forgotten.clear()

@@ -23,3 +23,6 @@ class IdempotencyKeys(Protocol):
     async def claim(self, record: IdempotencyRecord, now: datetime) -> IdempotencyRecord:
         """Store the record and return it; or return the one that already holds the key and has not expired at `now`.
         Of concurrent claims one wins, and the others wait for its commit."""
+
+    async def purge(self, now: datetime, limit: int) -> int:
+        """Forget up to `limit` keys that have expired at `now`; return how many."""

@@ -1,8 +1,10 @@
 """The layers: the contracts hold, and each fails on an import that breaks it."""
 
+import ast
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,9 +57,17 @@ def test_each_contract_fails_on_a_violation(contract: str, tmp_path: Path) -> No
     assert "1 broken" in result.stdout
 
 
+def test_domain_imports_the_standard_library_alone() -> None:
+    """The contract lists what is installed today; this holds for what is installed tomorrow."""
+    for file in (ROOT / "domain").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert name.partition(".")[0] in {*sys.stdlib_module_names, "domain"}, f"{file}: {name}"
+
+
 def test_every_contract_has_a_violation() -> None:
     """A new contract needs its own proof."""
-    import tomllib
-
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     assert {contract["id"] for contract in contracts} == set(VIOLATIONS)

@@ -168,10 +168,12 @@ class Ledger(RuleBasedStateMachine):
     )
     def work(self, pick: int, what: str, result: Any, told: bool) -> None:
         operation_id = self.pick(self.open_ids(), pick)
-        self.post(operation_id, ReportKind.STARTED)
+        if what != "time_out":
+            self.world.take_up(operation_id)
+            self.post(operation_id, ReportKind.STARTED)
         match what:
             case "take_up":
-                self.world.take_up(operation_id)
+                pass
             case "complete":
                 self.post(operation_id, ReportKind.COMPLETED, result=result)
                 if told:  # else reported, but the close is refused or pre-empted (hazard 16)
@@ -201,10 +203,12 @@ class Ledger(RuleBasedStateMachine):
         if fate != "lost":
             self.process(self.recorder.report(*letter), crash_at)
 
-    @precondition(lambda self: self.rows())
+    @precondition(lambda self: self.open_ids())
     @rule(pick=picks, fraction=st.floats(0, 1))
     def report_progress(self, pick: int, fraction: float) -> None:
-        self.post(self.pick_row(pick), ReportKind.PROGRESS, progress=Progress(fraction, None))
+        operation_id = self.pick(self.open_ids(), pick)
+        self.world.take_up(operation_id)
+        self.post(operation_id, ReportKind.PROGRESS, progress=Progress(fraction, None))
 
     # What Temporal and its other users do.
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from domain.evidence import ExecutionState, Observation, ReportKind
+from domain.finality import Finality
 from domain.operation import Operation
 from domain.operation_error import ErrorCode
 from domain.reconciliation import ReconcilePolicy, Verdict, reconcile
 from domain.reporting import apply_report
-from domain.finality import Finality
 from domain.status import OperationStatus
 from domain.transition import Source
 from tests.support.operations import (

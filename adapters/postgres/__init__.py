@@ -1,0 +1,1 @@
+"""The ledger's database: PostgreSQL, by SQLAlchemy Core and asyncpg."""

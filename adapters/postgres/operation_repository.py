@@ -1,0 +1,120 @@
+"""Operations in PostgreSQL, for those that change them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.errors import translated
+from adapters.postgres.rows import FIXED, from_row, to_row, transition_to_row
+from adapters.postgres.tables import DISPATCHABLE, NOT_DONE, TO_FOLLOW_UP, UNFINISHED, operations, transitions
+from application.ports.operation_repository import StaleOperation
+from domain.errors import InvalidTransition
+from domain.operation import Change, Operation
+from domain.schedule import FollowUp
+
+
+class PostgresOperationRepository:
+    """Works within the transaction of its connection, at READ COMMITTED."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, change: Change) -> None:
+        _check_sequence(change, before=0)
+        with translated():
+            await self._connection.execute(sa.insert(operations), to_row(change.operation))
+            await self._append(change)
+
+    async def get(self, operation_id: UUID) -> Operation | None:
+        with translated():
+            found = await self._connection.execute(sa.select(operations).where(operations.c.id == operation_id))
+        row = found.one_or_none()
+        return None if row is None else from_row(row)
+
+    async def save(self, change: Change) -> Operation:
+        operation = change.operation
+        values = {column: value for column, value in to_row(operation).items() if column not in FIXED}
+        values["version"] = operations.c.version + 1
+        values["history_length"] = operations.c.history_length + len(change.transitions)
+        statement = (
+            sa.update(operations)
+            .where(operations.c.id == operation.id, operations.c.version == operation.version)
+            .values(values)
+            .returning(operations.c.version, operations.c.history_length)
+        )
+        with translated():
+            stored = (await self._connection.execute(statement)).one_or_none()
+            if stored is None:
+                raise StaleOperation
+            _check_sequence(change, before=stored.history_length - len(change.transitions))
+            await self._append(change)
+        return replace(operation, version=stored.version)
+
+    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        changes = {
+            "dispatch_due_at": now + lease,
+            "dispatch_attempts": operations.c.dispatch_attempts + 1,
+            "version": operations.c.version + 1,
+        }
+        return await self._claim(operations.c.dispatch_due_at, DISPATCHABLE, now, limit, changes)
+
+    async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        changes = {"follow_up_due_at": now + lease}
+        return await self._claim(operations.c.follow_up_due_at, TO_FOLLOW_UP, now, limit, changes)
+
+    async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
+        statement = (
+            sa.update(operations)
+            .where(operations.c.id == operation.id, operations.c.version == operation.version, sa.text(NOT_DONE))
+            .values(follow_up_due_at=follow_up.due_at, follow_up_attempts=follow_up.attempts)
+        )
+        with translated():
+            await self._connection.execute(statement)
+
+    async def unfinished_page(self, after: UUID | None, limit: int) -> list[Operation]:
+        statement = sa.select(operations).where(sa.text(UNFINISHED)).order_by(operations.c.id).limit(limit)
+        if after is not None:
+            statement = statement.where(operations.c.id > after)
+        with translated():
+            rows = await self._connection.execute(statement)
+        return [from_row(row) for row in rows]
+
+    async def _claim(
+        self, due_at: sa.Column[Any], condition: str, now: datetime, limit: int, changes: Mapping[str, Any]
+    ) -> list[Operation]:
+        # MATERIALIZED: evaluated anew for every row of an outer loop, the LIMIT would not hold.
+        due = (
+            sa.select(operations.c.id, due_at.label("due_at"))
+            .where(sa.text(condition), due_at <= now)
+            .order_by(due_at, operations.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("due")
+            .prefix_with("MATERIALIZED")
+        )
+        statement = (
+            sa.update(operations)
+            .where(operations.c.id == due.c.id)
+            .values(**changes)
+            .returning(*operations.c, due.c.due_at)
+        )
+        with translated():
+            rows = (await self._connection.execute(statement)).all()
+        return [from_row(row) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
+
+    async def _append(self, change: Change) -> None:
+        lines = [transition_to_row(change.operation.id, line) for line in change.transitions]
+        if lines:
+            await self._connection.execute(sa.insert(transitions), lines)
+
+
+def _check_sequence(change: Change, *, before: int) -> None:
+    """Raises InvalidTransition: the history would have a gap, or not end where the operation says."""
+    lines = [line.sequence for line in change.transitions]
+    if lines != list(range(before + 1, change.operation.history_length + 1)):
+        raise InvalidTransition(f"the history of operation {change.operation.id} would have a gap or a repeat")

@@ -1,0 +1,32 @@
+"""Column types that the standard ones would get subtly wrong."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import TIMESTAMP, Dialect
+from sqlalchemy.types import TypeDecorator, UserDefinedType
+
+
+class JsonText(UserDefinedType[str]):
+    """A `json` or `jsonb` column whose Python value is the JSON text: an SQL NULL and a JSON null stay two things."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def __init__(self, name: str = "JSON") -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: Any) -> str:
+        return self.name
+
+
+class Instant(TypeDecorator[datetime]):
+    """`timestamptz`. A time without a zone, which asyncpg takes for local time, is refused with a ValueError."""
+
+    impl = TIMESTAMP(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value

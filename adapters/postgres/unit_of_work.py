@@ -1,0 +1,37 @@
+"""A transaction of PostgreSQL as the unit of work."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from adapters.postgres.connections import connected
+from adapters.postgres.errors import translated
+from adapters.postgres.idempotency_keys import PostgresIdempotencyKeys
+from adapters.postgres.operation_repository import PostgresOperationRepository
+
+
+class PostgresUnitOfWork:
+    """One transaction on one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.operations = PostgresOperationRepository(connection)
+        self.idempotency_keys = PostgresIdempotencyKeys(connection)
+
+    async def commit(self) -> None:
+        """Deferred constraints speak up here. After DatabaseUnavailable it is not known whether it is durable."""
+        with translated():
+            await self._connection.commit()
+
+
+class PostgresUnitsOfWork:
+    """Opens units of work, each on a connection of its own."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @contextlib.asynccontextmanager
+    async def __call__(self) -> AsyncIterator[PostgresUnitOfWork]:
+        async with connected(self._engine) as connection:
+            yield PostgresUnitOfWork(connection)

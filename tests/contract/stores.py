@@ -1,0 +1,119 @@
+"""The stores that the suites of the store ports run on, each with a look behind the port."""
+
+import functools
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.store import MemoryStore
+from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from application.ports.operation_queries import OperationQueriesFactory
+from application.ports.unit_of_work import UnitOfWorkFactory
+from domain.operation import Change, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What lies in the store, whatever the port says of it."""
+
+    status: str
+    version: int
+    sequences: list[int]
+
+
+class Store(Protocol):
+    """The ports under test, and the look behind them."""
+
+    @property
+    def units(self) -> UnitOfWorkFactory: ...
+
+    @property
+    def queries(self) -> OperationQueriesFactory: ...
+
+    async def peek(self, operation_id: UUID) -> Stored | None: ...
+
+    async def keys(self) -> set[tuple[str, str]]: ...
+
+
+class MemoryBackend:
+    """The fake."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+        self.units = self._store.units
+        self.queries = self._store.queries
+
+    async def peek(self, operation_id: UUID) -> Stored | None:
+        tables = self._store._tables
+        row = tables.operations.get(operation_id)
+        if row is None:
+            return None
+        return Stored(row.status.value, row.version, [line.sequence for line in tables.history[operation_id]])
+
+    async def keys(self) -> set[tuple[str, str]]:
+        return set(self._store._tables.keys)
+
+
+class PostgresBackend:
+    """The real one, looked at with SQL."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self.units = PostgresUnitsOfWork(engine)
+        self.queries = functools.partial(PostgresOperationQueries, engine)
+
+    async def peek(self, operation_id: UUID) -> Stored | None:
+        query = "SELECT status, version, (SELECT array_agg(sequence ORDER BY sequence) FROM transitions"
+        query += " WHERE operation_id = id) AS sequences FROM operations WHERE id = :id"
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(text(query), {"id": operation_id})).one_or_none()
+        return None if row is None else Stored(row.status, row.version, row.sequences)
+
+    async def keys(self) -> set[tuple[str, str]]:
+        async with self._engine.connect() as connection:
+            return {(row.tenant, row.key) for row in await connection.execute(text("SELECT * FROM idempotency_keys"))}
+
+
+class OnMemory:
+    """For a suite that runs on the fake."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        return MemoryBackend()
+
+
+class OnPostgres:
+    """For a suite that runs on a database of each test's own."""
+
+    @pytest.fixture
+    def store(self, postgres_engine: AsyncEngine) -> Store:
+        return PostgresBackend(postgres_engine)
+
+
+async def add(store: Store, *changes: Change) -> None:
+    """Store these, committed."""
+    async with store.units() as unit:
+        for change in changes:
+            await unit.operations.add(change)
+        await unit.commit()
+
+
+async def save(store: Store, change: Change) -> Operation:
+    """Store the change of an operation, committed."""
+    async with store.units() as unit:
+        saved = await unit.operations.save(change)
+        await unit.commit()
+    return saved
+
+
+async def stored(store: Store, operation_id: UUID) -> Operation:
+    """The operation as it comes back, which has to be there."""
+    async with store.units() as unit:
+        operation = await unit.operations.get(operation_id)
+    assert operation is not None
+    return operation

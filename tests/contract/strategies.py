@@ -1,0 +1,126 @@
+"""Arbitrary operations that keep the rules of the ledger, with their history."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from hypothesis import strategies as st
+
+from domain.attention import Attention, AttentionKind
+from domain.cancel_request import CancelRequest
+from domain.evidence import Progress, Report, ReportKind
+from domain.json_value import JsonValue, strict_json
+from domain.operation import MISSING, Change, Input, Operation
+from domain.operation_error import BEFORE_START, ErrorCode, OperationError
+from domain.schedule import Dispatch, FollowUp
+from domain.status import OperationStatus
+from domain.transition import Source, Transition
+
+A, R, C, F = OperationStatus
+any_text = st.text(st.characters(exclude_categories=()), max_size=20)
+"""NUL and lone surrogates too."""
+clean = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
+names = clean.filter(bool)
+scalars = st.none() | st.booleans() | st.integers() | st.integers(-(10**400), 10**400) | st.floats() | any_text
+json_values: st.SearchStrategy[JsonValue] = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text, inner, max_size=4),
+    max_leaves=8,
+)
+json_objects = st.dictionaries(any_text, json_values, max_size=3)
+zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-3))])
+times = st.datetimes(datetime(1971, 1, 1), datetime(2300, 1, 1), timezones=zones)  # noqa: DTZ001
+spans = st.timedeltas(timedelta(), timedelta(days=400))
+counts = st.integers(0, 2**31 - 2)
+progresses = st.builds(Progress, st.none() | st.floats(0, 1), st.none() | clean)
+
+
+def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """That, or None."""
+    return st.none() | strategy
+
+
+def errors(codes: Iterable[ErrorCode]) -> st.SearchStrategy[OperationError]:
+    """Errors with these codes."""
+    return st.builds(OperationError, st.sampled_from(sorted(codes)), clean, json_objects)
+
+
+reports = st.builds(
+    Report,
+    kind=st.sampled_from(ReportKind),
+    at=times,
+    attempt=st.integers(1, 10**6),
+    result=json_values,
+    error=optional(errors(ErrorCode)),
+    progress=optional(progresses),
+    provisional=st.booleans(),
+)
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Change:
+    """An operation in any state it can be in, and all the lines of its history."""
+    path = draw(st.sampled_from([[A], [A, R], [A, R, C], [A, R, F], [A, F]]))
+    status = path[-1]
+    accepted_at = draw(times)
+    started_at = accepted_at + draw(spans) if R in path else None
+    finished_at = (started_at or accepted_at) + draw(spans) if status.done else None
+    lines = draw(_history(path))
+    codes = set(ErrorCode) if R in path else BEFORE_START
+    value: Input = draw(st.just(MISSING) | json_values)
+    due = status is A and draw(st.booleans())
+    operation = Operation(
+        id=draw(st.uuids()),
+        tenant=draw(names),
+        type=draw(names),
+        input=value,
+        accepted_at=accepted_at,
+        updated_at=accepted_at + draw(spans),
+        dispatch=Dispatch(
+            due_at=draw(times) if due else None,
+            attempts=draw(counts),
+            done_at=None if due else draw(times if status is A else optional(times)),
+        ),
+        labels=draw(st.dictionaries(clean, clean, max_size=3)),
+        status=status,
+        result=draw(json_values) if status is C else None,
+        error=draw(errors(codes)) if status is F else None,
+        progress=draw(optional(progresses)),
+        started_at=started_at,
+        finished_at=finished_at,
+        cancel_request=draw(
+            optional(st.builds(CancelRequest, times, optional(clean), optional(clean), st.booleans(), optional(times)))
+        ),
+        attention=draw(optional(st.builds(Attention, st.sampled_from(AttentionKind), times, clean))),
+        reported=draw(optional(reports)),
+        follow_up=FollowUp(None if status.done else draw(optional(times)), draw(counts)),
+        version=draw(st.integers(1, 2**31 - 2)),
+        history_length=len(lines),
+    )
+    return Change(operation, tuple(lines))
+
+
+@st.composite
+def _history(draw: st.DrawFn, path: list[OperationStatus]) -> list[Transition]:
+    """The path, with events in between that change no status."""
+    statuses = [status for status in path for _ in range(draw(st.integers(1, 2)))]
+    return [
+        Transition(
+            sequence=number,
+            from_status=statuses[number - 2] if number > 1 else None,
+            to_status=status,
+            source=draw(st.sampled_from(Source)),
+            reason=draw(clean),
+            at=draw(times),
+            actor=draw(optional(clean)),
+            details=draw(json_objects),
+        )
+        for number, status in enumerate(statuses, 1)
+    ]
+
+
+def as_json(value: JsonValue) -> JsonValue:
+    """The value after a way through strict JSON, which is all that a store owes."""
+    found: JsonValue = json.loads(json.dumps(strict_json(value)))
+    return found

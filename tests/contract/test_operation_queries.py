@@ -1,0 +1,258 @@
+"""What every tenant's queries keep to."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from application.ports.operation_queries import OperationFilter, OperationQueries, PageKey
+from domain.lifecycle import complete, fail, start
+from domain.operation import Change, Operation
+from domain.operation_error import ErrorCode, OperationError
+from domain.status import OperationStatus
+from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
+from tests.contract.test_operation_repository import SHARED, accepted_change, dispatched_change, ids
+from tests.support.operations import T0, at, cause
+
+A, R, C, F = OperationStatus
+EVERYTHING = OperationFilter()
+BOOM = OperationError(ErrorCode.WORKFLOW_FAILED, "boom")
+
+
+def change_to(status: OperationStatus, number: int = 1, seconds: float = 0, **fields: Any) -> Change:
+    """A new operation, brought to that status."""
+    change = accepted_change(number, seconds, **fields)
+    if status is A:
+        return change
+    change = change.then(start(dispatched_change(change.operation, seconds=seconds).operation, cause(seconds + 1)))
+    if status is C:
+        return change.then(complete(change.operation, {"n": number}, cause(seconds + 2)))
+    return change.then(fail(change.operation, BOOM, cause(seconds + 2))) if status is F else change
+
+
+async def all_pages(
+    queries: OperationQueries, *, newest_first: bool = True, limit: int = 2, between: Callable[[], Any] | None = None
+) -> list[int]:
+    """The numbers of everything, by following the pages."""
+    seen: list[Operation] = []
+    after = None
+    while page := await queries.page(EVERYTHING, newest_first=newest_first, after=after, limit=limit):
+        seen += page
+        after = PageKey(page[-1].accepted_at, page[-1].id)
+        if between:
+            await between()
+    return ids(seen)
+
+
+async def found(store: Store, criteria: OperationFilter) -> list[int]:
+    """The numbers of what fits, oldest first."""
+    return ids(await store.queries("default").page(criteria, newest_first=False, after=None, limit=100))
+
+
+class OperationQueriesContract:
+    """Subclasses give the store."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    async def test_tenants_see_their_own(self, store: Store) -> None:
+        """No query gives one tenant anything of another's (P8)."""
+        await add(store, accepted_change(1, tenant="a"), accepted_change(2, tenant="b"))
+        mine = store.queries("a")
+        assert (await mine.get(UUID(int=1))) is not None
+        assert await mine.get(UUID(int=2)) is None
+        assert ids(await mine.page(EVERYTHING, newest_first=True, after=None, limit=10)) == [1]
+        assert len(await mine.transitions(UUID(int=1))) == 1
+        assert await mine.transitions(UUID(int=2)) == []
+        assert await mine.counts() == {("deploy", A): 1}
+
+    @pytest.mark.parametrize("tenant", ["", "A", "a ", "%", "a' OR 'a'='a", "\x00", "\ud800"], ids=repr)
+    async def test_other_tenants(self, store: Store, tenant: str) -> None:
+        """A tenant is exactly its text, whatever is in it."""
+        await add(store, accepted_change(1, tenant="a"))
+        queries = store.queries(tenant)
+        assert await queries.get(UUID(int=1)) is None
+        assert await queries.page(EVERYTHING, newest_first=True, after=None, limit=10) == []
+        assert await queries.transitions(UUID(int=1)) == []
+        assert not await queries.counts()
+
+    async def test_get(self, store: Store) -> None:
+        """The operation is what the repository has."""
+        await add(store, change_to(C, 1))
+        assert await store.queries("default").get(UUID(int=1)) == await stored(store, UUID(int=1))
+        assert await store.queries("default").get(UUID(int=2)) is None
+
+    async def test_transitions(self, store: Store) -> None:
+        """The history comes oldest first, as it was written."""
+        change = change_to(F, 1)
+        await add(store, change)
+        assert await store.queries("default").transitions(UUID(int=1)) == list(change.transitions)
+
+    async def test_counts(self, store: Store) -> None:
+        """By type and status, what there is."""
+        await add(store, change_to(A, 1), change_to(A, 2), change_to(A, 3, type_name="b"), change_to(C, 4))
+        expected = {("deploy", A): 2, ("b", A): 1, ("deploy", C): 1}
+        assert dict(await store.queries("default").counts()) == expected
+
+    # Order and pages
+
+    async def test_order(self, store: Store) -> None:
+        """By acceptance, either way; at the same instant by id, so that the order is whole."""
+        seconds = {5: 0, 1: 0, 4: -1, 2: 7, 3: 0}
+        await add(store, *(accepted_change(number, when) for number, when in seconds.items()))
+        oldest_first = [4, 1, 3, 5, 2]
+        for limit in (1, 2, 10):
+            assert await all_pages(store.queries("default"), newest_first=False, limit=limit) == oldest_first
+            assert await all_pages(store.queries("default"), limit=limit) == oldest_first[::-1]
+
+    async def test_pages_while_operations_arrive(self, store: Store) -> None:
+        """Newest first, what arrives while somebody pages neither repeats nor hides anything."""
+        await add(store, *(accepted_change(number, number) for number in range(1, 8)))
+        arrivals = iter(range(100, 200))
+
+        async def arrive() -> None:
+            number = next(arrivals)
+            await add(store, accepted_change(number, number))
+
+        assert await all_pages(store.queries("default"), between=arrive) == [7, 6, 5, 4, 3, 2, 1]
+
+    async def test_pages_while_operations_change(self, store: Store) -> None:
+        """A change of an operation does not move it."""
+        await add(store, *(change_to(R, number, number) for number in range(1, 6)))
+        finishing = iter(range(5, 0, -1))
+
+        async def finish() -> None:
+            await save(store, complete(await stored(store, UUID(int=next(finishing))), 1, cause(100)))
+
+        assert await all_pages(store.queries("default"), limit=1, between=finish) == [5, 4, 3, 2, 1]
+
+    @pytest.mark.parametrize("newest_first", [True, False])
+    async def test_behind_the_last(self, store: Store, newest_first: bool) -> None:
+        """A page starts strictly behind its key, which need not be there any more."""
+        await add(store, *(accepted_change(number, number) for number in (1, 3)))
+        after = PageKey(at(2), UUID(int=2))
+        page = await store.queries("default").page(EVERYTHING, newest_first=newest_first, after=after, limit=9)
+        assert ids(page) == ([1] if newest_first else [3])
+
+    # Filters
+
+    @pytest.mark.parametrize(
+        ("criteria", "numbers"),
+        [
+            (EVERYTHING, [1, 2, 3, 4, 5]),
+            (OperationFilter(statuses=frozenset({A})), [1, 5]),
+            (OperationFilter(statuses=frozenset({C, F})), [3, 4]),
+            (OperationFilter(statuses=frozenset(OperationStatus)), [1, 2, 3, 4, 5]),
+            (OperationFilter(type="backup"), [5]),
+            (OperationFilter(type="back"), []),
+            (OperationFilter(labels={"team": "x"}), [1, 2, 4]),
+            (OperationFilter(labels={"team": "x", "env": "it's \"\\%"}), [2]),
+            (OperationFilter(labels={"env": ""}), []),
+            (OperationFilter(accepted_after=at(2)), [3, 4, 5]),
+            (OperationFilter(accepted_before=at(4)), [1, 2, 3]),
+            (OperationFilter(accepted_after=at(1), accepted_before=at(4)), [2, 3]),
+            (OperationFilter(statuses=frozenset({A, R}), type="deploy", labels={"team": "x"}), [1, 2]),
+        ],
+        ids=repr,
+    )
+    async def test_filters(self, store: Store, criteria: OperationFilter, numbers: list[int]) -> None:
+        """Every condition restricts, all hold together, bounds are exclusive (hazard 27: quotes are text)."""
+        await add(
+            store,
+            change_to(A, 1, 1, labels={"team": "x"}),
+            change_to(R, 2, 2, labels={"team": "x", "env": "it's \"\\%"}),
+            change_to(C, 3, 3, labels={"team": "y"}),
+            change_to(F, 4, 4, labels={"team": "x", "env": "prod"}),
+            change_to(A, 5, 5, type_name="backup"),
+        )
+        assert await found(store, criteria) == numbers
+
+    @pytest.mark.parametrize("text", ["\x00", "\udc80"], ids=repr)
+    async def test_filters_that_nothing_can_fit(self, store: Store, text: str) -> None:
+        """A text that no row can hold finds nothing, and is no error."""
+        await add(store, accepted_change())
+        for criteria in (
+            OperationFilter(type=text),
+            OperationFilter(labels={text: "a"}),
+            OperationFilter(labels={"a": text}),
+        ):
+            assert await found(store, criteria) == []
+
+    @settings(deadline=None, max_examples=60, suppress_health_check=SHARED)
+    @given(
+        criteria=st.builds(
+            OperationFilter,
+            statuses=st.frozensets(st.sampled_from(OperationStatus)),
+            type=st.none() | st.sampled_from(["a", "b", "c"]),
+            labels=st.dictionaries(st.sampled_from(["k", "l"]), st.sampled_from(["", "1", "2"])),
+            accepted_after=st.none() | st.integers(0, 12).map(at),
+            accepted_before=st.none() | st.integers(0, 12).map(at),
+        ),
+        newest_first=st.booleans(),
+        skipped=st.integers(0, 5),
+        limit=st.integers(1, 5),
+    )
+    async def test_pages_of_filtered(
+        self, store: Store, criteria: OperationFilter, newest_first: bool, skipped: int, limit: int
+    ) -> None:
+        """A page is what plain Python makes of all operations: filter, sort, skip, cut."""
+        changes = [
+            change_to(
+                list(OperationStatus)[number % 4],
+                number,
+                number // 2,
+                type_name="ab"[number % 2],
+                labels={"k": str(number % 3)} if number % 5 else {"k": "1", "l": ""},
+            )
+            for number in range(1, 25)
+        ]
+        if await store.peek(UUID(int=1)) is None:
+            await add(store, *changes)
+        rows = [change.operation for change in changes if fits(change.operation, criteria)]
+        rows.sort(key=lambda row: (row.accepted_at, row.id), reverse=newest_first)
+        after = PageKey(rows[skipped].accepted_at, rows[skipped].id) if skipped < len(rows) else None
+        expected = rows[skipped + 1 :] if after else rows
+        page = await store.queries("default").page(criteria, newest_first=newest_first, after=after, limit=limit)
+        assert ids(page) == ids(expected[:limit])
+
+    async def test_times_in_other_zones(self, store: Store) -> None:
+        """A bound is an instant, whatever zone it is written in (hazard 28)."""
+        await add(store, accepted_change(1, 0), accepted_change(2, 10))
+        there = at(5).astimezone(timezone(timedelta(hours=-7)))
+        assert await found(store, OperationFilter(accepted_after=there)) == [2]
+        assert await found(store, OperationFilter(accepted_before=there)) == [1]
+
+    async def test_many_at_one_instant(self, store: Store) -> None:
+        """Microseconds are kept: two acceptances a microsecond apart are in order, and a bound falls between them."""
+        for number, offset in ((1, 1), (2, 0)):
+            change = accepted_change(number)
+            moment = T0 + timedelta(microseconds=offset)
+            operation = replace(change.operation, accepted_at=moment, updated_at=moment)
+            await add(store, replace(change, operation=operation))
+        assert await found(store, EVERYTHING) == [2, 1]
+        assert await found(store, OperationFilter(accepted_after=T0)) == [1]
+
+
+def fits(row: Operation, criteria: OperationFilter) -> bool:
+    """The filter's meaning."""
+    return (
+        (not criteria.statuses or row.status in criteria.statuses)
+        and criteria.type in (None, row.type)
+        and all(row.labels.get(key) == value for key, value in criteria.labels.items())
+        and (criteria.accepted_after is None or row.accepted_at > criteria.accepted_after)
+        and (criteria.accepted_before is None or row.accepted_at < criteria.accepted_before)
+    )
+
+
+class TestMemory(OnMemory, OperationQueriesContract):
+    pass
+
+
+class TestPostgres(OnPostgres, OperationQueriesContract):
+    pass

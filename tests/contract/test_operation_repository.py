@@ -1,0 +1,465 @@
+"""What every operation repository keeps to."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from application.ports.operation_repository import StaleOperation
+from domain.attention import Attention, AttentionKind
+from domain.errors import InvalidInput, InvalidTransition
+from domain.evidence import Progress
+from domain.follow_up import dispatched
+from domain.json_value import JsonValue
+from domain.lifecycle import accept, complete, fail, note, start
+from domain.operation import MISSING, Change, Input, Operation
+from domain.operation_error import ErrorCode, OperationError
+from domain.schedule import Dispatch, FollowUp
+from domain.status import OperationStatus
+from domain.transition import Transition
+from tests.contract.stores import OnMemory, OnPostgres, Store, Stored, add, save, stored
+from tests.contract.strategies import as_json, changes
+from tests.support.operations import at, cause
+
+SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+"""All examples work on one store, and the subclasses share the test: both on purpose."""
+LEASE = timedelta(seconds=30)
+FALSY: list[JsonValue] = [None, False, 0, 0.0, "", [], {}]
+nested: JsonValue = 1
+for _ in range(150):
+    nested = [nested]
+TRICKY: list[JsonValue] = [
+    "\x00",
+    {"\x00": "\ud800"},
+    10**400,
+    -0.0,
+    1e308,
+    {"b": 1, "a": 2},
+    [1, 1.0, True, "1"],
+    "é\u2028😀",
+    "\\u0000",
+    nested,
+]
+BROKEN_TEXTS = ["\x00", "\udc80", "x" * 256]
+
+
+def accepted_change(number: int = 1, seconds: float = 0, **fields: Any) -> Change:
+    """A new operation, due for dispatch."""
+    given: dict[str, Any] = {"tenant": "default", "type_name": "deploy", "value": {"n": number}, "labels": {}, **fields}
+    return accept(UUID(int=number), cause=cause(seconds), **given)
+
+
+def dispatched_change(operation: Operation, *, follow_up: float = 5, seconds: float = 1) -> Change:
+    """The engine has taken it."""
+    return dispatched(operation, follow_up_at=at(follow_up), now=at(seconds))
+
+
+def exactly(value: JsonValue) -> str:
+    """Tells 1, 1.0 and True apart, and the order of keys."""
+    return json.dumps(value)
+
+
+async def claim_dispatches(store: Store, seconds: float, limit: int = 10) -> list[Operation]:
+    """A claim, committed."""
+    async with store.units() as unit:
+        claimed = await unit.operations.claim_due_dispatches(at(seconds), LEASE, limit)
+        await unit.commit()
+    return claimed
+
+
+async def claim_follow_ups(store: Store, seconds: float, limit: int = 10) -> list[Operation]:
+    """A claim, committed."""
+    async with store.units() as unit:
+        claimed = await unit.operations.claim_due_follow_ups(at(seconds), LEASE, limit)
+        await unit.commit()
+    return claimed
+
+
+async def unfinished(store: Store, after: UUID | None = None, limit: int = 10) -> list[Operation]:
+    """A page."""
+    async with store.units() as unit:
+        return await unit.operations.unfinished_page(after, limit)
+
+
+async def add_running(store: Store, number: int = 1) -> Operation:
+    """Store an operation that runs."""
+    change = accepted_change(number)
+    await add(store, change.then(start(dispatched_change(change.operation).operation, cause(2))))
+    return await stored(store, UUID(int=number))
+
+
+class OperationRepositoryContract:
+    """Subclasses give the store."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    # Round trips
+
+    @settings(deadline=None, max_examples=60, suppress_health_check=SHARED)
+    @given(changes(), st.uuids())
+    async def test_every_field_comes_back(self, store: Store, change: Change, other: UUID) -> None:
+        """What is added, and what is saved over it, comes back whole: operation and history, whatever JSON is in it."""
+        whole = change.operation
+        added = replace(change, operation=replace(whole, id=other))
+        first = replace(accepted_form(whole), version=whole.version)
+        async with store.units() as unit:
+            if await unit.operations.get(whole.id) or await unit.operations.get(other) or whole.id == other:
+                return
+            await unit.operations.add(added)
+            await unit.operations.add(Change(first, change.transitions[:1]))
+            saved = await unit.operations.save(Change(whole, change.transitions[1:]))
+            assert saved.version == whole.version + 1
+            await unit.commit()
+            assert_same(await unit.operations.get(other), added.operation)
+            assert_same(await unit.operations.get(whole.id), replace(whole, version=whole.version + 1))
+        history = await store.queries(whole.tenant).transitions(whole.id)
+        assert history == [as_stored(line) for line in change.transitions]
+
+    @pytest.mark.parametrize("value", [MISSING, *FALSY, *TRICKY], ids=lambda value: repr(value)[:20])
+    async def test_inputs(self, store: Store, value: Input) -> None:
+        """An input comes back as it was given: none at all, null and the empty ones are all different (hazard 7)."""
+        await add(store, accepted_change(value=value))
+        found = (await stored(store, UUID(int=1))).input
+        if value is MISSING or found is MISSING:
+            assert found is value
+        else:
+            assert exactly(found) == exactly(value)
+
+    @pytest.mark.parametrize("value", [*FALSY, *TRICKY], ids=lambda value: repr(value)[:20])
+    async def test_results(self, store: Store, value: JsonValue) -> None:
+        """Any JSON value is a result, the falsy ones too (hazard 12)."""
+        running = await add_running(store)
+        await save(store, complete(running, value, cause(3)))
+        found = await stored(store, running.id)
+        assert found.status is OperationStatus.COMPLETED
+        assert exactly(found.result) == exactly(value)
+
+    async def test_not_a_number(self, store: Store) -> None:
+        """NaN and the infinities, which JSON does not have, become null."""
+        value: JsonValue = {"a": [float("nan"), float("inf"), 1.5]}
+        await add(store, accepted_change(value=value))
+        assert (await stored(store, UUID(int=1))).input == {"a": [None, None, 1.5]}
+
+    async def test_values_are_copied(self, store: Store) -> None:
+        """What a caller does to its own value afterwards changes nothing in the store."""
+        value: list[JsonValue] = [1]
+        await add(store, accepted_change(value=value))
+        value.append(2)
+        assert (await stored(store, UUID(int=1))).input == [1]
+
+    async def test_get(self, store: Store) -> None:
+        """Every tenant's operations are found; what is not there is None."""
+        await add(store, accepted_change(1, tenant="a"), accepted_change(2, tenant="b"))
+        assert (await stored(store, UUID(int=2))).tenant == "b"
+        async with store.units() as unit:
+            assert await unit.operations.get(UUID(int=3)) is None
+
+    # Compare-and-set
+
+    async def test_save(self, store: Store) -> None:
+        """A save raises the version by one, and writes the history with it."""
+        await add(store, accepted_change())
+        saved = await save(store, dispatched_change(await stored(store, UUID(int=1))))
+        assert saved == await stored(store, UUID(int=1))
+        saved = await save(store, start(saved, cause(2)))
+        assert await store.peek(saved.id) == Stored("RUNNING", 3, [1, 2])
+
+    async def test_stale_save(self, store: Store) -> None:
+        """A save from an older version is refused and leaves no trace, history included (hazard 23)."""
+        await add(store, accepted_change())
+        old = await stored(store, UUID(int=1))
+        await save(store, start(old, cause(2)))
+        with pytest.raises(StaleOperation):
+            await save(store, note(old, cause(3)))
+        assert await store.peek(old.id) == Stored("RUNNING", 2, [1, 2])
+
+    async def test_save_of_what_is_not_there(self, store: Store) -> None:
+        """An operation that was never added cannot be saved."""
+        with pytest.raises(StaleOperation):
+            await save(store, start(accepted_change().operation, cause(2)))
+
+    async def test_several_moves_in_one_save(self, store: Store) -> None:
+        """An operation first seen as completed passes through RUNNING in the same commit."""
+        await add(store, accepted_change())
+        began = start(await stored(store, UUID(int=1)), cause(2))
+        saved = await save(store, began.then(complete(began.operation, None, cause(3))))
+        assert await store.peek(saved.id) == Stored("COMPLETED", 2, [1, 2, 3])
+
+    async def test_add_twice(self, store: Store) -> None:
+        """An id is one operation's for ever."""
+        await add(store, accepted_change())
+        with pytest.raises(InvalidTransition):
+            await add(store, accepted_change())
+
+    @pytest.mark.parametrize("numbers", [(3,), (1,), (2, 4), (3, 2)])
+    async def test_history_without_gaps(self, store: Store, numbers: tuple[int, ...]) -> None:
+        """A change whose lines do not continue the history is refused as a whole (P6)."""
+        await add(store, accepted_change())
+        change = note(await stored(store, UUID(int=1)), cause(2))
+        lines = tuple(replace(change.transitions[0], sequence=number) for number in numbers)
+        broken = Change(replace(change.operation, history_length=max(numbers)), lines)
+        with pytest.raises(InvalidTransition):
+            await save(store, broken)
+        assert await store.peek(ID_1) == Stored("ACCEPTED", 1, [1])
+
+    # The rules that the database states
+
+    async def test_the_end_is_final(self, store: Store) -> None:
+        """Not even a compare-and-set with the right version takes a final status back (P2)."""
+        running = await add_running(store)
+        done = await save(store, complete(running, 1, cause(3)))
+        error = OperationError(ErrorCode.TERMINATED, "no")
+        for wrong in (
+            replace(done, status=OperationStatus.RUNNING, result=None, finished_at=None),
+            replace(done, status=OperationStatus.FAILED, result=None, error=error),
+        ):
+            with pytest.raises(InvalidTransition):
+                await save(store, Change(wrong))
+        assert await stored(store, done.id) == done
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"started_at": at(1)},
+            {"finished_at": at(1)},
+            {"updated_at": at(-1)},
+            {"error": OperationError(ErrorCode.CANCELED, "")},
+            {"dispatch": Dispatch(due_at=None)},
+            {"dispatch": Dispatch(due_at=at(1), done_at=at(1))},
+            {"dispatch": Dispatch(due_at=at(1), attempts=-1)},
+            {"version": 0},
+            {"status": OperationStatus.RUNNING, "dispatch": Dispatch(None, 1, at(1))},
+            {"status": OperationStatus.RUNNING, "started_at": at(-1), "dispatch": Dispatch(None, 1, at(1))},
+            {"status": OperationStatus.RUNNING, "started_at": at(1)},
+            {"status": OperationStatus.COMPLETED, "finished_at": at(2), "dispatch": Dispatch(None, 1, at(1))},
+            {"status": OperationStatus.FAILED, "finished_at": at(2), "dispatch": Dispatch(None, 1, at(1))},
+            {
+                "status": OperationStatus.FAILED,
+                "finished_at": at(2),
+                "dispatch": Dispatch(None, 1, at(1)),
+                "error": OperationError(ErrorCode.TERMINATED, ""),
+            },
+        ],
+        ids=repr,
+    )
+    async def test_rows_that_cannot_be(self, store: Store, changes: dict[str, Any]) -> None:
+        """A row that breaks a rule of the ledger is refused, whoever made it."""
+        change = accepted_change()
+        with pytest.raises(InvalidTransition):
+            await add(store, replace(change, operation=replace(change.operation, **changes)))
+        assert await store.peek(ID_1) is None
+
+    @pytest.mark.parametrize("text", [*BROKEN_TEXTS, ""], ids=repr)
+    @pytest.mark.parametrize("field", ["tenant", "type_name"])
+    async def test_names_that_cannot_be_stored(self, store: Store, field: str, text: str) -> None:
+        """A tenant or type that the database refuses is the caller's error, never an internal one."""
+        given: dict[str, Any] = {field: text}
+        with pytest.raises(InvalidInput):
+            await add(store, accepted_change(**given))
+
+    @pytest.mark.parametrize("labels", [{"\x00": ""}, {"a": "\ud800"}], ids=repr)
+    async def test_labels_that_cannot_be_stored(self, store: Store, labels: dict[str, str]) -> None:
+        """So is a label."""
+        with pytest.raises(InvalidInput):
+            await add(store, accepted_change(labels=labels))
+
+    @pytest.mark.parametrize("fraction", [-0.1, 1.1])
+    async def test_progress_out_of_range(self, store: Store, fraction: float) -> None:
+        """A progress is between 0 and 1."""
+        running = await add_running(store)
+        with pytest.raises(InvalidInput):
+            await save(store, Change(replace(running, progress=Progress(fraction))))
+
+    async def test_words_are_cleaned(self, store: Store) -> None:
+        """A message with a NUL is kept without it: better than not to be kept, for what a workflow says."""
+        running = await add_running(store)
+        await save(store, Change(replace(running, progress=Progress(0.5, "half\x00way"))))
+        assert (await stored(store, running.id)).progress == Progress(0.5, "half�way")
+
+    # Dispatches
+
+    async def test_claim_of_a_dispatch(self, store: Store) -> None:
+        """A claimed operation has one attempt and one version more, and is due again after the lease."""
+        await add(store, accepted_change())
+        before = await stored(store, ID_1)
+        [claimed] = await claim_dispatches(store, 1)
+        assert claimed == replace(before, version=2, dispatch=Dispatch(due_at=at(31), attempts=1))
+        assert claimed == await stored(store, ID_1)
+        with pytest.raises(StaleOperation):
+            await save(store, note(before, cause(2)))
+        await save(store, dispatched_change(claimed))
+
+    async def test_lease(self, store: Store) -> None:
+        """During its lease an operation is not claimed again; after it, what a dead claimant left is."""
+        await add(store, accepted_change())
+        assert [len(await claim_dispatches(store, seconds)) for seconds in (-1, 0, 29.9, 30, 31)] == [0, 1, 0, 1, 0]
+        assert (await stored(store, ID_1)).dispatch.attempts == 2
+
+    async def test_oldest_dispatches_first(self, store: Store) -> None:
+        """Up to the limit, what has been due for longest comes first."""
+        await add(store, *(accepted_change(number, seconds=-number) for number in (2, 5, 1, 4, 3)))
+        assert [ids(await claim_dispatches(store, 0, limit=2)) for _ in range(3)] == [[5, 4], [3, 2], [1]]
+
+    async def test_only_what_is_due(self, store: Store) -> None:
+        """What is dispatched, runs or is done is not started again."""
+        await add(store, accepted_change(1), accepted_change(2))
+        await save(store, dispatched_change(await stored(store, UUID(int=1))))
+        error = OperationError(ErrorCode.START_REJECTED, "no")
+        await save(store, fail(await stored(store, UUID(int=2)), error, cause(2)))
+        await add_running(store, 3)
+        assert await claim_dispatches(store, 1000) == []
+
+    async def test_claims_pass_over_what_is_taken(self, store: Store) -> None:
+        """Of claimants at the same time none waits, and none gets what another has (hazard 26)."""
+        await add(store, *(accepted_change(number) for number in range(1, 6)))
+        async with store.units() as one, store.units() as other:
+            taken = await one.operations.claim_due_dispatches(at(1), LEASE, 3)
+            rest = await other.operations.claim_due_dispatches(at(1), LEASE, 3)
+            assert [ids(taken), ids(rest)] == [[1, 2, 3], [4, 5]]
+
+    async def test_claim_that_is_not_committed(self, store: Store) -> None:
+        """A claimant that dies before its commit has claimed nothing."""
+        await add(store, accepted_change())
+        async with store.units() as unit:
+            assert len(await unit.operations.claim_due_dispatches(at(1), LEASE, 1)) == 1
+        assert (await stored(store, ID_1)).version == 1
+        assert len(await claim_dispatches(store, 1)) == 1
+
+    # Follow-ups
+
+    async def test_claim_of_a_follow_up(self, store: Store) -> None:
+        """A claimed operation is due again after the lease and is otherwise as it was, its version too."""
+        await add(store, accepted_change())
+        before = await save(store, dispatched_change(await stored(store, ID_1), follow_up=5))
+        assert await claim_follow_ups(store, 4) == []
+        [claimed] = await claim_follow_ups(store, 5)
+        assert claimed == replace(before, follow_up=FollowUp(at(35)))
+        assert claimed == await stored(store, ID_1)
+        assert await claim_follow_ups(store, 34) == []
+        assert len(await claim_follow_ups(store, 35)) == 1
+        await save(store, start(claimed, cause(6)))
+
+    async def test_oldest_follow_ups_first(self, store: Store) -> None:
+        """As with dispatches; what another has is passed over."""
+        for number in (2, 5, 1, 4, 3):
+            await add(store, accepted_change(number))
+            await save(store, dispatched_change(await stored(store, UUID(int=number)), follow_up=-number))
+        async with store.units() as one, store.units() as other:
+            taken = await one.operations.claim_due_follow_ups(at(0), LEASE, 2)
+            rest = await other.operations.claim_due_follow_ups(at(0), LEASE, 2)
+            assert [ids(taken), ids(rest)] == [[5, 4], [3, 2]]
+
+    async def test_set_follow_up(self, store: Store) -> None:
+        """The next question is planned without a new version."""
+        running = await add_running(store)
+        async with store.units() as unit:
+            await unit.operations.set_follow_up(running, FollowUp(at(9), 4))
+            await unit.commit()
+        assert await stored(store, running.id) == replace(running, follow_up=FollowUp(at(9), 4))
+
+    async def test_set_follow_up_of_what_has_changed(self, store: Store) -> None:
+        """A plan made on an older version is dropped: the change has made its own."""
+        running = await add_running(store)
+        changed = await save(store, Change(replace(running, progress=Progress(0.5))))
+        done = await save(store, complete(changed, 1, cause(9)))
+        async with store.units() as unit:
+            await unit.operations.set_follow_up(running, FollowUp(at(9), 4))
+            await unit.operations.set_follow_up(done, FollowUp(at(9), 4))
+            await unit.commit()
+        assert await stored(store, running.id) == done
+
+    # Pages of what is unfinished
+
+    async def test_unfinished_pages(self, store: Store) -> None:
+        """Page by page every operation that is dispatched and not done, once, in the order of the ids."""
+        for number in (7, 3, 5, 1):
+            await add_running(store, number)
+        await add(store, accepted_change(2), accepted_change(4), accepted_change(6))
+        await save(store, dispatched_change(await stored(store, UUID(int=4))))
+        await save(store, complete(await stored(store, UUID(int=5)), 1, cause(3)))
+        seen, after = [], None
+        while page := await unfinished(store, after, limit=2):
+            assert len(page) <= 2
+            seen += ids(page)
+            after = page[-1].id
+        assert seen == [1, 3, 4, 7]
+
+    async def test_attention(self, store: Store) -> None:
+        """What asks for attention is kept until it is settled."""
+        await add(store, accepted_change())
+        attention = Attention(AttentionKind.DISPATCH_RETRYING, at(1), "attempt 1")
+        asked = await save(store, Change(replace(await stored(store, ID_1), attention=attention)))
+        assert (await stored(store, ID_1)).attention == attention
+        await save(store, dispatched_change(asked))
+        assert (await stored(store, ID_1)).attention is None
+
+
+ID_1 = UUID(int=1)
+
+
+def ids(operations: list[Operation]) -> list[int]:
+    """Their numbers."""
+    return [operation.id.int for operation in operations]
+
+
+def accepted_form(operation: Operation) -> Operation:
+    """An operation as it was first, with nothing but what never changes."""
+    return Operation(
+        id=operation.id,
+        tenant=operation.tenant,
+        type=operation.type,
+        input=operation.input,
+        labels=operation.labels,
+        accepted_at=operation.accepted_at,
+        updated_at=operation.accepted_at,
+        dispatch=Dispatch(due_at=operation.accepted_at),
+        history_length=1,
+    )
+
+
+def assert_same(found: Operation | None, given: Operation) -> None:
+    """Equal in every field, with JSON as JSON keeps it."""
+    assert found is not None
+    reported = given.reported
+    if reported is not None:
+        reported = replace(reported, result=as_json(reported.result), error=error_as_json(reported.error))
+    expected = replace(
+        given,
+        input=given.input if given.input is MISSING else as_json(given.input),
+        result=as_json(given.result),
+        error=error_as_json(given.error),
+        reported=reported,
+    )
+    assert found == expected
+    if given.input is not MISSING and found.input is not MISSING:
+        assert exactly(found.input) == exactly(as_json(given.input))
+    assert exactly(found.result) == exactly(as_json(given.result))
+
+
+def error_as_json(error: OperationError | None) -> OperationError | None:
+    """An error with its details as JSON keeps them."""
+    if error is None:
+        return None
+    details: Any = as_json(dict(error.details))
+    return replace(error, details=details)
+
+
+def as_stored(line: Transition) -> Transition:
+    """A history line with its details as JSON keeps them."""
+    details: Any = as_json(dict(line.details))
+    return replace(line, details=details)
+
+
+class TestMemory(OnMemory, OperationRepositoryContract):
+    pass
+
+
+class TestPostgres(OnPostgres, OperationRepositoryContract):
+    pass

@@ -1,0 +1,190 @@
+"""The migrations: each goes up and down, together they make the declared schema, and no process runs them by halves."""
+
+import asyncio
+import functools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.engine import create_engine
+from adapters.postgres.migrations import LOCK, head, migrate, with_alembic
+from adapters.postgres.probes import MigrationProbe
+from adapters.postgres.tables import metadata
+from application.ports.unit_of_work import DatabaseUnavailable
+from domain.errors import StartupError
+from entrypoints.embedded.postgres import EmbeddedPostgres
+
+ROOT = Path(__file__).resolve().parents[2]
+# Everything in the schema, by name, as the catalog tells it.
+CATALOG = {
+    "columns": """
+        SELECT relname || '.' || attname, format_type(atttypid, atttypmod), attnotnull, attnum,
+               pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid
+             AND adnum = attnum
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0 AND NOT attisdropped
+    """,
+    "constraints": """
+        SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid), condeferrable, condeferred
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    """,
+    "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "others": """
+        SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal
+        UNION SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        UNION SELECT typname::text FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
+        UNION SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 'i'
+    """,
+}
+
+
+async def catalog(engine: AsyncEngine, what: str) -> list[tuple[Any, ...]]:
+    """What the schema has of it, Alembic's own table apart."""
+    async with engine.connect() as connection:
+        rows = (await connection.execute(sa.text(CATALOG[what]))).all()
+    return sorted(tuple(row) for row in rows if "alembic" not in str(row[0]) + str(row[1:2]))
+
+
+def revisions(config: Config) -> list[str]:
+    """Oldest first."""
+    return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+
+
+@pytest.fixture
+async def empty_engine(empty_database_url: str) -> Any:
+    """A pool of connections to an empty database."""
+    engine = create_engine(empty_database_url)
+    yield engine
+    await engine.dispose()
+
+
+async def test_stairway(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """Each revision goes up, down and up again, and down leaves what was there before."""
+    for revision in await with_alembic(empty_database_url, revisions):
+        before = [await catalog(empty_engine, what) for what in CATALOG]
+        climb = functools.partial(command.upgrade, revision=revision)
+        await with_alembic(empty_database_url, climb)
+        above = [await catalog(empty_engine, what) for what in CATALOG]
+        await with_alembic(empty_database_url, functools.partial(command.downgrade, revision="-1"))
+        assert [await catalog(empty_engine, what) for what in CATALOG] == before
+        await with_alembic(empty_database_url, climb)
+        assert [await catalog(empty_engine, what) for what in CATALOG] == above
+
+
+@pytest.mark.parametrize("what", ["columns", "constraints", "indexes"])
+async def test_the_declared_schema(postgres_engine: AsyncEngine, empty_engine: AsyncEngine, what: str) -> None:
+    """What the migrations make is what `tables.py` declares, to the letter: the repository is written against that."""
+    async with empty_engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    assert await catalog(postgres_engine, what) == await catalog(empty_engine, what)
+
+
+async def test_alembic_sees_no_difference(postgres_engine: AsyncEngine) -> None:
+    """A new revision that is generated is empty."""
+
+    def compare(connection: sa.Connection) -> Any:
+        return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+
+    async with postgres_engine.connect() as connection:
+        assert await connection.run_sync(compare) == []
+
+
+async def test_what_is_not_declared(postgres_engine: AsyncEngine) -> None:
+    """Beside the tables there is finality and nothing else."""
+    assert {name for (name,) in await catalog(postgres_engine, "others")} == {
+        *metadata.tables,
+        "operations_refuse",
+        "operations_outcome_is_final",
+        "operations_running_is_not_taken_back",
+    }
+
+
+async def test_migrate_says_what_it_did(empty_database_url: str) -> None:
+    """The first brings the database to the head, the second finds it there."""
+    first, second = await migrate(empty_database_url), await migrate(empty_database_url)
+    assert (first.before, first.after) == (None, head())
+    assert (second.before, second.after) == (head(), head())
+
+
+async def test_concurrent_migrations(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """A migration waits for as long as another process is at it, and then finds the work done."""
+    async with empty_engine.connect() as other_process:
+        await other_process.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+        waiting = asyncio.create_task(migrate(empty_database_url))
+        done, _ = await asyncio.wait({waiting}, timeout=0.3)
+        assert not done
+        assert await catalog(empty_engine, "others") == []
+    assert (await waiting).before is None
+
+
+async def test_concurrent_migrations_in_one_process(empty_database_url: str, postgres_server: EmbeddedPostgres) -> None:
+    """Nor do tasks of one process get into one another's way, on the same database or on two."""
+    await postgres_server.create_database("another")
+    another = postgres_server.url_for("another")
+    done = await asyncio.gather(*(migrate(url) for url in [empty_database_url, another] * 3))
+    assert sorted(str(migrated.before) for migrated in done) == [head()] * 4 + ["None"] * 2
+    await postgres_server.drop_database("another")
+
+
+async def test_a_migration_that_fails(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """All or nothing: what stands in the way is left as it was, and so is everything else."""
+    async with empty_engine.begin() as connection:
+        await connection.execute(sa.text("CREATE TABLE transitions (of_somebody_else int)"))
+    before = [await catalog(empty_engine, what) for what in CATALOG]
+    with pytest.raises(sa.exc.ProgrammingError):
+        await migrate(empty_database_url)
+    assert [await catalog(empty_engine, what) for what in CATALOG] == before
+
+
+async def test_a_newer_database(database_url: str, postgres_engine: AsyncEngine) -> None:
+    """A revision that this version does not know is refused by name, and nothing is touched."""
+    async with postgres_engine.begin() as connection:
+        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    for refused in (migrate(database_url), MigrationProbe(postgres_engine).check()):
+        with pytest.raises(StartupError, match="at revision 9999, which this version does not know"):
+            await refused
+    async with postgres_engine.connect() as connection:
+        assert await connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "9999"
+
+
+async def test_the_probe(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """Before the migration it says what to do; after it, nothing."""
+    probe = MigrationProbe(empty_engine)
+    with pytest.raises(StartupError, match=r"revision none, .* run `opledger migrate`"):
+        await probe.check()
+    await migrate(empty_database_url)
+    await probe.check()
+
+
+async def test_unreachable() -> None:
+    """Without a database it is that which is said."""
+    with pytest.raises(DatabaseUnavailable):
+        await migrate("postgresql://nobody@127.0.0.1:1/none")
+
+
+async def test_from_an_installed_package(empty_database_url: str, tmp_path: Path) -> None:
+    """The revisions are found beside the code, wherever that lies and wherever the process runs; a percent sign in
+    the path is not for Alembic to read."""
+    place = tmp_path / "site %(here)s packages"
+    for package in ("domain", "application", "adapters", "migrations"):
+        shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = "import sys; sys.path.insert(0, sys.argv[2]); import asyncio, migrations;"
+    code += " from adapters.postgres.migrations import migrate as run;"
+    code += " print(migrations.__file__, asyncio.run(run(sys.argv[1])))"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, empty_database_url, str(place)), cwd=tmp_path, stdout=subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert output.startswith(str(place).encode())
+    assert b"before=None" in output

@@ -1,0 +1,226 @@
+"""Every rule that the database states is refused by the database itself, whoever writes."""
+
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.errors import CONSTRAINTS
+from adapters.postgres.rows import to_row, transition_to_row
+from adapters.postgres.tables import idempotency_keys, metadata, operations, transitions
+from domain.lifecycle import accept
+from tests.support.operations import ID, T0, accepted, at, cause, completed, failed, running
+
+NO_DISPATCH = {"dispatch_due_at": None}
+OPERATIONS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "tenant_length": (accepted, {"tenant": ""}),
+    "type_length": (accepted, {"type": "x" * 256}),
+    "status_known": (running, {"status": "PAUSED"}),
+    "error_code_known": (failed, {"error_code": "NO_IDEA"}),
+    "attention_kind_known": (
+        running,
+        {"attention_kind": "BORED", "attention_since": T0, "attention_message": "so what"},
+    ),
+    "result_iff_completed": (running, {"result": "null"}),
+    "error_iff_failed": (completed, {"error_code": "CANCELED", "error_message": "", "error_details": "{}"}),
+    "error_whole": (failed, {"error_details": None}),
+    "attention_whole": (running, {"attention_since": T0}),
+    "cancel_whole": (running, {"cancel_requested_at": T0}),
+    "cancel_parts_of_a_request": (running, {"cancel_delivered_at": T0}),
+    "finished_iff_done": (running, {"finished_at": at(9)}),
+    "accepted_has_not_started": (accepted, {"started_at": at(1)}),
+    "running_has_started": (running, {"started_at": None}),
+    "completed_has_started": (completed, {"started_at": None}),
+    "failed_before_start_for_a_reason": (failed, {"started_at": None}),
+    "times_in_order": (running, {"started_at": T0 - timedelta(seconds=1)}),
+    "progress_fraction_0_to_1": (running, {"progress": '{"fraction": 1.5}'}),
+    "nothing_due_when_done": (completed, {"follow_up_due_at": T0}),
+    "dispatch_due_only_when_accepted": (running, {"dispatch_due_at": T0}),
+    "accepted_is_due_or_dispatched": (accepted, NO_DISPATCH),
+    "attempts_not_negative": (accepted, {"dispatch_attempts": -1}),
+    "version_positive": (accepted, {"version": 0}),
+    "history_begins_with_acceptance": (accepted, {"history_length": 0}),
+}
+TRANSITIONS: dict[str, dict[str, Any]] = {
+    "sequence_positive": {"sequence": 0, "from_status": "ACCEPTED"},
+    "from_status_unless_first": {"sequence": 2},
+    "first_is_acceptance": {"to_status": "RUNNING"},
+    "from_status_known": {"sequence": 2, "from_status": "PAUSED", "to_status": "PAUSED"},
+    "to_status_known": {"sequence": 2, "from_status": "PAUSED", "to_status": "PAUSED"},
+    "move_allowed": {"sequence": 2, "from_status": "FAILED", "to_status": "RUNNING"},
+    "source_known": {"source": "RUMOUR"},
+}
+KEYS: dict[str, dict[str, Any]] = {
+    "tenant_length": {"tenant": ""},
+    "key_length": {"key": "x" * 256},
+}
+MORE_TIMES = [
+    {"finished_at": at(1)},
+    {"updated_at": T0 - timedelta(seconds=1)},
+    {"accepted_at": at(3), "updated_at": at(9)},
+]
+
+
+def line(**fields: Any) -> dict[str, Any]:
+    """The first line of the operation's history."""
+    change = accept(ID, tenant="t", type_name="x", value=1, labels={}, cause=cause())
+    return transition_to_row(ID, change.transitions[0]) | fields
+
+
+def key(**fields: Any) -> dict[str, Any]:
+    """An idempotency key of the operation."""
+    return {"tenant": "t", "key": "k", "request_hash": b"", "operation_id": ID, "expires_at": T0} | fields
+
+
+async def refused_by(engine: AsyncEngine, *statements: sa.Executable) -> str:
+    """The name of the constraint that refuses the last of the statements."""
+    with pytest.raises(DBAPIError) as caught:
+        await run(engine, *statements)
+    assert caught.value.orig is not None
+    cause_ = caught.value.orig.__cause__
+    assert isinstance(cause_, asyncpg.IntegrityConstraintViolationError)
+    return str(cause_.constraint_name)
+
+
+async def run(engine: AsyncEngine, *statements: sa.Executable) -> None:
+    """Execute them in one transaction."""
+    async with engine.begin() as connection:
+        for statement in statements:
+            await connection.execute(statement)
+
+
+def insert(values: dict[str, Any]) -> sa.Insert:
+    """A row of `operations`."""
+    return sa.insert(operations).values(values)
+
+
+@pytest.mark.parametrize("make", [accepted, running, completed, failed])
+async def test_what_is_right_is_taken(postgres_engine: AsyncEngine, make: Any) -> None:
+    """An operation in each status passes every rule: what follows fails for the one reason it names."""
+    await run(postgres_engine, insert(to_row(make())), sa.insert(transitions).values(line()))
+    await run(postgres_engine, sa.insert(idempotency_keys).values(key()))
+
+
+@pytest.mark.parametrize("rule", OPERATIONS)
+async def test_operations(postgres_engine: AsyncEngine, rule: str) -> None:
+    """A row of `operations` that breaks the rule."""
+    make, changes = OPERATIONS[rule]
+    assert await refused_by(postgres_engine, insert(to_row(make()) | changes)) == f"ck_operations_{rule}"
+
+
+@pytest.mark.parametrize("changes", MORE_TIMES, ids=repr)
+async def test_times(postgres_engine: AsyncEngine, changes: dict[str, Any]) -> None:
+    """Accepted, started and finished follow one another, and nothing is updated before it was accepted."""
+    assert await refused_by(postgres_engine, insert(to_row(completed()) | changes)) == "ck_operations_times_in_order"
+
+
+@pytest.mark.parametrize("rule", TRANSITIONS)
+async def test_transitions(postgres_engine: AsyncEngine, rule: str) -> None:
+    """A row of `transitions` that breaks the rule."""
+    statement = sa.insert(transitions).values(line(**TRANSITIONS[rule]))
+    name = await refused_by(postgres_engine, insert(to_row(accepted())), statement)
+    # Of two rules that speak of the same value, PostgreSQL names the first.
+    assert name == f"ck_transitions_{'from_status_known' if rule == 'to_status_known' else rule}"
+
+
+@pytest.mark.parametrize("rule", KEYS)
+async def test_idempotency_keys(postgres_engine: AsyncEngine, rule: str) -> None:
+    """A row of `idempotency_keys` that breaks the rule."""
+    statement = sa.insert(idempotency_keys).values(key(**KEYS[rule]))
+    assert await refused_by(postgres_engine, statement) == f"ck_idempotency_keys_{rule}"
+
+
+async def test_primary_keys(postgres_engine: AsyncEngine) -> None:
+    """An id, a line of a history, and a tenant's key are there once."""
+    await run(postgres_engine, insert(to_row(accepted())), sa.insert(transitions).values(line()))
+    await run(postgres_engine, sa.insert(idempotency_keys).values(key()))
+    assert await refused_by(postgres_engine, insert(to_row(running()))) == "pk_operations"
+    assert await refused_by(postgres_engine, sa.insert(transitions).values(line())) == "pk_transitions"
+    assert await refused_by(postgres_engine, sa.insert(idempotency_keys).values(key())) == "pk_idempotency_keys"
+
+
+async def test_foreign_keys(postgres_engine: AsyncEngine) -> None:
+    """No history and no key without its operation; the key may come first within a transaction."""
+    name = await refused_by(postgres_engine, sa.insert(transitions).values(line()))
+    assert name == "fk_transitions_operation_id_operations"
+    name = await refused_by(postgres_engine, sa.insert(idempotency_keys).values(key()))
+    assert name == "fk_idempotency_keys_operation_id_operations"
+    await run(postgres_engine, sa.insert(idempotency_keys).values(key()), insert(to_row(accepted())))
+
+
+async def test_deleting_an_operation(postgres_engine: AsyncEngine) -> None:
+    """Its history and its keys go with it."""
+    await run(postgres_engine, insert(to_row(completed())), sa.insert(transitions).values(line()))
+    await run(postgres_engine, sa.insert(idempotency_keys).values(key()))
+    await run(postgres_engine, sa.delete(operations))
+    async with postgres_engine.connect() as connection:
+        for table in metadata.sorted_tables:
+            assert await connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "RUNNING", "result": None, "finished_at": None},
+        {"status": "ACCEPTED", "result": None, "finished_at": None, "started_at": None, "dispatch_due_at": T0},
+        {"status": "FAILED", "result": None, "error_code": "CANCELED", "error_message": "", "error_details": "{}"},
+        {"result": "null"},
+        {"finished_at": at(99)},
+    ],
+    ids=repr,
+)
+async def test_the_outcome_is_final(postgres_engine: AsyncEngine, changes: dict[str, Any]) -> None:
+    """Not even SQL takes a completed operation back, or gives it another result (P2)."""
+    await run(postgres_engine, insert(to_row(completed())))
+    update = sa.update(operations).values(changes)
+    assert await refused_by(postgres_engine, update) == "operations_outcome_is_final"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"error_code": "TERMINATED"},
+        {"error_message": "otherwise"},
+        {"error_details": '{"a": 1}'},
+        {"status": "COMPLETED", "result": "1", "error_code": None, "error_message": None, "error_details": None},
+    ],
+    ids=repr,
+)
+async def test_the_error_is_final(postgres_engine: AsyncEngine, changes: dict[str, Any]) -> None:
+    """The same for a failed one."""
+    await run(postgres_engine, insert(to_row(failed())))
+    update = sa.update(operations).values(changes)
+    assert await refused_by(postgres_engine, update) == "operations_outcome_is_final"
+
+
+async def test_running_is_not_taken_back(postgres_engine: AsyncEngine) -> None:
+    """What has run was started: it does not become ACCEPTED again."""
+    await run(postgres_engine, insert(to_row(running())))
+    update = sa.update(operations).values(status="ACCEPTED", started_at=None)
+    assert await refused_by(postgres_engine, update) == "operations_running_is_not_taken_back"
+
+
+async def test_what_is_not_an_outcome_may_change(postgres_engine: AsyncEngine) -> None:
+    """Finality is of the outcome: other columns of a finished row can be filled by a later migration."""
+    await run(postgres_engine, insert(to_row(completed())))
+    await run(postgres_engine, sa.update(operations).values(labels='{"kept": "yes"}', version=9))
+
+
+def test_every_constraint_is_violated_above() -> None:
+    """A new CHECK needs its own proof."""
+    tried = {"operations": set(OPERATIONS), "transitions": set(TRANSITIONS), "idempotency_keys": set(KEYS)}
+    for table in metadata.sorted_tables:
+        named = {check.name for check in table.constraints if isinstance(check, sa.CheckConstraint)}
+        assert named == {f"ck_{table.name}_{rule}" for rule in tried[table.name]}
+
+
+async def test_every_named_error_is_of_a_constraint(postgres_engine: AsyncEngine) -> None:
+    """The table from constraints to errors names nothing that is not there."""
+    query = "SELECT conname FROM pg_constraint UNION SELECT tgname FROM pg_trigger"
+    async with postgres_engine.connect() as connection:
+        there = set(await connection.scalars(sa.text(query)))
+    assert set(CONSTRAINTS) <= there

@@ -1,0 +1,186 @@
+"""The queries run on the indexes that were made for them, as the planner sees it with realistic numbers of rows."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.engine import create_engine
+from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from application.ports.operation_queries import OperationFilter, PageKey
+from domain.status import OperationStatus
+from entrypoints.embedded.postgres import EmbeddedPostgres
+from tests.support.operations import at
+from tests.support.postgres import TEMPLATE
+
+ROWS = 20_000
+# 97 % done, as in any ledger that has run for a while; ten tenants, of which one has half of all.
+FILL = """
+INSERT INTO operations (id, tenant, type, status, input, labels, result, accepted_at, started_at, finished_at,
+    updated_at, dispatch_due_at, dispatch_attempts, dispatched_at, follow_up_due_at, follow_up_attempts, version,
+    history_length)
+SELECT lpad(to_hex(n), 32, '0')::uuid, 'tenant' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 10 END, 'type' || n % 7,
+    CASE WHEN kind < 2 THEN 'ACCEPTED' WHEN kind < 6 THEN 'RUNNING' ELSE 'COMPLETED' END,
+    '{"seconds": 3}', jsonb_build_object('team', 'team' || n % 500), CASE WHEN kind >= 6 THEN '{"ok": true}'::json END,
+    accepted, CASE WHEN kind >= 2 THEN accepted END, CASE WHEN kind >= 6 THEN accepted END, accepted,
+    CASE WHEN kind = 0 THEN accepted END, 1, CASE WHEN kind > 0 THEN accepted END,
+    CASE WHEN kind = 1 THEN accepted END, 0, 3, 3
+FROM (SELECT n, n % 200 AS kind, timestamptz '2026-01-01 12:00Z' + n * interval '1 second' AS accepted
+      FROM generate_series(1, :rows) AS n) AS made
+"""
+KEYS = "INSERT INTO idempotency_keys SELECT tenant, id::text, 'hash', id, accepted_at FROM operations"
+HISTORY = """
+INSERT INTO transitions
+SELECT id, sequence, CASE WHEN sequence > 1 THEN 'ACCEPTED' END, 'ACCEPTED', 'CLIENT', 'filled', accepted_at, NULL, '{}'
+FROM operations, generate_series(1, 3) AS sequence
+"""
+
+
+@pytest.fixture(scope="module")
+async def filled(postgres_server: EmbeddedPostgres) -> AsyncIterator[AsyncEngine]:
+    """A ledger with a past."""
+    await postgres_server.create_database("filled", template=TEMPLATE)
+    engine = create_engine(postgres_server.url_for("filled"))
+    async with engine.begin() as connection:
+        await connection.execute(text(FILL), {"rows": ROWS})
+        await connection.execute(text(KEYS))
+        await connection.execute(text(HISTORY))
+    await vacuum(engine)
+    yield engine
+    await engine.dispose()
+    await postgres_server.drop_database("filled")
+
+
+async def vacuum(engine: AsyncEngine) -> None:
+    """What autovacuum does in its time."""
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        await connection.execute(text("VACUUM ANALYZE"))
+
+
+async def plan_of(engine: AsyncEngine, call: Callable[[], Awaitable[object]]) -> list[dict[str, Any]]:
+    """The plan nodes of the one statement that the call executes."""
+    caught: list[tuple[str, Any]] = []
+
+    def catch(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        caught.append((statement, parameters))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", catch)
+    try:
+        await call()
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", catch)
+    [(statement, parameters)] = caught
+    async with engine.connect() as connection:
+        found = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+        plan = found.scalar_one()
+    return list(nodes(json.loads(plan)[0]["Plan"]))
+
+
+def nodes(plan: dict[str, Any]) -> Any:
+    """The plan and everything below it."""
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes(part)
+
+
+def indexes(plan: list[dict[str, Any]]) -> set[str]:
+    """The indexes it uses."""
+    return {node["Index Name"] for node in plan if "Index Name" in node}
+
+
+def kinds(plan: list[dict[str, Any]]) -> set[str]:
+    """The kinds of its nodes."""
+    return {node["Node Type"] for node in plan}
+
+
+LEASE = timedelta(seconds=30)
+CHANGES: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
+    "dispatch": ("ix_operations_due_dispatch", lambda unit: unit.operations.claim_due_dispatches(at(9**6), LEASE, 50)),
+    "follow-up": (
+        "ix_operations_due_follow_up",
+        lambda unit: unit.operations.claim_due_follow_ups(at(9**6), LEASE, 50),
+    ),
+    "reconciliation": ("ix_operations_unfinished", lambda unit: unit.operations.unfinished_page(UUID(int=500), 100)),
+    "first page": ("ix_operations_unfinished", lambda unit: unit.operations.unfinished_page(None, 100)),
+    "purge": ("ix_idempotency_keys_expires_at", lambda unit: unit.idempotency_keys.purge(at(60), 50)),
+    "get": ("pk_operations", lambda unit: unit.operations.get(UUID(int=500))),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+async def test_scans_of_the_background_work(filled: AsyncEngine, what: str) -> None:
+    """Dispatch, follow-up and reconciliation read their few rows, in order, and not the thousands that are done."""
+    index, call = CHANGES[what]
+
+    async def use() -> None:
+        async with PostgresUnitsOfWork(filled)() as unit:
+            await call(unit)
+
+    plan = await plan_of(filled, use)
+    assert index in indexes(plan)
+    assert not {"Seq Scan", "Sort"} & kinds(plan)
+
+
+EITHER = {"ix_operations_tenant_status", "ix_operations_tenant_accepted"}
+PAGES = {
+    "newest": (OperationFilter(), True, {"ix_operations_tenant_accepted"}),
+    "oldest": (OperationFilter(), False, {"ix_operations_tenant_accepted"}),
+    # Nearly all are completed: passing over the few others costs less than the larger index.
+    "completed": (OperationFilter(statuses=frozenset({OperationStatus.COMPLETED})), True, EITHER),
+    "between": (
+        OperationFilter(accepted_after=at(1000), accepted_before=at(15_000)),
+        True,
+        {"ix_operations_tenant_accepted"},
+    ),
+}
+
+
+@pytest.mark.parametrize("tenant", ["tenant0", "tenant3"])
+@pytest.mark.parametrize("after", [None, PageKey(at(5000), UUID(int=5000))], ids=["first", "later"])
+@pytest.mark.parametrize("what", PAGES)
+async def test_pages(filled: AsyncEngine, what: str, after: PageKey | None, tenant: str) -> None:
+    """A page is read off an index in its order: nothing is sorted, however much the tenant has."""
+    criteria, newest_first, usable = PAGES[what]
+    queries = PostgresOperationQueries(filled, tenant)
+    plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=newest_first, after=after, limit=50))
+    assert len(indexes(plan) & usable) == len(indexes(plan)) == 1
+    assert not {"Seq Scan", "Sort"} & kinds(plan)
+
+
+@pytest.mark.parametrize("status", [OperationStatus.ACCEPTED, OperationStatus.RUNNING])
+async def test_pages_of_the_few_that_are_not_done(filled: AsyncEngine, status: OperationStatus) -> None:
+    """What is rare is found by the index that knows it; whether it is then sorted does not matter."""
+    queries = PostgresOperationQueries(filled, "tenant3")
+    criteria = OperationFilter(statuses=frozenset({status}))
+    plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
+    assert indexes(plan) == {"ix_operations_tenant_status"}
+
+
+async def test_labels(filled: AsyncEngine) -> None:
+    """A label that few operations have is looked up."""
+    queries = PostgresOperationQueries(filled, "tenant3")
+    criteria = OperationFilter(labels={"team": "team3"})
+    plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
+    assert "ix_operations_labels" in indexes(plan)
+
+
+async def test_counts(filled: AsyncEngine) -> None:
+    """Counting reads an index alone, not the rows."""
+    await vacuum(filled)
+    plan = await plan_of(filled, PostgresOperationQueries(filled, "tenant3").counts)
+    assert indexes(plan) == {"ix_operations_tenant_status"}
+    assert "Index Only Scan" in kinds(plan)
+
+
+async def test_history(filled: AsyncEngine) -> None:
+    """A history is looked up by its operation."""
+    queries = PostgresOperationQueries(filled, "tenant3")
+    plan = await plan_of(filled, lambda: queries.transitions(UUID(int=3)))
+    assert "pk_operations" in indexes(plan)
+    assert "Seq Scan" not in kinds(plan)

@@ -1,0 +1,70 @@
+"""A real PostgreSQL for the session, and a migrated database for each test that asks for one."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.engine import create_engine
+from adapters.postgres.migrations import migrate
+from entrypoints.embedded.data_folder import opened
+from entrypoints.embedded.postgres import EmbeddedPostgres
+
+TEMPLATE = "migrated"
+# Not for production: what a crash would lose is thrown away anyway.
+UNSAFE = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
+    """The server, with the databases `postgres` and, migrated, `TEMPLATE`."""
+    with (
+        tempfile.TemporaryDirectory(prefix="opledger-test-", dir=_ram()) as place,
+        opened(Path(place, "data")) as folder,
+    ):
+        async with EmbeddedPostgres(folder, durable=False, settings=UNSAFE) as server:
+            await server.create_database(TEMPLATE)
+            await migrate(server.url_for(TEMPLATE))
+            yield server
+
+
+@pytest.fixture
+async def empty_database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """URL of a database of the test's own with nothing in it."""
+    async for url in _database(postgres_server, template=None):
+        yield url
+
+
+@pytest.fixture
+async def database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    """URL of a migrated database of the test's own."""
+    async for url in _database(postgres_server, template=TEMPLATE):
+        yield url
+
+
+@pytest.fixture
+async def postgres_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """A pool of connections to that database."""
+    engine = create_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+def _ram() -> Path | None:
+    """A folder in memory: on some disks a new database, 300 files, takes half a second instead of 20 ms."""
+    place = Path("/dev/shm")
+    enough = place.is_dir() and os.access(place, os.W_OK) and shutil.disk_usage(place).free > 2**30
+    return place if enough else None
+
+
+async def _database(server: EmbeddedPostgres, template: str | None) -> AsyncIterator[str]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    await server.create_database(name, template=template)
+    yield server.url_for(name)
+    await server.drop_database(name)
