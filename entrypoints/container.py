@@ -29,6 +29,7 @@ from application.ports.probe import Probe
 from application.services.cancel import CancelOperation
 from application.services.dispatch import DispatchOperations
 from application.services.follow_up import FollowUpOperations
+from application.services.forget_keys import ForgetKeys
 from application.services.health import CheckHealth
 from application.services.read import ReadOperations
 from application.services.reconcile import ReconcileOperations
@@ -77,6 +78,7 @@ class Container(containers.DeclarativeContainer):
     cancel = providers.Singleton(CancelOperation, units, clock)
     dispatcher = providers.Singleton(DispatchOperations, units, engine, clock, catalogue)
     follow_ups = providers.Singleton(FollowUpOperations, units, engine, clock, recorder)
+    forgetter = providers.Singleton(ForgetKeys, units, clock)
     reconciler = providers.Singleton(ReconcileOperations, units, engine, recorder)
     activities = providers.Singleton(LedgerActivities, recorder, reconciler)
     database_probe = providers.Singleton(DatabaseProbe, database)
@@ -99,6 +101,7 @@ class WorkerParts:
     activities: Sequence[Callable[..., Any]]
     dispatcher: DispatchOperations
     follow_ups: FollowUpOperations
+    forgetter: ForgetKeys
     prepare_temporal: Callable[[], Awaitable[None]]
     """Registers the search attribute and the schedule; may be repeated."""
 
@@ -135,6 +138,7 @@ async def worker(settings: Settings) -> AsyncIterator[WorkerParts]:
             activities=container.activities().all(),
             dispatcher=container.dispatcher(),
             follow_ups=container.follow_ups(),
+            forgetter=container.forgetter(),
             prepare_temporal=partial(_prepare_temporal, container.client(), settings),
         )
 

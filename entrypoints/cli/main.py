@@ -27,9 +27,13 @@ def cli() -> None:
 @OPERATIONS
 @click.option("--ephemeral", is_flag=True, help="Keep nothing: data in a temporary folder, removed at the end.")
 @click.option(
-    "--temporal-port", type=click.IntRange(1, 65535), help="Port of the embedded Temporal; a free one if unset."
+    "--temporal-port",
+    type=click.IntRange(1, 65535),
+    help="Port of the embedded Temporal; 7233, or a free one, if unset.",
 )
-@click.option("--ui-port", type=click.IntRange(1, 65535), help="Port of Temporal's web UI; a free one if unset.")
+@click.option(
+    "--ui-port", type=click.IntRange(1, 65535), help="Port of Temporal's web page; 8233, or a free one, if unset."
+)
 def up(*, ephemeral: bool, temporal_port: int | None, ui_port: int | None, **flags: Any) -> None:
     """Serve everything on this machine until Ctrl-C: PostgreSQL, Temporal, API, worker.
 

@@ -11,10 +11,15 @@ from typing import Any
 
 from entrypoints import container
 from entrypoints.cli.stack import migrate, namespace_from_environment, prepare_temporal, tell, temporal_from_environment
+from entrypoints.embedded import net
 from entrypoints.embedded.options import Options, Running
 from entrypoints.embedded.up import up
 from entrypoints.process import run_to_exit
 from entrypoints.settings import Settings, load_settings
+
+TEMPORAL_PORT = 7233
+TEMPORAL_UI_PORT = 8233
+"""Where Temporal's own tools look for a server, and people for its page."""
 
 
 def serve(flags: Mapping[str, Any], *, ephemeral: bool, temporal_port: int | None, ui_port: int | None) -> None:
@@ -33,8 +38,8 @@ def _options(settings: Settings, *, ephemeral: bool, temporal_port: int | None, 
         host=settings.host,
         port=settings.port or None,
         ui=address is None,
-        ui_port=ui_port,
-        temporal_port=temporal_port,
+        ui_port=ui_port or net.preferred(TEMPORAL_UI_PORT),
+        temporal_port=temporal_port or net.preferred(TEMPORAL_PORT),
         database_url=settings.database_url,
         temporal_address=address,
         temporal_namespace=namespace,

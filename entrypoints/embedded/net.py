@@ -34,6 +34,15 @@ def ensure_free(host: str, port: int, option: str) -> None:
         raise StartupError(f"port {port} on {host} is taken; choose another with {option}") from error
 
 
+def preferred(port: int, host: str = "127.0.0.1") -> int | None:
+    """The port that people expect, or None where it is taken: then any free one will do."""
+    try:
+        ensure_free(host, port, "")
+    except StartupError:
+        return None
+    return port
+
+
 async def http_status(host: str, port: int, target: str, seconds: float = 2.0) -> int | None:
     """The status that GET `target` answers with; None where nothing answers."""
     request = f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"

@@ -10,10 +10,11 @@ from entrypoints import container
 from entrypoints.logs import configure_logs
 from entrypoints.process import run_to_exit
 from entrypoints.settings import Settings, load_settings
-from entrypoints.worker.poller import poll
+from entrypoints.worker.poller import Pace, poll
 from entrypoints.worker.preparation import prepare
 from entrypoints.worker.temporal_worker import run_temporal_worker
 
+FORGETTING = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +32,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
             asyncio.create_task(prepare(parts.prepare_temporal), name="preparation"),
             asyncio.create_task(poll("dispatch", parts.dispatcher.step), name="dispatch"),
             asyncio.create_task(poll("follow-up", parts.follow_ups.step), name="follow-up"),
+            asyncio.create_task(poll("forget", parts.forgetter.step, FORGETTING), name="forget"),
         ]
         _log.info("the worker runs")
         try:
