@@ -7,6 +7,25 @@ JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, J
 
 MAX_TEXT = 10_000
 """Longest message or reason that is kept, in characters."""
+MAX_DEPTH = 100
+"""Deepest nesting that the ledger takes in. Readers and writers of JSON recurse; what one of them can write and
+another cannot read would break an operation for ever."""
+
+
+def too_deep(value: JsonValue) -> bool:
+    """Whether arrays and objects are nested more than MAX_DEPTH levels deep. Does not recurse."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [item for container in level for item in _items(container) if isinstance(item, list | dict)]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: JsonValue) -> list[JsonValue]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def clean_text(text: str, limit: int = MAX_TEXT) -> str:

@@ -11,7 +11,7 @@ from temporalio.common import RawValue
 from temporalio.converter import DataConverter, DefaultPayloadConverter, FailureConverter, PayloadConverter
 
 from domain.errors import OpledgerError
-from domain.json_value import JsonValue, clean_text, strict_json
+from domain.json_value import MAX_DEPTH, JsonValue, clean_text, strict_json, too_deep
 
 DECODE_TIMEOUT = 5.0
 """Seconds that a codec or an external store may take."""
@@ -68,9 +68,11 @@ def json_of(payload: Payload) -> JsonValue:
         raise UnreadablePayload(f"its encoding is {encoding.decode(errors='replace') or 'not given'}, not JSON")
     try:
         value: JsonValue = json.loads(payload.data)
-        return strict_json(value)
     except (ValueError, RecursionError) as error:
         raise UnreadablePayload(_words(error)) from error
+    if too_deep(value):
+        raise UnreadablePayload(f"it is nested more than {MAX_DEPTH} levels deep")
+    return strict_json(value)
 
 
 def _words(error: Exception) -> str:

@@ -107,7 +107,7 @@ class DispatchOperations:
                 return True
 
         def decide(current: Operation) -> Change | None:
-            if not _waiting(current):
+            if not _still_claimed(current, operation):
                 return None
             cause = Cause(Source.DISPATCHER, "the engine refuses to start the workflow", self._clock.now())
             return fail(current, OperationError(ErrorCode.START_REJECTED, str(refusal)), cause)
@@ -117,7 +117,7 @@ class DispatchOperations:
 
     async def _retry(self, operation: Operation, error: str) -> None:
         def decide(current: Operation) -> Change | None:
-            if not _waiting(current):
+            if not _still_claimed(current, operation):
                 return None
             now = self._clock.now()
             wait = exponential(current.dispatch.attempts, first=timedelta(seconds=0.5), cap=timedelta(seconds=30))
@@ -133,5 +133,10 @@ class DispatchOperations:
         await change_operation(self._units, operation.id, decide)
 
 
-def _waiting(operation: Operation) -> bool:
-    return operation.status is OperationStatus.ACCEPTED and operation.dispatch.done_at is None
+def _still_claimed(current: Operation, claimed: Operation) -> bool:
+    """Whether the claim still stands: nobody has started the operation or claimed it since."""
+    return (
+        current.status is OperationStatus.ACCEPTED
+        and current.dispatch.done_at is None
+        and current.dispatch.attempts == claimed.dispatch.attempts
+    )

@@ -1,6 +1,7 @@
 """Whether the service can do its work."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,6 +9,7 @@ from enum import StrEnum
 from application.ports.probe import Probe
 from domain.errors import OpledgerError
 
+_log = logging.getLogger(__name__)
 PATIENCE = 2.0
 """Seconds after which something that does not answer counts as not well."""
 
@@ -55,4 +57,7 @@ async def _ask(probe: Probe) -> str | None:
         return f"no answer within {PATIENCE:g} s"
     except OpledgerError as error:
         return str(error)
+    except Exception as error:
+        _log.exception("the check of %s failed in a way that nobody expected", probe.name)
+        return f"the check itself failed ({type(error).__name__}); the log has more"
     return None

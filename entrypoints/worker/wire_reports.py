@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.evidence import Progress, Report, ReportKind
-from domain.json_value import JsonValue, clean_text, strict_json
+from domain.json_value import JsonValue, clean_text, strict_json, too_deep
 from domain.operation_error import ErrorCode, OperationError
 from opledger.wire import ReportedError, StatusUpdate, UpdateKind
 
@@ -20,14 +20,15 @@ _KINDS = {
 def read_update(update: StatusUpdate) -> tuple[UUID, Report]:
     """The operation and the report. Raises ValueError, which names the field, for what no SDK of ours would send."""
     kind = UpdateKind(update.kind)
+    readable = not too_deep(update.result)
     return UUID(update.operation_id), Report(
         kind=_KINDS[kind],
         at=_time(update.occurred_at),
         attempt=max(1, update.attempt),
-        result=strict_json(update.result) if kind is UpdateKind.COMPLETED else None,
+        result=strict_json(update.result) if kind is UpdateKind.COMPLETED and readable else None,
         error=_error(kind, update.error),
         progress=_progress(update) if kind is UpdateKind.PROGRESS else None,
-        provisional=update.may_retry or update.result_omitted,
+        provisional=update.may_retry or update.result_omitted or not readable,
     )
 
 
@@ -47,7 +48,7 @@ def _error(kind: UpdateKind, error: ReportedError | None) -> OperationError | No
     details: dict[str, JsonValue] = {"non_retryable": error.non_retryable}
     if error.type is not None:
         details["type"] = error.type
-    if error.details:
+    if error.details and not too_deep(error.details):
         details["details"] = strict_json(error.details)
     return OperationError(code, error.message, details)
 
