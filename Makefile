@@ -20,7 +20,7 @@ up: $(STAMP) ## Serve until Ctrl-C
 	@$(BIN)/opledger up
 
 test: $(STAMP) ## Run every test, on real PostgreSQL and real Temporal
-	@$(BIN)/pytest
+	@$(BIN)/pytest -q -n 2 --dist loadfile
 
 lint: $(STAMP) ## Style, types, architecture
 	@$(BIN)/ruff check .

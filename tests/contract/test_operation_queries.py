@@ -159,7 +159,6 @@ class OperationQueriesContract:
             (OperationFilter(accepted_after=at(1), accepted_before=at(4)), [2, 3]),
             (OperationFilter(statuses=frozenset({A, R}), type="deploy", labels={"team": "x"}), [1, 2]),
         ],
-        ids=repr,
     )
     async def test_filters(self, store: Store, criteria: OperationFilter, numbers: list[int]) -> None:
         """Every condition restricts, all hold together, bounds are exclusive (hazard 27: quotes are text)."""

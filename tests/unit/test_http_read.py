@@ -1,7 +1,6 @@
 """GET of one operation, its history, and the counts."""
 
 from dataclasses import replace
-from uuid import uuid4
 
 import pytest
 
@@ -57,7 +56,9 @@ async def test_retry_after_is_there_until_done() -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/transitions"])
-@pytest.mark.parametrize("name", [str(uuid4()), "nope", "0", "%00", "%ED%A0%80", "'; drop table", "ä"])
+@pytest.mark.parametrize(
+    "name", ["7b1fb906-8dbd-4aba-abe2-1f67420b767b", "nope", "0", "%00", "%ED%A0%80", "'; drop table", "ä"]
+)
 async def test_what_is_not_there_is_404(path: str, name: str) -> None:
     """Hazard 28: an id that is no UUID names no operation."""
     problem(await Api().client.get(f"/v1/operations/{name}{path}"), 404)

@@ -131,8 +131,8 @@ class Reporter:
 
     def _schedule_local(self, update: StatusUpdate) -> asyncio.Task[Any]:
         # Measured on SDK 1.35: a local activity that keeps failing is retried past its schedule-to-close timeout, for
-        # ever. So the attempts are counted, and sized so that all of them together (4 x 0.15, and 0.05 + 0.1 + 0.2
-        # between them) stay below the time-out.
+        # ever if its intervals stay below `local_retry_threshold`. So the attempts are counted, and sized so that all
+        # of them together (4 x 0.15, and 0.05 + 0.1 + 0.2 between them) stay below the time-out.
         timeout = self._options.report_timeout
         return workflow.start_local_activity(
             UPDATE_ACTIVITY,

@@ -1,0 +1,201 @@
+"""The whole ledger on fakes, and an engine that a test can listen to and interfere with."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from adapters.memory.clock import MemoryClock
+from adapters.memory.operation_ids import MemoryOperationIds
+from adapters.memory.store import MemoryStore
+from adapters.memory.workflow_engine import MemoryWorkflowEngine
+from application.ports.workflow_engine import EngineUnavailable, StartRequest, WorkflowEngine
+from application.services.cancel import CancelOperation
+from application.services.dispatch import DispatchOperations
+from application.services.follow_up import FollowUpOperations
+from application.services.read import ReadOperations
+from application.services.reconcile import ReconciledPage, ReconcileOperations
+from application.services.record import Recorded, RecordEvidence
+from application.services.submit import Submission, SubmitOperation
+from domain.evidence import Observation, Report, ReportKind
+from domain.finality import Finality
+from domain.operation import Operation
+from domain.operation_type import OperationCatalogue, OperationType
+from domain.reconciliation import ReconcilePolicy
+from domain.status import OperationStatus
+from domain.transition import Transition
+from tests.support.faults import Crash, CrashingEngine, CrashingUnit, Faults
+
+WORK = OperationType("work", workflow="Work", task_queue="workers")
+CATALOGUE = OperationCatalogue({"work": WORK, "other": OperationType("other", "Other", "workers")})
+LEASE = timedelta(seconds=31)
+"""A little longer than what a claim is good for."""
+
+
+class AnyInput:
+    """Takes every input."""
+
+    def validate(self, operation_type: OperationType, value: object) -> None: ...
+
+
+class WatchedEngine:
+    """Passes every call on, after noting it and doing what the test asked for at that point."""
+
+    def __init__(self, inner: WorkflowEngine) -> None:
+        self._inner = inner
+        self.calls: defaultdict[str, list[Any]] = defaultdict(list)
+        self.before: dict[tuple[str, UUID | None], Callable[[], Awaitable[None]]] = {}
+        """By name of the call and operation, or None for any: awaited before the call. May raise."""
+        self.after: dict[tuple[str, UUID | None], Callable[[], Awaitable[None]]] = {}
+        """Awaited after the call took effect, before its answer is given."""
+
+    def break_for(self, call: str, operation_id: UUID | None, error: Exception) -> None:
+        """The call raises the error, for that operation or for any."""
+
+        async def fail() -> None:
+            raise error
+
+        self.before[(call, operation_id)] = fail
+
+    async def start(self, request: StartRequest) -> None:
+        await self._watched("start", request.operation_id, lambda: self._inner.start(request))
+
+    async def observe(self, operation_id: UUID) -> Observation:
+        answer: Observation = await self._watched("observe", operation_id, lambda: self._inner.observe(operation_id))
+        return answer
+
+    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
+        ids = list(operation_ids)
+        answer: frozenset[UUID] = await self._watched("list", None, lambda: self._inner.listed_as_running(ids))
+        return answer
+
+    async def cancel(self, operation_id: UUID, reason: str) -> None:
+        await self._watched("cancel", operation_id, lambda: self._inner.cancel(operation_id, reason))
+
+    async def terminate(self, operation_id: UUID, reason: str) -> None:
+        await self._watched("terminate", operation_id, lambda: self._inner.terminate(operation_id, reason))
+
+    async def ping(self) -> None:
+        await self._inner.ping()
+
+    async def _watched(self, name: str, operation_id: UUID | None, call: Callable[[], Awaitable[Any]]) -> Any:
+        self.calls[name].append(operation_id)
+        await self._hook(self.before, name, operation_id)
+        answer = await call()
+        await self._hook(self.after, name, operation_id)
+        return answer
+
+    async def _hook(
+        self, hooks: dict[Any, Callable[[], Awaitable[None]]], name: str, operation_id: UUID | None
+    ) -> None:
+        for key in {(name, operation_id), (name, None)}:
+            if key in hooks:
+                await hooks[key]()
+
+
+class FakeLedger:
+    """Every service on the memory adapters; `world` is the engine's own side: what workers and outsiders do."""
+
+    def __init__(self, finality: Finality = Finality.ENGINE, catalogue: OperationCatalogue = CATALOGUE) -> None:
+        self.clock = MemoryClock()
+        self.store = MemoryStore()
+        self.world = MemoryWorkflowEngine(self.clock)
+        self.faults = Faults()
+        self.engine = WatchedEngine(CrashingEngine(self.world, self.faults))
+        self.catalogue = catalogue
+        self.recorder = RecordEvidence(self.units, self.clock, finality, ReconcilePolicy())
+        self.submitter = SubmitOperation(self.units, self.clock, MemoryOperationIds(self.clock), catalogue, AnyInput())
+        self.dispatcher = DispatchOperations(self.units, self.engine, self.clock, catalogue)
+        self.follow_ups = FollowUpOperations(self.units, self.engine, self.clock, self.recorder)
+        self.reconciler = ReconcileOperations(self.units, self.engine, self.recorder)
+        self.canceller = CancelOperation(self.units, self.clock)
+        self.reader = ReadOperations(self.store.queries)
+
+    def units(self) -> Any:
+        """Units of work whose process may be killed."""
+        return CrashingUnit(self.store.units(), self.faults)
+
+    # What clients and workers do.
+
+    async def submit(self, value: Any = None, **fields: Any) -> UUID:
+        """A new operation's id."""
+        submission = Submission("default", fields.pop("type", "work"), value, **fields)
+        return (await self.submitter.submit(submission)).operation.id
+
+    async def dispatched(self, value: Any = None) -> UUID:
+        """A new operation whose workflow is started and waits for a worker."""
+        operation_id = await self.submit(value)
+        await self.dispatcher.step(100)
+        return operation_id
+
+    async def running(self) -> UUID:
+        """A new operation whose workflow runs and has said so."""
+        operation_id = await self.dispatched()
+        self.world.take_up(operation_id)
+        await self.report(operation_id, ReportKind.STARTED)
+        return operation_id
+
+    async def report(self, operation_id: UUID, kind: ReportKind, **fields: Any) -> Recorded:
+        """What the workflow says of itself, now."""
+        return await self.recorder.report(operation_id, Report(kind, self.clock.now(), **fields))
+
+    async def cancel(self, operation_id: UUID, *, force: bool = False, **fields: Any) -> Operation:
+        """What a client asks for."""
+        return await self.canceller.cancel("default", operation_id, reason="no need", force=force, **fields)
+
+    # What the ledger does by itself.
+
+    async def whole_pass(self, size: int = 100) -> list[ReconciledPage]:
+        """Reconcile everything."""
+        pages = [await self.reconciler.page(None, size)]
+        while pages[-1].next_after is not None:
+            pages.append(await self.reconciler.page(pages[-1].next_after, size))
+        return pages
+
+    async def killed(self, work: Awaitable[Any], at_step: int) -> bool:
+        """Run it in a process that is killed at that step; whether it got that far."""
+        self.faults.arm(at_step)
+        try:
+            await work
+        except Crash:
+            return True
+        finally:
+            self.faults.arm(None)
+        return False
+
+    def pass_time(self, **amount: float) -> None:
+        """Let time pass."""
+        self.clock.advance(timedelta(**amount))
+
+    # What is stored.
+
+    def rows(self) -> dict[UUID, Operation]:
+        """All operations."""
+        return dict(self.store._tables.operations)
+
+    def row(self, operation_id: UUID) -> Operation:
+        """The operation as it is stored."""
+        return self.rows()[operation_id]
+
+    def status(self, operation_id: UUID) -> OperationStatus:
+        """Its status."""
+        return self.row(operation_id).status
+
+    def history(self, operation_id: UUID) -> list[Transition]:
+        """Its history, after a look whether that is whole (P6)."""
+        lines = list(self.store._tables.history[operation_id])
+        assert [line.sequence for line in lines] == list(range(1, len(lines) + 1))
+        assert [line.from_status for line in lines] == [None, *(line.to_status for line in lines[:-1])]
+        return lines
+
+    def statuses(self, operation_id: UUID) -> list[OperationStatus]:
+        """The statuses that it went through."""
+        path: list[OperationStatus] = []
+        for line in self.history(operation_id):
+            if line.to_status is not line.from_status:
+                path.append(line.to_status)
+        return path
+
+
+DOWN = EngineUnavailable("the engine cannot be reached")

@@ -1,0 +1,99 @@
+"""One worker that has the ledger's activity, one that has not, and a way to start tracked workflows on either."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.worker import Worker
+
+from opledger import LEDGER_TASK_QUEUE, OPERATION_UUID
+from tests.workflow.ledger import RecordingLedger
+from tests.workflow.workflows import ACTIVITIES, WORKFLOWS
+
+UNHANDLED_COMMAND = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+REMOTE_QUEUE = "another-team"
+HEARTBEATS = timedelta(milliseconds=200)
+"""How often heartbeats go to the server, and so how soon an activity hears of its cancellation."""
+
+
+@pytest.fixture(scope="session")
+async def ledger(temporal_client: Client) -> AsyncIterator[RecordingLedger]:
+    """The ledger behind both workers."""
+    recording = RecordingLedger()
+    own = Worker(
+        temporal_client,
+        task_queue=LEDGER_TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=[*ACTIVITIES, recording.update_operation_status],
+        max_heartbeat_throttle_interval=HEARTBEATS,
+    )
+    other = Worker(
+        temporal_client,
+        task_queue=REMOTE_QUEUE,
+        workflows=WORKFLOWS,
+        activities=ACTIVITIES,
+        max_heartbeat_throttle_interval=HEARTBEATS,
+    )
+    async with own, other:
+        yield recording
+
+
+@pytest.fixture(params=[LEDGER_TASK_QUEUE, REMOTE_QUEUE], ids=["local", "remote"])
+def queue(request: pytest.FixtureRequest) -> str:
+    """Where the workflow runs: in the ledger's own worker, or in another team's."""
+    value: str = request.param
+    return value
+
+
+class Starter:
+    """Starts workflows as the ledger does: the operation's id is the workflow id and the search attribute."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def __call__(
+        self, run: Any, *args: Any, queue: str = REMOTE_QUEUE, **options: Any
+    ) -> WorkflowHandle[Any, Any]:
+        """Start a workflow by its run method or name."""
+        operation_id = options.pop("id", None) or str(uuid4())
+        attributes = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, operation_id)])
+        options.setdefault("search_attributes", attributes)
+        return await self.client.start_workflow(run, args=args, id=operation_id, task_queue=queue, **options)
+
+    async def event_types(self, handle: WorkflowHandle[Any, Any]) -> list[str]:
+        """The types of the events in the latest run's history."""
+        latest = self.client.get_workflow_handle(handle.id)
+        return [event.WhichOneof("attributes") or "" async for event in latest.fetch_history_events()]
+
+    async def task_trouble(self, handle: WorkflowHandle[Any, Any]) -> list[str]:
+        """Why workflow tasks failed or timed out, the refusal of a close because something had just arrived aside."""
+        trouble = []
+        async for event in self.client.get_workflow_handle(handle.id).fetch_history_events():
+            failed = event.workflow_task_failed_event_attributes
+            if event.HasField("workflow_task_timed_out_event_attributes"):
+                trouble.append("timed out")
+            elif event.HasField("workflow_task_failed_event_attributes") and failed.cause != UNHANDLED_COMMAND:
+                trouble.append(failed.failure.message or WorkflowTaskFailedCause.Name(failed.cause))
+        return trouble
+
+    async def until_event(self, handle: WorkflowHandle[Any, Any], name: str, *, within: float = 30) -> None:
+        """Wait until an event of this type is in the history.
+
+        Raises:
+            TimeoutError: it did not come in time, in seconds.
+        """
+        async with asyncio.timeout(within):
+            while f"{name}_event_attributes" not in await self.event_types(handle):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def start(temporal_client: Client, ledger: RecordingLedger) -> Starter:
+    """Start a workflow; the workers are up."""
+    return Starter(temporal_client)

@@ -1,0 +1,77 @@
+"""A ledger that only remembers: the real activity in a real worker, without a database behind it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from opledger import UPDATE_ACTIVITY, StatusUpdate, UpdateKind, UpdateOutcome
+
+
+class RecordingLedger:
+    """Records reports by operation, and fails, hangs or holds those that it is told to."""
+
+    def __init__(self) -> None:
+        self._received: defaultdict[str, list[StatusUpdate]] = defaultdict(list)
+        self._recorded: defaultdict[str, list[StatusUpdate]] = defaultdict(list)
+        self._held: dict[str, tuple[UpdateKind, asyncio.Event]] = {}
+        self.failing: set[str] = set()
+        self.hanging: set[str] = set()
+
+    @activity.defn(name=UPDATE_ACTIVITY)
+    async def update_operation_status(self, update: StatusUpdate) -> UpdateOutcome:
+        """Record a report."""
+        operation_id = update.operation_id
+        self._received[operation_id].append(update)
+        if operation_id in self.failing:
+            raise ApplicationError("the ledger is down")
+        if operation_id in self.hanging:
+            await asyncio.sleep(3600)
+        kind, released = self._held.get(operation_id, (None, None))
+        if released is not None and update.kind == kind:
+            await released.wait()
+        self._recorded[operation_id].append(update)
+        return UpdateOutcome.RECORDED
+
+    def hold(self, operation_id: str, kind: UpdateKind) -> asyncio.Event:
+        """Keep reports of this kind unanswered until the event is set."""
+        self._held[operation_id] = (kind, asyncio.Event())
+        return self._held[operation_id][1]
+
+    def received(self, operation_id: str) -> list[UpdateKind]:
+        """The kinds of all reports that arrived, recorded or not."""
+        return [update.kind for update in self._received[operation_id]]
+
+    def kinds(self, operation_id: str) -> list[UpdateKind]:
+        """The kinds of the recorded reports, in their order."""
+        return [update.kind for update in self._recorded[operation_id]]
+
+    def ends(self, operation_id: str) -> list[UpdateKind]:
+        """The kinds of the recorded reports about the end; nobody waits for STARTED, it may come later or never."""
+        return [kind for kind in self.kinds(operation_id) if kind not in (UpdateKind.STARTED, UpdateKind.PROGRESS)]
+
+    def updates(self, operation_id: str) -> list[StatusUpdate]:
+        """The recorded reports, in their order."""
+        return list(self._recorded[operation_id])
+
+    def outcome(self, operation_id: str) -> StatusUpdate:
+        """The one recorded report of an outcome."""
+        (update,) = (
+            update
+            for update in self._recorded[operation_id]
+            if update.kind not in (UpdateKind.STARTED, UpdateKind.PROGRESS)
+        )
+        return update
+
+
+async def eventually(condition: Callable[[], bool], *, within: float = 30) -> None:
+    """Wait until the condition holds.
+
+    Raises:
+        TimeoutError: it did not hold in time, in seconds.
+    """
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

@@ -1,0 +1,110 @@
+"""A tracked workflow can be dropped from a worker's cache at any point, and goes on elsewhere from its history."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.worker import Worker
+
+from opledger import UpdateKind
+from tests.workflow.conftest import HEARTBEATS, Starter
+from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.workflows import (
+    ACTIVITIES,
+    ContinuesAsNew,
+    EchoLater,
+    FailsInActivity,
+    InActivity,
+    Progressing,
+    Sleeper,
+    Stubborn,
+    Tidy,
+)
+
+STARTED, COMPLETED, FAILED, CANCELED = (
+    UpdateKind.STARTED,
+    UpdateKind.COMPLETED,
+    UpdateKind.FAILED,
+    UpdateKind.CANCELED,
+)
+FORGETFUL_QUEUE = "forgetful"
+
+
+@pytest.fixture(scope="module")
+async def forgetful(temporal_client: Client, ledger: RecordingLedger) -> AsyncIterator[str]:
+    """The queue of a worker that caches nothing: every workflow task ends in an eviction and begins with a replay."""
+    async with Worker(
+        temporal_client,
+        task_queue=FORGETFUL_QUEUE,
+        workflows=[ContinuesAsNew, EchoLater, FailsInActivity, InActivity, Progressing, Sleeper, Stubborn, Tidy],
+        activities=ACTIVITIES,
+        max_cached_workflows=0,
+        max_heartbeat_throttle_interval=HEARTBEATS,
+    ):
+        yield FORGETFUL_QUEUE
+
+
+@pytest.fixture(autouse=True)
+def no_errors_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """An eviction that leaves tasks behind, or a task that ends badly, is logged as an error by the SDK."""
+    with caplog.at_level(logging.WARNING):
+        yield
+    bad = [
+        r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR or "Failed activation" in r.getMessage()
+    ]
+    assert bad == []
+
+
+async def test_outcomes_survive_eviction(start: Starter, ledger: RecordingLedger, forgetful: str) -> None:
+    """Evicted after every task, each workflow ends as ever and reports each thing once."""
+    echo = await start(EchoLater.run, {"a": 0}, queue=forgetful)
+    progressing = await start(Progressing.run, queue=forgetful)
+    failing = await start(FailsInActivity.run, "refuse", queue=forgetful)
+    continuing = await start(ContinuesAsNew.run, 1, queue=forgetful)
+    assert await echo.result() == {"a": 0}
+    assert await progressing.result() == "progressed"
+    with pytest.raises(WorkflowFailureError):
+        await failing.result()
+    assert await continuing.result() == "counted down"
+    assert ledger.ends(echo.id) == [COMPLETED]
+    assert ledger.kinds(progressing.id).count(UpdateKind.PROGRESS) == 4
+    assert ledger.outcome(failing.id).kind == FAILED
+    assert ledger.outcome(continuing.id).kind == COMPLETED
+
+
+@pytest.mark.parametrize("workflow", [Sleeper, InActivity, Tidy, Stubborn])
+async def test_cancellation_survives_eviction(
+    start: Starter, ledger: RecordingLedger, forgetful: str, workflow: type
+) -> None:
+    """Eviction cancels every task of the workflow as a real cancellation does; the two are not confused."""
+    handle = await start(workflow.run, queue=forgetful)  # type: ignore[attr-defined]
+    await eventually(lambda: ledger.kinds(handle.id) == [STARTED])
+    await asyncio.sleep(0.3)
+    assert ledger.received(handle.id) == [STARTED], "an eviction was reported"
+    await handle.cancel()
+    if workflow is Stubborn:
+        assert await handle.result() == "done anyway"
+        assert ledger.ends(handle.id) == [COMPLETED]
+    else:
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        assert ledger.ends(handle.id) == [CANCELED]
+
+
+async def test_eviction_while_the_outcome_is_being_reported(
+    start: Starter, ledger: RecordingLedger, forgetful: str
+) -> None:
+    """Evicted, and cancelled too, while it waits for its outcome report: the outcome stands, reported once."""
+    operation_id = str(uuid4())
+    released = ledger.hold(operation_id, COMPLETED)
+    handle = await start(EchoLater.run, "kept", id=operation_id, queue=forgetful)
+    await eventually(lambda: COMPLETED in ledger.received(operation_id))
+    await handle.cancel()
+    await start.until_event(handle, "workflow_execution_cancel_requested")
+    await asyncio.sleep(0.3)
+    released.set()
+    assert await handle.result() == "kept"
+    assert ledger.ends(operation_id) == [COMPLETED]

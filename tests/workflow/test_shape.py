@@ -1,0 +1,143 @@
+"""Which workflows are tracked, and that the decorator changes nothing about them."""
+
+import inspect
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio import workflow
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+from opledger import OPERATION_UUID, UpdateKind, report_progress, track_operation_status
+from tests.workflow.conftest import Starter
+from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.workflows import (
+    Derived,
+    Echo,
+    NoArguments,
+    OneArgument,
+    Order,
+    Receipt,
+    Sleeper,
+    Talkative,
+    ThreeArguments,
+)
+
+
+@pytest.mark.parametrize(
+    ("run", "args", "result", "reported"),
+    [
+        (NoArguments.run, [], None, None),
+        (
+            OneArgument.run,
+            [Order("bolt", 2)],
+            Receipt(Order("bolt", 2), 3.0),
+            {"order": {"item": "bolt", "count": 2}, "total": 3.0},
+        ),
+        (
+            ThreeArguments.run,
+            [1, "two", [3]],
+            {"number": 1, "text": "two", "items": [3]},
+            {"number": 1, "text": "two", "items": [3]},
+        ),
+    ],
+    ids=["none, under", "one, over", "three, over, options, init"],
+)
+async def test_any_number_of_arguments_over_or_under_run(
+    start: Starter, ledger: RecordingLedger, queue: str, run: Any, args: list[Any], result: Any, reported: Any
+) -> None:
+    """The decorator goes over or under `@workflow.run`; typed arguments and results keep their types."""
+    handle = await start(run, *args, queue=queue)
+    assert await handle.result() == result
+    assert ledger.outcome(handle.id).result == reported
+
+
+async def test_super_run_is_tracked_once(start: Starter, ledger: RecordingLedger, queue: str) -> None:
+    """A tracked run method that calls a tracked one is one operation with one outcome."""
+    handle = await start(Derived.run, "you", queue=queue)
+    assert await handle.result() == "hello you!"
+    assert ledger.ends(handle.id) == [UpdateKind.COMPLETED]
+    assert ledger.outcome(handle.id).result == "hello you!"
+
+
+@pytest.mark.parametrize("make_id", [lambda: "order-7", lambda: str(uuid4()).upper(), lambda: uuid4().hex])
+async def test_workflow_with_another_id_is_not_tracked(start: Starter, ledger: RecordingLedger, make_id: Any) -> None:
+    """The workflow id is the operation's id as text, or the workflow is none of the ledger's."""
+    handle = await start(Echo.run, 1, id=make_id(), search_attributes=None)
+    assert await handle.result() == 1
+    assert ledger.received(handle.id) == []
+
+
+async def test_search_attribute_of_another_operation_is_not_tracked(start: Starter, ledger: RecordingLedger) -> None:
+    """A workflow that belongs to another operation does not report as itself."""
+    other = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, str(uuid4()))])
+    handle = await start(Echo.run, 1, search_attributes=other)
+    assert await handle.result() == 1
+    assert ledger.received(handle.id) == []
+
+
+async def test_missing_search_attribute_is_tracked(start: Starter, ledger: RecordingLedger) -> None:
+    """The id alone correlates: a server without the attribute does not stop the tracking."""
+    handle = await start(Echo.run, 1, search_attributes=None)
+    assert await handle.result() == 1
+    assert ledger.kinds(handle.id) == [UpdateKind.COMPLETED]
+
+
+async def test_body_does_not_wait_for_the_started_report(start: Starter, ledger: RecordingLedger) -> None:
+    """The body runs while the ledger still thinks about STARTED."""
+    operation_id = str(uuid4())
+    released = ledger.hold(operation_id, UpdateKind.STARTED)
+    handle = await start(Sleeper.run, id=operation_id)
+    await start.until_event(handle, "timer_started")
+    assert ledger.kinds(operation_id) == []
+    released.set()
+    await eventually(lambda: ledger.kinds(operation_id) == [UpdateKind.STARTED])
+    await handle.terminate()
+
+
+async def test_signal_and_update_at_the_start_are_handled(start: Starter, ledger: RecordingLedger, queue: str) -> None:
+    """Handlers see what they would see untracked: before the body waits, nothing is awaited."""
+    handle = await start(Talkative.run, queue=queue, start_signal="tell", start_signal_args=["first"])
+    assert await handle.execute_update(Talkative.ask, "second") >= 1
+    await handle.signal(Talkative.tell, "bye")
+    heard = await handle.result()
+    assert set(heard) == {"run", "first", "second", "bye"}
+    assert heard[-1] == "bye"
+    assert ledger.outcome(handle.id).result == heard
+
+
+async def test_handlers_may_report_progress(start: Starter, ledger: RecordingLedger, queue: str) -> None:
+    """A signal handler runs in a context of its own and still knows the operation."""
+    handle = await start(Talkative.run, queue=queue)
+    await eventually(lambda: ledger.kinds(handle.id) == [UpdateKind.STARTED])
+    await handle.signal(Talkative.tell, "halfway")
+    await eventually(lambda: UpdateKind.PROGRESS in ledger.kinds(handle.id))
+    progress = ledger.updates(handle.id)[-1].progress
+    assert progress is not None
+    assert progress.message == "halfway"
+    await handle.signal(Talkative.tell, "bye")
+    await handle.result()
+
+
+def test_decorated_method_looks_like_the_original() -> None:
+    """Name, signature and annotations stay, because the SDK reads them."""
+    assert Echo.run.__qualname__ == "Echo.run"
+    assert list(inspect.signature(ThreeArguments.run).parameters) == ["self", "number", "text", "items"]
+    assert inspect.iscoroutinefunction(OneArgument.run)
+    assert OneArgument.run.__annotations__["return"] is Receipt
+
+
+def test_decorator_refuses_what_cannot_work() -> None:
+    """A plain function and a time-out of nothing are refused at once, not in the workflow."""
+    with pytest.raises(TypeError, match="async"):
+        track_operation_status(lambda self: None)  # type: ignore[type-var]
+    with pytest.raises(ValueError, match="report_timeout"):
+        track_operation_status(report_timeout=timedelta(0))
+
+
+async def test_outside_a_workflow_nothing_is_tracked() -> None:
+    """A unit test may call a tracked run method, and report progress, without any Temporal."""
+    assert not workflow.in_workflow()
+    assert await Echo().run([1]) == [1]
+    await report_progress(0.5)
