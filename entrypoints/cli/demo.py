@@ -18,7 +18,7 @@ def main() -> None:
 
 
 async def _demo(stop: asyncio.Event) -> int:
-    console = Console() if sys.stdout.isatty() else Console(width=120)
+    console = Console() if sys.stdout.isatty() else Console(width=140)
     showing = asyncio.create_task(_show(console))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([showing, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from application.services.reconcile import ReconcileOperations
 from application.services.record import Recorded, RecordEvidence
+from entrypoints.worker.heartbeat import heartbeating
 from entrypoints.worker.wire_reports import read_update
 from entrypoints.worker.workflows.reconcile_operations import RECONCILE_PAGE, PageDone, PageRequest
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateOutcome
@@ -40,7 +41,8 @@ class LedgerActivities:
     async def reconcile_page(self, request: PageRequest) -> PageDone:
         """Reconcile one page of unfinished operations."""
         after = None if request.after is None else UUID(request.after)
-        page = await self.reconciler.page(after, request.limit)
+        async with heartbeating():
+            page = await self.reconciler.page(after, request.limit)
         if page.corrected or page.failed:
             activity.logger.info(
                 "reconciled a page: %d scanned, %d asked, %d corrected, %d failed",

@@ -8,6 +8,8 @@ from temporalio.common import RetryPolicy
 
 RECONCILE_WORKFLOW = "ReconcileOperations"
 RECONCILE_PAGE = "reconcile_page"
+HEARTBEAT_TIMEOUT = timedelta(seconds=6)
+"""Several of the activity's beats. A killed worker's page is begun again after this; no other pass starts before."""
 PAGE_SIZE = 200
 PAGES_PER_RUN = 100
 
@@ -74,6 +76,7 @@ class ReconcileOperations:
             PageRequest(state.after, PAGE_SIZE),
             result_type=PageDone,
             start_to_close_timeout=timedelta(minutes=2),
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=10),
         )
         return done
