@@ -1,8 +1,5 @@
 """Start the workflows of accepted operations. Any number of dispatchers compete; any of them may die at any point."""
 
-import asyncio
-import logging
-from dataclasses import dataclass
 from datetime import timedelta
 
 from application.ports.clock import Clock
@@ -16,6 +13,7 @@ from application.ports.workflow_engine import (
     WorkflowEngine,
 )
 from application.services.compare_and_set import change_operation
+from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
 from domain.errors import UnknownOperationType
 from domain.evidence import ExecutionState
@@ -27,19 +25,8 @@ from domain.operation_type import OperationCatalogue
 from domain.status import OperationStatus
 from domain.transition import Source
 
-LEASE = timedelta(seconds=30)
-"""How long a claimed operation is left to its dispatcher; longer than the engine's answer may take."""
 FIRST_QUESTION = timedelta(seconds=2)
 """How long after its start an operation that has not reported is asked about."""
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one step did."""
-
-    claimed: int
-    engine_available: bool = True
 
 
 class DispatchOperations:
@@ -51,30 +38,19 @@ class DispatchOperations:
         engine: WorkflowEngine,
         clock: Clock,
         catalogue: OperationCatalogue,
-        *,
-        concurrency: int = 16,
     ) -> None:
         self._units = units
         self._engine = engine
         self._clock = clock
         self._catalogue = catalogue
-        self._gate = asyncio.Semaphore(concurrency)
 
     async def step(self, limit: int) -> Step:
         """Dispatch up to `limit` operations that are due. One that cannot be started does not stop the others."""
-        async with self._units() as unit:
-            claimed = await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit)
-            await unit.commit()
-        available = await asyncio.gather(*(self._guarded(operation) for operation in claimed))
-        return Step(len(claimed), all(available))
-
-    async def _guarded(self, operation: Operation) -> bool:
-        async with self._gate:
-            try:
-                return await self._start(operation)
-            except Exception:
-                _log.exception("dispatching operation %s failed; it is due again after its lease", operation.id)
-                return True
+        return await work_through(
+            self._units,
+            lambda unit: unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit),
+            self._start,
+        )
 
     async def _start(self, operation: Operation) -> bool:
         """Whether the engine was there to answer."""

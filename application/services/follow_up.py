@@ -1,15 +1,13 @@
 """Deliver cancel requests, and ask the engine promptly about operations of which news is due."""
 
-import asyncio
-import logging
 from datetime import datetime, timedelta
 
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
 from application.services.compare_and_set import change_operation
-from application.services.dispatch import Step
 from application.services.record import RecordEvidence
+from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
 from domain.follow_up import cancel_delivered
 from domain.operation import Change, Operation
@@ -18,11 +16,9 @@ from domain.schedule import FollowUp
 from domain.status import OperationStatus
 from domain.transition import Source
 
-LEASE = timedelta(seconds=30)
 FIRST_WAIT_FOR_CLOSE = timedelta(milliseconds=100)
 FIRST_WAIT_FOR_START = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=1)
-_log = logging.getLogger(__name__)
 
 
 class FollowUpOperations:
@@ -34,33 +30,28 @@ class FollowUpOperations:
         engine: WorkflowEngine,
         clock: Clock,
         recorder: RecordEvidence,
-        *,
-        concurrency: int = 16,
     ) -> None:
         self._units = units
         self._engine = engine
         self._clock = clock
         self._recorder = recorder
-        self._gate = asyncio.Semaphore(concurrency)
 
     async def step(self, limit: int) -> Step:
         """Follow up to `limit` operations up. One that fails does not stop the others."""
-        async with self._units() as unit:
-            claimed = await unit.operations.claim_due_follow_ups(self._clock.now(), LEASE, limit)
-            await unit.commit()
-        available = await asyncio.gather(*(self._guarded(operation) for operation in claimed))
-        return Step(len(claimed), all(available))
+        return await work_through(
+            self._units,
+            lambda unit: unit.operations.claim_due_follow_ups(self._clock.now(), LEASE, limit),
+            self._act,
+        )
 
-    async def _guarded(self, operation: Operation) -> bool:
-        async with self._gate:
-            try:
-                await self._follow_up(operation)
-            except EngineUnavailable:
-                await self._plan(operation, self._clock.now() + exponential(operation.follow_up.attempts + 1))
-                return False
-            except Exception:
-                _log.exception("following operation %s up failed; it is due again after its lease", operation.id)
-            return True
+    async def _act(self, operation: Operation) -> bool:
+        """Whether the engine was there to answer."""
+        try:
+            await self._follow_up(operation)
+        except EngineUnavailable:
+            await self._plan(operation, self._clock.now() + exponential(operation.follow_up.attempts + 1))
+            return False
+        return True
 
     async def _follow_up(self, operation: Operation) -> None:
         if operation.cancel_pending:

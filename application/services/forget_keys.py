@@ -2,7 +2,7 @@
 
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.services.dispatch import Step
+from application.services.step import Step
 
 
 class ForgetKeys:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from application.services.dispatch import Step
+from application.services.step import Step
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from application.services.dispatch import Step
+from application.services.step import Step
 from entrypoints.worker.poller import Pace, poll
 
 FAST = Pace(batch=50, idle=0.001, outage=0.001, outage_batch=7)
