@@ -42,9 +42,11 @@ def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime) -
 
 
 def start_again(operation: Operation, cause: Cause) -> Change:
-    """The engine does not know an execution that it had taken: make the operation due for dispatch once more."""
+    """The engine does not know an execution that it had taken: make the operation due for dispatch once more. Whoever
+    was told of a cancel request is gone: the next one has to be told again."""
     dispatch = replace(operation.dispatch, due_at=cause.now, done_at=None)
-    return note(replace(operation, dispatch=dispatch, follow_up=FollowUp()), cause)
+    request = operation.cancel_request and replace(operation.cancel_request, delivered_at=None)
+    return note(replace(operation, dispatch=dispatch, cancel_request=request, follow_up=FollowUp()), cause)
 
 
 def keep_report(operation: Operation, report: Report, *, follow_up_at: datetime, now: datetime) -> Change:

@@ -191,11 +191,8 @@ class FakeLedger:
 
     def statuses(self, operation_id: UUID) -> list[OperationStatus]:
         """The statuses that it went through."""
-        path: list[OperationStatus] = []
-        for line in self.history(operation_id):
-            if line.to_status is not line.from_status:
-                path.append(line.to_status)
-        return path
+        lines = self.history(operation_id)
+        return [line.to_status for line in lines if line.to_status is not line.from_status]
 
 
 DOWN = EngineUnavailable("the engine cannot be reached")

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from application.services.dispatch import FIRST_QUESTION, Step
+from application.services.dispatch import FIRST_QUESTION
+from application.services.step import Step
 from domain.evidence import ReportKind
 from domain.operation_error import ErrorCode, OperationError
 from domain.reporting import CONFIRM_AFTER
@@ -318,3 +319,28 @@ async def test_unknown_state_changes_nothing_and_is_asked_again() -> None:
     ledger.world.complete(operation_id)
     await next_step(ledger, operation_id)
     assert ledger.status(operation_id) is COMPLETED
+
+
+@pytest.mark.parametrize("lost", ["before the cancel", "after the cancel"])
+async def test_cancel_is_delivered_again_to_what_is_started_again(lost: str) -> None:
+    """Hazards 2 and 3: the engine lost the execution that the request was for; the one that is started in its place is
+    told too, and does not run as if nobody had cancelled."""
+    ledger = FakeLedger()
+    operation_id = await ledger.dispatched()
+    if lost == "before the cancel":
+        ledger.world.lose(operation_id)
+    await ledger.cancel(operation_id)
+    await ledger.follow_ups.step(1)
+    if lost == "after the cancel":
+        ledger.world.lose(operation_id)
+    ledger.pass_time(minutes=1)
+    await ledger.follow_ups.step(1)
+    await ledger.dispatcher.step(1)
+    assert len(ledger.world.starts) == 2
+    await ledger.follow_ups.step(1)
+    ledger.world.cancel_acknowledged(operation_id)
+    ledger.pass_time(seconds=1)
+    await ledger.follow_ups.step(1)
+    error = ledger.row(operation_id).error
+    assert error is not None
+    assert (error.code, error.message) == (ErrorCode.CANCELED, "no need")
