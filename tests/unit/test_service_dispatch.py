@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from application.ports.workflow_engine import StartFailed, StartRejected
-from application.services.dispatch import FIRST_QUESTION, DispatchOperations, Step
+from application.services.dispatch import FIRST_QUESTION, DispatchOperations
+from application.services.step import Step
 from domain.attention import AttentionKind
 from domain.evidence import ExecutionState, ReportKind
 from domain.finality import Finality
@@ -171,7 +172,7 @@ async def test_rejected_row_stops_no_other() -> None:
 
 
 async def test_type_that_this_worker_does_not_know_is_retried() -> None:
-    """Hazard 5: during a roll-out an older worker meets a newer type: it waits for one that knows it, and is visible."""
+    """Hazard 5: during a roll-out an older worker meets a newer type: it waits for a worker that knows it, visibly."""
     ledger = FakeLedger()
     operation_id, known = await ledger.submit(type="other"), await ledger.submit()
     old = OperationCatalogue({"work": CATALOGUE.get("work")})
@@ -353,6 +354,6 @@ async def test_execution_lost_before_it_ran_is_started_again() -> None:
 def test_lease_is_longer_than_a_start_takes() -> None:
     """Two dispatchers do not start the same operation because the first is slow."""
     from adapters.temporal.rpc import START_TIMEOUT
-    from application.services.dispatch import LEASE as CLAIMED_FOR
+    from application.services.step import LEASE as CLAIMED_FOR
 
     assert START_TIMEOUT + timedelta(seconds=10) < CLAIMED_FOR

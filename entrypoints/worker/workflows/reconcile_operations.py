@@ -1,6 +1,6 @@
 """The scheduled reconciliation: page after page, with only a cursor and counts in its history."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -42,15 +42,19 @@ class PassState:
     asked: int = 0
     corrected: int = 0
     failed: int = 0
+    page_size: int = PAGE_SIZE
+    pages_per_run: int = PAGES_PER_RUN
+    """After so many it continues as new, so that no history grows with the ledger."""
 
     def plus(self, page: PageDone) -> "PassState":
         """The state behind the page."""
-        return PassState(
-            page.next_after,
-            self.scanned + page.scanned,
-            self.asked + page.asked,
-            self.corrected + page.corrected,
-            self.failed + page.failed,
+        return replace(
+            self,
+            after=page.next_after,
+            scanned=self.scanned + page.scanned,
+            asked=self.asked + page.asked,
+            corrected=self.corrected + page.corrected,
+            failed=self.failed + page.failed,
         )
 
 
@@ -61,7 +65,7 @@ class ReconcileOperations:
     @workflow.run
     async def run(self, state: PassState | None = None) -> PassState:
         state = state or PassState()
-        for _ in range(PAGES_PER_RUN):
+        for _ in range(state.pages_per_run):
             page = await self._page(state)
             state = state.plus(page)
             if state.after is None:
@@ -73,7 +77,7 @@ class ReconcileOperations:
     async def _page(self, state: PassState) -> PageDone:
         done: PageDone = await workflow.execute_activity(
             RECONCILE_PAGE,
-            PageRequest(state.after, PAGE_SIZE),
+            PageRequest(state.after, state.page_size),
             result_type=PageDone,
             start_to_close_timeout=timedelta(minutes=2),
             heartbeat_timeout=HEARTBEAT_TIMEOUT,

@@ -1,0 +1,241 @@
+"""The reconciliation as a workflow on its schedule, on the real servers: bounded, resumable, only ever ours."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleSpec,
+    WorkflowHandle,
+)
+from temporalio.service import RPCError
+
+from adapters.temporal.schedule import SCHEDULE_ID, ReconciliationSchedule, ensure_schedule
+from domain.operation_error import ErrorCode
+from domain.status import OperationStatus
+from domain.transition import Source
+from entrypoints import container
+from entrypoints.settings import Settings
+from entrypoints.worker.preparation import prepare
+from entrypoints.worker.workflows.reconcile_operations import (
+    PAGE_SIZE,
+    PAGES_PER_RUN,
+    RECONCILE_WORKFLOW,
+    PassState,
+    ReconcileOperations,
+)
+from opledger.wire import LEDGER_TASK_QUEUE
+from tests.contract.engine_proxy import Proxy
+from tests.support.ledger_real import NOBODY, RealLedger, eventually, fill_running, real_ledger
+from tests.support.ledger_workflows import LEDGER_QUEUE
+
+FAILED = OperationStatus.FAILED
+WHOLE_LIFE = ["ACCEPTED", "RUNNING", "FAILED"]
+
+
+async def start_pass(client: Client, state: PassState) -> WorkflowHandle[Any, PassState]:
+    """Begin a pass, as the schedule does."""
+    return await client.start_workflow(
+        ReconcileOperations.run, state, id=f"pass-{uuid4()}", task_queue=LEDGER_QUEUE, result_type=PassState
+    )
+
+
+async def runs_of(client: Client, workflow_id: str, first: str | None) -> list[tuple[int, str]]:
+    """Bytes and text of the history of each run of the chain."""
+    runs, run_id = [], first
+    while run_id:
+        handle = client.get_workflow_handle(workflow_id, run_id=run_id)
+        info = (await handle.describe()).raw_description.workflow_execution_info
+        events = [event async for event in handle.fetch_history_events()]
+        runs.append((info.history_size_bytes, "".join(map(str, events))))
+        run_id = events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+    return runs
+
+
+async def test_pass_in_pages_and_runs(temporal_client: Client, database_url: str) -> None:
+    """Hazard 22: 300 rows, 20 a page, 4 pages a run: all are done, each run's history is small, and of the ids there
+    are in it only the cursors."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        ids = await fill_running(ledger, 300)
+        async with ledger.working(loops=()):
+            handle = await start_pass(temporal_client, PassState(page_size=20, pages_per_run=4))
+            assert await handle.result() == PassState(None, 300, 300, 300, 0, 20, 4)
+        rows = await ledger.rows()
+        assert {row.error.code for row in rows if row.error} == {ErrorCode.EXECUTION_LOST}
+        assert [row.status for row in rows] == [FAILED] * 300
+        histories = await runs_of(temporal_client, handle.id, handle.first_execution_run_id)
+        assert len(histories) == 4
+        for size, words in histories:
+            assert size < 16_000
+            assert sum(str(operation_id) in words for operation_id in ids) <= 5
+
+
+def test_what_a_schedules_run_does() -> None:
+    """Hazard 22: without being told otherwise a run has at most a hundred pages: some 700 events, of 50,000."""
+    state = PassState()
+    assert (state.page_size, state.pages_per_run) == (PAGE_SIZE, PAGES_PER_RUN)
+    assert PAGES_PER_RUN * 7 < 1_000
+    assert PAGE_SIZE <= 1_000
+
+
+async def test_pass_whose_worker_goes_in_the_middle_of_a_page(temporal_client: Client, database_url: str) -> None:
+    """Hazard 26: the worker is stopped while a page is asked about; the next worker ends the same pass, and no
+    correction is lost or made twice."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        ids = sorted([await ledger.dispatched("nobody") for _ in range(20)])
+        for operation_id in ids:
+            await ledger.handle(operation_id).terminate(reason="too dear")
+        in_the_middle = asyncio.Event()
+
+        async def hang() -> None:
+            in_the_middle.set()
+            await asyncio.sleep(3600)
+
+        ledger.engine.before[("observe", ids[12])] = hang
+        async with ledger.working(loops=()):
+            handle = await start_pass(temporal_client, PassState(page_size=10))
+            await asyncio.wait_for(in_the_middle.wait(), 30)
+        assert (await ledger.row(ids[12])).status is OperationStatus.ACCEPTED
+        ledger.engine.before.clear()
+        async with ledger.working(loops=()):
+            state = await handle.result()
+        assert (state.scanned, state.failed) >= (10, 0)
+        for operation_id in ids:
+            assert await ledger.path(operation_id) == WHOLE_LIFE
+            assert len(await ledger.history(operation_id)) == 3
+
+
+async def test_two_passes_at_once(temporal_client: Client, database_url: str) -> None:
+    """Hazard 26: a pass by hand beside the scheduled one does no harm."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        ids = [await ledger.dispatched("nobody") for _ in range(10)]
+        for operation_id in ids:
+            await ledger.handle(operation_id).terminate(reason="too dear")
+        async with ledger.working(loops=()):
+            passes = [await start_pass(temporal_client, PassState(page_size=size)) for size in (3, 4)]
+            states = await asyncio.gather(*(handle.result() for handle in passes))
+        assert [state.failed for state in states] == [0, 0]
+        for operation_id in ids:
+            assert await ledger.path(operation_id) == WHOLE_LIFE
+
+
+# The schedule has one name in the whole namespace.
+
+
+async def delete_schedule(client: Client) -> None:
+    """And end what it has started."""
+    handle = client.get_schedule_handle(SCHEDULE_ID)
+
+    async def gone() -> bool:
+        try:
+            await handle.describe()
+        except RPCError:
+            return True
+        return False
+
+    with contextlib.suppress(RPCError):
+        await handle.delete()
+    await eventually(gone)
+    query = f"WorkflowType = '{RECONCILE_WORKFLOW}' AND ExecutionStatus = 'Running'"
+    async for run in client.list_workflows(query):
+        with contextlib.suppress(RPCError):
+            await client.get_workflow_handle(run.id, run_id=run.run_id).terminate()
+
+
+@pytest.fixture
+async def client(temporal_client: Client) -> AsyncIterator[Client]:
+    """A client of a server without our schedule."""
+    await delete_schedule(temporal_client)
+    yield temporal_client
+    await delete_schedule(temporal_client)
+
+
+async def terminated_by_hand(ledger: RealLedger) -> UUID:
+    """An operation that runs as far as the ledger knows."""
+    operation_id = await ledger.running("Waits-team")
+    await ledger.handle(operation_id).terminate(reason="out of office")
+    return operation_id
+
+
+async def test_schedule_corrects_by_itself(client: Client, database_url: str) -> None:
+    """P4: nobody asks and nothing is reported: the schedule's own run finds the terminated workflow."""
+    async with real_ledger(client, database_url) as ledger, ledger.working(loops=["dispatch"]):
+        operation_id = await terminated_by_hand(ledger)
+        await ensure_schedule(client, ReconciliationSchedule(RECONCILE_WORKFLOW, LEDGER_QUEUE, timedelta(seconds=1)))
+        row, lines = await ledger.done(operation_id), await ledger.history(operation_id)
+        assert row.error is not None
+        assert (row.error.code, row.error.message) == (ErrorCode.TERMINATED, "out of office")
+        assert lines[-1].source is Source.RECONCILIATION
+
+
+async def test_overlapping_runs_are_skipped(client: Client) -> None:
+    """Hazard 26: while a pass is open, the next ones are skipped, not queued and not started beside it."""
+    await ensure_schedule(client, ReconciliationSchedule(RECONCILE_WORKFLOW, NOBODY, timedelta(seconds=1)))
+    handle = client.get_schedule_handle(SCHEDULE_ID)
+
+    async def skipped() -> bool:
+        return (await handle.describe()).info.num_actions_skipped_overlap >= 2
+
+    await eventually(skipped)
+    described = await handle.describe()
+    assert (described.info.num_actions, len(described.info.running_actions)) == (1, 1)
+
+
+async def test_worker_registers_the_schedule(
+    client: Client, temporal_address: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hazard 25: what a worker does at its start creates the schedule as the settings say, changes it later, and
+    touches no other."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
+    action = ScheduleActionStartWorkflow("Other", id="other", task_queue=NOBODY)
+    foreign = await client.create_schedule(f"foreign-{uuid4()}", Schedule(action=action, spec=ScheduleSpec()))
+    try:
+        before = (await foreign.describe()).raw_description.conflict_token
+        for every in (timedelta(minutes=1), timedelta(minutes=2)):
+            settings = Settings(database_url=database_url, reconcile_every=every)
+            async with container.worker(settings) as parts:
+                await asyncio.wait_for(prepare(parts.prepare_temporal), 30)
+            described = await client.get_schedule_handle(SCHEDULE_ID).describe()
+            started = described.schedule.action
+            assert isinstance(started, ScheduleActionStartWorkflow)
+            assert (started.workflow, started.task_queue) == (RECONCILE_WORKFLOW, LEDGER_TASK_QUEUE)
+            assert [spec.every for spec in described.schedule.spec.intervals] == [every]
+        assert (await foreign.describe()).raw_description.conflict_token == before
+    finally:
+        await foreign.delete()
+
+
+async def test_schedule_is_registered_once_temporal_is_there(
+    client: Client, temporal_address: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hazard 25: Temporal is down when the worker starts: it tries again until the schedule is there."""
+    proxy = Proxy(temporal_address)
+    await proxy.up()
+    monkeypatch.setenv("TEMPORAL_ADDRESS", proxy.address)
+    await proxy.down()
+    attempts = 0
+    async with container.worker(Settings(database_url=database_url)) as parts:
+
+        async def counted() -> None:
+            nonlocal attempts
+            attempts += 1
+            await parts.prepare_temporal()
+
+        preparation = asyncio.create_task(prepare(counted))
+
+        async def tried() -> bool:
+            return attempts > 1
+
+        await eventually(tried)
+        assert not preparation.done()
+        await proxy.up()
+        await asyncio.wait_for(preparation, 30)
+        assert (await client.get_schedule_handle(SCHEDULE_ID).describe()).schedule.action is not None
+    await proxy.down()

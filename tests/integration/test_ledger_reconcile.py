@@ -1,0 +1,209 @@
+"""Reconciling on the real servers: every end of an execution reaches the row, and nobody else's is touched."""
+
+import asyncio
+from collections.abc import Iterable
+from uuid import UUID, uuid4
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+from application.services.reconcile import ReconciledPage, ReconcileOperations
+from domain.operation_error import ErrorCode
+from domain.status import OperationStatus
+from domain.transition import Source
+from opledger.wire import OPERATION_UUID
+from tests.support.ledger import WatchedEngine
+from tests.support.ledger_real import NOBODY, fill_running, lose_report, real_ledger
+
+ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
+COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
+
+
+async def test_terminated_before_its_first_task(temporal_client: Client, database_url: str) -> None:
+    """Hazards 17 and 24: no worker ever saw it: FAILED/TERMINATED with reason and actor, not ACCEPTED for ever."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        operation_id = await ledger.dispatched("nobody")
+        await ledger.whole_pass()
+        assert (await ledger.row(operation_id)).status is ACCEPTED
+        await ledger.handle(operation_id).terminate(reason="too dear")
+        await ledger.whole_pass()
+        row, line = await ledger.row(operation_id), (await ledger.history(operation_id))[-1]
+        assert row.error is not None
+        assert (row.error.code, row.error.message) == (ErrorCode.TERMINATED, "too dear")
+        assert (line.source, line.actor) == (Source.RECONCILIATION, temporal_client.identity)
+        assert await ledger.path(operation_id) == ["ACCEPTED", "RUNNING", "FAILED"]
+
+
+async def test_timed_out_before_anybody_came(temporal_client: Client, database_url: str) -> None:
+    """Hazard 18: a time-out has its code and says which it was."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        operation_id = await ledger.dispatched("nobody-for-long")
+        await ledger.closed(operation_id)
+        await ledger.whole_pass()
+        row = await ledger.row(operation_id)
+        assert row.error is not None
+        assert row.error.code is ErrorCode.TIMED_OUT
+        assert row.error.message == "the workflow did not close within its execution timeout of 1 s"
+
+
+async def test_every_report_is_lost(temporal_client: Client, database_url: str) -> None:
+    """P4, hazards 12, 13 and 24: asking alone brings start, result, error, reason and actor of every end."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        async with ledger.working(activities=[lose_report], loops=["dispatch"]):
+            empty = await ledger.submit("Echo-ledger", {})
+            failed = await ledger.submit("FailsInActivity-ledger")
+            canceled, killed = await ledger.submit("Sleeper-ledger"), await ledger.submit("Sleeper-ledger")
+            await ledger.closed_or_running(empty, failed, canceled, killed)
+            await ledger.handle(canceled).cancel(reason="no need")
+            await ledger.handle(killed).terminate(reason="too dear")
+            for operation_id in (empty, failed, canceled, killed):
+                await ledger.closed(operation_id)
+                await ledger.reconciled(operation_id)
+        row = await ledger.row(empty)
+        assert (row.status, row.result) == (COMPLETED, {})
+        expected = {
+            failed: (ErrorCode.WORKFLOW_FAILED, "disk 7 is full", None),
+            canceled: (ErrorCode.CANCELED, "no need", temporal_client.identity),
+            killed: (ErrorCode.TERMINATED, "too dear", temporal_client.identity),
+        }
+        for operation_id, (code, message, actor) in expected.items():
+            row, line = await ledger.row(operation_id), (await ledger.history(operation_id))[-1]
+            assert row.error is not None
+            assert (row.error.code, row.error.message, line.actor) == (code, message, actor)
+            assert (line.source, line.reason != "") == (Source.RECONCILIATION, True)
+            assert await ledger.path(operation_id) == ["ACCEPTED", "RUNNING", "FAILED"]
+
+
+async def test_reset_chain_goes_on(temporal_client: Client, database_url: str) -> None:
+    """Hazard 19: terminated and reset before the ledger looked: the latest run decides, and its end is the row's."""
+    async with real_ledger(temporal_client, database_url) as ledger, ledger.working():
+        for place in ("ledger", "team"):
+            operation_id = await ledger.running(f"Waits-{place}")
+            await ledger.until(operation_id, lambda row: row.progress is not None)
+            await ledger.handle(operation_id).terminate(reason="a mistake")
+            request = ResetWorkflowExecutionRequest(
+                namespace="default",
+                workflow_execution=WorkflowExecution(workflow_id=str(operation_id)),
+                workflow_task_finish_event_id=4,
+                request_id=str(uuid4()),
+                reason="undone",
+            )
+            await temporal_client.workflow_service.reset_workflow_execution(request)
+            await ledger.whole_pass()
+            assert (await ledger.row(operation_id)).status is RUNNING
+            await ledger.handle(operation_id).signal("finish", "in the end")
+            row = await ledger.done(operation_id)
+            assert (row.status, row.result) == (COMPLETED, "in the end")
+            assert await ledger.path(operation_id) == ["ACCEPTED", "RUNNING", "COMPLETED"]
+
+
+async def test_visibility_lag_fails_nothing(temporal_client: Client, database_url: str) -> None:
+    """Hazard 20: passes one after the other while workflows start: whatever the index lists, none is failed."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        async with ledger.working(loops=["dispatch"]):
+            ids = [await ledger.submit("Waits-team") for _ in range(10)]
+            pages: list[ReconciledPage] = []
+            while {row.status for row in await ledger.rows()} != {RUNNING}:
+                pages += await ledger.whole_pass()
+            for _ in range(5):
+                pages += await ledger.whole_pass()
+        assert sum(page.failed for page in pages) == 0
+        for operation_id in ids:
+            assert await ledger.path(operation_id) == ["ACCEPTED", "RUNNING"]
+            await ledger.handle(operation_id).terminate()
+
+
+async def test_only_ours_are_asked_about(temporal_client: Client, database_url: str) -> None:
+    """Hazard 21: workflows of others, one of them with a UUID as id and our search attribute, are left alone."""
+    strangers = [f"stranger-{uuid4()}", str(uuid4())]
+    for workflow_id in strangers:
+        await temporal_client.start_workflow(
+            "Other",
+            id=workflow_id,
+            task_queue=NOBODY,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, strangers[1])]),
+        )
+    async with real_ledger(temporal_client, database_url) as ledger:
+        ours = [await ledger.dispatched("nobody") for _ in range(3)]
+        await ledger.handle(ours[0]).terminate()
+        await ledger.whole_pass()
+        assert sorted(ledger.engine.calls["observe"]) == ours
+        assert not ledger.engine.calls["terminate"]
+        assert not ledger.engine.calls["cancel"]
+        assert {row.id for row in await ledger.rows()} == set(ours)
+    for workflow_id in strangers:
+        handle = temporal_client.get_workflow_handle(workflow_id)
+        assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
+        await handle.terminate()
+
+
+async def test_two_reconcilers_at_once(temporal_client: Client, database_url: str) -> None:
+    """Hazard 26: two processes' passes at the same time: each correction is made, and written down, once."""
+    async with real_ledger(temporal_client, database_url) as one, real_ledger(temporal_client, database_url) as two:
+        ids = [await one.dispatched("nobody") for _ in range(12)]
+        for operation_id in ids:
+            await one.handle(operation_id).terminate(reason="too dear")
+        passes = await asyncio.gather(one.whole_pass(5), two.whole_pass(5), one.whole_pass(7))
+        assert sum(page.failed for pages in passes for page in pages) == 0
+        for operation_id in ids:
+            assert await one.path(operation_id) == ["ACCEPTED", "RUNNING", "FAILED"]
+            assert len(await one.history(operation_id)) == 3
+
+
+async def test_one_row_that_cannot_be_asked_about(temporal_client: Client, database_url: str) -> None:
+    """One bad row never stops the rest of its page, nor the pages behind it."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        ids = sorted([await ledger.dispatched("nobody") for _ in range(6)])
+        for operation_id in ids:
+            await ledger.handle(operation_id).terminate()
+        ledger.engine.break_for("observe", ids[1], RuntimeError("a bug"))
+        pages = await ledger.whole_pass(3)
+        assert [page.failed for page in pages] == [1, 0, 0]
+        rows = {row.id: row.status for row in await ledger.rows()}
+        assert rows == {operation_id: ACCEPTED if operation_id == ids[1] else FAILED for operation_id in ids}
+
+
+class Listed(WatchedEngine):
+    """An engine whose index lists all as running but a few."""
+
+    missing: frozenset[UUID] = frozenset()
+
+    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
+        ids = list(operation_ids)
+        self.calls["list"].append(len(ids))
+        return frozenset(ids) - self.missing
+
+
+async def test_thousands_cost_a_question_a_page(temporal_client: Client, database_url: str) -> None:
+    """Hazards 21 and 22: 2,000 running rows in pages of 200 are 10 listings, and one question for each suspect."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        ids = await fill_running(ledger, 2_000)
+        engine = Listed(ledger.engine)
+        engine.missing = frozenset(ids[7::700])
+        units, recorder = ledger.container.units(), ledger.container.recorder()
+        reconciler, after = ReconcileOperations(units, engine, recorder), None
+        pages: list[ReconciledPage] = []
+        while not pages or after is not None:
+            pages.append(await reconciler.page(after, 200))
+            after = pages[-1].next_after
+        assert engine.calls["list"] == [200] * 10
+        assert sorted(engine.calls["observe"]) == ids[7::700]
+        assert sum(page.scanned for page in pages) == 2_000
+        lost = [row for row in await ledger.rows() if row.status is FAILED]
+        assert sorted(row.id for row in lost) == ids[7::700]
+        assert {row.error.code for row in lost if row.error} == {ErrorCode.EXECUTION_LOST}
+
+
+@pytest.mark.parametrize("place", ["ledger", "team"])
+async def test_terminated_past_the_ledger(temporal_client: Client, database_url: str, place: str) -> None:
+    """P4: the main job: a running operation whose workflow is killed from outside is FAILED/TERMINATED by a pass."""
+    async with real_ledger(temporal_client, database_url) as ledger, ledger.working():
+        operation_id = await ledger.running(f"Waits-{place}")
+        await ledger.handle(operation_id).terminate(reason="out of office")
+        row = await ledger.reconciled(operation_id)
+        assert row.error is not None
+        assert (row.error.code, row.error.message) == (ErrorCode.TERMINATED, "out of office")
+        assert (await ledger.history(operation_id))[-1].actor == temporal_client.identity

@@ -1,0 +1,294 @@
+"""The whole ledger in this process, on the real PostgreSQL and the real Temporal server."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from dependency_injector import providers
+from sqlalchemy import text
+from temporalio import activity
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from adapters.postgres.engine import create_engine
+from application.ports.operation_queries import OperationFilter
+from application.services.reconcile import ReconciledPage
+from application.services.submit import Submission
+from domain.evidence import ExecutionState
+from domain.operation import MISSING, Operation
+from domain.operation_type import OperationCatalogue, OperationType, RetryPolicy
+from domain.status import OperationStatus
+from domain.transition import Transition
+from entrypoints.container import Container
+from entrypoints.embedded.postgres import EmbeddedPostgres
+from entrypoints.settings import Settings
+from entrypoints.worker.poller import Pace, poll
+from entrypoints.worker.workflows.reconcile_operations import ReconcileOperations
+from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateOutcome
+from tests.support.ledger import WatchedEngine
+from tests.support.ledger_workflows import ACTIVITIES, LEDGER_QUEUE, TEAM_QUEUE, WORKFLOWS
+from tests.support.postgres import TEMPLATE
+
+PATIENCE = 30.0
+FAST = Pace(idle=0.02, outage=0.1)
+TENANT = "default"
+NOBODY = "nobody-listens-here"
+WITH_RETRIES = {"SecondTimeLucky": RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=3)}
+
+
+def _types() -> Iterable[OperationType]:
+    for workflow in [*(cls.__name__ for cls in WORKFLOWS), "Fixable"]:
+        for place, queue in (("ledger", LEDGER_QUEUE), ("team", TEAM_QUEUE)):
+            yield OperationType(
+                f"{workflow}-{place}",
+                workflow,
+                queue,
+                # Short, so that a task which died with its worker is given out again soon.
+                task_timeout=timedelta(seconds=2),
+                retry_policy=WITH_RETRIES.get(workflow),
+            )
+    yield OperationType("nobody", "Nobody", NOBODY)
+    yield OperationType("impossible", "Nobody", "/_sys/mine")
+    yield OperationType("nobody-for-long", "Nobody", NOBODY, execution_timeout=timedelta(seconds=1))
+
+
+CATALOGUE = OperationCatalogue({declared.name: declared for declared in _types()})
+
+
+@dataclass
+class RealLedger:
+    """The services as the container wires them, and what a test asks of them."""
+
+    client: Client
+    container: Container
+    engine: WatchedEngine
+
+    async def submit(self, type_name: str, value: Any = MISSING) -> UUID:
+        """A new operation, for a dispatcher to find."""
+        submitted = await self.container.submit().submit(Submission(TENANT, type_name, value))
+        return submitted.operation.id
+
+    async def dispatched(self, type_name: str, value: Any = MISSING) -> UUID:
+        """A new operation, started by a dispatcher of the test's own."""
+        operation_id = await self.submit(type_name, value)
+        await self.container.dispatcher().step(100)
+        return operation_id
+
+    async def running(self, type_name: str, value: Any = MISSING) -> UUID:
+        """A new operation that has reported that it runs."""
+        operation_id = await self.submit(type_name, value)
+        await self.until(operation_id, lambda row: row.status is OperationStatus.RUNNING)
+        return operation_id
+
+    async def cancel(self, operation_id: UUID) -> None:
+        """A client's wish."""
+        await self.container.cancel().cancel(TENANT, operation_id, reason="no need", force=False, actor="alice")
+
+    def handle(self, operation_id: UUID) -> WorkflowHandle[Any, Any]:
+        """The latest run of its workflow, past the ledger."""
+        return self.client.get_workflow_handle(str(operation_id))
+
+    async def closed(self, operation_id: UUID) -> None:
+        """Wait until the engine says that it has closed."""
+
+        async def is_closed() -> bool:
+            return (await self.handle(operation_id).describe()).close_time is not None
+
+        await eventually(is_closed)
+
+    async def closed_or_running(self, *operation_ids: UUID) -> None:
+        """Wait until a worker has taken each of them up."""
+
+        async def taken_up() -> bool:
+            seen = [await self.engine.observe(operation_id) for operation_id in operation_ids]
+            return all(one.state not in (ExecutionState.PENDING, ExecutionState.NOT_FOUND) for one in seen)
+
+        await eventually(taken_up)
+
+    async def events(self, operation_id: UUID) -> list[HistoryEvent]:
+        """Its latest run's history."""
+        return [event async for event in self.handle(operation_id).fetch_history_events()]
+
+    async def row(self, operation_id: UUID) -> Operation:
+        """What everybody reads."""
+        return await self.container.read().get(TENANT, operation_id)
+
+    async def rows(self) -> list[Operation]:
+        """All of them, newest first."""
+        page = await self.container.read().page(TENANT, OperationFilter(), newest_first=True, after=None, size=10_000)
+        return page.items
+
+    async def history(self, operation_id: UUID) -> list[Transition]:
+        """Its history, after a look whether that is whole (P6)."""
+        lines = await self.container.read().transitions(TENANT, operation_id)
+        assert [line.sequence for line in lines] == list(range(1, len(lines) + 1))
+        assert [line.from_status for line in lines] == [None, *(line.to_status for line in lines[:-1])]
+        return lines
+
+    async def path(self, operation_id: UUID) -> list[str]:
+        """The statuses that it went through."""
+        lines = await self.history(operation_id)
+        return [line.to_status.value for line in lines if line.to_status is not line.from_status]
+
+    async def until(self, operation_id: UUID, holds: Callable[[Operation], bool]) -> Operation:
+        """The row once it is as wanted."""
+
+        async def is_so() -> bool:
+            return holds(await self.row(operation_id))
+
+        try:
+            await eventually(is_so)
+        except TimeoutError:
+            raise AssertionError(f"in vain: {await self.row(operation_id)}") from None
+        return await self.row(operation_id)
+
+    async def done(self, operation_id: UUID) -> Operation:
+        """The row once it is final."""
+        return await self.until(operation_id, lambda row: row.done)
+
+    async def whole_pass(self, size: int = 100) -> list[ReconciledPage]:
+        """Reconcile everything."""
+        pages = [await self.container.reconciler().page(None, size)]
+        while pages[-1].next_after is not None:
+            pages.append(await self.container.reconciler().page(pages[-1].next_after, size))
+        return pages
+
+    async def reconciled(self, operation_id: UUID) -> Operation:
+        """The row once passes have made it final; visibility may take a while."""
+
+        async def is_done() -> bool:
+            await self.whole_pass()
+            return (await self.row(operation_id)).done
+
+        await eventually(is_done)
+        return await self.row(operation_id)
+
+    @contextlib.asynccontextmanager
+    async def working(
+        self,
+        *,
+        workflows: Sequence[type] = (),
+        activities: Sequence[Any] | None = None,
+        loops: Collection[str] = ("dispatch", "follow-up"),
+    ) -> AsyncIterator[None]:
+        """Both workers, and the loops, run."""
+        steps = {"dispatch": self.container.dispatcher().step, "follow-up": self.container.follow_ups().step}
+        own = self.container.activities().all() if activities is None else activities
+        every = [*WORKFLOWS, *workflows]
+        tasks = [asyncio.create_task(poll(name, steps[name], FAST)) for name in loops]
+        try:
+            async with (
+                worker(self.client, LEDGER_QUEUE, [*every, ReconcileOperations], [*ACTIVITIES, *own]),
+                worker(self.client, TEAM_QUEUE, every, ACTIVITIES),
+            ):
+                yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@activity.defn(name=UPDATE_ACTIVITY)
+async def lose_report(update: StatusUpdate) -> UpdateOutcome:
+    """Stands in for the ledger's activity: every report gets lost."""
+    return UpdateOutcome.IGNORED
+
+
+def worker(client: Client, queue: str, workflows: Sequence[type], activities: Sequence[Any]) -> Worker:
+    """A worker as the service's own is made."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("opledger")
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=workflows,
+        activities=activities,
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        max_heartbeat_throttle_interval=timedelta(milliseconds=200),
+    )
+
+
+@contextlib.asynccontextmanager
+async def real_ledger(
+    client: Client, database_url: str, *, engine_client: Client | None = None, **settings: Any
+) -> AsyncIterator[RealLedger]:
+    """A ledger on that database; nothing runs by itself yet. The services may have a client of their own, whose
+    connection the test can cut without cutting the workers'."""
+    container = Container(
+        settings=providers.Object(Settings(database_url=database_url, **settings)),
+        catalogue=providers.Object(CATALOGUE),
+        client=providers.Object(engine_client or client),
+    )
+    engine = WatchedEngine(container.engine())
+    container.engine.override(providers.Object(engine))
+    try:
+        yield RealLedger(client, container, engine)
+    finally:
+        await container.database().dispose()
+
+
+@contextlib.asynccontextmanager
+async def database_away(database_url: str) -> AsyncIterator[None]:
+    """Nobody is let into the database meanwhile; who was in is thrown out."""
+    server, _, name = database_url.partition("?")[0].rpartition("/")
+    query = database_url.partition("?")[2]
+    admin = create_engine(f"{server}/postgres" + (f"?{query}" if query else ""))
+    automatic = admin.execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        async with automatic.connect() as connection:
+            await connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'))
+            await connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": name}
+            )
+            try:
+                yield
+            finally:
+                await connection.execute(text(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'))
+    finally:
+        await admin.dispose()
+
+
+@contextlib.asynccontextmanager
+async def own_database(server: EmbeddedPostgres, name: str) -> AsyncIterator[str]:
+    """URL of a migrated database that goes at the end."""
+    await server.create_database(name, template=TEMPLATE)
+    try:
+        yield server.url_for(name)
+    finally:
+        await server.drop_database(name)
+
+
+FILL = """
+INSERT INTO operations (id, tenant, type, status, input, labels, accepted_at, started_at, updated_at,
+    dispatch_attempts, dispatched_at, follow_up_attempts, version, history_length)
+SELECT lpad(to_hex(n), 32, '0')::uuid, :tenant, 'nobody', 'RUNNING', '1', '{}', long_ago, long_ago, long_ago,
+    1, long_ago, 0, 3, 2
+FROM (SELECT n, now() - interval '2 hours' AS long_ago FROM generate_series(1, :rows) AS n) AS made
+"""
+FILL_HISTORY = """
+INSERT INTO transitions
+SELECT id, sequence, CASE WHEN sequence > 1 THEN 'ACCEPTED' END,
+    CASE sequence WHEN 1 THEN 'ACCEPTED' ELSE 'RUNNING' END, 'CLIENT', 'filled', accepted_at, NULL, '{}'
+FROM operations, generate_series(1, 2) AS sequence
+"""
+
+
+async def fill_running(ledger: RealLedger, rows: int) -> list[UUID]:
+    """Make so many rows RUNNING since two hours ago, of which the engine knows nothing."""
+    async with ledger.container.database().begin() as connection:
+        await connection.execute(text(FILL), {"rows": rows, "tenant": TENANT})
+        await connection.execute(text(FILL_HISTORY))
+    return [UUID(int=number) for number in range(1, rows + 1)]
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:
+    """Return once it holds; TimeoutError if it never does."""
+    async with asyncio.timeout(patience):
+        while not await holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.03)
