@@ -9,6 +9,7 @@ from application.services.compare_and_set import change_operation
 from application.services.record import RecordEvidence
 from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
+from domain.evidence import ExecutionState
 from domain.follow_up import cancel_delivered
 from domain.operation import Change, Operation
 from domain.reporting import CONFIRM_AFTER
@@ -55,12 +56,16 @@ class FollowUpOperations:
 
     async def _follow_up(self, operation: Operation) -> None:
         if operation.cancel_pending:
-            operation = await self._deliver_cancel(operation)
+            await self._send_cancel(operation)
         observation = await self._engine.observe(operation.id)
+        if operation.cancel_pending and observation.state is not ExecutionState.NOT_FOUND:
+            operation = await self._note_delivered(operation)
         await self._recorder.observation(operation.id, observation, Source.CONFIRMATION)
         await self._plan(operation, self._next_question(operation))
 
-    async def _deliver_cancel(self, operation: Operation) -> Operation:
+    async def _send_cancel(self, operation: Operation) -> None:
+        """Tell the engine. It says nothing about an execution that it does not know, or not yet: whether anybody was
+        told is seen by asking afterwards."""
         request = operation.cancel_request
         assert request is not None
         reason = request.reason or "requested through the operations API"
@@ -69,8 +74,9 @@ class FollowUpOperations:
         else:
             await self._engine.cancel(operation.id, reason)
 
+    async def _note_delivered(self, operation: Operation) -> Operation:
         def decide(current: Operation) -> Change | None:
-            if current.cancel_request != request:
+            if current.cancel_request != operation.cancel_request:
                 return None
             now = self._clock.now()
             return cancel_delivered(current, follow_up_at=now + CONFIRM_AFTER, now=now)

@@ -344,3 +344,23 @@ async def test_cancel_is_delivered_again_to_what_is_started_again(lost: str) -> 
     error = ledger.row(operation_id).error
     assert error is not None
     assert (error.code, error.message) == (ErrorCode.CANCELED, "no need")
+
+
+async def test_cancel_of_an_execution_that_does_not_show_yet_is_delivered_once_it_does() -> None:
+    """Hazard 20: the engine says nothing when it is told to cancel what it does not know (fail-over, replication):
+    that is no delivery."""
+    ledger = FakeLedger()
+    operation_id = await ledger.dispatched()
+    ledger.world.lose(operation_id)
+    await ledger.cancel(operation_id)
+    await ledger.follow_ups.step(1)
+    assert ledger.row(operation_id).cancel_pending
+    ledger.world.start_from_outside(operation_id)
+    ledger.world.take_up(operation_id)
+    await next_step(ledger, operation_id)
+    assert not ledger.row(operation_id).cancel_pending
+    ledger.world.cancel_acknowledged(operation_id)
+    await next_step(ledger, operation_id)
+    error = ledger.row(operation_id).error
+    assert error is not None
+    assert error.code is ErrorCode.CANCELED
