@@ -46,7 +46,7 @@ def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> 
         moved,
         started_at=_clamp(at, operation.accepted_at, cause.now),
         dispatch=replace(operation.dispatch, due_at=None, done_at=operation.dispatch.done_at or cause.now),
-        follow_up=FollowUp(due_at=cause.now) if operation.cancel_pending else FollowUp(),
+        follow_up=FollowUp(due_at=cause.now if operation.cancel_request is not None else None),
         attention=None,
     )
 
