@@ -23,7 +23,15 @@ def start_failed(operation: Operation, error: str, cause: Cause, *, retry_at: da
         "retry_at": retry_at.isoformat(),
     }
     cause = replace(cause, reason=attention.message, details=details)
-    return note(replace(operation, dispatch=dispatch, attention=attention), cause)
+    waiting = replace(operation, dispatch=dispatch, attention=attention)
+    return note(waiting, cause) if _news(operation, dispatch.attempts, error) else Change(waiting)
+
+
+def _news(operation: Operation, attempt: int, error: str) -> bool:
+    """Whether a failed attempt is worth a line: other words than before, or the 1st, 2nd, 4th, 8th... An outage of a
+    day would else write thousands of lines an operation; the attention counts them all."""
+    known = operation.attention is not None and operation.attention.message.endswith(clean_text(error))
+    return not known or attempt & (attempt - 1) == 0
 
 
 def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime) -> Change:
@@ -39,6 +47,11 @@ def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime) -
             updated_at=max(now, operation.updated_at),
         )
     )
+
+
+def start_withheld(operation: Operation, *, until: datetime) -> Change:
+    """Do not start it, look again later."""
+    return Change(replace(operation, dispatch=replace(operation.dispatch, due_at=until)))
 
 
 def start_again(operation: Operation, cause: Cause) -> Change:

@@ -8,10 +8,13 @@ import structlog
 
 
 def configure_logs(style: Literal["auto", "console", "json"], level: str) -> None:
-    """Route the standard library's logging through structlog. Messages and fields only: never bodies, never secrets."""
+    """Route the standard library's logging through structlog. Messages and fields only: never bodies, never secrets,
+    and so no local variables in tracebacks."""
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if console
+        else structlog.processors.JSONRenderer()
     )
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

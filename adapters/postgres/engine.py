@@ -87,8 +87,10 @@ def _dsn(url: str) -> tuple[str, set[str]]:
     """The URL as asyncpg reads it, and the names of its query parameters."""
     try:
         parts = urlsplit(url)
-    except ValueError:
-        raise StartupError("DATABASE_URL is not a URL") from None
+        _ = parts.port
+    except ValueError as error:
+        what = "has a port that is no number" if "port" in str(error).lower() else "is not a URL"
+        raise StartupError(f"DATABASE_URL {what}") from None
     if parts.scheme not in _SCHEMES:
         raise StartupError(f"DATABASE_URL begins with postgresql://, not {parts.scheme or 'nothing'}://")
     if parts.fragment:

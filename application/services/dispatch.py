@@ -17,7 +17,7 @@ from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
 from domain.errors import UnknownOperationType
 from domain.evidence import ExecutionState
-from domain.follow_up import dispatched, start_failed
+from domain.follow_up import dispatched, start_failed, start_withheld
 from domain.lifecycle import fail
 from domain.operation import Cause, Change, Operation
 from domain.operation_error import ErrorCode, OperationError
@@ -54,6 +54,8 @@ class DispatchOperations:
 
     async def _start(self, operation: Operation) -> bool:
         """Whether the engine was there to answer."""
+        if operation.cancel_pending:
+            return await self._cancelled(operation)
         try:
             operation_type = self._catalogue.get(operation.type)
             await self._engine.start(StartRequest(operation.id, operation_type, operation.input))
@@ -68,6 +70,33 @@ class DispatchOperations:
             return False
         else:
             await self._note_dispatched(operation, ask_after=FIRST_QUESTION)
+        return True
+
+    async def _cancelled(self, operation: Operation) -> bool:
+        """It was cancelled after an earlier attempt to start it: what that attempt started is told, and if it started
+        nothing, nothing is. An attempt may still be under way, so that an absence counts only after a quiet while."""
+        request = operation.cancel_request
+        assert request is not None
+        try:
+            observation = await self._engine.observe(operation.id)
+        except EngineUnavailable as outage:
+            await self._retry(operation, str(outage))
+            return False
+        if observation.state is not ExecutionState.NOT_FOUND:
+            await self._note_dispatched(operation, ask_after=timedelta())
+            return True
+        quiet = request.at + LEASE
+
+        def decide(current: Operation) -> Change | None:
+            if not _still_claimed(current, operation):
+                return None
+            if observation.asked_at < quiet:
+                return start_withheld(current, until=quiet)
+            words = "cancelled before it was started"
+            error = OperationError(ErrorCode.CANCELED, request.reason or words, {"actor": request.by})
+            return fail(current, error, Cause(Source.DISPATCHER, words, self._clock.now(), actor=request.by))
+
+        await change_operation(self._units, operation.id, decide)
         return True
 
     async def _rejected(self, operation: Operation, refusal: StartRejected) -> bool:
@@ -106,7 +135,10 @@ class DispatchOperations:
             now = self._clock.now()
             return dispatched(current, follow_up_at=now + ask_after, now=now)
 
-        await change_operation(self._units, operation.id, decide)
+        outcome = await change_operation(self._units, operation.id, decide)
+        if outcome is not None and outcome.operation.done and outcome.operation.started_at is None:
+            # This process stood still so long that the operation was given up meanwhile.
+            await self._engine.terminate(operation.id, "the operation had ended before it was started")
 
 
 def _still_claimed(current: Operation, claimed: Operation) -> bool:

@@ -42,32 +42,36 @@ class ReconcileOperations:
         """Reconcile up to `limit` unfinished operations with ids above `after`.
 
         The engine's index is asked once which of them run; only the others are asked about one by one, because only
-        that answer is strongly consistent. One bad row is counted and passed over. Raises EngineUnavailable.
+        that answer is strongly consistent. Bad rows are counted and passed over. Raises EngineUnavailable if the index
+        cannot be asked, or if not one row could be.
         """
         async with self._units() as unit:
             operations = await unit.operations.unfinished_page(after, limit)
         running = [operation.id for operation in operations if operation.status is OperationStatus.RUNNING]
         listed = await self._engine.listed_as_running(running) if running else frozenset()
         suspects = [operation for operation in operations if operation.id not in listed]
-        verdicts = await asyncio.gather(*(self._ask(operation) for operation in suspects), return_exceptions=True)
-        for verdict in verdicts:
-            if isinstance(verdict, BaseException):
-                raise verdict
+        verdicts = await asyncio.gather(*(self._ask(operation) for operation in suspects))
+        outages = [verdict for verdict in verdicts if isinstance(verdict, EngineUnavailable)]
+        if outages and len(outages) == len(suspects):
+            raise outages[0]
         return ReconciledPage(
             next_after=operations[-1].id if len(operations) == limit else None,
             scanned=len(operations),
             asked=len(suspects),
             corrected=sum(verdict in (Verdict.TRANSITION, Verdict.START_AGAIN) for verdict in verdicts),
-            failed=sum(verdict is None for verdict in verdicts),
+            failed=sum(not isinstance(verdict, Verdict) for verdict in verdicts),
         )
 
-    async def _ask(self, operation: Operation) -> Verdict | None:
+    async def _ask(self, operation: Operation) -> Verdict | EngineUnavailable | None:
         async with self._gate:
             try:
                 observation = await self._engine.observe(operation.id)
                 return await self._recorder.observation(operation.id, observation, Source.RECONCILIATION)
-            except EngineUnavailable:
-                raise
+            except EngineUnavailable as outage:
+                _log.warning(
+                    "operation %s could not be asked about; the next pass tries again: %s", operation.id, outage
+                )
+                return outage
             except Exception:
                 _log.exception("reconciling operation %s failed; the next pass tries again", operation.id)
                 return None

@@ -34,10 +34,14 @@ def _of_running_stack(settings: Settings) -> Settings:
     status = Path(settings.data_dir) / "run.json"
     if not status.exists():
         return settings
-    running = json.loads(status.read_text())
-    os.environ.setdefault("TEMPORAL_ADDRESS", running["temporal_address"])
-    os.environ.setdefault("TEMPORAL_NAMESPACE", running["temporal_namespace"])
-    return load_settings({"database_url": settings.database_url or running["database_url"]})
+    try:
+        running = json.loads(status.read_text())
+        addresses = (running["temporal_address"], running["temporal_namespace"], running["database_url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return settings
+    os.environ.setdefault("TEMPORAL_ADDRESS", addresses[0])
+    os.environ.setdefault("TEMPORAL_NAMESPACE", addresses[1])
+    return load_settings({"database_url": settings.database_url or addresses[2]})
 
 
 async def _examine(settings: Settings, stop: asyncio.Event) -> int:

@@ -43,6 +43,8 @@ from entrypoints.http.problems import (
     clip_text,
 )
 
+MAYBE_STORED = "Whether a change was stored is not known. Try again; a submission with the same Idempotency-Key."
+"""A commit whose answer was lost may have gone through."""
 MAX_BODY: Final = 256 * 1024
 _log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
     StaleOperation: Kind(503, "busy", "The operation is changing too fast", "Try again.", retry_after=1),
     DatabaseUnavailable: Kind(
-        503, "database-unavailable", "The database cannot be reached", "Nothing was stored. Try again.", retry_after=5
+        503, "database-unavailable", "The database cannot be reached", MAYBE_STORED, retry_after=5
     ),
     NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=5),
     Exception: Kind(

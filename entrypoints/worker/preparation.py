@@ -1,24 +1,28 @@
-"""See to it that Temporal has our search attribute and our schedule, however long it is away at first."""
+"""See to it that Temporal has our search attribute and our schedule, and keeps them."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from domain.backoff import exponential
 
+AGAIN_AFTER = timedelta(minutes=5)
+"""Somebody may delete the schedule, or restore a backup without it: then nobody would reconcile."""
 _log = logging.getLogger(__name__)
 
 
 async def prepare(register: Callable[[], Awaitable[None]]) -> None:
-    """Register what is missing or differs; try again, with a growing pause, until it is there."""
-    attempt = 0
+    """Register what is missing or differs, now and then again; after a failure try with a growing pause."""
+    attempt, there = 0, False
     while True:
-        attempt += 1
         try:
             await register()
         except Exception as error:
-            _log.warning("search attribute and schedule are not registered yet: %s", error)
+            attempt, there = attempt + 1, False
+            _log.warning("search attribute and schedule cannot be registered yet: %s", error)
         else:
-            _log.info("search attribute and schedule are registered")
-            return
-        await asyncio.sleep(exponential(attempt).total_seconds())
+            if not there:
+                _log.info("search attribute and schedule are registered")
+            attempt, there = 0, True
+        await asyncio.sleep((AGAIN_AFTER if there else exponential(attempt)).total_seconds())

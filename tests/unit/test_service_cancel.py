@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import OperationAlreadyDone, OperationNotFound
+from domain.evidence import ExecutionState
 from domain.operation_error import ErrorCode
+from domain.operation_type import OperationCatalogue
 from domain.status import OperationStatus
 from domain.transition import Source
 from tests.support.ledger import FakeLedger
@@ -90,7 +92,8 @@ async def test_is_taken_while_the_engine_is_down(state: str) -> None:
 
 
 async def test_during_an_outage_of_the_start() -> None:
-    """A start that was tried in vain: the request waits with it, and ends the workflow as soon as it is known."""
+    """A start that was tried in vain is not tried again for a cancelled operation: once it is sure that no attempt is
+    still under way, and the engine knows no execution, it is FAILED/CANCELED without ever having run."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.go_down()
@@ -99,13 +102,44 @@ async def test_during_an_outage_of_the_start() -> None:
     ledger.world.come_back()
     ledger.pass_time(seconds=1)
     await ledger.dispatcher.step(1)
-    await ledger.follow_ups.step(1)
-    ledger.world.cancel_acknowledged(operation_id)
-    ledger.pass_time(seconds=1)
-    await ledger.follow_ups.step(1)
+    assert ledger.status(operation_id) is ACCEPTED
+    ledger.pass_time(seconds=30)
+    await ledger.dispatcher.step(1)
     error = ledger.row(operation_id).error
     assert error is not None
-    assert error.code is ErrorCode.CANCELED
+    assert (error.code, ledger.row(operation_id).started_at) == (ErrorCode.CANCELED, None)
+    assert ledger.world.starts == []
+
+
+async def test_of_what_nobody_can_start() -> None:
+    """A type that no worker declares any more, a start that never goes through: the cancel ends it all the same."""
+    ledger = FakeLedger()
+    operation_id = await ledger.submit()
+    ledger.world.fail_next("permission denied")
+    await ledger.dispatcher.step(1)
+    await ledger.cancel(operation_id)
+    ledger.dispatcher._catalogue = OperationCatalogue()
+    ledger.pass_time(seconds=31)
+    await ledger.dispatcher.step(1)
+    assert ledger.status(operation_id) is FAILED
+
+
+async def test_whose_start_was_under_way_all_the_time() -> None:
+    """A dispatcher that stood still past everybody's patience ends what it then starts: no execution without a row that
+    waits for it."""
+    ledger = FakeLedger()
+    operation_id = await ledger.submit()
+
+    async def stand_still() -> None:
+        ledger.engine.before.clear()
+        await ledger.cancel(operation_id)
+        ledger.pass_time(seconds=31)
+        await ledger.dispatcher.step(1)
+        assert ledger.status(operation_id) is FAILED
+
+    ledger.engine.before[("start", operation_id)] = stand_still
+    await ledger.dispatcher.step(1)
+    assert (await ledger.world.observe(operation_id)).state is ExecutionState.TERMINATED
 
 
 async def test_repeat_changes_nothing() -> None:

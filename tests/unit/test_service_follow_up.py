@@ -322,9 +322,9 @@ async def test_unknown_state_changes_nothing_and_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("lost", ["before the cancel", "after the cancel"])
-async def test_cancel_is_delivered_again_to_what_is_started_again(lost: str) -> None:
-    """Hazards 2 and 3: the engine lost the execution that the request was for; the one that is started in its place is
-    told too, and does not run as if nobody had cancelled."""
+async def test_a_cancelled_execution_that_got_lost_is_not_started_again(lost: str) -> None:
+    """Hazards 2 and 3: the engine lost the execution that the request was for; another one is not started in its place,
+    and does not run as if nobody had cancelled."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     if lost == "before the cancel":
@@ -336,11 +336,7 @@ async def test_cancel_is_delivered_again_to_what_is_started_again(lost: str) -> 
     ledger.pass_time(minutes=1)
     await ledger.follow_ups.step(1)
     await ledger.dispatcher.step(1)
-    assert len(ledger.world.starts) == 2
-    await ledger.follow_ups.step(1)
-    ledger.world.cancel_acknowledged(operation_id)
-    ledger.pass_time(seconds=1)
-    await ledger.follow_ups.step(1)
+    assert len(ledger.world.starts) == 1
     error = ledger.row(operation_id).error
     assert error is not None
     assert (error.code, error.message) == (ErrorCode.CANCELED, "no need")

@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from temporalio.service import RPCError, RPCStatusCode
 
+from adapters.temporal.errors import engine_error
 from application.ports.workflow_engine import EngineUnavailable
 from application.services.reconcile import ReconciledPage
 from domain.evidence import ReportKind
@@ -219,19 +221,38 @@ async def test_outage_in_the_listing_ends_the_page() -> None:
     assert ledger.status(operation_id) is RUNNING
 
 
-async def test_outage_in_the_middle_of_a_page_ends_it() -> None:
-    """What was corrected before stays; no row is failed because the engine did not answer."""
+async def test_outage_in_the_middle_of_a_page_fails_no_row() -> None:
+    """What could be asked is corrected; no row is failed because the engine did not answer. If it answered for none,
+    the page fails as a whole."""
     ledger = FakeLedger()
     ids = [await ledger.dispatched() for _ in range(5)]
     for operation_id in ids:
         ledger.world.complete(operation_id)
-    ledger.engine.break_for("observe", ids[3], DOWN)
+    ledger.engine.break_for("observe", None, DOWN)
     with pytest.raises(EngineUnavailable):
         await ledger.whole_pass()
-    assert FAILED not in {ledger.status(operation_id) for operation_id in ids}
+    assert {ledger.status(operation_id) for operation_id in ids} == {ACCEPTED}
     ledger.engine.before.clear()
     await ledger.whole_pass()
     assert {ledger.status(operation_id) for operation_id in ids} == {COMPLETED}
+
+
+async def test_a_row_that_the_engine_cannot_answer_for_does_not_hold_up_those_behind_it() -> None:
+    """Hazard 5 and 26: DATA_LOSS, an unhealthy shard, a history too large to read in time: the adapter calls all of
+    them an unavailable engine, and they may last."""
+    ledger = FakeLedger()
+    ids = sorted([await ledger.running() for _ in range(10)])
+    for operation_id in ids:
+        ledger.world.terminate_from_outside(operation_id, "by hand", "somebody")
+    lost = engine_error(RPCError("corrupt history", RPCStatusCode.DATA_LOSS, b""))
+    ledger.engine.break_for("observe", ids[0], lost)
+    after = None
+    while True:
+        page = await ledger.reconciler.page(after, 4)
+        after = page.next_after
+        if after is None:
+            break
+    assert {operation_id for operation_id in ids if ledger.status(operation_id) is RUNNING} == {ids[0]}
 
 
 async def test_row_that_completes_while_it_is_asked_about() -> None:

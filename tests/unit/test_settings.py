@@ -70,8 +70,8 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text).total_seconds() == seconds
 
 
-@pytest.mark.parametrize("text", ["", "5", "5 s", "-1s", "1s2", "s", "1w"])
+@pytest.mark.parametrize("text", ["", "5", "5 s", "-1s", "1s2", "s", "1w", "9999999999999d"])
 def test_what_is_no_duration(text: str) -> None:
     """No guessing of units."""
-    with pytest.raises(ValueError, match="expected a duration"):
+    with pytest.raises(ValueError, match="duration"):
         parse_duration(text)

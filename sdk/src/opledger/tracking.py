@@ -49,8 +49,11 @@ def track_operation_status(
     any result. The workflow behaves as without it: the body starts at once, every exception and result passes
     through unchanged, and a ledger that is down costs at most `report_timeout` at the end and is only logged.
 
-    A run is tracked when its workflow id is a UUID in canonical form, it is no child workflow, and its search
-    attribute `OperationUUID`, if there is one, equals that id. Every other run is left alone.
+    A run is tracked when its search attribute `OperationUUID` equals its workflow id, a UUID in canonical form, and it
+    is no child workflow: that is how the ledger starts an operation. Every other run is left alone.
+
+    Adding the decorator to a workflow, or taking it away, changes what the workflow does, as any change of its code:
+    with operations of that type open, it needs Temporal's versioning (`workflow.patched`, or a new worker version).
 
     Reported is what closes the workflow, no more: nothing on continue-as-new, and nothing on an exception that only
     fails the workflow task, which the server retries. A failure that the workflow's retry policy may follow by
@@ -94,7 +97,7 @@ def _operation_id() -> str | None:
     if not workflow.in_workflow():
         return None
     info = workflow.info()
-    if info.parent is not None or info.typed_search_attributes.get(OPERATION_UUID) not in (None, info.workflow_id):
+    if info.parent is not None or info.typed_search_attributes.get(OPERATION_UUID) != info.workflow_id:
         return None
     try:
         canonical = str(uuid.UUID(info.workflow_id))
@@ -166,6 +169,9 @@ async def report_progress(fraction: float | None = None, message: str | None = N
     Raises nothing of its own, because a plain exception would stop the workflow for ever over a progress bar: what
     cannot be used is dropped, and a report that gets lost is logged. While the ledger answers, this waits for it;
     once a report was lost, reports are sent one at a time without waiting. Outside a tracked run it does nothing.
+
+    Each call adds events to the workflow's history (six, where the report is an ordinary activity), of which a run may
+    have 51,200: report steps, not every row of a table.
 
     Args:
         fraction: 0.0 to 1.0; what lies outside is moved to the nearer end, what is no number is dropped.
