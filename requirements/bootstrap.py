@@ -20,7 +20,8 @@ def create(venv_dir: Path) -> Path:
     """Make the virtual environment if it is missing or half-made; return its python."""
     bin_dir = venv_dir / ("Scripts" if os.name == "nt" else "bin")
     if not (bin_dir / "pip").exists() and not (bin_dir / "pip.exe").exists():
-        made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv_dir)], capture_output=True, text=True)
+        command = [sys.executable, "-m", "venv", "--clear", str(venv_dir)]
+        made = subprocess.run(command, check=False, capture_output=True, text=True)
         if made.returncode:
             fail(
                 "python3 could not make a virtual environment. Install the venv and ensurepip modules of your Python "
@@ -30,7 +31,7 @@ def create(venv_dir: Path) -> Path:
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is what older ones meet first
         fail(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}; name another with make PYTHON=...")
     venv_dir = Path(sys.argv[1]).resolve()
     python = create(venv_dir)
@@ -43,7 +44,7 @@ def main() -> None:
         [uv, "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", ROOT / "sdk", "-e", ROOT],
     ]  # fmt: skip
     for command in commands:
-        if subprocess.run(command, env=environment).returncode:
+        if subprocess.run(command, check=False, env=environment).returncode:
             fail(f"setting up {venv_dir.name} failed at: {' '.join(map(str, command[1:4]))} ...")
 
 
