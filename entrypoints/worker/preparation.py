@@ -12,7 +12,7 @@ AGAIN_AFTER = timedelta(minutes=5)
 _log = logging.getLogger(__name__)
 
 
-async def prepare(register: Callable[[], Awaitable[None]]) -> None:
+async def prepare(register: Callable[[], Awaitable[None]], again_after: timedelta = AGAIN_AFTER) -> None:
     """Register what is missing or differs, now and then again; after a failure try with a growing pause."""
     attempt, there = 0, False
     while True:
@@ -25,4 +25,4 @@ async def prepare(register: Callable[[], Awaitable[None]]) -> None:
             if not there:
                 _log.info("search attribute and schedule are registered")
             attempt, there = 0, True
-        await asyncio.sleep((AGAIN_AFTER if there else exponential(attempt)).total_seconds())
+        await asyncio.sleep((again_after if there else exponential(attempt)).total_seconds())

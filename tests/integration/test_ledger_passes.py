@@ -201,7 +201,7 @@ async def test_worker_registers_the_schedule(
         for every in (timedelta(minutes=1), timedelta(minutes=2)):
             settings = Settings(database_url=database_url, reconcile_every=every)
             async with container.worker(settings) as parts:
-                await asyncio.wait_for(prepare(parts.prepare_temporal), 30)
+                await parts.prepare_temporal()
             described = await client.get_schedule_handle(SCHEDULE_ID).describe()
             started = described.schedule.action
             assert isinstance(started, ScheduleActionStartWorkflow)
@@ -220,22 +220,27 @@ async def test_schedule_is_registered_once_temporal_is_there(
     await proxy.up()
     monkeypatch.setenv("TEMPORAL_ADDRESS", proxy.address)
     await proxy.down()
-    attempts = 0
+    attempts = successes = 0
     async with container.worker(Settings(database_url=database_url)) as parts:
 
         async def counted() -> None:
-            nonlocal attempts
+            nonlocal attempts, successes
             attempts += 1
             await parts.prepare_temporal()
+            successes += 1
 
         preparation = asyncio.create_task(prepare(counted))
 
         async def tried() -> bool:
             return attempts > 1
 
+        async def registered() -> bool:
+            return successes > 0
+
         await eventually(tried)
-        assert not preparation.done()
+        assert not successes
         await proxy.up()
-        await asyncio.wait_for(preparation, 30)
+        await eventually(registered)
+        preparation.cancel()
         assert (await client.get_schedule_handle(SCHEDULE_ID).describe()).schedule.action is not None
     await proxy.down()
