@@ -53,6 +53,7 @@ class Demo:
     async def _mischief(self, watcher: Watcher) -> None:
         """The things that a ledger has to survive, while work is under way."""
         await asyncio.sleep(2.5)
+        await self._until_all_started()
         pid = self._application.pids["worker"]
         watcher.say(f"kill -9 of the worker process ({pid}); the supervisor starts it again")
         os.kill(pid, signal.SIGKILL)
@@ -64,6 +65,15 @@ class Demo:
         for operation_id, job in self._with_fate(Fate.TERMINATED):
             watcher.say(f"terminating {job.machine} through Temporal's own API, from outside")
             await self._temporal.get_workflow_handle(operation_id).terminate(reason="the demo wants it so")
+
+    async def _until_all_started(self) -> None:
+        """A busy machine takes its time, and what Temporal does not have yet can be neither killed in mid-flight nor
+        terminated there. Raises StartupError."""
+        deadline = time.monotonic() + DEADLINE
+        while any(shown["status"] == "ACCEPTED" for shown in await self._operations()):
+            if time.monotonic() > deadline:
+                raise StartupError(f"the demo's operations were not all started within {DEADLINE:g} s")
+            await asyncio.sleep(0.1)
 
     def _with_fate(self, fate: Fate) -> list[tuple[str, Job]]:
         return [(operation_id, job) for operation_id, job in self._jobs.items() if job.fate is fate]

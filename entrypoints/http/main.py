@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from entrypoints import container
+from entrypoints.embedded import net
 from entrypoints.http.app import create_app
 from entrypoints.http.server import serve
 from entrypoints.logs import configure_logs
@@ -21,7 +22,8 @@ def main(flags: Mapping[str, Any]) -> None:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> int:
-    """Serve until `stop` is set, then until the last request is drained."""
+    """Serve until `stop` is set, then until the last request is drained. Raises StartupError: a taken port."""
+    net.ensure_free(settings.host, settings.port, "--port")
     async with container.http(settings) as parts:
         app = create_app(parts.services, page_token_key=parts.page_token_key)
         return 0 if await serve(app, settings.host, settings.port, stop) else 1

@@ -145,6 +145,7 @@ class Stack:
         self.data = folder / "data"
         self.port = free_port()
         self.temporal_port = free_port()
+        self.temporal_address = f"127.0.0.1:{self.temporal_port}"
         ports = ("--port", self.port, "--temporal-port", self.temporal_port, "--ui-port", free_port())
         self.arguments = ("up", "--data-dir", str(self.data), *map(str, ports), *flags)
         self.variables = variables
@@ -165,8 +166,7 @@ class Stack:
     async def temporal(self) -> Client:
         """A client of its Temporal, which outlives restarts."""
         if self._client is None:
-            address = f"127.0.0.1:{self.temporal_port}"
-            self._client = await Client.connect(address, identity="operator@console")
+            self._client = await Client.connect(self.temporal_address, identity="operator@console")
         return self._client
 
     def pids(self) -> dict[str, int]:
@@ -201,4 +201,3 @@ def gone(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-

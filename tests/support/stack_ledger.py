@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import httpx
@@ -162,7 +163,7 @@ def check_history(lines: list[dict[str, Any]]) -> None:
     when, why and through which channel."""
     assert [line["sequence"] for line in lines] == list(range(1, len(lines) + 1)), lines
     assert (lines[0]["from"], lines[0]["to"]) == (None, "ACCEPTED"), lines
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         assert line["from"] == before["to"], lines
         assert line["from"] == line["to"] or (line["from"], line["to"]) in MOVES, lines
         assert before["to"] not in ("COMPLETED", "FAILED"), lines

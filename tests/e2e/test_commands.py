@@ -1,0 +1,241 @@
+"""The command line: what works, and what goes wrong in one clear line on standard error and exit code 1."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+
+from entrypoints.embedded.data_folder import opened
+from entrypoints.embedded.net import free_port
+from tests.support.stack import Ended, Service, Stack, environment, run
+from tests.support.stack_fork import Forks
+from tests.support.stack_ledger import Ledger, eventually
+
+HEAVY = ("temporalio", "litestar", "sqlalchemy", "asyncpg", "alembic", "httpx")
+HELP = f"""
+import sys
+from entrypoints.cli.main import main
+for command in sys.argv[1:]:
+    sys.argv = ["opledger", *command.split(), "--help"]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, ended.code
+print("HEAVY", sorted(set(sys.modules) & set({HEAVY!r})))
+"""
+NEWER = "f0f0f0f0f0f0"
+
+
+def findings(doctor: Ended) -> dict[str, tuple[str, str]]:
+    """What doctor's lines say: check to mark and words."""
+    lines = re.findall(r"^ ?([a-z ]+?) {2,}(ok|bad) {2,}(.*?) *$", doctor.output, re.MULTILINE)
+    return {name: (mark, words) for name, mark, words in lines}
+
+
+async def made_newer(url: str) -> None:
+    """Leave the database as a later version of opledger would."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        await connection.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) PRIMARY KEY)")
+        await connection.execute("DELETE FROM alembic_version")
+        await connection.execute("INSERT INTO alembic_version VALUES ($1)", NEWER)
+    finally:
+        await connection.close()
+
+
+async def test_help_is_light(tmp_path: Path) -> None:
+    """`--help`, of every command too, waits for no web framework and no Temporal SDK: they are not imported."""
+    commands = ("", "up", "api", "worker", "migrate", "reset", "doctor", "demo")
+    script = [sys.executable, "-c", HELP, *commands]
+    ended = await asyncio.to_thread(
+        subprocess.run, script, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "HEAVY []"
+    assert ended.stdout.count("Usage") == len(commands)
+
+
+async def test_doctor_beside_up(stack: Stack, ledger: Ledger) -> None:
+    """`up` says where everything is and is ready when it says so; `doctor` on its data folder finds all of it well."""
+    assert f"http://127.0.0.1:{stack.port}/docs" in stack.service.said
+    assert stack.temporal_address in stack.service.said
+    await ledger.until_ready()
+
+    async def well() -> Ended | None:
+        ended = await run("doctor", "--data-dir", str(stack.data), cwd=stack.folder)
+        return None if "schedule opledger-reconcile is not there" in ended.output else ended
+
+    ended = await eventually(well, "the schedule that the worker makes")
+    assert ended
+    assert ended.code == 0, ended
+    expected = ("operations", "database", "migrations", "temporal", "search attribute", "schedule")
+    assert findings(ended) == dict.fromkeys(expected, ("ok", "well"))
+
+
+async def test_doctor_where_things_are_wrong(
+    stack: Stack, tmp_path: Path, forked: Forks, database_url: str, empty_database_url: str
+) -> None:
+    """Nothing set; Temporal down; a database that is not migrated: doctor has exit code 1, a line for every check, and
+    words that say what is wrong with the ones that are, or what helps."""
+    nothing, no_temporal, not_migrated = await asyncio.gather(
+        forked.run("doctor", cwd=tmp_path),
+        forked.run("doctor", cwd=tmp_path, DATABASE_URL=database_url, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}"),
+        forked.run("doctor", cwd=tmp_path, DATABASE_URL=empty_database_url, TEMPORAL_ADDRESS=stack.temporal_address),
+    )
+    assert "DATABASE_URL is not set" in nothing.complaint
+    assert (no_temporal.code, not_migrated.code) == (1, 1)
+    found = findings(no_temporal)
+    assert [name for name, (mark, _) in found.items() if mark == "ok"] == ["operations", "database", "migrations"]
+    assert [name for name, (_, words) in found.items() if "cannot be reached" in words] == [
+        "temporal",
+        "search attribute",
+        "schedule",
+    ]
+    bad = {name: words for name, (mark, words) in findings(not_migrated).items() if mark == "bad"}
+    assert bad.keys() == {"migrations"}, not_migrated
+    assert "run `opledger migrate`" in bad["migrations"]
+
+
+async def test_migrate(tmp_path: Path, forked: Forks, empty_database_url: str) -> None:
+    """`migrate` brings a fresh database to this version, once; who comes at the same time has nothing to do."""
+    ended = await asyncio.gather(
+        run("migrate", cwd=tmp_path, DATABASE_URL=empty_database_url),
+        forked.run("migrate", cwd=tmp_path, DATABASE_URL=empty_database_url),
+    )
+    assert [(one.code, one.errors) for one in ended] == [(0, ""), (0, "")]
+    later, first = sorted(one.output for one in ended)
+    assert re.fullmatch(r"the database went from empty to \w+\n", first)
+    assert re.fullmatch(r"the database is at \w+ already\n", later)
+
+
+async def test_database_of_a_newer_version(tmp_path: Path, forked: Forks, empty_database_url: str) -> None:
+    """A database that a newer opledger has migrated is left alone: one line that says so, exit code 1."""
+    await made_newer(empty_database_url)
+    ports = ("--port", "0", "--temporal-port", str(free_port()), "--ui-port", str(free_port()))
+    for ended in await asyncio.gather(
+        forked.run("up", "--data-dir", str(tmp_path / "data"), *ports, cwd=tmp_path, DATABASE_URL=empty_database_url),
+        forked.run("migrate", cwd=tmp_path, DATABASE_URL=empty_database_url),
+    ):
+        assert f"is at revision {NEWER}, which this version does not know" in ended.complaint
+
+
+async def test_missing_database_url(tmp_path: Path, forked: Forks) -> None:
+    """The parts run apart need a database, and say how to name it."""
+    for ended in await asyncio.gather(forked.run("api", cwd=tmp_path), forked.run("worker", cwd=tmp_path)):
+        assert "DATABASE_URL is not set" in ended.complaint
+
+
+async def test_unreachable_database(tmp_path: Path, forked: Forks) -> None:
+    """`migrate` on a database that is not there: one line, no traceback."""
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    assert "database" in (await forked.run("migrate", cwd=tmp_path, DATABASE_URL=url)).complaint
+
+
+async def test_host_that_is_not_loopback(tmp_path: Path, forked: Forks) -> None:
+    """Until there is access control nobody but this machine is served."""
+    ended = await forked.run("up", "--host", "0.0.0.0", cwd=tmp_path)
+    assert "host must be a loopback address such as 127.0.0.1, not '0.0.0.0'" in ended.complaint
+    assert os.listdir(tmp_path) == []
+
+
+async def test_bad_operations_file(tmp_path: Path, forked: Forks) -> None:
+    """A declaration that cannot be right is found at the start, with its file and place."""
+    cases = [
+        ("api", "[operations.deploy", "types.toml"),
+        ("worker", "[operations.deploy]\nworkflow = 'W'\n", "task_queue"),
+        ("up", "[operations.deploy]\nworkflow = 'W'\ntask_queue = 'q'\ninput_schema.type = 'objekt'\n", "objekt"),
+    ]
+
+    async def check(command: str, content: str, words: str) -> None:
+        folder = tmp_path / command
+        folder.mkdir()
+        (folder / "types.toml").write_text(content)
+        ended = await forked.run(command, "--operations", "types.toml", cwd=folder)
+        assert words in ended.complaint
+        assert "deploy" in ended.complaint or "types.toml" in ended.complaint
+        assert os.listdir(folder) == ["types.toml"]
+
+    await asyncio.gather(*(check(*case) for case in cases))
+
+
+async def test_taken_port(stack: Stack, tmp_path: Path, forked: Forks, database_url: str) -> None:
+    """A port that somebody listens on: the line names it and the option, and nothing was made."""
+    for ended in await asyncio.gather(
+        forked.run("up", "--port", str(stack.port), cwd=tmp_path),
+        forked.run("api", "--port", str(stack.port), cwd=tmp_path, DATABASE_URL=database_url),
+    ):
+        assert f"port {stack.port} on 127.0.0.1 is taken; choose another with --port" in ended.complaint
+    assert os.listdir(tmp_path) == []
+
+
+async def test_data_folder_in_use(stack: Stack, tmp_path: Path, forked: Forks) -> None:
+    """One opledger on a data folder: a second `up`, and `reset`, say who has it and touch nothing."""
+    commands = (("up", "--port", "0"), ("reset", "--yes"))
+    runs = (forked.run(*arguments, "--data-dir", str(stack.data), cwd=tmp_path) for arguments in commands)
+    for ended in await asyncio.gather(*runs):
+        assert f"{stack.data} is in use by another opledger (pid {stack.service.process.pid})" in ended.complaint
+    await stack.ledger.until_ready()
+
+
+async def test_somebody_elses_folder(tmp_path: Path, forked: Forks) -> None:
+    """A folder with other things in it is neither deleted nor used."""
+    (tmp_path / "thesis").write_text("two years of work")
+    reset, up = await asyncio.gather(
+        forked.run("reset", "--yes", "--data-dir", str(tmp_path), cwd=tmp_path),
+        forked.run("up", "--port", "0", "--data-dir", str(tmp_path), cwd=tmp_path),
+    )
+    assert "is not an opledger data folder: nothing was deleted" in reset.complaint
+    assert "is not empty and not an opledger data folder" in up.complaint
+    assert os.listdir(tmp_path) == ["thesis"]
+
+
+async def test_reset(tmp_path: Path, forked: Forks) -> None:
+    """`reset` asks first, then empties a data folder that nobody uses; where there is none it is done already."""
+    data = tmp_path / "data"
+    arguments = ("reset", "--data-dir", str(data))
+    assert (await forked.run(*arguments, "--yes", cwd=tmp_path)).code == 0
+    with opened(data):
+        (data / "postgres").mkdir()
+    assert (await forked.run(*arguments, cwd=tmp_path)).code == 1
+    assert (data / "postgres").exists()
+    assert (await forked.run(*arguments, "--yes", cwd=tmp_path)).code == 0
+    assert not (data / "postgres").exists()
+
+
+async def test_ephemeral(tmp_path: Path) -> None:
+    """`up --ephemeral` until Ctrl-C: exit code 0, and neither a process nor a file is left."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    ports = ("--port", "0", "--temporal-port", str(free_port()), "--ui-port", str(free_port()))
+    up = Service("up", "--ephemeral", *ports, cwd=tmp_path, TMPDIR=str(temporary))
+    try:
+        said = await up.until_said("  data ")
+        assert str(temporary) in said
+        assert {"postgres", "temporal"} <= {process.name().partition("-")[0] for process in up.family()}
+        up.process.send_signal(signal.SIGINT)
+        assert await up.ended() == 0
+        await up.nobody_left()
+    finally:
+        up.kill()
+    assert os.listdir(temporary) == []
+    assert set(os.listdir(tmp_path)) == {temporary.name, up.output.name}
+
+
+async def test_data_is_kept_between_runs(stack: Stack, ledger: Ledger) -> None:
+    """SIGTERM ends `up` with exit code 0 and leaves no process; the next one on the folder has every operation, and
+    what was running goes on where it was."""
+    finished, running = await ledger.submit(seconds=0), await ledger.submit(seconds=4)
+    before = (await ledger.until_done(finished))[0]
+    await ledger.until_running(running)
+    assert await stack.service.end() == 0
+    await stack.service.nobody_left()
+    assert not (stack.data / "run.json").exists()
+    await stack.start()
+    assert await ledger.get(finished) == before
+    assert (await ledger.get(running))["status"] == "RUNNING"
+    assert (await ledger.until_done(running))[0]["status"] == "COMPLETED"
+    assert await ledger.path(running) == ["ACCEPTED", "RUNNING", "COMPLETED"]

@@ -1,0 +1,34 @@
+"""The demo: the first thing that anybody runs."""
+
+import os
+import re
+
+from tests.support.stack import Service
+
+ANSI = "\x1b["
+
+
+async def test_demo(demo: Service) -> None:
+    """`opledger demo` without a terminal, in an empty folder: exit code 0; plain lines that show the killed worker and
+    every fate, the terminated operations as FAILED TERMINATED; nothing is left running, and nothing in the folder."""
+    folder = demo.output.parent
+    code = await demo.ended()
+    said = demo.said
+    assert code == 0, said
+    await demo.nobody_left()
+    assert ANSI not in said
+    verdict = said[said.index("close to ledger") :]
+    for what, status in {
+        "completes": "COMPLETED",
+        "fails": r"FAILED\s+WORKFLOW_FAILED",
+        "runs into its time-out": r"FAILED\s+TIMED_OUT",
+        "cancelled over the API": r"FAILED\s+CANCELED",
+        "terminated in Temporal": r"FAILED\s+TERMINATED",
+    }.items():
+        assert re.search(rf"{what}\s+{status}\s.*\bok\b", verdict), verdict
+    assert re.search(r"^m\d\d deploy +FAILED +TERMINATED$", said, re.MULTILINE), said
+    assert re.search(r"kill -9 of the worker process \(\d+\)", said)
+    assert "24 of 24 operations are what they must be." in said
+    assert "/docs)" in said
+    assert "web page: http://127.0.0.1:" in said
+    assert os.listdir(folder) == [demo.output.name]
