@@ -20,7 +20,7 @@ from entrypoints.demo.report import Ending, verdict
 from entrypoints.demo.watch import LiveTable, PlainLines, Shown, Watcher
 from entrypoints.embedded.options import Running
 
-DEADLINE = 50.0
+DEADLINE = 90.0
 """Seconds after which the demo gives up on an operation."""
 RECONCILE_EVERY = "3s"
 """The demo cannot wait for the default of one minute."""

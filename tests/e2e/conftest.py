@@ -123,7 +123,19 @@ def demo(request: pytest.FixtureRequest, place: Path) -> Iterator[Service | None
     service.kill()
 
 
+ALONE = "PYTEST_XDIST_WORKER" not in os.environ
+"""Whether all tests of the session run in this process. If not, the files run beside one another anyway, and what is
+begun early here would be begun by every process."""
+
+
 @pytest.fixture(scope="session", autouse=True)
+def early(request: pytest.FixtureRequest) -> None:
+    """Begin with what mostly waits."""
+    if ALONE:
+        request.getfixturevalue("outage")
+
+
+@pytest.fixture(scope="session")
 async def outage(
     request: pytest.FixtureRequest, place: Path, operations_file: Path
 ) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
