@@ -10,6 +10,10 @@ class AttentionKind(StrEnum):
 
     DISPATCH_RETRYING = "DISPATCH_RETRYING"
     """Its start failed, and is tried again."""
+    STALLED = "STALLED"
+    """It runs, and does not get on: its workflow task keeps failing or timing out."""
+    DIVERGED = "DIVERGED"
+    """It is final, and the engine has since said something else: somebody reset or ran it again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,11 @@ class ExecutionState(StrEnum):
     """A state that this version does not know. Changes nothing."""
 
 
+OPEN = frozenset({ExecutionState.PENDING, ExecutionState.RUNNING})
 UNSUCCESSFUL = frozenset(
     {ExecutionState.FAILED, ExecutionState.CANCELED, ExecutionState.TERMINATED, ExecutionState.TIMED_OUT}
 )
+CLOSED = UNSUCCESSFUL | {ExecutionState.COMPLETED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,11 @@ class Observation:
     """With every unsuccessful close."""
     actor: str | None = None
     """Who cancelled or terminated it, where the engine knows."""
+    stalled: str | None = None
+    """While it is open: why it does not get on, where its workflow task keeps failing or timing out."""
 
     def __post_init__(self) -> None:
+        if self.stalled is not None and self.state not in OPEN:
+            raise ValueError(f"an observation of {self.state} cannot be stalled")
         if (self.state in UNSUCCESSFUL) != (self.error is not None):
             raise ValueError(f"an observation of {self.state} {'needs' if self.error is None else 'has no'} error")

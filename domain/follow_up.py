@@ -8,7 +8,7 @@ from domain.evidence import Report
 from domain.json_value import JsonValue, clean_text
 from domain.lifecycle import note
 from domain.operation import Cause, Change, Operation
-from domain.schedule import FollowUp
+from domain.schedule import FollowUp, Verification, first_verification
 
 
 def start_failed(operation: Operation, error: str, cause: Cause, *, retry_at: datetime) -> Change:
@@ -44,6 +44,7 @@ def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime) -
             dispatch=replace(operation.dispatch, due_at=None, done_at=now),
             attention=None,
             follow_up=FollowUp(due_at=now if operation.cancel_pending else follow_up_at),
+            verification=first_verification(now),
             updated_at=max(now, operation.updated_at),
         )
     )
@@ -59,7 +60,8 @@ def start_again(operation: Operation, cause: Cause) -> Change:
     was told of a cancel request is gone: the next one has to be told again."""
     dispatch = replace(operation.dispatch, due_at=cause.now, done_at=None)
     request = operation.cancel_request and replace(operation.cancel_request, delivered_at=None)
-    return note(replace(operation, dispatch=dispatch, cancel_request=request, follow_up=FollowUp()), cause)
+    forgotten = replace(operation, dispatch=dispatch, cancel_request=request, attention=None)
+    return note(replace(forgotten, follow_up=FollowUp(), verification=Verification()), cause)
 
 
 def keep_report(operation: Operation, report: Report, *, follow_up_at: datetime, now: datetime) -> Change:
@@ -80,3 +82,11 @@ def cancel_delivered(operation: Operation, *, follow_up_at: datetime, now: datet
         return Change(operation)
     request = replace(operation.cancel_request, delivered_at=now)
     return Change(replace(operation, cancel_request=request, follow_up=FollowUp(due_at=follow_up_at)))
+
+
+def ask_soon(operation: Operation, *, at: datetime) -> Change:
+    """Ask the engine at `at`, unless that is planned for earlier, or the operation is done or not dispatched."""
+    planned = operation.follow_up.due_at
+    if operation.done or operation.dispatch.done_at is None or (planned is not None and planned <= at):
+        return Change(operation)
+    return Change(replace(operation, follow_up=FollowUp(due_at=at, attempts=1)))

@@ -10,7 +10,7 @@ from domain.errors import InvalidTransition, OperationAlreadyDone
 from domain.json_value import JsonValue, clean_text
 from domain.operation import Cause, Change, Input, Operation
 from domain.operation_error import BEFORE_START, ErrorCode, OperationError
-from domain.schedule import Dispatch, FollowUp
+from domain.schedule import Dispatch, FollowUp, Verification, first_verification
 from domain.status import OperationStatus
 from domain.transition import Transition
 
@@ -46,7 +46,8 @@ def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> 
         moved,
         started_at=_clamp(at, operation.accepted_at, cause.now),
         dispatch=replace(operation.dispatch, due_at=None, done_at=operation.dispatch.done_at or cause.now),
-        follow_up=FollowUp(due_at=cause.now if operation.cancel_request is not None else None),
+        follow_up=_after_start(operation, cause.now),
+        verification=operation.verification if operation.verification.due_at else first_verification(cause.now),
         attention=None,
     )
 
@@ -99,9 +100,19 @@ def _finish(
         finished_at=_clamp(at, operation.started_at or operation.accepted_at, cause.now),
         dispatch=replace(operation.dispatch, due_at=None),
         follow_up=FollowUp(),
+        verification=Verification(),
         attention=None,
         reported=None,
     )
+
+
+def _after_start(operation: Operation, now: datetime) -> FollowUp:
+    """A cancel request is to be sent. The first question, whether it has started, is answered; any other is not."""
+    if operation.cancel_request is not None:
+        return FollowUp(due_at=now)
+    due_at, attempts = operation.follow_up.due_at, operation.follow_up.attempts
+    asked = attempts > 0 or (due_at is not None and due_at <= now)
+    return operation.follow_up if asked else FollowUp()
 
 
 def _move(operation: Operation, status: OperationStatus, cause: Cause) -> Change:

@@ -12,7 +12,7 @@ from domain.cancel_request import CancelRequest
 from domain.evidence import Progress, Report
 from domain.json_value import JsonValue
 from domain.operation_error import OperationError
-from domain.schedule import Dispatch, FollowUp
+from domain.schedule import Dispatch, FollowUp, Verification
 from domain.status import OperationStatus
 from domain.transition import Source, Transition
 
@@ -55,6 +55,7 @@ class Operation:
     reported: Report | None = None
     """The outcome that the workflow reported, kept until the engine confirms or contradicts it."""
     follow_up: FollowUp = field(default_factory=FollowUp)
+    verification: Verification = field(default_factory=Verification)
     version: int = 1
     history_length: int = 0
 

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from domain.evidence import UNSUCCESSFUL, ExecutionState, Observation
+from domain.divergence import diverge
+from domain.evidence import CLOSED, OPEN, ExecutionState, Observation
 from domain.follow_up import start_again
 from domain.json_value import JsonValue
 from domain.lifecycle import complete, fail, start
 from domain.operation import Cause, Change, Operation
 from domain.operation_error import ErrorCode, OperationError
 from domain.reporting import conclude
+from domain.stalling import stall
 from domain.status import OperationStatus
 from domain.transition import Source
-
-_CLOSED = UNSUCCESSFUL | {ExecutionState.COMPLETED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Verdict(StrEnum):
     START_AGAIN = "START_AGAIN"
     WAIT = "WAIT"
     """Too early to conclude."""
+    ATTENTION = "ATTENTION"
+    """Nothing moves, but somebody should look, or need not look any more."""
+    DIVERGED = "DIVERGED"
+    """The operation is final, and the engine says something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +61,35 @@ def reconcile(
     policy: ReconcilePolicy,
     source: Source = Source.RECONCILIATION,
 ) -> Decision:
-    """Decide what the engine's word means for the operation. Pure; a final operation never changes."""
+    """Decide what the engine's word means for the operation. Pure. The outcome of a final operation never changes:
+    what contradicts it becomes an event and an attention."""
     if operation.done:
-        return NO_CHANGE
+        return _final(operation, observation, now, policy, source)
     if observation.state is ExecutionState.NOT_FOUND:
         return _missing(operation, observation, now, policy, source)
-    if observation.state in _CLOSED:
+    if observation.state in CLOSED:
         return Decision(Verdict.TRANSITION, _closed(operation, observation, now, source))
-    if observation.state is ExecutionState.RUNNING and operation.status is OperationStatus.ACCEPTED:
-        return Decision(Verdict.TRANSITION, _started(operation, observation, now, source))
+    if observation.state in OPEN:
+        return _open(operation, observation, now, source)
     return NO_CHANGE
+
+
+def _final(
+    operation: Operation, observation: Observation, now: datetime, policy: ReconcilePolicy, source: Source
+) -> Decision:
+    change = diverge(operation, observation, now, policy.grace, source)
+    if change is None:
+        return NO_CHANGE
+    return Decision(Verdict.DIVERGED if change.operation.attention else Verdict.ATTENTION, change)
+
+
+def _open(operation: Operation, observation: Observation, now: datetime, source: Source) -> Decision:
+    running = observation.state is ExecutionState.RUNNING
+    started = _started(operation, observation, now, source) if running else Change(operation)
+    stalled = stall(started.operation, observation, Cause(source, "", now))
+    if started.transitions:
+        return Decision(Verdict.TRANSITION, started if stalled is None else started.then(stalled))
+    return NO_CHANGE if stalled is None else Decision(Verdict.ATTENTION, stalled)
 
 
 def _started(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:

@@ -13,9 +13,13 @@ from domain.transition import Source
 
 CONFIRM_AFTER = timedelta(milliseconds=50)
 """How long after a reported outcome the engine is first asked: the close follows the report by a workflow task."""
+CONFIRM_AFTER_CALLBACK = timedelta(seconds=1)
+"""The same where the engine calls by itself when the execution closes: asking is for callbacks that got lost."""
 
 
-def apply_report(operation: Operation, report: Report, finality: Finality, now: datetime) -> Change | None:
+def apply_report(
+    operation: Operation, report: Report, finality: Finality, now: datetime, confirm_after: timedelta = CONFIRM_AFTER
+) -> Change | None:
     """The change that a report makes, or None: it is a repeat, it came late, or the operation is done."""
     if operation.done:
         return None
@@ -25,7 +29,7 @@ def apply_report(operation: Operation, report: Report, finality: Finality, now: 
     if report.kind is ReportKind.PROGRESS:
         return _progress(change, report, now)
     if report.kind in OUTCOMES:
-        return _outcome(change, report, finality, now)
+        return _outcome(change, report, finality, now, confirm_after)
     if operation.reported is not None and operation.reported.attempt < report.attempt:
         return Change(replace(operation, reported=None, updated_at=max(now, operation.updated_at)))
     return change if change.transitions else None
@@ -39,7 +43,9 @@ def _progress(change: Change, report: Report, now: datetime) -> Change | None:
     return change.then(Change(updated))
 
 
-def _outcome(change: Change, report: Report, finality: Finality, now: datetime) -> Change | None:
+def _outcome(
+    change: Change, report: Report, finality: Finality, now: datetime, confirm_after: timedelta
+) -> Change | None:
     operation = change.operation
     if finality is Finality.WORKFLOW and not report.provisional:
         return change.then(conclude(operation, report, Source.WORKFLOW, now))
@@ -47,7 +53,7 @@ def _outcome(change: Change, report: Report, finality: Finality, now: datetime) 
         return change if change.transitions else None
     if operation.reported == report:
         return change if change.transitions else None
-    return change.then(keep_report(operation, report, follow_up_at=now + CONFIRM_AFTER, now=now))
+    return change.then(keep_report(operation, report, follow_up_at=now + confirm_after, now=now))
 
 
 def conclude(operation: Operation, report: Report, source: Source, now: datetime, *, because: str = "") -> Change:

@@ -1,7 +1,7 @@
 """When the ledger has to act on an operation next."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +21,22 @@ class FollowUp:
 
     due_at: datetime | None = None
     attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Asking the engine about a dispatched operation of which nothing need have been heard for long."""
+
+    verified_at: datetime | None = None
+    """When the engine last said something of it because it was asked; taking the start counts."""
+    due_at: datetime | None = None
+    """When to ask next; None before the dispatch and after the end."""
+
+
+FIRST_VERIFICATION = timedelta(seconds=30)
+"""How long after its start an operation is verified for the first time."""
+
+
+def first_verification(now: datetime) -> Verification:
+    """The verification of an operation whose start the engine has just taken."""
+    return Verification(verified_at=now, due_at=now + FIRST_VERIFICATION)

@@ -18,10 +18,14 @@ class Source(StrEnum):
     """The dispatcher, on starting the workflow."""
     WORKFLOW = "WORKFLOW"
     """The workflow's own report."""
+    CALLBACK = "CALLBACK"
+    """The engine, which called when the execution closed."""
     CONFIRMATION = "CONFIRMATION"
     """The engine, asked because something was due."""
     RECONCILIATION = "RECONCILIATION"
-    """The engine, asked by the scheduled reconciliation."""
+    """The engine, asked because its index lists a close, or a problem, that the ledger does not know of."""
+    VERIFICATION = "VERIFICATION"
+    """The engine, asked because nobody had asked for long."""
 
 
 @dataclass(frozen=True, slots=True)

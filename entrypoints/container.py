@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,13 +14,16 @@ from temporalio.client import Client
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.jsonschema.schema_check import check_schema
+from adapters.postgres.drift_queries import PostgresDriftQueries
 from adapters.postgres.engine import create_engine
 from adapters.postgres.migrations import migrate as migrate_database
 from adapters.postgres.operation_queries import PostgresOperationQueries
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.system.clock import SystemClock
 from adapters.system.operation_ids import RandomOperationIds
+from adapters.temporal.callback_reader import TemporalCallbackReader
 from adapters.temporal.connection import connect
 from adapters.temporal.probe import TemporalProbe
 from adapters.temporal.schedule import ReconciliationSchedule, check_schedule, ensure_schedule
@@ -27,22 +31,39 @@ from adapters.temporal.search_attribute import check_search_attribute, ensure_se
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.probe import Probe
 from application.services.cancel import CancelOperation
+from application.services.completion_callbacks import CompletionCallbacks
 from application.services.dispatch import DispatchOperations
+from application.services.drift import ReadDrift
 from application.services.follow_up import FollowUpOperations
 from application.services.forget_keys import ForgetKeys
 from application.services.health import CheckHealth
 from application.services.read import ReadOperations
-from application.services.reconcile import ReconcileOperations
+from application.services.receive_callback import ReceiveCallback
+from application.services.reconcile import OVERLAP, ReconcileOperations
 from application.services.record import RecordEvidence
 from application.services.submit import SubmitOperation
+from application.services.verify import VerifyOperations
 from domain.operation_type import OperationCatalogue
 from domain.reconciliation import ReconcilePolicy
+from domain.reporting import CONFIRM_AFTER, CONFIRM_AFTER_CALLBACK
+from entrypoints.checks import check_callbacks, check_divergences
 from entrypoints.http.services import HttpServices
 from entrypoints.operations_file import find_operations_file, load_catalogue
+from entrypoints.scrape import MetricsPage
 from entrypoints.settings import Settings
 from entrypoints.worker.activities import LedgerActivities
 from entrypoints.worker.workflows.reconcile_operations import RECONCILE_WORKFLOW
 from opledger.wire import LEDGER_TASK_QUEUE
+
+
+def _confirm_after(settings: Settings) -> timedelta:
+    """Where the engine calls by itself, asking is for callbacks that got lost."""
+    return CONFIRM_AFTER if settings.callback_url is None else CONFIRM_AFTER_CALLBACK
+
+
+def _overlap(settings: Settings) -> timedelta:
+    """A pass has to come back to what was within its grace the last time."""
+    return max(OVERLAP, settings.reconcile_grace + timedelta(seconds=30))
 
 
 class Container(containers.DeclarativeContainer):
@@ -59,12 +80,26 @@ class Container(containers.DeclarativeContainer):
     queries = providers.Factory(PostgresOperationQueries, database)
     engine = providers.Singleton(TemporalWorkflowEngine, client, clock)
 
+    metrics = providers.Singleton(PrometheusMetrics)
+    callback_keys = providers.Callable(Settings.parsed_callback_keys, settings)
+    callbacks = providers.Singleton(CompletionCallbacks, settings.provided.callback_url, callback_keys, clock, metrics)
     recorder = providers.Singleton(
         RecordEvidence,
         units,
         clock,
         settings.provided.finality,
         providers.Factory(ReconcilePolicy, grace=settings.provided.reconcile_grace),
+        metrics,
+        confirm_after=providers.Callable(_confirm_after, settings),
+    )
+    receiver = providers.Singleton(
+        ReceiveCallback,
+        units,
+        engine,
+        clock,
+        providers.Singleton(TemporalCallbackReader, client.provided.data_converter, client.provided.namespace),
+        recorder,
+        metrics,
     )
     submit = providers.Singleton(
         SubmitOperation,
@@ -76,11 +111,15 @@ class Container(containers.DeclarativeContainer):
     )
     read = providers.Singleton(ReadOperations, queries.provider)
     cancel = providers.Singleton(CancelOperation, units, clock)
-    dispatcher = providers.Singleton(DispatchOperations, units, engine, clock, catalogue)
+    dispatcher = providers.Singleton(DispatchOperations, units, engine, clock, catalogue, callbacks)
     follow_ups = providers.Singleton(FollowUpOperations, units, engine, clock, recorder)
+    verifier = providers.Singleton(VerifyOperations, units, engine, clock, recorder, settings.provided.verify_every)
     forgetter = providers.Singleton(ForgetKeys, units, clock)
-    reconciler = providers.Singleton(ReconcileOperations, units, engine, recorder)
+    reconciler = providers.Singleton(
+        ReconcileOperations, units, engine, clock, recorder, overlap=providers.Callable(_overlap, settings)
+    )
     activities = providers.Singleton(LedgerActivities, recorder, reconciler)
+    drift = providers.Singleton(ReadDrift, providers.Singleton(PostgresDriftQueries, database), clock)
     database_probe = providers.Singleton(DatabaseProbe, database)
     migration_probe = providers.Singleton(MigrationProbe, database)
     temporal_probe = providers.Singleton(TemporalProbe, engine)
@@ -89,7 +128,18 @@ class Container(containers.DeclarativeContainer):
         required=providers.List(database_probe, migration_probe),
         optional=providers.List(temporal_probe),
     )
-    http_services = providers.Factory(HttpServices, submit=submit, read=read, cancel=cancel, health=health)
+    metrics_page = providers.Singleton(MetricsPage, drift, metrics.provided.page)
+    http_services = providers.Factory(
+        HttpServices,
+        submit=submit,
+        read=read,
+        cancel=cancel,
+        health=health,
+        receive_callback=receiver,
+        callback_keys=settings.provided.parsed_callback_keys.call(),
+        metrics=metrics,
+        metrics_page=metrics_page,
+    )
 
 
 @dataclass(frozen=True)
@@ -101,7 +151,9 @@ class WorkerParts:
     activities: Sequence[Callable[..., Any]]
     dispatcher: DispatchOperations
     follow_ups: FollowUpOperations
+    verifier: VerifyOperations
     forgetter: ForgetKeys
+    metrics_page: MetricsPage
     prepare_temporal: Callable[[], Awaitable[None]]
     """Registers the search attribute and the schedule; may be repeated."""
 
@@ -138,7 +190,9 @@ async def worker(settings: Settings) -> AsyncIterator[WorkerParts]:
             activities=container.activities().all(),
             dispatcher=container.dispatcher(),
             follow_ups=container.follow_ups(),
+            verifier=container.verifier(),
             forgetter=container.forgetter(),
+            metrics_page=container.metrics_page(),
             prepare_temporal=partial(_prepare_temporal, container.client(), settings),
         )
 
@@ -179,12 +233,15 @@ async def register_search_attribute() -> None:
 
 
 @asynccontextmanager
-async def checks(settings: Settings) -> AsyncIterator[dict[str, Callable[[], Awaitable[None]]]]:
-    """What can be looked at from here, by name; each raises OpledgerError about what is not well."""
+async def checks(settings: Settings) -> AsyncIterator[dict[str, Callable[[], Awaitable[str | None]]]]:
+    """What can be looked at from here, by name; each raises OpledgerError about what is not well, and may return words
+    about what is."""
     async with wired(settings) as container:
         probes: list[Probe] = [container.database_probe(), container.migration_probe(), container.temporal_probe()]
         yield {
             **{probe.name: probe.check for probe in probes},
             "search attribute": partial(check_search_attribute, container.client()),
             "schedule": partial(check_schedule, container.client()),
+            "callbacks": partial(check_callbacks, container.callbacks(), container.engine().check_callback),
+            "divergences": partial(check_divergences, container.drift()),
         }

@@ -2,20 +2,34 @@
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
+from domain.callback_token import CallbackKeys
 from domain.errors import StartupError
 from domain.finality import Finality
 from entrypoints.durations import parse_duration
 
 CONFIG_FILE = "opledger.toml"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+LONGEST_CALLBACK_URL: Final = 900
+"""Characters. The server takes 1000, and the path of a callback is added."""
+_CALLBACK_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?", re.IGNORECASE)
+_CALLBACK_URL_RULE = (
+    "callback_url is the API's base URL as Temporal reaches it, such as https://ledger.example: http or https, a host, "
+    f"no user, query or fragment, at most {LONGEST_CALLBACK_URL} characters"
+)
+_NO_KEYS = (
+    "callback_url is set and callback_keys is not: set OPLEDGER_CALLBACK_KEYS to a name and a secret, the same for the "
+    "API and every worker; `echo first:$(openssl rand -hex 32)` makes one"
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,6 +47,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reconcile_grace: timedelta = timedelta(seconds=30)
     finality: Finality = Finality.ENGINE
     page_token_key: str | None = None
+    callback_url: str | None = None
+    callback_keys: str | None = None
+    verify_every: timedelta = timedelta(hours=1)
+    verify_rate: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+    metrics_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -44,6 +63,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("reconcile_grace is between 0s and 1h")
         if self.page_token_key is not None and len(self.page_token_key) < 16:
             raise ValueError("page_token_key has at least 16 characters")
+        if not timedelta(seconds=10) <= self.verify_every <= timedelta(days=1):
+            raise ValueError("verify_every is between 10s and 1d")
+        self._check_callbacks()
+
+    def _check_callbacks(self) -> None:
+        self.parsed_callback_keys()
+        if self.callback_url is None:
+            return
+        url = self.callback_url.rstrip("/")
+        if not _is_callback_url(url):
+            raise ValueError(_CALLBACK_URL_RULE)
+        if self.callback_keys is None:
+            raise ValueError(_NO_KEYS)
+        msgspec.structs.force_setattr(self, "callback_url", url)
 
     def __repr__(self) -> str:
         """Without secrets: settings end up in logs."""
@@ -56,6 +89,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 "DATABASE_URL is not set: set it, or run `opledger up`, which brings a database of its own"
             )
         return self.database_url
+
+    def parsed_callback_keys(self) -> CallbackKeys | None:
+        """The keys that sign and verify callbacks, if there are any."""
+        if self.callback_keys is None:
+            return None
+        try:
+            return CallbackKeys.parse(self.callback_keys)
+        except ValueError as error:
+            raise ValueError(f"callback_keys: {error}") from None
 
 
 def load_settings(
@@ -129,3 +171,13 @@ def _check_loopback(host: str) -> None:
         loopback = False
     if not loopback:
         raise ValueError(f"host must be a loopback address such as 127.0.0.1, not {host!r}: there is no access control")
+
+
+def _is_callback_url(url: str) -> bool:
+    if len(url) > LONGEST_CALLBACK_URL or "?" in url or "#" in url or not _CALLBACK_URL.fullmatch(url):
+        return False
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        return False
+    return port != 0

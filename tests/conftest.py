@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 from temporalio.client import Client
 
 from tests.support.postgres import database_url, empty_database_url, postgres_engine, postgres_server
@@ -10,11 +11,23 @@ from tests.support.temporal_server import temporal_server
 
 __all__ = ["database_url", "empty_database_url", "postgres_engine", "postgres_server"]
 
+settings.register_profile("ci", max_examples=100, stateful_step_count=60, deadline=None)
+settings.register_profile("nightly", max_examples=3_000, stateful_step_count=80, deadline=None)
+settings.load_profile("ci")
+
+
+DYNAMIC_CONFIG = {
+    "callback.allowedAddresses": [{"Pattern": "127.0.0.1:*", "AllowInsecure": True}],
+    # By default the fifth, and most of a minute.
+    "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": 2,
+}
+
 
 @pytest.fixture(scope="session")
 async def temporal_address() -> AsyncIterator[str]:
-    """Address of a real Temporal server that ends with the session."""
-    async with temporal_server() as address:
+    """Address of a real Temporal server that ends with the session. It calls back to 127.0.0.1 (not to localhost), and
+    lists workflows as having problems from the second failed task on."""
+    async with temporal_server(dynamic_config=DYNAMIC_CONFIG) as address:
         yield address
 
 

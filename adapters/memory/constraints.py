@@ -55,6 +55,15 @@ def _failed_before_start_for_a_reason(row: Operation) -> bool:
     return row.started_at is not None or row.error is None or row.error.code in BEFORE_START
 
 
+def _nothing_due_when_done(row: Operation) -> bool:
+    due = (row.dispatch.due_at, row.follow_up.due_at, row.verification.due_at)
+    return not row.done or due == (None, None, None)
+
+
+def _unfinished_is_verified(row: Operation) -> bool:
+    return (row.verification.due_at is not None) == (row.dispatch.done_at is not None and not row.done)
+
+
 def _times_in_order(operation: Operation) -> bool:
     times = [operation.accepted_at, operation.started_at, operation.finished_at]
     known = [time for time in times if time is not None]
@@ -72,6 +81,7 @@ _RULES: dict[str, Callable[[Operation], bool]] = {
     "times_in_order": _times_in_order,
     "accepted_is_due_or_dispatched": _accepted_is_due_or_dispatched,
     "attempts_not_negative": lambda row: row.dispatch.attempts >= 0 and row.follow_up.attempts >= 0,
-    "nothing_due_when_done": lambda row: not row.done or (row.dispatch.due_at is None and row.follow_up.due_at is None),
+    "nothing_due_when_done": _nothing_due_when_done,
+    "unfinished_is_verified": _unfinished_is_verified,
     "version_positive": lambda row: row.version >= 1,
 }

@@ -4,11 +4,15 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain.evidence import ExecutionState, Observation
+from application.ports.workflow_engine import CompletionCallback
+from domain.evidence import OPEN, ExecutionState, Observation
 from domain.json_value import JsonValue, clean_text, strict_json
 from domain.operation_error import ErrorCode, OperationError
 
-OPEN = frozenset({ExecutionState.PENDING, ExecutionState.RUNNING})
+BY_LAST_EVENT = frozenset(
+    {ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELED, ExecutionState.TERMINATED}
+)
+"""The closes that the real engine tells all about from a run's last event, which does not say when the chain began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +39,40 @@ class Execution:
     error: OperationError | None = None
     actor: str | None = None
     cancel_request: Ending | None = None
+    callback: CompletionCallback | None = None
+    """Of the whole chain."""
+    run_started_at: datetime | None = None
+    """Of the latest run, where that is not the first."""
+    stalled: str | None = None
 
     @property
     def open(self) -> bool:
         return self.state in OPEN
 
-    def observed(self, asked_at: datetime) -> Observation:
+    @property
+    def latest_start(self) -> datetime:
+        return self.run_started_at or self.started_at
+
+    def observed(self, asked_at: datetime, *, likely_closed: bool = False) -> Observation:
         """The engine's word on it."""
         return Observation(
             self.state,
             asked_at,
-            started_at=self.started_at,
+            started_at=None if likely_closed and self.state in BY_LAST_EVENT else self.started_at,
             closed_at=self.closed_at,
             result=self.result,
             result_unreadable=self.result_unreadable,
             error=self.error,
             actor=self.actor,
+            stalled=self.stalled if self.open else None,
         )
 
     def taken_up(self) -> "Execution":
         return replace(self._must_be_open(), state=ExecutionState.RUNNING)
+
+    def tripping(self, words: str | None) -> "Execution":
+        """Its workflow task keeps failing, for what the words say; or does so no longer."""
+        return replace(self.taken_up(), stalled=words)
 
     def cancel_requested(self, ending: Ending) -> "Execution":
         """The first request's reason stays."""
@@ -81,16 +99,24 @@ class Execution:
         error = OperationError(ErrorCode.TIMED_OUT, message, {"timeout": which, "seconds": seconds})
         return replace(self._closed(ExecutionState.TIMED_OUT, at), error=error)
 
-    def next_run(self) -> "Execution":
+    def next_run(self, at: datetime) -> "Execution":
         """By continue-as-new or by the workflow's own retry."""
-        self._must_be_open()
-        return Execution(self.started_at, request_id=None, state=ExecutionState.RUNNING)
+        return replace(self._must_be_open()._further_run(at), request_id=None)
 
-    def reset(self) -> "Execution":
+    def reset(self, at: datetime) -> "Execution":
         """The engine knows the new run by the old request. What no worker took up cannot be reset."""
         if self.state is ExecutionState.PENDING:
             raise ValueError("no worker has taken the execution up")
-        return Execution(self.started_at, self.request_id, state=ExecutionState.RUNNING)
+        return self._further_run(at)
+
+    def _further_run(self, at: datetime) -> "Execution":
+        return Execution(
+            self.started_at,
+            self.request_id,
+            state=ExecutionState.RUNNING,
+            callback=self.callback,
+            run_started_at=at,
+        )
 
     def _ended(self, state: ExecutionState, code: ErrorCode, at: datetime, ending: Ending) -> "Execution":
         reason, actor = clean_text(ending.reason) or None, ending.actor or None

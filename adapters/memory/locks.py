@@ -1,7 +1,7 @@
 """Row locks: held by one unit of work at a time, until it ends."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable
 
 
@@ -10,28 +10,36 @@ class RowLocks:
 
     def __init__(self) -> None:
         self._locks: defaultdict[Hashable, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._waiting: Counter[Hashable] = Counter()
 
     def holder(self) -> "HeldLocks":
         """The locks of one unit of work, none yet."""
-        return HeldLocks(self._locks)
+        return HeldLocks(self._locks, self._waiting)
 
 
 class HeldLocks:
     """The locks that one unit of work holds."""
 
-    def __init__(self, locks: defaultdict[Hashable, asyncio.Lock]) -> None:
+    def __init__(self, locks: defaultdict[Hashable, asyncio.Lock], waiting: Counter[Hashable]) -> None:
         self._locks = locks
+        self._waiting = waiting
         self._held: set[Hashable] = set()
 
     async def take(self, key: Hashable) -> None:
         """Wait for the lock, as an UPDATE does."""
-        if key not in self._held:
+        if key in self._held:
+            return
+        self._waiting[key] += 1
+        try:
             await self._locks[key].acquire()
-            self._held.add(key)
+        finally:
+            self._waiting[key] -= 1
+        self._held.add(key)
 
     def free(self, key: Hashable) -> bool:
-        """Whether taking it would not wait: what SKIP LOCKED asks."""
-        return key in self._held or not self._locks[key].locked()
+        """Whether taking it would not wait: what SKIP LOCKED asks. One that was let go is not free while others wait
+        for it: it is the next one's."""
+        return key in self._held or not (self._locks[key].locked() or self._waiting[key])
 
     def release(self) -> None:
         """Let go of all."""

@@ -53,6 +53,7 @@ def _matches(row: Operation, criteria: OperationFilter) -> bool:
         (not criteria.statuses or row.status in criteria.statuses)
         and (criteria.type is None or row.type == criteria.type)
         and criteria.labels.items() <= dict(row.labels).items()
+        and (criteria.attention is None or (row.attention is not None and row.attention.kind is criteria.attention))
         and (criteria.accepted_after is None or row.accepted_at > criteria.accepted_after)
         and (criteria.accepted_before is None or row.accepted_at < criteria.accepted_before)
     )

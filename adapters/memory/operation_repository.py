@@ -1,5 +1,6 @@
 """Operations in memory."""
 
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -9,10 +10,11 @@ from adapters.memory.locks import HeldLocks
 from adapters.memory.stored_form import stored_operation, stored_transition
 from adapters.memory.tables import Draft
 from application.ports.operation_repository import StaleOperation
+from domain.attention import AttentionKind
 from domain.errors import InvalidTransition
 from domain.operation import Change, Operation
-from domain.schedule import FollowUp
-from domain.status import OperationStatus
+from domain.schedule import FollowUp, Verification
+from domain.standing import Standing
 
 
 class MemoryOperationRepository:
@@ -48,34 +50,17 @@ class MemoryOperationRepository:
         return saved
 
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        due = [
-            (row.dispatch.due_at, row.id, row)
-            for row in self._draft.operations.values()
-            if row.status is OperationStatus.ACCEPTED
-            and row.dispatch.due_at is not None
-            and row.dispatch.due_at <= now
-            and self._locks.free(row.id)
-        ]
-        claimed = []
-        for _, _, row in sorted(due, key=lambda entry: entry[:2])[:limit]:
-            await self._locks.take(row.id)
+        def claimed(row: Operation) -> Operation:
             dispatch = replace(row.dispatch, due_at=now + lease, attempts=row.dispatch.attempts + 1)
-            claimed.append(replace(row, dispatch=dispatch, version=row.version + 1))
-        self._draft.operations.update({row.id: row for row in claimed})
-        return claimed
+            return replace(row, dispatch=dispatch, version=row.version + 1)
+
+        return await self._claim(lambda row: row.dispatch.due_at, now, limit, claimed)
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        due = [
-            (row.follow_up.due_at, row.id, row)
-            for row in self._draft.operations.values()
-            if row.follow_up.due_at is not None and row.follow_up.due_at <= now and self._locks.free(row.id)
-        ]
-        claimed = []
-        for _, _, row in sorted(due, key=lambda entry: entry[:2])[:limit]:
-            await self._locks.take(row.id)
-            claimed.append(replace(row, follow_up=replace(row.follow_up, due_at=now + lease)))
-        self._draft.operations.update({row.id: row for row in claimed})
-        return claimed
+        def claimed(row: Operation) -> Operation:
+            return replace(row, follow_up=replace(row.follow_up, due_at=now + lease))
+
+        return await self._claim(lambda row: row.follow_up.due_at, now, limit, claimed)
 
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         await self._locks.take(operation.id)
@@ -83,13 +68,50 @@ class MemoryOperationRepository:
         if stored is not None and stored.version == operation.version and not stored.done:
             self._draft.operations[stored.id] = replace(stored, follow_up=follow_up)
 
-    async def unfinished_page(self, after: UUID | None, limit: int) -> list[Operation]:
-        rows = [
-            row
+    async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        def claimed(row: Operation) -> Operation:
+            return replace(row, verification=replace(row.verification, due_at=now + lease))
+
+        return await self._claim(lambda row: row.verification.due_at, now, limit, claimed)
+
+    async def set_verified(self, operation_id: UUID, verification: Verification) -> None:
+        await self._locks.take(operation_id)
+        stored = self._draft.operations.get(operation_id)
+        if stored is not None and stored.dispatch.done_at is not None and not stored.done:
+            verified = replace(stored, verification=verification)
+            check_row(verified)
+            self._draft.operations[operation_id] = verified
+
+    async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
+        rows = [self._draft.operations.get(operation_id) for operation_id in set(operation_ids)]
+        return [_standing(row) for row in rows if row is not None]
+
+    async def stalled(self, limit: int) -> list[UUID]:
+        found = [
+            (row.attention.since, row.id)
             for row in self._draft.operations.values()
-            if not row.done and row.dispatch.done_at is not None and (after is None or row.id > after)
+            if row.attention is not None and row.attention.kind is AttentionKind.STALLED
         ]
-        return sorted(rows, key=lambda row: row.id)[:limit]
+        return [operation_id for _, operation_id in sorted(found)[:limit]]
+
+    async def _claim(
+        self,
+        due_at: Callable[[Operation], datetime | None],
+        now: datetime,
+        limit: int,
+        claim: Callable[[Operation], Operation],
+    ) -> list[Operation]:
+        due = [
+            (moment, row.id, row)
+            for row in self._draft.operations.values()
+            if (moment := due_at(row)) is not None and moment <= now and self._locks.free(row.id)
+        ]
+        claimed = []
+        for _, _, row in sorted(due, key=lambda entry: entry[:2])[:limit]:
+            await self._locks.take(row.id)
+            claimed.append(claim(row))
+        self._draft.operations.update({row.id: row for row in claimed})
+        return claimed
 
     def _append(self, change: Change) -> None:
         operation = change.operation
@@ -97,3 +119,12 @@ class MemoryOperationRepository:
         if [line.sequence for line in lines] != list(range(1, operation.history_length + 1)):
             raise InvalidTransition(f"the history of operation {operation.id} would have a gap or a repeat")
         self._draft.history[operation.id] = lines
+
+
+def _standing(row: Operation) -> Standing:
+    return Standing(
+        id=row.id,
+        status=row.status,
+        error_code=row.error.code if row.error is not None else None,
+        attention=row.attention.kind if row.attention is not None else None,
+    )

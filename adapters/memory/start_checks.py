@@ -2,8 +2,9 @@
 
 import json
 from datetime import timedelta
+from urllib.parse import urlsplit
 
-from application.ports.workflow_engine import StartRejected, StartRequest
+from application.ports.workflow_engine import CallbackRefused, CompletionCallback, StartRejected, StartRequest
 from domain.operation import MISSING, Input
 from domain.operation_type import OperationType, RetryPolicy
 
@@ -14,6 +15,9 @@ MAX_MESSAGE = 4 * 1024 * 1024
 """gRPC's limit; an input above it never reaches the check for MAX_INPUT."""
 OVERHEAD = 32
 """Bytes that a payload has around its JSON, at sizes near the limit."""
+MAX_URL = 1_000
+MAX_HEADERS = 8_192
+"""Names and values together."""
 
 
 def check_start(request: StartRequest) -> None:
@@ -22,6 +26,23 @@ def check_start(request: StartRequest) -> None:
     _check_type(request.type)
     if request.type.retry_policy is not None:
         _check_retry_policy(request.type.retry_policy)
+
+
+def check_callback(callback: CompletionCallback, *, refused: bool) -> None:
+    """Raises CallbackRefused; `refused` is whether its address is none of those that the operator allows."""
+    url = callback.url
+    parts = urlsplit(url)
+    size = sum(len(name) + len(value) for name, value in callback.headers.items())
+    refusals = {
+        f"invalid url: url length longer than max length allowed of {MAX_URL}": len(url.encode()) > MAX_URL,
+        f"invalid url: unknown scheme: {url}": parts.scheme not in ("http", "https"),
+        "invalid url: missing host": not parts.netloc,
+        f"invalid url: url does not match any configured callback address: {url}": refused,
+        f"invalid header: header size longer than max allowed size of {MAX_HEADERS}": size > MAX_HEADERS,
+    }
+    for words, holds in refusals.items():
+        if holds:
+            raise CallbackRefused(words)
 
 
 def _check_size(value: Input) -> None:

@@ -2,11 +2,13 @@
 
 from types import TracebackType
 
+from adapters.memory.drift_queries import MemoryDriftQueries
 from adapters.memory.idempotency_keys import MemoryIdempotencyKeys
 from adapters.memory.locks import RowLocks
 from adapters.memory.operation_queries import MemoryOperationQueries
 from adapters.memory.operation_repository import MemoryOperationRepository
 from adapters.memory.tables import Draft, Tables
+from adapters.memory.watermarks import MemoryWatermarks
 
 
 class MemoryUnitOfWork:
@@ -17,6 +19,7 @@ class MemoryUnitOfWork:
         self._locks = locks.holder()
         self.operations = MemoryOperationRepository(self._draft, self._locks)
         self.idempotency_keys = MemoryIdempotencyKeys(self._draft, self._locks)
+        self.watermarks = MemoryWatermarks(self._draft, self._locks)
 
     async def commit(self) -> None:
         self._draft.commit()
@@ -33,11 +36,13 @@ class MemoryUnitOfWork:
 
 
 class MemoryStore:
-    """Holds what is committed. `units` and `queries` are the factories that the services take."""
+    """Holds what is committed. `units` and `queries` are the factories that the services take, `drift` the queries over
+    all tenants."""
 
     def __init__(self) -> None:
         self._tables = Tables()
         self._locks = RowLocks()
+        self.drift = MemoryDriftQueries(self._tables)
 
     def units(self) -> MemoryUnitOfWork:
         """A new unit of work."""

@@ -2,6 +2,7 @@
 
 from collections import ChainMap
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from application.ports.idempotency_keys import IdempotencyRecord
@@ -19,6 +20,7 @@ class Tables:
     operations: dict[UUID, Operation] = field(default_factory=dict)
     history: dict[UUID, tuple[Transition, ...]] = field(default_factory=dict)
     keys: dict[KeyId, IdempotencyRecord] = field(default_factory=dict)
+    watermarks: dict[str, datetime] = field(default_factory=dict)
 
 
 class Draft:
@@ -30,6 +32,7 @@ class Draft:
         self.operations = ChainMap(self._own.operations, committed.operations)
         self.history = ChainMap(self._own.history, committed.history)
         self.keys = ChainMap(self._own.keys, committed.keys)
+        self.watermarks = ChainMap(self._own.watermarks, committed.watermarks)
         self.forgotten: set[KeyId] = set()
 
     def commit(self) -> None:
@@ -41,10 +44,11 @@ class Draft:
         self._committed.operations.update(self._own.operations)
         self._committed.history.update(self._own.history)
         self._committed.keys.update(self._own.keys)
+        self._committed.watermarks.update(self._own.watermarks)
         self.rollback()
 
     def rollback(self) -> None:
         """Forget this unit's changes."""
-        for table in (self._own.operations, self._own.history, self._own.keys):
+        for table in (self._own.operations, self._own.history, self._own.keys, self._own.watermarks):
             table.clear()
         self.forgotten.clear()

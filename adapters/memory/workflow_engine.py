@@ -1,16 +1,20 @@
 """The workflow engine in memory: does what the real one does, refuses what it refuses, and a test plays its workers."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
+from adapters.memory.callbacks import PendingCallback, pending_callback
+from adapters.memory.engine_index import MemoryIndex
 from adapters.memory.executions import Ending, Execution
-from adapters.memory.start_checks import check_start
+from adapters.memory.start_checks import check_callback, check_start
 from application.ports.clock import Clock
 from application.ports.workflow_engine import (
+    CompletionCallback,
     EngineUnavailable,
     ExecutionExists,
+    IndexPage,
     StartFailed,
     StartRejected,
     StartRequest,
@@ -28,16 +32,19 @@ class MemoryWorkflowEngine:
     """The port, then the controls. A control raises KeyError for an unknown execution, and ValueError for what the
     real engine would not let happen, such as the completion of a closed one."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, page_size: int = 1_000) -> None:
         self._clock = clock
         self._executions: dict[UUID, Execution] = {}
-        self._frozen_listing: frozenset[UUID] | None = None
         self._unknown: set[UUID] = set()
+        self._index = MemoryIndex(self._executions, self._unknown, page_size)
+        self._refuses_callbacks = False
         self._up = True
         self._lose_next_reply = False
         self._next_refusals: list[StartRejected | StartFailed] = []
         self.starts: list[StartRequest] = []
         """Every start that made an execution, with its input as it went over the wire."""
+        self.callbacks: list[PendingCallback] = []
+        """What closed chains that were started with a callback have to deliver, oldest first. For the test to take."""
 
     async def start(self, request: StartRequest) -> None:
         """See the port."""
@@ -45,10 +52,13 @@ class MemoryWorkflowEngine:
         if self._next_refusals:
             raise self._next_refusals.pop(0)
         check_start(request)
+        if request.callback is not None:
+            check_callback(request.callback, refused=self._refuses_callbacks)
         present = self._executions.get(request.operation_id)
         request_id = str(request.operation_id)
         if present is None:
-            self._executions[request.operation_id] = Execution(self._clock.now(), request_id)
+            execution = Execution(self._clock.now(), request_id, callback=request.callback)
+            self._executions[request.operation_id] = execution
             self.starts.append(_over_the_wire(request))
         elif present.request_id != request_id:
             how = "is already running" if present.open else "already finished"
@@ -57,7 +67,7 @@ class MemoryWorkflowEngine:
             self._lose_next_reply = False
             raise EngineUnavailable("the engine did not answer within 10 s")
 
-    async def observe(self, operation_id: UUID) -> Observation:
+    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
         """See the port."""
         asked_at = self._clock.now()
         self._reach()
@@ -66,15 +76,17 @@ class MemoryWorkflowEngine:
             return Observation(ExecutionState.NOT_FOUND, asked_at)
         if operation_id in self._unknown:
             return Observation(ExecutionState.UNKNOWN, asked_at, started_at=execution.started_at)
-        return execution.observed(asked_at)
+        return execution.observed(asked_at, likely_closed=likely_closed)
 
-    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
+    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
         """See the port."""
         self._reach()
-        if self._frozen_listing is not None:
-            return self._frozen_listing.intersection(operation_ids)
-        known = ((operation_id, self._executions.get(operation_id)) for operation_id in operation_ids)
-        return frozenset(operation_id for operation_id, execution in known if execution is not None and execution.open)
+        return self._index.changed_since(since, page)
+
+    async def with_problems(self) -> frozenset[UUID]:
+        """See the port."""
+        self._reach()
+        return self._index.with_problems()
 
     async def cancel(self, operation_id: UUID, reason: str) -> None:
         """See the port."""
@@ -93,6 +105,11 @@ class MemoryWorkflowEngine:
         """See the port."""
         self._reach()
 
+    async def check_callback(self, callback: CompletionCallback) -> None:
+        """See the port."""
+        self._reach()
+        check_callback(callback, refused=self._refuses_callbacks)
+
     # What a worker does. Whatever it does takes the execution up.
 
     def take_up(self, operation_id: UUID) -> None:
@@ -101,27 +118,34 @@ class MemoryWorkflowEngine:
 
     def complete(self, operation_id: UUID, result: JsonValue = None, *, unreadable: str | None = None) -> None:
         """The workflow returns; `unreadable` is why the ledger cannot decode the result."""
-        execution = self._executions[operation_id]
-        self._executions[operation_id] = execution.completed(self._clock.now(), result, unreadable)
+        self._close(operation_id, self._executions[operation_id].completed(self._clock.now(), result, unreadable))
 
     def fail(self, operation_id: UUID, error: OperationError | str) -> None:
         """The workflow fails, and its retry policy, if any, has come to its end."""
         if isinstance(error, str):
             details: dict[str, JsonValue] = {"type": "ApplicationError", "non_retryable": False}
             error = OperationError(ErrorCode.WORKFLOW_FAILED, error, {**details, "causes": ["ApplicationError"]})
-        self._executions[operation_id] = self._executions[operation_id].failed(self._clock.now(), error)
+        self._close(operation_id, self._executions[operation_id].failed(self._clock.now(), error))
 
     def cancel_acknowledged(self, operation_id: UUID) -> None:
         """The workflow closes as canceled."""
-        self._executions[operation_id] = self._executions[operation_id].canceled(self._clock.now())
+        self._close(operation_id, self._executions[operation_id].canceled(self._clock.now()))
 
     def continue_as_new(self, operation_id: UUID) -> None:
         """The workflow closes its run, and the next one begins."""
-        self._executions[operation_id] = self._executions[operation_id].next_run()
+        self._executions[operation_id] = self._executions[operation_id].next_run(self._clock.now())
 
     def retry_attempt(self, operation_id: UUID) -> None:
         """The workflow's run fails, and by its retry policy the next one begins."""
-        self._executions[operation_id] = self._executions[operation_id].next_run()
+        self._executions[operation_id] = self._executions[operation_id].next_run(self._clock.now())
+
+    def stall(self, operation_id: UUID, words: str) -> None:
+        """The workflow's task fails or times out again and again: the words say why."""
+        self._executions[operation_id] = self._executions[operation_id].tripping(words)
+
+    def unstall(self, operation_id: UUID) -> None:
+        """The workflow's task goes through."""
+        self._executions[operation_id] = self._executions[operation_id].tripping(None)
 
     # What others do.
 
@@ -139,21 +163,25 @@ class MemoryWorkflowEngine:
     def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
         """Somebody else ends the execution. What they leave empty the server fills in (measured)."""
         ending = Ending(reason or "terminated by user via frontend", actor or "frontend-service")
-        self._executions[operation_id] = self._executions[operation_id].terminated(self._clock.now(), ending)
+        self._close(operation_id, self._executions[operation_id].terminated(self._clock.now(), ending))
 
     def time_out(self, operation_id: UUID, which: str = "run", seconds: float = 1) -> None:
         """The engine ends the execution: its `run` or `execution` timeout has passed."""
-        self._executions[operation_id] = self._executions[operation_id].timed_out(self._clock.now(), which, seconds)
+        self._close(operation_id, self._executions[operation_id].timed_out(self._clock.now(), which, seconds))
 
     def reset(self, operation_id: UUID) -> None:
-        """Somebody resets the execution, closed or not: a new run goes on."""
-        self._executions[operation_id] = self._executions[operation_id].reset()
+        """Somebody resets the execution, closed or not: a new run goes on, and keeps the callback."""
+        self._executions[operation_id] = self._executions[operation_id].reset(self._clock.now())
 
     def lose(self, operation_id: UUID) -> None:
-        """The engine forgets the execution: retention is over, somebody deleted it, a backup was restored."""
+        """The engine forgets the execution, and tells nobody: retention is over, a backup was restored."""
         del self._executions[operation_id]
 
-    delete = lose
+    def delete(self, operation_id: UUID) -> None:
+        """Somebody deletes the execution. An open one is terminated by that."""
+        if self._executions[operation_id].open:
+            self.terminate_from_outside(operation_id, "Delete workflow execution", "history-service")
+        self.lose(operation_id)
 
     def report_unknown_state(self, operation_id: UUID, unknown: bool = True) -> None:
         """The engine answers with a state that this version does not know, or with the true one again."""
@@ -181,14 +209,22 @@ class MemoryWorkflowEngine:
         """The next start, or the one after those refused already, is not taken, for a passing reason."""
         self._next_refusals.append(StartFailed(words))
 
+    def refuse_callbacks(self, refuse: bool = True) -> None:
+        """The operator allows no address for callbacks, or all of them again. Chains that have one keep it."""
+        self._refuses_callbacks = refuse
+
     def freeze_listing(self) -> None:
-        """The index stays as it is now: what starts is missing from it, what closes is listed still."""
-        running = (operation_id for operation_id, execution in self._executions.items() if execution.open)
-        self._frozen_listing = frozenset(running)
+        """The index stays as it is now: what starts or closes is not listed so, what is deleted is listed still."""
+        self._index.freeze()
 
     def thaw_listing(self) -> None:
         """The index is up to date again."""
-        self._frozen_listing = None
+        self._index.thaw()
+
+    def _close(self, operation_id: UUID, execution: Execution) -> None:
+        self._executions[operation_id] = execution
+        if execution.callback is not None:
+            self.callbacks.append(pending_callback(operation_id, execution.callback, execution))
 
     def _reach(self) -> None:
         if not self._up:

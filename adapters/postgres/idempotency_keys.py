@@ -1,14 +1,13 @@
 """Idempotency keys in PostgreSQL."""
 
 from datetime import datetime
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.errors import translated
-from adapters.postgres.rows import name
+from adapters.postgres.rows import name, standard_uuid
 from adapters.postgres.tables import idempotency_keys as keys
 from application.ports.idempotency_keys import IdempotencyRecord
 
@@ -53,4 +52,4 @@ class PostgresIdempotencyKeys:
             sa.select(keys).where(keys.c.tenant == record.tenant, keys.c.key == record.key)
         )
         row = found.one()
-        return IdempotencyRecord(row.tenant, row.key, row.request_hash, UUID(int=row.operation_id.int), row.expires_at)
+        return IdempotencyRecord(row.tenant, row.key, row.request_hash, standard_uuid(row.operation_id), row.expires_at)

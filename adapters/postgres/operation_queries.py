@@ -85,6 +85,8 @@ def _narrowed(statement: _Select, criteria: OperationFilter) -> _Select:
     if criteria.labels:
         wanted = sa.literal(dump(dict(criteria.labels)), operations.c.labels.type)
         statement = statement.where(operations.c.labels.op("@>", is_comparison=True)(wanted))
+    if criteria.attention is not None:
+        statement = statement.where(operations.c.attention_kind == criteria.attention.value)
     if criteria.accepted_after is not None:
         statement = statement.where(operations.c.accepted_at > criteria.accepted_after)
     if criteria.accepted_before is not None:

@@ -1,21 +1,32 @@
 """Operations in PostgreSQL, for those that change them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.errors import translated
-from adapters.postgres.rows import FIXED, from_row, to_row, transition_to_row
-from adapters.postgres.tables import DISPATCHABLE, NOT_DONE, TO_FOLLOW_UP, UNFINISHED, operations, transitions
+from adapters.postgres.rows import FIXED, from_row, standard_uuid, standing_from_row, to_row, transition_to_row
+from adapters.postgres.tables import (
+    DISPATCHABLE,
+    NOT_DONE,
+    TO_FOLLOW_UP,
+    TO_VERIFY,
+    UNFINISHED,
+    operations,
+    transitions,
+)
 from application.ports.operation_repository import StaleOperation
+from domain.attention import AttentionKind
 from domain.errors import InvalidTransition
 from domain.operation import Change, Operation
-from domain.schedule import FollowUp
+from domain.schedule import FollowUp, Verification
+from domain.standing import Standing
 
 
 class PostgresOperationRepository:
@@ -76,13 +87,38 @@ class PostgresOperationRepository:
         with translated():
             await self._connection.execute(statement)
 
-    async def unfinished_page(self, after: UUID | None, limit: int) -> list[Operation]:
-        statement = sa.select(operations).where(sa.text(UNFINISHED)).order_by(operations.c.id).limit(limit)
-        if after is not None:
-            statement = statement.where(operations.c.id > after)
+    async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        changes = {"verify_due_at": now + lease}
+        return await self._claim(operations.c.verify_due_at, TO_VERIFY, now, limit, changes)
+
+    async def set_verified(self, operation_id: UUID, verification: Verification) -> None:
+        statement = (
+            sa.update(operations)
+            .where(operations.c.id == operation_id, sa.text(UNFINISHED))
+            .values(verified_at=verification.verified_at, verify_due_at=verification.due_at)
+        )
+        with translated():
+            await self._connection.execute(statement)
+
+    async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
+        columns = (operations.c.id, operations.c.status, operations.c.error_code, operations.c.attention_kind)
+        # One array: a parameter for each id would end at 32,767.
+        wanted = sa.literal(list(operation_ids), ARRAY(sa.Uuid))
+        statement: sa.Select[Any] = sa.select(*columns).where(operations.c.id == sa.any_(wanted))
         with translated():
             rows = await self._connection.execute(statement)
-        return [from_row(row) for row in rows]
+        return [standing_from_row(row) for row in rows]
+
+    async def stalled(self, limit: int) -> list[UUID]:
+        statement = (
+            sa.select(operations.c.id)
+            .where(operations.c.attention_kind == AttentionKind.STALLED.value)
+            .order_by(operations.c.attention_since, operations.c.id)
+            .limit(limit)
+        )
+        with translated():
+            found = await self._connection.scalars(statement)
+        return [standard_uuid(operation_id) for operation_id in found]
 
     async def _claim(
         self, due_at: sa.Column[Any], condition: str, now: datetime, limit: int, changes: Mapping[str, Any]

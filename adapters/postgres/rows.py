@@ -16,7 +16,8 @@ from domain.evidence import Progress
 from domain.json_value import clean_text
 from domain.operation import MISSING, Operation
 from domain.operation_error import ErrorCode, OperationError
-from domain.schedule import Dispatch, FollowUp
+from domain.schedule import Dispatch, FollowUp, Verification
+from domain.standing import Standing
 from domain.status import OperationStatus
 from domain.transition import Source, Transition
 
@@ -51,13 +52,15 @@ def to_row(operation: Operation) -> Values:
         "follow_up_attempts": operation.follow_up.attempts,
         "version": operation.version,
         "history_length": operation.history_length,
+        "verified_at": operation.verification.verified_at,
+        "verify_due_at": operation.verification.due_at,
     }
 
 
 def from_row(row: Row[Any]) -> Operation:
     """The operation."""
     return Operation(
-        id=UUID(int=row.id.int),  # asyncpg has a class of its own
+        id=standard_uuid(row.id),
         tenant=row.tenant,
         type=row.type,
         input=MISSING if row.input is None else load(row.input),
@@ -75,8 +78,19 @@ def from_row(row: Row[Any]) -> Operation:
         attention=_attention(row),
         reported=None if row.reported is None else report_from_json(load(row.reported)),
         follow_up=FollowUp(row.follow_up_due_at, row.follow_up_attempts),
+        verification=Verification(row.verified_at, row.verify_due_at),
         version=row.version,
         history_length=row.history_length,
+    )
+
+
+def standing_from_row(row: Row[Any]) -> Standing:
+    """The operation in short."""
+    return Standing(
+        id=standard_uuid(row.id),
+        status=OperationStatus(row.status),
+        error_code=None if row.error_code is None else ErrorCode(row.error_code),
+        attention=None if row.attention_kind is None else AttentionKind(row.attention_kind),
     )
 
 
@@ -107,6 +121,11 @@ def transition_from_row(row: Row[Any]) -> Transition:
         actor=row.actor,
         details=cast(Values, load(row.details)),
     )
+
+
+def standard_uuid(value: UUID) -> UUID:
+    """The standard library's: asyncpg has a class of its own, which encoders do not know."""
+    return UUID(int=value.int)
 
 
 def name(text: str) -> str:

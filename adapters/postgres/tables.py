@@ -45,6 +45,8 @@ NOT_DONE = _any_of("status", [status for status in OperationStatus if not status
 # A partial index is used by a query that repeats its condition literally: both are made of these.
 DISPATCHABLE = "status = 'ACCEPTED' AND dispatch_due_at IS NOT NULL"
 TO_FOLLOW_UP = "follow_up_due_at IS NOT NULL"
+TO_VERIFY = "verify_due_at IS NOT NULL"
+ATTENTIVE = "attention_kind IS NOT NULL"
 UNFINISHED = f"dispatched_at IS NOT NULL AND {NOT_DONE}"
 
 operations = sa.Table(
@@ -81,6 +83,8 @@ operations = sa.Table(
     sa.Column("follow_up_attempts", sa.Integer, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("history_length", sa.Integer, nullable=False),
+    sa.Column("verified_at", Instant),
+    sa.Column("verify_due_at", Instant),
     sa.CheckConstraint(f"char_length(tenant) BETWEEN 1 AND {MAX_NAME}", "tenant_length"),
     sa.CheckConstraint(f"char_length(type) BETWEEN 1 AND {MAX_NAME}", "type_length"),
     sa.CheckConstraint(_any_of("status", OperationStatus), "status_known"),
@@ -109,8 +113,9 @@ operations = sa.Table(
     ),
     sa.CheckConstraint("(progress ->> 'fraction')::double precision BETWEEN 0 AND 1", "progress_fraction_0_to_1"),
     sa.CheckConstraint(
-        f"({NOT_DONE}) OR (dispatch_due_at IS NULL AND follow_up_due_at IS NULL)", "nothing_due_when_done"
+        f"({NOT_DONE}) OR num_nonnulls(dispatch_due_at, follow_up_due_at, verify_due_at) = 0", "nothing_due_when_done"
     ),
+    sa.CheckConstraint(f"(verify_due_at IS NOT NULL) = ({UNFINISHED})", "unfinished_is_verified"),
     sa.CheckConstraint("dispatch_due_at IS NULL OR status = 'ACCEPTED'", "dispatch_due_only_when_accepted"),
     sa.CheckConstraint(
         "status <> 'ACCEPTED' OR num_nonnulls(dispatch_due_at, dispatched_at) = 1", "accepted_is_due_or_dispatched"
@@ -120,7 +125,15 @@ operations = sa.Table(
     sa.CheckConstraint("history_length >= 1", "history_begins_with_acceptance"),
     sa.Index("ix_operations_due_dispatch", "dispatch_due_at", "id", postgresql_where=sa.text(DISPATCHABLE)),
     sa.Index("ix_operations_due_follow_up", "follow_up_due_at", "id", postgresql_where=sa.text(TO_FOLLOW_UP)),
-    sa.Index("ix_operations_unfinished", "id", postgresql_where=sa.text(UNFINISHED)),
+    sa.Index("ix_operations_due_verification", "verify_due_at", "id", postgresql_where=sa.text(TO_VERIFY)),
+    sa.Index("ix_operations_verified", "verified_at", postgresql_where=sa.text(TO_VERIFY)),
+    # Two, because an outage makes them many: over all tenants since when, and each tenant's in the order of its list.
+    sa.Index("ix_operations_attention", "attention_kind", "attention_since", "id", postgresql_where=sa.text(ATTENTIVE)),
+    sa.Index(
+        "ix_operations_tenant_attention",
+        *("tenant", "attention_kind", "accepted_at", "id"),
+        postgresql_where=sa.text(ATTENTIVE),
+    ),
     # Both list orders: an index is read backwards as well. `type` is there for counting from the index alone.
     sa.Index("ix_operations_tenant_accepted", "tenant", "accepted_at", "id"),
     sa.Index("ix_operations_tenant_status", "tenant", "status", "accepted_at", "id", postgresql_include=["type"]),
@@ -166,4 +179,11 @@ idempotency_keys = sa.Table(
     sa.CheckConstraint(f"char_length(key) BETWEEN 1 AND {MAX_NAME}", "key_length"),
     sa.Index("ix_idempotency_keys_expires_at", "expires_at"),
     sa.Index("ix_idempotency_keys_operation_id", "operation_id"),
+)
+
+watermarks = sa.Table(
+    "watermarks",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("at", Instant, nullable=False),
 )

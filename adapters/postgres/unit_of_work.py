@@ -9,6 +9,7 @@ from adapters.postgres.connections import connected
 from adapters.postgres.errors import translated
 from adapters.postgres.idempotency_keys import PostgresIdempotencyKeys
 from adapters.postgres.operation_repository import PostgresOperationRepository
+from adapters.postgres.watermarks import PostgresWatermarks
 
 
 class PostgresUnitOfWork:
@@ -18,6 +19,7 @@ class PostgresUnitOfWork:
         self._connection = connection
         self.operations = PostgresOperationRepository(connection)
         self.idempotency_keys = PostgresIdempotencyKeys(connection)
+        self.watermarks = PostgresWatermarks(connection)
 
     async def commit(self) -> None:
         """Deferred constraints speak up here. After DatabaseUnavailable it is not known whether it is durable."""

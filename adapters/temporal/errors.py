@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from temporalio.api.errordetails.v1 import NotFoundFailure
 from temporalio.service import RPCError, RPCStatusCode
 
-from application.ports.workflow_engine import EngineUnavailable, ExecutionExists, StartFailed, StartRejected
+from application.ports.workflow_engine import (
+    CallbackRefused,
+    EngineUnavailable,
+    ExecutionExists,
+    StartFailed,
+    StartRejected,
+)
 from domain.errors import OpledgerError
 
 
@@ -18,11 +24,22 @@ class Rule:
     """What the server's message contains, in lower case; empty fits all."""
     on_start: type[OpledgerError]
     otherwise: type[OpledgerError] = EngineUnavailable
+    with_callback: bool = False
+    """Whether it fits only starts that carry a completion callback."""
 
 
 RULES = (
     # The start's only search attribute, namespace and callback are the operator's, not the customer's.
     Rule(RPCStatusCode.INVALID_ARGUMENT, "search attribute", StartFailed),
+    # Before "namespace", which some of these words end with. All of them are in the server's source, most measured.
+    Rule(RPCStatusCode.INVALID_ARGUMENT, "callback", CallbackRefused, with_callback=True),
+    Rule(RPCStatusCode.INVALID_ARGUMENT, "invalid url", CallbackRefused, with_callback=True),
+    Rule(RPCStatusCode.INVALID_ARGUMENT, "url length longer", CallbackRefused, with_callback=True),
+    Rule(RPCStatusCode.INVALID_ARGUMENT, "invalid header", CallbackRefused, with_callback=True),
+    Rule(RPCStatusCode.INVALID_ARGUMENT, "nexus", CallbackRefused, with_callback=True),
+    Rule(RPCStatusCode.FAILED_PRECONDITION, "callback", CallbackRefused, with_callback=True),
+    Rule(RPCStatusCode.PERMISSION_DENIED, "callback", CallbackRefused, with_callback=True),
+    Rule(RPCStatusCode.UNIMPLEMENTED, "", CallbackRefused, with_callback=True),
     Rule(RPCStatusCode.INVALID_ARGUMENT, "namespace", StartFailed),
     Rule(RPCStatusCode.INVALID_ARGUMENT, "callback", StartFailed),
     Rule(RPCStatusCode.INVALID_ARGUMENT, "", StartRejected),
@@ -42,14 +59,14 @@ ANYTHING_ELSE = Rule(RPCStatusCode.UNKNOWN, "", StartFailed)
 """A missing namespace, an expired key, a server's bug: it passes, and must not fail customers' operations."""
 
 
-def start_error(error: RPCError) -> OpledgerError:
-    """What a refused start is to the port, in the server's words."""
-    return _rule(error).on_start(_words(error))
+def start_error(error: RPCError, *, with_callback: bool = False) -> OpledgerError:
+    """What a refused start, with or without a completion callback, is to the port, in the server's words."""
+    return _rule(error, with_callback).on_start(_words(error))
 
 
 def engine_error(error: RPCError) -> OpledgerError:
     """What any other refused call is to the port."""
-    return _rule(error).otherwise(_words(error))
+    return _rule(error, False).otherwise(_words(error))
 
 
 def unknown_execution(error: RPCError) -> bool:
@@ -67,10 +84,10 @@ def unknown_execution(error: RPCError) -> bool:
     return False
 
 
-def _rule(error: RPCError) -> Rule:
+def _rule(error: RPCError, with_callback: bool) -> Rule:
     words = error.message.lower()
-    fitting = (rule for rule in RULES if rule.status is error.status and rule.words in words)
-    return next(fitting, ANYTHING_ELSE)
+    rules = (rule for rule in RULES if with_callback or not rule.with_callback)
+    return next((rule for rule in rules if rule.status is error.status and rule.words in words), ANYTHING_ELSE)
 
 
 def _words(error: RPCError) -> str:

@@ -1,19 +1,18 @@
 """What the server says of an execution, as the port's observation."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import PendingWorkflowTaskState, WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
-from adapters.temporal.failures import failed
+from adapters.temporal.close import Close, moment, read_close
 from adapters.temporal.history import RunHistory
-from adapters.temporal.payloads import PayloadReader, UnreadablePayload
-from domain.evidence import ExecutionState, Observation
-from domain.json_value import JsonValue, clean_text
+from adapters.temporal.payloads import PayloadReader
+from adapters.temporal.stalling import MANY_ATTEMPTS, stalled_words
+from domain.evidence import CLOSED, OPEN, ExecutionState, Observation
 from domain.operation_error import ErrorCode, OperationError
 
 STATES: Mapping[int, ExecutionState] = {
@@ -28,7 +27,6 @@ STATES: Mapping[int, ExecutionState] = {
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED: ExecutionState.RUNNING,
 }
 """Every status that this version knows. Any other number is UNKNOWN, and changes nothing."""
-MAX_ACTOR = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +46,6 @@ class Latest:
         return self.info.first_run_id not in ("", self.info.execution.run_id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Close:
-    """What the end of a run tells beyond its status."""
-
-    result: JsonValue = None
-    result_unreadable: str | None = None
-    error: OperationError | None = None
-    actor: str | None = None
-
-
 async def observation(
     latest: Latest, reader: PayloadReader, *, asked_at: datetime, started_at: datetime | None
 ) -> Observation:
@@ -65,24 +53,11 @@ async def observation(
     state = STATES.get(latest.info.status, ExecutionState.UNKNOWN)
     if state is ExecutionState.RUNNING and not await _taken_up(latest):
         state = ExecutionState.PENDING
-    if (read := _CLOSES.get(state)) is None:
-        return Observation(state, asked_at, started_at=started_at)
-    close = await read(latest, reader)
-    return Observation(
-        state,
-        asked_at,
-        started_at=started_at,
-        closed_at=moment(latest.info.close_time),
-        result=close.result,
-        result_unreadable=close.result_unreadable,
-        error=close.error,
-        actor=close.actor,
-    )
-
-
-def moment(time: Timestamp) -> datetime | None:
-    """The time, or None where the server gave none (zero, or the year 1)."""
-    return time.ToDatetime(UTC) if time.seconds > 0 else None
+    if state in CLOSED:
+        close = await _closed(state, latest, reader)
+        return close.observation(state, asked_at, moment(latest.info.close_time), started_at)
+    stalled = await _stalled(latest, reader) if state in OPEN else None
+    return Observation(state, asked_at, started_at=started_at, stalled=stalled)
 
 
 async def _taken_up(latest: Latest) -> bool:
@@ -102,40 +77,21 @@ async def _taken_up(latest: Latest) -> bool:
     return await latest.history.taken_up() if paused or first_task_waits else True
 
 
-async def _completed(latest: Latest, reader: PayloadReader) -> _Close:
-    event = await latest.history.close_event()
-    if event is None:
-        return _Close(result_unreadable="the execution's history is gone")
-    try:
-        attributes = event.workflow_execution_completed_event_attributes
-        return _Close(result=await reader.result(attributes.result.payloads))
-    except UnreadablePayload as error:
-        return _Close(result_unreadable=str(error))
+async def _stalled(latest: Latest, reader: PayloadReader) -> str | None:
+    attempt = latest.description.pending_workflow_task.attempt
+    if attempt < MANY_ATTEMPTS:
+        return None
+    return await stalled_words(attempt - 1, await latest.history.task_problem(), reader)
 
 
-async def _failed(latest: Latest, reader: PayloadReader) -> _Close:
-    event = await latest.history.close_event()
-    if event is None:
-        return _Close(error=OperationError(ErrorCode.WORKFLOW_FAILED, "the workflow failed; its history is gone"))
-    return _Close(error=await failed(event.workflow_execution_failed_event_attributes.failure, reader))
+async def _closed(state: ExecutionState, latest: Latest, reader: PayloadReader) -> Close:
+    if state is ExecutionState.TIMED_OUT:
+        return _timed_out(latest)
+    return await read_close(state, await latest.history.ending(), reader)
 
 
-async def _canceled(latest: Latest, reader: PayloadReader) -> _Close:
-    request = await latest.history.cancel_request()
-    if request is None:
-        return _ended(ErrorCode.CANCELED, "", "")
-    return _ended(ErrorCode.CANCELED, request.cause, request.identity)
-
-
-async def _terminated(latest: Latest, reader: PayloadReader) -> _Close:
-    event = await latest.history.close_event()
-    if event is None:
-        return _ended(ErrorCode.TERMINATED, "", "")
-    attributes = event.workflow_execution_terminated_event_attributes
-    return _ended(ErrorCode.TERMINATED, attributes.reason, attributes.identity)
-
-
-async def _timed_out(latest: Latest, reader: PayloadReader) -> _Close:
+def _timed_out(latest: Latest) -> Close:
+    """Which time-out it was is not in the history."""
     config = latest.description.execution_config
     expiry = latest.description.workflow_extended_info.execution_expiration_time
     of_chain = expiry.seconds > 0 and latest.info.close_time.ToNanoseconds() >= expiry.ToNanoseconds()
@@ -143,20 +99,4 @@ async def _timed_out(latest: Latest, reader: PayloadReader) -> _Close:
     limit = config.workflow_execution_timeout if of_chain else config.workflow_run_timeout
     seconds = limit.ToTimedelta() / timedelta(seconds=1)
     message = f"the workflow did not close within its {which} timeout of {seconds:g} s"
-    return _Close(error=OperationError(ErrorCode.TIMED_OUT, message, {"timeout": which, "seconds": seconds}))
-
-
-def _ended(code: ErrorCode, said: str, identity: str) -> _Close:
-    reason = clean_text(said) or None
-    actor = clean_text(identity, MAX_ACTOR) or None
-    error = OperationError(code, reason or code.value.lower(), {"reason": reason, "actor": actor})
-    return _Close(error=error, actor=actor)
-
-
-_CLOSES: Mapping[ExecutionState, Callable[[Latest, PayloadReader], Awaitable[_Close]]] = {
-    ExecutionState.COMPLETED: _completed,
-    ExecutionState.FAILED: _failed,
-    ExecutionState.CANCELED: _canceled,
-    ExecutionState.TERMINATED: _terminated,
-    ExecutionState.TIMED_OUT: _timed_out,
-}
+    return Close(error=OperationError(ErrorCode.TIMED_OUT, message, {"timeout": which, "seconds": seconds}))

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import WorkflowSerializationContext, encode_search_attributes
 
+from adapters.temporal.completion_callback import as_callback
 from application.ports.workflow_engine import StartFailed, StartRejected, StartRequest
 from domain.json_value import clean_text
 from domain.operation import MISSING
@@ -27,7 +28,8 @@ ENCODE_TIMEOUT = 10.0
 async def start_request(client: Client, request: StartRequest) -> StartWorkflowExecutionRequest:
     """The raw request: the SDK's own `start_workflow` has no place for completion callbacks.
 
-    Raises StartRejected for what can never be put on the wire, StartFailed where the payload codec fails.
+    Raises StartRejected for what can never be put on the wire, CallbackRefused where that is the callback, StartFailed
+    where the payload codec fails.
     """
     operation_id = str(request.operation_id)
     try:
@@ -43,6 +45,8 @@ async def start_request(client: Client, request: StartRequest) -> StartWorkflowE
     encode_search_attributes(
         TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, operation_id)]), raw.search_attributes
     )
+    if request.callback is not None:
+        raw.completion_callbacks.append(as_callback(request.callback))
     if payloads := await _arguments(client, request):
         raw.input.payloads.extend(payloads)
     return raw
@@ -81,7 +85,7 @@ async def _arguments(client: Client, request: StartRequest) -> list[Payload]:
     """No payload for MISSING, one for any JSON value, null too."""
     if request.input is MISSING:
         return []
-    converter = client.data_converter.with_context(workflow_context(client, request.operation_id))
+    converter = client.data_converter.with_context(workflow_context(client.namespace, request.operation_id))
     try:
         async with asyncio.timeout(ENCODE_TIMEOUT):
             return await converter.encode([request.input])
@@ -94,6 +98,6 @@ async def _arguments(client: Client, request: StartRequest) -> list[Payload]:
         raise StartFailed(f"the input could not be encoded: {words}") from error
 
 
-def workflow_context(client: Client, operation_id: UUID) -> WorkflowSerializationContext:
+def workflow_context(namespace: str, operation_id: UUID) -> WorkflowSerializationContext:
     """What codecs may derive their keys from; the worker's side has the same."""
-    return WorkflowSerializationContext(namespace=client.namespace, workflow_id=str(operation_id))
+    return WorkflowSerializationContext(namespace=namespace, workflow_id=str(operation_id))

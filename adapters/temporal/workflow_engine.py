@@ -1,6 +1,5 @@
 """Temporal as the workflow engine: workflow id and request id are the operation's id."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -15,25 +14,29 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from adapters.temporal.close import moment, observed_close
+from adapters.temporal.completion_callback import check_callback
 from adapters.temporal.errors import engine_error, start_error, unknown_execution
 from adapters.temporal.history import RunHistory
-from adapters.temporal.listing import listed_as_running
-from adapters.temporal.observation import Latest, moment, observation
+from adapters.temporal.index import PAGE, Index
+from adapters.temporal.observation import Latest, observation
 from adapters.temporal.payloads import PayloadReader
 from adapters.temporal.rpc import START_TIMEOUT, call
 from adapters.temporal.start_request import start_request, workflow_context
 from application.ports.clock import Clock
-from application.ports.workflow_engine import StartRequest
+from application.ports.workflow_engine import CompletionCallback, IndexPage, StartRequest
 from domain.evidence import ExecutionState, Observation
 
 
 class TemporalWorkflowEngine:
     """The port on a client, connected or lazy. No call takes much longer than its time-out, see `rpc`."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    def __init__(self, client: Client, clock: Clock, *, index_page: int = PAGE) -> None:
+        """`index_page`: entries that one question to the index asks for."""
         self._client = client
         self._service = client.workflow_service
         self._clock = clock
+        self._index = Index(client, index_page)
 
     async def start(self, request: StartRequest) -> None:
         """See the port.
@@ -46,23 +49,37 @@ class TemporalWorkflowEngine:
         try:
             await call(self._service.start_workflow_execution, raw, START_TIMEOUT)
         except RPCError as error:
-            raise start_error(error) from error
+            raise start_error(error, with_callback=request.callback is not None) from error
 
-    async def observe(self, operation_id: UUID) -> Observation:
-        """See the port. `started_at` is the start of the chain's first run, where the server still has it."""
+    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
+        """See the port. `started_at` is the start of the chain's first run, where the server still has it.
+
+        The history of a workflow id without a run id is the current run's, as a description is: after a reset,
+        continue-as-new and a retry too (measured). So a close that its last event tells all about needs no more.
+        """
         asked_at = self._clock.now()
+        context = workflow_context(self._client.namespace, operation_id)
+        reader = PayloadReader(self._client.data_converter.with_context(context))
+        if likely_closed:
+            history = RunHistory(self._client, WorkflowExecution(workflow_id=str(operation_id)))
+            closed = await observed_close(await history.ending(page=1), reader, asked_at)
+            if closed is not None:
+                return closed
         description = await self._describe(operation_id)
         if description is None:
             return Observation(ExecutionState.NOT_FOUND, asked_at)
         execution = description.workflow_execution_info.execution
         latest = Latest(description, RunHistory(self._client, execution))
-        converter = self._client.data_converter.with_context(workflow_context(self._client, operation_id))
         started_at = await self._chain_start(operation_id, latest)
-        return await observation(latest, PayloadReader(converter), asked_at=asked_at, started_at=started_at)
+        return await observation(latest, reader, asked_at=asked_at, started_at=started_at)
 
-    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
+    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
         """See the port."""
-        return await listed_as_running(self._client, operation_ids)
+        return await self._index.changed_since(since, page)
+
+    async def with_problems(self) -> frozenset[UUID]:
+        """See the port."""
+        return await self._index.with_problems()
 
     async def cancel(self, operation_id: UUID, reason: str) -> None:
         """See the port. A repeat is nothing to the server; the first reason stays."""
@@ -98,6 +115,10 @@ class TemporalWorkflowEngine:
             await call(self._service.describe_namespace, request)
         except RPCError as error:
             raise engine_error(error) from error
+
+    async def check_callback(self, callback: CompletionCallback) -> None:
+        """See the port."""
+        await check_callback(self._client, callback)
 
     async def _describe(self, operation_id: UUID, run_id: str = "") -> DescribeWorkflowExecutionResponse | None:
         """The given run, or the latest; None if the server does not know it."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.attention import AttentionKind
 from domain.operation import Operation
 from domain.status import OperationStatus
 from domain.transition import Transition
@@ -26,6 +27,7 @@ class OperationFilter:
     statuses: frozenset[OperationStatus] = frozenset()
     type: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    attention: AttentionKind | None = None
     accepted_after: datetime | None = None
     """Exclusive."""
     accepted_before: datetime | None = None

@@ -1,12 +1,14 @@
 """Port: where operations are stored, for those that change them."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from domain.errors import OpledgerError
 from domain.operation import Change, Operation
-from domain.schedule import FollowUp
+from domain.schedule import FollowUp, Verification
+from domain.standing import Standing
 
 
 class StaleOperation(OpledgerError):
@@ -37,5 +39,15 @@ class OperationRepository(Protocol):
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         """Plan the next question, unless the operation has changed since: then that change has planned its own."""
 
-    async def unfinished_page(self, after: UUID | None, limit: int) -> list[Operation]:
-        """Up to `limit` operations that are dispatched and not done, by id, with ids above `after`."""
+    async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        """Take up to `limit` operations whose verification is due, in the same way. The version stays."""
+
+    async def set_verified(self, operation_id: UUID, verification: Verification) -> None:
+        """Note that the engine was asked, and when to ask again; nothing where the operation is done or is to be
+        started again by now."""
+
+    async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
+        """How those of the given operations stand that are there, in one statement."""
+
+    async def stalled(self, limit: int) -> list[UUID]:
+        """Up to `limit` operations whose attention is STALLED, those that are so for longest first."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from application.ports.idempotency_keys import IdempotencyKeys
 from application.ports.operation_repository import OperationRepository
+from application.ports.watermarks import Watermarks
 from domain.errors import OpledgerError
 
 
@@ -20,6 +21,9 @@ class UnitOfWork(Protocol):
 
     @property
     def idempotency_keys(self) -> IdempotencyKeys: ...
+
+    @property
+    def watermarks(self) -> Watermarks: ...
 
     async def commit(self) -> None:
         """Make it durable."""

@@ -1,12 +1,13 @@
 """Port: the engine that runs workflows."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from domain.errors import OpledgerError
-from domain.evidence import Observation
+from domain.evidence import ExecutionState, Observation
 from domain.operation import Input
 from domain.operation_type import OperationType
 
@@ -19,12 +20,24 @@ class StartFailed(OpledgerError):
     """The engine did not take this start; it may later. Another operation's start may go through."""
 
 
+class CallbackRefused(OpledgerError):
+    """The engine does not take starts with this completion callback; without one it may."""
+
+
 class ExecutionExists(OpledgerError):
     """The operation's execution was started before, by another request or in another run."""
 
 
 class EngineUnavailable(OpledgerError):
     """The engine cannot be reached, or asks to be left alone for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionCallback:
+    """Where the engine calls when the chain has closed, and the headers that it sends."""
+
+    url: str
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,23 @@ class StartRequest:
     type: OperationType
     input: Input
     """MISSING starts the workflow without an argument; any JSON value, null too, is its single argument."""
+    callback: CompletionCallback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """A run that the engine's index lists. Seconds old: a hint that saves questions, never evidence."""
+
+    operation_id: UUID
+    state: ExecutionState
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPage:
+    """Some entries, and where the next page begins; None behind the last one."""
+
+    entries: list[IndexEntry]
+    next_page: bytes | None = None
 
 
 class WorkflowEngine(Protocol):
@@ -42,14 +72,21 @@ class WorkflowEngine(Protocol):
 
     async def start(self, request: StartRequest) -> None:
         """Start the operation's execution. Done before by the same request: nothing happens.
-        Raises StartRejected, StartFailed, ExecutionExists."""
+        Raises StartRejected, StartFailed, ExecutionExists, CallbackRefused."""
 
-    async def observe(self, operation_id: UUID) -> Observation:
-        """How the latest run of the operation's chain stands. Strongly consistent."""
+    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
+        """How the latest run of the operation's chain stands. Strongly consistent.
 
-    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
-        """Those of the given operations that the engine's index lists as running. Seconds old: a hint that saves
-        questions, never evidence."""
+        `likely_closed` says what the caller expects: then a close costs one question, and whatever else it is one
+        more. The answer is as true; it may leave `started_at` out.
+        """
+
+    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
+        """The runs that have closed or begun since, as the engine's index lists them: those of operations' own
+        executions, in pages. A run that is listed as continued by another one is left out."""
+
+    async def with_problems(self) -> frozenset[UUID]:
+        """The open executions whose workflow task keeps failing or timing out, as the engine's index lists them."""
 
     async def cancel(self, operation_id: UUID, reason: str) -> None:
         """Ask the execution to stop. One that is closed or unknown is left as it is."""
@@ -59,3 +96,6 @@ class WorkflowEngine(Protocol):
 
     async def ping(self) -> None:
         """Return if the engine answers."""
+
+    async def check_callback(self, callback: CompletionCallback) -> None:
+        """Return if the engine would take starts with it; raise CallbackRefused if not. Starts nothing."""

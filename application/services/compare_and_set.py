@@ -6,7 +6,9 @@ from uuid import UUID
 
 from application.ports.operation_repository import StaleOperation
 from application.ports.unit_of_work import UnitOfWorkFactory
+from domain.attention import AttentionKind
 from domain.operation import Change, Operation
+from domain.transition import Transition
 
 MAX_TRIES = 50
 """An operation is changed a handful of times in its life: losing this often in a row means something else is wrong."""
@@ -14,10 +16,13 @@ MAX_TRIES = 50
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The operation as it is stored now, and whether this call changed it."""
+    """The operation as it is stored now, and what this call changed."""
 
     operation: Operation
     changed: bool
+    transitions: tuple[Transition, ...] = ()
+    raised: AttentionKind | None = None
+    """The attention that the operation did not need before."""
 
 
 async def change_operation(
@@ -41,5 +46,11 @@ async def change_operation(
             except StaleOperation:
                 continue
             await unit.commit()
-            return Outcome(saved, changed=True)
+            return Outcome(saved, True, change.transitions, _raised(operation, saved))
     raise StaleOperation(f"operation {operation_id} changed under every one of {MAX_TRIES} attempts")
+
+
+def _raised(before: Operation, after: Operation) -> AttentionKind | None:
+    if after.attention is None or (before.attention and before.attention.kind is after.attention.kind):
+        return None
+    return after.attention.kind

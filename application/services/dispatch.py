@@ -1,10 +1,12 @@
 """Start the workflows of accepted operations. Any number of dispatchers compete; any of them may die at any point."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import (
+    CallbackRefused,
     EngineUnavailable,
     ExecutionExists,
     StartFailed,
@@ -13,10 +15,11 @@ from application.ports.workflow_engine import (
     WorkflowEngine,
 )
 from application.services.compare_and_set import change_operation
+from application.services.completion_callbacks import CompletionCallbacks
 from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
 from domain.errors import UnknownOperationType
-from domain.evidence import ExecutionState
+from domain.evidence import ExecutionState, Observation
 from domain.follow_up import dispatched, start_failed, start_withheld
 from domain.lifecycle import fail
 from domain.operation import Cause, Change, Operation
@@ -38,11 +41,13 @@ class DispatchOperations:
         engine: WorkflowEngine,
         clock: Clock,
         catalogue: OperationCatalogue,
+        callbacks: CompletionCallbacks,
     ) -> None:
         self._units = units
         self._engine = engine
         self._clock = clock
         self._catalogue = catalogue
+        self._callbacks = callbacks
 
     async def step(self, limit: int) -> Step:
         """Dispatch up to `limit` operations that are due. One that cannot be started does not stop the others."""
@@ -54,62 +59,67 @@ class DispatchOperations:
 
     async def _start(self, operation: Operation) -> bool:
         """Whether the engine was there to answer."""
-        if operation.cancel_pending:
-            return await self._cancelled(operation)
         try:
-            operation_type = self._catalogue.get(operation.type)
-            await self._engine.start(StartRequest(operation.id, operation_type, operation.input))
+            if operation.cancel_pending:
+                await self._cancelled(operation)
+            else:
+                await self._launch(operation)
         except ExecutionExists:
             await self._note_dispatched(operation, ask_after=timedelta())
-        except StartRejected as refusal:
-            return await self._rejected(operation, refusal)
-        except (UnknownOperationType, StartFailed) as refusal:
+        except (UnknownOperationType, StartFailed, CallbackRefused) as refusal:
             await self._retry(operation, str(refusal))
         except EngineUnavailable as outage:
             await self._retry(operation, str(outage))
             return False
-        else:
-            await self._note_dispatched(operation, ask_after=FIRST_QUESTION)
         return True
 
-    async def _cancelled(self, operation: Operation) -> bool:
+    async def _launch(self, operation: Operation) -> None:
+        operation_type = self._catalogue.get(operation.type)
+        callback = self._callbacks.of(operation.id, operation.tenant)
+        request = StartRequest(operation.id, operation_type, operation.input, callback)
+        try:
+            await self._start_with_or_without_callback(request)
+        except StartRejected as refusal:
+            await self._rejected(operation, refusal)
+        else:
+            await self._note_dispatched(operation, ask_after=FIRST_QUESTION)
+
+    async def _start_with_or_without_callback(self, request: StartRequest) -> None:
+        """A callback that the engine does not take must not keep the operation from being started."""
+        try:
+            await self._engine.start(request)
+        except CallbackRefused as refusal:
+            await self._engine.start(replace(request, callback=None))
+            self._callbacks.refused(str(refusal))
+        else:
+            if request.callback is not None:
+                self._callbacks.taken()
+
+    async def _cancelled(self, operation: Operation) -> None:
         """It was cancelled after an earlier attempt to start it: what that attempt started is told, and if it started
         nothing, nothing is. An attempt may still be under way, so that an absence counts only after a quiet while."""
         request = operation.cancel_request
         assert request is not None
-        try:
-            observation = await self._engine.observe(operation.id)
-        except EngineUnavailable as outage:
-            await self._retry(operation, str(outage))
-            return False
-        if observation.state is not ExecutionState.NOT_FOUND:
-            await self._note_dispatched(operation, ask_after=timedelta())
-            return True
+        absent = await self._absent(operation)
+        if absent is None:
+            return
         quiet = request.at + LEASE
 
         def decide(current: Operation) -> Change | None:
             if not _still_claimed(current, operation):
                 return None
-            if observation.asked_at < quiet:
+            if absent.asked_at < quiet:
                 return start_withheld(current, until=quiet)
             words = "cancelled before it was started"
             error = OperationError(ErrorCode.CANCELED, request.reason or words, {"actor": request.by})
             return fail(current, error, Cause(Source.DISPATCHER, words, self._clock.now(), actor=request.by))
 
         await change_operation(self._units, operation.id, decide)
-        return True
 
-    async def _rejected(self, operation: Operation, refusal: StartRejected) -> bool:
+    async def _rejected(self, operation: Operation, refusal: StartRejected) -> None:
         """Fail it, unless an earlier attempt, whose answer was lost, had gone through."""
-        if operation.dispatch.attempts > 1:
-            try:
-                observation = await self._engine.observe(operation.id)
-            except EngineUnavailable as outage:
-                await self._retry(operation, str(outage))
-                return False
-            if observation.state is not ExecutionState.NOT_FOUND:
-                await self._note_dispatched(operation, ask_after=timedelta())
-                return True
+        if operation.dispatch.attempts > 1 and await self._absent(operation) is None:
+            return
 
         def decide(current: Operation) -> Change | None:
             if not _still_claimed(current, operation):
@@ -118,7 +128,14 @@ class DispatchOperations:
             return fail(current, OperationError(ErrorCode.START_REJECTED, str(refusal)), cause)
 
         await change_operation(self._units, operation.id, decide)
-        return True
+
+    async def _absent(self, operation: Operation) -> Observation | None:
+        """The engine's word that no earlier attempt has started anything; None where one has, which is noted."""
+        observation = await self._engine.observe(operation.id)
+        if observation.state is ExecutionState.NOT_FOUND:
+            return observation
+        await self._note_dispatched(operation, ask_after=timedelta())
+        return None
 
     async def _retry(self, operation: Operation, error: str) -> None:
         def decide(current: Operation) -> Change | None:

@@ -19,7 +19,8 @@ from domain.transition import Source
 
 FIRST_WAIT_FOR_CLOSE = timedelta(milliseconds=100)
 FIRST_WAIT_FOR_START = timedelta(seconds=2)
-LONGEST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT_FOR_CLOSE = timedelta(minutes=1)
+LONGEST_WAIT_FOR_START = timedelta(minutes=10)
 
 
 class FollowUpOperations:
@@ -57,7 +58,7 @@ class FollowUpOperations:
     async def _follow_up(self, operation: Operation) -> None:
         if operation.cancel_pending:
             await self._send_cancel(operation)
-        observation = await self._engine.observe(operation.id)
+        observation = await self._engine.observe(operation.id, likely_closed=operation.reported is not None)
         if operation.cancel_pending and observation.state is not ExecutionState.NOT_FOUND:
             operation = await self._note_delivered(operation)
         await self._recorder.observation(operation.id, observation, Source.CONFIRMATION)
@@ -94,7 +95,7 @@ class FollowUpOperations:
     def _next_question(self, operation: Operation) -> datetime | None:
         attempt = operation.follow_up.attempts + 1
         if operation.reported is not None or operation.cancel_request is not None:
-            return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_CLOSE, cap=LONGEST_WAIT)
+            return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_CLOSE, cap=LONGEST_WAIT_FOR_CLOSE)
         if operation.status is OperationStatus.ACCEPTED:
-            return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_START, cap=LONGEST_WAIT)
+            return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_START, cap=LONGEST_WAIT_FOR_START)
         return None

@@ -1,16 +1,18 @@
 """Record evidence: reports of workflows and observations of the engine, through one compare-and-set."""
 
+from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from application.ports.clock import Clock
+from application.ports.metrics import Metrics
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.services.compare_and_set import change_operation
+from application.services.compare_and_set import Outcome, change_operation
 from domain.evidence import Observation, Report
 from domain.finality import Finality
 from domain.operation import Change, Operation
 from domain.reconciliation import NO_CHANGE, Decision, ReconcilePolicy, Verdict, reconcile
-from domain.reporting import apply_report
+from domain.reporting import CONFIRM_AFTER, apply_report
 from domain.transition import Source
 
 
@@ -25,21 +27,34 @@ class Recorded(StrEnum):
 class RecordEvidence:
     """The only way by which evidence changes the ledger."""
 
-    def __init__(self, units: UnitOfWorkFactory, clock: Clock, finality: Finality, policy: ReconcilePolicy) -> None:
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        clock: Clock,
+        finality: Finality,
+        policy: ReconcilePolicy,
+        metrics: Metrics,
+        *,
+        confirm_after: timedelta = CONFIRM_AFTER,
+    ) -> None:
+        """`confirm_after`: how long after a reported outcome the engine is asked, if it has not called by then."""
         self._units = units
         self._clock = clock
         self._finality = finality
         self._policy = policy
+        self._metrics = metrics
+        self._confirm_after = confirm_after
 
     async def report(self, operation_id: UUID, report: Report) -> Recorded:
         """Record what a workflow says of itself. Repeats and latecomers change nothing."""
 
         def decide(operation: Operation) -> Change | None:
-            return apply_report(operation, report, self._finality, self._clock.now())
+            return apply_report(operation, report, self._finality, self._clock.now(), self._confirm_after)
 
         outcome = await change_operation(self._units, operation_id, decide)
         if outcome is None:
             return Recorded.UNKNOWN_OPERATION
+        self._count(outcome)
         return Recorded.RECORDED if outcome.changed else Recorded.IGNORED
 
     async def observation(self, operation_id: UUID, observation: Observation, source: Source) -> Verdict:
@@ -52,4 +67,16 @@ class RecordEvidence:
             return decision.change
 
         outcome = await change_operation(self._units, operation_id, decide)
-        return Verdict.NO_CHANGE if outcome is None else decision.verdict
+        if outcome is None:
+            return Verdict.NO_CHANGE
+        self._count(outcome)
+        if outcome.operation.done and decision.verdict is Verdict.TRANSITION and observation.closed_at is not None:
+            self._metrics.closed(source, max(timedelta(), self._clock.now() - observation.closed_at))
+        return decision.verdict
+
+    def _count(self, outcome: Outcome) -> None:
+        for line in outcome.transitions:
+            if line.from_status is not line.to_status:
+                self._metrics.moved(line.source, line.to_status)
+        if outcome.raised is not None:
+            self._metrics.raised(outcome.raised)

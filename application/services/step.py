@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.ports.unit_of_work import DatabaseUnavailable, UnitOfWork, UnitOfWorkFactory
 from domain.operation import Operation
 
 LEASE = timedelta(seconds=30)
@@ -43,6 +43,9 @@ async def work_through(
         async with gate:
             try:
                 return await act(operation)
+            except DatabaseUnavailable as outage:
+                _log.warning("operation %s is due again after its lease: %s", operation.id, outage)
+                return True
             except Exception:
                 _log.exception("acting on operation %s failed; it is due again after its lease", operation.id)
                 return True

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,8 +21,8 @@ from entrypoints.settings import Settings, load_settings
 
 PATIENCE = 8.0
 """Seconds that one check may take."""
-Check = Callable[[], Awaitable[None]]
-"""Raises OpledgerError about what is not well."""
+Check = Callable[[], Awaitable[str | None]]
+"""Returns words about what is well, or none; raises OpledgerError about what is not."""
 
 
 def examine(flags: Mapping[str, Any]) -> None:
@@ -41,30 +43,37 @@ def _of_running_stack(settings: Settings) -> Settings:
         return settings
     os.environ.setdefault("TEMPORAL_ADDRESS", addresses[0])
     os.environ.setdefault("TEMPORAL_NAMESPACE", addresses[1])
-    return load_settings({"database_url": settings.database_url or addresses[2]})
+    callback_url = settings.callback_url or running.get("callback_url")
+    no_key = f"doctor:{secrets.token_hex(32)}"  # the server is asked whether it would call; nothing ever verifies that
+    return msgspec.structs.replace(
+        settings,
+        database_url=settings.database_url or addresses[2],
+        callback_url=callback_url,
+        callback_keys=settings.callback_keys or (no_key if callback_url else None),
+    )
 
 
 async def _examine(settings: Settings, stop: asyncio.Event) -> int:
     table = Table("check", "", "what was found", box=None)
     async with container.checks(settings) as checks:
         found = {name: await _ask(check) for name, check in {"operations": _nothing_wrong, **checks}.items()}
-    for name, trouble in found.items():
-        mark = "[green]ok[/]" if trouble is None else "[red]bad[/]"
-        table.add_row(name, mark, escape(trouble or "well"))
+    for name, (well, words) in found.items():
+        table.add_row(name, "[green]ok[/]" if well else "[red]bad[/]", escape(words))
     Console().print(table)
-    return 1 if any(found.values()) else 0
+    return 0 if all(well for well, _ in found.values()) else 1
 
 
-async def _ask(check: Check) -> str | None:
-    """What is wrong, if something is."""
+async def _ask(check: Check) -> tuple[bool, str]:
+    """Whether all is well, and words about it."""
     try:
         async with asyncio.timeout(PATIENCE):
-            await check()
+            return True, await check() or "well"
     except TimeoutError:
-        return f"no answer within {PATIENCE:g} s"
+        return False, f"no answer within {PATIENCE:g} s"
     except OpledgerError as error:
-        return str(error)
-    return None
+        return False, str(error)
+    except Exception as error:
+        return False, f"the check itself failed: {type(error).__name__}"
 
 
 async def _nothing_wrong() -> None:

@@ -34,14 +34,19 @@ def cli() -> None:
 @click.option(
     "--ui-port", type=click.IntRange(1, 65535), help="Port of Temporal's web page; 8233, or a free one, if unset."
 )
-def up(*, ephemeral: bool, temporal_port: int | None, ui_port: int | None, **flags: Any) -> None:
+@click.option(
+    "--callbacks/--no-callbacks",
+    default=True,
+    help="Whether the embedded Temporal calls the API when an execution closes.",
+)
+def up(*, ephemeral: bool, temporal_port: int | None, ui_port: int | None, callbacks: bool, **flags: Any) -> None:
     """Serve everything on this machine until Ctrl-C: PostgreSQL, Temporal, API, worker.
 
     DATABASE_URL and TEMPORAL_ADDRESS in the environment replace the embedded part.
     """
     from entrypoints.cli.up import serve
 
-    serve(flags, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port)
+    serve(flags, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port, callbacks=callbacks)
 
 
 @cli.command()

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from domain.errors import StartupError
 from entrypoints import container
 from entrypoints.cli.stack import migrate, namespace_from_environment, prepare_temporal, tell, temporal_from_environment
 from entrypoints.embedded import net
+from entrypoints.embedded.callbacks import KEYS, URL
 from entrypoints.embedded.options import Options, Running
 from entrypoints.embedded.up import up
 from entrypoints.process import run_to_exit
@@ -22,15 +24,21 @@ TEMPORAL_UI_PORT = 8233
 """Where Temporal's own tools look for a server, and people for its page."""
 
 
-def serve(flags: Mapping[str, Any], *, ephemeral: bool, temporal_port: int | None, ui_port: int | None) -> None:
-    """Serve until told to stop."""
+def serve(
+    flags: Mapping[str, Any], *, ephemeral: bool, temporal_port: int | None, ui_port: int | None, callbacks: bool
+) -> None:
+    """Serve until told to stop. Raises StartupError."""
     settings = load_settings(flags)
+    if settings.callback_url and not callbacks:
+        raise StartupError("callback_url is set, which --no-callbacks contradicts: leave out one of them")
     container.checked_catalogue(settings)
-    options = _options(settings, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port)
+    options = _options(settings, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port, callbacks=callbacks)
     run_to_exit(partial(_serve, options))
 
 
-def _options(settings: Settings, *, ephemeral: bool, temporal_port: int | None, ui_port: int | None) -> Options:
+def _options(
+    settings: Settings, *, ephemeral: bool, temporal_port: int | None, ui_port: int | None, callbacks: bool
+) -> Options:
     namespace = namespace_from_environment()
     address = temporal_from_environment()
     return Options(
@@ -43,6 +51,7 @@ def _options(settings: Settings, *, ephemeral: bool, temporal_port: int | None, 
         database_url=settings.database_url,
         temporal_address=address,
         temporal_namespace=namespace,
+        callbacks=callbacks,
         env=_environment(settings),
     )
 
@@ -50,6 +59,10 @@ def _options(settings: Settings, *, ephemeral: bool, temporal_port: int | None, 
 def _environment(settings: Settings) -> dict[str, str]:
     """What the API and the worker have to agree on, and what the command line said."""
     environment = {"OPLEDGER_PAGE_TOKEN_KEY": settings.page_token_key or secrets.token_urlsafe(32)}
+    if settings.callback_url:
+        environment[URL] = settings.callback_url
+    if settings.callback_keys:
+        environment[KEYS] = settings.callback_keys
     if settings.operations:
         environment["OPLEDGER_OPERATIONS"] = str(Path(settings.operations).absolute())
     return environment

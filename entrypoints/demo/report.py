@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from entrypoints.demo.plan import Job
+from entrypoints.demo.terminations import Terminations
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Ending:
         return (self.status, self.error_code) == self.job.expected
 
 
-def verdict(endings: list[Ending], console: Console) -> bool:
-    """Print the table. True if every operation is what it must be."""
+def verdict(endings: list[Ending], terminations: Terminations, console: Console, *, pushed: bool) -> bool:
+    """Print the table and the times. True if every operation is what it must be. `pushed`: Temporal calls the API."""
     table = Table(box=None)
     for heading in ("machine", "type", "what happened to it", "status", "error code", "close to ledger", ""):
         table.add_column(heading, no_wrap=True, justify="right" if heading.startswith("close") else "left")
@@ -39,10 +40,10 @@ def verdict(endings: list[Ending], console: Console) -> bool:
     console.print(table)
     lags = [ending.lag for ending in endings if ending.lag is not None]
     if lags:
-        console.print(
-            f"Time from close to ledger: median {median(lags) * 1000:,.0f} ms, longest {max(lags) * 1000:,.0f} ms "
-            "(a termination from outside waits for the next reconciliation)."
-        )
+        waiting = "" if pushed else " (a termination from outside waits for the next reconciliation)"
+        times = f"median {median(lags) * 1000:,.0f} ms, longest {max(lags) * 1000:,.0f} ms"
+        console.print(f"Time from close to ledger: {times}{waiting}.")
+    console.print(terminations.words)
     wrong = [ending for ending in endings if not ending.right]
     console.print(f"{len(endings) - len(wrong)} of {len(endings)} operations are what they must be.")
-    return not wrong
+    return not wrong and terminations.right

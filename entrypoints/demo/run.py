@@ -17,6 +17,7 @@ from temporalio.client import Client
 from domain.errors import StartupError
 from entrypoints.demo.plan import Fate, Job, two_dozen
 from entrypoints.demo.report import Ending, verdict
+from entrypoints.demo.terminations import NUMBER, SecondAct, Terminations
 from entrypoints.demo.watch import LiveTable, PlainLines, Shown, Watcher
 from entrypoints.embedded.options import Running
 
@@ -46,12 +47,12 @@ class Demo:
                 self._jobs[answer.json()["id"]] = job
             mischief = asyncio.create_task(self._mischief(watcher))
             operations = await self._watch_until_done(watcher)
-            await mischief
+            terminations = await mischief
         endings = [await self._ending(self._jobs[shown["id"]], shown) for shown in operations]
-        return verdict(endings, self._console)
+        return verdict(endings, terminations, self._console, pushed=self._application.callback_url is not None)
 
-    async def _mischief(self, watcher: Watcher) -> None:
-        """The things that a ledger has to survive, while work is under way."""
+    async def _mischief(self, watcher: Watcher) -> Terminations:
+        """The things that a ledger has to survive, while work is under way; then many terminations, to time them."""
         await asyncio.sleep(2.5)
         await self._until_all_started()
         pid = self._application.pids["worker"]
@@ -65,6 +66,8 @@ class Demo:
         for operation_id, job in self._with_fate(Fate.TERMINATED):
             watcher.say(f"terminating {job.machine} through Temporal's own API, from outside")
             await self._temporal.get_workflow_handle(operation_id).terminate(reason="the demo wants it so")
+        watcher.say(f"starting {NUMBER} more, and terminating them there one after another")
+        return await SecondAct(self._http, self._temporal).play()
 
     async def _until_all_started(self) -> None:
         """A busy machine takes its time, and what Temporal does not have yet can be neither killed in mid-flight nor

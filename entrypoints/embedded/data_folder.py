@@ -20,12 +20,13 @@ RUNTIME_PREFIX = "opledger-run-"
 
 
 class DataFolder:
-    """The layout, as paths: `postgres/`, `temporal.db`, `logs/`, `run/`, `run.json`."""
+    """The layout, as paths: `postgres/`, `temporal.db`, `callback.key`, `logs/`, `run/`, `run.json`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.postgres = path / "postgres"
         self.temporal_db = path / "temporal.db"
+        self.callback_key = path / "callback.key"
         self.logs = path / "logs"
         self.runtime = path / "run"
         self.run_json = path / "run.json"

@@ -26,6 +26,8 @@ class Options:
     temporal_namespace: str = "default"
     dynamic_config: tuple[str, ...] = ()
     """For the embedded Temporal: `key=json` each."""
+    callbacks: bool = True
+    """Whether the embedded Temporal calls the API when an execution closes: where `env` does not say, at `api_url`."""
     env: Mapping[str, str] = field(default_factory=dict)
     """For the API and the worker, over this process's own environment."""
     api_command: tuple[str, ...] = (*COMMAND, "api")
@@ -41,6 +43,8 @@ class Running:
     temporal_address: str
     temporal_namespace: str
     temporal_ui_url: str | None
+    callback_url: str | None
+    """Where the embedded Temporal calls, if it does."""
     data_dir: Path
     supervisor: Supervisor
 

@@ -25,6 +25,7 @@ class StatusFile:
             "temporal_address": application.temporal_address,
             "temporal_namespace": application.temporal_namespace,
             "temporal_ui_url": application.temporal_ui_url,
+            "callback_url": application.callback_url,
             "pids": application.pids,
             "guard_pids": application.supervisor.guard_pids,
         }

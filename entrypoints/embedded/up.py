@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from entrypoints.embedded import net
 from entrypoints.embedded.app_process import AppProcess
+from entrypoints.embedded.callbacks import KEYS, URL, Callbacks, kept_keys
 from entrypoints.embedded.data_folder import DataFolder, opened
 from entrypoints.embedded.options import Options, Running
 from entrypoints.embedded.part import Part
@@ -67,14 +68,15 @@ async def running(
         status = StatusFile(folder, on_event)
         supervisor = Supervisor(status.on_event)
         try:
-            postgres, temporal = _servers(options, folder)
+            callbacks = _callbacks(options, folder, port)
+            postgres, temporal = _servers(options, folder, callbacks)
             await supervisor.start(*[part for part in (postgres, temporal) if part])
-            application = _describe(options, folder, port, postgres, temporal, supervisor)
+            application = _describe(options, folder, port, postgres, temporal, callbacks, supervisor)
             if postgres:
                 await postgres.create_database()
             await migrate(application.database_url)
             await prepare_engine(application.temporal_address)
-            await supervisor.start(*_processes(options, folder, port, application))
+            await supervisor.start(*_processes(options, folder, port, application, callbacks))
             status.write(application)
             yield application
         finally:
@@ -93,7 +95,22 @@ def _check_ports(options: Options) -> int:
     return options.port or net.free_port(options.host)
 
 
-def _servers(options: Options, folder: DataFolder) -> tuple[EmbeddedPostgres | None, EmbeddedTemporal | None]:
+def _callbacks(options: Options, folder: DataFolder, port: int) -> Callbacks | None:
+    """Those of the embedded Temporal. What a server of somebody else does is not ours to set up."""
+    if options.temporal_address or not options.callbacks:
+        return None
+    url = options.env.get(URL) or _api_url(options, port)
+    return Callbacks(url, options.env.get(KEYS) or kept_keys(folder.callback_key))
+
+
+def _api_url(options: Options, port: int) -> str:
+    host = net.connectable(options.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _servers(
+    options: Options, folder: DataFolder, callbacks: Callbacks | None
+) -> tuple[EmbeddedPostgres | None, EmbeddedTemporal | None]:
     postgres = temporal = None
     durable = options.data_dir is not None
     if not options.database_url:
@@ -105,7 +122,7 @@ def _servers(options: Options, folder: DataFolder) -> tuple[EmbeddedPostgres | N
             ui=options.ui,
             ui_port=options.ui_port,
             namespace=options.temporal_namespace,
-            dynamic_config=options.dynamic_config,
+            dynamic_config=callbacks.dynamic_config(options.dynamic_config) if callbacks else options.dynamic_config,
             durable=durable,
         )
     return postgres, temporal
@@ -117,24 +134,28 @@ def _describe(
     port: int,
     postgres: EmbeddedPostgres | None,
     temporal: EmbeddedTemporal | None,
+    callbacks: Callbacks | None,
     supervisor: Supervisor,
 ) -> Running:
-    host = net.connectable(options.host)
     return Running(
-        api_url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
+        api_url=_api_url(options, port),
         database_url=postgres.url if postgres else options.database_url or "",
         temporal_address=temporal.address if temporal else options.temporal_address or "",
         temporal_namespace=options.temporal_namespace,
         temporal_ui_url=temporal.ui_url if temporal else None,
+        callback_url=callbacks.url if callbacks else None,
         data_dir=folder.path,
         supervisor=supervisor,
     )
 
 
-def _processes(options: Options, folder: DataFolder, port: int, application: Running) -> list[Part]:
+def _processes(
+    options: Options, folder: DataFolder, port: int, application: Running, callbacks: Callbacks | None
+) -> list[Part]:
     env = {
         **os.environ,
         **options.env,
+        **(callbacks.environment if callbacks else {}),
         "DATABASE_URL": application.database_url,
         "TEMPORAL_ADDRESS": application.temporal_address,
         "TEMPORAL_NAMESPACE": application.temporal_namespace,

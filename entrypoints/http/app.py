@@ -8,10 +8,12 @@ from litestar.di import Provide
 from litestar.types import AnyCallable, ControllerRouterHandler, Middleware
 
 from entrypoints.http.bodies import ApiRequest
+from entrypoints.http.callbacks import CallbackController
 from entrypoints.http.docs import DocsController
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import MAX_BODY, answer
 from entrypoints.http.health import HealthController
+from entrypoints.http.metrics import MetricsController
 from entrypoints.http.openapi import openapi_config
 from entrypoints.http.operations import PREFIX, OperationController, check_request
 from entrypoints.http.page_token import PageTokens
@@ -38,7 +40,7 @@ def create_app(
     """
     tokens = PageTokens(page_token_key)
     app = Litestar(
-        [_v1(), HealthController, DocsController, *route_handlers],
+        [_v1(), CallbackController, HealthController, MetricsController, DocsController, *route_handlers],
         debug=False,
         pdb_on_exception=False,
         logging_config=None,

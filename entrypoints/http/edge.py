@@ -14,7 +14,7 @@ from entrypoints.http.upload import Upload
 
 _log = logging.getLogger("opledger.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_QUIET = {"/livez", "/readyz"}
+_QUIET = {"/livez", "/readyz", "/metrics"}
 HEADERS: Final = {
     b"x-content-type-options": b"nosniff",
     b"cache-control": b"no-store",

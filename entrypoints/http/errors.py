@@ -18,6 +18,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from application.ports.operation_repository import StaleOperation
 from application.ports.unit_of_work import DatabaseUnavailable
+from domain.callback_token import TOKEN_HEADER
 from domain.errors import (
     IdempotencyKeyReused,
     InvalidInput,
@@ -28,6 +29,8 @@ from domain.errors import (
 from entrypoints.http.arguments import wrong_arguments
 from entrypoints.http.problems import (
     MEDIA_TYPE,
+    BodyTooLarge,
+    CallbackNotTaken,
     FieldError,
     InvalidBody,
     InvalidHeader,
@@ -38,6 +41,7 @@ from entrypoints.http.problems import (
     NotReadyProblem,
     Problem,
     RequestError,
+    UnauthorizedCallback,
     UnsupportedMediaType,
     clip,
     clip_text,
@@ -58,6 +62,8 @@ class Kind:
     title: str
     detail: str | None = None
     retry_after: int | None = None
+    challenge: str | None = None
+    """How a client that may do this shows that it may."""
 
     @property
     def type(self) -> str:
@@ -71,15 +77,16 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     InvalidParameter: Kind(400, "invalid-parameter", "A query parameter is wrong"),
     InvalidPageToken: Kind(400, "invalid-page-token", "The page token does not belong to this query"),
     InvalidHeader: Kind(400, "invalid-header", "A request header is wrong"),
+    UnauthorizedCallback: Kind(
+        401, "unauthorized-callback", "The callback is not one that this ledger asked for", challenge=TOKEN_HEADER
+    ),
     NotFoundException: Kind(404, "not-found", "Not found", "There is nothing at this path."),
     OperationNotFound: Kind(404, "operation-not-found", "There is no such operation"),
     MethodNotAllowedException: Kind(
         405, "method-not-allowed", "Method not allowed", "The Allow header names the methods that this path has."
     ),
     OperationAlreadyDone: Kind(409, "operation-already-done", "The operation is done already"),
-    RequestEntityTooLarge: Kind(
-        413, "body-too-large", "The body is too large", f"A body has at most {MAX_BODY} bytes."
-    ),
+    BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
     UnsupportedMediaType: Kind(415, "unsupported-media-type", "The body's media type is not supported"),
     InvalidBody: _INVALID_FIELD,
     InvalidInput: _INVALID_FIELD,
@@ -89,6 +96,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     DatabaseUnavailable: Kind(
         503, "database-unavailable", "The database cannot be reached", MAYBE_STORED, retry_after=5
     ),
+    CallbackNotTaken: Kind(503, "callback-not-taken", "The callback was not taken", retry_after=1),
     NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=5),
     Exception: Kind(
         500, "internal", "Internal error", "The request failed, and the log says why under its X-Request-Id."
@@ -111,6 +119,8 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     """The problem that tells the client what went wrong. What is our fault is logged."""
     if isinstance(error, ValidationException):
         error = wrong_arguments(request, error)
+    elif isinstance(error, RequestEntityTooLarge):
+        error = BodyTooLarge(request.route_handler.resolve_request_max_body_size() or MAX_BODY)
     kind = kind_of(error)
     if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("unexpected error", exc_info=error)
@@ -141,6 +151,8 @@ def _headers(kind: Kind, error: Exception) -> dict[str, str]:
     headers = {}
     if kind.retry_after is not None:
         headers["Retry-After"] = str(kind.retry_after)
+    if kind.challenge is not None:
+        headers["WWW-Authenticate"] = kind.challenge
     if isinstance(error, HTTPException) and error.headers:
         headers |= {name: value for name, value in error.headers.items() if name.lower() == "allow"}
     return headers

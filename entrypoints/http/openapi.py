@@ -1,17 +1,30 @@
 """The OpenAPI document: what Litestar derives from the routes, and what it cannot know."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import msgspec
 from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.openapi.spec import Example, OpenAPIHeader, OpenAPIResponse, Operation, Parameter, RequestBody, Schema
+from litestar.openapi.spec import (
+    Components,
+    Example,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Parameter,
+    Reference,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+)
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
 
+from domain.callback_token import TOKEN_HEADER
 from entrypoints.http.errors import KINDS
 from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
 from entrypoints.http.problems import MEDIA_TYPE, Problem
@@ -24,8 +37,11 @@ _REQUEST_ID = OpenAPIHeader(
 )
 _RETRY_AFTER = OpenAPIHeader(schema=Schema(type=OpenAPIType.INTEGER), description="Seconds to wait before trying again")
 _ETAG = OpenAPIHeader(schema=_STRING, description="The operation's version, as a strong entity tag")
+_CHALLENGE = OpenAPIHeader(schema=_STRING, description="The header that a genuine callback has")
+CALLBACK_SECURITY: Final = "callbackToken"
 _WORDS: Final = {
     400: "Malformed: the body is not I-JSON (RFC 7493), or a query parameter or header is unknown or wrong",
+    401: "The token is missing, given twice, or not this operation's; or callbacks are off",
     404: "There is no such operation; the same for an id that is no UUID, and for another tenant's operation",
     409: "The operation is done already",
     413: "The body is over 256 KiB",
@@ -36,10 +52,11 @@ _WORDS: Final = {
 }
 
 
-def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The documented problems of a route: those given, and what can happen to any."""
+def problems(*statuses: int, words: Mapping[int, str] | None = None) -> dict[int, ResponseSpec]:
+    """The documented problems of a route: those given, and what can happen to any. `words`: its own ones."""
+    described = {**_WORDS, **(words or {})}
     return {
-        status: ResponseSpec(Problem, False, _WORDS[status], MEDIA_TYPE, examples=_examples(status))
+        status: ResponseSpec(Problem, False, described[status], MEDIA_TYPE, examples=_examples(status))
         for status in sorted({*statuses, 500, 503})
     }
 
@@ -50,7 +67,8 @@ def not_modified() -> dict[int, ResponseSpec]:
 
 
 def _examples(status: int) -> list[Example]:
-    kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug != "not-ready"}
+    rare = {"not-ready", "callback-not-taken"}
+    kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug not in rare}
     return [
         Example(
             id=kind.slug,
@@ -61,11 +79,13 @@ def _examples(status: int) -> list[Example]:
     ]
 
 
-def _sendable(schema: Schema) -> Schema:
+def _sendable(schema: Schema) -> Schema | Reference:
     """A parameter's schema without the null that stands for its absence: nobody can send one."""
-    inner = [one for one in schema.one_of or () if isinstance(one, Schema) and one.type != OpenAPIType.NULL]
+    inner = [one for one in schema.one_of or () if isinstance(one, Reference) or one.type != OpenAPIType.NULL]
     if len(inner) != 1:
         return schema
+    if isinstance(inner[0], Reference):
+        return inner[0]
     outer = {field.name: getattr(schema, field.name) for field in fields(schema) if field.name != "one_of"}
     return replace(inner[0], **{name: value for name, value in outer.items() if value is not None})
 
@@ -84,6 +104,8 @@ class ContractOperation(Operation):
 
     def _complete(self, status: str, response: OpenAPIResponse) -> None:
         headers = dict(response.headers or {}) | {"X-Request-Id": _REQUEST_ID}
+        if status == "401":
+            headers["WWW-Authenticate"] = _CHALLENGE
         if status == "503":
             headers["Retry-After"] = _RETRY_AFTER
         if status == "304":
@@ -123,6 +145,18 @@ class ListOperation(ContractOperation):
         self.parameters = [*(self.parameters or []), labels]
 
 
+@dataclass
+class CallbackOperation(ContractOperation):
+    """An operation whose body is whatever the engine makes of a workflow's end."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.request_body = RequestBody(
+            content={"*/*": OpenAPIMediaType(schema=Schema())},
+            description="The workflow's result or failure, as a Nexus operation's completion; up to 3 MiB",
+        )
+
+
 class _Unrouted(Router):
     """Takes the routes that Litestar makes for its document, and serves none: they answer 404 in HTML."""
 
@@ -137,9 +171,18 @@ def openapi_config() -> OpenAPIConfig:
         version="1",
         summary="A ledger of long-running operations",
         description=_DESCRIPTION,
+        components=Components(security_schemes={CALLBACK_SECURITY: _CALLBACK_TOKEN}),
         openapi_router=_Unrouted(path="/openapi", route_handlers=[]),
         use_handler_docstrings=True,
     )
+
+
+_CALLBACK_TOKEN = SecurityScheme(
+    type="apiKey",
+    name=TOKEN_HEADER,
+    security_scheme_in="header",
+    description="Given to Temporal at the start; of one operation",
+)
 
 
 def document(app: Litestar) -> bytes:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from application.ports.operation_queries import OperationFilter
 from application.services.submit import Submission
+from domain.attention import AttentionKind
 from domain.operation import MISSING
 from domain.status import OperationStatus
 from entrypoints.http.bodies import ApiRequest, check_body
@@ -61,6 +62,9 @@ IdempotencyKey = Annotated[
 IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="Entity tags the client has")]
 Statuses = Annotated[list[OperationStatus] | None, QueryParameter(name="status", description="Any of these")]
 TypeName = Annotated[str | None, QueryParameter(name="type", min_length=1, max_length=LONGEST_TYPE)]
+Attention = Annotated[
+    AttentionKind | None, QueryParameter(name="attention", description="What a person should look at, of this kind")
+]
 After = Annotated[str | None, QueryParameter(name="accepted_after", description="Exclusive", schema_extra=_TIME)]
 Before = Annotated[str | None, QueryParameter(name="accepted_before", description="Exclusive", schema_extra=_TIME)]
 OrderBy = Annotated[Order, QueryParameter(name="order", description="`-`: the newest first")]
@@ -134,6 +138,7 @@ class OperationController(Controller):
         page_tokens: NamedDependency[PageTokens],
         statuses: Statuses = None,
         type_name: TypeName = None,
+        attention: Attention = None,
         accepted_after: After = None,
         accepted_before: Before = None,
         order: OrderBy = "-accepted_at",
@@ -146,6 +151,7 @@ class OperationController(Controller):
             statuses=frozenset(statuses or ()),
             type=type_name,
             labels=label_filters(request),
+            attention=attention,
             accepted_after=instant("accepted_after", accepted_after),
             accepted_before=instant("accepted_before", accepted_before),
         )

@@ -36,6 +36,7 @@ class ListQuery:
             self.tenant,
             sorted(criteria.statuses),
             criteria.type,
+            criteria.attention,
             sorted(criteria.labels.items()),
             *(time and (time - _EPOCH) // _MICROSECOND for time in (criteria.accepted_after, criteria.accepted_before)),
             self.newest_first,

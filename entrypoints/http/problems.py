@@ -95,6 +95,21 @@ class UnsupportedMediaType(RequestError):
     """The body is not declared as application/json."""
 
 
+class BodyTooLarge(RequestError):
+    """The body is larger than this call takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body has at most {limit} bytes here.")
+
+
+class UnauthorizedCallback(RequestError):
+    """A callback proves by its token that it is about an operation that this ledger started; this one does not."""
+
+
+class CallbackNotTaken(OpledgerError):
+    """Nothing was stored: call again."""
+
+
 class NotReady(OpledgerError):
     """The service cannot do its work now."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from uuid import UUID
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -10,8 +9,9 @@ from temporalio.exceptions import ApplicationError
 from application.services.reconcile import ReconcileOperations
 from application.services.record import Recorded, RecordEvidence
 from entrypoints.worker.heartbeat import heartbeating
+from entrypoints.worker.wire_cursor import read_cursor, write_cursor
 from entrypoints.worker.wire_reports import read_update
-from entrypoints.worker.workflows.reconcile_operations import RECONCILE_PAGE, PageDone, PageRequest
+from entrypoints.worker.workflows.reconcile_operations import RECONCILE_PAGE, Cursor, PageDone
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateOutcome
 
 _OUTCOMES = {
@@ -38,21 +38,20 @@ class LedgerActivities:
         return _OUTCOMES[await self.recorder.report(operation_id, report)]
 
     @activity.defn(name=RECONCILE_PAGE)
-    async def reconcile_page(self, request: PageRequest) -> PageDone:
-        """Reconcile one page of unfinished operations."""
-        after = None if request.after is None else UUID(request.after)
+    async def reconcile_page(self, cursor: Cursor | None) -> PageDone:
+        """Reconcile one page of what has changed; without a cursor, the first page of a new pass."""
         async with heartbeating():
-            page = await self.reconciler.page(after, request.limit)
+            page = await self.reconciler.page(None if cursor is None else read_cursor(cursor))
         if page.corrected or page.failed:
             activity.logger.info(
-                "reconciled a page: %d scanned, %d asked, %d corrected, %d failed",
-                page.scanned,
+                "reconciled a page: %d listed, %d asked, %d corrected, %d failed",
+                page.listed,
                 page.asked,
                 page.corrected,
                 page.failed,
             )
-        next_after = None if page.next_after is None else str(page.next_after)
-        return PageDone(next_after, page.scanned, page.asked, page.corrected, page.failed)
+        following = None if page.cursor is None else write_cursor(page.cursor)
+        return PageDone(following, page.listed, page.asked, page.corrected, page.failed)
 
     def all(self) -> list[Callable[..., Awaitable[object]]]:
         """The activities, as a worker takes them."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -10,10 +11,13 @@ from entrypoints import container
 from entrypoints.logs import configure_logs
 from entrypoints.process import run_to_exit
 from entrypoints.settings import Settings, load_settings
+from entrypoints.worker.metrics_server import ensure_metrics_port, serve_metrics
 from entrypoints.worker.poller import Pace, poll
 from entrypoints.worker.preparation import prepare
 from entrypoints.worker.temporal_worker import run_temporal_worker
 
+STEPS_PER_SECOND = 4
+LARGEST_STEP = 64
 FORGETTING = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
 _log = logging.getLogger(__name__)
 
@@ -26,14 +30,20 @@ def main(flags: Mapping[str, Any]) -> None:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> int:
-    """Report, dispatch, follow up and reconcile until `stop` is set. Each part waits out by itself what it lacks."""
+    """Report, dispatch, follow up and reconcile until `stop` is set. Each part waits out by itself what it lacks.
+    Raises StartupError: a taken port."""
+    ensure_metrics_port(settings.host, settings.metrics_port)
     async with container.worker(settings) as parts:
         loops = [
             asyncio.create_task(prepare(parts.prepare_temporal), name="preparation"),
             asyncio.create_task(poll("dispatch", parts.dispatcher.step), name="dispatch"),
             asyncio.create_task(poll("follow-up", parts.follow_ups.step), name="follow-up"),
+            asyncio.create_task(poll("verify", parts.verifier.step, verifying(settings)), name="verify"),
             asyncio.create_task(poll("forget", parts.forgetter.step, FORGETTING), name="forget"),
         ]
+        if settings.metrics_port is not None:
+            page = serve_metrics(parts.metrics_page, settings.host, settings.metrics_port, stop)
+            loops.append(asyncio.create_task(page, name="metrics"))
         _log.info("the worker runs")
         try:
             await run_temporal_worker(parts.connect, parts.activities, stop)
@@ -42,3 +52,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
     return 0
+
+
+def verifying(settings: Settings) -> Pace:
+    """At most the configured number of operations a second, in steps small enough to be over within their lease."""
+    batch = min(LARGEST_STEP, math.ceil(settings.verify_rate / STEPS_PER_SECOND))
+    return Pace(batch=batch, idle=1.0, between=batch / settings.verify_rate)

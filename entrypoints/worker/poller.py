@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ class Pace:
     """Between two steps while the engine or the database is away."""
     outage_batch: int = 10
     """How many operations are tried in a step meanwhile, so that a long outage does not fill the history."""
+    between: float = 0.0
+    """From the begin of a step to that of the next: `batch` operations in so many seconds are the most."""
 
 
 async def poll(name: str, step: Callable[[int], Awaitable[Step]], pace: Pace | None = None) -> None:
@@ -28,6 +31,7 @@ async def poll(name: str, step: Callable[[int], Awaitable[Step]], pace: Pace | N
     pace = pace or Pace()
     available = True
     while True:
+        begun = time.monotonic()
         try:
             done = await step(pace.batch if available else pace.outage_batch)
         except Exception as error:
@@ -42,5 +46,6 @@ async def poll(name: str, step: Callable[[int], Awaitable[Step]], pace: Pace | N
         available = done.engine_available if done.claimed else available
         if not available:
             await asyncio.sleep(pace.outage)
-        elif done.claimed == 0:
-            await asyncio.sleep(pace.idle)
+        else:
+            rest = pace.between - (time.monotonic() - begun)
+            await asyncio.sleep(max(0.0, rest) if done.claimed else pace.idle)

@@ -1,11 +1,12 @@
 """The contract's world on the engine in memory."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters.memory.clock import MemoryClock
 from adapters.memory.workflow_engine import IDENTITY, MemoryWorkflowEngine
+from application.ports.callback_reader import CallbackMessage
+from application.ports.workflow_engine import CompletionCallback
 from domain.json_value import JsonValue
 from domain.operation import MISSING
 from tests.contract.engine_world import EngineWorld
@@ -16,12 +17,14 @@ class MemoryWorld(EngineWorld):
 
     identity = IDENTITY
 
-    def __init__(self) -> None:
+    def __init__(self, page_size: int = 1_000) -> None:
         self.clock = MemoryClock()
-        self.memory = self.engine = MemoryWorkflowEngine(self.clock)
+        self.memory = self.engine = MemoryWorkflowEngine(self.clock, page_size=page_size)
 
     def now(self) -> datetime:
-        return self.clock.now()
+        """Never twice the same."""
+        self.clock.advance(timedelta(microseconds=1))
+        return self.clock.advance(timedelta(microseconds=1)) - timedelta(microseconds=1)
 
     async def input_of(self, operation_id: UUID) -> list[JsonValue]:
         [start] = [start for start in self.memory.starts if start.operation_id == operation_id]
@@ -63,8 +66,24 @@ class MemoryWorld(EngineWorld):
     async def delete(self, operation_id: UUID) -> None:
         self.memory.delete(operation_id)
 
-    async def settle_listing(self, operation_ids: Iterable[UUID], expected: frozenset[UUID]) -> frozenset[UUID]:
-        return await self.engine.listed_as_running(operation_ids)
+    async def fail_tasks(self, operation_id: UUID, times: int, kind: str, message: str) -> None:
+        self.memory.stall(operation_id, f"its workflow task has failed {times} times, first with {kind}: {message}")
+
+    async def get_on(self, operation_id: UUID) -> None:
+        self.memory.unstall(operation_id)
+
+    def callback(self, operation_id: UUID) -> CompletionCallback:
+        return CompletionCallback(f"http://127.0.0.1:8080/{operation_id}", {"X-Token": f"token of {operation_id}"})
+
+    def refused_callback(self, operation_id: UUID) -> CompletionCallback:
+        self.memory.refuse_callbacks()
+        return self.callback(operation_id)
+
+    async def delivered(self, operation_id: UUID, count: int) -> list[CallbackMessage]:
+        ours = [pending for pending in self.memory.callbacks if pending.operation_id == operation_id]
+        assert all(pending.callback == self.callback(operation_id) for pending in ours)
+        assert len(ours) >= count
+        return [pending.message for pending in ours]
 
     async def go_down(self) -> None:
         self.memory.go_down()

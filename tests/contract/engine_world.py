@@ -1,14 +1,16 @@
 """What the workflow engine's contract tests do around the port: workers, outsiders, the network."""
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from application.ports.workflow_engine import StartRequest, WorkflowEngine
-from domain.evidence import Observation
+from application.ports.callback_reader import CallbackMessage
+from application.ports.workflow_engine import CompletionCallback, StartRequest, WorkflowEngine
+from domain.evidence import ExecutionState, Observation
 from domain.json_value import JsonValue
 from domain.operation import MISSING, Input
 from domain.operation_type import OperationType, RetryPolicy
@@ -33,6 +35,8 @@ class EngineWorld(ABC):
     engine: WorkflowEngine
     identity: str
     """The actor of what goes through the port."""
+    quiet: float = 0.0
+    """Seconds in which a callback that should not come would have come."""
 
     def request(self, value: Input = MISSING, **type_fields: object) -> StartRequest:
         """A start of a new operation on a task queue of its own."""
@@ -48,6 +52,38 @@ class EngineWorld(ABC):
 
     async def observe(self, operation_id: UUID) -> Observation:
         return await self.engine.observe(operation_id)
+
+    async def with_callback(self, value: Input = MISSING, **type_fields: object) -> UUID:
+        """The id of a new operation whose execution was started with a callback."""
+        request = self.request(value, **type_fields)
+        await self.engine.start(replace(request, callback=self.callback(request.operation_id)))
+        return request.operation_id
+
+    async def changes(self, since: datetime) -> dict[UUID, ExecutionState]:
+        """What the index lists, all pages of it. Of runs of one chain any may come last."""
+        page = await self.engine.changed_since(since)
+        entries = list(page.entries)
+        while page.next_page is not None:
+            page = await self.engine.changed_since(since, page.next_page)
+            entries += page.entries
+        return {entry.operation_id: entry.state for entry in entries}
+
+    async def settled_changes(
+        self, since: datetime, of: Iterable[UUID], expected: Mapping[UUID, ExecutionState]
+    ) -> dict[UUID, ExecutionState]:
+        """What is listed of these operations once the index has caught up, at most some seconds later."""
+        listed: dict[UUID, ExecutionState] = {}
+        wanted = frozenset(of)
+
+        async def caught_up() -> bool:
+            nonlocal listed
+            changes = await self.changes(since)
+            listed = {ours: state for ours, state in changes.items() if ours in wanted}
+            return listed == expected
+
+        with contextlib.suppress(TimeoutError):
+            await eventually(caught_up)
+        return listed
 
     @abstractmethod
     def now(self) -> datetime:
@@ -97,8 +133,24 @@ class EngineWorld(ABC):
         """An open execution is deleted."""
 
     @abstractmethod
-    async def settle_listing(self, operation_ids: Iterable[UUID], expected: frozenset[UUID]) -> frozenset[UUID]:
-        """What is listed once the index has caught up, at most some seconds later."""
+    async def fail_tasks(self, operation_id: UUID, times: int, kind: str, message: str) -> None:
+        """The workflow task fails that often in a row."""
+
+    @abstractmethod
+    async def get_on(self, operation_id: UUID) -> None:
+        """The workflow task that failed goes through."""
+
+    @abstractmethod
+    def callback(self, operation_id: UUID) -> CompletionCallback:
+        """One that the engine takes, with a token in its headers."""
+
+    @abstractmethod
+    def refused_callback(self, operation_id: UUID) -> CompletionCallback:
+        """One that the engine takes no start with; in memory, from now on none at all."""
+
+    @abstractmethod
+    async def delivered(self, operation_id: UUID, count: int) -> list[CallbackMessage]:
+        """What the engine has called back with, once it is as many."""
 
     @abstractmethod
     async def go_down(self) -> None: ...

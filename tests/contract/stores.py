@@ -10,8 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.store import MemoryStore
+from adapters.postgres.drift_queries import PostgresDriftQueries
 from adapters.postgres.operation_queries import PostgresOperationQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from application.ports.drift_queries import DriftQueries
 from application.ports.operation_queries import OperationQueriesFactory
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.operation import Change, Operation
@@ -35,6 +37,9 @@ class Store(Protocol):
     @property
     def queries(self) -> OperationQueriesFactory: ...
 
+    @property
+    def drift(self) -> DriftQueries: ...
+
     async def peek(self, operation_id: UUID) -> Stored | None: ...
 
     async def keys(self) -> set[tuple[str, str]]: ...
@@ -47,6 +52,7 @@ class MemoryBackend:
         self._store = MemoryStore()
         self.units = self._store.units
         self.queries = self._store.queries
+        self.drift = self._store.drift
 
     async def peek(self, operation_id: UUID) -> Stored | None:
         tables = self._store._tables
@@ -66,6 +72,7 @@ class PostgresBackend:
         self._engine = engine
         self.units = PostgresUnitsOfWork(engine)
         self.queries = functools.partial(PostgresOperationQueries, engine)
+        self.drift = PostgresDriftQueries(engine)
 
     async def peek(self, operation_id: UUID) -> Stored | None:
         query = "SELECT status, version, (SELECT array_agg(sequence ORDER BY sequence) FROM transitions"

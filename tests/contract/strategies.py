@@ -13,7 +13,7 @@ from domain.evidence import Progress, Report, ReportKind
 from domain.json_value import JsonValue, strict_json
 from domain.operation import MISSING, Change, Input, Operation
 from domain.operation_error import BEFORE_START, ErrorCode, OperationError
-from domain.schedule import Dispatch, FollowUp
+from domain.schedule import Dispatch, FollowUp, Verification
 from domain.status import OperationStatus
 from domain.transition import Source, Transition
 
@@ -70,6 +70,8 @@ def changes(draw: st.DrawFn) -> Change:
     codes = set(ErrorCode) if R in path else BEFORE_START
     value: Input = draw(st.just(MISSING) | json_values)
     due = status is A and draw(st.booleans())
+    dispatched_at = None if due else draw(times if status is A else optional(times))
+    unfinished = dispatched_at is not None and not status.done
     operation = Operation(
         id=draw(st.uuids()),
         tenant=draw(names),
@@ -80,7 +82,7 @@ def changes(draw: st.DrawFn) -> Change:
         dispatch=Dispatch(
             due_at=draw(times) if due else None,
             attempts=draw(counts),
-            done_at=None if due else draw(times if status is A else optional(times)),
+            done_at=dispatched_at,
         ),
         labels=draw(st.dictionaries(clean, clean, max_size=3)),
         status=status,
@@ -95,6 +97,7 @@ def changes(draw: st.DrawFn) -> Change:
         attention=draw(optional(st.builds(Attention, st.sampled_from(AttentionKind), times, clean))),
         reported=draw(optional(reports)),
         follow_up=FollowUp(None if status.done else draw(optional(times)), draw(counts)),
+        verification=Verification(draw(optional(times)), draw(times) if unfinished else None),
         version=draw(st.integers(1, 2**31 - 2)),
         history_length=len(lines),
     )

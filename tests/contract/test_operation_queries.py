@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.ports.operation_queries import OperationFilter, OperationQueries, PageKey
+from domain.attention import Attention, AttentionKind
 from domain.lifecycle import complete, fail, start
 from domain.operation import Change, Operation
 from domain.operation_error import ErrorCode, OperationError
@@ -33,6 +34,11 @@ def change_to(status: OperationStatus, number: int = 1, seconds: float = 0, **fi
     if status is C:
         return change.then(complete(change.operation, {"n": number}, cause(seconds + 2)))
     return change.then(fail(change.operation, BOOM, cause(seconds + 2))) if status is F else change
+
+
+def attentive(change: Change, kind: AttentionKind, seconds: float = 0) -> Change:
+    """The operation needs attention since then."""
+    return replace(change, operation=replace(change.operation, attention=Attention(kind, at(seconds), "why")))
 
 
 async def all_pages(
@@ -172,6 +178,27 @@ class OperationQueriesContract:
         )
         assert await found(store, criteria) == numbers
 
+    async def test_attention(self, store: Store) -> None:
+        """Those of the tenant that need attention of that kind, with the other conditions, page by page."""
+        stalled = AttentionKind.STALLED
+        await add(
+            store,
+            attentive(change_to(R, 1, 1, labels={"team": "x"}), stalled),
+            attentive(change_to(C, 2, 2), AttentionKind.DIVERGED),
+            attentive(change_to(R, 3, 3), stalled),
+            attentive(change_to(R, 4, 4, tenant="other"), stalled),
+            change_to(R, 5, 5),
+            attentive(change_to(A, 6, 6), AttentionKind.DISPATCH_RETRYING),
+        )
+        assert await found(store, OperationFilter(attention=stalled)) == [1, 3]
+        assert await found(store, OperationFilter(attention=AttentionKind.DIVERGED)) == [2]
+        assert await found(store, OperationFilter(attention=stalled, labels={"team": "x"})) == [1]
+        assert await found(store, OperationFilter(attention=stalled, statuses=frozenset({C, F}))) == []
+        later = await store.queries("default").page(
+            OperationFilter(attention=stalled), newest_first=True, after=PageKey(at(3), UUID(int=3)), limit=1
+        )
+        assert ids(later) == [1]
+
     @pytest.mark.parametrize("text", ["\x00", "\udc80"], ids=repr)
     async def test_filters_that_nothing_can_fit(self, store: Store, text: str) -> None:
         """A text that no row can hold finds nothing, and is no error."""
@@ -190,6 +217,7 @@ class OperationQueriesContract:
             statuses=st.frozensets(st.sampled_from(OperationStatus)),
             type=st.none() | st.sampled_from(["a", "b", "c"]),
             labels=st.dictionaries(st.sampled_from(["k", "l"]), st.sampled_from(["", "1", "2"])),
+            attention=st.none() | st.sampled_from(AttentionKind),
             accepted_after=st.none() | st.integers(0, 12).map(at),
             accepted_before=st.none() | st.integers(0, 12).map(at),
         ),
@@ -201,6 +229,7 @@ class OperationQueriesContract:
         self, store: Store, criteria: OperationFilter, newest_first: bool, skipped: int, limit: int
     ) -> None:
         """A page is what plain Python makes of all operations: filter, sort, skip, cut."""
+        kinds = [AttentionKind.STALLED, AttentionKind.DIVERGED]
         changes = [
             change_to(
                 list(OperationStatus)[number % 4],
@@ -211,6 +240,7 @@ class OperationQueriesContract:
             )
             for number in range(1, 25)
         ]
+        changes[::3] = [attentive(change, kinds[place % 2]) for place, change in enumerate(changes[::3])]
         if await store.peek(UUID(int=1)) is None:
             await add(store, *changes)
         rows = [change.operation for change in changes if fits(change.operation, criteria)]
@@ -243,6 +273,7 @@ def fits(row: Operation, criteria: OperationFilter) -> bool:
     return (
         (not criteria.statuses or row.status in criteria.statuses)
         and criteria.type in (None, row.type)
+        and criteria.attention in (None, row.attention and row.attention.kind)
         and all(row.labels.get(key) == value for key, value in criteria.labels.items())
         and (criteria.accepted_after is None or row.accepted_at > criteria.accepted_after)
         and (criteria.accepted_before is None or row.accepted_at < criteria.accepted_before)

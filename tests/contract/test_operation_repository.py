@@ -19,7 +19,7 @@ from domain.json_value import JsonValue
 from domain.lifecycle import accept, complete, fail, note, start
 from domain.operation import MISSING, Change, Input, Operation
 from domain.operation_error import ErrorCode, OperationError
-from domain.schedule import Dispatch, FollowUp
+from domain.schedule import Dispatch, FollowUp, Verification, first_verification
 from domain.status import OperationStatus
 from domain.transition import Transition
 from tests.contract.stores import OnMemory, OnPostgres, Store, Stored, add, save, stored
@@ -45,6 +45,9 @@ TRICKY: list[JsonValue] = [
     "\\u0000",
     nested,
 ]
+TAKEN: dict[str, Any] = {"dispatch": Dispatch(None, 1, at(1)), "verification": first_verification(at(1))}
+"""The engine has taken the start."""
+GONE: dict[str, Any] = {"finished_at": at(2), "dispatch": Dispatch(None, 1, at(1))}
 BROKEN_TEXTS = ["\x00", "\udc80", "x" * 256]
 
 
@@ -80,15 +83,9 @@ async def claim_follow_ups(store: Store, seconds: float, limit: int = 10) -> lis
     return claimed
 
 
-async def unfinished(store: Store, after: UUID | None = None, limit: int = 10) -> list[Operation]:
-    """A page."""
-    async with store.units() as unit:
-        return await unit.operations.unfinished_page(after, limit)
-
-
-async def add_running(store: Store, number: int = 1) -> Operation:
+async def add_running(store: Store, number: int = 1, seconds: float = 0) -> Operation:
     """Store an operation that runs."""
-    change = accepted_change(number)
+    change = accepted_change(number, seconds)
     await add(store, change.then(start(dispatched_change(change.operation).operation, cause(2))))
     return await stored(store, UUID(int=number))
 
@@ -235,17 +232,16 @@ class OperationRepositoryContract:
             {"dispatch": Dispatch(due_at=at(1), done_at=at(1))},
             {"dispatch": Dispatch(due_at=at(1), attempts=-1)},
             {"version": 0},
-            {"status": OperationStatus.RUNNING, "dispatch": Dispatch(None, 1, at(1))},
-            {"status": OperationStatus.RUNNING, "started_at": at(-1), "dispatch": Dispatch(None, 1, at(1))},
+            {"status": OperationStatus.RUNNING, **TAKEN},
+            {"status": OperationStatus.RUNNING, "started_at": at(-1), **TAKEN},
             {"status": OperationStatus.RUNNING, "started_at": at(1)},
-            {"status": OperationStatus.COMPLETED, "finished_at": at(2), "dispatch": Dispatch(None, 1, at(1))},
-            {"status": OperationStatus.FAILED, "finished_at": at(2), "dispatch": Dispatch(None, 1, at(1))},
-            {
-                "status": OperationStatus.FAILED,
-                "finished_at": at(2),
-                "dispatch": Dispatch(None, 1, at(1)),
-                "error": OperationError(ErrorCode.TERMINATED, ""),
-            },
+            {"status": OperationStatus.COMPLETED, **GONE},
+            {"status": OperationStatus.FAILED, **GONE},
+            {"status": OperationStatus.FAILED, "error": OperationError(ErrorCode.TERMINATED, ""), **GONE},
+            {"verification": Verification(at(1), at(1))},
+            {"dispatch": Dispatch(None, 1, at(1))},
+            {"status": OperationStatus.RUNNING, "started_at": at(1), **TAKEN, "verification": Verification(at(1))},
+            {"status": OperationStatus.COMPLETED, "started_at": at(1), **TAKEN, **GONE},
         ],
         ids=repr,
     )
@@ -374,22 +370,6 @@ class OperationRepositoryContract:
             await unit.operations.set_follow_up(done, FollowUp(at(9), 4))
             await unit.commit()
         assert await stored(store, running.id) == done
-
-    # Pages of what is unfinished
-
-    async def test_unfinished_pages(self, store: Store) -> None:
-        """Page by page every operation that is dispatched and not done, once, in the order of the ids."""
-        for number in (7, 3, 5, 1):
-            await add_running(store, number)
-        await add(store, accepted_change(2), accepted_change(4), accepted_change(6))
-        await save(store, dispatched_change(await stored(store, UUID(int=4))))
-        await save(store, complete(await stored(store, UUID(int=5)), 1, cause(3)))
-        seen, after = [], None
-        while page := await unfinished(store, after, limit=2):
-            assert len(page) <= 2
-            seen += ids(page)
-            after = page[-1].id
-        assert seen == [1, 3, 4, 7]
 
     async def test_attention(self, store: Store) -> None:
         """What asks for attention is kept until it is settled."""

@@ -1,14 +1,28 @@
 """What every unit of work keeps to."""
 
 import asyncio
+from datetime import datetime
 
 import pytest
 
-from domain.lifecycle import note, start
+from domain.lifecycle import complete, note, start
 from tests.contract.stores import OnMemory, OnPostgres, Store, Stored, add, save, stored
 from tests.contract.test_idempotency_keys import record
-from tests.contract.test_operation_repository import ID_1, accepted_change
+from tests.contract.test_operation_repository import ID_1, accepted_change, add_running
 from tests.support.operations import at, cause
+
+
+async def advance(store: Store, seconds: float) -> None:
+    """Move the watermark, committed."""
+    async with store.units() as unit:
+        await unit.watermarks.advance(at(seconds))
+        await unit.commit()
+
+
+async def watermark(store: Store) -> datetime | None:
+    """As others see it."""
+    async with store.units() as unit:
+        return await unit.watermarks.get()
 
 
 class UnitOfWorkContract:
@@ -101,6 +115,63 @@ class UnitOfWorkContract:
             done, _ = await asyncio.wait({second}, timeout=0.1)
             assert not done
         assert (await second).version == 2
+
+    # The watermark
+
+    async def test_watermark(self, store: Store) -> None:
+        """There is none at first; then it goes forward and never back."""
+        assert await watermark(store) is None
+        for to, expected in ((10, 10), (20, 20), (5, 20), (20, 20), (21, 21)):
+            await advance(store, to)
+            assert await watermark(store) == at(expected)
+
+    async def test_watermark_in_its_unit(self, store: Store) -> None:
+        """A unit sees its own advance, and others when it is committed, with whatever else the unit did."""
+        async with store.units() as unit:
+            await unit.operations.add(accepted_change())
+            await unit.watermarks.advance(at(10))
+            await unit.watermarks.advance(at(5))
+            assert await unit.watermarks.get() == at(10)
+            assert await watermark(store) is None
+            await unit.commit()
+        assert await watermark(store) == at(10)
+        assert await store.peek(ID_1) is not None
+
+    async def test_watermark_without_commit(self, store: Store) -> None:
+        """An advance is undone with its unit: what the unit did not keep would else never be looked at again."""
+        for known in (None, at(10)):
+            async with store.units() as unit:
+                await unit.watermarks.advance(at(20))
+            assert await watermark(store) == known
+            await advance(store, 10)
+
+    @pytest.mark.parametrize("known", [[], [1]])
+    @pytest.mark.parametrize(("first", "second"), [(10, 20), (20, 10)])
+    async def test_watermark_of_two(self, store: Store, known: list[float], first: float, second: float) -> None:
+        """Of two advances at once the second waits for the first, and the later moment stays."""
+        for seconds in known:
+            await advance(store, seconds)
+        async with store.units() as unit:
+            await unit.watermarks.advance(at(first))
+            waiting = asyncio.create_task(advance(store, second))
+            done, _ = await asyncio.wait({waiting}, timeout=0.1)
+            assert not done
+            await unit.commit()
+        await waiting
+        assert await watermark(store) == at(20)
+
+    async def test_oldest_unfinished(self, store: Store) -> None:
+        """The earliest acceptance among what is dispatched and not done, of whatever tenant."""
+        async with store.units() as unit:
+            assert await unit.watermarks.oldest_unfinished() is None
+        await add(store, accepted_change(1, -50))
+        first, second = await add_running(store, 2, -20), await add_running(store, 3, -30)
+        async with store.units() as unit:
+            assert await unit.watermarks.oldest_unfinished() == second.accepted_at == at(-30)
+            await unit.operations.save(complete(second, 1, cause(9)))
+            assert await unit.watermarks.oldest_unfinished() == first.accepted_at
+            await unit.operations.save(complete(first, 1, cause(9)))
+            assert await unit.watermarks.oldest_unfinished() is None
 
 
 class TestMemory(OnMemory, UnitOfWorkContract):

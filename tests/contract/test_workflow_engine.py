@@ -2,13 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from temporalio.client import Client
 
 from application.ports.workflow_engine import EngineUnavailable, ExecutionExists, StartFailed, StartRejected
 from domain.evidence import ExecutionState
@@ -17,7 +15,6 @@ from domain.operation import MISSING
 from domain.operation_error import ErrorCode
 from domain.operation_type import RetryPolicy
 from tests.contract.engine_memory import MemoryWorld
-from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import RETRYING, EngineWorld
 
@@ -323,27 +320,6 @@ class EngineContract:
             await world.engine.terminate(target, "late")
         assert (await world.observe(operation_id)).result == "done"
 
-    async def test_lists_those_that_run(self, world: EngineWorld) -> None:
-        """Of the given ids the open executions' are listed, waiting ones too; not the closed, not the unknown."""
-        waiting, running, closed = await world.started(), await world.started(), await world.started()
-        stranger = await world.started()
-        await world.take_up(running)
-        await world.complete(closed, None)
-        asked = [waiting, running, closed, uuid4(), waiting]
-        expected = frozenset({waiting, running})
-        assert await world.settle_listing(asked, expected) == expected
-        assert await world.settle_listing([stranger], frozenset({stranger})) == {stranger}
-
-    async def test_lists_nothing_of_nothing(self, world: EngineWorld) -> None:
-        """No ids, no question."""
-        assert await world.engine.listed_as_running([]) == frozenset()
-
-    async def test_lists_among_thousands(self, world: EngineWorld) -> None:
-        """More ids than one question holds."""
-        here = await world.started()
-        asked = [*(uuid4() for _ in range(2_500)), here]
-        assert await world.settle_listing(asked, frozenset({here})) == {here}
-
     async def test_ping(self, world: EngineWorld) -> None:
         """An engine that answers is well."""
         await world.engine.ping()
@@ -358,7 +334,10 @@ class EngineContract:
             for call in (
                 lambda: world.engine.start(request),
                 lambda: world.engine.observe(operation_id),
-                lambda: world.engine.listed_as_running([operation_id]),
+                lambda: world.engine.observe(operation_id, likely_closed=True),
+                lambda: world.engine.changed_since(world.now()),
+                lambda: world.engine.with_problems(),
+                lambda: world.engine.check_callback(world.callback(operation_id)),
                 lambda: world.engine.cancel(operation_id, "x"),
                 lambda: world.engine.terminate(operation_id, "x"),
                 lambda: world.engine.ping(),
@@ -376,8 +355,8 @@ class TestMemoryEngine(EngineContract):
     """The engine in memory keeps the contract."""
 
     @pytest.fixture
-    def world(self) -> MemoryWorld:
-        return MemoryWorld()
+    def world(self, memory_world: MemoryWorld) -> MemoryWorld:
+        return memory_world
 
     async def test_next_starts_are_refused_as_told(self, world: MemoryWorld) -> None:
         """Refusals are used up in order, one a start; then starts go through."""
@@ -389,16 +368,6 @@ class TestMemoryEngine(EngineContract):
         assert world.memory.starts == []
         await world.started()
         assert len(world.memory.starts) == 1
-
-    async def test_frozen_listing_is_stale(self, world: MemoryWorld) -> None:
-        """Frozen, the listing misses what starts and keeps what closes, as visibility does for seconds."""
-        closing = await world.started()
-        world.memory.freeze_listing()
-        world.memory.complete(closing)
-        starting = await world.started()
-        assert await world.engine.listed_as_running([closing, starting]) == {closing}
-        world.memory.thaw_listing()
-        assert await world.engine.listed_as_running([closing, starting]) == {starting}
 
     async def test_unknown_state(self, world: MemoryWorld) -> None:
         """A state of a later version of the engine's can be played."""
@@ -436,15 +405,6 @@ class TestMemoryEngine(EngineContract):
         await world.started(value)
         value["n"] = 2
         assert world.memory.starts[0].input == {"n": 1}
-
-
-@pytest.fixture(scope="module")
-async def temporal_world(temporal_address: str, temporal_client: Client) -> AsyncIterator[TemporalWorld]:
-    proxy = Proxy(temporal_address)
-    await proxy.up()
-    proxied = await Client.connect(proxy.address, identity="opledger@test", lazy=True)
-    yield TemporalWorld(temporal_client, proxied, proxy)
-    await proxy.down()
 
 
 class TestTemporalEngine(EngineContract):

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from temporalio.client import Client
 
 from entrypoints.operations_file import SHIPPED
+from tests.support.places import in_memory
 from tests.support.stack import Service, Stack
 from tests.support.stack_apart import Apart, running_apart
 from tests.support.stack_fork import Forks
@@ -49,15 +49,17 @@ workflow = "DeployMachine"
 task_queue = "/_sys/not-for-you"
 """
 Scenario = Callable[[Apart], Awaitable[None]]
-RECONCILIATION = {"OPLEDGER_RECONCILE_EVERY": "2s", "OPLEDGER_RECONCILE_GRACE": "3s"}
+RECONCILIATION = {
+    "OPLEDGER_RECONCILE_EVERY": "2s",
+    "OPLEDGER_RECONCILE_GRACE": "3s",
+    "OPLEDGER_VERIFY_EVERY": "10s",
+}
 
 
 @pytest.fixture(scope="session")
 def place() -> Iterator[Path]:
     """A folder for data, in memory where there is room: some disks take half a second for a new cluster."""
-    shared = Path("/dev/shm")
-    roomy = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 2**30
-    with tempfile.TemporaryDirectory(prefix="opledger-e2e-", dir=shared if roomy else None) as folder:
+    with tempfile.TemporaryDirectory(prefix="opledger-e2e-", dir=in_memory()) as folder:
         yield Path(folder)
 
 

@@ -73,7 +73,11 @@ async def test_doctor_beside_up(stack: Stack, ledger: Ledger) -> None:
     assert ended
     assert ended.code == 0, ended
     expected = ("operations", "database", "migrations", "temporal", "search attribute", "schedule")
-    assert findings(ended) == dict.fromkeys(expected, ("ok", "well"))
+    assert findings(ended) == {
+        **dict.fromkeys(expected, ("ok", "well")),
+        "callbacks": ("ok", "taken by the server"),
+        "divergences": ("ok", "none"),
+    }
 
 
 async def test_doctor_where_things_are_wrong(
@@ -89,14 +93,21 @@ async def test_doctor_where_things_are_wrong(
     assert "DATABASE_URL is not set" in nothing.complaint
     assert (no_temporal.code, not_migrated.code) == (1, 1)
     found = findings(no_temporal)
-    assert [name for name, (mark, _) in found.items() if mark == "ok"] == ["operations", "database", "migrations"]
+    assert [name for name, (mark, _) in found.items() if mark == "ok"] == [
+        "operations",
+        "database",
+        "migrations",
+        "callbacks",
+        "divergences",
+    ]
+    assert found["callbacks"][1].startswith("off: OPLEDGER_CALLBACK_URL is not set")
     assert [name for name, (_, words) in found.items() if "cannot be reached" in words] == [
         "temporal",
         "search attribute",
         "schedule",
     ]
     bad = {name: words for name, (mark, words) in findings(not_migrated).items() if mark == "bad"}
-    assert bad.keys() == {"migrations"}, not_migrated
+    assert bad.keys() == {"migrations", "divergences"}, not_migrated
     assert "run `opledger migrate`" in bad["migrations"]
 
 

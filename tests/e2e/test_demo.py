@@ -3,16 +3,19 @@
 import os
 import re
 
+import pytest
+
 from tests.support.stack import Service
 
 ANSI = "\x1b["
 
 
+@pytest.mark.timeout(300)
 async def test_demo(demo: Service) -> None:
     """`opledger demo` without a terminal, in an empty folder: exit code 0; plain lines that show the killed worker and
     every fate, the terminated operations as FAILED TERMINATED; nothing is left running, and nothing in the folder."""
     folder = demo.output.parent
-    code = await demo.ended()
+    code = await demo.ended(within=240)
     said = demo.said
     assert code == 0, said
     await demo.nobody_left()
@@ -28,6 +31,10 @@ async def test_demo(demo: Service) -> None:
         assert re.search(rf"{what}\s+{status}\s.*\bok\b", verdict), verdict
     assert re.search(r"^m\d\d deploy +FAILED +TERMINATED$", said, re.MULTILINE), said
     assert re.search(r"kill -9 of the worker process \(\d+\)", said)
+    assert "waits for the next reconciliation" not in said
+    pushed = re.search(r"100 of 100 more, .* p99 [\d,]+ ms, longest [\d,]+ ms; (\d+) by callback\.", said)
+    assert pushed, said
+    assert int(pushed[1]) >= 90, said
     assert "24 of 24 operations are what they must be." in said
     assert "/docs)" in said
     assert "web page: http://127.0.0.1:" in said

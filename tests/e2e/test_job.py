@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from tests.support.stack import Stack
-from tests.support.stack_ledger import Ledger, Shown, each_ran_once, eventually
+from tests.support.stack_ledger import ENGINES_WORD, Ledger, Shown, each_ran_once, eventually
 
 TYPES = {"deploy": "deployed", "commission": "commissioned", "release": "released"}
 LONG = 600.0
@@ -156,12 +156,12 @@ async def test_failed(endings: Endings, kind: str) -> None:
 
 
 async def test_timed_out(endings: Endings, kind: str) -> None:
-    """A workflow that Temporal times out cannot report that: reconciliation does, with the limit (hazard 18)."""
+    """A workflow that Temporal times out cannot report that: Temporal's word does, with the limit (hazard 18)."""
     ending = endings[kind, "times_out"]
     assert ending.error["code"] == "TIMED_OUT"
     assert ending.error["message"] == "the workflow did not close within its execution timeout of 2 s"
     assert ending.path == ["ACCEPTED", "RUNNING", "FAILED"]
-    assert ending.lines[-1]["source"] == "RECONCILIATION"
+    assert ending.lines[-1]["source"] in ENGINES_WORD
 
 
 async def test_cancelled_while_running(endings: Endings, kind: str) -> None:
@@ -185,7 +185,7 @@ async def test_terminated_from_outside(endings: Endings, kind: str) -> None:
     ending = endings[kind, "terminated"]
     assert (ending.error["code"], ending.error["message"]) == ("TERMINATED", "power is going off")
     assert ending.lines[-1]["actor"] == "operator@console"
-    assert ending.lines[-1]["source"] == "RECONCILIATION"
+    assert ending.lines[-1]["source"] in ENGINES_WORD
     assert ending.path == ["ACCEPTED", "RUNNING", "FAILED"]
 
 

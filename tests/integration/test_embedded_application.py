@@ -204,6 +204,43 @@ def test_ephemeral_folder_is_removed(start: Callable[..., App]) -> None:
     assert not Path(ready["data_dir"]).exists()
 
 
+def given_to_the_api(ready: dict[str, Any]) -> list[str]:
+    """Database URL, callback URL, callback keys."""
+    with urllib.request.urlopen(ready["api_url"] + "/readyz") as answer:
+        given: str = answer.read().decode()
+    return given.split("\n")
+
+
+def command_of(ready: dict[str, Any], part: str) -> str:
+    return " ".join(psutil.Process(ready["pids"][part]).cmdline())
+
+
+def test_temporal_may_call_the_api_and_nothing_else(start: Callable[..., App], place: Path) -> None:
+    """The API has its own URL and the kept key, the server its address; the next run has the same key, because
+    Temporal still holds the callbacks of what is open."""
+    app = start(place)
+    ready = app.until("ready")
+    key = (place / "callback.key").read_text().strip()
+    assert given_to_the_api(ready)[1:] == [ready["api_url"], key]
+    assert app.run_json(place)["callback_url"] == ready["api_url"]
+    address = ready["api_url"].removeprefix("http://")
+    settings = command_of(ready, "temporal")
+    assert f'callback.allowedAddresses=[{{"Pattern":"{address}","AllowInsecure":true}}]' in settings
+    assert "history.outboundQueue.hostScheduler.maxTaskRPS=2000" in settings
+    assert app.terminate() == 0
+    assert given_to_the_api(start(place).until("ready"))[2] == key
+
+
+def test_without_callbacks(start: Callable[..., App], place: Path) -> None:
+    """Neither the server nor the API hears of them, and no key is made."""
+    app = start(place, "no-callbacks")
+    ready = app.until("ready")
+    assert given_to_the_api(ready)[1:] == ["", ""]
+    assert "--dynamic-config-value" not in command_of(ready, "temporal")
+    assert app.run_json(place)["callback_url"] is None
+    assert not (place / "callback.key").exists()
+
+
 def test_part_that_keeps_failing(start: Callable[..., App], place: Path) -> None:
     """The start ends with the part's name and its last words, and everything else is stopped."""
     app = start(place, "api-fails")

@@ -69,7 +69,11 @@ async def test_bad_rows_stop_no_other(ledger: RealLedger) -> None:
     good = [await ledger.submit("Echo-ledger", number) for number in range(5)]
     known = {name: declared for name, declared in CATALOGUE.types.items() if name != "NoArgument-team"}
     outdated = ledger.container.dispatcher.provides(
-        ledger.container.units(), ledger.engine, ledger.container.clock(), OperationCatalogue(known)
+        ledger.container.units(),
+        ledger.engine,
+        ledger.container.clock(),
+        OperationCatalogue(known),
+        ledger.container.callbacks(),
     )
     assert (await outdated.step(100)).claimed == 7
     row = await ledger.row(impossible)

@@ -7,6 +7,7 @@ from temporalio import activity
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.client import Client
 
+from domain.attention import AttentionKind
 from domain.evidence import ExecutionState
 from domain.operation_error import ErrorCode
 from domain.status import OperationStatus
@@ -28,7 +29,7 @@ async def failure(ledger: RealLedger, operation_id: UUID) -> tuple[ErrorCode, st
 
 
 async def test_plain_exception_is_no_failure(temporal_client: Client, database_url: str) -> None:
-    """Hazard 8: the workflow task fails and is retried: RUNNING, also when reconciled; completed once it is fixed."""
+    """Hazard 8: the workflow task fails and is retried: RUNNING and STALLED when reconciled; completed once fixed."""
     async with real_ledger(temporal_client, database_url) as ledger:
         ids = []
         async with ledger.working(workflows=[Broken]):
@@ -46,13 +47,16 @@ async def test_plain_exception_is_no_failure(temporal_client: Client, database_u
             await eventually(task_failed)
             for operation_id in ids:
                 await ledger.until(operation_id, lambda row: row.status is RUNNING)
-            await ledger.whole_pass()
+            await seen_as_stalled(ledger, ids)
         for operation_id in ids:
             row = await ledger.row(operation_id)
             assert (row.status, row.error, row.reported) == (RUNNING, None, None)
+            assert row.attention is not None
+            assert "has failed" in row.attention.message
         async with ledger.working(workflows=[Fixed]):
             for operation_id in ids:
-                assert (await ledger.done(operation_id)).result == "fixed"
+                row = await ledger.done(operation_id)
+                assert (row.result, row.attention) == ("fixed", None)
                 assert await ledger.path(operation_id) == WHOLE_LIFE
 
 
@@ -69,6 +73,17 @@ async def test_ledger_without_its_database(temporal_client: Client, database_url
             row = await ledger.reconciled(operation_id)
             assert (row.status, row.result) == (COMPLETED, "on its own")
             assert await ledger.path(operation_id) == WHOLE_LIFE
+
+
+async def seen_as_stalled(ledger: RealLedger, ids: list[UUID]) -> None:
+    """Passes until each needs attention: the server lists problems once a task has failed a few times."""
+
+    async def stalled() -> bool:
+        await ledger.whole_pass()
+        attention = [(await ledger.row(operation_id)).attention for operation_id in ids]
+        return all(one is not None and one.kind is AttentionKind.STALLED for one in attention)
+
+    await eventually(stalled)
 
 
 class Interfering:

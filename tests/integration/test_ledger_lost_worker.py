@@ -12,14 +12,15 @@ from entrypoints.worker.heartbeat import heartbeating
 from entrypoints.worker.workflows.reconcile_operations import (
     HEARTBEAT_TIMEOUT,
     RECONCILE_PAGE,
+    Counts,
+    Cursor,
     PageDone,
-    PageRequest,
     PassState,
     ReconcileOperations,
 )
 
 LONG = HEARTBEAT_TIMEOUT.total_seconds() + 2
-DONE = PageDone(None, 1, 1, 0, 0)
+DONE = PageDone(None, listed=1, asked=1, corrected=0, failed=0)
 
 
 async def test_a_killed_worker_s_page_is_begun_again_in_seconds_and_a_slow_one_is_left_alone(
@@ -29,7 +30,7 @@ async def test_a_killed_worker_s_page_is_begun_again_in_seconds_and_a_slow_one_i
     tries: Counter[str] = Counter()
 
     @activity.defn(name=RECONCILE_PAGE)
-    async def page(request: PageRequest) -> PageDone:
+    async def page(cursor: Cursor | None) -> PageDone:
         name = str(activity.info().workflow_id)
         tries[name] += 1
         if "killed" in name and tries[name] == 1:
@@ -44,5 +45,5 @@ async def test_a_killed_worker_s_page_is_begun_again_in_seconds_and_a_slow_one_i
     async with Worker(temporal_client, task_queue=queue, workflows=[ReconcileOperations], activities=[page]):
         runs = [temporal_client.execute_workflow(ReconcileOperations.run, id=name, task_queue=queue) for name in names]
         results = await asyncio.wait_for(asyncio.gather(*runs), 90)
-    assert results == [PassState(None, 1, 1, 0, 0)] * 2
+    assert results == [PassState(None, Counts(1, 1, 0, 0))] * 2
     assert [tries[name] for name in names] == [2, 1]

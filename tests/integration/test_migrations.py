@@ -29,7 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Everything in the schema, by name, as the catalog tells it.
 CATALOG = {
     "columns": """
-        SELECT relname || '.' || attname, format_type(atttypid, atttypmod), attnotnull, attnum,
+        SELECT relname || '.' || attname, format_type(atttypid, atttypmod), attnotnull,
+               row_number() OVER (PARTITION BY attrelid ORDER BY attnum),
                pg_get_expr(adbin, adrelid), col_description(attrelid, attnum)
         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid
              AND adnum = attnum
@@ -80,6 +81,63 @@ async def test_stairway(empty_database_url: str, empty_engine: AsyncEngine) -> N
         assert [await catalog(empty_engine, what) for what in CATALOG] == before
         await with_alembic(empty_database_url, climb)
         assert [await catalog(empty_engine, what) for what in CATALOG] == above
+
+
+FILL_0001 = """
+INSERT INTO operations (id, tenant, type, status, input, labels, result, accepted_at, started_at, finished_at,
+    updated_at, dispatch_due_at, dispatch_attempts, dispatched_at, follow_up_due_at, follow_up_attempts, version,
+    history_length)
+SELECT lpad(n::text, 32, '0')::uuid, 't', 'deploy', status, NULL, '{}',
+    CASE WHEN status = 'COMPLETED' THEN 'null'::json END, day, CASE WHEN status <> 'ACCEPTED' THEN day END,
+    CASE WHEN status = 'COMPLETED' THEN day END, day, CASE WHEN n = 1 THEN day END, 1, CASE WHEN n > 1 THEN day END,
+    NULL, 0, 1, 1
+FROM (VALUES (1, 'ACCEPTED'), (2, 'ACCEPTED'), (3, 'RUNNING'), (4, 'COMPLETED')) AS given (n, status),
+    CAST('2026-01-01 12:00Z' AS timestamptz) AS day
+"""
+FILL_0001_KEY = "INSERT INTO idempotency_keys SELECT tenant, id::text, 'hash', id, accepted_at FROM operations"
+FILL_0001_LINE = """
+INSERT INTO transitions SELECT id, 1, NULL, 'ACCEPTED', 'CLIENT', 'filled', accepted_at, NULL, '{}' FROM operations
+"""
+FILL_0002_ATTENTION = """
+UPDATE operations SET attention_since = accepted_at, attention_message = 'why', attention_kind =
+    CASE status WHEN 'ACCEPTED' THEN 'DISPATCH_RETRYING' WHEN 'RUNNING' THEN 'STALLED' ELSE 'DIVERGED' END
+"""
+FILL_0002_LINES = """
+INSERT INTO transitions SELECT id, sequence + 2, 'ACCEPTED', 'ACCEPTED', source, 'filled', accepted_at, NULL, '{}'
+FROM operations, unnest(ARRAY['CALLBACK', 'VERIFICATION', 'CONFIRMATION']) WITH ORDINALITY AS given (source, sequence)
+"""
+
+
+async def test_0002_with_rows(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """What was open before is due for verification; down again, nothing is left that 0001 would refuse."""
+
+    async def rows(query: str) -> list[tuple[Any, ...]]:
+        async with empty_engine.connect() as connection:
+            return [tuple(row) for row in await connection.execute(sa.text(query))]
+
+    async def fill(*statements: str) -> None:
+        async with empty_engine.begin() as connection:
+            for statement in statements:
+                await connection.exec_driver_sql(statement)
+
+    await with_alembic(empty_database_url, functools.partial(command.upgrade, revision="0001"))
+    await fill(FILL_0001, FILL_0001_KEY, FILL_0001_LINE)
+    for _ in range(2):
+        await with_alembic(empty_database_url, functools.partial(command.upgrade, revision="0002"))
+        verified = "SELECT verified_at = dispatched_at, verify_due_at BETWEEN now() - interval '1 minute' AND now()"
+        assert await rows(f"{verified} FROM operations ORDER BY id") == [
+            *((None, None), (True, True), (True, True), (None, None))
+        ]
+        await fill(FILL_0002_ATTENTION, "DELETE FROM transitions WHERE sequence > 1", FILL_0002_LINES)
+        await with_alembic(empty_database_url, functools.partial(command.downgrade, revision="0001"))
+        assert await rows("SELECT attention_kind, attention_message FROM operations ORDER BY id") == [
+            *[("DISPATCH_RETRYING", "why")] * 2,
+            *[(None, None)] * 2,
+        ]
+        assert await rows("SELECT sequence, source FROM transitions WHERE operation_id::text LIKE '%1' ORDER BY 1") == [
+            (1, "CLIENT"),
+            *((3, "RECONCILIATION"), (4, "RECONCILIATION"), (5, "CONFIRMATION")),
+        ]
 
 
 @pytest.mark.parametrize("what", ["columns", "constraints", "indexes"])

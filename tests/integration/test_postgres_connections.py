@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.drift_queries import PostgresDriftQueries
 from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.errors import translated
 from adapters.postgres.json_text import MAX_DEPTH
@@ -136,6 +137,8 @@ async def test_unreachable(place: str) -> None:
                 queries.counts(),
                 queries.transitions(ID),
                 queries.page(OperationFilter(), newest_first=True, after=PageKey(T0, ID), limit=1),
+                PostgresDriftQueries(engine).drift(),
+                PostgresDriftQueries(engine).diverged(1),
                 DatabaseProbe(engine).check(),
                 PostgresUnitsOfWork(engine)().__aenter__(),
             ):

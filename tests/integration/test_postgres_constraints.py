@@ -11,15 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.errors import CONSTRAINTS
 from adapters.postgres.rows import to_row, transition_to_row
-from adapters.postgres.tables import idempotency_keys, metadata, operations, transitions
+from adapters.postgres.tables import idempotency_keys, metadata, operations, transitions, watermarks
 from domain.lifecycle import accept
-from tests.support.operations import ID, T0, accepted, at, cause, completed, failed, running
+from tests.support.operations import ID, T0, accepted, at, cause, completed, dispatched_at, failed, running
 
 NO_DISPATCH = {"dispatch_due_at": None}
 OPERATIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "tenant_length": (accepted, {"tenant": ""}),
     "type_length": (accepted, {"type": "x" * 256}),
-    "status_known": (running, {"status": "PAUSED"}),
+    "status_known": (running, {"status": "PAUSED", "verify_due_at": None}),
     "error_code_known": (failed, {"error_code": "NO_IDEA"}),
     "attention_kind_known": (
         running,
@@ -39,6 +39,7 @@ OPERATIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "times_in_order": (running, {"started_at": T0 - timedelta(seconds=1)}),
     "progress_fraction_0_to_1": (running, {"progress": '{"fraction": 1.5}'}),
     "nothing_due_when_done": (completed, {"follow_up_due_at": T0}),
+    "unfinished_is_verified": (running, {"verify_due_at": None}),
     "dispatch_due_only_when_accepted": (running, {"dispatch_due_at": T0}),
     "accepted_is_due_or_dispatched": (accepted, NO_DISPATCH),
     "attempts_not_negative": (accepted, {"dispatch_attempts": -1}),
@@ -58,6 +59,11 @@ KEYS: dict[str, dict[str, Any]] = {
     "tenant_length": {"tenant": ""},
     "key_length": {"key": "x" * 256},
 }
+NOT_VERIFIED = [
+    (completed, {"verify_due_at": T0}, "nothing_due_when_done"),
+    (accepted, {"verify_due_at": T0}, "unfinished_is_verified"),
+    (dispatched_at, {"verify_due_at": None}, "unfinished_is_verified"),
+]
 MORE_TIMES = [
     {"finished_at": at(1)},
     {"updated_at": T0 - timedelta(seconds=1)},
@@ -118,6 +124,12 @@ async def test_times(postgres_engine: AsyncEngine, changes: dict[str, Any]) -> N
     assert await refused_by(postgres_engine, insert(to_row(completed()) | changes)) == "ck_operations_times_in_order"
 
 
+@pytest.mark.parametrize(("make", "changes", "rule"), NOT_VERIFIED)
+async def test_verification(postgres_engine: AsyncEngine, make: Any, changes: dict[str, Any], rule: str) -> None:
+    """What is dispatched and not done will be verified, and nothing else."""
+    assert await refused_by(postgres_engine, insert(to_row(make()) | changes)) == f"ck_operations_{rule}"
+
+
 @pytest.mark.parametrize("rule", TRANSITIONS)
 async def test_transitions(postgres_engine: AsyncEngine, rule: str) -> None:
     """A row of `transitions` that breaks the rule."""
@@ -135,12 +147,14 @@ async def test_idempotency_keys(postgres_engine: AsyncEngine, rule: str) -> None
 
 
 async def test_primary_keys(postgres_engine: AsyncEngine) -> None:
-    """An id, a line of a history, and a tenant's key are there once."""
+    """An id, a line of a history, a tenant's key and a watermark are there once."""
     await run(postgres_engine, insert(to_row(accepted())), sa.insert(transitions).values(line()))
     await run(postgres_engine, sa.insert(idempotency_keys).values(key()))
     assert await refused_by(postgres_engine, insert(to_row(running()))) == "pk_operations"
     assert await refused_by(postgres_engine, sa.insert(transitions).values(line())) == "pk_transitions"
     assert await refused_by(postgres_engine, sa.insert(idempotency_keys).values(key())) == "pk_idempotency_keys"
+    mark = sa.insert(watermarks).values(name="executions", at=T0)
+    assert await refused_by(postgres_engine, mark, mark) == "pk_watermarks"
 
 
 async def test_foreign_keys(postgres_engine: AsyncEngine) -> None:
@@ -213,6 +227,7 @@ async def test_what_is_not_an_outcome_may_change(postgres_engine: AsyncEngine) -
 def test_every_constraint_is_violated_above() -> None:
     """A new CHECK needs its own proof."""
     tried = {"operations": set(OPERATIONS), "transitions": set(TRANSITIONS), "idempotency_keys": set(KEYS)}
+    tried["watermarks"] = set()
     for table in metadata.sorted_tables:
         named = {check.name for check in table.constraints if isinstance(check, sa.CheckConstraint)}
         assert named == {f"ck_{table.name}_{rule}" for rule in tried[table.name]}

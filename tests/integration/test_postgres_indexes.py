@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.drift_queries import PostgresDriftQueries
 from adapters.postgres.engine import create_engine
 from adapters.postgres.operation_queries import PostgresOperationQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.operation_queries import OperationFilter, PageKey
+from domain.attention import AttentionKind
 from domain.status import OperationStatus
 from entrypoints.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import at
@@ -24,14 +26,17 @@ ROWS = 20_000
 FILL = """
 INSERT INTO operations (id, tenant, type, status, input, labels, result, accepted_at, started_at, finished_at,
     updated_at, dispatch_due_at, dispatch_attempts, dispatched_at, follow_up_due_at, follow_up_attempts, version,
-    history_length)
+    history_length, verified_at, verify_due_at, attention_kind, attention_since, attention_message)
 SELECT lpad(to_hex(n), 32, '0')::uuid, 'tenant' || CASE WHEN n % 2 = 0 THEN 0 ELSE n % 10 END, 'type' || n % 7,
     CASE WHEN kind < 2 THEN 'ACCEPTED' WHEN kind < 6 THEN 'RUNNING' ELSE 'COMPLETED' END,
     '{"seconds": 3}', jsonb_build_object('team', 'team' || n % 500), CASE WHEN kind >= 6 THEN '{"ok": true}'::json END,
     accepted, CASE WHEN kind >= 2 THEN accepted END, CASE WHEN kind >= 6 THEN accepted END, accepted,
     CASE WHEN kind = 0 THEN accepted END, 1, CASE WHEN kind > 0 THEN accepted END,
-    CASE WHEN kind = 1 THEN accepted END, 0, 3, 3
-FROM (SELECT n, n % 200 AS kind, timestamptz '2026-01-01 12:00Z' + n * interval '1 second' AS accepted
+    CASE WHEN kind = 1 THEN accepted END, 0, 3, 3, CASE WHEN kind > 0 THEN accepted END,
+    CASE WHEN kind BETWEEN 1 AND 5 THEN accepted END, attention, CASE WHEN attention > '' THEN accepted END,
+    CASE WHEN attention > '' THEN 'why' END
+FROM (SELECT n, n % 200 AS kind, CASE n % 200 WHEN 3 THEN 'STALLED' WHEN 193 THEN 'DIVERGED' END AS attention,
+             timestamptz '2026-01-01 12:00Z' + n * interval '1 second' AS accepted
       FROM generate_series(1, :rows) AS n) AS made
 """
 KEYS = "INSERT INTO idempotency_keys SELECT tenant, id::text, 'hash', id, accepted_at FROM operations"
@@ -65,6 +70,12 @@ async def vacuum(engine: AsyncEngine) -> None:
 
 async def plan_of(engine: AsyncEngine, call: Callable[[], Awaitable[object]]) -> list[dict[str, Any]]:
     """The plan nodes of the one statement that the call executes."""
+    [plan] = await plans_of(engine, call)
+    return plan
+
+
+async def plans_of(engine: AsyncEngine, call: Callable[[], Awaitable[object]]) -> list[list[dict[str, Any]]]:
+    """The plan nodes of each statement that the call executes."""
     caught: list[tuple[str, Any]] = []
 
     def catch(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
@@ -75,11 +86,12 @@ async def plan_of(engine: AsyncEngine, call: Callable[[], Awaitable[object]]) ->
         await call()
     finally:
         event.remove(engine.sync_engine, "before_cursor_execute", catch)
-    [(statement, parameters)] = caught
+    plans = []
     async with engine.connect() as connection:
-        found = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
-        plan = found.scalar_one()
-    return list(nodes(json.loads(plan)[0]["Plan"]))
+        for statement, parameters in caught:
+            found = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+            plans.append(list(nodes(json.loads(found.scalar_one())[0]["Plan"])))
+    return plans
 
 
 def nodes(plan: dict[str, Any]) -> Any:
@@ -100,14 +112,20 @@ def kinds(plan: list[dict[str, Any]]) -> set[str]:
 
 
 LEASE = timedelta(seconds=30)
+SOME = [UUID(int=number) for number in range(1, ROWS, 200)]
 CHANGES: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
     "dispatch": ("ix_operations_due_dispatch", lambda unit: unit.operations.claim_due_dispatches(at(9**6), LEASE, 50)),
     "follow-up": (
         "ix_operations_due_follow_up",
         lambda unit: unit.operations.claim_due_follow_ups(at(9**6), LEASE, 50),
     ),
-    "reconciliation": ("ix_operations_unfinished", lambda unit: unit.operations.unfinished_page(UUID(int=500), 100)),
-    "first page": ("ix_operations_unfinished", lambda unit: unit.operations.unfinished_page(None, 100)),
+    "verification": (
+        "ix_operations_due_verification",
+        lambda unit: unit.operations.claim_due_verifications(at(9**6), LEASE, 50),
+    ),
+    "stalled": ("ix_operations_attention", lambda unit: unit.operations.stalled(50)),
+    "standings": ("pk_operations", lambda unit: unit.operations.standings(SOME)),
+    "oldest unfinished": ("ix_operations_verified", lambda unit: unit.watermarks.oldest_unfinished()),
     "purge": ("ix_idempotency_keys_expires_at", lambda unit: unit.idempotency_keys.purge(at(60), 50)),
     "get": ("pk_operations", lambda unit: unit.operations.get(UUID(int=500))),
 }
@@ -115,7 +133,7 @@ CHANGES: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
 
 @pytest.mark.parametrize("what", CHANGES)
 async def test_scans_of_the_background_work(filled: AsyncEngine, what: str) -> None:
-    """Dispatch, follow-up and reconciliation read their few rows, in order, and not the thousands that are done."""
+    """Dispatch, follow-up, verification and reconciliation read their few rows, in order, not the thousands done."""
     index, call = CHANGES[what]
 
     async def use() -> None:
@@ -160,6 +178,30 @@ async def test_pages_of_the_few_that_are_not_done(filled: AsyncEngine, status: O
     criteria = OperationFilter(statuses=frozenset({status}))
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
     assert indexes(plan) == {"ix_operations_tenant_status"}
+
+
+@pytest.mark.parametrize("kind", [AttentionKind.STALLED, AttentionKind.DIVERGED])
+async def test_pages_of_the_few_that_need_attention(filled: AsyncEngine, kind: AttentionKind) -> None:
+    """A tenant's are found by an index of their own."""
+    queries = PostgresOperationQueries(filled, "tenant3")
+    criteria = OperationFilter(attention=kind)
+    plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
+    assert indexes(plan) == {"ix_operations_tenant_attention"}
+
+
+async def test_drift(filled: AsyncEngine) -> None:
+    """How far the ledger may be off is read off the two partial indexes, whatever lies in the table."""
+    queries = PostgresDriftQueries(filled)
+    waiting, counted = await plans_of(filled, queries.drift)
+    assert indexes(waiting) == {"ix_operations_verified"}
+    assert "Limit" in kinds(waiting)
+    assert indexes(counted) == {"ix_operations_attention"}
+    listed = await plan_of(filled, lambda: queries.diverged(50))
+    assert indexes(listed) == {"ix_operations_attention"}
+    for plan in (waiting, counted, listed):
+        assert "Seq Scan" not in kinds(plan)
+    for plan in (waiting, listed):
+        assert "Sort" not in kinds(plan)
 
 
 async def test_labels(filled: AsyncEngine) -> None:

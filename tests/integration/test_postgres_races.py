@@ -122,6 +122,23 @@ async def test_claims_are_never_doubled(postgres_engine: AsyncEngine) -> None:
     assert sorted(claimed) == list(range(1, 301))
 
 
+async def test_the_watermark_of_many(postgres_engine: AsyncEngine) -> None:
+    """Of sixteen that advance it at once, from none at all, none fails, and the latest moment stays."""
+    units = PostgresUnitsOfWork(postgres_engine)
+    barrier = asyncio.Barrier(TASKS)
+
+    async def advance(number: int) -> None:
+        async with units() as unit:
+            await unit.watermarks.get()
+            await barrier.wait()
+            await unit.watermarks.advance(at(number * 7 % TASKS))
+            await unit.commit()
+
+    await asyncio.gather(*(advance(number) for number in range(TASKS)))
+    async with units() as unit:
+        assert await unit.watermarks.get() == at(TASKS - 1)
+
+
 async def test_a_claim_passes_over_a_row_that_is_being_changed(postgres_engine: AsyncEngine) -> None:
     """A claimant does not wait for a unit that holds one row: it takes the others."""
     units = PostgresUnitsOfWork(postgres_engine)

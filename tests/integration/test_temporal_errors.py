@@ -8,7 +8,13 @@ from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, NotFoundFai
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.temporal.errors import engine_error, start_error, unknown_execution
-from application.ports.workflow_engine import EngineUnavailable, ExecutionExists, StartFailed, StartRejected
+from application.ports.workflow_engine import (
+    CallbackRefused,
+    EngineUnavailable,
+    ExecutionExists,
+    StartFailed,
+    StartRejected,
+)
 
 GRPC_LIMIT = "grpc: received message after decompression larger than max 4194304"
 NO_MAPPING = "Namespace default has no mapping defined for search attribute OperationUUID"
@@ -52,6 +58,36 @@ def refusal(status: RPCStatusCode, words: str = "words", *details: Message) -> R
 def test_refused_start(status: RPCStatusCode, words: str, expected: type[Exception]) -> None:
     """Only what can never go through fails an operation for good; the server's words are kept."""
     error = start_error(refusal(status, words))
+    assert (type(error), str(error)) == (expected, words)
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "expected"),
+    [
+        (RPCStatusCode.INVALID_ARGUMENT, f"invalid url: {CALLBACK}: http://ledger/", CallbackRefused),
+        (RPCStatusCode.INVALID_ARGUMENT, "invalid url: unknown scheme: ftp://ledger/", CallbackRefused),
+        (RPCStatusCode.INVALID_ARGUMENT, "invalid url: missing host", CallbackRefused),
+        (RPCStatusCode.INVALID_ARGUMENT, "invalid callback url: parse: missing ']' in host", CallbackRefused),
+        (RPCStatusCode.INVALID_ARGUMENT, "url length longer than max length allowed of 1000", CallbackRefused),
+        (RPCStatusCode.INVALID_ARGUMENT, "invalid header: header size longer than max allowed size", CallbackRefused),
+        (
+            RPCStatusCode.INVALID_ARGUMENT,
+            "attaching workflow callbacks is disabled for namespace",
+            CallbackRefused,
+        ),
+        (RPCStatusCode.INVALID_ARGUMENT, "cannot attach more than 32 callbacks to an execution", CallbackRefused),
+        (RPCStatusCode.FAILED_PRECONDITION, "cannot attach more than 32 callbacks to a workflow", CallbackRefused),
+        (RPCStatusCode.UNIMPLEMENTED, "unknown callback variant: <nil>", CallbackRefused),
+        (RPCStatusCode.INVALID_ARGUMENT, "Blob data size exceeds limit.", StartRejected),
+        (RPCStatusCode.INVALID_ARGUMENT, NO_MAPPING.replace("default", "nexus"), StartFailed),
+        (RPCStatusCode.INVALID_ARGUMENT, "Namespace is empty.", StartFailed),
+        (RPCStatusCode.NOT_FOUND, "Namespace callback is not found.", StartFailed),
+        (RPCStatusCode.UNAVAILABLE, "callback", EngineUnavailable),
+    ],
+)
+def test_refused_start_with_a_callback(status: RPCStatusCode, words: str, expected: type[Exception]) -> None:
+    """What is refused because of the callback is told apart, in all of the words that servers have had for it."""
+    error = start_error(refusal(status, words), with_callback=True)
     assert (type(error), str(error)) == (expected, words)
 
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import (
     PendingWorkflowTaskState,
@@ -18,15 +17,15 @@ from temporalio.api.workflowservice.v1 import (
     DeleteWorkflowExecutionRequest,
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
+    GetWorkflowExecutionHistoryReverseRequest,
     RespondWorkflowTaskFailedRequest,
     StartWorkflowExecutionRequest,
 )
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import encode_search_attributes
-from temporalio.worker import Worker
 
-from adapters.temporal.history import RunHistory
+from adapters.temporal.history import Ending, RunHistory
 from adapters.temporal.observation import STATES, Latest, observation
 from adapters.temporal.payloads import PayloadReader
 from application.ports.workflow_engine import ExecutionExists
@@ -34,7 +33,6 @@ from domain.evidence import ExecutionState
 from opledger.wire import OPERATION_UUID
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
-from tests.contract.engine_world import RETRYING, eventually
 
 OPEN = frozenset(
     {
@@ -166,8 +164,8 @@ async def test_deleted_first_run_of_a_chain(world: TemporalWorld) -> None:
     assert seen.started_at is not None
     gone = WorkflowExecution(workflow_id=str(operation_id), run_id=str(uuid4()))
     history = RunHistory(world.client, gone)
-    assert await history.close_event() is None
-    assert await history.cancel_request() is None
+    assert await history.ending() == Ending()
+    assert await history.task_problem() is None
     assert await history.taken_up() is False
 
 
@@ -209,45 +207,18 @@ async def test_every_status_has_a_meaning(world: TemporalWorld) -> None:
         assert seen.state is ExecutionState.UNKNOWN
 
 
-async def test_strangers_with_our_search_attribute_are_not_listed(world: TemporalWorld) -> None:
-    """A running workflow that carries the id of an operation, but is not its execution, says nothing about it."""
-    closed = await world.started()
-    await world.complete(closed, None)
-    stranger = foreign_start(f"child-of-{closed}", attribute=closed)
-    await world.service.start_workflow_execution(stranger)
-    query = f"{OPERATION_UUID.name} = '{closed}' AND ExecutionStatus = 'Running'"
-
-    async def indexed() -> bool:
-        return (await world.client.count_workflows(query)).count == 1
-
-    await eventually(indexed)
-    assert await world.engine.listed_as_running([closed]) == frozenset()
-
-
-@workflow.defn(name="Work", sandboxed=False)
-class ContinuesOnce:
-    """Goes on as new, then waits for ever."""
-
-    @workflow.run
-    async def run(self, first: bool) -> None:
-        if first:
-            workflow.continue_as_new(False)
-        await workflow.wait_condition(lambda: False)
-
-
-async def test_listing_finds_further_runs(world: TemporalWorld) -> None:
-    """The search attribute goes along with a retry and with the SDK's continue-as-new. A worker that continues as new
-    without it makes a run that is not listed: the listing is a hint, describing it is the answer."""
-    retried, bare = await world.started(retry_policy=RETRYING), await world.started()
-    await world.retry_attempt(retried)
-    await world.continue_as_new(bare)
-    by_sdk = await world.started(True)
-
-    async def continued() -> bool:
-        return Latest(await describe(world, by_sdk), RunHistory(world.client, world.execution(by_sdk))).further_run
-
-    async with Worker(world.client, task_queue=f"queue-{by_sdk}", workflows=[ContinuesOnce]):
-        await eventually(continued)
-        expected = frozenset({retried, by_sdk})
-        assert await world.settle_listing([retried, by_sdk, bare], expected) == expected
-    assert (await world.observe(bare)).state is ExecutionState.RUNNING
+async def test_reading_back_holds_on_to_its_run(world: TemporalWorld) -> None:
+    """Who asked for a cancellation is looked for in the run that was canceled, also where another run has begun
+    between the pages."""
+    operation_id = await world.started()
+    await world.take_up(operation_id)
+    await world.cancel_from_outside(operation_id, "why", "who")
+    await world.acknowledge_cancel(operation_id)
+    request = GetWorkflowExecutionHistoryReverseRequest(
+        namespace="default", execution=world.execution(operation_id), maximum_page_size=1
+    )
+    first = await world.service.get_workflow_execution_history_reverse(request)
+    await world.reset(operation_id)
+    request.next_page_token = first.next_page_token
+    second = await world.service.get_workflow_execution_history_reverse(request)
+    assert second.history.events[0].event_id == first.history.events[-1].event_id - 1

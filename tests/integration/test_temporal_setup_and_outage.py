@@ -18,7 +18,13 @@ from adapters.temporal.probe import TemporalProbe
 from adapters.temporal.schedule import ReconciliationSchedule, ensure_schedule
 from adapters.temporal.search_attribute import NAME, ensure_search_attribute
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
-from application.ports.workflow_engine import EngineUnavailable, StartFailed, StartRequest
+from application.ports.workflow_engine import (
+    CallbackRefused,
+    CompletionCallback,
+    EngineUnavailable,
+    StartFailed,
+    StartRequest,
+)
 from domain.errors import StartupError
 from domain.evidence import ExecutionState
 from domain.operation_type import OperationType
@@ -28,6 +34,8 @@ from tests.contract.engine_temporal import SystemClock, TemporalWorld
 
 BOUND = 12.0
 """Seconds; far above the longest time-out, so that only a call without any is caught."""
+
+CALLBACK = CompletionCallback("http://127.0.0.1:8080/", {})
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +77,17 @@ async def test_missing_search_attribute_fails_no_operation(client: Client) -> No
 
 
 async def test_listing_without_the_search_attribute_is_unavailable(client: Client) -> None:
-    """A listing that cannot be made says so; it never says that nothing runs."""
+    """A listing that cannot be made says so; it never says that nothing has changed."""
     with pytest.raises(EngineUnavailable, match="search attribute"):
-        await engine_of(client).listed_as_running([uuid4()])
+        await engine_of(client).changed_since(SystemClock().now())
+    with pytest.raises(EngineUnavailable, match="search attribute"):
+        await engine_of(client).with_problems()
+
+
+async def test_callbacks_are_off_by_default(client: Client) -> None:
+    """A server that nobody has told where it may call takes no callback, to whatever address."""
+    with pytest.raises(CallbackRefused, match="does not match any configured callback address"):
+        await engine_of(client).check_callback(CALLBACK)
 
 
 async def test_search_attribute_is_registered_once(client: Client) -> None:
@@ -109,7 +125,10 @@ async def test_wrong_namespace_is_nobodys_failure(server: OwnServer) -> None:
         await engine.start(request())
     for call in (
         engine.observe(uuid4()),
-        engine.listed_as_running([uuid4()]),
+        engine.observe(uuid4(), likely_closed=True),
+        engine.changed_since(SystemClock().now()),
+        engine.with_problems(),
+        engine.check_callback(CALLBACK),
         engine.cancel(uuid4(), "x"),
         engine.terminate(uuid4(), "x"),
         TemporalProbe(engine).check(),
@@ -176,7 +195,7 @@ async def test_hanging_server_holds_nobody(server: OwnServer, client: Client) ->
     server.hang()
     try:
         begun = time.monotonic()
-        calls = (engine.observe(uuid4()), engine.ping(), engine.listed_as_running([uuid4()]))
+        calls = (engine.observe(uuid4()), engine.ping(), engine.with_problems())
         answers = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(answer) for answer in answers] == [EngineUnavailable] * 3
         assert time.monotonic() - begun < 2 * BOUND

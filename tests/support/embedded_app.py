@@ -1,6 +1,7 @@
 """The embedded application with tiny stand-ins for API and worker, as a process of its own that tests can kill.
 
-Usage: embedded_app.py DATA_DIR|- [api-fails]. Prints each event, as one JSON line, and "ready" with what runs.
+Usage: embedded_app.py DATA_DIR|- [api-fails|no-callbacks]. Prints each event, as one JSON line, and "ready" with what
+runs.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(os.environ["DATABASE_URL"].encode())
+        names = ("DATABASE_URL", "OPLEDGER_CALLBACK_URL", "OPLEDGER_CALLBACK_KEYS")
+        self.wfile.write("\\n".join(os.environ.get(name, "") for name in names).encode())
 
 address = os.environ["OPLEDGER_HOST"], int(os.environ["OPLEDGER_PORT"])
 http.server.ThreadingHTTPServer(address, Handler).serve_forever()
@@ -34,8 +36,14 @@ def stand_in(code: str) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-c", code)
 
 
-def options(data_dir: Path | None, api: str = API) -> Options:
-    return Options(data_dir=data_dir, port=None, api_command=stand_in(api), worker_command=stand_in(WORKER))
+def options(data_dir: Path | None, api: str = API, *, callbacks: bool = True) -> Options:
+    return Options(
+        data_dir=data_dir,
+        port=None,
+        api_command=stand_in(api),
+        worker_command=stand_in(WORKER),
+        callbacks=callbacks,
+    )
 
 
 def say(**values: object) -> None:
@@ -64,7 +72,7 @@ async def main() -> None:
     place = None if sys.argv[1] == "-" else Path(sys.argv[1])
     api = FAILING if sys.argv[2:] == ["api-fails"] else API
     try:
-        await up(options(place, api), stop, on_event, on_ready=on_ready)
+        await up(options(place, api, callbacks=sys.argv[2:] != ["no-callbacks"]), stop, on_event, on_ready=on_ready)
     except StartupError as error:
         say(event="failed", part="all", detail=str(error))
         sys.exit(1)

@@ -1,12 +1,13 @@
 """Crashes between any two steps: wrappers of the ports that end the caller at a chosen point."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 from uuid import UUID
 
 from application.ports.unit_of_work import UnitOfWork
-from application.ports.workflow_engine import StartRequest, WorkflowEngine
+from application.ports.workflow_engine import CompletionCallback, IndexPage, StartRequest, WorkflowEngine
 from domain.evidence import Observation
 
 
@@ -48,6 +49,7 @@ class CrashingUnit:
         self._faults = faults
         self.operations = _Wrapped(inner.operations, faults)
         self.idempotency_keys = _Wrapped(inner.idempotency_keys, faults)
+        self.watermarks = _Wrapped(inner.watermarks, faults)
 
     async def commit(self) -> None:
         await self._faults.around(self._inner.commit)
@@ -86,12 +88,18 @@ class CrashingEngine:
     async def start(self, request: StartRequest) -> None:
         await self._faults.around(lambda: self._inner.start(request))
 
-    async def observe(self, operation_id: UUID) -> Observation:
-        observation: Observation = await self._faults.around(lambda: self._inner.observe(operation_id))
+    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
+        observation: Observation = await self._faults.around(
+            lambda: self._inner.observe(operation_id, likely_closed=likely_closed)
+        )
         return observation
 
-    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
-        found: frozenset[UUID] = await self._faults.around(lambda: self._inner.listed_as_running(operation_ids))
+    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
+        found: IndexPage = await self._faults.around(lambda: self._inner.changed_since(since, page))
+        return found
+
+    async def with_problems(self) -> frozenset[UUID]:
+        found: frozenset[UUID] = await self._faults.around(self._inner.with_problems)
         return found
 
     async def cancel(self, operation_id: UUID, reason: str) -> None:
@@ -102,3 +110,6 @@ class CrashingEngine:
 
     async def ping(self) -> None:
         await self._inner.ping()
+
+    async def check_callback(self, callback: CompletionCallback) -> None:
+        await self._inner.check_callback(callback)

@@ -10,13 +10,20 @@ from litestar import Litestar
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.memory.clock import MemoryClock
+from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.memory.store import MemoryStore
+from application.ports.callback_reader import CallbackMessage
+from application.ports.metrics import CallbackOutcome
 from application.ports.probe import Probe
 from application.services.cancel import CancelOperation
+from application.services.drift import DriftReport, ReadDrift
 from application.services.health import CheckHealth
 from application.services.read import ReadOperations
+from application.services.receive_callback import ReceiveCallback
 from application.services.submit import SubmitOperation
+from domain.attention import AttentionKind
+from domain.callback_token import CallbackKeys
 from domain.json_value import JsonValue
 from domain.lifecycle import complete, start
 from domain.operation import Cause, Operation
@@ -24,6 +31,7 @@ from domain.operation_type import OperationCatalogue, OperationType
 from domain.transition import Source
 from entrypoints.http.app import create_app
 from entrypoints.http.services import HttpServices
+from entrypoints.scrape import MetricsPage
 
 KEY = b"a key for tests, and long enough"
 MACHINE: dict[str, JsonValue] = {
@@ -41,6 +49,40 @@ CATALOGUE = OperationCatalogue(
 )
 
 
+KEYS = CallbackKeys({"first": "a secret for tests, and long enough"})
+
+
+class Receiver(ReceiveCallback):
+    """Keeps what arrives, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[UUID, str, CallbackMessage]] = []
+        self.answer: CallbackOutcome | Exception = CallbackOutcome.APPLIED
+
+    async def receive(self, operation_id: UUID, tenant: str, message: CallbackMessage) -> CallbackOutcome:
+        self.received.append((operation_id, tenant, message))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Drift(ReadDrift):
+    """One stalled operation, or a database that is away."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    async def read(self) -> DriftReport:
+        if self.error is not None:
+            raise self.error
+        return DriftReport(None, {AttentionKind.STALLED: 1})
+
+
+def page(drift: DriftReport | None) -> bytes:
+    """A stand-in for the metrics adapter's page."""
+    return b"counters\n" if drift is None else b"counters\ndrift %d\n" % sum(drift.attention.values())
+
+
 @dataclass
 class Api:
     """An application with a database of its own, and a client of it."""
@@ -50,6 +92,10 @@ class Api:
     required: Sequence[Probe] = ()
     optional: Sequence[Probe] = ()
     tenant: str = "default"
+    callback_keys: CallbackKeys | None = KEYS
+    receiver: Receiver = field(default_factory=Receiver)
+    metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
+    drift: Drift = field(default_factory=Drift)
 
     def __post_init__(self) -> None:
         self.app = self.application()
@@ -66,6 +112,10 @@ class Api:
             read=ReadOperations(self.store.queries),
             cancel=CancelOperation(self.store.units, self.clock),
             health=CheckHealth(self.required, self.optional),
+            receive_callback=self.receiver,
+            callback_keys=self.callback_keys,
+            metrics=self.metrics,
+            metrics_page=MetricsPage(self.drift, page),
         )
 
         async def tenant() -> str:

@@ -1,23 +1,39 @@
 """The whole ledger on fakes, and an engine that a test can listen to and interfere with."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from temporalio.converter import DataConverter
+
+from adapters.memory.callbacks import PendingCallback
 from adapters.memory.clock import MemoryClock
+from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.memory.store import MemoryStore
 from adapters.memory.workflow_engine import MemoryWorkflowEngine
-from application.ports.workflow_engine import EngineUnavailable, StartRequest, WorkflowEngine
+from adapters.temporal.callback_reader import TemporalCallbackReader
+from application.ports.metrics import CallbackOutcome
+from application.ports.workflow_engine import (
+    CompletionCallback,
+    EngineUnavailable,
+    IndexPage,
+    StartRequest,
+    WorkflowEngine,
+)
 from application.services.cancel import CancelOperation
+from application.services.completion_callbacks import CompletionCallbacks
 from application.services.dispatch import DispatchOperations
 from application.services.follow_up import FollowUpOperations
 from application.services.read import ReadOperations
+from application.services.receive_callback import ReceiveCallback
 from application.services.reconcile import ReconciledPage, ReconcileOperations
 from application.services.record import Recorded, RecordEvidence
 from application.services.submit import Submission, SubmitOperation
+from application.services.verify import VerifyOperations
+from domain.callback_token import TOKEN_HEADER, CallbackKeys
 from domain.evidence import Observation, Report, ReportKind
 from domain.finality import Finality
 from domain.operation import Operation
@@ -29,6 +45,9 @@ from tests.support.faults import Crash, CrashingEngine, CrashingUnit, Faults
 
 WORK = OperationType("work", workflow="Work", task_queue="workers")
 CATALOGUE = OperationCatalogue({"work": WORK, "other": OperationType("other", "Other", "workers")})
+CALLBACK_URL = "http://ledger.test"
+KEYS = CallbackKeys({"k1": "s" * 32})
+VERIFY_EVERY = timedelta(hours=1)
 LEASE = timedelta(seconds=31)
 """A little longer than what a claim is good for."""
 
@@ -61,13 +80,18 @@ class WatchedEngine:
     async def start(self, request: StartRequest) -> None:
         await self._watched("start", request.operation_id, lambda: self._inner.start(request))
 
-    async def observe(self, operation_id: UUID) -> Observation:
-        answer: Observation = await self._watched("observe", operation_id, lambda: self._inner.observe(operation_id))
+    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
+        answer: Observation = await self._watched(
+            "observe", operation_id, lambda: self._inner.observe(operation_id, likely_closed=likely_closed)
+        )
         return answer
 
-    async def listed_as_running(self, operation_ids: Iterable[UUID]) -> frozenset[UUID]:
-        ids = list(operation_ids)
-        answer: frozenset[UUID] = await self._watched("list", None, lambda: self._inner.listed_as_running(ids))
+    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
+        answer: IndexPage = await self._watched("changed_since", None, lambda: self._inner.changed_since(since, page))
+        return answer
+
+    async def with_problems(self) -> frozenset[UUID]:
+        answer: frozenset[UUID] = await self._watched("with_problems", None, self._inner.with_problems)
         return answer
 
     async def cancel(self, operation_id: UUID, reason: str) -> None:
@@ -78,6 +102,9 @@ class WatchedEngine:
 
     async def ping(self) -> None:
         await self._inner.ping()
+
+    async def check_callback(self, callback: CompletionCallback) -> None:
+        await self._watched("check_callback", None, lambda: self._inner.check_callback(callback))
 
     async def _watched(self, name: str, operation_id: UUID | None, call: Callable[[], Awaitable[Any]]) -> Any:
         self.calls[name].append(operation_id)
@@ -97,18 +124,34 @@ class WatchedEngine:
 class FakeLedger:
     """Every service on the memory adapters; `world` is the engine's own side: what workers and outsiders do."""
 
-    def __init__(self, finality: Finality = Finality.ENGINE, catalogue: OperationCatalogue = CATALOGUE) -> None:
+    world_class: type[MemoryWorkflowEngine] = MemoryWorkflowEngine
+    faults_class: type[Faults] = Faults
+
+    def __init__(
+        self,
+        finality: Finality = Finality.ENGINE,
+        catalogue: OperationCatalogue = CATALOGUE,
+        *,
+        callbacks: bool = False,
+        index_page: int = 1000,
+    ) -> None:
         self.clock = MemoryClock()
         self.store = MemoryStore()
-        self.world = MemoryWorkflowEngine(self.clock)
-        self.faults = Faults()
+        self.world = self.world_class(self.clock, page_size=index_page)
+        self.faults = self.faults_class()
         self.engine = WatchedEngine(CrashingEngine(self.world, self.faults))
         self.catalogue = catalogue
-        self.recorder = RecordEvidence(self.units, self.clock, finality, ReconcilePolicy())
+        self.metrics = MemoryMetrics()
+        base_url = CALLBACK_URL if callbacks else None
+        self.callbacks = CompletionCallbacks(base_url, KEYS, self.clock, self.metrics)
+        self.recorder = RecordEvidence(self.units, self.clock, finality, ReconcilePolicy(), self.metrics)
         self.submitter = SubmitOperation(self.units, self.clock, MemoryOperationIds(self.clock), catalogue, AnyInput())
-        self.dispatcher = DispatchOperations(self.units, self.engine, self.clock, catalogue)
+        self.dispatcher = DispatchOperations(self.units, self.engine, self.clock, catalogue, self.callbacks)
         self.follow_ups = FollowUpOperations(self.units, self.engine, self.clock, self.recorder)
-        self.reconciler = ReconcileOperations(self.units, self.engine, self.recorder)
+        self.verifier = VerifyOperations(self.units, self.engine, self.clock, self.recorder, VERIFY_EVERY)
+        self.reconciler = ReconcileOperations(self.units, self.engine, self.clock, self.recorder)
+        reader = TemporalCallbackReader(DataConverter.default, "default")
+        self.receiver = ReceiveCallback(self.units, self.engine, self.clock, reader, self.recorder, self.metrics)
         self.canceller = CancelOperation(self.units, self.clock)
         self.reader = ReadOperations(self.store.queries)
 
@@ -146,12 +189,18 @@ class FakeLedger:
 
     # What the ledger does by itself.
 
-    async def whole_pass(self, size: int = 100) -> list[ReconciledPage]:
-        """Reconcile everything."""
-        pages = [await self.reconciler.page(None, size)]
-        while pages[-1].next_after is not None:
-            pages.append(await self.reconciler.page(pages[-1].next_after, size))
+    async def whole_pass(self) -> list[ReconciledPage]:
+        """Reconcile what has changed."""
+        pages = [await self.reconciler.page()]
+        while pages[-1].cursor is not None:
+            pages.append(await self.reconciler.page(pages[-1].cursor))
         return pages
+
+    async def call_back(self, pending: PendingCallback) -> CallbackOutcome:
+        """The engine's call arrives."""
+        tenant = KEYS.verify(pending.operation_id, pending.callback.headers[TOKEN_HEADER])
+        assert tenant is not None
+        return await self.receiver.receive(pending.operation_id, tenant, pending.message)
 
     async def killed(self, work: Awaitable[Any], at_step: int) -> bool:
         """Run it in a process that is killed at that step; whether it got that far."""

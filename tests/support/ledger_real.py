@@ -17,6 +17,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from adapters.postgres.engine import create_engine
+from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.operation_queries import OperationFilter
 from application.services.reconcile import ReconciledPage
 from application.services.submit import Submission
@@ -152,12 +153,24 @@ class RealLedger:
         """The row once it is final."""
         return await self.until(operation_id, lambda row: row.done)
 
-    async def whole_pass(self, size: int = 100) -> list[ReconciledPage]:
-        """Reconcile everything."""
-        pages = [await self.container.reconciler().page(None, size)]
-        while pages[-1].next_after is not None:
-            pages.append(await self.container.reconciler().page(pages[-1].next_after, size))
+    async def whole_pass(self) -> list[ReconciledPage]:
+        """Reconcile what the index says has changed."""
+        pages = [await self.container.reconciler().page()]
+        while pages[-1].cursor is not None:
+            pages.append(await self.container.reconciler().page(pages[-1].cursor))
         return pages
+
+    async def terminated(self, *operation_ids: UUID, reason: str = "too dear") -> None:
+        """Terminate these past the ledger, and wait until the index lists them so."""
+        for operation_id in operation_ids:
+            await self.handle(operation_id).terminate(reason=reason)
+        ids = ", ".join(f"'{operation_id}'" for operation_id in operation_ids)
+        query = f"OperationUUID IN ({ids}) AND ExecutionStatus = 'Terminated'"
+
+        async def listed() -> bool:
+            return (await self.client.count_workflows(query)).count == len(operation_ids)
+
+        await eventually(listed)
 
     async def reconciled(self, operation_id: UUID) -> Operation:
         """The row once passes have made it final; visibility may take a while."""
@@ -216,7 +229,12 @@ def worker(client: Client, queue: str, workflows: Sequence[type], activities: Se
 
 @contextlib.asynccontextmanager
 async def real_ledger(
-    client: Client, database_url: str, *, engine_client: Client | None = None, **settings: Any
+    client: Client,
+    database_url: str,
+    *,
+    engine_client: Client | None = None,
+    index_page: int = 1_000,
+    **settings: Any,
 ) -> AsyncIterator[RealLedger]:
     """A ledger on that database; nothing runs by itself yet. The services may have a client of their own, whose
     connection the test can cut without cutting the workers'."""
@@ -225,7 +243,8 @@ async def real_ledger(
         catalogue=providers.Object(CATALOGUE),
         client=providers.Object(engine_client or client),
     )
-    engine = WatchedEngine(container.engine())
+    temporal = TemporalWorkflowEngine(engine_client or client, container.clock(), index_page=index_page)
+    engine = WatchedEngine(temporal)
     container.engine.override(providers.Object(engine))
     try:
         yield RealLedger(client, container, engine)
@@ -266,9 +285,9 @@ async def own_database(server: EmbeddedPostgres, name: str) -> AsyncIterator[str
 
 FILL = """
 INSERT INTO operations (id, tenant, type, status, input, labels, accepted_at, started_at, updated_at,
-    dispatch_attempts, dispatched_at, follow_up_attempts, version, history_length)
+    dispatch_attempts, dispatched_at, follow_up_attempts, version, history_length, verified_at, verify_due_at)
 SELECT lpad(to_hex(n), 32, '0')::uuid, :tenant, 'nobody', 'RUNNING', '1', '{}', long_ago, long_ago, long_ago,
-    1, long_ago, 0, 3, 2
+    1, long_ago, 0, 3, 2, long_ago, long_ago
 FROM (SELECT n, now() - interval '2 hours' AS long_ago FROM generate_series(1, :rows) AS n) AS made
 """
 FILL_HISTORY = """
@@ -276,6 +295,7 @@ INSERT INTO transitions
 SELECT id, sequence, CASE WHEN sequence > 1 THEN 'ACCEPTED' END,
     CASE sequence WHEN 1 THEN 'ACCEPTED' ELSE 'RUNNING' END, 'CLIENT', 'filled', accepted_at, NULL, '{}'
 FROM operations, generate_series(1, 2) AS sequence
+WHERE verify_due_at = dispatched_at
 """
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.evidence import UNSUCCESSFUL, ExecutionState, Observation, Report, ReportKind
 from domain.follow_up import dispatched
-from domain.lifecycle import accept, complete, fail, start
+from domain.lifecycle import accept, complete, fail, request_cancel, start
 from domain.operation import Cause, Operation
 from domain.operation_error import ErrorCode, OperationError
 from domain.transition import Source
@@ -51,12 +51,17 @@ def running() -> Operation:
 
 def completed() -> Operation:
     """Completed at T0+3."""
-    return complete(running(), {"ok": True}, cause(3)).operation
+    return complete(running(), {"done": 1}, cause(3)).operation
 
 
 def failed() -> Operation:
     """Failed at T0+3."""
     return fail(running(), OperationError(ErrorCode.WORKFLOW_FAILED, "boom"), cause(3)).operation
+
+
+def cancelled_unstarted() -> Operation:
+    """Cancelled at T0+3, before anybody had tried to start it."""
+    return request_cancel(accepted(), reason=None, force=False, cause=cause(3)).operation
 
 
 def observed(state: ExecutionState, seconds: float = 10) -> Observation:

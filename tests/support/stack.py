@@ -126,9 +126,9 @@ class Service:
         self.process.send_signal(number)
         return await self.ended()
 
-    async def ended(self) -> int:
+    async def ended(self, within: float = PATIENCE) -> int:
         """Wait for the end; the exit code."""
-        return await asyncio.to_thread(self.process.wait, PATIENCE)
+        return await asyncio.to_thread(self.process.wait, within)
 
     def kill(self) -> None:
         """kill -9, if it runs at all, paused or not."""

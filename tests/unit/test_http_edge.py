@@ -65,10 +65,11 @@ async def test_one_line_a_request_without_its_contents(caplog: pytest.LogCapture
 
 
 async def test_probes_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """A probe a second that finds all well is worth no line above debug."""
+    """A probe or scrape a second that finds all well is worth no line above debug."""
     with caplog.at_level(logging.INFO, logger="opledger.access"):
         await Api().client.get("/livez")
         await Api().client.get("/readyz")
+        await Api().client.get("/metrics")
     assert not caplog.records
 
 

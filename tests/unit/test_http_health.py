@@ -1,7 +1,8 @@
-"""/livez and /readyz."""
+"""/livez, /readyz and /metrics."""
 
 from dataclasses import dataclass
 
+from application.ports.unit_of_work import DatabaseUnavailable
 from domain.errors import OpledgerError
 from tests.support.http_api import Api, problem
 
@@ -51,3 +52,18 @@ async def test_without_its_database_it_is_not_ready() -> None:
     assert body["checks"]["database"] == {"ok": False, "message": "cannot be reached"}
     assert body["detail"] == "not well: database"
     assert answer.headers["retry-after"] == "5"
+
+
+async def test_metrics_are_counters_and_drift() -> None:
+    """As Prometheus reads them; nothing about them is a client's affair, so the contract does not list them."""
+    answer = await Api().client.get("/metrics")
+    assert (answer.status_code, answer.text) == (200, "counters\ndrift 1\n")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_metrics_without_the_database_are_counters() -> None:
+    """What happens while it is away is what one wants to see."""
+    api = Api()
+    api.drift.error = DatabaseUnavailable()
+    answer = await api.client.get("/metrics")
+    assert (answer.status_code, answer.text) == (200, "counters\n")

@@ -5,6 +5,11 @@ from typing import Any
 
 import pytest
 
+from adapters.memory.operation_queries import MemoryOperationQueries
+from adapters.memory.store import MemoryStore
+from application.ports.operation_queries import OperationFilter
+from domain.attention import AttentionKind
+from domain.operation import Operation
 from tests.support.http_api import Api, problem
 
 
@@ -50,6 +55,33 @@ async def test_filters_restrict_together() -> None:
     assert await listed(api, status="RUNNING", **{"label.n": "0"}) == [made[0]]
 
 
+class Asked(MemoryStore):
+    """Keeps what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.criteria: list[OperationFilter] = []
+
+    def queries(self, tenant: str) -> MemoryOperationQueries:
+        queries = super().queries(tenant)
+        page = queries.page
+
+        async def asked(criteria: OperationFilter, **rest: Any) -> list[Operation]:
+            self.criteria.append(criteria)
+            return await page(criteria, **rest)
+
+        queries.page = asked  # type: ignore[method-assign]
+        return queries
+
+
+@pytest.mark.parametrize("kind", AttentionKind)
+async def test_what_needs_attention_is_found(kind: AttentionKind) -> None:
+    """How an operator sees all that has diverged."""
+    store = Asked()
+    await listed(Api(store=store), attention=kind)
+    assert store.criteria == [OperationFilter(attention=kind)]
+
+
 async def test_pages_are_gapless_while_operations_are_added() -> None:
     """Keyset paging: what comes meanwhile shifts nothing; the page size may change on the way."""
     api = Api()
@@ -71,6 +103,7 @@ async def test_pages_are_gapless_while_operations_are_added() -> None:
         {"type": "deploy"},
         {"status": "RUNNING"},
         {"label.n": "1"},
+        {"attention": "STALLED"},
         {"accepted_after": "2020-01-01T00:00:00Z"},
         {"accepted_before": "2020-01-01T00:00:00Z"},
     ],
@@ -107,6 +140,9 @@ async def test_a_token_belongs_to_its_tenant() -> None:
         ("limit=1", "limit"),
         ("status=DONE", "status"),
         ("status=RUNNING&status=", "status"),
+        ("attention=LATE", "attention"),
+        ("attention=", "attention"),
+        ("attention=STALLED&attention=DIVERGED", "attention"),
         ("order=id", "order"),
         ("type=", "type"),
         ("type=" + "x" * 256, "type"),

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from application.ports.operation_queries import OperationFilter, PageKey
+from domain.attention import AttentionKind
 from domain.status import OperationStatus
 from entrypoints.http.page_token import ListQuery, PageTokens
 from entrypoints.http.problems import InvalidPageToken
@@ -20,6 +21,7 @@ filters = st.builds(
     statuses=st.frozensets(st.sampled_from(OperationStatus)),
     type=st.none() | texts,
     labels=st.dictionaries(texts, texts, max_size=3),
+    attention=st.none() | st.sampled_from(AttentionKind),
     accepted_after=st.none() | times,
     accepted_before=st.none() | times,
 )

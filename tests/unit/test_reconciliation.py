@@ -16,6 +16,7 @@ from domain.transition import Source
 from tests.support.operations import (
     accepted,
     at,
+    cancelled_unstarted,
     claimed,
     completed,
     dispatched_at,
@@ -27,7 +28,7 @@ from tests.support.operations import (
 
 POLICY = ReconcilePolicy(grace=timedelta(seconds=5), restart_within=timedelta(minutes=10))
 S = ExecutionState
-NONE, WAIT, AGAIN = Verdict.NO_CHANGE, Verdict.WAIT, Verdict.START_AGAIN
+NONE, WAIT, AGAIN, APART = Verdict.NO_CHANGE, Verdict.WAIT, Verdict.START_AGAIN, Verdict.DIVERGED
 R, C = OperationStatus.RUNNING, OperationStatus.COMPLETED
 START, DONE = [R], [R, C]
 
@@ -66,8 +67,19 @@ TABLE = {
         S.CANCELED: ends(E.CANCELED, ran=True), S.TERMINATED: ends(E.TERMINATED, ran=True),
         S.TIMED_OUT: ends(E.TIMED_OUT, ran=True), S.NOT_FOUND: ends(E.EXECUTION_LOST, ran=True), S.UNKNOWN: NONE,
     },
-    "completed": dict.fromkeys(S, NONE),
-    "failed": dict.fromkeys(S, NONE),
+    # Final: the outcome stands, and what contradicts it is told.
+    "completed": {
+        S.PENDING: APART, S.RUNNING: APART, S.COMPLETED: NONE, S.FAILED: APART, S.CANCELED: APART,
+        S.TERMINATED: APART, S.TIMED_OUT: APART, S.NOT_FOUND: NONE, S.UNKNOWN: NONE,
+    },
+    "failed": {
+        S.PENDING: APART, S.RUNNING: APART, S.COMPLETED: APART, S.FAILED: NONE, S.CANCELED: APART,
+        S.TERMINATED: APART, S.TIMED_OUT: APART, S.NOT_FOUND: NONE, S.UNKNOWN: NONE,
+    },
+    "cancelled before its start": {
+        S.PENDING: APART, S.RUNNING: APART, S.COMPLETED: APART, S.FAILED: APART, S.CANCELED: NONE,
+        S.TERMINATED: NONE, S.TIMED_OUT: APART, S.NOT_FOUND: NONE, S.UNKNOWN: NONE,
+    },
 }  # fmt: skip
 OPERATIONS = {
     "accepted": accepted(),
@@ -77,6 +89,7 @@ OPERATIONS = {
     "running": running(),
     "completed": completed(),
     "failed": failed(),
+    "cancelled before its start": cancelled_unstarted(),
 }
 CASES = [(name, state, expected) for name, row in TABLE.items() for state, expected in row.items()]
 
@@ -99,7 +112,8 @@ def test_every_pair_of_status_and_observation_has_its_decision(
     if isinstance(expected, Verdict):
         assert verdict is expected
         assert after.status is OPERATIONS[name].status
-        assert len(path) == (1 if expected is AGAIN else 0)
+        assert path == ([after.status] if expected in (AGAIN, APART) else [])
+        assert (after.attention is not None) == (expected is APART)
     elif isinstance(expected, tuple):
         through_running, code = expected
         assert path == ([R] if through_running else []) + [OperationStatus.FAILED]

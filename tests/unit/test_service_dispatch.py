@@ -7,16 +7,18 @@ from uuid import UUID
 import pytest
 
 from application.ports.workflow_engine import StartFailed, StartRejected
+from application.services.completion_callbacks import AGAIN_AFTER
 from application.services.dispatch import FIRST_QUESTION, DispatchOperations
 from application.services.step import Step
 from domain.attention import AttentionKind
+from domain.callback_token import TOKEN_HEADER
 from domain.evidence import ExecutionState, ReportKind
 from domain.finality import Finality
 from domain.operation_error import ErrorCode
 from domain.operation_type import OperationCatalogue, OperationType
 from domain.status import OperationStatus
 from domain.transition import Source
-from tests.support.ledger import CATALOGUE, DOWN, LEASE, FakeLedger
+from tests.support.ledger import CALLBACK_URL, CATALOGUE, DOWN, KEYS, LEASE, FakeLedger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
@@ -176,7 +178,7 @@ async def test_type_that_this_worker_does_not_know_is_retried() -> None:
     ledger = FakeLedger()
     operation_id, known = await ledger.submit(type="other"), await ledger.submit()
     old = OperationCatalogue({"work": CATALOGUE.get("work")})
-    outdated = DispatchOperations(ledger.units, ledger.engine, ledger.clock, old)
+    outdated = DispatchOperations(ledger.units, ledger.engine, ledger.clock, old, ledger.callbacks)
     assert await outdated.step(10) == Step(2)
     row = ledger.row(operation_id)
     assert row.status is ACCEPTED
@@ -344,7 +346,7 @@ async def test_execution_lost_before_it_ran_is_started_again() -> None:
     operation_id = await ledger.dispatched()
     ledger.world.lose(operation_id)
     ledger.pass_time(minutes=1)
-    await ledger.whole_pass()
+    await ledger.verifier.step(1)
     assert await ledger.dispatcher.step(1) == Step(1)
     assert (await ledger.world.observe(operation_id)).state is ExecutionState.PENDING
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now() + FIRST_QUESTION
@@ -357,3 +359,49 @@ def test_lease_is_longer_than_a_start_takes() -> None:
     from application.services.step import LEASE as CLAIMED_FOR
 
     assert START_TIMEOUT + timedelta(seconds=10) < CLAIMED_FOR
+
+
+async def test_every_start_carries_a_callback_of_its_own() -> None:
+    """To its own address, with a token that is good for it alone."""
+    ledger = FakeLedger(callbacks=True)
+    ids = [await ledger.dispatched() for _ in range(2)]
+    for operation_id, start in zip(ids, ledger.world.starts, strict=True):
+        assert start.callback is not None
+        assert start.callback.url == f"{CALLBACK_URL}/v1/callbacks/{operation_id}"
+        token = start.callback.headers[TOKEN_HEADER]
+        assert [KEYS.verify(one, token) for one in ids] == ["default" if one == operation_id else None for one in ids]
+
+
+async def test_without_callbacks_none_is_sent() -> None:
+    """Off by default."""
+    ledger = FakeLedger()
+    await ledger.dispatched()
+    assert ledger.world.starts[0].callback is None
+
+
+async def test_an_engine_that_refuses_callbacks_starts_all_the_same() -> None:
+    """Noticed once, counted, and tried again later: nobody waits for it."""
+    ledger = FakeLedger(callbacks=True)
+    ledger.world.refuse_callbacks(True)
+    ids = [await ledger.dispatched() for _ in range(3)]
+    assert [start.callback for start in ledger.world.starts] == [None, None, None]
+    assert {ledger.row(operation_id).dispatch.attempts for operation_id in ids} == {1}
+    assert len(ledger.engine.calls["start"]) == 4
+    assert ledger.metrics.refused
+    ledger.world.refuse_callbacks(False)
+    ledger.clock.advance(AGAIN_AFTER)
+    await ledger.dispatched()
+    assert ledger.world.starts[-1].callback is not None
+    assert not ledger.metrics.refused
+
+
+async def test_a_lost_reply_does_not_leave_the_callback_out() -> None:
+    """The repeat is the same request."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.submit()
+    ledger.world.lose_next_reply()
+    await ledger.dispatcher.step(1)
+    ledger.pass_time(seconds=31)
+    await ledger.dispatcher.step(1)
+    assert ledger.row(operation_id).dispatch.done_at is not None
+    assert len(ledger.world.starts) == 1

@@ -47,7 +47,7 @@ class Rivals:
 
 def recorder(ledger: FakeLedger, units: Any) -> RecordEvidence:
     """The service on these units."""
-    return RecordEvidence(units, ledger.clock, Finality.ENGINE, ReconcilePolicy())
+    return RecordEvidence(units, ledger.clock, Finality.ENGINE, ReconcilePolicy(), ledger.metrics)
 
 
 async def test_report_of_an_unknown_operation() -> None:

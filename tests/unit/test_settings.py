@@ -10,6 +10,8 @@ from domain.finality import Finality
 from entrypoints.durations import parse_duration
 from entrypoints.settings import load_settings
 
+KEYS = {"OPLEDGER_CALLBACK_KEYS": "first:" + "s3cret" * 6}
+
 
 def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
     """The order that ecosystem.md gives."""
@@ -32,6 +34,13 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
         ({"OPLEDGER_HOST": "0.0.0.0"}, "loopback"),
         ({"OPLEDGER_HOST": "example.com"}, "loopback"),
         ({"OPLEDGER_PAGE_TOKEN_KEY": "short"}, "page_token_key has at least 16"),
+        ({"OPLEDGER_VERIFY_EVERY": "9s"}, "verify_every is between 10s and 1d"),
+        ({"OPLEDGER_VERIFY_EVERY": "25h"}, "verify_every is between 10s and 1d"),
+        ({"OPLEDGER_VERIFY_RATE": "0"}, "OPLEDGER_VERIFY_RATE"),
+        ({"OPLEDGER_VERIFY_RATE": "1001"}, "OPLEDGER_VERIFY_RATE"),
+        ({"OPLEDGER_METRICS_PORT": "0"}, "OPLEDGER_METRICS_PORT"),
+        ({"OPLEDGER_METRICS_PORT": "x"}, "OPLEDGER_METRICS_PORT"),
+        ({"OPLEDGER_CALLBACK_URL": "http://a"}, "set OPLEDGER_CALLBACK_KEYS to a name and a secret"),
         ({"OPLEDGER_CONFIG": "does-not-exist.toml"}, "does-not-exist.toml"),
     ],
 )
@@ -56,10 +65,74 @@ def test_loopback_is_served(host: str, tmp_path: Path) -> None:
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     """Settings end up in logs and tracebacks."""
-    environment = {"OPLEDGER_PAGE_TOKEN_KEY": "k" * 32, "DATABASE_URL": "postgresql://u:secret@h/d"}
+    environment = {"OPLEDGER_PAGE_TOKEN_KEY": "k" * 32, "DATABASE_URL": "postgresql://u:secret@h/d", **KEYS}
     shown = repr(load_settings({}, environment, tmp_path))
     assert "kkk" not in shown
+    assert "s3cret" not in shown
     assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("https://ledger.example/", "https://ledger.example"),
+        ("https://ledger.example/team/a//", "https://ledger.example/team/a"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+        ("HTTPS://Ledger.Example", "HTTPS://Ledger.Example"),
+        ("http://ledger/" + "a" * 886, "http://ledger/" + "a" * 886),
+    ],
+)
+def test_a_callback_url(given: str, taken: str, tmp_path: Path) -> None:
+    """Without the slash at its end: a path is put behind it."""
+    assert load_settings({}, {"OPLEDGER_CALLBACK_URL": given, **KEYS}, tmp_path).callback_url == taken
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ledger.example",
+        "ftp://ledger.example",
+        "http://",
+        "http:///path",
+        "http://user:s3cret@ledger",
+        "http://ledger/?a=b",
+        "http://ledger?",
+        "http://ledger#",
+        "http://ledger/a b",
+        "http://ledger/\n",
+        "http://ledger:0",
+        "http://ledger:65536",
+        "http://ledger:port",
+        "http://[::1",
+        "http://*.example",
+        "http://lédger",
+        "http://ledger/" + "a" * 887,
+    ],
+)
+def test_what_is_no_callback_url(url: str, tmp_path: Path) -> None:
+    """The rule is named; what was given may hold a password, and is not."""
+    with pytest.raises(StartupError, match="callback_url is the API's base URL") as caught:
+        load_settings({}, {"OPLEDGER_CALLBACK_URL": url, **KEYS}, tmp_path)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("keys", ["s3cret" * 6, "a:s3cret", "a b:" + "s3cret" * 6, "a:" + "s3cret" * 6 + ",b"])
+def test_what_are_no_callback_keys(keys: str, tmp_path: Path) -> None:
+    """The setting and the rule are named, a secret is not shown."""
+    with pytest.raises(StartupError, match="callback_keys: ") as caught:
+        load_settings({}, {"OPLEDGER_CALLBACK_KEYS": keys}, tmp_path)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_callbacks_are_off_by_default(tmp_path: Path) -> None:
+    """And keys alone do not turn them on: they verify what an earlier configuration has asked for."""
+    assert load_settings({}, {}, tmp_path).parsed_callback_keys() is None
+    settings = load_settings({}, {**KEYS, "OPLEDGER_METRICS_PORT": "9100"}, tmp_path)
+    assert (settings.callback_url, settings.metrics_port) == (None, 9100)
+    keys = settings.parsed_callback_keys()
+    assert keys is not None
+    assert list(keys.secrets) == ["first"]
 
 
 @pytest.mark.parametrize(

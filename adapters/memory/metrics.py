@@ -1,0 +1,36 @@
+"""Metrics for tests: everything that was counted, to look at."""
+
+from collections import Counter
+from datetime import timedelta
+
+from application.ports.metrics import CallbackOutcome
+from domain.attention import AttentionKind
+from domain.status import OperationStatus
+from domain.transition import Source
+
+
+class MemoryMetrics:
+    """Counts, and keeps every lag."""
+
+    def __init__(self) -> None:
+        self.moves: Counter[tuple[Source, OperationStatus]] = Counter()
+        self.lags: list[tuple[Source, timedelta]] = []
+        self.attention: Counter[AttentionKind] = Counter()
+        self.callbacks: Counter[CallbackOutcome] = Counter()
+        self.refused = False
+        """Whether the engine was last said to refuse callbacks."""
+
+    def moved(self, source: Source, status: OperationStatus) -> None:
+        self.moves[source, status] += 1
+
+    def closed(self, source: Source, lag: timedelta) -> None:
+        self.lags.append((source, lag))
+
+    def raised(self, kind: AttentionKind) -> None:
+        self.attention[kind] += 1
+
+    def callback(self, outcome: CallbackOutcome) -> None:
+        self.callbacks[outcome] += 1
+
+    def callbacks_refused(self, refused: bool) -> None:
+        self.refused = refused

@@ -1,0 +1,100 @@
+"""The metrics port on prometheus-client, and the page that is scraped."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from application.ports.metrics import CallbackOutcome
+from application.services.drift import DriftReport
+from domain.attention import AttentionKind
+from domain.status import OperationStatus
+from domain.transition import Source
+
+LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+"""Seconds: a callback takes milliseconds, a reconciliation a minute, a verification an hour."""
+
+
+class PrometheusMetrics:
+    """One process's counters, in a registry of their own. Series whose labels are known beforehand begin at 0: a rate
+    cannot see the first step of one that was not there."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        self._moved = Counter(
+            "opledger_operations_moved",
+            "Changes of status, by the channel that brought them",
+            ["source", "status"],
+            registry=self._registry,
+        )
+        self._callbacks = Counter(
+            "opledger_callbacks", "Completion callbacks answered", ["outcome"], registry=self._registry
+        )
+        self._raised = Counter(
+            "opledger_attention_raised", "Operations that began to need attention", ["kind"], registry=self._registry
+        )
+        self._lag = Histogram(
+            "opledger_close_lag_seconds",
+            "From the close of an execution to the final row",
+            ["source"],
+            buckets=LAG_BUCKETS,
+            registry=self._registry,
+        )
+        self._refused = Gauge(
+            "opledger_callbacks_refused",
+            "1 while the engine refuses starts with completion callbacks",
+            registry=self._registry,
+        )
+        for outcome in CallbackOutcome:
+            self._callbacks.labels(outcome.value)
+        for kind in AttentionKind:
+            self._raised.labels(kind.value)
+
+    def moved(self, source: Source, status: OperationStatus) -> None:
+        self._moved.labels(source.value, status.value).inc()
+
+    def closed(self, source: Source, lag: timedelta) -> None:
+        self._lag.labels(source.value).observe(lag.total_seconds())
+
+    def raised(self, kind: AttentionKind) -> None:
+        self._raised.labels(kind.value).inc()
+
+    def callback(self, outcome: CallbackOutcome) -> None:
+        self._callbacks.labels(outcome.value).inc()
+
+    def callbacks_refused(self, refused: bool) -> None:
+        self._refused.set(refused)
+
+    def page(self, drift: DriftReport | None) -> bytes:
+        """Everything in Prometheus' text format (version 0.0.4); without the drift where it could not be read."""
+        counted = generate_latest(self._registry)
+        if drift is None:
+            return counted
+        registry = CollectorRegistry()
+        registry.register(_DriftCollector(drift))
+        return counted + generate_latest(registry)
+
+
+class _DriftCollector(Collector):
+    """The gauges of one scrape: they are never kept, so none is ever old."""
+
+    def __init__(self, drift: DriftReport) -> None:
+        self._drift = drift
+
+    def collect(self) -> Iterable[Metric]:
+        oldest = self._drift.oldest_unverified or timedelta()
+        yield GaugeMetricFamily(
+            "opledger_oldest_unverified_seconds",
+            "How long ago the engine last spoke of the unfinished operation that has waited longest",
+            oldest.total_seconds(),
+        )
+        attention = GaugeMetricFamily(
+            "opledger_operations_attention", "Operations that need attention now", labels=["kind"]
+        )
+        for kind in AttentionKind:
+            attention.add_metric([kind.value], self._drift.attention.get(kind, 0))
+        yield attention

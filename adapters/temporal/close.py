@@ -1,0 +1,115 @@
+"""How a run closed, as its last events say."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.enums.v1 import EventType
+
+from adapters.temporal.failures import failed
+from adapters.temporal.history import Ending
+from adapters.temporal.payloads import PayloadReader, UnreadablePayload
+from domain.evidence import ExecutionState, Observation
+from domain.json_value import JsonValue, clean_text
+from domain.operation_error import ErrorCode, OperationError
+
+MAX_ACTOR = 255
+_STATES: Mapping[int, ExecutionState] = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: ExecutionState.COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: ExecutionState.FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: ExecutionState.CANCELED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: ExecutionState.TERMINATED,
+}
+"""The close events that say all about the close. A time-out's does not say which it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """What the end of a run tells beyond its state."""
+
+    result: JsonValue = None
+    result_unreadable: str | None = None
+    error: OperationError | None = None
+    actor: str | None = None
+
+    def observation(
+        self, state: ExecutionState, asked_at: datetime, closed_at: datetime | None, started_at: datetime | None = None
+    ) -> Observation:
+        """The observation that it makes."""
+        return Observation(
+            state,
+            asked_at,
+            started_at=started_at,
+            closed_at=closed_at,
+            result=self.result,
+            result_unreadable=self.result_unreadable,
+            error=self.error,
+            actor=self.actor,
+        )
+
+
+async def observed_close(ending: Ending, reader: PayloadReader, asked_at: datetime) -> Observation | None:
+    """The observation that the last event makes by itself; None if it is not a close, if another run goes on from it,
+    or if it leaves something open."""
+    if ending.last is None or (state := _STATES.get(ending.last.event_type)) is None:
+        return None
+    completed = ending.last.workflow_execution_completed_event_attributes.new_execution_run_id
+    if completed or ending.last.workflow_execution_failed_event_attributes.new_execution_run_id:
+        return None
+    close = await read_close(state, ending, reader)
+    return close.observation(state, asked_at, moment(ending.last.event_time))
+
+
+async def read_close(state: ExecutionState, ending: Ending, reader: PayloadReader) -> Close:
+    """What the history's end tells of a close in one of the four states that it tells all about."""
+    return await _READERS[state](ending, reader)
+
+
+def ended(code: ErrorCode, said: str = "", identity: str = "") -> Close:
+    """A close that somebody asked for or made, as far as it is known why and by whom."""
+    reason = clean_text(said) or None
+    actor = clean_text(identity, MAX_ACTOR) or None
+    error = OperationError(code, reason or code.value.lower(), {"reason": reason, "actor": actor})
+    return Close(error=error, actor=actor)
+
+
+def moment(time: Timestamp) -> datetime | None:
+    """The time, or None where the server gave none (zero, or the year 1)."""
+    return time.ToDatetime(UTC) if time.seconds > 0 else None
+
+
+async def _completed(ending: Ending, reader: PayloadReader) -> Close:
+    if ending.last is None:
+        return Close(result_unreadable="the execution's history is gone")
+    try:
+        attributes = ending.last.workflow_execution_completed_event_attributes
+        return Close(result=await reader.result(attributes.result.payloads))
+    except UnreadablePayload as error:
+        return Close(result_unreadable=str(error))
+
+
+async def _failed(ending: Ending, reader: PayloadReader) -> Close:
+    if ending.last is None:
+        return Close(error=OperationError(ErrorCode.WORKFLOW_FAILED, "the workflow failed; its history is gone"))
+    return Close(error=await failed(ending.last.workflow_execution_failed_event_attributes.failure, reader))
+
+
+async def _canceled(ending: Ending, reader: PayloadReader) -> Close:
+    request = ending.cancel_request
+    return ended(ErrorCode.CANCELED) if request is None else ended(ErrorCode.CANCELED, request.cause, request.identity)
+
+
+async def _terminated(ending: Ending, reader: PayloadReader) -> Close:
+    if ending.last is None:
+        return ended(ErrorCode.TERMINATED)
+    attributes = ending.last.workflow_execution_terminated_event_attributes
+    return ended(ErrorCode.TERMINATED, attributes.reason, attributes.identity)
+
+
+_READERS: Mapping[ExecutionState, Callable[[Ending, PayloadReader], Awaitable[Close]]] = {
+    ExecutionState.COMPLETED: _completed,
+    ExecutionState.FAILED: _failed,
+    ExecutionState.CANCELED: _canceled,
+    ExecutionState.TERMINATED: _terminated,
+}

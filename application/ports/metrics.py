@@ -1,0 +1,41 @@
+"""Port: what operators count."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from domain.attention import AttentionKind
+from domain.status import OperationStatus
+from domain.transition import Source
+
+
+class CallbackOutcome(StrEnum):
+    """What became of a completion callback."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    """It said nothing new."""
+    DEFERRED = "deferred"
+    """The engine has to be asked first, and could not be."""
+    UNREADABLE = "unreadable"
+    UNKNOWN_OPERATION = "unknown_operation"
+    UNAUTHORIZED = "unauthorized"
+
+
+class Metrics(Protocol):
+    """Counters of one process. Nothing here raises, or takes noticeable time."""
+
+    def moved(self, source: Source, status: OperationStatus) -> None:
+        """An operation took the status because of what came through the channel."""
+
+    def closed(self, source: Source, lag: timedelta) -> None:
+        """An operation became final, so long after its execution had closed."""
+
+    def raised(self, kind: AttentionKind) -> None:
+        """An operation began to need attention."""
+
+    def callback(self, outcome: CallbackOutcome) -> None:
+        """A completion callback was answered."""
+
+    def callbacks_refused(self, refused: bool) -> None:
+        """Whether the engine refuses starts with completion callbacks just now."""

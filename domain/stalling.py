@@ -1,0 +1,33 @@
+"""An execution whose workflow task keeps failing or timing out runs, and does not get on: somebody has to look."""
+
+from dataclasses import replace
+
+from domain.attention import Attention, AttentionKind
+from domain.evidence import Observation
+from domain.json_value import clean_text
+from domain.lifecycle import note
+from domain.operation import Cause, Change, Operation
+
+LONGEST_HISTORY = 50
+"""Lines of an operation's history beyond which it is the attention alone that comes and goes."""
+
+
+def stall(operation: Operation, observation: Observation, cause: Cause) -> Change | None:
+    """Raise, renew or clear the attention, as the observation of an open execution says; None where nothing changes.
+    Raising and clearing are history lines, new words are not: a task may fail thousands of times."""
+    attention = operation.attention
+    known = attention is not None and attention.kind is AttentionKind.STALLED
+    if observation.stalled is None:
+        moved_on = replace(cause, reason="the execution gets on again")
+        return _told(replace(operation, attention=None), moved_on) if known else None
+    message = clean_text(observation.stalled)
+    if attention is None or not known:
+        raised = replace(operation, attention=Attention(AttentionKind.STALLED, cause.now, message))
+        return _told(raised, replace(cause, reason=f"stalled: {message}"))
+    if attention.message == message:
+        return None
+    return Change(replace(operation, attention=replace(attention, message=message)))
+
+
+def _told(operation: Operation, cause: Cause) -> Change:
+    return note(operation, cause) if operation.history_length < LONGEST_HISTORY else Change(operation)

@@ -1,0 +1,30 @@
+"""How an operation stands, in short: enough to see whether the engine's index agrees with it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.attention import AttentionKind
+from domain.divergence import same_outcome
+from domain.evidence import CLOSED, ExecutionState
+from domain.operation_error import ErrorCode
+from domain.status import OperationStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Status, outcome and attention of an operation."""
+
+    id: UUID
+    status: OperationStatus
+    error_code: ErrorCode | None
+    attention: AttentionKind | None
+
+    def worth_asking(self, listed: ExecutionState) -> bool:
+        """Whether the index, which is seconds old, lists something that the operation does not say: only then is the
+        engine asked for what is true."""
+        if not self.status.done:
+            return listed in CLOSED
+        diverged = self.attention is AttentionKind.DIVERGED
+        if listed not in CLOSED:
+            return not diverged
+        return diverged or not same_outcome(self.status, self.error_code, listed)

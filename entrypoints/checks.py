@@ -1,0 +1,42 @@
+"""What `doctor` asks beyond what is reachable: whether the engine would call, and whether it disagrees."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from application.ports.workflow_engine import CallbackRefused, CompletionCallback
+from application.services.completion_callbacks import CompletionCallbacks
+from application.services.drift import ReadDrift
+from domain.attention import AttentionKind
+from domain.errors import OpledgerError
+from entrypoints.embedded.callbacks import ALLOWED_ADDRESSES, allowed_addresses
+
+LISTED = 10
+_NO_OPERATION = UUID(int=0)
+
+
+async def check_callbacks(callbacks: CompletionCallbacks, ask: Callable[[CompletionCallback], Awaitable[None]]) -> str:
+    """What is well about them; `ask` is the engine's `check_callback`. Raises CallbackRefused, with what to set on the
+    server, EngineUnavailable."""
+    callback = callbacks.of(_NO_OPERATION, "")
+    if callback is None:
+        return "off: OPLEDGER_CALLBACK_URL is not set; closes are found by asking"
+    try:
+        await ask(callback)
+    except CallbackRefused as refusal:
+        setting = f"{ALLOWED_ADDRESSES}={allowed_addresses(callback.url)}"
+        raise CallbackRefused(
+            f"the server refuses them, and starts go on without: {refusal}; set its dynamic config {setting}"
+        ) from None
+    return "taken by the server"
+
+
+async def check_divergences(drift: ReadDrift) -> str:
+    """That there are none. Raises OpledgerError with the latest, DatabaseUnavailable."""
+    latest = await drift.diverged(LISTED)
+    if not latest:
+        return "none"
+    number = (await drift.read()).attention.get(AttentionKind.DIVERGED, len(latest))
+    raise OpledgerError(
+        f"{number} final operations, of which the engine has since said something else: "
+        f"{', '.join(map(str, latest))}; all of them: GET /v1/operations?attention={AttentionKind.DIVERGED}"
+    )

@@ -1,0 +1,94 @@
+"""Where Temporal calls when an operation's execution has closed.
+
+What Temporal does with the answer: 400, 401, 403, 404, 409 and 501 are final, 5xx and a lost connection are tried
+again after 1 s, doubling up to an hour. So 503 is for what may pass, and 204 for everything that was looked at.
+"""
+
+from typing import Any, Final
+from uuid import UUID
+
+from litestar import Controller, Request, post
+from litestar.di import NamedDependency
+from litestar.exceptions import InternalServerException
+from litestar.params import FromPath
+
+from application.ports.callback_reader import CallbackMessage
+from application.ports.metrics import CallbackOutcome
+from application.ports.workflow_engine import EngineUnavailable
+from application.services.completion_callbacks import PATH
+from domain.callback_token import TOKEN_HEADER
+from entrypoints.http.openapi import CALLBACK_SECURITY, CallbackOperation, problems
+from entrypoints.http.problems import CallbackNotTaken, UnauthorizedCallback
+from entrypoints.http.queries import check_query
+from entrypoints.http.services import HttpServices
+
+MAX_CALLBACK: Final = 3 * 1024 * 1024
+"""Bytes: a payload of 2 MiB, which is what the engine takes, and what it wraps around it."""
+_TOKEN: Final = TOKEN_HEADER.lower()
+_WORDS: Final = {
+    400: "There is a query parameter",
+    413: "The body is over 3 MiB",
+    503: "Not stored, call again: there is no such operation yet, or the database cannot be reached",
+}
+
+
+class CallbackController(Controller):
+    """Outside the router of the other calls: neither the rules for JSON bodies nor a client's tenant apply here."""
+
+    path = PATH
+    tags = ("callbacks",)
+
+    @post(
+        "/{operation_id:uuid}",
+        status_code=204,
+        operation_id="receiveCallback",
+        summary="Take in the close of an execution",
+        operation_class=CallbackOperation,
+        request_max_body_size=MAX_CALLBACK,
+        responses=problems(400, 401, 413, words=_WORDS),
+        security=[{CALLBACK_SECURITY: []}],
+    )
+    async def receive(
+        self,
+        request: Request[Any, Any, Any],
+        services: NamedDependency[HttpServices],
+        operation_id: FromPath[UUID],
+    ) -> None:
+        """For Temporal alone. A 204 means: what it says is stored, or it says nothing that is new."""
+        tenant = _tenant(services, operation_id, request)
+        check_query(request)
+        message = CallbackMessage(_headers(request), await _body(request))
+        try:
+            outcome = await services.receive_callback.receive(operation_id, tenant, message)
+        except EngineUnavailable:
+            raise CallbackNotTaken("Temporal cannot be asked, and the operation is final.") from None
+        if outcome is CallbackOutcome.UNKNOWN_OPERATION:
+            raise CallbackNotTaken("There is no such operation yet.")
+
+
+def _tenant(services: HttpServices, operation_id: UUID, request: Request[Any, Any, Any]) -> str:
+    """The one that the token was made for. Raises UnauthorizedCallback, before anything of the body is read."""
+    tokens = request.headers.getall(_TOKEN, [])
+    keys = services.callback_keys
+    tenant = keys.verify(operation_id, tokens[0]) if keys is not None and len(tokens) == 1 else None
+    if tenant is None:
+        services.metrics.callback(CallbackOutcome.UNAUTHORIZED)
+        raise UnauthorizedCallback
+    return tenant
+
+
+def _headers(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """In lower case, those that are repeated joined as RFC 9110 says (5.3); without the secret."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in request.scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    headers.pop(_TOKEN, None)
+    return headers
+
+
+async def _body(request: Request[Any, Any, Any]) -> bytes:
+    try:
+        return await request.body()
+    except InternalServerException:
+        raise CallbackNotTaken("The connection ended before the body did.") from None

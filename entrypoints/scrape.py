@@ -1,0 +1,33 @@
+"""What a metrics page is made of: this process's counters, and the drift as the database has it now."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from application.services.drift import DriftReport, ReadDrift
+
+PATIENCE: Final = 2.0
+"""Seconds that the database gets. Scrapes come again, and the counters must not wait for it."""
+MEDIA_TYPE: Final = "text/plain; version=0.0.4"
+_log = logging.getLogger(__name__)
+
+
+class MetricsPage:
+    """Reads the drift, then renders."""
+
+    def __init__(self, drift: ReadDrift, render: Callable[[DriftReport | None], bytes]) -> None:
+        self._drift = drift
+        self._render = render
+
+    async def read(self) -> bytes:
+        """The page, in Prometheus' text format. Where the database does not answer, without the drift."""
+        return self._render(await self._report())
+
+    async def _report(self) -> DriftReport | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._drift.read()
+        except Exception as error:
+            _log.warning("the metrics are without the drift: %s: %s", type(error).__name__, error)
+            return None

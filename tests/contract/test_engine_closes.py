@@ -1,0 +1,157 @@
+"""The contract of observing what has probably closed: one question more or less, and the same truth."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.evidence import ExecutionState, Observation
+from tests.contract.engine_memory import MemoryWorld
+from tests.contract.engine_temporal import TemporalWorld
+from tests.contract.engine_world import RETRYING, EngineWorld
+
+Story = Callable[[EngineWorld], Awaitable[UUID]]
+
+
+async def waiting(world: EngineWorld) -> UUID:
+    return await world.started()
+
+
+async def running(world: EngineWorld) -> UUID:
+    await world.take_up(operation_id := await world.started())
+    return operation_id
+
+
+async def completed(world: EngineWorld) -> UUID:
+    await world.complete(operation_id := await world.started(), {"n": [1, None]})
+    return operation_id
+
+
+async def failed(world: EngineWorld) -> UUID:
+    await world.fail(operation_id := await world.started(), "disk full")
+    return operation_id
+
+
+async def terminated(world: EngineWorld) -> UUID:
+    operation_id = await running(world)
+    await world.terminate_from_outside(operation_id, "cleaning up", "ops@host")
+    return operation_id
+
+
+async def canceled(world: EngineWorld) -> UUID:
+    operation_id = await running(world)
+    await world.cancel_from_outside(operation_id, "changed my mind", "ops@host")
+    await world.acknowledge_cancel(operation_id)
+    return operation_id
+
+
+async def timed_out(world: EngineWorld) -> UUID:
+    await world.time_out(operation_id := await world.started(run_timeout=timedelta(seconds=1)))
+    return operation_id
+
+
+async def continued(world: EngineWorld) -> UUID:
+    await world.continue_as_new(operation_id := await world.started())
+    return operation_id
+
+
+async def continued_and_completed(world: EngineWorld) -> UUID:
+    await world.complete(operation_id := await continued(world), "at last")
+    return operation_id
+
+
+async def retried(world: EngineWorld) -> UUID:
+    await world.retry_attempt(operation_id := await world.started(retry_policy=RETRYING))
+    return operation_id
+
+
+async def retried_and_failed(world: EngineWorld) -> UUID:
+    await world.fail(operation_id := await retried(world), "for good")
+    return operation_id
+
+
+async def reset_while_running(world: EngineWorld) -> UUID:
+    await world.reset(operation_id := await running(world))
+    return operation_id
+
+
+async def reset_when_closed(world: EngineWorld) -> UUID:
+    await world.reset(operation_id := await terminated(world))
+    return operation_id
+
+
+async def reset_and_completed(world: EngineWorld) -> UUID:
+    await world.complete(operation_id := await reset_when_closed(world), 42)
+    return operation_id
+
+
+async def deleted(world: EngineWorld) -> UUID:
+    await world.delete(operation_id := await world.started())
+    return operation_id
+
+
+async def unknown(world: EngineWorld) -> UUID:
+    return uuid4()
+
+
+STORIES: dict[Story, ExecutionState] = {
+    waiting: ExecutionState.PENDING,
+    running: ExecutionState.RUNNING,
+    completed: ExecutionState.COMPLETED,
+    failed: ExecutionState.FAILED,
+    terminated: ExecutionState.TERMINATED,
+    canceled: ExecutionState.CANCELED,
+    timed_out: ExecutionState.TIMED_OUT,
+    continued: ExecutionState.RUNNING,
+    continued_and_completed: ExecutionState.COMPLETED,
+    retried: ExecutionState.RUNNING,
+    retried_and_failed: ExecutionState.FAILED,
+    reset_while_running: ExecutionState.RUNNING,
+    reset_when_closed: ExecutionState.RUNNING,
+    reset_and_completed: ExecutionState.COMPLETED,
+    deleted: ExecutionState.NOT_FOUND,
+    unknown: ExecutionState.NOT_FOUND,
+}
+BY_LAST_EVENT = frozenset(
+    {ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELED, ExecutionState.TERMINATED}
+)
+
+
+def truth(seen: Observation) -> Observation:
+    """Without what may differ."""
+    return replace(seen, asked_at=seen.closed_at or seen.asked_at.min, started_at=None)
+
+
+class ClosesContract:
+    """What every workflow engine says of what has probably closed."""
+
+    @pytest.mark.parametrize(("story", "state"), STORIES.items(), ids=lambda part: getattr(part, "__name__", ""))
+    async def test_same_truth(self, world: EngineWorld, story: Story, state: ExecutionState) -> None:
+        """Whatever has happened, the expectation changes nothing of the answer but `started_at`, which may be left
+        out; the question is as old as the first of what is asked."""
+        operation_id = await story(world)
+        before = world.now()
+        expecting = await world.engine.observe(operation_id, likely_closed=True)
+        plain = await world.observe(operation_id)
+        assert expecting.state is state
+        assert truth(expecting) == truth(plain)
+        assert before <= expecting.asked_at <= world.now()
+        assert expecting.started_at == (None if state in BY_LAST_EVENT else plain.started_at)
+
+
+class TestMemoryCloses(ClosesContract):
+    """The engine in memory keeps the contract."""
+
+    @pytest.fixture
+    def world(self, memory_world: MemoryWorld) -> MemoryWorld:
+        return memory_world
+
+
+class TestTemporalCloses(ClosesContract):
+    """The real server keeps the contract."""
+
+    @pytest.fixture
+    def world(self, temporal_world: TemporalWorld) -> TemporalWorld:
+        return temporal_world

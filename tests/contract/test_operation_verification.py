@@ -1,0 +1,199 @@
+"""What every operation repository keeps to in what is asked of the engine when nobody has asked for long."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from domain.attention import Attention, AttentionKind
+from domain.errors import InvalidTransition
+from domain.evidence import Progress
+from domain.follow_up import start_again
+from domain.lifecycle import complete, fail, start
+from domain.operation import Change, Operation
+from domain.operation_error import ErrorCode, OperationError
+from domain.schedule import FIRST_VERIFICATION, Verification
+from domain.standing import Standing
+from domain.status import OperationStatus
+from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
+from tests.contract.test_operation_repository import (
+    ID_1,
+    LEASE,
+    accepted_change,
+    add_running,
+    claim_dispatches,
+    dispatched_change,
+    ids,
+)
+from tests.support.operations import at, cause
+
+FIRST = 1 + FIRST_VERIFICATION.total_seconds()
+"""Seconds after which an operation that was dispatched a second after T0 is due."""
+
+
+async def claim(store: Store, seconds: float, limit: int = 10) -> list[Operation]:
+    """A claim, committed."""
+    async with store.units() as unit:
+        claimed = await unit.operations.claim_due_verifications(at(seconds), LEASE, limit)
+        await unit.commit()
+    return claimed
+
+
+async def set_verified(store: Store, operation_id: UUID, verification: Verification) -> None:
+    """Noted, committed."""
+    async with store.units() as unit:
+        await unit.operations.set_verified(operation_id, verification)
+        await unit.commit()
+
+
+async def standings(store: Store, *operation_ids: UUID) -> set[Standing]:
+    """Each once."""
+    async with store.units() as unit:
+        found = await unit.operations.standings(operation_ids)
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+async def attend(store: Store, number: int, kind: AttentionKind, seconds: float) -> None:
+    """A running operation needs attention since then."""
+    attention = Attention(kind, at(seconds), "why")
+    await save(store, Change(replace(await add_running(store, number), attention=attention)))
+
+
+class VerificationContract:
+    """Subclasses give the store."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    # Claims
+
+    async def test_claim(self, store: Store) -> None:
+        """A claimed operation is due again after the lease and is otherwise as it was, its version too."""
+        await add(store, accepted_change())
+        before = await save(store, dispatched_change(await stored(store, ID_1)))
+        assert await claim(store, FIRST - 1) == []
+        [claimed] = await claim(store, FIRST)
+        assert claimed == replace(before, verification=Verification(at(1), at(FIRST) + LEASE))
+        assert claimed == await stored(store, ID_1)
+        assert [len(await claim(store, FIRST + later)) for later in (29, 30, 31)] == [0, 1, 0]
+        await save(store, start(claimed, cause(62)))
+
+    async def test_oldest_first(self, store: Store) -> None:
+        """What has been due for longest comes first; what another has is passed over (hazard 26)."""
+        for number in (2, 5, 1, 4, 3):
+            await add(store, accepted_change(number))
+            await save(store, dispatched_change(await stored(store, UUID(int=number)), seconds=-number))
+        async with store.units() as one, store.units() as other:
+            taken = await one.operations.claim_due_verifications(at(60), LEASE, 2)
+            rest = await other.operations.claim_due_verifications(at(60), LEASE, 2)
+            assert [ids(taken), ids(rest)] == [[5, 4], [3, 2]]
+
+    async def test_only_what_is_open(self, store: Store) -> None:
+        """What runs is verified; what the engine has not taken, or was done with, is not."""
+        await add(store, accepted_change(1))
+        await add_running(store, 2)
+        await save(store, complete(await add_running(store, 3), 1, cause(3)))
+        error = OperationError(ErrorCode.TERMINATED, "no")
+        await save(store, fail(await add_running(store, 4), error, cause(3)))
+        await add(store, accepted_change(5))
+        lost = await save(store, dispatched_change(await stored(store, UUID(int=5))))
+        await save(store, start_again(lost, cause(3)))
+        assert ids(await claim(store, 1000)) == [2]
+
+    async def test_claim_that_is_not_committed(self, store: Store) -> None:
+        """A claimant that dies before its commit has claimed nothing."""
+        await add_running(store)
+        async with store.units() as unit:
+            assert len(await unit.operations.claim_due_verifications(at(99), LEASE, 1)) == 1
+        assert len(await claim(store, 99)) == 1
+
+    async def test_plans_do_not_mix(self, store: Store) -> None:
+        """Dispatch, follow-up and verification are claimed each by its own time."""
+        await add(store, accepted_change(1))
+        await add_running(store, 2)
+        assert ids(await claim(store, 1000)) == [2]
+        assert ids(await claim_dispatches(store, 1000)) == [1]
+
+    # What was heard
+
+    async def test_set_verified(self, store: Store) -> None:
+        """It is noted without a new version, so that nobody's compare-and-set fails for it."""
+        running = await add_running(store)
+        asked = Verification(at(70), at(190))
+        await set_verified(store, running.id, asked)
+        assert await stored(store, running.id) == replace(running, verification=asked)
+        assert await claim(store, 189) == []
+        await save(store, Change(replace(running, progress=Progress(0.5))))
+
+    async def test_set_verified_of_what_has_changed(self, store: Store) -> None:
+        """The engine has been asked, whatever else has become of the operation meanwhile."""
+        running = await add_running(store)
+        changed = await save(store, Change(replace(running, progress=Progress(0.5))))
+        asked = Verification(at(70), at(190))
+        await set_verified(store, running.id, asked)
+        assert await stored(store, running.id) == replace(changed, verification=asked)
+
+    async def test_set_verified_of_what_is_not_open(self, store: Store) -> None:
+        """What is done, is to be started again, or is not there, is left alone."""
+        done = await save(store, complete(await add_running(store), 1, cause(3)))
+        await add(store, accepted_change(2))
+        lost = await save(store, dispatched_change(await stored(store, UUID(int=2))))
+        again = await save(store, start_again(lost, cause(3)))
+        for operation_id in (done.id, again.id, UUID(int=3)):
+            await set_verified(store, operation_id, Verification(at(70), at(190)))
+        assert [await stored(store, row.id) for row in (done, again)] == [done, again]
+
+    async def test_set_verified_for_the_last_time(self, store: Store) -> None:
+        """While an operation is open there is a next time."""
+        running = await add_running(store)
+        with pytest.raises(InvalidTransition):
+            await set_verified(store, running.id, Verification(at(70), None))
+        assert await stored(store, running.id) == running
+
+    # In short
+
+    async def test_standings(self, store: Store) -> None:
+        """Status, error code and attention of those that are there, whosever they are, however often they are named."""
+        await add(store, accepted_change(1), accepted_change(2, tenant="other"), accepted_change(9))
+        await attend(store, 3, AttentionKind.STALLED, 5)
+        error = OperationError(ErrorCode.TIMED_OUT, "late")
+        failed = fail(await add_running(store, 4), error, cause(3))
+        await save(store, failed)
+        await save(store, complete(await add_running(store, 5), None, cause(3)))
+        found = await standings(store, *(UUID(int=number) for number in (5, 4, 3, 2, 1, 1, 77)))
+        assert found == {
+            Standing(UUID(int=1), OperationStatus.ACCEPTED, None, None),
+            Standing(UUID(int=2), OperationStatus.ACCEPTED, None, None),
+            Standing(UUID(int=3), OperationStatus.RUNNING, None, AttentionKind.STALLED),
+            Standing(UUID(int=4), OperationStatus.FAILED, ErrorCode.TIMED_OUT, None),
+            Standing(UUID(int=5), OperationStatus.COMPLETED, None, None),
+        }
+        assert {type(standing.id) for standing in found} == {UUID}
+
+    async def test_standings_of_none_and_of_many(self, store: Store) -> None:
+        """No ids are no question; more ids than a statement may have parameters are one."""
+        await add(store, accepted_change())
+        assert await standings(store) == set()
+        assert len(await standings(store, *(UUID(int=number) for number in range(1, 40_001)))) == 1
+
+    async def test_stalled(self, store: Store) -> None:
+        """Those that are so for longest first, up to the limit; other kinds of attention are not meant."""
+        for number, seconds in ((1, 30), (2, 10), (3, 20), (4, 10)):
+            await attend(store, number, AttentionKind.STALLED, seconds)
+        await attend(store, 5, AttentionKind.DISPATCH_RETRYING, 1)
+        await add_running(store, 6)
+        async with store.units() as unit:
+            for limit, numbers in ((10, [2, 4, 3, 1]), (3, [2, 4, 3]), (1, [2])):
+                found = await unit.operations.stalled(limit)
+                assert found == [UUID(int=number) for number in numbers]
+                assert {type(operation_id) for operation_id in found} == {UUID}
+
+
+class TestMemory(OnMemory, VerificationContract):
+    pass
+
+
+class TestPostgres(OnPostgres, VerificationContract):
+    pass

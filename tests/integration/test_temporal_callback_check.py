@@ -1,0 +1,40 @@
+"""Asking whether a callback would be taken, on servers that answer otherwise than ours."""
+
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+
+from adapters.temporal import completion_callback
+from application.ports.workflow_engine import CompletionCallback, EngineUnavailable
+from tests.contract.engine_proxy import Proxy
+from tests.contract.engine_temporal import TemporalWorld
+from tests.contract.engine_world import eventually
+
+
+@pytest.fixture(scope="module")
+async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld:
+    return TemporalWorld(temporal_client, temporal_client, Proxy(temporal_address))
+
+
+async def test_callback_check_on_a_server_that_starts_it(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not look at links starts what was only asked about: it is terminated at once."""
+    monkeypatch.setattr(completion_callback, "PROBE", probe := f"probe-{uuid4()}")
+    original = completion_callback.StartWorkflowExecutionRequest
+    monkeypatch.setattr(
+        completion_callback, "StartWorkflowExecutionRequest", lambda links, **fields: original(**fields)
+    )
+    await world.engine.check_callback(CompletionCallback("http://127.0.0.1:1/", {}))
+
+    async def terminated() -> bool:
+        query = f"WorkflowType = '{probe}' AND ExecutionStatus = 'Terminated'"
+        return (await world.client.count_workflows(query)).count == 1
+
+    await eventually(terminated)
+
+
+async def test_callback_check_that_is_not_answered(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other refusal says nothing about the callback."""
+    monkeypatch.setattr(completion_callback, "PROBE", "")
+    with pytest.raises(EngineUnavailable, match="did not say whether it takes the callback: WorkflowType is not set"):
+        await world.engine.check_callback(CompletionCallback("http://127.0.0.1:1/", {}))

@@ -1,0 +1,68 @@
+"""Workflow tasks that fail and time out on the real server, and the words for that."""
+
+from datetime import timedelta
+
+import pytest
+from temporalio.api.enums.v1 import (
+    WorkflowTaskFailedCause,
+)
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent, WorkflowTaskFailedEventAttributes
+from temporalio.client import Client
+
+from adapters.temporal.payloads import PayloadReader
+from adapters.temporal.stalling import MAX_WORDS, stalled_words
+from domain.evidence import ExecutionState
+from tests.contract.engine_proxy import Proxy
+from tests.contract.engine_temporal import TemporalWorld
+from tests.contract.engine_world import eventually
+from tests.integration.test_temporal_semantics import fail_task
+
+
+@pytest.fixture(scope="module")
+async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld:
+    return TemporalWorld(temporal_client, temporal_client, Proxy(temporal_address))
+
+
+async def test_timing_out_task_is_stalled(world: TemporalWorld) -> None:
+    """A worker that takes tasks and never answers: the operation runs, and does not get on."""
+    operation_id = await world.started(task_timeout=timedelta(seconds=1))
+    for _ in range(2):
+        await world.poll(operation_id)
+
+    async def stalled() -> bool:
+        return (await world.observe(operation_id)).stalled is not None
+
+    await eventually(stalled)
+    seen = await world.observe(operation_id)
+    assert seen.state is ExecutionState.RUNNING
+    assert seen.stalled == "its workflow task has timed out 2 times, first start to close"
+
+
+async def test_two_failures_in_a_row_are_stalled(world: TemporalWorld) -> None:
+    """Once may be chance. The cause is named where it says something; after a task that went through it is over."""
+    operation_id = await world.started()
+    await fail_task(world, operation_id)
+    assert (await world.observe(operation_id)).stalled is None
+    await fail_task(world, operation_id)
+    assert (await world.observe(operation_id)).stalled == (
+        "its workflow task has failed 2 times, first with no word why"
+    )
+    await world.take_up(operation_id)
+    assert (await world.observe(operation_id)).stalled is None
+
+
+async def test_words_of_a_stalled_task(world: TemporalWorld) -> None:
+    """Whatever the event says, there are words, and not too many."""
+    reader = PayloadReader(world.client.data_converter)
+    cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+    attributes = WorkflowTaskFailedEventAttributes(cause=cause, failure=Failure(message="x\0" * 1_000))
+    event = HistoryEvent(workflow_task_failed_event_attributes=attributes)
+    words = await stalled_words(4, event, reader)
+    assert words.startswith("its workflow task has failed 4 times, first with non deterministic error: ")
+    assert len(words) == MAX_WORDS
+    assert "\0" not in words
+    attributes = WorkflowTaskFailedEventAttributes(cause=WorkflowTaskFailedCause.ValueType(9_999))
+    event = HistoryEvent(workflow_task_failed_event_attributes=attributes)
+    assert (await stalled_words(4, event, reader)).endswith("with a reason numbered 9999")
+    assert await stalled_words(4, None, reader) == "its workflow task has failed or timed out 4 times"

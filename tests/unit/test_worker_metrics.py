@@ -1,0 +1,49 @@
+"""The worker's metrics page, on a real server."""
+
+import asyncio
+import socket
+
+import httpx
+import pytest
+
+from domain.errors import StartupError
+from entrypoints.embedded.net import free_port
+from entrypoints.scrape import MetricsPage
+from entrypoints.worker.metrics_server import ensure_metrics_port, serve_metrics
+from tests.support.http_api import Drift, page
+
+
+async def test_it_serves_metrics_and_a_sign_of_life_until_it_is_stopped() -> None:
+    """And nothing else."""
+    stop, port = asyncio.Event(), free_port()
+    serving = asyncio.create_task(serve_metrics(MetricsPage(Drift(), page), "127.0.0.1", port, stop))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        for _ in range(100):
+            try:
+                assert (await client.get("/livez")).text == "alive\n"
+                break
+            except httpx.ConnectError:
+                await asyncio.sleep(0.05)
+        scraped = await client.get("/metrics")
+        assert (scraped.status_code, scraped.text) == (200, "counters\ndrift 1\n")
+        assert scraped.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert (await client.head("/metrics")).content == b""
+        for method, path in (("GET", "/"), ("POST", "/metrics"), ("GET", "/v1/operations")):
+            assert (await client.request(method, path)).status_code == 404
+    stop.set()
+    await asyncio.wait_for(serving, 10)
+
+
+async def test_a_taken_port_is_found_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    """With the setting's name; one that is taken later costs the page and not the worker."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(StartupError, match=f"port {port} on 127.0.0.1 is taken.*OPLEDGER_METRICS_PORT"):
+            ensure_metrics_port("127.0.0.1", port)
+        await serve_metrics(MetricsPage(Drift(), page), "127.0.0.1", port, asyncio.Event())
+    assert "the metrics are not served" in caplog.text
+
+
+def test_without_a_port_there_is_nothing_to_find() -> None:
+    """It is off unless it is asked for."""
+    ensure_metrics_port("127.0.0.1", None)
