@@ -4,10 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
+OPERATIONS ?= 5000
+MINUTES ?= 10
+SEED ?= 1
+CALLBACKS ?= on
 LOCKS := requirements/dev.txt requirements/service.txt requirements/uv.txt
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 $(STAMP): $(LOCKS) pyproject.toml sdk/pyproject.toml
 	@$(PYTHON) requirements/bootstrap.py $(VENV)
@@ -21,6 +25,17 @@ up: $(STAMP) ## Serve until Ctrl-C
 
 test: $(STAMP) ## Run every test, on real PostgreSQL and real Temporal
 	@$(BIN)/pytest -q -n 2 --dist loadfile
+
+chaos: $(STAMP) ## Faults by a seeded plan, then a verdict: OPERATIONS=5000 MINUTES=10 SEED=1 CALLBACKS=on
+	@$(BIN)/python -m tests.chaos --operations $(OPERATIONS) --minutes $(MINUTES) --seed $(SEED) \
+		$(if $(filter off,$(CALLBACKS)),--no-callbacks)
+
+seeded-bugs: $(STAMP) ## Plant known bugs in copies of the project; every one must be caught
+	@$(BIN)/python -m tests.seeded_bugs
+
+nightly: $(STAMP) ## Let the simulated ledger run for long, and say how fast
+	@$(BIN)/pytest -q --hypothesis-profile=nightly --timeout=0 tests/simulation
+	@$(BIN)/python -m tests.simulation
 
 lint: $(STAMP) ## Style, types, architecture
 	@$(BIN)/ruff check .
@@ -42,4 +57,4 @@ lock: $(STAMP) ## Re-resolve requirements/*.txt from requirements/*.in
 clean: ## Remove what the targets above made, data included
 	rm -rf $(VENV) .opledger .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help demo up test lint check format lock clean
+.PHONY: help demo up test chaos seeded-bugs nightly lint check format lock clean

@@ -1,0 +1,168 @@
+"""Processes of the ledger: each may be killed at any step, or stand still there while everything else goes on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from application.ports.workflow_engine import EngineUnavailable
+from tests.support.faults import Crash, Faults
+
+SETTLED = 12
+"""Turns of the loop after which what a process does beside a branch that stands still has come to its end."""
+STUCK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What befalls a process, and at which of its steps."""
+
+    killed: bool
+    at: int
+
+
+@dataclass(eq=False, slots=True)
+class Process:
+    """One of the ledger's processes, doing one thing."""
+
+    begun_at: datetime
+    fate: Fate | None
+    left: int = 0
+    main: asyncio.Task[Any] | None = None
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    still: asyncio.Future[None] | None = None
+    """What the branch that stands still waits for."""
+    stood_still: bool = False
+
+    def meet(self, fate: Fate | None) -> None:
+        """From here on."""
+        self.fate, self.left = fate, fate.at if fate is not None else 0
+
+
+CURRENT: ContextVar[Process | None] = ContextVar("process", default=None)
+
+
+class Fates(Faults):
+    """Counts the steps of each process by itself."""
+
+    async def around(self, call: Callable[[], Awaitable[Any]], free: Callable[[], bool] = lambda: True) -> Any:
+        """Before the call, and after it took effect but before the caller knows. A process stands still only where it
+        is `free`: holds no lock that others would wait for."""
+        process = CURRENT.get()
+        if process is None or process.fate is None:
+            return await call()
+        await _meet(process, free)
+        answer = await call()
+        await _meet(process, free)
+        return answer
+
+
+class FreeOfLocks(Faults):
+    """The fates of one unit of work, whose process does not stand still while it holds locks."""
+
+    def __init__(self, fates: Fates, unit: Any) -> None:
+        super().__init__()
+        self._fates = fates
+        self._unit = unit
+
+    async def around(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        return await self._fates.around(call, lambda: not self._unit._locks._held)
+
+
+async def _meet(process: Process, free: Callable[[], bool]) -> None:
+    fate = process.fate
+    if fate is None:
+        return
+    if process.left > 0:
+        process.left -= 1
+    elif fate.killed:
+        raise Crash
+    elif free():
+        process.fate, process.stood_still = None, True
+        process.still = asyncio.get_running_loop().create_future()
+        await process.still
+
+
+class Processes:
+    """All that run, on one loop. Nothing here waits for time to pass."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_task_factory(_belonging)
+        self.still: list[Process] = []
+
+    def run(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None) -> Any:
+        """Its answer; None if it was killed, stands still, or found the engine away."""
+        process = Process(self._now(), None)
+        process.meet(fate)
+        return self._go_on(process, work)
+
+    def resume(self, process: Process, fate: Fate | None) -> None:
+        """Go on where it stands still."""
+        self.still.remove(process)
+        process.meet(fate)
+        waiting, process.still = process.still, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+        self._go_on(process)
+
+    def kill(self, process: Process) -> None:
+        """While it stands still."""
+        self.still.remove(process)
+        self._loop.run_until_complete(_end(process))
+
+    def close(self) -> None:
+        """Kill all."""
+        for process in list(self.still):
+            self.kill(process)
+        self._loop.close()
+
+    def _go_on(self, process: Process, work: Coroutine[Any, Any, Any] | None = None) -> Any:
+        try:
+            answer, done = self._loop.run_until_complete(_live(process, work))
+        except (Crash, EngineUnavailable):
+            return None
+        if not done:
+            self.still.append(process)
+        return answer
+
+
+async def _live(process: Process, work: Coroutine[Any, Any, Any] | None) -> tuple[Any, bool]:
+    if work is not None:
+        CURRENT.set(process)
+        process.main = asyncio.ensure_future(work)
+    main = process.main
+    assert main is not None
+    turns = 0
+    while not main.done():
+        await asyncio.sleep(0)
+        turns += 1
+        assert turns < STUCK, "a process waits for ever"
+        if process.still is not None and turns > SETTLED:
+            return None, False
+    await _end(process)
+    return main.result(), True
+
+
+async def _end(process: Process) -> None:
+    """Nothing of it survives."""
+    own = process.tasks - {asyncio.current_task()}
+    while left := [task for task in own if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.sleep(0)
+    for task in own:
+        if not task.cancelled():
+            task.exception()
+
+
+def _belonging(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
+    """A task, known to the process that made it."""
+    task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
+    process = CURRENT.get()
+    if process is not None:
+        process.tasks.add(task)
+    return task

@@ -1,0 +1,335 @@
+"""What happens: each rule is one thing that clients, workers, the ledger, Temporal, its users or the network do."""
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from application.ports.callback_reader import CallbackMessage
+from application.ports.metrics import CallbackOutcome
+from domain.callback_token import TOKEN_HEADER
+from domain.errors import OperationAlreadyDone
+from domain.evidence import ExecutionState, Observation, Progress, ReportKind
+from domain.operation_error import ErrorCode, OperationError
+from domain.transition import Source
+from tests.simulation.processes import Fate
+from tests.simulation.world import FATES, KEYS, PICKS, Channels, World, one
+from tests.support import ledger
+
+STATE, CLOSED_AT = "nexus-operation-state", "nexus-operation-close-time"
+A_TIME = "2026-01-01T00:00:00Z"
+GARBAGE = st.sampled_from(
+    [
+        CallbackMessage({}, b""),
+        CallbackMessage({STATE: "weird"}, b"{}"),
+        CallbackMessage({STATE: "failed"}, b"{}"),
+        CallbackMessage({STATE: "failed", CLOSED_AT: A_TIME}, b"{"),
+        CallbackMessage({STATE: "succeeded", CLOSED_AT: "soon"}, b"1"),
+        CallbackMessage({STATE: "succeeded", CLOSED_AT: A_TIME, "content-type": "application/json"}, b"\xff{"),
+    ]
+)
+
+
+class Clients(World):
+    """Submit, submit again, cancel."""
+
+    @rule(key=st.sampled_from(KEYS), fate=FATES)
+    def submit(self, key: str, fate: Fate | None) -> None:
+        """Also the retry of a client that never saw its answer."""
+        answer = self.accept(key, fate)
+        if answer is not None:
+            assert self.answered.setdefault(key, answer.operation.id) == answer.operation.id
+            assert answer.operation.id in self.rows
+
+    @precondition(lambda self: self.rows)
+    @rule(pick=PICKS, force=st.booleans(), fate=FATES)
+    def cancel(self, pick: int, force: bool, fate: Fate | None) -> None:
+        operation_id = one(list(self.rows), pick)
+
+        async def ask_for_the_end() -> None:
+            try:
+                await self.ledger.canceller.cancel("default", operation_id, reason="r", force=force)
+            except OperationAlreadyDone:
+                assert self.rows[operation_id].done
+
+        self.process(ask_for_the_end(), fate)
+
+
+class Loops(World):
+    """What the ledger's own processes do."""
+
+    @rule(limit=st.integers(1, 5), fate=FATES)
+    def dispatch(self, limit: int, fate: Fate | None) -> None:
+        self.process(self.ledger.dispatcher.step(limit), fate)
+
+    @rule(
+        limit=st.integers(1, 5),
+        at=st.integers(2, 9),
+        meanwhile=st.sampled_from(["nothing", "outage", "passing refusal", "refusal"]),
+    )
+    def overtake(self, limit: int, at: int, meanwhile: str) -> None:
+        """A dispatcher stands still past its lease. Another takes its claim over and acts; then the first one goes on,
+        as if it still had the claim."""
+        before = list(self.processes.still)
+        self.process(self.ledger.dispatcher.step(limit), Fate(False, at))
+        stood_still = [process for process in self.processes.still if process not in before]
+        self.advance(seconds=31)
+        self.dispatch_all()
+        for process in stood_still:
+            self.oldest_word = min(self.oldest_word, process.begun_at)
+            self._meanwhile(meanwhile)
+            self.processes.resume(process, None)
+            self.world.come_back()
+            self.world._next_refusals.clear()
+
+    def _meanwhile(self, what: str) -> None:
+        if what == "outage":
+            self.world.go_down()
+        elif what != "nothing":
+            (self.world.reject_next if what == "refusal" else self.world.fail_next)("no")
+
+    @rule(limit=st.integers(1, 5), fate=FATES)
+    def follow_up(self, limit: int, fate: Fate | None) -> None:
+        """One that is killed leaves its question to verification, if its lease is ended by a report."""
+        lasting = self.channels is not Channels.CALLBACKS
+        self.process(self.ledger.follow_ups.step(limit), fate if lasting else None)
+
+    @precondition(lambda self: self.channels is not Channels.CALLBACKS)
+    @rule(limit=st.integers(1, 5), fate=FATES)
+    def verify(self, limit: int, fate: Fate | None) -> None:
+        self.process(self.ledger.verifier.step(limit), fate)
+
+    @precondition(lambda self: self.channels is not Channels.CALLBACKS)
+    @rule(fate=FATES)
+    def reconcile(self, fate: Fate | None) -> None:
+        """A pass at one go."""
+        self.whole_pass(fate)
+
+    @precondition(lambda self: self.channels is not Channels.CALLBACKS)
+    @rule(fate=FATES)
+    def begin_pass(self, fate: Fate | None) -> None:
+        """One that takes its time."""
+        page = self.page(None, fate)
+        if page is not None and page.cursor is not None:
+            self.cursors.append(page.cursor)
+
+    @precondition(lambda self: self.cursors)
+    @rule(pick=PICKS, keep=st.booleans(), fate=FATES)
+    def continue_pass(self, pick: int, keep: bool, fate: Fate | None) -> None:
+        """Of which there may be several; each page is done once, or again."""
+        cursor = one(self.cursors, pick)
+        page = self.page(cursor, fate)
+        if not keep:
+            self.cursors.remove(cursor)
+        if page is not None and page.cursor is not None and len(self.cursors) < 4:
+            self.cursors.append(page.cursor)
+
+    @precondition(lambda self: self.processes.still)
+    @rule(pick=PICKS, fate=FATES, killed=st.booleans())
+    def go_on(self, pick: int, fate: Fate | None, killed: bool) -> None:
+        """A process that stood still wakes up, or is killed there."""
+        process = one(self.processes.still, pick)
+        if killed:
+            self.processes.kill(process)
+        else:
+            self.oldest_word = min(self.oldest_word, process.begun_at)
+            self.processes.resume(process, fate)
+
+    @rule(seconds=st.sampled_from([0.06, 1.0, 4.0, 6.0, 31.0, 100.0, 130.0, 700.0, 3700.0]))
+    def wait(self, seconds: float) -> None:
+        self.advance(seconds=seconds)
+
+
+class Workers(World):
+    """What workers do, and what becomes of their reports."""
+
+    @precondition(lambda self: self.open_ids())
+    @rule(
+        pick=PICKS,
+        what=st.sampled_from(
+            ["take_up", "complete", "fail", "continue_as_new", "retry_attempt", "give_way", "time_out", "stall"]
+        ),
+        result=st.sampled_from([None, 0, "", [], {}, {"a": 1}]),
+        told=st.booleans(),
+    )
+    def work(self, pick: int, what: str, result: Any, told: bool) -> None:
+        operation_id = one(self.open_ids(), pick)
+        if what != "time_out":
+            self.world.take_up(operation_id)
+            self.post(operation_id, ReportKind.STARTED)
+        match what:
+            case "take_up":
+                self.world.unstall(operation_id)
+            case "complete":
+                self.post(operation_id, ReportKind.COMPLETED, result=result)
+                if told:  # else reported, but the close is refused or pre-empted (hazard 16)
+                    self.world.complete(operation_id, result)
+            case "fail":
+                self.post(operation_id, ReportKind.FAILED, error=OperationError(ErrorCode.WORKFLOW_FAILED, "boom"))
+                self.world.fail(operation_id, "boom")
+            case "retry_attempt":
+                error = OperationError(ErrorCode.WORKFLOW_FAILED, "attempt failed")
+                self.post(operation_id, ReportKind.FAILED, error=error, provisional=True)
+                self.world.retry_attempt(operation_id)
+            case "give_way":
+                self.post(operation_id, ReportKind.FAILED, error=OperationError(ErrorCode.CANCELED, "canceled"))
+                self.world.cancel_acknowledged(operation_id)
+            case "continue_as_new":
+                self.world.continue_as_new(operation_id)
+            case "stall":
+                self.world.stall(operation_id, "its workflow task has failed 7 times")
+            case _:
+                self.world.time_out(operation_id)
+
+    @precondition(lambda self: self.mail)
+    @rule(pick=PICKS, what=st.sampled_from(["once", "again later", "lost"]), fate=FATES)
+    def deliver(self, pick: int, what: str, fate: Fate | None) -> None:
+        """In any order, twice, or never."""
+        letter = one(self.mail, pick)
+        if what != "again later":
+            self.mail.remove(letter)
+        if what != "lost":
+            self.process(self.ledger.recorder.report(*letter), fate)
+
+    @precondition(lambda self: self.open_ids())
+    @rule(pick=PICKS, fraction=st.sampled_from([0.0, 0.5, 1.0]))
+    def report_progress(self, pick: int, fraction: float) -> None:
+        operation_id = one(self.open_ids(), pick)
+        self.world.take_up(operation_id)
+        self.post(operation_id, ReportKind.PROGRESS, progress=Progress(fraction, None))
+
+
+class Callbacks(World):
+    """The engine calls until it is answered; others call too."""
+
+    @precondition(lambda self: self.callbacks)
+    @rule(pick=PICKS, again=st.booleans(), fate=FATES)
+    def call_back(self, pick: int, again: bool, fate: Fate | None) -> None:
+        """In any order, and again where the answer gets lost."""
+        pending = one(self.callbacks, pick)
+        outcome = self.process(self.ledger.call_back(pending), fate)
+        answered = outcome is not None and outcome is not CallbackOutcome.UNKNOWN_OPERATION
+        if answered and not again:
+            self.callbacks.remove(pending)
+
+    @precondition(lambda self: self.callbacks)
+    @rule(pick=PICKS, fate=FATES)
+    def call_back_after_a_reset(self, pick: int, fate: Fate | None) -> None:
+        """What the callback tells of is over when it arrives, and too old to be believed unasked."""
+        pending = one(self.callbacks, pick)
+        if pending.operation_id in self.begun_ids():
+            self.world.reset(pending.operation_id)
+            self.advance(seconds=6)
+            self.process(self.ledger.call_back(pending), fate)
+
+    @precondition(lambda self: self.callbacks and self.channels is Channels.BOTH)
+    @rule(pick=PICKS)
+    def lose_callback(self, pick: int) -> None:
+        self.callbacks.remove(one(self.callbacks, pick))
+
+    @precondition(lambda self: self.rows)
+    @rule(pick=PICKS, other=PICKS, message=GARBAGE)
+    def forge(self, pick: int, other: int, message: CallbackMessage) -> None:
+        """A token of something else is none; with the right one, nonsense moves nothing."""
+        ids = list(self.rows)
+        operation_id, stranger = one(ids, pick), one(ids, other)
+        token = ledger.KEYS.sign(stranger, "default")
+        assert ledger.KEYS.verify(operation_id, token) == ("default" if stranger == operation_id else None)
+        assert ledger.KEYS.verify(operation_id, f"k1.ZGVmYXVsdA.{other}") is None
+        before = self.rows[operation_id]
+        outcome = self.process(self.ledger.receiver.receive(operation_id, "default", message))
+        after = self.rows[operation_id]
+        assert outcome is CallbackOutcome.UNREADABLE
+        planned = {"follow_up": before.follow_up, "version": before.version, "updated_at": before.updated_at}
+        assert replace(after, history_length=before.history_length, **planned) == before
+
+    @precondition(lambda self: self.callbacks)
+    @rule(pick=PICKS)
+    def token_of_a_callback(self, pick: int) -> None:
+        """The one that the engine was given opens that operation alone."""
+        pending = one(self.callbacks, pick)
+        token = pending.callback.headers[TOKEN_HEADER]
+        opened = [operation_id for operation_id in self.rows if ledger.KEYS.verify(operation_id, token) is not None]
+        assert opened == [pending.operation_id]
+
+
+class Outsiders(World):
+    """What Temporal's other users do to executions."""
+
+    @precondition(lambda self: self.open_ids())
+    @rule(pick=PICKS)
+    def terminate(self, pick: int) -> None:
+        self.world.terminate_from_outside(one(self.open_ids(), pick), "by hand", "operator")
+
+    @precondition(lambda self: self.begun_ids())
+    @rule(pick=PICKS)
+    def reset(self, pick: int) -> None:
+        """Whatever is closed, or runs."""
+        self.world.reset(one(self.begun_ids(), pick))
+
+    @precondition(lambda self: self.executions)
+    @rule(pick=PICKS, quietly=st.booleans())
+    def forget(self, pick: int, quietly: bool) -> None:
+        operation_id = one(sorted(self.executions), pick)
+        if quietly:
+            self.world.lose(operation_id)
+        else:
+            self.world.delete(operation_id)
+
+    @precondition(lambda self: self.rows.keys() - self.executions.keys() and self.channels is not Channels.CALLBACKS)
+    @rule(pick=PICKS)
+    def start_from_outside(self, pick: int) -> None:
+        self.world.start_from_outside(one(sorted(self.rows.keys() - self.executions.keys()), pick))
+
+
+class Weather(World):
+    """The index lags, the engine is away or refuses, answers take their time."""
+
+    @rule(what=st.sampled_from(["freeze", "thaw"]))
+    def index(self, what: str) -> None:
+        getattr(self, what)()
+
+    @precondition(lambda self: not self.world._lose_next_reply)
+    @rule()
+    def lose_next_reply(self) -> None:
+        self.world.lose_next_reply()
+
+    @precondition(lambda self: self.channels is Channels.BOTH)
+    @rule(refuse=st.booleans())
+    def refuse_callbacks(self, refuse: bool) -> None:
+        self.world.refuse_callbacks(refuse)
+
+    @precondition(lambda self: self.world._up)
+    @rule()
+    def go_down(self) -> None:
+        """The ledger's processes go on while Temporal is away."""
+        self.world.go_down()
+
+    @precondition(lambda self: not self.world._up)
+    @rule()
+    def come_back(self) -> None:
+        self.world.come_back()
+
+    @precondition(lambda self: not self.world._next_refusals and self.world._up)
+    @rule(permanent=st.booleans())
+    def refuse(self, permanent: bool) -> None:
+        (self.world.reject_next if permanent else self.world.fail_next)("no")
+        self.dispatch_all()
+
+    @precondition(lambda self: self.rows and self.channels is not Channels.CALLBACKS)
+    @rule(pick=PICKS)
+    def ask(self, pick: int) -> None:
+        """An observation whose answer takes its time."""
+        operation_id = one(list(self.rows), pick)
+        execution = self.executions.get(operation_id)
+        missing = Observation(ExecutionState.NOT_FOUND, self.now)
+        self.old_news.append((operation_id, missing if execution is None else execution.observed(self.now)))
+
+    @precondition(lambda self: self.old_news)
+    @rule(pick=PICKS, fate=FATES)
+    def late_answer(self, pick: int, fate: Fate | None) -> None:
+        """Hazard 23: somebody writes an older view over what has happened since."""
+        operation_id, observation = self.old_news.pop(pick % len(self.old_news))
+        self.oldest_word = min(self.oldest_word, observation.asked_at)
+        self.process(self.ledger.recorder.observation(operation_id, observation, Source.RECONCILIATION), fate)

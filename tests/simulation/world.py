@@ -1,0 +1,222 @@
+"""What every rule and invariant works on: the ledger, the engine with its past, mail on its way, processes, time."""
+
+import logging
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, TypeVar
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize
+
+from adapters.memory.callbacks import PendingCallback
+from adapters.memory.executions import Execution
+from application.services import reconcile
+from application.services.reconcile import PassCursor, ReconciledPage
+from application.services.submit import Submission
+from domain.evidence import ExecutionState, Observation, Report, ReportKind
+from domain.finality import Finality
+from domain.operation import Operation
+from tests.simulation.chronicle import ChronicledEngine, Past
+from tests.simulation.processes import Fate, Fates, FreeOfLocks, Processes
+from tests.support.faults import CrashingUnit
+from tests.support.ledger import FakeLedger
+
+TICK = timedelta(milliseconds=1)
+"""No two steps happen at the same moment."""
+FRESH = timedelta(seconds=5)
+"""How old a callback may be to be taken by its word."""
+OVERLAP = timedelta(minutes=1)
+"""How far the index may lag without anything being missed. Both as promised, not as the services have them."""
+KEYS = "abcdef"
+FATES = st.sampled_from(
+    [None] * 12 + [Fate(killed, at) for killed in (True, False) for at in (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15)]
+)
+PICKS = st.integers(0, 1000)
+T = TypeVar("T")
+_log = logging.getLogger("application")
+
+
+class Channels(Enum):
+    """How the end of an execution comes to be known."""
+
+    BOTH = "callbacks, of which some get lost, and asking"
+    ASKING = "asking alone"
+    CALLBACKS = "callbacks alone: none gets lost, nobody asks for long"
+
+
+class SimulatedLedger(FakeLedger):
+    """Its processes can stand still, and its engine has a past."""
+
+    world: ChronicledEngine
+    faults: Fates
+    world_class = ChronicledEngine
+    faults_class = Fates
+
+    def units(self) -> Any:
+        unit = self.store.units()
+        return CrashingUnit(unit, FreeOfLocks(self.faults, unit))
+
+
+class Errors(logging.Handler):
+    """What the services swallowed and logged: none of the world's doing is an error of the ledger."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+        _log.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def detach(self) -> None:
+        """The machine is done."""
+        _log.removeHandler(self)
+
+
+class World(RuleBasedStateMachine):
+    """Clients, workers, Temporal and its users, the network, kill -9, and time."""
+
+    steps = 0
+    """Taken by all machines of this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.channels = Channels.BOTH
+        self.ledger = SimulatedLedger()
+        self.processes = Processes(lambda: self.ledger.clock.now())
+        self.errors = Errors()
+        self.answered: dict[str, UUID] = {}
+        self.mail: list[tuple[UUID, Report]] = []
+        self.said: list[tuple[UUID, Report]] = []
+        self.old_news: list[tuple[UUID, Observation]] = []
+        self.cursors: list[PassCursor] = []
+        self.frozen_at: datetime | None = None
+        self.listed_late: dict[UUID, datetime] = {}
+        """What the index has listed too late for any pass, or before the row ended: when it had changed."""
+        self.read_to = self.ledger.clock.now()
+        """The latest beginning of a pass that came to its last page."""
+        self.seen: dict[UUID, Operation] = {}
+        self.oldest_word = self.ledger.clock.now()
+        """When the oldest question was put whose answer this step may have recorded."""
+
+    @initialize(
+        finality=st.sampled_from([Finality.ENGINE, Finality.ENGINE, Finality.WORKFLOW]),
+        channels=st.sampled_from(Channels),
+        before=st.sampled_from(["nothing", "accepted", "started"]),
+    )
+    def begin(self, finality: Finality, channels: Channels, before: str) -> None:
+        self.channels, self.finality = channels, finality
+        self.ledger = SimulatedLedger(finality, callbacks=channels is not Channels.ASKING, index_page=2)
+        self.whole_pass()
+        if before != "nothing":
+            for key in KEYS[:4]:
+                self.accept(key)
+        if before == "started":
+            self.dispatch_all()
+
+    # What the ledger does.
+
+    def process(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None) -> Any:
+        """Run it; what it asks, it asks from now on."""
+        now = self.ledger.clock.now()
+        self.oldest_word = min([self.oldest_word, now - FRESH, *(one.begun_at for one in self.processes.still)])
+        return self.processes.run(work, fate)
+
+    def accept(self, key: str, fate: Fate | None = None) -> Any:
+        submission = Submission("default", "work", {"key": key}, idempotency_key=key)
+        return self.process(self.ledger.submitter.submit(submission), fate)
+
+    def dispatch_all(self) -> None:
+        self.process(self.ledger.dispatcher.step(100))
+
+    def page(self, cursor: PassCursor | None, fate: Fate | None = None) -> ReconciledPage | None:
+        """One page of a pass. If it is the last one, the watermark may move to where the pass began."""
+        began_at = cursor.began_at if cursor is not None else self.now
+        last = self._last(cursor)
+        page: ReconciledPage | None = self.process(self.ledger.reconciler.page(cursor), fate)
+        if last or (page is None and fate is not None and not fate.killed):
+            self.read_to = max(self.read_to, began_at)
+        return page
+
+    def _last(self, cursor: PassCursor | None) -> bool:
+        since = cursor.since if cursor is not None else (self.watermark or self.now) - reconcile.OVERLAP
+        return self.world._index.changed_since(since, cursor and cursor.page).next_page is None
+
+    def whole_pass(self, fate: Fate | None = None) -> None:
+        page = self.page(None, fate)
+        while page is not None and page.cursor is not None:
+            page = self.page(page.cursor, fate)
+
+    # What the world does.
+
+    def post(self, operation_id: UUID, kind: ReportKind, **fields: Any) -> None:
+        letter = operation_id, Report(kind, self.now, **fields)
+        self.mail.append(letter)
+        self.said.append(letter)
+
+    def freeze(self) -> None:
+        if self.frozen_at is None:
+            self.frozen_at = self.now
+            self.world.freeze_listing()
+
+    def thaw(self) -> None:
+        """What changed in the meantime is listed now: in time, if that is within the overlap."""
+        if self.frozen_at is None:
+            return
+        for operation_id, past in self.world.past.items():
+            if past.changed_at is not None and self.frozen_at <= past.changed_at < self.now - OVERLAP:
+                self.listed_late[operation_id] = past.changed_at
+        self.frozen_at = None
+        self.world.thaw_listing()
+
+    def advance(self, **amount: float) -> None:
+        self.ledger.clock.advance(timedelta(**amount))
+
+    # How things stand.
+
+    @property
+    def now(self) -> datetime:
+        return self.ledger.clock.now()
+
+    @property
+    def watermark(self) -> datetime | None:
+        return self.ledger.store._tables.watermarks.get("executions")
+
+    @property
+    def world(self) -> ChronicledEngine:
+        return self.ledger.world
+
+    @property
+    def rows(self) -> dict[UUID, Operation]:
+        return self.ledger.store._tables.operations
+
+    @property
+    def executions(self) -> dict[UUID, Execution]:
+        return self.world._executions
+
+    @property
+    def callbacks(self) -> list[PendingCallback]:
+        """That the engine still has to deliver."""
+        return self.world.callbacks
+
+    def past(self, operation_id: UUID) -> Past:
+        return self.world.past[operation_id]
+
+    def open_ids(self) -> list[UUID]:
+        return [operation_id for operation_id, execution in self.executions.items() if execution.open]
+
+    def begun_ids(self) -> list[UUID]:
+        """Of executions that a worker has taken up, now closed or not."""
+        found = self.executions.items()
+        return [operation_id for operation_id, execution in found if execution.state is not ExecutionState.PENDING]
+
+    def found_by_passes(self, operation_id: UUID) -> bool:
+        """Whether the index listed the latest change in time."""
+        return self.listed_late.get(operation_id) != self.past(operation_id).changed_at
+
+
+def one(things: list[T], pick: int) -> T:
+    """Any of them."""
+    return things[pick % len(things)]
