@@ -1,0 +1,78 @@
+"""`python -m tests.chaos --operations 5000 --minutes 10 --seed 1 [--no-callbacks]`: exit code 0 if all went well."""
+
+import argparse
+import asyncio
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.chaos.campaign import PATIENCE, run_campaign
+from tests.chaos.evidence import write_evidence
+from tests.chaos.kinds import FaultKind
+from tests.chaos.plan import make_plan
+from tests.chaos.report import print_outcome, print_plan
+from tests.support.places import in_memory
+
+
+def main() -> int:
+    """Run one campaign."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--operations", type=int, default=5000)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-callbacks", action="store_true")
+    parser.add_argument("--faults", type=_faults, metavar="NAME=COUNT,...", help="these alone, or `none`")
+    parser.add_argument("--types", type=lambda text: text.split(","), default=[], help="of operation, these alone")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds that what is wrong may only be late")
+    parser.add_argument(
+        "--folder", type=Path, help="for data and logs; kept. Without it: a temporary one, kept on failure"
+    )
+    arguments = parser.parse_args()
+    plan = make_plan(
+        arguments.seed,
+        arguments.operations,
+        arguments.minutes,
+        callbacks=not arguments.no_callbacks,
+        faults=arguments.faults,
+        types=arguments.types,
+    )
+    print_plan(plan)
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="opledger-chaos-", dir=in_memory()))
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        parser.error(f"{folder} is not empty: another campaign's rows would be judged too")
+    began = time.monotonic()
+    outcome = asyncio.run(run_campaign(plan, folder, arguments.patience))
+    print_outcome(outcome)
+    own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(
+        f"took {time.monotonic() - began:.0f} s; CPU: {own.ru_utime + own.ru_stime:.0f} s harness, "
+        f"{others.ru_utime + others.ru_stime:.0f} s system under test"
+    )
+    if outcome.passed and arguments.folder is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        write_evidence(outcome, folder / "violations.txt")
+        print(f"logs and evidence: {folder}")
+    return 0 if outcome.passed else 1
+
+
+def _faults(text: str) -> dict[FaultKind, int]:
+    """From `start_lost=3,callback_forged=2`."""
+    pairs = [] if text == "none" else [part.partition("=") for part in text.split(",")]
+    try:
+        return {FaultKind[name.upper()]: int(count) for name, _, count in pairs}
+    except (KeyError, ValueError):
+        names = ", ".join(kind.name.lower() for kind in FaultKind)
+        raise argparse.ArgumentTypeError(f"write name=count,... of {names}") from None
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # temporalio can crash while the interpreter takes itself apart

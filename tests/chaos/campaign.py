@@ -1,0 +1,114 @@
+"""One campaign: load with faults, calm, settling, verdict."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import asyncpg
+
+from entrypoints.embedded.postgres import PORT, USER
+from tests.chaos.checker.check import Findings, check
+from tests.chaos.checker.collect import collect
+from tests.chaos.checker.engine import Engine
+from tests.chaos.checker.facts import Facts, Order, Violation
+from tests.chaos.fates import Fates
+from tests.chaos.injector import Injector
+from tests.chaos.plan import Plan
+from tests.chaos.record import Record
+from tests.chaos.settling import settle
+from tests.chaos.submitter import Submitter
+from tests.chaos.system import System, running_system
+from tests.chaos.workload import Work
+
+PATIENCE = 120.0
+"""Seconds that the ledger may be behind at the end, and that what is wrong then may only be late: a later end that is
+to be told, a callback that Temporal holds back."""
+ONE_MORE_INTERVAL = 5.0
+LOOK_AGAIN = 10.0
+
+
+@dataclass
+class Outcome:
+    """What a campaign came to."""
+
+    plan: Plan
+    record: Record
+    facts: Facts
+    findings: Findings
+    missed: list[str] = field(default_factory=list)
+    """Planned faults that never took effect."""
+    settled_after: float = 0.0
+    """For how many seconds rows were behind when Temporal had nothing open any more."""
+    callback_statuses: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def violations(self) -> Sequence[Violation]:
+        return self.findings.violations
+
+    @property
+    def passed(self) -> bool:
+        return not self.violations and not self.record.complaints and not self.missed
+
+
+async def run_campaign(plan: Plan, folder: Path, patience: float = PATIENCE) -> Outcome:
+    """Run the plan in the folder. `patience`: see PATIENCE."""
+    record = Record()
+    async with running_system(folder, Random(f"callbacks {plan.seed}"), callbacks=plan.callbacks) as system:
+        injector = Injector(system, plan, record)
+        await _load(system, plan, injector, record)
+        return await _verdict(system, plan, injector, record, patience)
+
+
+async def _load(system: System, plan: Plan, injector: Injector, record: Record) -> None:
+    """Workload and faults, until both are through and everything runs."""
+    submitter = Submitter(system.urls, plan, record)
+    fates = Fates(await system.client(), system.urls, record)
+    began = time.monotonic()
+
+    async def one(work: Work) -> None:
+        await asyncio.sleep(max(0.0, began + work.at - time.monotonic()))
+        if (operation_id := await submitter.submit(work)) is not None:
+            await fates.fulfil(work, operation_id)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(injector.run(began))
+            for work in plan.work:
+                group.create_task(one(work))
+    finally:
+        await submitter.close()
+        await fates.close()
+    await system.until_ready()
+
+
+async def _verdict(system: System, plan: Plan, injector: Injector, record: Record, patience: float) -> Outcome:
+    """Wait until everything has ended, one interval more, and judge; what may only be late gets its time."""
+    connection = await asyncpg.connect(host=system.socket, port=PORT, user=USER, database="opledger", timeout=10)
+    client = await system.client()
+    engine = Engine(client)
+    orders = {work.key: Order(work.type, work.fate.name, work.input) for work in plan.work}
+    try:
+        settled = await settle(connection, client, patience)
+        calm = time.monotonic()
+        await asyncio.sleep(ONE_MORE_INTERVAL)
+        while True:
+            facts = await collect(connection, engine, record.answers, record.deleted, orders)
+            findings = check(facts)
+            late = findings.violations or (plan.callbacks and system.receiver.waiting)
+            if not late or time.monotonic() - calm > patience:
+                break
+            await asyncio.sleep(min(LOOK_AGAIN, patience))
+    finally:
+        await connection.close()
+    injector.callbacks_given()
+    for process in system.processes:
+        record.complaints += [f"{process.name} ended by itself with {code}" for code in process.ended_by_itself]
+    missed = [
+        f"{kind}: {record.injected[kind]} of {planned}"
+        for kind, planned in plan.planned.items()
+        if record.injected[kind] < planned
+    ]
+    return Outcome(plan, record, facts, findings, missed, settled, dict(system.receiver.statuses))

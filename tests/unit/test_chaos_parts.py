@@ -1,0 +1,89 @@
+"""The fault campaign's plan is its arguments' alone, and its proxies know the message that they wait for."""
+
+from collections import Counter
+
+import pytest
+
+from tests.chaos.huffman import encoded
+from tests.chaos.kinds import CALLBACKS_IN_TEN_MINUTES, IN_TEN_MINUTES, Fate, FaultKind
+from tests.chaos.lost_commits import LostCommits
+from tests.chaos.lost_starts import PREFACE, START, Frames, LostStarts
+from tests.chaos.plan import make_plan
+
+
+def test_the_same_arguments_make_the_same_plan() -> None:
+    """So that a failing seed can be run again; and another seed is another plan."""
+    assert make_plan(7, 200, 2, callbacks=True) == make_plan(7, 200, 2, callbacks=True)
+    assert make_plan(7, 200, 2, callbacks=True).faults != make_plan(8, 200, 2, callbacks=True).faults
+
+
+@pytest.mark.parametrize("callbacks", [True, False])
+def test_ten_minutes_have_a_hundred_faults_of_every_class(callbacks: bool) -> None:
+    """Each several times, begun within the load; and every fate, each key once."""
+    plan = make_plan(1, 5000, 10, callbacks=callbacks)
+    assert len(plan.faults) >= 100
+    assert set(plan.planned) == IN_TEN_MINUTES.keys() | (CALLBACKS_IN_TEN_MINUTES.keys() if callbacks else set())
+    assert min(plan.planned.values()) >= 3
+    assert all(0 < fault.at < 600 for fault in plan.faults)
+    fates = Counter(work.fate for work in plan.work)
+    assert all(fates[fate] >= 20 for fate in Fate)
+    assert len({work.key for work in plan.work}) == len(plan.work) == 5000
+
+
+def test_a_short_campaign_has_every_class_once() -> None:
+    """The one that CI runs."""
+    assert set(make_plan(1, 200, 1.2, callbacks=True).planned) == set(FaultKind)
+
+
+def test_faults_and_types_can_be_chosen() -> None:
+    """These and no others, so many of each."""
+    plan = make_plan(1, 250, 1.5, callbacks=True, faults={FaultKind.START_LOST: 3})
+    assert plan.planned == {FaultKind.START_LOST: 3}
+    calm = make_plan(1, 250, 1.5, callbacks=True, faults={}, types=["untracked"])
+    assert calm.faults == ()
+    assert {work.type for work in calm.work} == {"untracked"}
+
+
+def test_the_answer_to_a_commit_is_lost_once() -> None:
+    """Not to a statement that speaks of one, and not where nothing is armed."""
+    commits = LostCommits()
+    session = commits.watch()
+    session.request(b"Q\x00\x00\x00\x0cCOMMIT;\x00")
+    assert not session.swallow(b"COMMIT")
+    commits.armed = 1
+    session.request(b"Q\x00\x00\x00\x13SELECT 'COMMIT;'\x00")
+    assert not session.swallow(b"row")
+    session.request(b"Q\x00\x00\x00\x0cCOMMIT;\x00")
+    assert session.swallow(b"COMMIT")
+    assert (commits.armed, commits.lost) == (0, 1)
+
+
+def frame(kind: int, stream: int, content: bytes) -> bytes:
+    """A frame of HTTP/2."""
+    return len(content).to_bytes(3, "big") + bytes([kind, 4]) + stream.to_bytes(4, "big") + content
+
+
+def test_frames_are_cut_wherever_the_bytes_were() -> None:
+    """TCP keeps no message's bounds."""
+    data = PREFACE + frame(4, 0, b"") + frame(1, 3, b"headers") + frame(0, 3, b"data")
+    frames = Frames(PREFACE)
+    found = [one for place in range(len(data)) for one in frames.read(data[place : place + 1])]
+    assert found == [(4, 0, b""), (1, 3, b"headers"), (0, 3, b"data")]
+
+
+def test_the_answer_to_a_start_is_lost_and_no_other() -> None:
+    """The connection is cut when the server answers on the start's stream."""
+    starts = LostStarts()
+    connection = starts.watch()
+    connection.request(PREFACE)
+    starts.armed = 1
+    other = encoded("/temporal.api.workflowservice.v1.WorkflowService/DescribeNamespace")
+    connection.request(frame(1, 1, b"\x83" + other) + frame(1, 3, b"\x83\x44" + START + b"\x00"))
+    assert not connection.swallow(frame(1, 1, b"answer"))
+    assert connection.swallow(frame(1, 3, b"answer"))
+    assert (starts.seen, starts.armed, starts.lost) == (1, 0, 1)
+
+
+def test_huffman_as_in_the_standard() -> None:
+    """RFC 7541, C.4.1 has "www.example.com"."""
+    assert encoded("www.example.com").hex() == "f1e3c2e5f23a6ba0ab90f4ff"
