@@ -1,0 +1,1 @@
+"""Bugs that the tests must see, each planted in a copy of the project and hunted by the simulation or a campaign."""

@@ -1,0 +1,82 @@
+"""What a seeded bug is: a few lines of the project changed, the promise that this breaks, and what has to see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """A change of one place in one file."""
+
+    path: str
+    old: str
+    """Stands in the file exactly once."""
+    new: str
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The stateful simulation, until it has found something or done all examples."""
+
+    examples: int = 1200
+    steps: int = 60
+    seed: int = 1
+
+    def __str__(self) -> str:
+        return "simulation"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Of `python -m`."""
+        numbers = ("--examples", self.examples, "--steps", self.steps, "--seed", self.seed)
+        return ("tests.seeded_bugs.simulate", *map(str, numbers))
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """The fault campaign on real processes, with these faults alone."""
+
+    operations: int
+    minutes: float
+    seed: int
+    callbacks: bool
+    faults: Mapping[str, int] = field(hash=False)
+    types: tuple[str, ...] = ()
+    """Of operation, these alone."""
+
+    def __str__(self) -> str:
+        return "campaign"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Of `python -m`."""
+        faults = ",".join(f"{name}={count}" for name, count in self.faults.items()) or "none"
+        numbers = ("--operations", self.operations, "--minutes", self.minutes, "--seed", self.seed)
+        callbacks = () if self.callbacks else ("--no-callbacks",)
+        types = ("--types", ",".join(self.types)) if self.types else ()
+        return ("tests.chaos", *map(str, numbers), "--faults", faults, "--patience", str(PATIENCE), *callbacks, *types)
+
+
+Detector = Simulation | Campaign
+PATIENCE = 20
+"""Seconds that a campaign waits for what may only be late: nothing is down for long in these."""
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One mistake."""
+
+    name: str
+    breaks: str
+    """Which promise, and how."""
+    detector: Detector
+    hunks: tuple[Hunk, ...]
+
+
+SIMULATION = Simulation()
+PUSHED = Campaign(100, 0.25, 7, callbacks=True, faults={"callback_early": 2, "callback_forged": 2})
+"""Nothing fails but what the workload itself does; Temporal calls back."""
+ASKED = Campaign(100, 0.25, 7, callbacks=False, faults={})
+"""The same, and nobody calls."""
+UNHEARD = Campaign(*(120, 0.4, 7), callbacks=False, faults={"start_lost": 10}, types=("untracked", "untracked-failure"))
+"""Nobody says that it was started: answers get lost, and the work has no decorator."""

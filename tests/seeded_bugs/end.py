@@ -1,0 +1,155 @@
+"""Mistakes in taking in how an execution ended."""
+
+from tests.seeded_bugs.bug import PUSHED, SIMULATION, Bug, Hunk
+
+_RECEIVE = "application/services/receive_callback.py"
+_RECONCILE = "application/services/reconcile.py"
+
+ACK_BEFORE_COMMIT = Bug(
+    "ack-before-commit",
+    "P4: a callback is answered before what it says is stored, and is lost with the process",
+    SIMULATION,
+    (
+        Hunk(_RECEIVE, "from datetime import timedelta\n", "import asyncio\nfrom datetime import timedelta\n"),
+        Hunk(
+            _RECEIVE,
+            "            verdict = await self._record(operation, event)\n",
+            """\
+            asyncio.ensure_future(self._record(operation, event))
+            verdict = Verdict.TRANSITION
+""",
+        ),
+    ),
+)
+NOT_FOUND = Bug(
+    "404-on-unknown",
+    "P4: a callback that overtakes its operation's commit is answered 404, which is final",
+    PUSHED,
+    (
+        Hunk(
+            "entrypoints/http/errors.py",
+            'Kind(503, "callback-not-taken", "The callback was not taken", retry_after=1)',
+            'Kind(404, "callback-not-taken", "The callback was not taken")',
+        ),
+    ),
+)
+NO_COMPARE_AND_SET = Bug(
+    "no-compare-and-set",
+    "P2, P6: who writes last wins, over what has happened since it read",
+    SIMULATION,
+    (
+        Hunk(
+            "adapters/memory/operation_repository.py",
+            "        if stored is None or stored.version != operation.version:\n            raise StaleOperation\n",
+            "        if stored is None:\n            raise StaleOperation\n",
+        ),
+        Hunk(
+            "adapters/postgres/operation_repository.py",
+            """\
+            .where(operations.c.id == operation.id, operations.c.version == operation.version)
+            .values(values)
+""",
+            """\
+            .where(operations.c.id == operation.id)
+            .values(values)
+""",
+        ),
+    ),
+)
+REPORT_IS_FINAL = Bug(
+    "report-is-final",
+    "P3: a reported outcome ends the operation, although the engine has the last word",
+    SIMULATION,
+    (
+        Hunk(
+            "domain/reporting.py",
+            "if finality is Finality.WORKFLOW and not report.provisional:",
+            "if not report.provisional:",
+        ),
+    ),
+)
+NO_OVERLAP = Bug(
+    "no-overlap",
+    "P4: a pass begins exactly where the last one began, and misses what the index listed late",
+    SIMULATION,
+    (Hunk(_RECONCILE, "OVERLAP = timedelta(minutes=1)", "OVERLAP = timedelta()"),),
+)
+WATERMARK_AT_THE_END = Bug(
+    "watermark-at-the-end",
+    "P4: the watermark is the time at which a pass ends, not at which it began",
+    SIMULATION,
+    (
+        Hunk(
+            _RECONCILE,
+            "await unit.watermarks.advance(cursor.began_at)",
+            "await unit.watermarks.advance(self._clock.now())",
+        ),
+    ),
+)
+NOTIFY_ONLY = Bug(
+    "notify-only",
+    "P4: callbacks are all there is: no confirmation, no reconciliation, no verification",
+    SIMULATION,
+    (
+        Hunk(
+            "application/services/follow_up.py",
+            "            await self._send_cancel(operation)\n",
+            """\
+            await self._send_cancel(operation)
+        else:
+            return
+""",
+        ),
+        Hunk(
+            _RECONCILE,
+            "        cursor = cursor or await self._begin()\n",
+            "        return ReconciledPage(None)\n        cursor = cursor or await self._begin()\n",
+        ),
+        Hunk(
+            "application/services/verify.py",
+            "        return await work_through(\n",
+            "        return Step(0)\n        return await work_through(\n",
+        ),
+    ),
+)
+REWRITTEN = Bug(
+    "divergence-rewrites",
+    "P2: an execution that was reset and closed again rewrites the operation's error",
+    SIMULATION,
+    (
+        Hunk(
+            "domain/divergence.py",
+            "    diverged = replace(operation, attention=",
+            "    error = observation.error if operation.error and observation.error else operation.error\n"
+            "    diverged = replace(operation, error=error, attention=",
+        ),
+    ),
+)
+AT_ITS_WORD = Bug(
+    "callback-at-its-word",
+    "P3: an old callback counts as news, although the run it tells of was reset since",
+    SIMULATION,
+    (
+        Hunk(
+            _RECEIVE,
+            "if event.whole and self._clock.now() - event.observation.asked_at <= FRESH:",
+            "if event.whole:",
+        ),
+    ),
+)
+ANY_TOKEN = Bug(
+    "any-token",
+    "a callback is taken with the token of another operation",
+    SIMULATION,
+    (Hunk("domain/callback_token.py", "operation_id.bytes, tenant.encode()", "tenant.encode()"),),
+)
+FALSY_DROPPED = Bug(
+    "falsy-dropped",
+    "P4: results that are false, empty or zero are taken for none",
+    SIMULATION,
+    (Hunk("domain/lifecycle.py", "cause, at=at, result=result)", "cause, at=at, result=result or None)"),),
+)
+BUGS = (
+    *(ACK_BEFORE_COMMIT, NOT_FOUND, ANY_TOKEN, AT_ITS_WORD, NO_COMPARE_AND_SET, REPORT_IS_FINAL),
+    *(NO_OVERLAP, WATERMARK_AT_THE_END, NOTIFY_ONLY, REWRITTEN, FALSY_DROPPED),
+)

@@ -1,0 +1,131 @@
+"""Mistakes in accepting and starting."""
+
+from tests.seeded_bugs.bug import SIMULATION, UNHEARD, Bug, Hunk
+
+_DISPATCH = "application/services/dispatch.py"
+_SUBMIT = "application/services/submit.py"
+
+NO_FENCING = Bug(
+    "no-fencing",
+    "P2: a dispatcher that stood still past its lease acts on its old claim",
+    SIMULATION,
+    (
+        Hunk(
+            _DISPATCH,
+            """    return (
+        current.status is OperationStatus.ACCEPTED
+        and current.dispatch.done_at is None
+        and current.dispatch.attempts == claimed.dispatch.attempts
+    )
+""",
+            "    return not current.done\n",
+        ),
+    ),
+)
+START_BEFORE_COMMIT = Bug(
+    "start-before-commit",
+    "P1: the workflow is started before its row is committed, and runs without one",
+    SIMULATION,
+    (
+        Hunk(_SUBMIT, "import hashlib\n", "import contextlib\nimport hashlib\n"),
+        Hunk(
+            _SUBMIT,
+            "from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory\n",
+            """\
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.ports.workflow_engine import (
+    CallbackRefused,
+    EngineUnavailable,
+    ExecutionExists,
+    StartFailed,
+    StartRejected,
+    StartRequest,
+    WorkflowEngine,
+)
+from application.services.completion_callbacks import CompletionCallbacks
+""",
+        ),
+        Hunk(
+            _SUBMIT,
+            """\
+        validator: InputValidator,
+    ) -> None:
+""",
+            """\
+        validator: InputValidator,
+        engine: WorkflowEngine,
+        callbacks: CompletionCallbacks,
+    ) -> None:
+        self._engine = engine
+        self._callbacks = callbacks
+""",
+        ),
+        Hunk(
+            _SUBMIT,
+            "            await unit.operations.add(change)\n",
+            """\
+            callback = self._callbacks.of(operation_id, submission.tenant)
+            with contextlib.suppress(EngineUnavailable, ExecutionExists, StartFailed, StartRejected, CallbackRefused):
+                await self._engine.start(StartRequest(operation_id, operation_type, submission.input, callback))
+            await unit.operations.add(change)
+""",
+        ),
+        Hunk(
+            "entrypoints/container.py",
+            """\
+        providers.Singleton(JsonSchemaInputValidator),
+    )
+""",
+            """\
+        providers.Singleton(JsonSchemaInputValidator),
+        engine,
+        callbacks,
+    )
+""",
+        ),
+        Hunk(
+            "tests/support/ledger.py",
+            "MemoryOperationIds(self.clock), catalogue, AnyInput())",
+            "MemoryOperationIds(self.clock), catalogue, AnyInput(), self.engine, self.callbacks)",
+        ),
+    ),
+)
+NAIVE_START = Bug(
+    "naive-start",
+    "P1: a start has a new request id every time, and a closed workflow's id may be used again",
+    UNHEARD,
+    (
+        Hunk(
+            "adapters/temporal/start_request.py",
+            "raw.request_id = operation_id",
+            "raw.request_id = __import__('uuid').uuid4().hex",
+        ),
+        Hunk(
+            "adapters/temporal/start_request.py",
+            "WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE",
+            "WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE",
+        ),
+    ),
+)
+FORCED_AT_ONCE = Bug(
+    "forced-at-once",
+    "P3: an end by force is written down as done before the engine was told",
+    SIMULATION,
+    (
+        Hunk(
+            "domain/lifecycle.py",
+            """\
+    if operation.dispatch.done_at is None:
+        return asked
+""",
+            """\
+    if operation.dispatch.done_at is None:
+        return asked
+    if force and operation.status is OperationStatus.RUNNING:
+        error = OperationError(ErrorCode.TERMINATED, reason or "terminated", {"reason": reason, "actor": cause.actor})
+        return asked.then(fail(asked.operation, error, cause))
+""",
+        ),
+    ),
+)
+BUGS = (NO_FENCING, START_BEFORE_COMMIT, NAIVE_START, FORCED_AT_ONCE)

@@ -1,0 +1,47 @@
+"""Mistakes of the decorator, which harm the workflow itself: ledger and engine agree about what has become of it."""
+
+from tests.seeded_bugs.bug import PUSHED, Bug, Hunk
+
+_TRACKING = "sdk/src/opledger/tracking.py"
+_ERROR = """\
+        await _report_error(err, reporter)
+        raise
+"""
+
+SWALLOWED = Bug(
+    "swallowed-cancellation",
+    "P7: the decorator takes a cancellation for an end without a result",
+    PUSHED,
+    (
+        Hunk(
+            _TRACKING,
+            _ERROR,
+            """\
+        await _report_error(err, reporter)
+        if is_cancelled_exception(err):
+            return None
+        raise
+""",
+        ),
+    ),
+)
+PLAIN_IS_FAILED = Bug(
+    "plain-exception-fails",
+    "P7: the decorator makes a failure of the workflow out of a failure of its task",
+    PUSHED,
+    (
+        Hunk(
+            _TRACKING,
+            _ERROR,
+            """\
+        if not (is_cancelled_exception(err) or workflow.is_failure_exception(err)):
+            from temporalio.exceptions import ApplicationError
+
+            err = ApplicationError(str(err), type=type(err).__name__)
+        await _report_error(err, reporter)
+        raise err
+""",
+        ),
+    ),
+)
+BUGS = (SWALLOWED, PLAIN_IS_FAILED)
