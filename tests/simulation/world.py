@@ -121,7 +121,7 @@ class World(RuleBasedStateMachine):
     def process(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None) -> Any:
         """Run it; what it asks, it asks from now on."""
         now = self.ledger.clock.now()
-        self.oldest_word = min([self.oldest_word, now - FRESH, *(one.begun_at for one in self.processes.still)])
+        self.oldest_word = min(self.oldest_word, now - FRESH)
         return self.processes.run(work, fate)
 
     def accept(self, key: str, fate: Fate | None = None) -> Any:
