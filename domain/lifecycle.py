@@ -14,6 +14,9 @@ from domain.schedule import Dispatch, FollowUp, Verification, first_verification
 from domain.status import OperationStatus
 from domain.transition import Transition
 
+LONGEST_HISTORY = 50
+"""Lines of an operation's history beyond which events that repeat are not told any more."""
+
 
 def accept(
     operation_id: UUID, *, tenant: str, type_name: str, value: Input, labels: Mapping[str, str], cause: Cause
@@ -37,6 +40,11 @@ def note(operation: Operation, cause: Cause) -> Change:
     """A history line without a change of status."""
     noted = replace(operation, history_length=operation.history_length + 1, updated_at=_later(operation, cause))
     return Change(noted, (_line(noted, operation.status, operation.status, cause),))
+
+
+def note_while_short(operation: Operation, cause: Cause) -> Change:
+    """The same for what can repeat without end: a line as long as the history has fewer than LONGEST_HISTORY."""
+    return note(operation, cause) if operation.history_length < LONGEST_HISTORY else Change(operation)
 
 
 def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> Change:

@@ -5,11 +5,8 @@ from dataclasses import replace
 from domain.attention import Attention, AttentionKind
 from domain.evidence import Observation
 from domain.json_value import clean_text
-from domain.lifecycle import note
+from domain.lifecycle import note_while_short
 from domain.operation import Cause, Change, Operation
-
-LONGEST_HISTORY = 50
-"""Lines of an operation's history beyond which it is the attention alone that comes and goes."""
 
 
 def stall(operation: Operation, observation: Observation, cause: Cause) -> Change | None:
@@ -19,15 +16,11 @@ def stall(operation: Operation, observation: Observation, cause: Cause) -> Chang
     known = attention is not None and attention.kind is AttentionKind.STALLED
     if observation.stalled is None:
         moved_on = replace(cause, reason="the execution gets on again")
-        return _told(replace(operation, attention=None), moved_on) if known else None
+        return note_while_short(replace(operation, attention=None), moved_on) if known else None
     message = clean_text(observation.stalled)
     if attention is None or not known:
         raised = replace(operation, attention=Attention(AttentionKind.STALLED, cause.now, message))
-        return _told(raised, replace(cause, reason=f"stalled: {message}"))
+        return note_while_short(raised, replace(cause, reason=f"stalled: {message}"))
     if attention.message == message:
         return None
     return Change(replace(operation, attention=replace(attention, message=message)))
-
-
-def _told(operation: Operation, cause: Cause) -> Change:
-    return note(operation, cause) if operation.history_length < LONGEST_HISTORY else Change(operation)

@@ -136,7 +136,7 @@ class Container(containers.DeclarativeContainer):
         cancel=cancel,
         health=health,
         receive_callback=receiver,
-        callback_keys=settings.provided.parsed_callback_keys.call(),
+        callback_keys=callback_keys,
         metrics=metrics,
         metrics_page=metrics_page,
     )

@@ -14,7 +14,7 @@ from domain.divergence import contradiction
 from domain.evidence import ExecutionState, Observation
 from domain.follow_up import ask_soon
 from domain.json_value import JsonValue, clean_text
-from domain.lifecycle import note
+from domain.lifecycle import note_while_short
 from domain.operation import Cause, Change, Operation
 from domain.reconciliation import Verdict
 from domain.status import OperationStatus
@@ -25,8 +25,6 @@ FRESH = timedelta(seconds=5)
 engine is asked whether the run that it is about is still the latest."""
 KEPT_BODY = 1_000
 """Characters that are kept of a callback that cannot be read."""
-LONGEST_HISTORY = 50
-"""Lines of an operation's history beyond which such callbacks are counted only."""
 _OUTCOMES = {
     Verdict.TRANSITION: CallbackOutcome.APPLIED,
     Verdict.DIVERGED: CallbackOutcome.APPLIED,
@@ -118,9 +116,7 @@ class ReceiveCallback:
 
         def decide(operation: Operation) -> Change | None:
             now = self._clock.now()
-            if operation.history_length >= LONGEST_HISTORY:
-                return ask_soon(operation, at=now)
-            kept = note(operation, Cause(Source.CALLBACK, words, now, details=details))
+            kept = note_while_short(operation, Cause(Source.CALLBACK, words, now, details=details))
             return kept.then(ask_soon(kept.operation, at=now))
 
         await change_operation(self._units, operation_id, decide)

@@ -11,9 +11,10 @@ from adapters.memory.callbacks import PendingCallback
 from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.workflow_engine import EngineUnavailable
-from application.services.receive_callback import FRESH, KEPT_BODY, LONGEST_HISTORY
+from application.services.receive_callback import FRESH, KEPT_BODY
 from domain.attention import AttentionKind
 from domain.evidence import ReportKind
+from domain.lifecycle import LONGEST_HISTORY
 from domain.operation_error import ErrorCode
 from domain.status import OperationStatus
 from domain.transition import Source

@@ -328,15 +328,21 @@ async def test_one_that_can_never_be_asked_about_does_not_stop_the_passes() -> N
     assert [page.listed for page in await ledger.whole_pass()] == [0]
 
 
-async def test_a_final_operation_that_could_not_be_asked_about_is_asked_again() -> None:
-    """Nothing but a pass finds what contradicts it: the watermark waits for it, for an hour at most."""
-    ledger = FakeLedger()
+async def ended_twice(ledger: FakeLedger) -> UUID:
+    """A final operation whose execution was reset and has closed otherwise, which no pass has seen yet."""
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
     await ledger.whole_pass()
     ledger.pass_time(minutes=5)
     ledger.world.reset(operation_id)
     ledger.world.complete(operation_id, "after all")
+    return operation_id
+
+
+async def test_a_final_operation_that_could_not_be_asked_about_is_asked_again() -> None:
+    """Nothing but a pass finds what contradicts it: the watermark waits for it, for an hour at most."""
+    ledger = FakeLedger()
+    operation_id = await ended_twice(ledger)
     other = await ledger.running()
     ledger.world.complete(other, 1)
     ledger.engine.break_for("observe", operation_id, DOWN)
@@ -358,12 +364,7 @@ async def test_a_final_operation_that_could_not_be_asked_about_is_asked_again() 
 async def test_a_final_operation_holds_the_watermark_back_for_an_hour_at_most() -> None:
     """Else one that can never be asked about would make every pass longer than the one before."""
     ledger = FakeLedger()
-    operation_id = await ledger.running()
-    ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
-    await ledger.whole_pass()
-    ledger.pass_time(minutes=5)
-    ledger.world.reset(operation_id)
-    ledger.world.complete(operation_id, "after all")
+    operation_id = await ended_twice(ledger)
     ledger.engine.break_for("observe", operation_id, DOWN)
     for _ in range(3):
         ledger.pass_time(minutes=40)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from domain.attention import AttentionKind
 from domain.evidence import ExecutionState, Observation
+from domain.lifecycle import LONGEST_HISTORY
 from domain.operation import Operation
 from domain.reconciliation import Decision, ReconcilePolicy, Verdict, reconcile
-from domain.stalling import LONGEST_HISTORY
 from domain.status import OperationStatus
 from tests.support.operations import at, dispatched_at, observed, running
 
