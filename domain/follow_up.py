@@ -85,8 +85,10 @@ def cancel_delivered(operation: Operation, *, follow_up_at: datetime, now: datet
 
 
 def ask_soon(operation: Operation, *, at: datetime) -> Change:
-    """Ask the engine at `at`, unless that is planned for earlier, or the operation is done or not dispatched."""
-    planned = operation.follow_up.due_at
-    if operation.done or operation.dispatch.done_at is None or (planned is not None and planned <= at):
+    """Ask the engine at `at`, or earlier if that is planned, unless the operation is done or not dispatched. Counts as
+    one question more than the routine one after the start, which a report of the start answers."""
+    planned = operation.follow_up
+    sooner = planned.due_at is not None and planned.due_at <= at
+    if operation.done or operation.dispatch.done_at is None or (sooner and planned.attempts):
         return Change(operation)
-    return Change(replace(operation, follow_up=FollowUp(due_at=at, attempts=1)))
+    return Change(replace(operation, follow_up=FollowUp(planned.due_at if sooner else at, attempts=1)))

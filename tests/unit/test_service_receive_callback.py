@@ -255,14 +255,16 @@ async def test_the_engine_is_away_when_it_has_to_be_asked() -> None:
 
 
 @pytest.mark.parametrize("claimed", [False, True])
-async def test_a_late_report_of_the_start_leaves_the_planned_question(claimed: bool) -> None:
+@pytest.mark.parametrize("overdue", [False, True])
+async def test_a_late_report_of_the_start_leaves_the_planned_question(overdue: bool, claimed: bool) -> None:
     """The call is answered and the question planned, or claimed by a process that is killed; then the workflow's first
-    report arrives: the question is asked all the same."""
+    report arrives: the question is asked all the same. Also where the routine one had been due before the call."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.dispatched()
     ledger.world.take_up(operation_id)
     ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
     ledger.engine.break_for("observe", None, DOWN)
+    ledger.pass_time(seconds=3 if overdue else 1)
     assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED
     ledger.engine.before.clear()
     assert await ledger.killed(ledger.follow_ups.step(1), 4) if claimed else True
