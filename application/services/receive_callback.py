@@ -57,8 +57,8 @@ class ReceiveCallback:
     async def receive(self, operation_id: UUID, tenant: str, message: CallbackMessage) -> CallbackOutcome:
         """Record what the callback says of the tenant's operation. One that cannot be read is kept as an event.
 
-        Raises DatabaseUnavailable, StaleOperation, and EngineUnavailable where a final operation may be contradicted:
-        then nothing is stored, and the engine has to call again.
+        Raises DatabaseUnavailable, StaleOperation, and EngineUnavailable where no question could be planned: then
+        nothing is stored, and the engine has to call again.
         """
         outcome = await self._receive(operation_id, tenant, message)
         self._metrics.callback(outcome)
@@ -122,6 +122,6 @@ class ReceiveCallback:
         await change_operation(self._units, operation_id, decide)
 
     async def _ask_soon(self, operation_id: UUID) -> bool:
-        """Whether the ledger will ask: about a final operation it does not."""
+        """Whether a question is planned: none is about a final operation, or one whose start is not noted yet."""
         outcome = await change_operation(self._units, operation_id, lambda row: ask_soon(row, at=self._clock.now()))
-        return outcome is not None and not outcome.operation.done
+        return outcome is not None and outcome.operation.follow_up.due_at is not None

@@ -61,7 +61,7 @@ class CallbackController(Controller):
         try:
             outcome = await services.receive_callback.receive(operation_id, tenant, message)
         except EngineUnavailable:
-            raise CallbackNotTaken("Temporal cannot be asked, and the operation is final.") from None
+            raise CallbackNotTaken("Temporal cannot be asked, and no question can be planned.") from None
         if outcome is CallbackOutcome.UNKNOWN_OPERATION:
             raise CallbackNotTaken("There is no such operation yet.")
 

@@ -294,6 +294,24 @@ async def test_the_engine_is_away_and_the_operation_is_final() -> None:
     assert attention.kind is AttentionKind.DIVERGED
 
 
+async def test_the_engine_is_away_and_the_start_is_not_noted_yet() -> None:
+    """The dispatcher would note it and ask, but a late report of the start may come first: the call comes again."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.submit()
+    ledger.world.lose_next_reply()
+    await ledger.dispatcher.step(1)
+    ledger.world.take_up(operation_id)
+    ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    ledger.engine.break_for("observe", None, DOWN)
+    with pytest.raises(EngineUnavailable):
+        await ledger.call_back(the_call(ledger))
+    await ledger.report(operation_id, ReportKind.STARTED)
+    assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED
+    ledger.engine.before.clear()
+    await ledger.follow_ups.step(1)
+    assert ledger.status(operation_id) is FAILED
+
+
 async def test_unknown_operation() -> None:
     """The call can come before the row; and a token is good for its own tenant alone."""
     ledger = FakeLedger(callbacks=True)
