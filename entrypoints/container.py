@@ -42,6 +42,7 @@ from application.services.receive_callback import ReceiveCallback
 from application.services.reconcile import OVERLAP, ReconcileOperations
 from application.services.record import RecordEvidence
 from application.services.submit import SubmitOperation
+from application.services.tenant_ledger import LedgerServices
 from application.services.verify import VerifyOperations
 from domain.operation_type import OperationCatalogue
 from domain.reconciliation import ReconcilePolicy
@@ -131,9 +132,7 @@ class Container(containers.DeclarativeContainer):
     metrics_page = providers.Singleton(MetricsPage, drift, metrics.provided.page)
     http_services = providers.Factory(
         HttpServices,
-        submit=submit,
-        read=read,
-        cancel=cancel,
+        ledger=providers.Factory(LedgerServices, submit=submit, read=read, cancel=cancel),
         health=health,
         receive_callback=receiver,
         callback_keys=callback_keys,

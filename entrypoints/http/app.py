@@ -7,6 +7,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.types import AnyCallable, ControllerRouterHandler, Middleware
 
+from entrypoints.http.access import anybody, own_ledger
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.callbacks import CallbackController
 from entrypoints.http.docs import DocsController
@@ -19,7 +20,6 @@ from entrypoints.http.operations import PREFIX, OperationController, check_reque
 from entrypoints.http.page_token import PageTokens
 from entrypoints.http.responses import JsonResponse
 from entrypoints.http.services import HttpServices
-from entrypoints.http.tenancy import default_tenant
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -29,12 +29,12 @@ def create_app(
     *,
     page_token_key: bytes,
     lifespan: Sequence[Lifespan] = (),
-    tenant: AnyCallable = default_tenant,
+    principal: AnyCallable = anybody,
     middleware: Sequence[Middleware] = (),
     route_handlers: Sequence[ControllerRouterHandler] = (),
 ) -> Litestar:
-    """The whole API on the given services. `tenant` provides the tenant of a request, and may take its arguments from
-    Litestar's injection. Raises ValueError for a page token key that is too short.
+    """The whole API on the given services. `principal` provides who makes a request, and may take its arguments
+    from Litestar's injection. Raises ValueError for a page token key that is too short.
 
     Nothing outlives the app that `lifespan` does not end; nothing is connected before it is entered.
     """
@@ -47,7 +47,8 @@ def create_app(
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
             "page_tokens": Provide(lambda: tokens, sync_to_thread=False),
-            "tenant": Provide(tenant),
+            "principal": Provide(principal),
+            "ledger": Provide(own_ledger, sync_to_thread=False),
         },
         exception_handlers={Exception: answer},
         lifespan=list(lifespan),

@@ -11,9 +11,10 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from msgspec import UNSET
 
 from application.ports.operation_queries import OperationFilter
-from application.services.submit import Submission
+from application.services.tenant_ledger import TenantLedger
 from domain.attention import AttentionKind
 from domain.operation import MISSING
+from domain.principal import Principal
 from domain.status import OperationStatus
 from entrypoints.http.bodies import ApiRequest, check_body
 from entrypoints.http.conditional import entity_tag, matches
@@ -34,7 +35,6 @@ from entrypoints.http.representations import (
     transition_body,
 )
 from entrypoints.http.responses import JsonResponse, current_headers, operation_response
-from entrypoints.http.services import HttpServices
 
 PREFIX: Final = "/v1"
 PATH: Final = "/operations"
@@ -108,16 +108,15 @@ class OperationController(Controller):
     async def submit(
         self,
         request: ApiRequest,
-        services: NamedDependency[HttpServices],
-        tenant: NamedDependency[str],
+        ledger: NamedDependency[TenantLedger],
         data: JSONBody[SubmitBody],
         idempotency_key: IdempotencyKey = None,
     ) -> JsonResponse[OperationBody]:
         """A 202 means: stored, and going to run once. Repeat a request whose answer was lost under the same
         `Idempotency-Key`."""
         value = MISSING if data.input is UNSET else data.input
-        submission = Submission(tenant, data.type, value, data.labels, _checked_key(request))
-        submitted = await services.submit.submit(submission)
+        key = _checked_key(request)
+        submitted = await ledger.submit(data.type, value, labels=data.labels, idempotency_key=key)
         headers = {"Location": f"{PREFIX}{PATH}/{submitted.operation.id}"}
         if submitted.replayed:
             headers["Idempotent-Replayed"] = "true"
@@ -133,8 +132,8 @@ class OperationController(Controller):
     async def page(
         self,
         request: ApiRequest,
-        services: NamedDependency[HttpServices],
-        tenant: NamedDependency[str],
+        ledger: NamedDependency[TenantLedger],
+        principal: NamedDependency[Principal],
         page_tokens: NamedDependency[PageTokens],
         statuses: Statuses = None,
         type_name: TypeName = None,
@@ -155,9 +154,9 @@ class OperationController(Controller):
             accepted_after=instant("accepted_after", accepted_after),
             accepted_before=instant("accepted_before", accepted_before),
         )
-        query = ListQuery(tenant, criteria, newest_first=order == "-accepted_at")
+        query = ListQuery(principal.tenant, criteria, newest_first=order == "-accepted_at")
         after = None if page_token is None else page_tokens.read(query, page_token)
-        page = await services.read.page(tenant, criteria, newest_first=query.newest_first, after=after, size=page_size)
+        page = await ledger.page(criteria, newest_first=query.newest_first, after=after, size=page_size)
         token = None if page.next_after is None else page_tokens.issue(query, page.next_after)
         return JsonResponse(PageBody([operation_body(item) for item in page.items], token))
 
@@ -168,9 +167,9 @@ class OperationController(Controller):
         operation_class=ContractOperation,
         responses=problems(400),
     )
-    async def counts(self, services: NamedDependency[HttpServices], tenant: NamedDependency[str]) -> CountsBody:
+    async def counts(self, ledger: NamedDependency[TenantLedger]) -> CountsBody:
         """By status, and by type and status."""
-        return counts_body(await services.read.counts(tenant))
+        return counts_body(await ledger.counts())
 
     @get(
         "/{operation_id:uuid}",
@@ -183,13 +182,12 @@ class OperationController(Controller):
     async def read(
         self,
         request: ApiRequest,
-        services: NamedDependency[HttpServices],
-        tenant: NamedDependency[str],
+        ledger: NamedDependency[TenantLedger],
         operation_id: FromPath[UUID],
         if_none_match: IfNoneMatch = None,
     ) -> JsonResponse[OperationBody | None]:
         """How it stands. With `If-None-Match` the answer is 304 until there is a new version."""
-        operation = await services.read.get(tenant, operation_id)
+        operation = await ledger.get(operation_id)
         headers = current_headers(operation)
         if matches(request.headers.getall("if-none-match", []), entity_tag(operation)):
             return JsonResponse(None, status_code=304, headers=headers)
@@ -206,14 +204,13 @@ class OperationController(Controller):
     )
     async def cancel(
         self,
-        services: NamedDependency[HttpServices],
-        tenant: NamedDependency[str],
+        ledger: NamedDependency[TenantLedger],
         operation_id: FromPath[UUID],
         data: JSONBody[CancelBody] = _NO_WISHES,
     ) -> JsonResponse[OperationBody]:
         """The wish is stored, and the engine is told in time. `force` terminates, without a chance to clean up.
         A repeat changes nothing."""
-        operation = await services.cancel.cancel(tenant, operation_id, reason=data.reason, force=data.force)
+        operation = await ledger.cancel(operation_id, reason=data.reason, force=data.force)
         return operation_response(operation, 202, {})
 
     @get(
@@ -224,8 +221,8 @@ class OperationController(Controller):
         responses=problems(400, 404),
     )
     async def transitions(
-        self, services: NamedDependency[HttpServices], tenant: NamedDependency[str], operation_id: FromPath[UUID]
+        self, ledger: NamedDependency[TenantLedger], operation_id: FromPath[UUID]
     ) -> JsonResponse[HistoryBody]:
         """Every transition, the oldest first and without a gap."""
-        lines = await services.read.transitions(tenant, operation_id)
+        lines = await ledger.transitions(operation_id)
         return JsonResponse(HistoryBody([transition_body(line) for line in lines]))

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 from application.ports.metrics import Metrics
-from application.services.cancel import CancelOperation
 from application.services.health import CheckHealth
-from application.services.read import ReadOperations
 from application.services.receive_callback import ReceiveCallback
-from application.services.submit import SubmitOperation
+from application.services.tenant_ledger import LedgerServices
 from domain.callback_token import CallbackKeys
 from entrypoints.scrape import MetricsPage
 
@@ -16,9 +14,7 @@ from entrypoints.scrape import MetricsPage
 class HttpServices:
     """One service a use case, and what the edge itself needs."""
 
-    submit: SubmitOperation
-    read: ReadOperations
-    cancel: CancelOperation
+    ledger: LedgerServices
     health: CheckHealth
     receive_callback: ReceiveCallback
     callback_keys: CallbackKeys | None

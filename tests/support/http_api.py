@@ -22,12 +22,14 @@ from application.services.health import CheckHealth
 from application.services.read import ReadOperations
 from application.services.receive_callback import ReceiveCallback
 from application.services.submit import SubmitOperation
+from application.services.tenant_ledger import LedgerServices
 from domain.attention import AttentionKind
 from domain.callback_token import CallbackKeys
 from domain.json_value import JsonValue
 from domain.lifecycle import complete, start
 from domain.operation import Cause, Operation
 from domain.operation_type import OperationCatalogue, OperationType
+from domain.principal import Principal
 from domain.transition import Source
 from entrypoints.http.app import create_app
 from entrypoints.http.services import HttpServices
@@ -92,6 +94,7 @@ class Api:
     required: Sequence[Probe] = ()
     optional: Sequence[Probe] = ()
     tenant: str = "default"
+    actor: str | None = None
     callback_keys: CallbackKeys | None = KEYS
     receiver: Receiver = field(default_factory=Receiver)
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
@@ -108,9 +111,11 @@ class Api:
             self.store.units, self.clock, MemoryOperationIds(self.clock), CATALOGUE, JsonSchemaInputValidator()
         )
         services = HttpServices(
-            submit=submit,
-            read=ReadOperations(self.store.queries),
-            cancel=CancelOperation(self.store.units, self.clock),
+            ledger=LedgerServices(
+                submit=submit,
+                read=ReadOperations(self.store.queries),
+                cancel=CancelOperation(self.store.units, self.clock),
+            ),
             health=CheckHealth(self.required, self.optional),
             receive_callback=self.receiver,
             callback_keys=self.callback_keys,
@@ -118,10 +123,10 @@ class Api:
             metrics_page=MetricsPage(self.drift, page),
         )
 
-        async def tenant() -> str:
-            return self.tenant
+        async def principal() -> Principal:
+            return Principal(self.tenant, self.actor)
 
-        return create_app(services, page_token_key=KEY, tenant=tenant)
+        return create_app(services, page_token_key=KEY, principal=principal)
 
     async def submit(self, **body: Any) -> dict[str, Any]:
         """Submit, and give what was answered."""

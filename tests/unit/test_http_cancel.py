@@ -76,3 +76,13 @@ async def test_a_wrong_wish_is_pointed_to(body: Any, pointer: str) -> None:
     url = await running(api)
     assert problem(await api.client.post(url, json=body), 422)["errors"][0]["pointer"] == pointer
     assert (await api.client.get(url.removesuffix("/cancel"))).json()["cancel_requested"] is None
+
+
+async def test_the_history_says_who_wished_it() -> None:
+    """Submission and wish are the principal's, by name."""
+    api = Api(actor="ci")
+    made = await api.submit()
+    cancelled = await api.client.post(f"/v1/operations/{made['id']}/cancel", json={})
+    assert cancelled.json()["cancel_requested"]["by"] == "ci"
+    lines = (await api.client.get(f"/v1/operations/{made['id']}/transitions")).json()["items"]
+    assert [line["actor"] for line in lines] == ["ci"] * len(lines)

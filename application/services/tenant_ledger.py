@@ -1,0 +1,68 @@
+"""All that a client can do, for one tenant.
+
+It is made for each request, and nothing in it takes a tenant: whoever holds it cannot name another's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports.operation_queries import OperationFilter, PageKey
+from application.services.cancel import CancelOperation
+from application.services.read import Page, ReadOperations
+from application.services.submit import Submission, SubmitOperation, Submitted
+from domain.operation import MISSING, Input, Operation
+from domain.principal import Principal
+from domain.status import OperationStatus
+from domain.transition import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerServices:
+    """The services of all tenants."""
+
+    submit: SubmitOperation
+    read: ReadOperations
+    cancel: CancelOperation
+
+    def of(self, principal: Principal) -> "TenantLedger":
+        """The principal's own part of the ledger."""
+        return TenantLedger(self, principal)
+
+
+class TenantLedger:
+    """The ledger as the principal may see and change it. Each call is one of a service's, and raises what that does."""
+
+    def __init__(self, services: LedgerServices, principal: Principal) -> None:
+        self._services = services
+        self._principal = principal
+
+    async def submit(
+        self, type_name: str, value: Input = MISSING, *, labels: Mapping[str, str], idempotency_key: str | None
+    ) -> Submitted:
+        """Accept an operation."""
+        tenant, actor = self._principal.tenant, self._principal.actor
+        return await self._services.submit.submit(Submission(tenant, type_name, value, labels, idempotency_key, actor))
+
+    async def get(self, operation_id: UUID) -> Operation:
+        """One operation."""
+        return await self._services.read.get(self._principal.tenant, operation_id)
+
+    async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, size: int) -> Page:
+        """Some operations, by acceptance."""
+        return await self._services.read.page(
+            self._principal.tenant, criteria, newest_first=newest_first, after=after, size=size
+        )
+
+    async def transitions(self, operation_id: UUID) -> list[Transition]:
+        """One operation's history."""
+        return await self._services.read.transitions(self._principal.tenant, operation_id)
+
+    async def counts(self) -> Mapping[tuple[str, OperationStatus], int]:
+        """How many operations there are of each type and status."""
+        return await self._services.read.counts(self._principal.tenant)
+
+    async def cancel(self, operation_id: UUID, *, reason: str | None, force: bool) -> Operation:
+        """Ask for an operation's end."""
+        tenant, actor = self._principal.tenant, self._principal.actor
+        return await self._services.cancel.cancel(tenant, operation_id, reason=reason, force=force, actor=actor)
