@@ -49,6 +49,7 @@ from domain.reconciliation import ReconcilePolicy
 from domain.reporting import CONFIRM_AFTER, CONFIRM_AFTER_CALLBACK
 from entrypoints.checks import check_callbacks, check_divergences
 from entrypoints.http.services import HttpServices
+from entrypoints.http.stopping import Stopping
 from entrypoints.operations_file import find_operations_file, load_catalogue
 from entrypoints.scrape import MetricsPage
 from entrypoints.settings import Settings
@@ -124,9 +125,10 @@ class Container(containers.DeclarativeContainer):
     database_probe = providers.Singleton(DatabaseProbe, database)
     migration_probe = providers.Singleton(MigrationProbe, database)
     temporal_probe = providers.Singleton(TemporalProbe, engine)
+    stopping = providers.Singleton(Stopping)
     health = providers.Singleton(
         CheckHealth,
-        required=providers.List(database_probe, migration_probe),
+        required=providers.List(database_probe, migration_probe, stopping),
         optional=providers.List(temporal_probe),
     )
     metrics_page = providers.Singleton(MetricsPage, drift, metrics.provided.page)
@@ -163,6 +165,7 @@ class HttpParts:
 
     services: HttpServices
     page_token_key: bytes
+    stopping: Stopping
 
 
 @asynccontextmanager
@@ -201,7 +204,7 @@ async def http(settings: Settings) -> AsyncIterator[HttpParts]:
     """The API's parts."""
     async with wired(settings) as container:
         key = settings.page_token_key.encode() if settings.page_token_key else secrets.token_bytes(32)
-        yield HttpParts(container.http_services(), key)
+        yield HttpParts(container.http_services(), key, container.stopping())
 
 
 def checked_catalogue(settings: Settings) -> OperationCatalogue:

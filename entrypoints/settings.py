@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     callback_keys: str | None = None
     verify_every: timedelta = timedelta(hours=1)
     verify_rate: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+    stop_delay: timedelta = timedelta()
     metrics_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -65,6 +66,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("page_token_key has at least 16 characters")
         if not timedelta(seconds=10) <= self.verify_every <= timedelta(days=1):
             raise ValueError("verify_every is between 10s and 1d")
+        if not timedelta() <= self.stop_delay <= timedelta(minutes=5):
+            raise ValueError("stop_delay is between 0s and 5m")
         self._check_callbacks()
 
     def _check_callbacks(self) -> None:

@@ -26,4 +26,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
     net.ensure_free(settings.host, settings.port, "--port")
     async with container.http(settings) as parts:
         app = create_app(parts.services, page_token_key=parts.page_token_key)
-        return 0 if await serve(app, settings.host, settings.port, stop) else 1
+        closing = asyncio.Event()
+        leaving = asyncio.create_task(parts.stopping.see_out(stop, settings.stop_delay, closing))
+        try:
+            return 0 if await serve(app, settings.host, settings.port, closing) else 1
+        finally:
+            leaving.cancel()

@@ -409,6 +409,7 @@ async def test_health_and_documents(ledger: Ledger) -> None:
     assert {name: check["ok"] for name, check in ready["checks"].items()} == {
         "database": True,
         "migrations": True,
+        "process": True,
         "temporal": True,
     }
     assert "text/html" in (await ledger.http.get("/docs", follow_redirects=True)).headers["content-type"]

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from domain.errors import StartupError
 from entrypoints.http.server import serve
+from entrypoints.http.stopping import Stopping
 from tests.support.http_api import Api, problem
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,6 +92,17 @@ async def test_a_real_server_answers_and_stops() -> None:
         assert await process.wait() == 0
 
 
+async def answering(client: httpx.AsyncClient) -> None:
+    """Wait until the server is up."""
+    for _ in range(100):
+        try:
+            assert (await client.get("/livez")).status_code == 200
+            return
+        except httpx.ConnectError:
+            await asyncio.sleep(0.05)
+    raise AssertionError("the server did not come up")
+
+
 async def test_an_event_stops_it_too() -> None:
     """Where somebody else minds the signals, the server leaves them alone."""
     before = signal.getsignal(signal.SIGTERM)
@@ -97,15 +110,26 @@ async def test_an_event_stops_it_too() -> None:
     port = free_port()
     serving = asyncio.create_task(serve(Api().app, "127.0.0.1", port, stop))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-        for _ in range(100):
-            try:
-                assert (await client.get("/livez")).status_code == 200
-                break
-            except httpx.ConnectError:
-                await asyncio.sleep(0.05)
+        await answering(client)
     assert signal.getsignal(signal.SIGTERM) is before
     stop.set()
     assert await asyncio.wait_for(serving, 10) is True
+
+
+async def test_on_the_way_out_it_is_not_ready_before_it_takes_nothing_more() -> None:
+    """A load balancer sees the 503 while requests are still answered; then the server ends."""
+    stopping, told, closing, port = Stopping(), asyncio.Event(), asyncio.Event(), free_port()
+    leaving = asyncio.create_task(stopping.see_out(told, timedelta(seconds=1), closing))
+    serving = asyncio.create_task(serve(Api(required=[stopping]).app, "127.0.0.1", port, closing))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        await answering(client)
+        assert (await client.get("/readyz")).status_code == 200
+        told.set()
+        await asyncio.sleep(0)
+        assert problem(await client.get("/readyz"), 503)["detail"] == "not well: process"
+        assert (await client.post("/v1/operations", json={"type": "deploy"})).status_code == 202
+    assert await asyncio.wait_for(serving, 10) is True
+    await leaving
 
 
 async def test_a_port_that_is_taken_is_a_startup_error() -> None:

@@ -36,6 +36,7 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
         ({"OPLEDGER_PAGE_TOKEN_KEY": "short"}, "page_token_key has at least 16"),
         ({"OPLEDGER_VERIFY_EVERY": "9s"}, "verify_every is between 10s and 1d"),
         ({"OPLEDGER_VERIFY_EVERY": "25h"}, "verify_every is between 10s and 1d"),
+        ({"OPLEDGER_STOP_DELAY": "6m"}, "stop_delay is between 0s and 5m"),
         ({"OPLEDGER_VERIFY_RATE": "0"}, "OPLEDGER_VERIFY_RATE"),
         ({"OPLEDGER_VERIFY_RATE": "1001"}, "OPLEDGER_VERIFY_RATE"),
         ({"OPLEDGER_METRICS_PORT": "0"}, "OPLEDGER_METRICS_PORT"),
