@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from dependency_injector import containers, providers
+from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -21,6 +22,7 @@ from adapters.postgres.operation_queries import PostgresOperationQueries
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.prometheus.metrics import PrometheusMetrics
+from adapters.prometheus.requests import PrometheusRequests
 from adapters.system.clock import SystemClock
 from adapters.system.operation_ids import RandomOperationIds
 from adapters.temporal.callback_reader import TemporalCallbackReader
@@ -82,7 +84,9 @@ class Container(containers.DeclarativeContainer):
     queries = providers.Factory(PostgresOperationQueries, database)
     engine = providers.Singleton(TemporalWorkflowEngine, client, clock)
 
-    metrics = providers.Singleton(PrometheusMetrics)
+    registry = providers.Singleton(CollectorRegistry)
+    metrics = providers.Singleton(PrometheusMetrics, registry, database.provided.pool.checkedout)
+    requests = providers.Singleton(PrometheusRequests, registry)
     callback_keys = providers.Callable(Settings.parsed_callback_keys, settings)
     callbacks = providers.Singleton(CompletionCallbacks, settings.provided.callback_url, callback_keys, clock, metrics)
     recorder = providers.Singleton(
@@ -113,7 +117,7 @@ class Container(containers.DeclarativeContainer):
     )
     read = providers.Singleton(ReadOperations, queries.provider)
     cancel = providers.Singleton(CancelOperation, units, clock)
-    dispatcher = providers.Singleton(DispatchOperations, units, engine, clock, catalogue, callbacks)
+    dispatcher = providers.Singleton(DispatchOperations, units, engine, clock, catalogue, callbacks, metrics)
     follow_ups = providers.Singleton(FollowUpOperations, units, engine, clock, recorder)
     verifier = providers.Singleton(VerifyOperations, units, engine, clock, recorder, settings.provided.verify_every)
     forgetter = providers.Singleton(ForgetKeys, units, clock)
@@ -139,6 +143,7 @@ class Container(containers.DeclarativeContainer):
         receive_callback=receiver,
         callback_keys=callback_keys,
         metrics=metrics,
+        answered=requests.provided.answered,
         metrics_page=metrics_page,
     )
 

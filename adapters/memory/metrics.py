@@ -14,11 +14,15 @@ class MemoryMetrics:
 
     def __init__(self) -> None:
         self.moves: Counter[tuple[Source, OperationStatus]] = Counter()
+        self.dispatch_lags: list[timedelta] = []
         self.lags: list[tuple[Source, timedelta]] = []
         self.attention: Counter[AttentionKind] = Counter()
         self.callbacks: Counter[CallbackOutcome] = Counter()
         self.refused = False
         """Whether the engine was last said to refuse callbacks."""
+
+    def dispatched(self, lag: timedelta) -> None:
+        self.dispatch_lags.append(lag)
 
     def moved(self, source: Source, status: OperationStatus) -> None:
         self.moves[source, status] += 1

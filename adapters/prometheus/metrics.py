@@ -1,6 +1,6 @@
 """The metrics port on prometheus-client, and the page that is scraped."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -19,12 +19,12 @@ LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 
 
 
 class PrometheusMetrics:
-    """One process's counters, in a registry of their own. Series whose labels are known beforehand begin at 0: a rate
-    cannot see the first step of one that was not there."""
+    """One process's counters. Series whose labels are known beforehand begin at 0: a rate cannot see the first step of
+    one that was not there. `connections` says how many of the database's the process has in use."""
 
-    def __init__(self) -> None:
+    def __init__(self, registry: CollectorRegistry, connections: Callable[[], float]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = CollectorRegistry()
+        self._registry = registry
         self._moved = Counter(
             "opledger_operations_moved",
             "Changes of status, by the channel that brought them",
@@ -44,6 +44,14 @@ class PrometheusMetrics:
             buckets=LAG_BUCKETS,
             registry=self._registry,
         )
+        self._dispatch_lag = Histogram(
+            "opledger_dispatch_lag_seconds",
+            "From acceptance to the engine's having taken the start",
+            buckets=LAG_BUCKETS,
+            registry=self._registry,
+        )
+        in_use = Gauge("opledger_database_connections", "Database connections in use", registry=self._registry)
+        in_use.set_function(connections)
         self._refused = Gauge(
             "opledger_callbacks_refused",
             "1 while the engine refuses starts with completion callbacks",
@@ -53,6 +61,9 @@ class PrometheusMetrics:
             self._callbacks.labels(outcome.value)
         for kind in AttentionKind:
             self._raised.labels(kind.value)
+
+    def dispatched(self, lag: timedelta) -> None:
+        self._dispatch_lag.observe(lag.total_seconds())
 
     def moved(self, source: Source, status: OperationStatus) -> None:
         self._moved.labels(source.value, status.value).inc()

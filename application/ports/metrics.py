@@ -25,6 +25,9 @@ class CallbackOutcome(StrEnum):
 class Metrics(Protocol):
     """Counters of one process. Nothing here raises, or takes noticeable time."""
 
+    def dispatched(self, lag: timedelta) -> None:
+        """The engine took an operation's start, so long after it was accepted."""
+
     def moved(self, source: Source, status: OperationStatus) -> None:
         """An operation took the status because of what came through the channel."""
 

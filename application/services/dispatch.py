@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from application.ports.clock import Clock
+from application.ports.metrics import Metrics
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import (
     CallbackRefused,
@@ -42,12 +43,14 @@ class DispatchOperations:
         clock: Clock,
         catalogue: OperationCatalogue,
         callbacks: CompletionCallbacks,
+        metrics: Metrics,
     ) -> None:
         self._units = units
         self._engine = engine
         self._clock = clock
         self._catalogue = catalogue
         self._callbacks = callbacks
+        self._metrics = metrics
 
     async def step(self, limit: int) -> Step:
         """Dispatch up to `limit` operations that are due. One that cannot be started does not stop the others."""
@@ -153,6 +156,8 @@ class DispatchOperations:
             return dispatched(current, follow_up_at=now + ask_after, now=now)
 
         outcome = await change_operation(self._units, operation.id, decide)
+        if outcome is not None and outcome.changed:
+            self._metrics.dispatched(max(timedelta(), self._clock.now() - operation.accepted_at))
         if outcome is not None and outcome.operation.done and outcome.operation.started_at is None:
             # This process stood still so long that the operation was given up meanwhile.
             await self._engine.terminate(operation.id, "the operation had ended before it was started")

@@ -58,7 +58,7 @@ def create_app(
         request_max_body_size=MAX_BODY,
         response_class=JsonResponse,
     )
-    app.asgi_handler = Edge(app.asgi_handler)
+    app.asgi_handler = Edge(app.asgi_handler, services.answered)
     return app
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Final, cast
 
 import structlog
@@ -24,11 +25,16 @@ HEADERS: Final = {
 """Set where the answer does not have its own."""
 
 
+Answered = Callable[[str, str, int, float], None]
+"""Is told of each request: method, route, status, seconds."""
+
+
 class Edge:
     """ASGI middleware. Litestar's own kind does not see what its router refuses."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answered: Answered) -> None:
         self._app = app
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -39,7 +45,7 @@ class Edge:
             try:
                 await self._app(exchange.scope, exchange.upload.receive, exchange.send)
             finally:
-                exchange.log()
+                self._answered(*exchange.log())
 
 
 class _Exchange:
@@ -88,17 +94,20 @@ class _Exchange:
                 allowed |= set(route.methods) if route.path_format == template else set()
         return ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)).encode()
 
-    def log(self) -> None:
+    def log(self) -> tuple[str, str, int, float]:
+        """One line; and what there is to count."""
+        took = time.perf_counter() - self._started
         route = self.scope.get("path_template") or "-"
         level = logging.DEBUG if route in _QUIET and self._status < 500 else logging.INFO
         fields = {
             "method": self._method,
             "route": route,
             "status": self._status,
-            "duration_ms": round((time.perf_counter() - self._started) * 1000, 2),
+            "duration_ms": round(took * 1000, 2),
             "request_id": self.request_id,
         }
         _log.log(level, "%s %s %d", self._method, route, self._status, extra=fields)
+        return self._method, route, self._status, took
 
 
 def _request_id(scope: HTTPScope) -> str:

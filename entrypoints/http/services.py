@@ -7,6 +7,7 @@ from application.services.health import CheckHealth
 from application.services.receive_callback import ReceiveCallback
 from application.services.tenant_ledger import LedgerServices
 from domain.callback_token import CallbackKeys
+from entrypoints.http.edge import Answered
 from entrypoints.scrape import MetricsPage
 
 
@@ -20,4 +21,5 @@ class HttpServices:
     callback_keys: CallbackKeys | None
     """None: callbacks are off, and each is refused."""
     metrics: Metrics
+    answered: Answered
     metrics_page: MetricsPage

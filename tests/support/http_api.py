@@ -99,6 +99,7 @@ class Api:
     receiver: Receiver = field(default_factory=Receiver)
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     drift: Drift = field(default_factory=Drift)
+    answers: list[tuple[str, str, int, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.app = self.application()
@@ -120,6 +121,7 @@ class Api:
             receive_callback=self.receiver,
             callback_keys=self.callback_keys,
             metrics=self.metrics,
+            answered=lambda *answer: self.answers.append(answer),
             metrics_page=MetricsPage(self.drift, page),
         )
 

@@ -146,7 +146,9 @@ class FakeLedger:
         self.callbacks = CompletionCallbacks(base_url, KEYS, self.clock, self.metrics)
         self.recorder = RecordEvidence(self.units, self.clock, finality, ReconcilePolicy(), self.metrics)
         self.submitter = SubmitOperation(self.units, self.clock, MemoryOperationIds(self.clock), catalogue, AnyInput())
-        self.dispatcher = DispatchOperations(self.units, self.engine, self.clock, catalogue, self.callbacks)
+        self.dispatcher = DispatchOperations(
+            self.units, self.engine, self.clock, catalogue, self.callbacks, self.metrics
+        )
         self.follow_ups = FollowUpOperations(self.units, self.engine, self.clock, self.recorder)
         self.verifier = VerifyOperations(self.units, self.engine, self.clock, self.recorder, VERIFY_EVERY)
         self.reconciler = ReconcileOperations(self.units, self.engine, self.clock, self.recorder)

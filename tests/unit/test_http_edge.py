@@ -104,3 +104,17 @@ async def test_a_refused_upload_does_not_hold_the_answer_up(path: str, content_t
     finally:
         upload.LINGER_SECONDS = kept  # type: ignore[misc]
     assert whole.is_set()
+
+
+async def test_every_request_is_counted() -> None:
+    """By route, refusals of the router included."""
+    api = Api()
+    made = await api.submit()
+    await api.client.get(f"/v1/operations/{made['id']}")
+    await api.client.get("/nope")
+    assert [answer[:3] for answer in api.answers] == [
+        ("POST", "/v1/operations", 202),
+        ("GET", "/v1/operations/{operation_id}", 200),
+        ("GET", "-", 404),
+    ]
+    assert all(answer[3] > 0 for answer in api.answers)

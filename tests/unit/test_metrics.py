@@ -4,10 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.memory.metrics import MemoryMetrics
 from adapters.prometheus.metrics import PrometheusMetrics
+from adapters.prometheus.requests import PrometheusRequests
 from application.ports.metrics import CallbackOutcome, Metrics
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.drift import DriftReport, ReadDrift
@@ -31,6 +33,7 @@ def samples(page: bytes) -> dict[tuple[str, ...], float]:
 
 def count(metrics: Metrics) -> None:
     """Something of everything."""
+    metrics.dispatched(timedelta(milliseconds=20))
     metrics.moved(Source.CALLBACK, OperationStatus.FAILED)
     metrics.moved(Source.CALLBACK, OperationStatus.FAILED)
     metrics.closed(Source.CALLBACK, timedelta(milliseconds=20))
@@ -41,7 +44,7 @@ def count(metrics: Metrics) -> None:
 
 def test_what_is_counted_is_on_the_page() -> None:
     """By the names and labels that dashboards use."""
-    metrics = PrometheusMetrics()
+    metrics = PrometheusMetrics(CollectorRegistry(), lambda: 3)
     count(metrics)
     found = samples(metrics.page(DriftReport(timedelta(seconds=90), {AttentionKind.STALLED: 3})))
     wanted = {
@@ -55,6 +58,9 @@ def test_what_is_counted_is_on_the_page() -> None:
         ("opledger_close_lag_seconds_bucket", "3600.0", "CALLBACK"): 1,
         ("opledger_close_lag_seconds_count", "CALLBACK"): 1,
         ("opledger_callbacks_refused",): 1,
+        ("opledger_dispatch_lag_seconds_bucket", "0.025"): 1,
+        ("opledger_dispatch_lag_seconds_count",): 1,
+        ("opledger_database_connections",): 3,
         ("opledger_oldest_unverified_seconds",): 90,
         ("opledger_operations_attention", "STALLED"): 3,
         ("opledger_operations_attention", "DIVERGED"): 0,
@@ -66,7 +72,7 @@ def test_what_is_counted_is_on_the_page() -> None:
 
 def test_with_nothing_open_nothing_is_old() -> None:
     """0 rather than a gap; and a gauge that goes back does so."""
-    metrics = PrometheusMetrics()
+    metrics = PrometheusMetrics(CollectorRegistry(), lambda: 3)
     metrics.callbacks_refused(True)
     metrics.callbacks_refused(False)
     found = samples(metrics.page(NOTHING))
@@ -76,8 +82,8 @@ def test_with_nothing_open_nothing_is_old() -> None:
 
 def test_processes_do_not_share_counters() -> None:
     """Each has its own registry: two in one process neither clash nor mix."""
-    count(PrometheusMetrics())
-    other = samples(PrometheusMetrics().page(None))
+    count(PrometheusMetrics(CollectorRegistry(), lambda: 3))
+    other = samples(PrometheusMetrics(CollectorRegistry(), lambda: 3).page(None))
     assert other["opledger_callbacks_total", "applied"] == 0
     assert not any(name == "opledger_operations_moved_total" for name, *_ in other)
 
@@ -113,7 +119,20 @@ async def test_counters_do_not_need_the_database(
 ) -> None:
     """A database that is away takes the drift from the page, and nothing else."""
     monkeypatch.setattr(scrape, "PATIENCE", 0.05)
-    found = samples(await MetricsPage(Drift(away), PrometheusMetrics().page).read())
+    found = samples(await MetricsPage(Drift(away), PrometheusMetrics(CollectorRegistry(), lambda: 3).page).read())
     assert found["opledger_callbacks_total", "applied"] == 0
     assert not any(name.startswith(("opledger_oldest", "opledger_operations_attention")) for name, *_ in found)
     assert "without the drift" in caplog.text
+
+
+def test_requests_are_counted_by_route() -> None:
+    """What a client makes up, a method or a path, does not become a series of its own."""
+    registry = CollectorRegistry()
+    requests = PrometheusRequests(registry)
+    requests.answered("GET", "/v1/operations", 200, 0.004)
+    requests.answered("BREW", "-", 405, 0.001)
+    found = samples(generate_latest(registry))
+    name = "opledger_http_request_duration_seconds"
+    assert found[f"{name}_bucket", "0.0025", "GET", "/v1/operations", "200"] == 0
+    assert found[f"{name}_bucket", "0.005", "GET", "/v1/operations", "200"] == 1
+    assert found[f"{name}_count", "other", "-", "405"] == 1

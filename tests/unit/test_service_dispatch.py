@@ -178,7 +178,7 @@ async def test_type_that_this_worker_does_not_know_is_retried() -> None:
     ledger = FakeLedger()
     operation_id, known = await ledger.submit(type="other"), await ledger.submit()
     old = OperationCatalogue({"work": CATALOGUE.get("work")})
-    outdated = DispatchOperations(ledger.units, ledger.engine, ledger.clock, old, ledger.callbacks)
+    outdated = DispatchOperations(ledger.units, ledger.engine, ledger.clock, old, ledger.callbacks, ledger.metrics)
     assert await outdated.step(10) == Step(2)
     row = ledger.row(operation_id)
     assert row.status is ACCEPTED
@@ -405,3 +405,18 @@ async def test_a_lost_reply_does_not_leave_the_callback_out() -> None:
     await ledger.dispatcher.step(1)
     assert ledger.row(operation_id).dispatch.done_at is not None
     assert len(ledger.world.starts) == 1
+
+
+async def test_how_long_a_start_took_is_counted_once() -> None:
+    """From acceptance to the engine's having taken it, however often that is noted."""
+    ledger = FakeLedger()
+    operation_id = await ledger.submit()
+    ledger.pass_time(seconds=7)
+    ledger.world.lose_next_reply()
+    await ledger.dispatcher.step(1)
+    assert ledger.metrics.dispatch_lags == []
+    ledger.pass_time(seconds=60)
+    await ledger.dispatcher.step(1)
+    await ledger.dispatcher.step(1)
+    assert ledger.metrics.dispatch_lags == [timedelta(seconds=67)]
+    assert ledger.row(operation_id).dispatch.done_at is not None
