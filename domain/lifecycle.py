@@ -19,7 +19,14 @@ LONGEST_HISTORY = 50
 
 
 def accept(
-    operation_id: UUID, *, tenant: str, type_name: str, value: Input, labels: Mapping[str, str], cause: Cause
+    operation_id: UUID,
+    *,
+    tenant: str,
+    type_name: str,
+    value: Input,
+    labels: Mapping[str, str],
+    cause: Cause,
+    trace: Mapping[str, str] | None = None,
 ) -> Change:
     """A new operation, due for dispatch at once."""
     operation = Operation(
@@ -31,6 +38,7 @@ def accept(
         accepted_at=cause.now,
         updated_at=cause.now,
         dispatch=Dispatch(due_at=cause.now),
+        trace=dict(trace or {}),
         history_length=1,
     )
     return Change(operation, (_line(operation, None, OperationStatus.ACCEPTED, cause),))

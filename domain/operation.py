@@ -56,6 +56,8 @@ class Operation:
     """The outcome that the workflow reported, kept until the engine confirms or contradicts it."""
     follow_up: FollowUp = field(default_factory=FollowUp)
     verification: Verification = field(default_factory=Verification)
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """W3C trace context of the submission (`traceparent`, `tracestate`), for the execution; empty: it had none."""
     version: int = 1
     history_length: int = 0
 

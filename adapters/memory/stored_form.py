@@ -18,6 +18,7 @@ def stored_operation(operation: Operation) -> Operation:
         operation,
         input=operation.input if operation.input is MISSING else _json(operation.input),
         labels=dict(operation.labels),
+        trace=dict(operation.trace),
         result=_json(operation.result),
         error=_error(operation.error),
         progress=progress and replace(progress, message=_words(progress.message)),

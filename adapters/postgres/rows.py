@@ -22,7 +22,7 @@ from domain.status import OperationStatus
 from domain.transition import Source, Transition
 
 Values = dict[str, Any]
-FIXED = frozenset({"id", "tenant", "type", "input", "labels", "accepted_at"})
+FIXED = frozenset({"id", "tenant", "type", "input", "labels", "accepted_at", "trace_context"})
 """Columns that never change: an update leaves a large input where it lies."""
 
 
@@ -52,6 +52,7 @@ def to_row(operation: Operation) -> Values:
         "follow_up_attempts": operation.follow_up.attempts,
         "version": operation.version,
         "history_length": operation.history_length,
+        "trace_context": dump(dict(operation.trace)) if operation.trace else None,
         "verified_at": operation.verification.verified_at,
         "verify_due_at": operation.verification.due_at,
     }
@@ -79,6 +80,7 @@ def from_row(row: Row[Any]) -> Operation:
         reported=None if row.reported is None else report_from_json(load(row.reported)),
         follow_up=FollowUp(row.follow_up_due_at, row.follow_up_attempts),
         verification=Verification(row.verified_at, row.verify_due_at),
+        trace={} if row.trace_context is None else cast(Mapping[str, str], load(row.trace_context)),
         version=row.version,
         history_length=row.history_length,
     )

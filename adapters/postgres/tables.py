@@ -85,6 +85,7 @@ operations = sa.Table(
     sa.Column("history_length", sa.Integer, nullable=False),
     sa.Column("verified_at", Instant),
     sa.Column("verify_due_at", Instant),
+    sa.Column("trace_context", JsonText(), comment="W3C, as the submission had it"),
     sa.CheckConstraint(f"char_length(tenant) BETWEEN 1 AND {MAX_NAME}", "tenant_length"),
     sa.CheckConstraint(f"char_length(type) BETWEEN 1 AND {MAX_NAME}", "type_length"),
     sa.CheckConstraint(_any_of("status", OperationStatus), "status_known"),

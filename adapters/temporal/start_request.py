@@ -11,7 +11,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
-from temporalio.converter import WorkflowSerializationContext, encode_search_attributes
+from temporalio.converter import PayloadConverter, WorkflowSerializationContext, encode_search_attributes
 
 from adapters.temporal.completion_callback import as_callback
 from application.ports.workflow_engine import StartFailed, StartRejected, StartRequest
@@ -21,6 +21,8 @@ from domain.operation_type import OperationType
 from domain.operation_type import RetryPolicy as TypeRetryPolicy
 from opledger.wire import OPERATION_UUID
 
+TRACE_HEADER = "_tracer-data"
+"""Where `temporalio.contrib.opentelemetry`, and Temporal's SDKs for other languages, look for the trace context."""
 ENCODE_TIMEOUT = 10.0
 """Seconds that a codec or an external store may take for the input."""
 
@@ -47,6 +49,8 @@ async def start_request(client: Client, request: StartRequest) -> StartWorkflowE
     )
     if request.callback is not None:
         raw.completion_callbacks.append(as_callback(request.callback))
+    if request.trace:
+        raw.header.fields[TRACE_HEADER].CopyFrom(PayloadConverter.default.to_payload(dict(request.trace)))
     if payloads := await _arguments(client, request):
         raw.input.payloads.extend(payloads)
     return raw

@@ -1,7 +1,7 @@
 """Port: the engine that runs workflows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -49,6 +49,8 @@ class StartRequest:
     input: Input
     """MISSING starts the workflow without an argument; any JSON value, null too, is its single argument."""
     callback: CompletionCallback | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """W3C trace context that the execution belongs to; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class DispatchOperations:
     async def _launch(self, operation: Operation) -> None:
         operation_type = self._catalogue.get(operation.type)
         callback = self._callbacks.of(operation.id, operation.tenant)
-        request = StartRequest(operation.id, operation_type, operation.input, callback)
+        request = StartRequest(operation.id, operation_type, operation.input, callback, operation.trace)
         try:
             await self._start_with_or_without_callback(request)
         except StartRejected as refusal:

@@ -33,6 +33,8 @@ class Submission:
     labels: Mapping[str, str] = field(default_factory=dict)
     idempotency_key: str | None = None
     actor: str | None = None
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """Not part of the request's identity: a repeat has a trace of its own."""
 
     def fingerprint(self) -> bytes:
         """The same for the same request, whatever the order of its fields."""
@@ -88,6 +90,7 @@ class SubmitOperation:
                 value=submission.input,
                 labels=submission.labels,
                 cause=cause,
+                trace=submission.trace,
             )
             await unit.operations.add(change)
             await unit.commit()

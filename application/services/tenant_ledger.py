@@ -38,11 +38,18 @@ class TenantLedger:
         self._principal = principal
 
     async def submit(
-        self, type_name: str, value: Input = MISSING, *, labels: Mapping[str, str], idempotency_key: str | None
+        self,
+        type_name: str,
+        value: Input = MISSING,
+        *,
+        labels: Mapping[str, str],
+        idempotency_key: str | None,
+        trace: Mapping[str, str],
     ) -> Submitted:
         """Accept an operation."""
         tenant, actor = self._principal.tenant, self._principal.actor
-        return await self._services.submit.submit(Submission(tenant, type_name, value, labels, idempotency_key, actor))
+        submission = Submission(tenant, type_name, value, labels, idempotency_key, actor, trace)
+        return await self._services.submit.submit(submission)
 
     async def get(self, operation_id: UUID) -> Operation:
         """One operation."""

@@ -11,6 +11,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from entrypoints.http.tracing import in_trace_of
 from entrypoints.http.upload import Upload
 
 _log = logging.getLogger("opledger.access")
@@ -41,7 +42,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
-        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
+        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id), in_trace_of(scope["headers"]):
             try:
                 await self._app(exchange.scope, exchange.upload.receive, exchange.send)
             finally:

@@ -35,6 +35,7 @@ from entrypoints.http.representations import (
     transition_body,
 )
 from entrypoints.http.responses import JsonResponse, current_headers, operation_response
+from entrypoints.http.tracing import trace_to_carry
 
 PREFIX: Final = "/v1"
 PATH: Final = "/operations"
@@ -116,7 +117,8 @@ class OperationController(Controller):
         `Idempotency-Key`."""
         value = MISSING if data.input is UNSET else data.input
         key = _checked_key(request)
-        submitted = await ledger.submit(data.type, value, labels=data.labels, idempotency_key=key)
+        trace = trace_to_carry()
+        submitted = await ledger.submit(data.type, value, labels=data.labels, idempotency_key=key, trace=trace)
         headers = {"Location": f"{PREFIX}{PATH}/{submitted.operation.id}"}
         if submitted.replayed:
             headers["Idempotent-Replayed"] = "true"

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -47,12 +48,13 @@ async def run_temporal_worker(
 
 
 def _worker(client: Client, activities: Sequence[Any]) -> Worker:
-    restrictions = SandboxRestrictions.default.with_passthrough_modules("opledger")
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("opledger", "opentelemetry")
     return Worker(
         client,
         task_queue=LEDGER_TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=[*activities, inspect_machine],
+        interceptors=[TracingInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=GRACE,

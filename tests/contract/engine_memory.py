@@ -1,5 +1,6 @@
 """The contract's world on the engine in memory."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -29,6 +30,10 @@ class MemoryWorld(EngineWorld):
     async def input_of(self, operation_id: UUID) -> list[JsonValue]:
         [start] = [start for start in self.memory.starts if start.operation_id == operation_id]
         return [] if start.input is MISSING else [start.input]
+
+    async def trace_of(self, operation_id: UUID) -> Mapping[str, str]:
+        [start] = [start for start in self.memory.starts if start.operation_id == operation_id]
+        return start.trace
 
     async def take_up(self, operation_id: UUID) -> None:
         self.memory.take_up(operation_id)

@@ -1,6 +1,7 @@
 """The contract's world on a real Temporal server, with a worker made of raw calls."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -30,7 +31,9 @@ from temporalio.api.workflowservice.v1 import (
     TerminateWorkflowExecutionRequest,
 )
 from temporalio.client import Client
+from temporalio.converter import PayloadConverter
 
+from adapters.temporal.start_request import TRACE_HEADER
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.callback_reader import CallbackMessage
 from application.ports.workflow_engine import CompletionCallback
@@ -84,6 +87,14 @@ class TemporalWorld(EngineWorld):
         values = first.workflow_execution_started_event_attributes.input.payloads
         decoded: list[JsonValue] = await self.client.data_converter.decode(values)
         return decoded
+
+    async def trace_of(self, operation_id: UUID) -> Mapping[str, str]:
+        first = (await self.history(operation_id))[0]
+        fields = first.workflow_execution_started_event_attributes.header.fields
+        if TRACE_HEADER not in fields:
+            return {}
+        carried: dict[str, str] = PayloadConverter.default.from_payload(fields[TRACE_HEADER])
+        return carried
 
     async def take_up(self, operation_id: UUID) -> None:
         await self.respond(await self.poll(operation_id))

@@ -94,6 +94,10 @@ class EngineWorld(ABC):
         """The arguments that a worker would get: none, or one."""
 
     @abstractmethod
+    async def trace_of(self, operation_id: UUID) -> Mapping[str, str]:
+        """The trace context that a worker would get."""
+
+    @abstractmethod
     async def take_up(self, operation_id: UUID) -> None: ...
 
     @abstractmethod

@@ -85,6 +85,7 @@ def changes(draw: st.DrawFn) -> Change:
             done_at=dispatched_at,
         ),
         labels=draw(st.dictionaries(clean, clean, max_size=3)),
+        trace=draw(st.dictionaries(st.sampled_from(["traceparent", "tracestate"]), clean)),
         status=status,
         result=draw(json_values) if status is C else None,
         error=draw(errors(codes)) if status is F else None,

@@ -397,6 +397,7 @@ def accepted_form(operation: Operation) -> Operation:
         type=operation.type,
         input=operation.input,
         labels=operation.labels,
+        trace=operation.trace,
         accepted_at=operation.accepted_at,
         updated_at=operation.accepted_at,
         dispatch=Dispatch(due_at=operation.accepted_at),

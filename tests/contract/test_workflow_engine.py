@@ -199,6 +199,14 @@ class EngineContract:
         await world.engine.start(request)
         assert (await world.observe(request.operation_id)).result == "once"
 
+    async def test_the_trace_goes_along(self, world: EngineWorld) -> None:
+        """Where the engine's own libraries look for it; and nothing where there is none."""
+        request, plain = world.request(), await world.started()
+        trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=1"}
+        await world.engine.start(replace(request, trace=trace))
+        assert await world.trace_of(request.operation_id) == trace
+        assert await world.trace_of(plain) == {}
+
     async def test_lost_reply_starts_once(self, world: EngineWorld) -> None:
         """A start whose reply was lost took effect; repeating it is nothing."""
         request = world.request()

@@ -22,6 +22,10 @@ from tests.support.stack_ledger import Ledger
 PATIENT = 'task_queue = "opledger"'
 QUICK = f'{PATIENT}\ntask_timeout = "3s"'
 EXTRA = """
+[operations.traced]
+workflow = "Traced"
+task_queue = "traced"
+
 [operations.deploy-soon]
 workflow = "DeployMachine"
 task_queue = "opledger"

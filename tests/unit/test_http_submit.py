@@ -1,6 +1,7 @@
 """POST /v1/operations."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -137,3 +138,36 @@ def _all() -> Any:
     from application.ports.operation_queries import OperationFilter
 
     return OperationFilter()
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("headers", "carried"),
+    [
+        ([("traceparent", PARENT)], {"traceparent": PARENT}),
+        ([("Traceparent", PARENT), ("tracestate", "a=1")], {"traceparent": PARENT, "tracestate": "a=1"}),
+        (
+            [("traceparent", PARENT), ("tracestate", "a=1"), ("tracestate", "b=2")],
+            {"traceparent": PARENT, "tracestate": "a=1,b=2"},
+        ),
+        ([("traceparent", PARENT), ("tracestate", "a=" + "x" * 256 + ",b=" + "x" * 256)], {"traceparent": PARENT}),
+        ([("traceparent", PARENT), ("traceparent", PARENT)], {}),
+        ([("traceparent", PARENT.upper())], {}),
+        ([("traceparent", "00-" + "0" * 32 + "-b7ad6b7169203331-01")], {}),
+        ([("traceparent", "ff" + PARENT[2:])], {}),
+        ([("traceparent", "nonsense"), ("tracestate", "a=1")], {}),
+        ([("tracestate", "a=1")], {}),
+        ([], {}),
+    ],
+)
+async def test_the_trace_of_the_request_is_kept(headers: list[tuple[str, str]], carried: dict[str, str]) -> None:
+    """As W3C Trace Context says what one is: a trace that cannot be read is none, and no reason to refuse."""
+    api = Api()
+    answer = await api.client.post("/v1/operations", json={"type": "deploy"}, headers=headers)
+    assert answer.status_code == 202
+    async with api.store.units() as unit:
+        operation = await unit.operations.get(UUID(answer.json()["id"]))
+    assert operation is not None
+    assert operation.trace == carried
