@@ -27,6 +27,7 @@ MAX_CALLBACK: Final = 3 * 1024 * 1024
 _TOKEN: Final = TOKEN_HEADER.lower()
 _WORDS: Final = {
     400: "There is a query parameter",
+    404: "The id is no UUID",
     413: "The body is over 3 MiB",
     503: "Not stored, call again: there is no such operation yet, or the database cannot be reached",
 }
@@ -45,7 +46,7 @@ class CallbackController(Controller):
         summary="Take in the close of an execution",
         operation_class=CallbackOperation,
         request_max_body_size=MAX_CALLBACK,
-        responses=problems(400, 401, 413, words=_WORDS),
+        responses=problems(400, 401, 404, 413, words=_WORDS),
         security=[{CALLBACK_SECURITY: []}],
     )
     async def receive(

@@ -25,13 +25,17 @@ from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
 
 from domain.callback_token import TOKEN_HEADER
+from domain.labels import KEY, MAX_VALUE, VALUE
 from entrypoints.http.errors import KINDS
 from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
+from entrypoints.http.openapi_links import LINKS
 from entrypoints.http.problems import MEDIA_TYPE, Problem
 from entrypoints.http.queries import LABEL_PREFIX
+from entrypoints.http.representations import LABELS, REQUEST_BODIES, SubmitBody
 
 _DOCUMENT: Final = "openapi_document"
 _STRING = Schema(type=OpenAPIType.STRING)
+_LABEL = Schema(type=OpenAPIType.STRING, max_length=MAX_VALUE, pattern=f"^{VALUE}$")
 _REQUEST_ID = OpenAPIHeader(
     schema=_STRING, description="The client's own, or a new one; the log knows the request by it"
 )
@@ -137,7 +141,7 @@ class ListOperation(ContractOperation):
             description=f"`{LABEL_PREFIX}KEY=VALUE`, for any number of labels: only operations that have all of them",
             schema=Schema(
                 type=OpenAPIType.OBJECT,
-                pattern_properties={"^label\\..+$": _STRING},
+                pattern_properties={f"^label\\.{KEY}$": _LABEL},
                 additional_properties=False,
                 examples=[{"label.team": "a"}],
             ),
@@ -188,17 +192,22 @@ _CALLBACK_TOKEN = SecurityScheme(
 def document(app: Litestar) -> bytes:
     """The document, as it is served. Made once."""
     if _DOCUMENT not in app.state:
-        app.state[_DOCUMENT] = msgspec.json.encode(_with_examples(app.openapi_schema.to_schema()))
+        app.state[_DOCUMENT] = msgspec.json.encode(_completed(app.openapi_schema.to_schema()))
     made: bytes = app.state[_DOCUMENT]
     return made
 
 
-def _with_examples(schema: dict[str, Any]) -> dict[str, Any]:
-    """Litestar would leave the nulls out of them."""
+def _completed(schema: dict[str, Any]) -> dict[str, Any]:
+    """With what Litestar leaves out: that unknown fields are refused, nulls in examples, and links."""
+    for body in REQUEST_BODIES:
+        schema["components"]["schemas"][body.__name__]["additionalProperties"] = False
+    schema["components"]["schemas"][SubmitBody.__name__]["properties"]["labels"] |= LABELS
     for item in schema["paths"].values():
         for operation in item.values():
             name = operation["operationId"]
             _exemplify(operation.get("requestBody"), REQUESTS.get(name))
+            for status, link in LINKS.get(name, {}).items():
+                operation["responses"][status]["links"] = link
             for status, response in operation["responses"].items():
                 _exemplify(response, ANSWERS.get(name) if status.startswith("2") else None)
     return schema

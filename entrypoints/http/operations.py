@@ -13,6 +13,7 @@ from msgspec import UNSET
 from application.ports.operation_queries import OperationFilter
 from application.services.tenant_ledger import TenantLedger
 from domain.attention import AttentionKind
+from domain.labels import VALUE
 from domain.operation import MISSING
 from domain.principal import Principal
 from domain.status import OperationStatus
@@ -62,7 +63,9 @@ IdempotencyKey = Annotated[
 ]
 IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="Entity tags the client has")]
 Statuses = Annotated[list[OperationStatus] | None, QueryParameter(name="status", description="Any of these")]
-TypeName = Annotated[str | None, QueryParameter(name="type", min_length=1, max_length=LONGEST_TYPE)]
+TypeName = Annotated[
+    str | None, QueryParameter(name="type", min_length=1, max_length=LONGEST_TYPE, pattern=f"^{VALUE}$")
+]
 Attention = Annotated[
     AttentionKind | None, QueryParameter(name="attention", description="What a person should look at, of this kind")
 ]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -15,7 +16,7 @@ from entrypoints.http.problems import InvalidParameter
 
 LABEL_PREFIX: Final = "label."
 _MAX_PARAMETERS = 100
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(?P<zone>Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 
@@ -29,8 +30,10 @@ def check_query(request: Request[Any, Any, Any]) -> None:
             raise InvalidParameter(name, "there is no such parameter here")
         if _CONTROL.search(name + value):
             raise InvalidParameter(name, "it holds control characters")
-        if name in seen and not parameter:
+        if name in seen and not parameter.repeatable:
             raise InvalidParameter(name, "it is given more than once")
+        if value.lower() == "null" and not parameter.text:  # msgspec would take it for None: not given at all
+            raise InvalidParameter(name, "null is none of its values")
         seen.add(name)
 
 
@@ -63,17 +66,32 @@ def instant(name: str, text: str | None) -> datetime | None:
         raise InvalidParameter(name, "there is no such time") from None
 
 
-def _parameters(request: Request[Any, Any, Any]) -> Callable[[str], bool | None]:
-    """For a parameter's name: whether it may be repeated, or None where the route does not have it."""
-    fields: Mapping[str, bool] = {
-        field.kwarg_definition.name or name: field.is_non_string_sequence or bool(field.is_optional and _lists(field))
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    """What may be given for it."""
+
+    repeatable: bool
+    text: bool
+    """Any text."""
+
+
+_LABEL = _Parameter(repeatable=False, text=True)
+
+
+def _parameters(request: Request[Any, Any, Any]) -> Callable[[str], _Parameter | None]:
+    """For a parameter's name: what it is, or None where the route does not have it."""
+    fields: Mapping[str, _Parameter] = {
+        field.kwarg_definition.name or name: _Parameter(
+            repeatable=field.is_non_string_sequence or bool(field.is_optional and _lists(field)),
+            text=any(inner.annotation is str for inner in (field, *field.inner_types)),
+        )
         for name, field in request.route_handler.parsed_fn_signature.parameters.items()
         if isinstance(field.kwarg_definition, ParameterKwarg) and isinstance(field.kwarg_definition, QueryParameter)
     }
     takes_labels = bool(request.route_handler.opt.get("label_filters"))
 
-    def known(name: str) -> bool | None:
-        return False if takes_labels and name.startswith(LABEL_PREFIX) else fields.get(name)
+    def known(name: str) -> _Parameter | None:
+        return _LABEL if takes_labels and name.startswith(LABEL_PREFIX) else fields.get(name)
 
     return known
 

@@ -11,6 +11,7 @@ from domain.attention import Attention, AttentionKind
 from domain.cancel_request import CancelRequest
 from domain.evidence import Progress
 from domain.json_value import MAX_TEXT
+from domain.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
 from domain.operation import MISSING, Operation
 from domain.operation_error import ErrorCode, OperationError
 from domain.status import OperationStatus
@@ -27,7 +28,7 @@ class SubmitBody(Struct, frozen=True, forbid_unknown_fields=True):
     input: (
         Annotated[Any, Meta(description="Any JSON; left out, the workflow starts without an argument")] | UnsetType
     ) = UNSET
-    labels: Annotated[dict[str, str], Meta(max_length=32, description="Texts to find the operation by")] = {}
+    labels: Annotated[dict[str, str], Meta(max_length=MAX_LABELS, description="Texts to find the operation by")] = {}
 
 
 class CancelBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +123,16 @@ class CountsBody(Struct, frozen=True):
 
     by_status: dict[OperationStatus, int]
     by_type: dict[str, dict[OperationStatus, int]]
+
+
+REQUEST_BODIES = (SubmitBody, CancelBody)
+"""In these a field that is not known is refused."""
+LABELS = {
+    "maxProperties": MAX_LABELS,
+    "propertyNames": {"pattern": f"^{KEY}$"},
+    "additionalProperties": {"type": "string", "maxLength": MAX_VALUE, "pattern": f"^{VALUE}$"},
+}
+"""The schema of labels, as far as a schema goes."""
 
 
 def operation_body(operation: Operation) -> OperationBody:

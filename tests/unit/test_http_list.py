@@ -196,3 +196,15 @@ async def test_parameters_of_another_route_are_unknown(path: str) -> None:
     assert (
         problem(await Api().client.get(path, params={"status": "RUNNING"}), 400)["errors"][0]["parameter"] == "status"
     )
+
+
+@pytest.mark.parametrize("query", ["attention=null", "attention=NULL", "status=null", "order=null", "page_size=null"])
+async def test_null_is_no_value(query: str) -> None:
+    """It would be taken for a filter that was not given, and the answer for what was asked for."""
+    answer = await Api().client.get(f"/v1/operations?{query}")
+    assert problem(answer, 400)["errors"][0]["parameter"] == query.split("=")[0]
+
+
+async def test_a_type_of_that_name_is_looked_for() -> None:
+    """Where any text may be given, null is one."""
+    assert (await Api().client.get("/v1/operations?type=null&label.a=null")).json()["items"] == []

@@ -1,0 +1,20 @@
+"""What a client can go on to from an answer, for the OpenAPI document."""
+
+from typing import Any, Final
+
+_SUBMITTED: Final = {"operation_id": "$response.body#/id"}
+_ASKED: Final = {"operation_id": "$request.path.operation_id"}
+
+
+def _to(parameters: dict[str, str], **operations: str) -> dict[str, Any]:
+    return {name: {"operationId": operation_id, "parameters": parameters} for name, operation_id in operations.items()}
+
+
+LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "submitOperation": {
+        "202": _to(_SUBMITTED, read="getOperation", cancel="cancelOperation", history="listTransitions")
+    },
+    "getOperation": {"200": _to(_ASKED, cancel="cancelOperation", history="listTransitions")},
+    "cancelOperation": {"202": _to(_ASKED, read="getOperation", history="listTransitions")},
+}
+"""By operation and status."""
