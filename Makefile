@@ -33,9 +33,10 @@ chaos: $(STAMP) ## Faults by a seeded plan, then a verdict: OPERATIONS=5000 MINU
 seeded-bugs: $(STAMP) ## Plant known bugs in copies of the project; every one must be caught
 	@$(BIN)/python -m tests.seeded_bugs
 
-nightly: $(STAMP) ## Let the simulated ledger run for long, and say how fast
+nightly: $(STAMP) ## Let the simulated ledger run for long, and send 50,000 requests that nobody would
 	@$(BIN)/pytest -q --hypothesis-profile=nightly --timeout=0 tests/simulation
 	@$(BIN)/python -m tests.simulation
+	@$(BIN)/pytest -q --hypothesis-profile=fuzz --timeout=0 tests/unit/test_http_fuzz.py
 
 lint: $(STAMP) ## Style, types, architecture
 	@$(BIN)/ruff check .

@@ -13,6 +13,7 @@ __all__ = ["database_url", "empty_database_url", "postgres_engine", "postgres_se
 
 settings.register_profile("ci", max_examples=100, stateful_step_count=60, deadline=None)
 settings.register_profile("nightly", max_examples=3_000, stateful_step_count=80, deadline=None)
+settings.register_profile("fuzz", max_examples=8_000, deadline=None)
 settings.load_profile("ci")
 
 
