@@ -20,6 +20,14 @@ class OperationAlreadyDone(OpledgerError):
     """The operation is done already."""
 
 
+class OperationNotDone(OpledgerError):
+    """The operation is not done yet."""
+
+
+class VersionMismatch(OpledgerError):
+    """The operation is not at the version that the request is about."""
+
+
 class UnknownOperationType(OpledgerError):
     """There is no such operation type."""
 

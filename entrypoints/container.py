@@ -34,6 +34,7 @@ from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.probe import Probe
 from application.services.cancel import CancelOperation
 from application.services.completion_callbacks import CompletionCallbacks
+from application.services.delete import DeleteOperation
 from application.services.dispatch import DispatchOperations
 from application.services.drift import ReadDrift
 from application.services.follow_up import FollowUpOperations
@@ -43,7 +44,9 @@ from application.services.read import ReadOperations
 from application.services.receive_callback import ReceiveCallback
 from application.services.reconcile import OVERLAP, ReconcileOperations
 from application.services.record import RecordEvidence
+from application.services.retain import RetainOperations
 from application.services.submit import SubmitOperation
+from application.services.submit_batch import SubmitBatch
 from application.services.tenant_ledger import LedgerServices
 from application.services.verify import VerifyOperations
 from domain.operation_type import OperationCatalogue
@@ -107,20 +110,18 @@ class Container(containers.DeclarativeContainer):
         recorder,
         metrics,
     )
-    submit = providers.Singleton(
-        SubmitOperation,
-        units,
-        clock,
-        providers.Singleton(RandomOperationIds),
-        catalogue,
-        providers.Singleton(JsonSchemaInputValidator),
-    )
+    operation_ids = providers.Singleton(RandomOperationIds)
+    validator = providers.Singleton(JsonSchemaInputValidator)
+    submit = providers.Singleton(SubmitOperation, units, clock, operation_ids, catalogue, validator)
+    batch = providers.Singleton(SubmitBatch, units, clock, operation_ids, catalogue, validator)
     read = providers.Singleton(ReadOperations, queries.provider)
     cancel = providers.Singleton(CancelOperation, units, clock)
+    delete = providers.Singleton(DeleteOperation, units)
     dispatcher = providers.Singleton(DispatchOperations, units, engine, clock, catalogue, callbacks, metrics)
     follow_ups = providers.Singleton(FollowUpOperations, units, engine, clock, recorder)
     verifier = providers.Singleton(VerifyOperations, units, engine, clock, recorder, settings.provided.verify_every)
     forgetter = providers.Singleton(ForgetKeys, units, clock)
+    retainer = providers.Singleton(RetainOperations, units, clock, settings.provided.retention)
     reconciler = providers.Singleton(
         ReconcileOperations, units, engine, clock, recorder, overlap=providers.Callable(_overlap, settings)
     )
@@ -138,7 +139,7 @@ class Container(containers.DeclarativeContainer):
     metrics_page = providers.Singleton(MetricsPage, drift, metrics.provided.page)
     http_services = providers.Factory(
         HttpServices,
-        ledger=providers.Factory(LedgerServices, submit=submit, read=read, cancel=cancel),
+        ledger=providers.Factory(LedgerServices, submit=submit, read=read, cancel=cancel, batch=batch, delete=delete),
         health=health,
         receive_callback=receiver,
         callback_keys=callback_keys,
@@ -159,6 +160,8 @@ class WorkerParts:
     follow_ups: FollowUpOperations
     verifier: VerifyOperations
     forgetter: ForgetKeys
+    retainer: RetainOperations | None
+    """None: everything is kept."""
     metrics_page: MetricsPage
     prepare_temporal: Callable[[], Awaitable[None]]
     """Registers the search attribute and the schedule; may be repeated."""
@@ -199,6 +202,7 @@ async def worker(settings: Settings) -> AsyncIterator[WorkerParts]:
             follow_ups=container.follow_ups(),
             verifier=container.verifier(),
             forgetter=container.forgetter(),
+            retainer=None if settings.retention is None else container.retainer(),
             metrics_page=container.metrics_page(),
             prepare_temporal=partial(_prepare_temporal, container.client(), settings),
         )

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from application.services.retain import SHORTEST_RETENTION
 from domain.callback_token import CallbackKeys
 from domain.errors import StartupError
 from domain.finality import Finality
@@ -52,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     verify_every: timedelta = timedelta(hours=1)
     verify_rate: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     stop_delay: timedelta = timedelta()
+    retention: timedelta | None = None
     metrics_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -68,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("verify_every is between 10s and 1d")
         if not timedelta() <= self.stop_delay <= timedelta(minutes=5):
             raise ValueError("stop_delay is between 0s and 5m")
+        if self.retention is not None and self.retention < SHORTEST_RETENTION:
+            raise ValueError("retention is at least 1d: so long idempotency keys hold")
         self._check_callbacks()
 
     def _check_callbacks(self) -> None:
@@ -159,7 +163,7 @@ _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 def _typed(name: str, value: Any, origin: str) -> Any:
     kind = _FIELDS[name]
     try:
-        if kind is timedelta:
+        if kind in (timedelta, timedelta | None):
             return value if isinstance(value, timedelta) else parse_duration(str(value))
         return msgspec.convert(value, kind, strict=False)
     except ValueError as error:

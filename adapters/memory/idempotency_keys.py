@@ -1,10 +1,11 @@
 """Idempotency keys in memory."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from adapters.memory.constraints import check_name
 from adapters.memory.locks import HeldLocks
-from adapters.memory.tables import Draft
+from adapters.memory.tables import Draft, KeyId
 from application.ports.idempotency_keys import IdempotencyRecord
 
 
@@ -18,7 +19,7 @@ class MemoryIdempotencyKeys:
     async def claim(self, record: IdempotencyRecord, now: datetime) -> IdempotencyRecord:
         check_name(record.tenant)
         check_name(record.key)
-        name = (record.tenant, record.key)
+        name = _id(record)
         await self._locks.take(name)
         holder = self._draft.keys.get(name)
         if holder is not None and holder.expires_at > now:
@@ -26,14 +27,25 @@ class MemoryIdempotencyKeys:
         self._draft.keys[name] = record
         return record
 
+    async def claim_all(self, records: Sequence[IdempotencyRecord], now: datetime) -> list[IdempotencyRecord]:
+        if len({_id(record) for record in records}) < len(records):
+            raise ValueError("the same key is claimed twice")
+        for record in sorted(records, key=_id):
+            await self.claim(record, now)
+        return [self._draft.keys[_id(record)] for record in records]
+
     async def purge(self, now: datetime, limit: int) -> int:
         expired = [
             (record.expires_at, name)
             for name, record in self._draft.keys.items()
-            if record.expires_at <= now and name not in self._draft.forgotten and self._locks.free(name)
+            if record.expires_at <= now and self._locks.free(name)
         ]
         forgotten = [name for _, name in sorted(expired)[:limit]]
         for name in forgotten:
             await self._locks.take(name)
-            self._draft.forgotten.add(name)
+            del self._draft.keys[name]
         return len(forgotten)
+
+
+def _id(record: IdempotencyRecord) -> KeyId:
+    return record.tenant, record.key

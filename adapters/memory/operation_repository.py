@@ -1,6 +1,6 @@
 """Operations in memory."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,6 +11,7 @@ from adapters.memory.stored_form import stored_operation, stored_transition
 from adapters.memory.tables import Draft
 from application.ports.operation_repository import StaleOperation
 from domain.attention import AttentionKind
+from domain.deletion import check_done
 from domain.errors import InvalidTransition
 from domain.operation import Change, Operation
 from domain.schedule import FollowUp, Verification
@@ -36,6 +37,13 @@ class MemoryOperationRepository:
     async def get(self, operation_id: UUID) -> Operation | None:
         return self._draft.operations.get(operation_id)
 
+    async def add_all(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            await self.add(change)
+
+    async def get_all(self, operation_ids: Collection[UUID]) -> dict[UUID, Operation]:
+        return {key: self._draft.operations[key] for key in operation_ids if key in self._draft.operations}
+
     async def save(self, change: Change) -> Operation:
         operation = change.operation
         await self._locks.take(operation.id)
@@ -48,6 +56,25 @@ class MemoryOperationRepository:
         self._draft.operations[saved.id] = saved
         self._append(change)
         return saved
+
+    async def delete(self, operation: Operation) -> None:
+        check_done(operation)
+        await self._locks.take(operation.id)
+        stored = self._draft.operations.get(operation.id)
+        if stored is None or stored.version != operation.version or not stored.done:
+            raise StaleOperation
+        await self._remove(stored.id)
+
+    async def purge(self, finished_before: datetime, limit: int) -> int:
+        old = sorted(
+            (row.finished_at, row.id)
+            for row in self._draft.operations.values()
+            if row.finished_at is not None and row.finished_at < finished_before and self._locks.free(row.id)
+        )
+        for _, operation_id in old[:limit]:
+            await self._locks.take(operation_id)
+            await self._remove(operation_id)
+        return len(old[:limit])
 
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         def claimed(row: Operation) -> Operation:
@@ -112,6 +139,15 @@ class MemoryOperationRepository:
             claimed.append(claim(row))
         self._draft.operations.update({row.id: row for row in claimed})
         return claimed
+
+    async def _remove(self, operation_id: UUID) -> None:
+        """With all that belongs to it."""
+        keys = [name for name, record in self._draft.keys.items() if record.operation_id == operation_id]
+        for name in sorted(keys):
+            await self._locks.take(name)
+            del self._draft.keys[name]
+        del self._draft.history[operation_id]
+        del self._draft.operations[operation_id]
 
     def _append(self, change: Change) -> None:
         operation = change.operation

@@ -1,10 +1,10 @@
 """What is committed, and what one unit of work has changed on top of it."""
 
-from collections import ChainMap
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from adapters.memory.overlay import Overlay
 from application.ports.idempotency_keys import IdempotencyRecord
 from domain.errors import OperationNotFound
 from domain.operation import Operation
@@ -27,28 +27,23 @@ class Draft:
     """A view of the committed rows with this unit's own changes over them."""
 
     def __init__(self, committed: Tables) -> None:
-        self._committed = committed
-        self._own = Tables()
-        self.operations = ChainMap(self._own.operations, committed.operations)
-        self.history = ChainMap(self._own.history, committed.history)
-        self.keys = ChainMap(self._own.keys, committed.keys)
-        self.watermarks = ChainMap(self._own.watermarks, committed.watermarks)
-        self.forgotten: set[KeyId] = set()
+        self.operations = Overlay(committed.operations)
+        self.history = Overlay(committed.history)
+        self.keys = Overlay(committed.keys)
+        self.watermarks = Overlay(committed.watermarks)
 
     def commit(self) -> None:
         """Make this unit's changes everybody's. Raises OperationNotFound for a key without its operation."""
-        if any(record.operation_id not in self.operations for record in self._own.keys.values()):
+        if any(record.operation_id not in self.operations for record in self.keys.changed.values()):
             raise OperationNotFound("an idempotency key belongs to an operation that is not stored")
-        for name in self.forgotten:
-            self._committed.keys.pop(name, None)
-        self._committed.operations.update(self._own.operations)
-        self._committed.history.update(self._own.history)
-        self._committed.keys.update(self._own.keys)
-        self._committed.watermarks.update(self._own.watermarks)
-        self.rollback()
+        self.operations.commit()
+        self.history.commit()
+        self.keys.commit()
+        self.watermarks.commit()
 
     def rollback(self) -> None:
         """Forget this unit's changes."""
-        for table in (self._own.operations, self._own.history, self._own.keys, self._own.watermarks):
-            table.clear()
-        self.forgotten.clear()
+        self.operations.rollback()
+        self.history.rollback()
+        self.keys.rollback()
+        self.watermarks.rollback()

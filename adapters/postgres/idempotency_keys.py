@@ -1,15 +1,20 @@
 """Idempotency keys in PostgreSQL."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.errors import translated
 from adapters.postgres.rows import name, standard_uuid
 from adapters.postgres.tables import idempotency_keys as keys
 from application.ports.idempotency_keys import IdempotencyRecord
+
+_KeyId = tuple[str, str]
 
 
 class PostgresIdempotencyKeys:
@@ -19,18 +24,24 @@ class PostgresIdempotencyKeys:
         self._connection = connection
 
     async def claim(self, record: IdempotencyRecord, now: datetime) -> IdempotencyRecord:
-        fields = {
-            "request_hash": record.request_hash,
-            "operation_id": record.operation_id,
-            "expires_at": record.expires_at,
-        }
-        statement = insert(keys).values(tenant=name(record.tenant), key=name(record.key), **fields)
+        [holder] = await self.claim_all([record], now)
+        return holder
+
+    async def claim_all(self, records: Sequence[IdempotencyRecord], now: datetime) -> list[IdempotencyRecord]:
+        # In the order of the keys, which is that of the locks: others that claim the same ones wait for the first.
+        given = [(name(record.tenant), name(record.key), *_fields(record)) for record in records]
+        rows = _unnested(keys.columns, sorted(given))
+        statement = insert(keys).from_select(list(keys.columns), sa.select(*rows.c))
         statement = statement.on_conflict_do_update(
-            index_elements=[keys.c.tenant, keys.c.key], set_=fields, where=keys.c.expires_at <= now
+            index_elements=[keys.c.tenant, keys.c.key],
+            set_={field: statement.excluded[field] for field in ("request_hash", "operation_id", "expires_at")},
+            where=keys.c.expires_at <= now,
         )
         with translated():
-            won = (await self._connection.execute(statement.returning(keys.c.key))).one_or_none()
-            return record if won is not None else await self._holder(record)
+            won = await self._connection.execute(statement.returning(keys.c.tenant, keys.c.key))
+            taken = {(row.tenant, row.key) for row in won}
+            holders = await self._holders([record for record in records if _id(record) not in taken])
+        return [holders.get(_id(record), record) for record in records]
 
     async def purge(self, now: datetime, limit: int) -> int:
         expired = (
@@ -46,10 +57,32 @@ class PostgresIdempotencyKeys:
         with translated():
             return (await self._connection.execute(statement)).rowcount
 
-    async def _holder(self, record: IdempotencyRecord) -> IdempotencyRecord:
-        """Who has the key. The refused update has locked the row, so it is there."""
+    async def _holders(self, records: Sequence[IdempotencyRecord]) -> dict[_KeyId, IdempotencyRecord]:
+        """Who has the keys. The refused updates have locked the rows, so they are there."""
+        if not records:
+            return {}
+        wanted = _unnested([keys.c.tenant, keys.c.key], [_id(record) for record in records])
         found = await self._connection.execute(
-            sa.select(keys).where(keys.c.tenant == record.tenant, keys.c.key == record.key)
+            sa.select(keys).where(keys.c.tenant == wanted.c.tenant, keys.c.key == wanted.c.key)
         )
-        row = found.one()
-        return IdempotencyRecord(row.tenant, row.key, row.request_hash, standard_uuid(row.operation_id), row.expires_at)
+        held = [
+            IdempotencyRecord(row.tenant, row.key, row.request_hash, standard_uuid(row.operation_id), row.expires_at)
+            for row in found
+        ]
+        return {_id(record): record for record in held}
+
+
+def _id(record: IdempotencyRecord) -> _KeyId:
+    return record.tenant, record.key
+
+
+def _fields(record: IdempotencyRecord) -> tuple[bytes, UUID, datetime]:
+    return record.request_hash, record.operation_id, record.expires_at
+
+
+def _unnested(columns: Iterable[sa.Column[Any]], rows: Sequence[tuple[Any, ...]]) -> sa.TableValuedAlias:
+    """The rows as a table. One array a column: statement and number of parameters stay the same for any number."""
+    columns = list(columns)
+    arrays = [sa.literal([row[place] for row in rows], ARRAY(column.type)) for place, column in enumerate(columns)]
+    table = sa.func.unnest(*arrays).table_valued(*(sa.column(column.name, column.type) for column in columns))
+    return table.render_derived(name="given")

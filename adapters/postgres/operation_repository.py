@@ -1,6 +1,6 @@
 """Operations in PostgreSQL, for those that change them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from adapters.postgres.errors import translated
 from adapters.postgres.rows import FIXED, from_row, standard_uuid, standing_from_row, to_row, transition_to_row
 from adapters.postgres.tables import (
     DISPATCHABLE,
+    FINISHED,
     NOT_DONE,
     TO_FOLLOW_UP,
     TO_VERIFY,
@@ -23,6 +24,7 @@ from adapters.postgres.tables import (
 )
 from application.ports.operation_repository import StaleOperation
 from domain.attention import AttentionKind
+from domain.deletion import check_done
 from domain.errors import InvalidTransition
 from domain.operation import Change, Operation
 from domain.schedule import FollowUp, Verification
@@ -36,16 +38,27 @@ class PostgresOperationRepository:
         self._connection = connection
 
     async def add(self, change: Change) -> None:
-        _check_sequence(change, before=0)
-        with translated():
-            await self._connection.execute(sa.insert(operations), to_row(change.operation))
-            await self._append(change)
+        await self.add_all([change])
+
+    async def add_all(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            _check_sequence(change, before=0)
+        if changes:
+            with translated():
+                await self._connection.execute(sa.insert(operations), [to_row(change.operation) for change in changes])
+                await self._append(*changes)
 
     async def get(self, operation_id: UUID) -> Operation | None:
         with translated():
             found = await self._connection.execute(sa.select(operations).where(operations.c.id == operation_id))
         row = found.one_or_none()
         return None if row is None else from_row(row)
+
+    async def get_all(self, operation_ids: Collection[UUID]) -> dict[UUID, Operation]:
+        with translated():
+            rows = await self._connection.execute(sa.select(operations).where(_among(operation_ids)))
+        found = [from_row(row) for row in rows]
+        return {operation.id: operation for operation in found}
 
     async def save(self, change: Change) -> Operation:
         operation = change.operation
@@ -65,6 +78,29 @@ class PostgresOperationRepository:
             _check_sequence(change, before=stored.history_length - len(change.transitions))
             await self._append(change)
         return replace(operation, version=stored.version)
+
+    async def delete(self, operation: Operation) -> None:
+        check_done(operation)
+        statement = sa.delete(operations).where(
+            operations.c.id == operation.id, operations.c.version == operation.version, sa.text(FINISHED)
+        )
+        with translated():
+            deleted = (await self._connection.execute(statement)).rowcount
+        if not deleted:
+            raise StaleOperation
+
+    async def purge(self, finished_before: datetime, limit: int) -> int:
+        old = (
+            sa.select(operations.c.id)
+            .where(sa.text(FINISHED), operations.c.finished_at < finished_before)
+            .order_by(operations.c.finished_at, operations.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("old")
+            .prefix_with("MATERIALIZED")
+        )
+        with translated():
+            return (await self._connection.execute(sa.delete(operations).where(operations.c.id == old.c.id))).rowcount
 
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         changes = {
@@ -102,9 +138,7 @@ class PostgresOperationRepository:
 
     async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
         columns = (operations.c.id, operations.c.status, operations.c.error_code, operations.c.attention_kind)
-        # One array: a parameter for each id would end at 32,767.
-        wanted = sa.literal(list(operation_ids), ARRAY(sa.Uuid))
-        statement: sa.Select[Any] = sa.select(*columns).where(operations.c.id == sa.any_(wanted))
+        statement: sa.Select[Any] = sa.select(*columns).where(_among(operation_ids))
         with translated():
             rows = await self._connection.execute(statement)
         return [standing_from_row(row) for row in rows]
@@ -143,10 +177,15 @@ class PostgresOperationRepository:
             rows = (await self._connection.execute(statement)).all()
         return [from_row(row) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
 
-    async def _append(self, change: Change) -> None:
-        lines = [transition_to_row(change.operation.id, line) for line in change.transitions]
+    async def _append(self, *changes: Change) -> None:
+        lines = [transition_to_row(change.operation.id, line) for change in changes for line in change.transitions]
         if lines:
             await self._connection.execute(sa.insert(transitions), lines)
+
+
+def _among(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:
+    """One array: a parameter for each id would end at 32,767."""
+    return operations.c.id == sa.any_(sa.literal(list(operation_ids), ARRAY(sa.Uuid)))
 
 
 def _check_sequence(change: Change, *, before: int) -> None:

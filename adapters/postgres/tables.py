@@ -47,6 +47,7 @@ DISPATCHABLE = "status = 'ACCEPTED' AND dispatch_due_at IS NOT NULL"
 TO_FOLLOW_UP = "follow_up_due_at IS NOT NULL"
 TO_VERIFY = "verify_due_at IS NOT NULL"
 ATTENTIVE = "attention_kind IS NOT NULL"
+FINISHED = "finished_at IS NOT NULL"
 UNFINISHED = f"dispatched_at IS NOT NULL AND {NOT_DONE}"
 
 operations = sa.Table(
@@ -128,6 +129,7 @@ operations = sa.Table(
     sa.Index("ix_operations_due_follow_up", "follow_up_due_at", "id", postgresql_where=sa.text(TO_FOLLOW_UP)),
     sa.Index("ix_operations_due_verification", "verify_due_at", "id", postgresql_where=sa.text(TO_VERIFY)),
     sa.Index("ix_operations_verified", "verified_at", postgresql_where=sa.text(TO_VERIFY)),
+    sa.Index("ix_operations_finished", "finished_at", "id", postgresql_where=sa.text(FINISHED)),
     # Two, because an outage makes them many: over all tenants since when, and each tenant's in the order of its list.
     sa.Index("ix_operations_attention", "attention_kind", "attention_since", "id", postgresql_where=sa.text(ATTENTIVE)),
     sa.Index(

@@ -1,5 +1,6 @@
 """Port: which requests were seen before."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -23,6 +24,10 @@ class IdempotencyKeys(Protocol):
     async def claim(self, record: IdempotencyRecord, now: datetime) -> IdempotencyRecord:
         """Store the record and return it; or return the one that already holds the key and has not expired at `now`.
         Of concurrent claims one wins, and the others wait for its commit."""
+
+    async def claim_all(self, records: Sequence[IdempotencyRecord], now: datetime) -> list[IdempotencyRecord]:
+        """The same for several, no two of the same key, in as many statements as for one. Whatever their order, two
+        calls at once do not wait for one another in a circle."""
 
     async def purge(self, now: datetime, limit: int) -> int:
         """Forget up to `limit` keys that have expired at `now`; return how many."""

@@ -19,6 +19,9 @@ class CallbackOutcome(StrEnum):
     """The engine has to be asked first, and could not be."""
     UNREADABLE = "unreadable"
     UNKNOWN_OPERATION = "unknown_operation"
+    """Its row is not there, or not yet."""
+    DELETED = "deleted"
+    """Its row is not there any more."""
     UNAUTHORIZED = "unauthorized"
 
 

@@ -1,6 +1,6 @@
 """Port: where operations are stored, for those that change them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -21,12 +21,26 @@ class OperationRepository(Protocol):
     async def add(self, change: Change) -> None:
         """Store a new operation and its first history line."""
 
+    async def add_all(self, changes: Sequence[Change]) -> None:
+        """The same for several, in one statement a table."""
+
     async def get(self, operation_id: UUID) -> Operation | None:
         """The operation as stored, whoever its tenant is."""
+
+    async def get_all(self, operation_ids: Collection[UUID]) -> dict[UUID, Operation]:
+        """Those of the given operations that are there, in one statement."""
 
     async def save(self, change: Change) -> Operation:
         """Compare-and-set: store the change if the stored version is still the one that the change started from, and
         return the operation with its new version. Raises StaleOperation."""
+
+    async def delete(self, operation: Operation) -> None:
+        """Remove it with its history and its idempotency key, if the stored version is still the given one. Raises
+        StaleOperation, and OperationNotDone for what is not done: its execution would run on with no row."""
+
+    async def purge(self, finished_before: datetime, limit: int) -> int:
+        """Remove up to `limit` operations that were done before then, exclusive, in the same way, those that have been
+        so for longest first, none that somebody else is at; return how many."""
 
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Take up to `limit` operations whose start is due, oldest first, none that another claimant is taking now.

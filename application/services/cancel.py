@@ -6,6 +6,7 @@ from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.services.compare_and_set import change_operation
 from domain.errors import OperationNotFound
+from domain.expected_version import ExpectedVersion, check_version
 from domain.lifecycle import request_cancel
 from domain.operation import Cause, Change, Operation
 from domain.transition import Source
@@ -19,16 +20,25 @@ class CancelOperation:
         self._clock = clock
 
     async def cancel(
-        self, tenant: str, operation_id: UUID, *, reason: str | None, force: bool, actor: str | None = None
+        self,
+        tenant: str,
+        operation_id: UUID,
+        *,
+        reason: str | None,
+        force: bool,
+        actor: str | None = None,
+        expected: ExpectedVersion = None,
     ) -> Operation:
-        """The operation with the request on it. Raises OperationNotFound, OperationAlreadyDone."""
+        """The operation with the request on it. Raises OperationNotFound, OperationAlreadyDone, VersionMismatch."""
 
         def decide(operation: Operation) -> Change | None:
             if operation.tenant != tenant:
                 raise OperationNotFound(f"there is no operation {operation_id}")
             words = "termination requested" if force else "cancellation requested"
             cause = Cause(Source.CLIENT, f"{words}: {reason}" if reason else words, self._clock.now(), actor=actor)
-            return request_cancel(operation, reason=reason, force=force, cause=cause)
+            change = request_cancel(operation, reason=reason, force=force, cause=cause)
+            check_version(operation, expected)
+            return change
 
         outcome = await change_operation(self._units, operation_id, decide)
         if outcome is None:

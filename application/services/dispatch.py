@@ -158,8 +158,8 @@ class DispatchOperations:
         outcome = await change_operation(self._units, operation.id, decide)
         if outcome is not None and outcome.changed:
             self._metrics.dispatched(max(timedelta(), self._clock.now() - operation.accepted_at))
-        if outcome is not None and outcome.operation.done and outcome.operation.started_at is None:
-            # This process stood still so long that the operation was given up meanwhile.
+        if outcome is None or (outcome.operation.done and outcome.operation.started_at is None):
+            # This process stood still so long that the operation was given up meanwhile, and perhaps deleted.
             await self._engine.terminate(operation.id, "the operation had ended before it was started")
 
 

@@ -16,6 +16,7 @@ from domain.follow_up import ask_soon
 from domain.json_value import JsonValue, clean_text
 from domain.lifecycle import note_while_short
 from domain.operation import Cause, Change, Operation
+from domain.operation_age import made_at
 from domain.reconciliation import Verdict
 from domain.status import OperationStatus
 from domain.transition import Source
@@ -23,6 +24,9 @@ from domain.transition import Source
 FRESH = timedelta(seconds=5)
 """How old a close may be to be taken by the callback's own word. A later one may have been overtaken by a reset: the
 engine is asked whether the run that it is about is still the latest."""
+VISIBLE = timedelta(minutes=10)
+"""After this a row that is not there was deleted. It is committed before its workflow is started, but the database that
+answers may be behind for a while: after a failover, say."""
 KEPT_BODY = 1_000
 """Characters that are kept of a callback that cannot be read."""
 _OUTCOMES = {
@@ -68,7 +72,7 @@ class ReceiveCallback:
         async with self._units() as unit:
             operation = await unit.operations.get(operation_id)
         if operation is None or operation.tenant != tenant:
-            return CallbackOutcome.UNKNOWN_OPERATION
+            return self._missing(operation_id)
         try:
             event = await self._reader.read(operation_id, message, self._clock.now())
         except UnreadableCallback as error:
@@ -83,6 +87,11 @@ class ReceiveCallback:
         if verdict is Verdict.WAIT:
             await self._ask_soon(operation_id)
         return _OUTCOMES[verdict]
+
+    def _missing(self, operation_id: UUID) -> CallbackOutcome:
+        made = made_at(operation_id)
+        late = made is not None and self._clock.now() - made > VISIBLE
+        return CallbackOutcome.DELETED if late else CallbackOutcome.UNKNOWN_OPERATION
 
     async def _record(self, operation: Operation, event: CloseEvent) -> Verdict:
         """The event itself where that is the whole truth, else what the engine says of the chain."""

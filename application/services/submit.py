@@ -4,18 +4,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from application.ports.clock import Clock
 from application.ports.idempotency_keys import IdempotencyRecord
 from application.ports.input_validator import InputValidator
 from application.ports.operation_ids import OperationIds
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.errors import IdempotencyKeyReused, OperationNotFound
 from domain.labels import check_labels
 from domain.lifecycle import accept
-from domain.operation import MISSING, Cause, Input, Operation
+from domain.operation import MISSING, Cause, Change, Input, Operation
 from domain.operation_type import OperationCatalogue
 from domain.transition import Source
 
@@ -74,50 +74,60 @@ class SubmitOperation:
 
         Raises UnknownOperationType, InvalidInput, IdempotencyKeyReused; then nothing was stored.
         """
-        operation_type = self._catalogue.get(submission.type)
-        check_labels(submission.labels)
-        self._validator.validate(operation_type, submission.input)
+        check_submission(submission, self._catalogue, self._validator)
         operation_id = self._ids.new()
         async with self._units() as unit:
-            first = await self._claim_key(unit, submission, operation_id)
-            if first is not None and first.operation_id != operation_id:
-                return await self._replay(unit, submission, first)
-            cause = Cause(Source.CLIENT, "accepted", self._clock.now(), actor=submission.actor)
-            change = accept(
-                operation_id,
-                tenant=submission.tenant,
-                type_name=submission.type,
-                value=submission.input,
-                labels=submission.labels,
-                cause=cause,
-                trace=submission.trace,
-            )
+            claim = claim_of(submission, operation_id, self._clock.now())
+            if claim is not None:
+                first = await unit.idempotency_keys.claim(claim, self._clock.now())
+                if first.operation_id != operation_id:
+                    return replay(submission, first, await unit.operations.get(first.operation_id))
+            change = accepted(submission, operation_id, self._clock.now())
             await unit.operations.add(change)
             await unit.commit()
         return Submitted(change.operation)
 
-    async def _claim_key(
-        self, unit: UnitOfWork, submission: Submission, operation_id: UUID
-    ) -> IdempotencyRecord | None:
-        if submission.idempotency_key is None:
-            return None
-        now = self._clock.now()
-        record = IdempotencyRecord(
-            tenant=submission.tenant,
-            key=submission.idempotency_key,
-            request_hash=submission.fingerprint(),
-            operation_id=operation_id,
-            expires_at=now + KEY_LIFETIME,
-        )
-        return await unit.idempotency_keys.claim(record, now)
 
-    async def _replay(self, unit: UnitOfWork, submission: Submission, first: IdempotencyRecord) -> Submitted:
-        if first.request_hash != submission.fingerprint():
-            raise IdempotencyKeyReused
-        operation = await unit.operations.get(first.operation_id)
-        if operation is None:
-            raise OperationNotFound
-        return Submitted(as_accepted(operation), replayed=True)
+def check_submission(submission: Submission, catalogue: OperationCatalogue, validator: InputValidator) -> None:
+    """Raises UnknownOperationType, InvalidInput."""
+    operation_type = catalogue.get(submission.type)
+    check_labels(submission.labels)
+    validator.validate(operation_type, submission.input)
+
+
+def accepted(submission: Submission, operation_id: UUID, now: datetime) -> Change:
+    """The operation that is asked for."""
+    return accept(
+        operation_id,
+        tenant=submission.tenant,
+        type_name=submission.type,
+        value=submission.input,
+        labels=submission.labels,
+        cause=Cause(Source.CLIENT, "accepted", now, actor=submission.actor),
+        trace=submission.trace,
+    )
+
+
+def claim_of(submission: Submission, operation_id: UUID, now: datetime) -> IdempotencyRecord | None:
+    """What is to be stored of its key, if it has one."""
+    if submission.idempotency_key is None:
+        return None
+    return IdempotencyRecord(
+        tenant=submission.tenant,
+        key=submission.idempotency_key,
+        request_hash=submission.fingerprint(),
+        operation_id=operation_id,
+        expires_at=now + KEY_LIFETIME,
+    )
+
+
+def replay(submission: Submission, first: IdempotencyRecord, operation: Operation | None) -> Submitted:
+    """The answer to a repeat of the request that holds the key. Raises IdempotencyKeyReused: it is another request."""
+    if first.request_hash != submission.fingerprint():
+        raise IdempotencyKeyReused
+    if operation is None:
+        raise OperationNotFound
+    return Submitted(as_accepted(operation), replayed=True)
 
 
 def as_accepted(operation: Operation) -> Operation:

@@ -3,18 +3,31 @@
 It is made for each request, and nothing in it takes a tenant: whoever holds it cannot name another's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports.operation_queries import OperationFilter, PageKey
 from application.services.cancel import CancelOperation
+from application.services.delete import DeleteOperation
 from application.services.read import Page, ReadOperations
 from application.services.submit import Submission, SubmitOperation, Submitted
+from application.services.submit_batch import Answer, SubmitBatch
+from domain.expected_version import ExpectedVersion
 from domain.operation import MISSING, Input, Operation
 from domain.principal import Principal
 from domain.status import OperationStatus
 from domain.transition import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One submission of a batch."""
+
+    type: str
+    input: Input
+    labels: Mapping[str, str]
+    idempotency_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,8 @@ class LedgerServices:
     submit: SubmitOperation
     read: ReadOperations
     cancel: CancelOperation
+    batch: SubmitBatch
+    delete: DeleteOperation
 
     def of(self, principal: Principal) -> "TenantLedger":
         """The principal's own part of the ledger."""
@@ -51,6 +66,13 @@ class TenantLedger:
         submission = Submission(tenant, type_name, value, labels, idempotency_key, actor, trace)
         return await self._services.submit.submit(submission)
 
+    async def submit_batch(self, wanted: Sequence[Wanted], *, trace: Mapping[str, str]) -> list[Answer]:
+        """Accept many operations in one commit."""
+        tenant, actor = self._principal.tenant, self._principal.actor
+        return await self._services.batch.submit(
+            [Submission(tenant, one.type, one.input, one.labels, one.idempotency_key, actor, trace) for one in wanted]
+        )
+
     async def get(self, operation_id: UUID) -> Operation:
         """One operation."""
         return await self._services.read.get(self._principal.tenant, operation_id)
@@ -69,7 +91,15 @@ class TenantLedger:
         """How many operations there are of each type and status."""
         return await self._services.read.counts(self._principal.tenant)
 
-    async def cancel(self, operation_id: UUID, *, reason: str | None, force: bool) -> Operation:
+    async def cancel(
+        self, operation_id: UUID, *, reason: str | None, force: bool, expected: ExpectedVersion = None
+    ) -> Operation:
         """Ask for an operation's end."""
         tenant, actor = self._principal.tenant, self._principal.actor
-        return await self._services.cancel.cancel(tenant, operation_id, reason=reason, force=force, actor=actor)
+        return await self._services.cancel.cancel(
+            tenant, operation_id, reason=reason, force=force, actor=actor, expected=expected
+        )
+
+    async def delete(self, operation_id: UUID, *, expected: ExpectedVersion = None) -> None:
+        """Remove an operation that is done."""
+        await self._services.delete.delete(self._principal.tenant, operation_id, expected=expected)

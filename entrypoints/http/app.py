@@ -8,8 +8,10 @@ from litestar.di import Provide
 from litestar.types import AnyCallable, ControllerRouterHandler, Middleware
 
 from entrypoints.http.access import anybody, own_ledger
+from entrypoints.http.batch import BatchController
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.callbacks import CallbackController
+from entrypoints.http.deletion import DeletionController
 from entrypoints.http.docs import DocsController
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import MAX_BODY, answer
@@ -63,4 +65,6 @@ def create_app(
 
 
 def _v1() -> Router:
-    return Router(PREFIX, route_handlers=[OperationController], before_request=check_request)
+    return Router(
+        PREFIX, route_handlers=[OperationController, BatchController, DeletionController], before_request=check_request
+    )

@@ -47,18 +47,19 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-def decode(value: Any, into: type[_T]) -> _T:
-    """The value as a request of that type. Raises InvalidBody, which points to the field."""
+def decode(value: Any, into: type[_T], *, at: str = "") -> _T:
+    """The value, which is at that place of the body, as a request of that type. Raises InvalidBody, which points to the
+    field."""
     try:
         return msgspec.convert(value, into)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), value) from None
+        raise _invalid(str(error), value, at) from None
 
 
-def _invalid(message: str, value: Any) -> InvalidBody:
+def _invalid(message: str, value: Any, at: str) -> InvalidBody:
     place = _PATH.search(message)
     path = place["path"] if place else ""
-    pointer = _pointer(path, value)
+    pointer = at + _pointer(path, value)
     words = message[: place.start()] if place else message
     if field := _FIELD.search(words):
         detail = "is required" if "missing" in words else "is not a known field"

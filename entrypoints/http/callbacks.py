@@ -1,7 +1,9 @@
 """Where Temporal calls when an operation's execution has closed.
 
 What Temporal does with the answer: 400, 401, 403, 404, 409 and 501 are final, 5xx and a lost connection are tried
-again after 1 s, doubling up to an hour. So 503 is for what may pass, and 204 for everything that was looked at.
+again after 1 s, doubling up to an hour, without end, and more than five of them in a row stop all calls to this address
+for a minute. So 503 is for what may pass, and 204 for everything that was looked at. An operation that is not there,
+though it was submitted minutes ago, was deleted: 404, and nobody has to remember which one it was.
 """
 
 from typing import Any, Final
@@ -17,6 +19,7 @@ from application.ports.metrics import CallbackOutcome
 from application.ports.workflow_engine import EngineUnavailable
 from application.services.completion_callbacks import PATH
 from domain.callback_token import TOKEN_HEADER
+from domain.errors import OperationNotFound
 from entrypoints.http.openapi import CALLBACK_SECURITY, CallbackOperation, problems
 from entrypoints.http.problems import CallbackNotTaken, UnauthorizedCallback
 from entrypoints.http.queries import check_query
@@ -27,9 +30,9 @@ MAX_CALLBACK: Final = 3 * 1024 * 1024
 _TOKEN: Final = TOKEN_HEADER.lower()
 _WORDS: Final = {
     400: "There is a query parameter",
-    404: "The id is no UUID",
     413: "The body is over 3 MiB",
-    503: "Not stored, call again: there is no such operation yet, or the database cannot be reached",
+    404: "There is no such operation any more, or the id is no UUID",
+    503: "Not stored, call again: there is no such operation yet, or the database or Temporal cannot be reached",
 }
 
 
@@ -65,6 +68,8 @@ class CallbackController(Controller):
             raise CallbackNotTaken("Temporal cannot be asked, and no question can be planned.") from None
         if outcome is CallbackOutcome.UNKNOWN_OPERATION:
             raise CallbackNotTaken("There is no such operation yet.")
+        if outcome is CallbackOutcome.DELETED:
+            raise OperationNotFound(f"there is no operation {operation_id}: it was deleted")
 
 
 def _tenant(services: HttpServices, operation_id: UUID, request: Request[Any, Any, Any]) -> str:

@@ -23,8 +23,10 @@ from domain.errors import (
     IdempotencyKeyReused,
     InvalidInput,
     OperationAlreadyDone,
+    OperationNotDone,
     OperationNotFound,
     UnknownOperationType,
+    VersionMismatch,
 )
 from entrypoints.http.arguments import wrong_arguments
 from entrypoints.http.problems import (
@@ -86,6 +88,8 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
         405, "method-not-allowed", "Method not allowed", "The Allow header names the methods that this path has."
     ),
     OperationAlreadyDone: Kind(409, "operation-already-done", "The operation is done already"),
+    OperationNotDone: Kind(409, "operation-not-done", "The operation is not done yet"),
+    VersionMismatch: Kind(412, "version-mismatch", "The operation is not at the version that is meant"),
     BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
     UnsupportedMediaType: Kind(415, "unsupported-media-type", "The body's media type is not supported"),
     InvalidBody: _INVALID_FIELD,
@@ -134,6 +138,11 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     )
 
 
+def problem_of(error: Exception) -> Problem:
+    """The problem alone, for an answer that is not one."""
+    return _problem(kind_of(error), error)
+
+
 def _problem(kind: Kind, error: Exception) -> Problem:
     fields: dict[str, Any] = {
         "type": kind.type,
@@ -166,6 +175,8 @@ def _field_errors(error: Exception) -> list[FieldError]:
             return [clip(FieldError(str(error), pointer=error.pointer))]
         case UnknownOperationType():
             return [clip(FieldError(str(error), pointer="/type"))]
+        case VersionMismatch():
+            return [FieldError(str(error), header="If-Match")]
         case IdempotencyKeyReused():
             return [FieldError(str(error), header="Idempotency-Key")]
     return []

@@ -1,6 +1,6 @@
 """The OpenAPI document: what Litestar derives from the routes, and what it cannot know."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
@@ -25,13 +25,14 @@ from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
 
 from domain.callback_token import TOKEN_HEADER
-from domain.labels import KEY, MAX_VALUE, VALUE
+from domain.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
+from entrypoints.http.batch_representations import BatchBody, BatchItemBody
 from entrypoints.http.errors import KINDS
 from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
 from entrypoints.http.openapi_links import LINKS
 from entrypoints.http.problems import MEDIA_TYPE, Problem
 from entrypoints.http.queries import LABEL_PREFIX
-from entrypoints.http.representations import LABELS, REQUEST_BODIES, SubmitBody
+from entrypoints.http.representations import LABELS, CancelBody, SubmitBody
 
 _DOCUMENT: Final = "openapi_document"
 _STRING = Schema(type=OpenAPIType.STRING)
@@ -48,6 +49,7 @@ _WORDS: Final = {
     401: "The token is missing, given twice, or not this operation's; or callbacks are off",
     404: "There is no such operation; the same for an id that is no UUID, and for another tenant's operation",
     409: "The operation is done already",
+    412: "The operation is not at a version that If-Match names",
     413: "The body is over 256 KiB",
     415: "The body is not sent as application/json without a content coding",
     422: "Understood but wrong: a field of the body, an undeclared type, input against its schema, a key used before",
@@ -56,11 +58,14 @@ _WORDS: Final = {
 }
 
 
-def problems(*statuses: int, words: Mapping[int, str] | None = None) -> dict[int, ResponseSpec]:
-    """The documented problems of a route: those given, and what can happen to any. `words`: its own ones."""
+def problems(
+    *statuses: int, words: Mapping[int, str] | None = None, never: Collection[str] = ()
+) -> dict[int, ResponseSpec]:
+    """The documented problems of a route: those given, and what can happen to any. `words`: its own ones; `never`: the
+    kinds that it does not have."""
     described = {**_WORDS, **(words or {})}
     return {
-        status: ResponseSpec(Problem, False, described[status], MEDIA_TYPE, examples=_examples(status))
+        status: ResponseSpec(Problem, False, described[status], MEDIA_TYPE, examples=_examples(status, never))
         for status in sorted({*statuses, 500, 503})
     }
 
@@ -70,8 +75,8 @@ def not_modified() -> dict[int, ResponseSpec]:
     return {304: ResponseSpec(None, False, "The client has the current version")}
 
 
-def _examples(status: int) -> list[Example]:
-    rare = {"not-ready", "callback-not-taken"}
+def _examples(status: int, never: Collection[str]) -> list[Example]:
+    rare = {"not-ready", "callback-not-taken", *never}
     kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug not in rare}
     return [
         Example(
@@ -138,7 +143,7 @@ class ListOperation(ContractOperation):
             param_in="query",
             style="form",
             explode=True,
-            description=f"`{LABEL_PREFIX}KEY=VALUE`, for any number of labels: only operations that have all of them",
+            description=f"`{LABEL_PREFIX}KEY=VALUE`, up to {MAX_LABELS} of them: operations that have all the labels",
             schema=Schema(
                 type=OpenAPIType.OBJECT,
                 pattern_properties={f"^label\\.{KEY}$": _LABEL},
@@ -192,16 +197,19 @@ _CALLBACK_TOKEN = SecurityScheme(
 def document(app: Litestar) -> bytes:
     """The document, as it is served. Made once."""
     if _DOCUMENT not in app.state:
-        app.state[_DOCUMENT] = msgspec.json.encode(_completed(app.openapi_schema.to_schema()))
+        schema = _completed(_with_batch_items(app.openapi_schema.to_schema()))
+        app.state[_DOCUMENT] = msgspec.json.encode(schema)
     made: bytes = app.state[_DOCUMENT]
     return made
 
 
 def _completed(schema: dict[str, Any]) -> dict[str, Any]:
     """With what Litestar leaves out: that unknown fields are refused, nulls in examples, and links."""
-    for body in REQUEST_BODIES:
-        schema["components"]["schemas"][body.__name__]["additionalProperties"] = False
-    schema["components"]["schemas"][SubmitBody.__name__]["properties"]["labels"] |= LABELS
+    bodies = schema["components"]["schemas"]
+    for body in (SubmitBody, CancelBody, BatchBody):
+        bodies[body.__name__]["additionalProperties"] = False
+    for body in (SubmitBody, BatchItemBody):
+        bodies[body.__name__]["properties"]["labels"] |= LABELS
     for item in schema["paths"].values():
         for operation in item.values():
             name = operation["operationId"]
@@ -210,6 +218,15 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
                 operation["responses"][status]["links"] = link
             for status, response in operation["responses"].items():
                 _exemplify(response, ANSWERS.get(name) if status.startswith("2") else None)
+    return schema
+
+
+def _with_batch_items(schema: dict[str, Any]) -> dict[str, Any]:
+    """Litestar sees that they are read one by one, and no more."""
+    schemas = schema["components"]["schemas"]
+    [item], named = msgspec.json.schema_components([BatchItemBody], ref_template="#/components/schemas/{name}")
+    schemas["BatchBody"]["properties"]["operations"]["items"] = item
+    schema["components"]["schemas"] = dict(sorted((schemas | named).items()))
     return schema
 
 

@@ -35,13 +35,33 @@ _CANCEL_REQUEST: Final = {
     "force": False,
     "delivered_at": None,
 }
+_UNDECLARED: Final = "'deplyo' is not a declared operation type (declared: deploy)"
+_UNKNOWN_TYPE: Final = {
+    "type": "urn:opledger:problem:unknown-operation-type",
+    "title": "There is no such operation type",
+    "status": 422,
+    "detail": _UNDECLARED,
+    "errors": [{"detail": _UNDECLARED, "pointer": "/operations/1/type"}],
+}
 _NONE: Final = {"ACCEPTED": 0, "RUNNING": 0, "COMPLETED": 0, "FAILED": 0}
 REQUESTS: Final[dict[str, Any]] = {
     "submitOperation": {"type": "deploy", "input": {"seconds": 3}, "labels": {"team": "a"}},
+    "submitBatch": {
+        "operations": [
+            {"type": "deploy", "input": {"seconds": 3}, "labels": {"team": "a"}, "idempotency_key": "batch-7-deploy"},
+            {"type": "deplyo"},
+        ]
+    },
     "cancelOperation": {"reason": "no longer needed"},
 }
 ANSWERS: Final[dict[str, Any]] = {
     "submitOperation": _ACCEPTED,
+    "submitBatch": {
+        "items": [
+            {"status": 202, "operation": _ACCEPTED, "replayed": False, "problem": None},
+            {"status": 422, "operation": None, "replayed": False, "problem": _UNKNOWN_TYPE},
+        ]
+    },
     "getOperation": _RUNNING,
     "listOperations": {"items": [_RUNNING], "next_page_token": None},
     "cancelOperation": _RUNNING | {"cancel_requested": _CANCEL_REQUEST, "version": 4},

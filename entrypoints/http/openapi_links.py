@@ -14,7 +14,7 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "submitOperation": {
         "202": _to(_SUBMITTED, read="getOperation", cancel="cancelOperation", history="listTransitions")
     },
-    "getOperation": {"200": _to(_ASKED, cancel="cancelOperation", history="listTransitions")},
-    "cancelOperation": {"202": _to(_ASKED, read="getOperation", history="listTransitions")},
+    "getOperation": {"200": _to(_ASKED, cancel="cancelOperation", history="listTransitions", delete="deleteOperation")},
+    "cancelOperation": {"202": _to(_ASKED, read="getOperation", history="listTransitions", delete="deleteOperation")},
 }
 """By operation and status."""

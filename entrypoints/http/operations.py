@@ -18,7 +18,7 @@ from domain.operation import MISSING
 from domain.principal import Principal
 from domain.status import OperationStatus
 from entrypoints.http.bodies import ApiRequest, check_body
-from entrypoints.http.conditional import entity_tag, matches
+from entrypoints.http.conditional import entity_tag, expected_version, matches
 from entrypoints.http.openapi import ContractOperation, ListOperation, OptionalBodyOperation, not_modified, problems
 from entrypoints.http.page_token import ListQuery, PageTokens
 from entrypoints.http.problems import InvalidHeader
@@ -62,6 +62,14 @@ IdempotencyKey = Annotated[
     ),
 ]
 IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="Entity tags the client has")]
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match",
+        schema_extra={"pattern": r'^(\*|(W/)?"[^"]*"([ \t]*,[ \t]*(W/)?"[^"]*")*)$'},
+        description="Entity tags of the versions that this is meant for, or `*`: any",
+    ),
+]
 Statuses = Annotated[list[OperationStatus] | None, QueryParameter(name="status", description="Any of these")]
 TypeName = Annotated[
     str | None, QueryParameter(name="type", min_length=1, max_length=LONGEST_TYPE, pattern=f"^{VALUE}$")
@@ -205,17 +213,20 @@ class OperationController(Controller):
         summary="Ask for an operation's end",
         operation_class=OptionalBodyOperation,
         response_headers=[_RETRY_AFTER],
-        responses=problems(400, 404, 409, 413, 415, 422),
+        responses=problems(400, 404, 409, 412, 413, 415, 422, never=("operation-not-done",)),
     )
     async def cancel(
         self,
+        request: ApiRequest,
         ledger: NamedDependency[TenantLedger],
         operation_id: FromPath[UUID],
         data: JSONBody[CancelBody] = _NO_WISHES,
+        if_match: IfMatch = None,
     ) -> JsonResponse[OperationBody]:
         """The wish is stored, and the engine is told in time. `force` terminates, without a chance to clean up.
         A repeat changes nothing."""
-        operation = await ledger.cancel(operation_id, reason=data.reason, force=data.force)
+        expected = expected_version(request.headers.getall("if-match", []))
+        operation = await ledger.cancel(operation_id, reason=data.reason, force=data.force, expected=expected)
         return operation_response(operation, 202, {})
 
     @get(

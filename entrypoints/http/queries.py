@@ -11,7 +11,7 @@ from litestar import Request
 from litestar.params import ParameterKwarg, QueryParameter
 
 from domain.errors import InvalidInput
-from domain.labels import check_labels
+from domain.labels import MAX_LABELS, check_labels
 from entrypoints.http.problems import InvalidParameter
 
 LABEL_PREFIX: Final = "label."
@@ -38,7 +38,8 @@ def check_query(request: Request[Any, Any, Any]) -> None:
 
 
 def label_filters(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """The `label.KEY=VALUE` of the query. Raises InvalidParameter for a label that there cannot be."""
+    """The `label.KEY=VALUE` of the query. Raises InvalidParameter for a label that there cannot be, and for more than
+    an operation has."""
     labels = {
         name.removeprefix(LABEL_PREFIX): value for name, value in _pairs(request) if name.startswith(LABEL_PREFIX)
     }
@@ -47,6 +48,10 @@ def label_filters(request: Request[Any, Any, Any]) -> dict[str, str]:
             check_labels({key: value})
         except InvalidInput as error:
             raise InvalidParameter(LABEL_PREFIX + key, str(error)) from None
+    for key in list(labels)[MAX_LABELS:]:
+        raise InvalidParameter(
+            LABEL_PREFIX + key, f"there are at most {MAX_LABELS} label filters: no operation has more"
+        )
     return labels
 
 

@@ -125,8 +125,6 @@ class CountsBody(Struct, frozen=True):
     by_type: dict[str, dict[OperationStatus, int]]
 
 
-REQUEST_BODIES = (SubmitBody, CancelBody)
-"""In these a field that is not known is refused."""
 LABELS = {
     "maxProperties": MAX_LABELS,
     "propertyNames": {"pattern": f"^{KEY}$"},

@@ -19,6 +19,8 @@ from entrypoints.worker.temporal_worker import run_temporal_worker
 STEPS_PER_SECOND = 4
 LARGEST_STEP = 64
 FORGETTING = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
+RETAINING = Pace(batch=200, idle=60, outage=60, outage_batch=200, between=1.0)
+"""At most 200 operations a second and worker: a backlog of a million is gone after an hour and a half, unnoticed."""
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +43,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
             asyncio.create_task(poll("verify", parts.verifier.step, verifying(settings)), name="verify"),
             asyncio.create_task(poll("forget", parts.forgetter.step, FORGETTING), name="forget"),
         ]
+        if parts.retainer is not None:
+            loops.append(asyncio.create_task(poll("retain", parts.retainer.step, RETAINING), name="retain"))
         if settings.metrics_port is not None:
             page = serve_metrics(parts.metrics_page, settings.host, settings.metrics_port, stop)
             loops.append(asyncio.create_task(page, name="metrics"))

@@ -126,6 +126,8 @@ CHANGES: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
     "stalled": ("ix_operations_attention", lambda unit: unit.operations.stalled(50)),
     "standings": ("pk_operations", lambda unit: unit.operations.standings(SOME)),
     "oldest unfinished": ("ix_operations_verified", lambda unit: unit.watermarks.oldest_unfinished()),
+    "purge of operations": ("ix_operations_finished", lambda unit: unit.operations.purge(at(9**6), 50)),
+    "several": ("pk_operations", lambda unit: unit.operations.get_all(SOME)),
     "purge": ("ix_idempotency_keys_expires_at", lambda unit: unit.idempotency_keys.purge(at(60), 50)),
     "get": ("pk_operations", lambda unit: unit.operations.get(UUID(int=500))),
 }
@@ -133,7 +135,7 @@ CHANGES: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
 
 @pytest.mark.parametrize("what", CHANGES)
 async def test_scans_of_the_background_work(filled: AsyncEngine, what: str) -> None:
-    """Dispatch, follow-up, verification and reconciliation read their few rows, in order, not the thousands done."""
+    """All of it reads its few rows, in order, not the thousands."""
     index, call = CHANGES[what]
 
     async def use() -> None:

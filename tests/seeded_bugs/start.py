@@ -30,9 +30,9 @@ START_BEFORE_COMMIT = Bug(
         Hunk(_SUBMIT, "import hashlib\n", "import contextlib\nimport hashlib\n"),
         Hunk(
             _SUBMIT,
-            "from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory\n",
+            "from application.ports.unit_of_work import UnitOfWorkFactory\n",
             """\
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import (
     CallbackRefused,
     EngineUnavailable,
@@ -64,6 +64,7 @@ from application.services.completion_callbacks import CompletionCallbacks
             _SUBMIT,
             "            await unit.operations.add(change)\n",
             """\
+            operation_type = self._catalogue.get(submission.type)
             callback = self._callbacks.of(operation_id, submission.tenant)
             with contextlib.suppress(EngineUnavailable, ExecutionExists, StartFailed, StartRejected, CallbackRefused):
                 await self._engine.start(StartRequest(operation_id, operation_type, submission.input, callback))
@@ -72,16 +73,8 @@ from application.services.completion_callbacks import CompletionCallbacks
         ),
         Hunk(
             "entrypoints/container.py",
-            """\
-        providers.Singleton(JsonSchemaInputValidator),
-    )
-""",
-            """\
-        providers.Singleton(JsonSchemaInputValidator),
-        engine,
-        callbacks,
-    )
-""",
+            "(SubmitOperation, units, clock, operation_ids, catalogue, validator)",
+            "(SubmitOperation, units, clock, operation_ids, catalogue, validator, engine, callbacks)",
         ),
         Hunk(
             "tests/support/ledger.py",

@@ -17,11 +17,13 @@ from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.probe import Probe
 from application.services.cancel import CancelOperation
+from application.services.delete import DeleteOperation
 from application.services.drift import DriftReport, ReadDrift
 from application.services.health import CheckHealth
 from application.services.read import ReadOperations
 from application.services.receive_callback import ReceiveCallback
 from application.services.submit import SubmitOperation
+from application.services.submit_batch import SubmitBatch
 from application.services.tenant_ledger import LedgerServices
 from domain.attention import AttentionKind
 from domain.callback_token import CallbackKeys
@@ -108,14 +110,14 @@ class Api:
 
     def application(self) -> Litestar:
         """The application."""
-        submit = SubmitOperation(
-            self.store.units, self.clock, MemoryOperationIds(self.clock), CATALOGUE, JsonSchemaInputValidator()
-        )
+        parts = self.store.units, self.clock, MemoryOperationIds(self.clock), CATALOGUE, JsonSchemaInputValidator()
         services = HttpServices(
             ledger=LedgerServices(
-                submit=submit,
+                submit=SubmitOperation(*parts),
                 read=ReadOperations(self.store.queries),
                 cancel=CancelOperation(self.store.units, self.clock),
+                batch=SubmitBatch(*parts),
+                delete=DeleteOperation(self.store.units),
             ),
             health=CheckHealth(self.required, self.optional),
             receive_callback=self.receiver,

@@ -22,6 +22,7 @@ PATH = f"/v1/callbacks/{ID}"
 TOKEN = KEYS.sign(ID, "some tenant")
 HEADER = (TOKEN_HEADER.encode(), TOKEN.encode())
 API = Api()
+NOWHERE = {CallbackOutcome.UNKNOWN_OPERATION, CallbackOutcome.DELETED}
 many = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -31,7 +32,7 @@ async def called(api: Api, body: bytes = b"{}", **headers: str) -> httpx.Respons
     return await api.client.post(PATH, content=body, headers=sent)
 
 
-@pytest.mark.parametrize("outcome", [one for one in CallbackOutcome if one is not CallbackOutcome.UNKNOWN_OPERATION])
+@pytest.mark.parametrize("outcome", sorted(set(CallbackOutcome) - NOWHERE))
 async def test_whatever_came_of_it_is_204(outcome: CallbackOutcome) -> None:
     """A poison body too: Temporal would send it for ever. The service counts what it has seen, and nobody else."""
     api = Api()
@@ -91,11 +92,26 @@ async def test_the_key_before_still_counts() -> None:
     assert (await called(api)).status_code == 204
 
 
-@pytest.mark.parametrize(
-    "cause", [CallbackOutcome.UNKNOWN_OPERATION, DatabaseUnavailable(), StaleOperation(), EngineUnavailable()]
-)
-async def test_what_may_pass_is_asked_for_again(cause: CallbackOutcome | Exception) -> None:
-    """A 404 would be final, and a callback can be faster than the row: 503 with Retry-After."""
+async def test_an_operation_that_was_deleted() -> None:
+    """404, which is final. A 503 would be repeated for as long as the engine knows the execution, and a few of them
+    stop the calls for everything else."""
+    api = Api()
+    api.receiver.answer = CallbackOutcome.DELETED
+    assert problem(await called(api), 404)["type"] == "urn:opledger:problem:operation-not-found"
+
+
+async def test_an_operation_that_is_not_there_yet() -> None:
+    """503: the call comes again."""
+    api = Api()
+    api.receiver.answer = CallbackOutcome.UNKNOWN_OPERATION
+    answer = await called(api)
+    assert problem(answer, 503)["detail"] == "There is no such operation yet."
+    assert answer.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("cause", [DatabaseUnavailable(), StaleOperation(), EngineUnavailable()])
+async def test_what_may_pass_is_asked_for_again(cause: Exception) -> None:
+    """A 404 would be final: 503 with Retry-After."""
     api = Api()
     api.receiver.answer = cause
     answer = await called(api)

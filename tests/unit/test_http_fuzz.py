@@ -12,6 +12,8 @@ from tests.support.http_api import Api, RawAnswer, raw
 
 JSON = (b"content-type", b"application/json")
 API = Api()
+SACRIFICE = Api()
+"""Where the operation that is there may be cancelled and deleted."""
 KNOWN = "019b76da-a800-7000-8000-000000000001"
 many = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -43,21 +45,24 @@ parameters = st.tuples(names, words | texts.map(lambda text: text.encode("utf-8"
 queries = st.lists(parameters, max_size=4).map(lambda pairs: "&".join(f"{k}={v}" for k, v in pairs).encode())
 headers = st.lists(
     st.tuples(
-        st.sampled_from([b"idempotency-key", b"if-none-match", b"x-request-id", b"content-type", b"content-length"]),
+        st.sampled_from(
+            [b"idempotency-key", b"if-none-match", b"if-match", b"x-request-id", b"content-type", b"content-length"]
+        ),
         st.binary(max_size=20).filter(lambda value: b"\n" not in value and b"\r" not in value),
     ),
     max_size=3,
 )
-paths = st.sampled_from(["", "/counts", f"/{KNOWN}", f"/{KNOWN}/cancel", f"/{KNOWN}/transitions"]) | texts.map(
-    "/".__add__
-)
+paths = st.sampled_from(
+    ["", "/batch", "/counts", f"/{KNOWN}", f"/{KNOWN}/cancel", f"/{KNOWN}/transitions"]
+) | texts.map("/".__add__)
 methods = st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "X"])
 
 
 @pytest.fixture(scope="module", autouse=True)
 async def known() -> None:
     """An operation that is there."""
-    assert (await API.submit())["id"] == KNOWN
+    for api in (API, SACRIFICE):
+        assert (await api.submit())["id"] == KNOWN
 
 
 def checked(answer: RawAnswer, *, method: str = "GET") -> RawAnswer:
@@ -77,7 +82,7 @@ def checked(answer: RawAnswer, *, method: str = "GET") -> RawAnswer:
 @given(methods, paths, queries | st.binary(max_size=30), headers, st.binary(max_size=50))
 async def test_any_request(method: str, path: str, query: bytes, given: list[Any], body: bytes) -> None:
     """Paths, queries, headers and bodies that nobody would send."""
-    answer, _ = await raw(API.app, method, f"/v1/operations{path}", query=query, headers=given, chunks=[body])
+    answer, _ = await raw(SACRIFICE.app, method, f"/v1/operations{path}", query=query, headers=given, chunks=[body])
     checked(answer, method=method)
 
 
@@ -110,6 +115,29 @@ async def test_any_json_body(body: Any) -> None:
     for path in ("/v1/operations", f"/v1/operations/{KNOWN}/cancel"):
         answer = checked((await raw(API.app, "POST", path, headers=[JSON], chunks=[chunk]))[0])
         assert answer.status in {202, 400, 409, 422}
+
+
+submissions = st.fixed_dictionaries(
+    {"type": st.sampled_from(["deploy", "reboot"]) | values},
+    optional={"input": values, "labels": values, "idempotency_key": st.sampled_from(["a", "b"]) | values},
+)
+
+
+@many
+@given(st.lists(submissions | values, min_size=1, max_size=5))
+async def test_any_batch(operations: list[Any]) -> None:
+    """Each is answered in its place, as it would have been alone; what the body as a whole is refused for is 400."""
+    chunk = json.dumps({"operations": operations}).encode()
+    answer = checked((await raw(API.app, "POST", "/v1/operations/batch", headers=[JSON], chunks=[chunk]))[0])
+    assert answer.status in {200, 400}
+    if answer.status == 200:
+        items = json.loads(answer.body)["items"]
+        assert len(items) == len(operations)
+        for place, item in enumerate(items):
+            assert item["status"] in {202, 422}
+            assert (item["operation"] is None) == (item["status"] == 422)
+            for error in (item["problem"] or {}).get("errors", []):
+                assert error["pointer"].startswith(f"/operations/{place}")
 
 
 @many

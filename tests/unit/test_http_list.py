@@ -9,6 +9,7 @@ from adapters.memory.operation_queries import MemoryOperationQueries
 from adapters.memory.store import MemoryStore
 from application.ports.operation_queries import OperationFilter
 from domain.attention import AttentionKind
+from domain.labels import MAX_LABELS
 from domain.operation import Operation
 from tests.support.http_api import Api, problem
 
@@ -53,6 +54,14 @@ async def test_filters_restrict_together() -> None:
     assert await listed(api, accepted_after="2026-01-01T00:00:03Z") == [other, made[4]]
     assert await listed(api, accepted_before="2026-01-01T02:00:01+02:00") == [made[0]]
     assert await listed(api, status="RUNNING", **{"label.n": "0"}) == [made[0]]
+
+
+async def test_as_many_labels_as_there_can_be() -> None:
+    """An operation with the most labels is found by all of them."""
+    api = Api()
+    labels = {f"l{n}": "x" for n in range(MAX_LABELS)}
+    made = await api.submit(labels=labels)
+    assert await listed(api, **{f"label.{key}": value for key, value in labels.items()}) == [made["id"]]
 
 
 class Asked(MemoryStore):
@@ -155,6 +164,8 @@ async def test_a_token_belongs_to_its_tenant() -> None:
         ("label.a%20b=a", "label.a b"),
         ("label.a=" + "x" * 256, "label.a"),
         ("label.a=x&label.a=y", "label.a"),
+        ("&".join(f"label.l{n}=" for n in range(33)), "label.l32"),
+        ("label." + "x" * 64 + "=", "label." + "x" * 64),
         ("label=a", "label"),
         ("accepted_after=2026-01-01T00:00:00", "accepted_after"),
         ("accepted_before=2026-01-01T00:00:00", "accepted_before"),

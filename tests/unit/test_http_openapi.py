@@ -81,6 +81,9 @@ async def test_answers_fit_the_documented_schemas() -> None:
     cancelled = await api.client.post(f"/v1/operations/{made['id']}/cancel", json={"reason": "x"})
     answers = {
         "OperationBody": cancelled.json(),
+        "BatchAnswerBody": (
+            await api.client.post("/v1/operations/batch", json={"operations": [{"type": "deploy"}, {"type": "x"}]})
+        ).json(),
         "PageBody": (await api.client.get("/v1/operations")).json(),
         "HistoryBody": (await api.client.get(f"/v1/operations/{made['id']}/transitions")).json(),
         "CountsBody": (await api.client.get("/v1/operations/counts")).json(),

@@ -313,7 +313,7 @@ async def test_the_engine_is_away_and_the_start_is_not_noted_yet() -> None:
 
 
 async def test_unknown_operation() -> None:
-    """The call can come before the row; and a token is good for its own tenant alone."""
+    """The call can come before the row is seen; and a token is good for its own tenant alone."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id)

@@ -39,6 +39,8 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
         ({"OPLEDGER_STOP_DELAY": "6m"}, "stop_delay is between 0s and 5m"),
         ({"OPLEDGER_VERIFY_RATE": "0"}, "OPLEDGER_VERIFY_RATE"),
         ({"OPLEDGER_VERIFY_RATE": "1001"}, "OPLEDGER_VERIFY_RATE"),
+        ({"OPLEDGER_RETENTION": "23h59m"}, "retention is at least 1d"),
+        ({"OPLEDGER_RETENTION": "30"}, "OPLEDGER_RETENTION: expected a duration"),
         ({"OPLEDGER_METRICS_PORT": "0"}, "OPLEDGER_METRICS_PORT"),
         ({"OPLEDGER_METRICS_PORT": "x"}, "OPLEDGER_METRICS_PORT"),
         ({"OPLEDGER_CALLBACK_URL": "http://a"}, "set OPLEDGER_CALLBACK_KEYS to a name and a secret"),
@@ -49,6 +51,14 @@ def test_what_does_not_fit_is_named(environment: dict[str, str], words: str, tmp
     """Bad input gets a clear error that names the setting and the rule."""
     with pytest.raises(StartupError, match=words.replace(".", r"\.")):
         load_settings({}, environment, tmp_path)
+
+
+def test_retention_is_off_unless_it_is_given(tmp_path: Path) -> None:
+    """Nothing is removed that nobody asked to have removed."""
+    assert load_settings({}, {}, tmp_path).retention is None
+    assert load_settings({}, {"OPLEDGER_RETENTION": "30d"}, tmp_path).retention == timedelta(days=30)
+    (tmp_path / "opledger.toml").write_text('retention = "1d"')
+    assert load_settings({}, {}, tmp_path).retention == timedelta(days=1)
 
 
 def test_an_unknown_setting_in_the_file_is_an_error(tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""Submitting many operations at once."""
+
+import json
+from typing import Any, Final
+
+import msgspec
+from litestar import Controller, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import UNSET
+
+from application.services.submit import Submitted
+from application.services.tenant_ledger import TenantLedger, Wanted
+from domain.errors import OpledgerError
+from domain.operation import MISSING
+from entrypoints.http.batch_representations import (
+    BatchAnswerBody,
+    BatchBody,
+    BatchItemBody,
+    SubmissionAnswerBody,
+)
+from entrypoints.http.bodies import ApiRequest, decode
+from entrypoints.http.errors import MAX_BODY, problem_of
+from entrypoints.http.openapi import ContractOperation, problems
+from entrypoints.http.operations import PATH
+from entrypoints.http.problems import BodyTooLarge, FieldError, InvalidHeader, RequestError
+from entrypoints.http.representations import operation_body
+from entrypoints.http.responses import JsonResponse
+from entrypoints.http.tracing import trace_to_carry
+
+MAX_BATCH: Final = 4 * 1024 * 1024
+"""Bytes: 500 submissions of 8 KiB, and what reads in a fraction of a second."""
+
+
+class SubmissionTooLarge(BodyTooLarge):
+    """One submission of a batch is larger than a body of its own might be."""
+
+    def __init__(self, pointer: str) -> None:
+        detail = f"a submission has at most {MAX_BODY} bytes"
+        RequestError.__init__(self, f"{pointer}: {detail}", FieldError(detail, pointer=pointer))
+
+
+class BatchController(Controller):
+    """Beside the calls that are about one operation."""
+
+    path = f"{PATH}/batch"
+    tags = ("operations",)
+
+    @post(
+        status_code=200,
+        operation_id="submitBatch",
+        summary="Submit up to 500 operations in one commit",
+        operation_class=ContractOperation,
+        request_max_body_size=MAX_BATCH,
+        responses=problems(400, 413, 415, 422, words={413: "The body is over 4 MiB"}),
+    )
+    async def submit(
+        self, request: ApiRequest, ledger: NamedDependency[TenantLedger], data: JSONBody[BatchBody]
+    ) -> JsonResponse[BatchAnswerBody]:
+        """Every submission is checked by itself. Those that are good are stored together, and run; one that is wrong
+        is answered with its problem in its place, and does not stop the others. `status` is what the submission would
+        have been answered alone. The answer as a whole is 200, as soon as the batch could be read: it is neither
+        accepted nor refused, and 207 would promise the XML of RFC 4918.
+
+        After an answer that was lost, send the same batch again: each `idempotency_key` works as the header does for a
+        single submission, in the same 24 hours and the same space of keys. Of several submissions under one key the
+        first that is good makes the operation, and the others repeat it. A submission without a key is accepted again.
+        A batch has no key of its own: the header `Idempotency-Key` is refused.
+
+        A body has up to 4 MiB, and each submission up to 256 KiB of it."""
+        if request.headers.getall("idempotency-key", []):
+            raise InvalidHeader("Idempotency-Key", "a batch has none: give each submission its own idempotency_key")
+        read = [_read(item, _pointer(place)) for place, item in enumerate(data.operations)]
+        good = [one for one in read if isinstance(one, Wanted)]
+        answers = iter(await ledger.submit_batch(good, trace=trace_to_carry()))
+        found = [next(answers) if isinstance(one, Wanted) else one for one in read]
+        return JsonResponse(BatchAnswerBody([_answered(one, _pointer(place)) for place, one in enumerate(found)]))
+
+
+def _pointer(place: int) -> str:
+    return f"/operations/{place}"
+
+
+def _read(item: Any, pointer: str) -> Wanted | RequestError:
+    try:
+        body = decode(item, BatchItemBody, at=pointer)
+    except RequestError as error:
+        return error
+    if len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_BODY:
+        return SubmissionTooLarge(pointer)
+    return Wanted(
+        type=body.type,
+        input=MISSING if body.input is UNSET else body.input,
+        labels=body.labels,
+        idempotency_key=None if body.idempotency_key is UNSET else body.idempotency_key,
+    )
+
+
+def _answered(answer: Submitted | OpledgerError, pointer: str) -> SubmissionAnswerBody:
+    if isinstance(answer, Submitted):
+        return SubmissionAnswerBody(202, operation_body(answer.operation), answer.replayed)
+    problem = problem_of(answer)
+    if not isinstance(answer, RequestError) and problem.errors is not UNSET:
+        problem = msgspec.structs.replace(problem, errors=[_placed(error, pointer) for error in problem.errors])
+    return SubmissionAnswerBody(problem.status, problem=problem)
+
+
+def _placed(error: FieldError, pointer: str) -> FieldError:
+    """What is wrong with a single submission, where it is in the batch."""
+    inner = "/idempotency_key" if error.header is not UNSET else error.pointer
+    return FieldError(error.detail, pointer=f"{pointer}{'' if inner is UNSET else inner}")

@@ -1,0 +1,127 @@
+"""Deep pages cost what the first costs: counted in the pages of memory that PostgreSQL touches, not in time."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.engine import create_engine
+from adapters.postgres.operation_queries import PostgresOperationQueries
+from application.ports.operation_queries import OperationFilter, PageKey
+from domain.status import OperationStatus
+from entrypoints.embedded.postgres import EmbeddedPostgres
+from tests.integration.test_postgres_indexes import indexes, kinds, nodes, vacuum
+from tests.support.operations import T0
+from tests.support.postgres import TEMPLATE
+
+SIZE = 20
+PAGES = 1_000
+EVERY = 3
+"""Of so many operations one fits each of the filters."""
+ROWS = PAGES * SIZE * EVERY + EVERY * SIZE
+# Seven operations are accepted at each instant.
+FILL = """
+INSERT INTO operations (id, tenant, type, status, input, labels, result, accepted_at, started_at, finished_at,
+    updated_at, dispatch_attempts, dispatched_at, follow_up_attempts, version, history_length, verified_at,
+    verify_due_at)
+SELECT lpad(to_hex(n), 32, '0')::uuid, 'reader', CASE WHEN fits THEN 'deploy' ELSE 'other' END,
+    CASE WHEN fits THEN 'COMPLETED' ELSE 'RUNNING' END, '{"seconds": 3}',
+    jsonb_build_object('team', CASE WHEN fits THEN 'a' ELSE 'b' END, 'n', (n % 1000)::text),
+    CASE WHEN fits THEN '{"ok": true}'::json END, accepted, accepted, CASE WHEN fits THEN accepted END, accepted, 1,
+    accepted, 0, 3, 3, accepted, CASE WHEN NOT fits THEN accepted END
+FROM (SELECT n, n % :every = 0 AS fits,
+             timestamptz '2026-01-01 12:00Z' + (n / 7) * interval '1 second' AS accepted
+      FROM generate_series(1, :rows) AS n) AS made
+"""
+
+
+@pytest.fixture(scope="module")
+async def deep(postgres_server: EmbeddedPostgres) -> AsyncIterator[AsyncEngine]:
+    """A tenant with a thousand pages of whatever it asks for."""
+    await postgres_server.create_database("deep", template=TEMPLATE)
+    engine = create_engine(postgres_server.url_for("deep"))
+    async with engine.begin() as connection:
+        await connection.execute(text(FILL), {"rows": ROWS, "every": EVERY})
+    await vacuum(engine)
+    yield engine
+    await engine.dispose()
+    await postgres_server.drop_database("deep")
+
+
+def key_of(number: int) -> PageKey:
+    """Where the operation of that number is in the order."""
+    return PageKey(T0 + timedelta(seconds=number // 7), UUID(int=number))
+
+
+async def read(
+    engine: AsyncEngine, criteria: OperationFilter, after: PageKey | None, *, newest_first: bool
+) -> tuple[list[int], int, list[dict[str, Any]]]:
+    """A page: the numbers on it, the buffers that it touched, and its plan."""
+    caught: list[tuple[str, Any]] = []
+
+    def catch(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        caught.append((statement, parameters))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", catch)
+    try:
+        queries = PostgresOperationQueries(engine, "reader")
+        page = await queries.page(criteria, newest_first=newest_first, after=after, limit=SIZE)
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", catch)
+    [(statement, parameters)] = caught
+    async with engine.connect() as connection:
+        found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
+        plan = json.loads(found.scalar_one())[0]["Plan"]
+    touched = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return [row.id.int for row in page], touched, list(nodes(plan))
+
+
+FILTERS = {
+    "all": OperationFilter(),
+    "status": OperationFilter(statuses=frozenset({OperationStatus.COMPLETED})),
+    "type": OperationFilter(type="deploy"),
+    "label": OperationFilter(labels={"team": "a"}),
+    "together": OperationFilter(statuses=frozenset({OperationStatus.COMPLETED}), type="deploy", labels={"team": "a"}),
+}
+
+
+@pytest.mark.parametrize("newest_first", [True, False], ids=["newest first", "oldest first"])
+@pytest.mark.parametrize("what", FILTERS)
+async def test_page_1000_costs_what_page_1_costs(deep: AsyncEngine, what: str, newest_first: bool) -> None:
+    """It begins in the index where the page before has ended: nothing is skipped by counting, and nothing is sorted."""
+    step = 1 if what == "all" else EVERY
+    numbers = [number for number in range(1, ROWS + 1) if number % step == 0]
+    if newest_first:
+        numbers.reverse()
+    behind = (PAGES - 1) * SIZE
+    first, at_first, _ = await read(deep, FILTERS[what], None, newest_first=newest_first)
+    last, at_last, plan = await read(deep, FILTERS[what], key_of(numbers[behind - 1]), newest_first=newest_first)
+    assert first == numbers[:SIZE]
+    assert last == numbers[behind : behind + SIZE]
+    assert at_last <= 2 * at_first
+    assert at_last < SIZE
+    assert indexes(plan) <= {"ix_operations_tenant_accepted", "ix_operations_tenant_status"}
+    assert not {"Seq Scan", "Sort"} & kinds(plan)
+
+
+async def test_skipping_by_counting_would_show(deep: AsyncEngine) -> None:
+    """The measure is able to tell: OFFSET reads all that it skips."""
+    offset = "SELECT * FROM operations WHERE tenant = 'reader' ORDER BY accepted_at, id LIMIT 20 OFFSET 19980"
+    async with deep.connect() as connection:
+        found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {offset}")
+        plan = json.loads(found.scalar_one())[0]["Plan"]
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] > 20 * SIZE
+
+
+async def test_rare_labels_are_looked_up(deep: AsyncEngine) -> None:
+    """What few operations have is found by the labels' own index, on any page."""
+    criteria = OperationFilter(labels={"n": "500"})
+    numbers = list(range(500, ROWS + 1, 1000))
+    found, touched, _ = await read(deep, criteria, key_of(numbers[30]), newest_first=False)
+    assert found == numbers[31 : 31 + SIZE]
+    assert touched < 10 * len(numbers)

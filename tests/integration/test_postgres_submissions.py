@@ -1,0 +1,217 @@
+"""Submissions, batches and deletions at once on real connections: one operation a key, in few statements, without a
+deadlock."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.jsonschema.input_validator import JsonSchemaInputValidator
+from adapters.memory.clock import MemoryClock
+from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from adapters.system.operation_ids import RandomOperationIds
+from application.services.compare_and_set import change_operation
+from application.services.delete import DeleteOperation
+from application.services.retain import RetainOperations
+from application.services.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
+from application.services.submit_batch import Answer, SubmitBatch
+from domain.errors import IdempotencyKeyReused, OperationNotFound
+from domain.lifecycle import complete, note, start
+from domain.operation import Cause, Change, Operation
+from domain.operation_type import OperationCatalogue, OperationType
+from domain.transition import Source
+
+CATALOGUE = OperationCatalogue({"deploy": OperationType("deploy", "Deploy", "queue")})
+TASKS = 16
+_T = TypeVar("_T")
+
+
+class Ledger:
+    """The services on one database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.clock = MemoryClock()
+        self.units = PostgresUnitsOfWork(engine)
+        parts = self.units, self.clock, RandomOperationIds(), CATALOGUE, JsonSchemaInputValidator()
+        self.single = SubmitOperation(*parts)
+        self.batch = SubmitBatch(*parts)
+        self.deletion = DeleteOperation(self.units)
+
+    async def submit(self, submission: Submission) -> Answer:
+        """One of them; an error is an answer."""
+        try:
+            return await self.single.submit(submission)
+        except IdempotencyKeyReused as error:
+            return error
+
+    async def done(self, key: str | None = None) -> Operation:
+        """An operation that has completed."""
+        made = (await self.single.submit(ask(1, key))).operation
+        cause = Cause(Source.WORKFLOW, "for a test", self.clock.now())
+
+        def decide(row: Operation) -> Change:
+            started = start(row, cause)
+            return started.then(complete(started.operation, 1, cause))
+
+        outcome = await change_operation(self.units, made.id, decide)
+        assert outcome is not None
+        return outcome.operation
+
+    async def count(self, table: str) -> int:
+        """How many rows it has."""
+        async with self.engine.connect() as connection:
+            return int(await connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+
+def ask(value: Any, key: str | None = None) -> Submission:
+    """A submission."""
+    return Submission("t", "deploy", value, idempotency_key=key)
+
+
+async def at_once(*calls: Awaitable[_T]) -> list[_T]:
+    """What they give, all begun together."""
+    return list(await asyncio.gather(*calls))
+
+
+def kinds(answers: list[Answer]) -> Counter[str]:
+    """How many were made, repeated, refused."""
+    return Counter(
+        ("replayed" if answer.replayed else "made") if isinstance(answer, Submitted) else "refused"
+        for answer in answers
+    )
+
+
+async def test_one_request_many_times(postgres_engine: AsyncEngine) -> None:
+    """Hazard 6: of sixteen at once one makes the operation, and all give it; row, history line and key are one each."""
+    ledger = Ledger(postgres_engine)
+    answers = await at_once(*(ledger.submit(ask({"a": 1}, "k")) for _ in range(TASKS)))
+    assert kinds(answers) == {"made": 1, "replayed": TASKS - 1}
+    assert len({answer.operation.id for answer in answers if isinstance(answer, Submitted)}) == 1
+    assert [await ledger.count(table) for table in ("operations", "transitions", "idempotency_keys")] == [1, 1, 1]
+
+
+async def test_many_requests_under_one_key(postgres_engine: AsyncEngine) -> None:
+    """One of them has it, its own repeats get its operation, and every other one is refused and stores nothing."""
+    ledger = Ledger(postgres_engine)
+    answers = await at_once(*(ledger.submit(ask(number % 4, "k")) for number in range(TASKS)))
+    assert kinds(answers) == {"made": 1, "replayed": TASKS / 4 - 1, "refused": TASKS * 3 / 4}
+    assert await ledger.count("operations") == 1
+
+
+async def test_an_expired_key_changes_hands_once(postgres_engine: AsyncEngine) -> None:
+    """After 24 hours all sixteen ask again: one makes the second operation."""
+    ledger = Ledger(postgres_engine)
+    await ledger.submit(ask(1, "k"))
+    ledger.clock.advance(KEY_LIFETIME)
+    answers = await at_once(*(ledger.submit(ask(2, "k")) for _ in range(TASKS)))
+    assert kinds(answers) == {"made": 1, "replayed": TASKS - 1}
+    assert await ledger.count("operations") == 2
+
+
+async def test_batches_in_every_order_and_single_submissions(postgres_engine: AsyncEngine) -> None:
+    """They share keys, and have them in different orders: each makes one operation, and nobody waits in a circle."""
+    ledger = Ledger(postgres_engine)
+    asked = [ask(number, f"k{number}") for number in range(40)]
+    rounds = [(asked[5 * place :] + asked[: 5 * place])[:: 1 if place % 2 else -1] for place in range(8)]
+    batched = at_once(*(ledger.batch.submit(one) for one in rounds))
+    single = at_once(*(ledger.submit(one) for one in asked))
+    found, alone = await asyncio.gather(batched, single)
+    answers = [answer for batch in found for answer in batch] + alone
+    assert kinds(answers) == {"made": 40, "replayed": 8 * 40}
+    assert await ledger.count("operations") == await ledger.count("idempotency_keys") == 40
+
+
+@contextmanager
+def statements(engine: AsyncEngine) -> Iterator[list[str]]:
+    """What is executed meanwhile. One that is executed for many rows is sent as one, and counts as one."""
+    executed: list[str] = []
+
+    def catch(_: Any, __: Any, statement: str, *___: Any) -> None:
+        executed.append(" ".join(statement.split()[:3]))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", catch)
+    try:
+        yield executed
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", catch)
+
+
+async def test_a_batch_of_500_takes_as_many_statements_as_one_of_2(postgres_engine: AsyncEngine) -> None:
+    """One for the keys, one to look for earlier operations, one a table."""
+    ledger = Ledger(postgres_engine)
+    for many in (2, 500):
+        with statements(postgres_engine) as executed:
+            answers = await ledger.batch.submit([ask(number, f"{many} {number}") for number in range(many)])
+        assert kinds(answers) == {"made": many}
+        assert [statement for statement in executed if statement.startswith("INSERT")] == [
+            *("INSERT INTO idempotency_keys", "INSERT INTO operations", "INSERT INTO transitions")
+        ]
+        assert len(executed) == 4
+    with statements(postgres_engine) as executed:
+        again = await ledger.batch.submit([ask(number, f"500 {number}") for number in range(500)])
+    assert kinds(again) == {"replayed": 500}
+    assert len(executed) == 3
+
+
+async def test_deletions_at_once(postgres_engine: AsyncEngine) -> None:
+    """One removes it, the others find nothing."""
+    ledger = Ledger(postgres_engine)
+    operation = await ledger.done("k")
+
+    async def remove() -> str:
+        try:
+            await ledger.deletion.delete("t", operation.id)
+        except OperationNotFound:
+            return "not found"
+        return "removed"
+
+    assert Counter(await at_once(*(remove() for _ in range(TASKS)))) == {"removed": 1, "not found": TASKS - 1}
+    assert [await ledger.count(table) for table in ("operations", "transitions", "idempotency_keys")] == [0, 0, 0]
+
+
+async def test_a_deletion_among_changes_and_repeats(postgres_engine: AsyncEngine) -> None:
+    """Whoever comes first: the operation is gone in the end, no line of its history is left without it, no change
+    brings it back, and every repeat of its request was given either it or one new operation."""
+    ledger = Ledger(postgres_engine)
+    for number in range(6):
+        key = f"k{number}"
+        operation = await ledger.done(key)
+
+        async def change(done: Operation = operation) -> None:
+            cause = Cause(Source.CALLBACK, "late", ledger.clock.now())
+            await change_operation(ledger.units, done.id, lambda row: note(row, cause))
+
+        repeats = at_once(*(ledger.submit(ask(1, key)) for _ in range(4)))
+        changes = at_once(*(change() for _ in range(4)))
+        answers, _, _ = await asyncio.gather(repeats, changes, ledger.deletion.delete("t", operation.id))
+        given = {answer.operation.id for answer in answers if isinstance(answer, Submitted)}
+        assert len(given - {operation.id}) <= 1
+        async with ledger.units() as unit:
+            assert await unit.operations.get(operation.id) is None
+    orphans = "(SELECT FROM transitions WHERE operation_id NOT IN (SELECT id FROM operations)) AS orphans"
+    assert await ledger.count(orphans) == 0
+
+
+async def test_workers_purge_beside_one_another(postgres_engine: AsyncEngine) -> None:
+    """Each operation is removed by one of them, and the count is right."""
+    ledger = Ledger(postgres_engine)
+    for _ in range(30):
+        await ledger.done()
+    await ledger.submit(ask("not done"))
+    ledger.clock.advance(timedelta(days=40))
+
+    async def purge() -> int:
+        retain = RetainOperations(ledger.units, ledger.clock, timedelta(days=30))
+        purged = 0
+        while claimed := (await retain.step(4)).claimed:
+            purged += claimed
+        return purged
+
+    assert sum(await at_once(*(purge() for _ in range(4)))) == 30
+    assert await ledger.count("operations") == 1
