@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from domain.scope import Scope
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -10,3 +12,6 @@ class Principal:
     tenant: str
     actor: str | None = None
     """What the history calls it; None: nobody knows who it is."""
+    scopes: frozenset[Scope] = frozenset()
+    credential: str | None = None
+    """Which key or subject it showed, for limits and logs: never a secret. None: it showed none."""

@@ -1,17 +1,42 @@
 """What `doctor` asks beyond what is reachable: whether the engine would call, and whether it disagrees."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 from uuid import UUID
 
+from application.ports.api_keys import ApiKeys
+from application.ports.clock import Clock
 from application.ports.workflow_engine import CallbackRefused, CompletionCallback
 from application.services.completion_callbacks import CompletionCallbacks
 from application.services.drift import ReadDrift
 from domain.attention import AttentionKind
 from domain.errors import OpledgerError
 from entrypoints.embedded.callbacks import ALLOWED_ADDRESSES, allowed_addresses
+from entrypoints.settings import Settings
 
 LISTED = 10
 _NO_OPERATION = UUID(int=0)
+
+
+class KeySetCheck(Protocol):
+    """The identity provider's keys."""
+
+    async def check(self) -> int:
+        """How many there are. Raises IdentityProviderUnavailable."""
+
+
+async def check_access(settings: Settings, api_keys: ApiKeys, key_set: KeySetCheck | None, clock: Clock) -> str:
+    """Who may use the API. Raises DatabaseUnavailable, IdentityProviderUnavailable."""
+    if settings.access == "none":
+        return "everybody on this machine may do everything: OPLEDGER_ACCESS is none"
+    words = []
+    if "keys" in settings.access:
+        now = clock.now()
+        valid = sum(key.counts(now) for key in await api_keys.list())
+        words.append(f"API keys that count: {valid}" if valid else "no API key yet: `opledger keys create` makes one")
+    if key_set is not None:
+        words.append(f"keys of {settings.jwt_issuer}: {await key_set.check()}")
+    return "; ".join(words)
 
 
 async def check_callbacks(callbacks: CompletionCallbacks, ask: Callable[[CompletionCallback], Awaitable[None]]) -> str:

@@ -15,8 +15,13 @@ from temporalio.client import Client
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.jsonschema.schema_check import check_schema
+from adapters.jwt.key_set import KeySet
+from adapters.jwt.key_source import key_source
+from adapters.jwt.verifier import JwtVerifier, TokenRules
+from adapters.postgres.api_keys import PostgresApiKeys
 from adapters.postgres.drift_queries import PostgresDriftQueries
 from adapters.postgres.engine import create_engine
+from adapters.postgres.grants import grant_to as grant_privileges
 from adapters.postgres.migrations import migrate as migrate_database
 from adapters.postgres.operation_queries import PostgresOperationQueries
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
@@ -32,6 +37,8 @@ from adapters.temporal.schedule import ReconciliationSchedule, check_schedule, e
 from adapters.temporal.search_attribute import check_search_attribute, ensure_search_attribute
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.probe import Probe
+from application.ports.token_verifier import IdentityProviderUnavailable
+from application.services.authenticate import Authenticate, AuthenticateKeys
 from application.services.cancel import CancelOperation
 from application.services.completion_callbacks import CompletionCallbacks
 from application.services.delete import DeleteOperation
@@ -40,6 +47,9 @@ from application.services.drift import ReadDrift
 from application.services.follow_up import FollowUpOperations
 from application.services.forget_keys import ForgetKeys
 from application.services.health import CheckHealth
+from application.services.manage_keys import ManageKeys
+from application.services.note_key_uses import NoteKeyUses
+from application.services.rate_limit import RateLimit
 from application.services.read import ReadOperations
 from application.services.receive_callback import ReceiveCallback
 from application.services.reconcile import OVERLAP, ReconcileOperations
@@ -49,10 +59,12 @@ from application.services.submit import SubmitOperation
 from application.services.submit_batch import SubmitBatch
 from application.services.tenant_ledger import LedgerServices
 from application.services.verify import VerifyOperations
+from domain.errors import StartupError
 from domain.operation_type import OperationCatalogue
 from domain.reconciliation import ReconcilePolicy
 from domain.reporting import CONFIRM_AFTER, CONFIRM_AFTER_CALLBACK
-from entrypoints.checks import check_callbacks, check_divergences
+from entrypoints.checks import check_access, check_callbacks, check_divergences
+from entrypoints.http.credentials import Access, BearerAccess, NoAccessControl
 from entrypoints.http.services import HttpServices
 from entrypoints.http.stopping import Stopping
 from entrypoints.operations_file import find_operations_file, load_catalogue
@@ -71,6 +83,32 @@ def _confirm_after(settings: Settings) -> timedelta:
 def _overlap(settings: Settings) -> timedelta:
     """A pass has to come back to what was within its grace the last time."""
     return max(OVERLAP, settings.reconcile_grace + timedelta(seconds=30))
+
+
+def _key_set(settings: Settings) -> KeySet | None:
+    if "jwt" not in settings.access or settings.jwt_jwks is None:
+        return None
+    return KeySet(key_source(settings.jwt_jwks), settings.jwt_algorithm)
+
+
+def _token_verifier(settings: Settings, key_set: KeySet) -> JwtVerifier:
+    rules = TokenRules(
+        issuer=settings.jwt_issuer or "",
+        audience=settings.jwt_audience or "",
+        algorithm=settings.jwt_algorithm,
+        tenant_claim=settings.jwt_tenant_claim,
+        scope_claim=settings.jwt_scope_claim,
+    )
+    return JwtVerifier(rules, key_set)
+
+
+def _access(settings: Settings, clock: SystemClock, keys: AuthenticateKeys, key_set: KeySet | None) -> Access:
+    """What OPLEDGER_ACCESS says."""
+    if settings.access == "none":
+        return NoAccessControl()
+    tokens = None if key_set is None else _token_verifier(settings, key_set)
+    authenticate = Authenticate(keys if "keys" in settings.access else None, tokens)
+    return BearerAccess(authenticate, RateLimit(clock, settings.allowance()))
 
 
 class Container(containers.DeclarativeContainer):
@@ -127,6 +165,16 @@ class Container(containers.DeclarativeContainer):
     )
     activities = providers.Singleton(LedgerActivities, recorder, reconciler)
     drift = providers.Singleton(ReadDrift, providers.Singleton(PostgresDriftQueries, database), clock)
+    api_keys = providers.Singleton(PostgresApiKeys, database)
+    key_uses = providers.Singleton(NoteKeyUses, api_keys)
+    key_set = providers.Singleton(_key_set, settings)
+    access = providers.Singleton(
+        _access,
+        settings,
+        clock,
+        keys=providers.Singleton(AuthenticateKeys, api_keys, clock, key_uses),
+        key_set=key_set,
+    )
     database_probe = providers.Singleton(DatabaseProbe, database)
     migration_probe = providers.Singleton(MigrationProbe, database)
     temporal_probe = providers.Singleton(TemporalProbe, engine)
@@ -174,6 +222,8 @@ class HttpParts:
     services: HttpServices
     page_token_key: bytes
     stopping: Stopping
+    access: Access
+    key_uses: NoteKeyUses
 
 
 @asynccontextmanager
@@ -210,10 +260,32 @@ async def worker(settings: Settings) -> AsyncIterator[WorkerParts]:
 
 @asynccontextmanager
 async def http(settings: Settings) -> AsyncIterator[HttpParts]:
-    """The API's parts."""
+    """The API's parts. Raises StartupError: a key set that is a file, and cannot be used."""
     async with wired(settings) as container:
+        await _check_key_file(settings, container.key_set())
         key = settings.page_token_key.encode() if settings.page_token_key else secrets.token_bytes(32)
-        yield HttpParts(container.http_services(), key, container.stopping())
+        key_uses = container.key_uses()
+        yield HttpParts(container.http_services(), key, container.stopping(), container.access(), key_uses)
+
+
+@asynccontextmanager
+async def keys(database_url: str) -> AsyncIterator[ManageKeys]:
+    """Who manages API keys. Raises StartupError: the database is not at this version's schema."""
+    database = create_engine(database_url)
+    try:
+        await MigrationProbe(database).check()
+        yield ManageKeys(PostgresApiKeys(database), SystemClock(), secrets.token_bytes)
+    finally:
+        await database.dispose()
+
+
+async def _check_key_file(settings: Settings, key_set: KeySet | None) -> None:
+    """A file is there from the start, or it is not the right one; a URL may be away for a while."""
+    if key_set is not None and not str(settings.jwt_jwks).startswith(("http://", "https://")):
+        try:
+            await key_set.check()
+        except IdentityProviderUnavailable as error:
+            raise StartupError(f"jwt_jwks: {error}") from None
 
 
 def checked_catalogue(settings: Settings) -> OperationCatalogue:
@@ -238,6 +310,13 @@ async def migrate(database_url: str) -> str:
     return f"the database went from {done.before or 'empty'} to {done.after}"
 
 
+async def grant_to(database_url: str, role: str) -> str:
+    """Let the role do what the service needs, and no more; say so. Raises StartupError, DatabaseUnavailable,
+    DatabaseRefused."""
+    await grant_privileges(database_url, role)
+    return f"the role {role} may do what the API and the workers need, and no more"
+
+
 async def register_search_attribute() -> None:
     """On the Temporal of the environment. Raises StartupError, EngineUnavailable."""
     await ensure_search_attribute(await connect())
@@ -253,6 +332,7 @@ async def checks(settings: Settings) -> AsyncIterator[dict[str, Callable[[], Awa
             **{probe.name: probe.check for probe in probes},
             "search attribute": partial(check_search_attribute, container.client()),
             "schedule": partial(check_schedule, container.client()),
+            "access": partial(check_access, settings, container.api_keys(), container.key_set(), container.clock()),
             "callbacks": partial(check_callbacks, container.callbacks(), container.engine().check_callback),
             "divergences": partial(check_divergences, container.drift()),
         }

@@ -1,6 +1,5 @@
 """The service's settings: defaults < opledger.toml < environment < flags."""
 
-import ipaddress
 import os
 import re
 import tomllib
@@ -16,6 +15,8 @@ from application.services.retain import SHORTEST_RETENTION
 from domain.callback_token import CallbackKeys
 from domain.errors import StartupError
 from domain.finality import Finality
+from domain.token_bucket import Allowance
+from entrypoints.access_settings import AccessKind, Algorithm, check_access
 from entrypoints.durations import parse_duration
 
 CONFIG_FILE = "opledger.toml"
@@ -48,6 +49,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reconcile_grace: timedelta = timedelta(seconds=30)
     finality: Finality = Finality.ENGINE
     page_token_key: str | None = None
+    access: AccessKind = "none"
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_jwks: str | None = None
+    jwt_algorithm: Algorithm = "RS256"
+    jwt_tenant_claim: str = "tenant"
+    jwt_scope_claim: str = "scope"
+    rate_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
+    rate_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
     callback_url: str | None = None
     callback_keys: str | None = None
     verify_every: timedelta = timedelta(hours=1)
@@ -59,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def __post_init__(self) -> None:
-        _check_loopback(self.host)
+        check_access(self)
         if not timedelta(seconds=1) <= self.reconcile_every <= timedelta(days=1):
             raise ValueError("reconcile_every is between 1s and 1d")
         if not timedelta() <= self.reconcile_grace <= timedelta(hours=1):
@@ -96,6 +106,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 "DATABASE_URL is not set: set it, or run `opledger up`, which brings a database of its own"
             )
         return self.database_url
+
+    def allowance(self) -> Allowance:
+        """What each credential may ask of a process."""
+        return Allowance(self.rate_limit, self.rate_burst)
 
     def parsed_callback_keys(self) -> CallbackKeys | None:
         """The keys that sign and verify callbacks, if there are any."""
@@ -168,16 +182,6 @@ def _typed(name: str, value: Any, origin: str) -> Any:
         return msgspec.convert(value, kind, strict=False)
     except ValueError as error:
         raise StartupError(f"{origin}: {error}") from None
-
-
-def _check_loopback(host: str) -> None:
-    """Until there is access control, nobody but this machine may reach the API."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ValueError(f"host must be a loopback address such as 127.0.0.1, not {host!r}: there is no access control")
 
 
 def _is_callback_url(url: str) -> bool:

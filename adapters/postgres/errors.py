@@ -7,7 +7,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.unit_of_work import DatabaseRefused, DatabaseUnavailable
 from domain.errors import InvalidInput, InvalidTransition, OperationNotFound, OpledgerError
 
 # Of SQLSTATE: connection lost (08), rolled back for others' sake (40), out of resources (53), shutting down, starting
@@ -72,6 +72,8 @@ def _meaning(error: DBAPIError) -> OpledgerError | None:
         return kind(message)
     if isinstance(cause, asyncpg.CheckViolationError):
         return InvalidTransition(f"the ledger's rule {name} is violated")
+    if isinstance(cause, asyncpg.InsufficientPrivilegeError):
+        return DatabaseRefused(f"the role of DATABASE_URL may not do this: {cause}")
     return None
 
 

@@ -6,11 +6,12 @@ Statuses and codes are text with a CHECK, not enum types: those cannot be change
 from collections.abc import Iterable
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import BYTEA
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
 from adapters.postgres.types import Instant, JsonText
 from domain.attention import AttentionKind
 from domain.operation_error import BEFORE_START, ErrorCode
+from domain.scope import Scope
 from domain.status import OperationStatus
 from domain.transition import Source
 
@@ -28,6 +29,11 @@ metadata = sa.MetaData(
 
 def _any_of(column: str, values: Iterable[str]) -> str:
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+def _some_of(column: str, values: Iterable[str]) -> str:
+    listed = ", ".join(repr(str(value)) for value in values)
+    return f"cardinality({column}) > 0 AND {column} <@ ARRAY[{listed}]::text[]"
 
 
 def _moves(before: str, after: str) -> str:
@@ -189,4 +195,24 @@ watermarks = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("at", Instant, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("secret_hash", BYTEA, nullable=False, comment="SHA-256 of the key's text, which is nowhere"),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("scopes", ARRAY(sa.Text), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant),
+    sa.Column("revoked_at", Instant),
+    sa.Column("last_used_at", Instant),
+    sa.CheckConstraint("prefix ~ '^[a-z2-7]{8}$'", "prefix_form"),
+    sa.CheckConstraint("octet_length(secret_hash) = 32", "secret_hash_length"),
+    sa.CheckConstraint(f"char_length(name) BETWEEN 1 AND {MAX_NAME}", "name_length"),
+    sa.CheckConstraint(f"char_length(tenant) BETWEEN 1 AND {MAX_NAME}", "tenant_length"),
+    sa.CheckConstraint(_some_of("scopes", Scope), "scopes_known"),
+    sa.CheckConstraint("expires_at > created_at", "expires_later"),
 )

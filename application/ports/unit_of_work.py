@@ -13,6 +13,10 @@ class DatabaseUnavailable(OpledgerError):
     """The database cannot be reached."""
 
 
+class DatabaseRefused(OpledgerError):
+    """The database role may not do this."""
+
+
 class UnitOfWork(Protocol):
     """One transaction. Leaving it without `commit` undoes everything."""
 

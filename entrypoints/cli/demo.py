@@ -36,7 +36,7 @@ async def _show(console: Console) -> bool:
         data_dir=None,
         port=None,
         ui=True,
-        env={"OPLEDGER_RECONCILE_EVERY": RECONCILE_EVERY, "OPLEDGER_OPERATIONS": ""},
+        env={"OPLEDGER_RECONCILE_EVERY": RECONCILE_EVERY, "OPLEDGER_OPERATIONS": "", "OPLEDGER_ACCESS": "none"},
     )
     console.print("starting PostgreSQL, Temporal, API and worker")
     words = tell(lambda line: console.print(line, markup=False, highlight=False))

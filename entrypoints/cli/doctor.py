@@ -1,21 +1,17 @@
 """`opledger doctor`."""
 
 import asyncio
-import json
-import os
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from domain.errors import OpledgerError
 from entrypoints import container
+from entrypoints.cli.running import of_running_stack
 from entrypoints.process import run_to_exit
 from entrypoints.settings import Settings, load_settings
 
@@ -28,29 +24,7 @@ Check = Callable[[], Awaitable[str | None]]
 def examine(flags: Mapping[str, Any]) -> None:
     """Print a line for every check. Exit code 0 if all is well, else 1."""
     settings = load_settings(flags)
-    run_to_exit(partial(_examine, _of_running_stack(settings)))
-
-
-def _of_running_stack(settings: Settings) -> Settings:
-    """The settings, with the addresses of the embedded parts where these run and nothing else is set."""
-    status = Path(settings.data_dir) / "run.json"
-    if not status.exists():
-        return settings
-    try:
-        running = json.loads(status.read_text())
-        addresses = (running["temporal_address"], running["temporal_namespace"], running["database_url"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return settings
-    os.environ.setdefault("TEMPORAL_ADDRESS", addresses[0])
-    os.environ.setdefault("TEMPORAL_NAMESPACE", addresses[1])
-    callback_url = settings.callback_url or running.get("callback_url")
-    no_key = f"doctor:{secrets.token_hex(32)}"  # the server is asked whether it would call; nothing ever verifies that
-    return msgspec.structs.replace(
-        settings,
-        database_url=settings.database_url or addresses[2],
-        callback_url=callback_url,
-        callback_keys=settings.callback_keys or (no_key if callback_url else None),
-    )
+    run_to_exit(partial(_examine, of_running_stack(settings)))
 
 
 async def _examine(settings: Settings, stop: asyncio.Event) -> int:

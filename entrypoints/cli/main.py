@@ -9,7 +9,7 @@ import rich_click as click
 from domain.errors import OpledgerError
 
 PORT = click.option("--port", type=click.IntRange(0, 65535), help="Port of the API.")
-HOST = click.option("--host", help="Loopback address of the API.")
+HOST = click.option("--host", help="Address of the API; other than loopback needs OPLEDGER_ACCESS.")
 DATA_DIR = click.option("--data-dir", help="Where the embedded parts keep their data.")
 OPERATIONS = click.option("--operations", help="The file that declares the operation types.")
 
@@ -70,11 +70,16 @@ def worker(**flags: Any) -> None:
 
 
 @cli.command()
-def migrate() -> None:
+@click.option(
+    "--grant-to",
+    metavar="ROLE",
+    help="Let this role, which exists and owns nothing, do what the API and the workers need, and no more.",
+)
+def migrate(*, grant_to: str | None) -> None:
     """Bring the database of DATABASE_URL to this version's schema."""
     from entrypoints.cli.migrate import migrate_database
 
-    migrate_database()
+    migrate_database(grant_to)
 
 
 @cli.command()
@@ -99,6 +104,56 @@ def doctor(**flags: Any) -> None:
     from entrypoints.cli.doctor import examine
 
     examine(flags)
+
+
+@cli.group()
+def keys() -> None:
+    """Make, list and revoke API keys. Needs DATABASE_URL, or `opledger up` beside it."""
+
+
+@keys.command()
+@DATA_DIR
+@click.option("--name", required=True, help="What the history calls whoever uses the key.")
+@click.option("--tenant", default="default", show_default=True, help="Whose operations it can see.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(["read", "submit", "cancel", "admin"]),
+    multiple=True,
+    required=True,
+    help="What it may do; may be repeated. admin is all of them.",
+)
+@click.option("--expires", default="90d", show_default=True, help="After how long, such as 12h or 365d; or never.")
+def create(*, name: str, tenant: str, scopes: tuple[str, ...], expires: str, **flags: Any) -> None:
+    """Make a key and print it, once."""
+    from entrypoints.cli.keys import create as run
+    from entrypoints.durations import parse_duration
+
+    try:
+        life = None if expires == "never" else parse_duration(expires)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, or never", param_hint="--expires") from None
+    run(flags, name, tenant, scopes, life)
+
+
+@keys.command("list")
+@DATA_DIR
+@click.option("--tenant", help="Of this tenant alone.")
+def list_keys(*, tenant: str | None, **flags: Any) -> None:
+    """List the keys, expired and revoked ones too. No secret is kept, so none is shown."""
+    from entrypoints.cli.keys import show
+
+    show(flags, tenant)
+
+
+@keys.command()
+@DATA_DIR
+@click.argument("prefix")
+def revoke(*, prefix: str, **flags: Any) -> None:
+    """Have the key with this PREFIX refused, for good."""
+    from entrypoints.cli.keys import revoke as run
+
+    run(flags, prefix)
 
 
 @cli.command()

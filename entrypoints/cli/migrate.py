@@ -1,17 +1,21 @@
 """`opledger migrate`."""
 
 import asyncio
+from functools import partial
 
 from entrypoints import container
 from entrypoints.process import run_to_exit
 from entrypoints.settings import load_settings
 
 
-def migrate_database() -> None:
-    """Bring the database to this version's schema."""
-    run_to_exit(_migrate)
+def migrate_database(grant_to: str | None) -> None:
+    """Bring the database to this version's schema, and let a role use it."""
+    run_to_exit(partial(_migrate, grant_to))
 
 
-async def _migrate(stop: asyncio.Event) -> int:
-    print(await container.migrate(load_settings().require_database_url()))
+async def _migrate(grant_to: str | None, stop: asyncio.Event) -> int:
+    database_url = load_settings().require_database_url()
+    print(await container.migrate(database_url))
+    if grant_to is not None:
+        print(await container.grant_to(database_url, grant_to))
     return 0

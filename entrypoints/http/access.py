@@ -1,19 +1,68 @@
-"""Whose operations a request is about."""
+"""What a request may do, and whose operations it is about.
 
-from typing import Final
+Every route says beside itself, as `scope=`, what it takes to call it. A guard sees to that before a byte of the body is
+read and before any handler runs; what the router refuses (404, 405) it refuses to everybody.
+"""
 
+from typing import Any, Final
+
+from litestar import Litestar, Request
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from litestar.routes import HTTPRoute
 
 from application.services.tenant_ledger import TenantLedger
 from domain.principal import Principal
+from domain.scope import Scope, check_scope
+from entrypoints.http.credentials import Access
 from entrypoints.http.services import HttpServices
 
-DEFAULT_TENANT: Final = "default"
+ANYBODY: Final = "anybody"
+"""In place of a scope: the route asks for no client's credentials."""
+ACCESS: Final = "access"
+"""Under this name the application's state holds its Access."""
 
 
-async def anybody() -> Principal:
-    """Without access control there is one tenant. Access control puts its own provider in this one's place."""
-    return Principal(DEFAULT_TENANT)
+async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Guard of all routes. Raises what `Access.principal` does, and MissingScope."""
+    needed = _needed(handler, str(connection.scope.get("method")))
+    if needed is None:
+        return
+    access: Access = connection.app.state[ACCESS]
+    principal = await access.principal(connection.headers.getall("authorization", []))
+    check_scope(principal.scopes, needed)
+    connection.scope["user"] = principal
+
+
+def _needed(handler: BaseRouteHandler, method: str) -> Scope | None:
+    # Litestar's own answer to OPTIONS names a path's methods, and runs nothing of ours.
+    declared = ANYBODY if method == "OPTIONS" else handler.opt["scope"]
+    return None if declared == ANYBODY else Scope(declared)
+
+
+def check_declared(app: Litestar) -> None:
+    """That every route says who may call it. Raises ValueError, which names those that do not."""
+    silent = [f"{method} {path}" for method, path, handler in routes(app) if "scope" not in handler.opt]
+    if silent:
+        raise ValueError(f"no scope= is declared for {', '.join(silent)}")
+
+
+def routes(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
+    """Method, path and handler of each of our routes, Litestar's own OPTIONS apart."""
+    return sorted(
+        (method, route.path_format, handler)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method != "OPTIONS"
+    )
+
+
+async def authenticated(request: Request[Any, Any, Any]) -> Principal:
+    """Whom the guard has let through."""
+    principal: Principal = request.user
+    return principal
 
 
 def own_ledger(services: NamedDependency[HttpServices], principal: NamedDependency[Principal]) -> TenantLedger:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from litestar import Litestar, Router
+from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import AnyCallable, ControllerRouterHandler, Middleware
+from litestar.types import ControllerRouterHandler, Middleware
 
-from entrypoints.http.access import anybody, own_ledger
+from entrypoints.http.access import ACCESS, authenticated, authorize, check_declared, own_ledger
 from entrypoints.http.batch import BatchController
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.callbacks import CallbackController
+from entrypoints.http.credentials import Access
 from entrypoints.http.deletion import DeletionController
 from entrypoints.http.docs import DocsController
 from entrypoints.http.edge import Edge
@@ -31,12 +33,12 @@ def create_app(
     *,
     page_token_key: bytes,
     lifespan: Sequence[Lifespan] = (),
-    principal: AnyCallable = anybody,
+    access: Access,
     middleware: Sequence[Middleware] = (),
     route_handlers: Sequence[ControllerRouterHandler] = (),
 ) -> Litestar:
-    """The whole API on the given services. `principal` provides who makes a request, and may take its arguments
-    from Litestar's injection. Raises ValueError for a page token key that is too short.
+    """The whole API on the given services. `access` tells who makes a request. Raises ValueError for a page token key
+    that is too short, and for a route that does not say who may call it.
 
     Nothing outlives the app that `lifespan` does not end; nothing is connected before it is entered.
     """
@@ -49,17 +51,20 @@ def create_app(
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
             "page_tokens": Provide(lambda: tokens, sync_to_thread=False),
-            "principal": Provide(principal),
+            "principal": Provide(authenticated),
             "ledger": Provide(own_ledger, sync_to_thread=False),
         },
         exception_handlers={Exception: answer},
+        guards=[authorize],
         lifespan=list(lifespan),
         middleware=list(middleware),
         openapi_config=openapi_config(),
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY,
         response_class=JsonResponse,
+        state=State({ACCESS: access}),
     )
+    check_declared(app)
     app.asgi_handler = Edge(app.asgi_handler, services.answered)
     return app
 

@@ -13,6 +13,7 @@ from application.services.submit import Submitted
 from application.services.tenant_ledger import TenantLedger, Wanted
 from domain.errors import OpledgerError
 from domain.operation import MISSING
+from domain.scope import Scope
 from entrypoints.http.batch_representations import (
     BatchAnswerBody,
     BatchBody,
@@ -48,6 +49,7 @@ class BatchController(Controller):
 
     @post(
         status_code=200,
+        scope=Scope.SUBMIT,
         operation_id="submitBatch",
         summary="Submit up to 500 operations in one commit",
         operation_class=ContractOperation,

@@ -20,6 +20,7 @@ from application.ports.workflow_engine import EngineUnavailable
 from application.services.completion_callbacks import PATH
 from domain.callback_token import TOKEN_HEADER
 from domain.errors import OperationNotFound
+from entrypoints.http.access import ANYBODY
 from entrypoints.http.openapi import CALLBACK_SECURITY, CallbackOperation, problems
 from entrypoints.http.problems import CallbackNotTaken, UnauthorizedCallback
 from entrypoints.http.queries import check_query
@@ -41,6 +42,8 @@ class CallbackController(Controller):
 
     path = PATH
     tags = ("callbacks",)
+    opt = {"scope": ANYBODY}  # noqa: RUF012
+    """Whoever has the operation's token."""
 
     @post(
         "/{operation_id:uuid}",

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from application.services.tenant_ledger import TenantLedger
+from domain.scope import Scope
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.conditional import expected_version
 from entrypoints.http.openapi import ContractOperation, problems
@@ -21,6 +22,7 @@ class DeletionController(Controller):
 
     @delete(
         "/{operation_id:uuid}",
+        scope=Scope.ADMIN,
         operation_id="deleteOperation",
         summary="Remove an operation that is done",
         operation_class=ContractOperation,

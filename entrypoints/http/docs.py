@@ -10,6 +10,7 @@ from litestar.enums import MediaType
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from entrypoints.http.access import ANYBODY
 from entrypoints.http.conditional import matches
 from entrypoints.http.openapi import document
 
@@ -30,6 +31,7 @@ class DocsController(Controller):
     """For people; the document is for tools too."""
 
     include_in_schema = False
+    opt = {"scope": ANYBODY}  # noqa: RUF012
 
     @get("/openapi.json")
     async def openapi(self, request: Request[Any, Any, Any]) -> Response[bytes]:

@@ -1,6 +1,7 @@
 """From exceptions to problems: the one table."""
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,8 +18,10 @@ from litestar.exceptions import (
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from application.ports.operation_repository import StaleOperation
+from application.ports.token_verifier import IdentityProviderUnavailable
 from application.ports.unit_of_work import DatabaseUnavailable
 from domain.callback_token import TOKEN_HEADER
+from domain.credentials import InvalidCredentials, MissingCredentials
 from domain.errors import (
     IdempotencyKeyReused,
     InvalidInput,
@@ -28,6 +31,8 @@ from domain.errors import (
     UnknownOperationType,
     VersionMismatch,
 )
+from domain.scope import MissingScope
+from domain.token_bucket import RateLimited
 from entrypoints.http.arguments import wrong_arguments
 from entrypoints.http.problems import (
     MEDIA_TYPE,
@@ -73,6 +78,7 @@ class Kind:
         return f"urn:opledger:problem:{self.slug}"
 
 
+_REALM: Final = 'Bearer realm="opledger"'
 _INVALID_FIELD = Kind(422, "invalid-field", "A field of the body is wrong")
 KINDS: Final[Mapping[type[Exception], Kind]] = {
     MalformedBody: Kind(400, "malformed-body", "The body cannot be read"),
@@ -81,6 +87,13 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     InvalidHeader: Kind(400, "invalid-header", "A request header is wrong"),
     UnauthorizedCallback: Kind(
         401, "unauthorized-callback", "The callback is not one that this ledger asked for", challenge=TOKEN_HEADER
+    ),
+    MissingCredentials: Kind(401, "missing-credentials", "Credentials are needed", challenge=_REALM),
+    InvalidCredentials: Kind(
+        401, "invalid-credentials", "The credentials are not valid", challenge=f'{_REALM}, error="invalid_token"'
+    ),
+    MissingScope: Kind(
+        403, "missing-scope", "The credentials lack a scope", challenge=f'{_REALM}, error="insufficient_scope"'
     ),
     NotFoundException: Kind(404, "not-found", "Not found", "There is nothing at this path."),
     OperationNotFound: Kind(404, "operation-not-found", "There is no such operation"),
@@ -96,9 +109,17 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     InvalidInput: _INVALID_FIELD,
     UnknownOperationType: Kind(422, "unknown-operation-type", "There is no such operation type"),
     IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
+    RateLimited: Kind(429, "rate-limited", "Too many requests"),
     StaleOperation: Kind(503, "busy", "The operation is changing too fast", "Try again.", retry_after=1),
     DatabaseUnavailable: Kind(
         503, "database-unavailable", "The database cannot be reached", MAYBE_STORED, retry_after=5
+    ),
+    IdentityProviderUnavailable: Kind(
+        503,
+        "identity-provider-unavailable",
+        "The token cannot be checked",
+        "The identity provider's keys cannot be had. Try again.",
+        retry_after=5,
     ),
     CallbackNotTaken: Kind(503, "callback-not-taken", "The callback was not taken", retry_after=1),
     NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=5),
@@ -160,6 +181,8 @@ def _headers(kind: Kind, error: Exception) -> dict[str, str]:
     headers = {}
     if kind.retry_after is not None:
         headers["Retry-After"] = str(kind.retry_after)
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(math.ceil(error.wait.total_seconds()))
     if kind.challenge is not None:
         headers["WWW-Authenticate"] = kind.challenge
     if isinstance(error, HTTPException) and error.headers:
@@ -179,4 +202,6 @@ def _field_errors(error: Exception) -> list[FieldError]:
             return [FieldError(str(error), header="If-Match")]
         case IdempotencyKeyReused():
             return [FieldError(str(error), header="Idempotency-Key")]
+        case InvalidCredentials():
+            return [FieldError(str(error), header="Authorization")]
     return []

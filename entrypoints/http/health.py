@@ -8,6 +8,7 @@ from litestar.openapi import ResponseSpec
 from msgspec import Meta, Struct
 
 from application.services.health import Health
+from entrypoints.http.access import ANYBODY
 from entrypoints.http.openapi import ContractOperation, problems
 from entrypoints.http.problems import MEDIA_TYPE, CheckResult, NotReady, NotReadyProblem
 from entrypoints.http.services import HttpServices
@@ -30,6 +31,7 @@ class HealthController(Controller):
     """For the machinery that starts, stops and routes."""
 
     tags = ("health",)
+    opt = {"scope": ANYBODY}  # noqa: RUF012
 
     @get("/livez", operation_id="live", summary="Does the process answer?", operation_class=ContractOperation)
     async def live(self) -> LiveBody:

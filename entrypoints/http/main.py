@@ -8,6 +8,7 @@ from typing import Any
 from entrypoints import container
 from entrypoints.embedded import net
 from entrypoints.http.app import create_app
+from entrypoints.http.key_uses import noting
 from entrypoints.http.server import serve
 from entrypoints.logs import configure_logs
 from entrypoints.process import loop_factory, run_to_exit
@@ -24,8 +25,8 @@ def main(flags: Mapping[str, Any]) -> None:
 async def run(settings: Settings, stop: asyncio.Event) -> int:
     """Serve until `stop` is set, then until the last request is drained. Raises StartupError: a taken port."""
     net.ensure_free(settings.host, settings.port, "--port")
-    async with container.http(settings) as parts:
-        app = create_app(parts.services, page_token_key=parts.page_token_key)
+    async with container.http(settings) as parts, noting(parts.key_uses):
+        app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
         closing = asyncio.Event()
         leaving = asyncio.create_task(parts.stopping.see_out(stop, settings.stop_delay, closing))
         try:

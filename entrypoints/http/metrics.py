@@ -3,6 +3,7 @@
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 
+from entrypoints.http.access import ANYBODY
 from entrypoints.http.services import HttpServices
 from entrypoints.scrape import MEDIA_TYPE
 
@@ -11,6 +12,7 @@ class MetricsController(Controller):
     """For the machinery that watches."""
 
     include_in_schema = False
+    opt = {"scope": ANYBODY}  # noqa: RUF012
 
     @get("/metrics")
     async def page(self, services: NamedDependency[HttpServices]) -> Response[bytes]:

@@ -28,6 +28,7 @@ from domain.callback_token import TOKEN_HEADER
 from domain.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
 from entrypoints.http.batch_representations import BatchBody, BatchItemBody
 from entrypoints.http.errors import KINDS
+from entrypoints.http.openapi_access import with_access
 from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
 from entrypoints.http.openapi_links import LINKS
 from entrypoints.http.problems import MEDIA_TYPE, Problem
@@ -76,7 +77,7 @@ def not_modified() -> dict[int, ResponseSpec]:
 
 
 def _examples(status: int, never: Collection[str]) -> list[Example]:
-    rare = {"not-ready", "callback-not-taken", *never}
+    rare = {"not-ready", "callback-not-taken", "missing-credentials", "invalid-credentials", *never}
     kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug not in rare}
     return [
         Example(
@@ -198,7 +199,7 @@ def document(app: Litestar) -> bytes:
     """The document, as it is served. Made once."""
     if _DOCUMENT not in app.state:
         schema = _completed(_with_batch_items(app.openapi_schema.to_schema()))
-        app.state[_DOCUMENT] = msgspec.json.encode(schema)
+        app.state[_DOCUMENT] = msgspec.json.encode(with_access(app, schema))
     made: bytes = app.state[_DOCUMENT]
     return made
 

@@ -16,6 +16,7 @@ from domain.attention import AttentionKind
 from domain.labels import VALUE
 from domain.operation import MISSING
 from domain.principal import Principal
+from domain.scope import Scope
 from domain.status import OperationStatus
 from entrypoints.http.bodies import ApiRequest, check_body
 from entrypoints.http.conditional import entity_tag, expected_version, matches
@@ -112,6 +113,7 @@ class OperationController(Controller):
     @post(
         status_code=202,
         operation_id="submitOperation",
+        scope=Scope.SUBMIT,
         summary="Submit an operation",
         operation_class=ContractOperation,
         response_headers=[_LOCATION, _RETRY_AFTER, _REPLAYED],
@@ -137,6 +139,7 @@ class OperationController(Controller):
 
     @get(
         operation_id="listOperations",
+        scope=Scope.READ,
         summary="List operations by the time they were accepted",
         operation_class=ListOperation,
         responses=problems(400),
@@ -176,6 +179,7 @@ class OperationController(Controller):
     @get(
         "/counts",
         operation_id="countOperations",
+        scope=Scope.READ,
         summary="Count operations",
         operation_class=ContractOperation,
         responses=problems(400),
@@ -187,6 +191,7 @@ class OperationController(Controller):
     @get(
         "/{operation_id:uuid}",
         operation_id="getOperation",
+        scope=Scope.READ,
         summary="Read an operation",
         operation_class=ContractOperation,
         response_headers=[_ETAG, _RETRY_AFTER],
@@ -210,6 +215,7 @@ class OperationController(Controller):
         "/{operation_id:uuid}/cancel",
         status_code=202,
         operation_id="cancelOperation",
+        scope=Scope.CANCEL,
         summary="Ask for an operation's end",
         operation_class=OptionalBodyOperation,
         response_headers=[_RETRY_AFTER],
@@ -232,6 +238,7 @@ class OperationController(Controller):
     @get(
         "/{operation_id:uuid}/transitions",
         operation_id="listTransitions",
+        scope=Scope.READ,
         summary="Read an operation's history",
         operation_class=ContractOperation,
         responses=problems(400, 404),

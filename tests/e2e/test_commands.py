@@ -50,7 +50,8 @@ async def made_newer(url: str) -> None:
 
 async def test_help_is_light(tmp_path: Path) -> None:
     """`--help`, of every command too, waits for no web framework and no Temporal SDK: they are not imported."""
-    commands = ("", "up", "api", "worker", "migrate", "reset", "doctor", "demo")
+    keys = ("keys", "keys create", "keys list", "keys revoke")
+    commands = ("", "up", "api", "worker", "migrate", "reset", "doctor", "demo", *keys)
     script = [sys.executable, "-c", HELP, *commands]
     ended = await asyncio.to_thread(
         subprocess.run, script, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
@@ -75,6 +76,7 @@ async def test_doctor_beside_up(stack: Stack, ledger: Ledger) -> None:
     expected = ("operations", "database", "migrations", "temporal", "search attribute", "schedule")
     assert findings(ended) == {
         **dict.fromkeys(expected, ("ok", "well")),
+        "access": ("ok", "everybody on this machine may do everything: OPLEDGER_ACCESS is none"),
         "callbacks": ("ok", "taken by the server"),
         "divergences": ("ok", "none"),
     }
@@ -97,6 +99,7 @@ async def test_doctor_where_things_are_wrong(
         "operations",
         "database",
         "migrations",
+        "access",
         "callbacks",
         "divergences",
     ]

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.errors import CONSTRAINTS
 from adapters.postgres.rows import to_row, transition_to_row
-from adapters.postgres.tables import idempotency_keys, metadata, operations, transitions, watermarks
+from adapters.postgres.tables import api_keys, idempotency_keys, metadata, operations, transitions, watermarks
 from domain.lifecycle import accept
 from tests.support.operations import ID, T0, accepted, at, cause, completed, dispatched_at, failed, running
 
@@ -55,6 +55,14 @@ TRANSITIONS: dict[str, dict[str, Any]] = {
     "move_allowed": {"sequence": 2, "from_status": "FAILED", "to_status": "RUNNING"},
     "source_known": {"source": "RUMOUR"},
 }
+API_KEYS: dict[str, dict[str, Any]] = {
+    "prefix_form": {"prefix": "ABCDEFGH"},
+    "secret_hash_length": {"secret_hash": b"the secret itself"},
+    "name_length": {"name": ""},
+    "tenant_length": {"tenant": "x" * 256},
+    "scopes_known": {"scopes": ["read", "everything"]},
+    "expires_later": {"expires_at": T0},
+}
 KEYS: dict[str, dict[str, Any]] = {
     "tenant_length": {"tenant": ""},
     "key_length": {"key": "x" * 256},
@@ -90,6 +98,12 @@ async def refused_by(engine: AsyncEngine, *statements: sa.Executable) -> str:
     cause_ = caught.value.orig.__cause__
     assert isinstance(cause_, asyncpg.IntegrityConstraintViolationError)
     return str(cause_.constraint_name)
+
+
+def api_key(**fields: Any) -> dict[str, Any]:
+    """An API key's row."""
+    row = {"prefix": "aaaaaaaa", "secret_hash": b"x" * 32, "name": "n", "tenant": "t", "scopes": ["read"]}
+    return {**row, "created_at": T0, **fields}
 
 
 async def run(engine: AsyncEngine, *statements: sa.Executable) -> None:
@@ -139,6 +153,13 @@ async def test_transitions(postgres_engine: AsyncEngine, rule: str) -> None:
     assert name == f"ck_transitions_{'from_status_known' if rule == 'to_status_known' else rule}"
 
 
+@pytest.mark.parametrize(("rule", "fields"), [*API_KEYS.items(), ("scopes_known", {"scopes": []})])
+async def test_api_keys(postgres_engine: AsyncEngine, rule: str, fields: dict[str, Any]) -> None:
+    """One rule broken at a time."""
+    statement = sa.insert(api_keys).values(api_key(**fields))
+    assert await refused_by(postgres_engine, statement) == f"ck_api_keys_{rule}"
+
+
 @pytest.mark.parametrize("rule", KEYS)
 async def test_idempotency_keys(postgres_engine: AsyncEngine, rule: str) -> None:
     """A row of `idempotency_keys` that breaks the rule."""
@@ -155,6 +176,8 @@ async def test_primary_keys(postgres_engine: AsyncEngine) -> None:
     assert await refused_by(postgres_engine, sa.insert(idempotency_keys).values(key())) == "pk_idempotency_keys"
     mark = sa.insert(watermarks).values(name="executions", at=T0)
     assert await refused_by(postgres_engine, mark, mark) == "pk_watermarks"
+    one = sa.insert(api_keys).values(api_key())
+    assert await refused_by(postgres_engine, one, one) == "pk_api_keys"
 
 
 async def test_foreign_keys(postgres_engine: AsyncEngine) -> None:
@@ -227,7 +250,7 @@ async def test_what_is_not_an_outcome_may_change(postgres_engine: AsyncEngine) -
 def test_every_constraint_is_violated_above() -> None:
     """A new CHECK needs its own proof."""
     tried = {"operations": set(OPERATIONS), "transitions": set(TRANSITIONS), "idempotency_keys": set(KEYS)}
-    tried["watermarks"] = set()
+    tried |= {"watermarks": set(), "api_keys": set(API_KEYS)}
     for table in metadata.sorted_tables:
         named = {check.name for check in table.constraints if isinstance(check, sa.CheckConstraint)}
         assert named == {f"ck_{table.name}_{rule}" for rule in tried[table.name]}

@@ -32,8 +32,10 @@ from domain.lifecycle import complete, start
 from domain.operation import Cause, Operation
 from domain.operation_type import OperationCatalogue, OperationType
 from domain.principal import Principal
+from domain.scope import ALL_SCOPES
 from domain.transition import Source
 from entrypoints.http.app import create_app
+from entrypoints.http.credentials import Access
 from entrypoints.http.services import HttpServices
 from entrypoints.scrape import MetricsPage
 
@@ -87,6 +89,18 @@ def page(drift: DriftReport | None) -> bytes:
     return b"counters\n" if drift is None else b"counters\ndrift %d\n" % sum(drift.attention.values())
 
 
+class Somebody:
+    """Whoever the test says, with all scopes."""
+
+    controlled = False
+
+    def __init__(self, api: "Api") -> None:
+        self._api = api
+
+    async def principal(self, authorization: Sequence[str]) -> Principal:
+        return Principal(self._api.tenant, self._api.actor, ALL_SCOPES)
+
+
 @dataclass
 class Api:
     """An application with a database of its own, and a client of it."""
@@ -97,6 +111,8 @@ class Api:
     optional: Sequence[Probe] = ()
     tenant: str = "default"
     actor: str | None = None
+    access: Access | None = None
+    """In place of tenant and actor."""
     callback_keys: CallbackKeys | None = KEYS
     receiver: Receiver = field(default_factory=Receiver)
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
@@ -111,7 +127,7 @@ class Api:
     def application(self) -> Litestar:
         """The application."""
         parts = self.store.units, self.clock, MemoryOperationIds(self.clock), CATALOGUE, JsonSchemaInputValidator()
-        services = HttpServices(
+        self.services = HttpServices(
             ledger=LedgerServices(
                 submit=SubmitOperation(*parts),
                 read=ReadOperations(self.store.queries),
@@ -127,10 +143,7 @@ class Api:
             metrics_page=MetricsPage(self.drift, page),
         )
 
-        async def principal() -> Principal:
-            return Principal(self.tenant, self.actor)
-
-        return create_app(services, page_token_key=KEY, principal=principal)
+        return create_app(self.services, page_token_key=KEY, access=self.access or Somebody(self))
 
     async def submit(self, **body: Any) -> dict[str, Any]:
         """Submit, and give what was answered."""

@@ -62,6 +62,7 @@ class Forks:
 def serve() -> None:
     """Fork for every order on standard input, wait for the child, print its exit code."""
     import entrypoints.cli.doctor
+    import entrypoints.cli.keys
     import entrypoints.cli.migrate
     import entrypoints.cli.up
     import entrypoints.http.main

@@ -1,20 +1,29 @@
-"""What `doctor` says of callbacks and divergences."""
+"""What `doctor` says of access, callbacks and divergences."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
+from adapters.jwt.key_set import KeySet
+from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.clock import MemoryClock
 from adapters.memory.metrics import MemoryMetrics
 from application.ports.drift_queries import Drift
+from application.ports.token_verifier import IdentityProviderUnavailable
 from application.ports.workflow_engine import CallbackRefused, CompletionCallback
 from application.services.completion_callbacks import CompletionCallbacks
 from application.services.drift import ReadDrift
+from application.services.manage_keys import ManageKeys
 from domain.attention import AttentionKind
 from domain.callback_token import TOKEN_HEADER
 from domain.errors import OpledgerError
-from entrypoints.checks import LISTED, check_callbacks, check_divergences
+from domain.scope import ALL_SCOPES
+from entrypoints.checks import LISTED, check_access, check_callbacks, check_divergences
+from entrypoints.settings import Settings
 from tests.support.http_api import KEYS
+from tests.support.identity_provider import IdentityProvider
+from tests.support.randomness import counting
 
 
 class Engine:
@@ -93,3 +102,22 @@ async def test_divergences_are_named() -> None:
     assert words.startswith(f"{LISTED + 5} final operations")
     assert words.endswith("GET /v1/operations?attention=DIVERGED")
     assert words.count("00000000-") == LISTED
+
+
+async def test_access() -> None:
+    """Who may use the API: everybody, so many keys, whoever has a token of the issuer."""
+    clock, keys, provider = MemoryClock(), MemoryApiKeys(), IdentityProvider()
+    key_set = KeySet(provider.source, "RS256")
+    open_to_all, by_keys = Settings(), Settings(access="keys")
+    both = Settings(access="keys,jwt", jwt_issuer="https://id", jwt_audience="a", jwt_jwks="file")
+    assert "everybody on this machine" in await check_access(open_to_all, keys, None, clock)
+    assert (await check_access(by_keys, keys, None, clock)).startswith("no API key yet: `opledger keys create`")
+    manage = ManageKeys(keys, clock, counting())
+    for life in (timedelta(seconds=1), None, None):
+        made = await manage.create("n", tenant="t", scopes=ALL_SCOPES, life=life)
+    await manage.revoke(made.stored.prefix)
+    clock.advance(timedelta(seconds=1))
+    assert await check_access(both, keys, key_set, clock) == "API keys that count: 1; keys of https://id: 1"
+    provider.away = IdentityProviderUnavailable("gone")
+    with pytest.raises(IdentityProviderUnavailable, match="gone"):
+        await check_access(both, keys, key_set, clock)

@@ -25,7 +25,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import run
 from tests.support.http_api import KEY, Api
 
-@get("/slow", include_in_schema=False)
+@get("/slow", scope="anybody", include_in_schema=False)
 async def slow() -> str:
     print("slow", flush=True)
     await asyncio.sleep(1)

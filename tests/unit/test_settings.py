@@ -10,6 +10,12 @@ from domain.finality import Finality
 from entrypoints.durations import parse_duration
 from entrypoints.settings import load_settings
 
+JWT = {
+    "OPLEDGER_ACCESS": "keys,jwt",
+    "OPLEDGER_JWT_ISSUER": "https://id.example",
+    "OPLEDGER_JWT_AUDIENCE": "opledger",
+    "OPLEDGER_JWT_JWKS": "https://id.example/jwks",
+}
 KEYS = {"OPLEDGER_CALLBACK_KEYS": "first:" + "s3cret" * 6}
 
 
@@ -31,7 +37,7 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
         ({"OPLEDGER_RECONCILE_EVERY": "soon"}, "OPLEDGER_RECONCILE_EVERY: expected a duration"),
         ({"OPLEDGER_RECONCILE_EVERY": "0s"}, "reconcile_every is between 1s and 1d"),
         ({"OPLEDGER_FINALITY": "both"}, "OPLEDGER_FINALITY"),
-        ({"OPLEDGER_HOST": "0.0.0.0"}, "loopback"),
+        ({"OPLEDGER_HOST": "0.0.0.0"}, "loopback address such as 127.0.0.1, not '0.0.0.0', while there is no access"),
         ({"OPLEDGER_HOST": "example.com"}, "loopback"),
         ({"OPLEDGER_PAGE_TOKEN_KEY": "short"}, "page_token_key has at least 16"),
         ({"OPLEDGER_VERIFY_EVERY": "9s"}, "verify_every is between 10s and 1d"),
@@ -44,6 +50,16 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
         ({"OPLEDGER_METRICS_PORT": "0"}, "OPLEDGER_METRICS_PORT"),
         ({"OPLEDGER_METRICS_PORT": "x"}, "OPLEDGER_METRICS_PORT"),
         ({"OPLEDGER_CALLBACK_URL": "http://a"}, "set OPLEDGER_CALLBACK_KEYS to a name and a secret"),
+        ({"OPLEDGER_ACCESS": "key"}, "OPLEDGER_ACCESS"),
+        ({"OPLEDGER_ACCESS": "jwt"}, "access says jwt, and jwt_issuer is not set"),
+        ({"OPLEDGER_ACCESS": "jwt", "OPLEDGER_JWT_ISSUER": "i"}, "access says jwt, and jwt_audience is not set"),
+        ({**JWT, "OPLEDGER_JWT_ALGORITHM": "HS256"}, "OPLEDGER_JWT_ALGORITHM"),
+        ({**JWT, "OPLEDGER_JWT_ALGORITHM": "none"}, "OPLEDGER_JWT_ALGORITHM"),
+        ({**JWT, "OPLEDGER_JWT_JWKS": "http://id.example/jwks"}, "jwt_jwks is a file or an https URL"),
+        ({**JWT, "OPLEDGER_JWT_JWKS": "https://user:word@id.example/jwks"}, "jwt_jwks is a file or an https URL"),
+        ({**JWT, "OPLEDGER_JWT_JWKS": "https:///jwks"}, "jwt_jwks is a file or an https URL"),
+        ({"OPLEDGER_RATE_LIMIT": "0"}, "OPLEDGER_RATE_LIMIT"),
+        ({"OPLEDGER_RATE_BURST": "0"}, "OPLEDGER_RATE_BURST"),
         ({"OPLEDGER_CONFIG": "does-not-exist.toml"}, "does-not-exist.toml"),
     ],
 )
@@ -70,8 +86,22 @@ def test_an_unknown_setting_in_the_file_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_is_served(host: str, tmp_path: Path) -> None:
-    """Until there is access control, only this machine may reach the API."""
+    """Without access control, only this machine may reach the API."""
     assert load_settings({"host": host}, {}, tmp_path).host == host
+
+
+@pytest.mark.parametrize("environment", [{"OPLEDGER_ACCESS": "keys"}, JWT])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "ledger.example"])
+def test_with_access_control_every_address_is_served(environment: dict[str, str], host: str, tmp_path: Path) -> None:
+    """Whoever comes has to show who it is."""
+    settings = load_settings({"host": host}, environment, tmp_path)
+    assert (settings.host, settings.access) == (host, environment["OPLEDGER_ACCESS"])
+
+
+@pytest.mark.parametrize("place", ["jwks.json", "/etc/jwks.json", "http://127.0.0.1:8000/jwks", "http://[::1]/jwks"])
+def test_where_an_identity_providers_keys_may_be(place: str, tmp_path: Path) -> None:
+    """A file, https, or this machine."""
+    assert load_settings({}, {**JWT, "OPLEDGER_JWT_JWKS": place}, tmp_path).jwt_jwks == place
 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Where a JSON Web Key Set (RFC 7517) is read: a file or a URL."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+
+from application.ports.token_verifier import IdentityProviderUnavailable
+
+SECONDS = 5.0
+"""How long a URL may take."""
+LARGEST = 1024 * 1024
+"""Bytes."""
+KeySource = Callable[[], Awaitable[bytes]]
+"""Raises IdentityProviderUnavailable."""
+
+
+def key_source(place: str) -> KeySource:
+    """What reads the place: an http or https URL, or else a file's path."""
+    if place.startswith(("https://", "http://")):
+        return lambda: _fetch(place)
+    return lambda: _read(Path(place))
+
+
+async def _fetch(url: str) -> bytes:
+    content = b""
+    try:
+        async with (
+            asyncio.timeout(SECONDS),
+            httpx.AsyncClient(timeout=SECONDS) as client,
+            client.stream("GET", url, headers={"Accept": "application/json"}) as answer,
+        ):
+            if answer.status_code != httpx.codes.OK:
+                raise IdentityProviderUnavailable(f"{url} answers {answer.status_code}")
+            async for chunk in answer.aiter_bytes():
+                content += chunk
+                if len(content) > LARGEST:
+                    raise IdentityProviderUnavailable(f"{url} answers with more than {LARGEST} bytes")
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        raise IdentityProviderUnavailable(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
+    return content
+
+
+async def _read(path: Path) -> bytes:
+    try:
+        return await asyncio.to_thread(path.read_bytes)
+    except OSError as error:
+        raise IdentityProviderUnavailable(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,92 @@
+"""Tokens of one identity provider, checked as RFC 8725 says: one algorithm, its issuer, this audience, an expiry."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from jwt.exceptions import (
+    ExpiredSignatureError,
+    InvalidAudienceError,
+    InvalidIssuerError,
+    InvalidTokenError,
+    MissingRequiredClaimError,
+    PyJWTError,
+)
+
+from adapters.jwt.key_set import KeySet
+from domain.credentials import InvalidCredentials, is_name
+from domain.principal import Principal
+from domain.scope import Scope
+
+LEEWAY = 10
+"""Seconds by which the provider's clock and ours may differ."""
+_WORDS: dict[type[PyJWTError], str] = {
+    ExpiredSignatureError: "the token has expired",
+    InvalidIssuerError: "the token is another issuer's",
+    InvalidAudienceError: "the token is not for this audience",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """What a token has to say."""
+
+    issuer: str
+    audience: str
+    algorithm: str
+    """The only one. An asymmetric one: who can check tokens cannot make them."""
+    tenant_claim: str
+    scope_claim: str
+    """Its value: scopes separated by blanks (RFC 8693), or a list of them. What is no scope of ours is passed over."""
+
+
+class JwtVerifier:
+    """Checks signature and claims."""
+
+    def __init__(self, rules: TokenRules, keys: KeySet) -> None:
+        self._rules = rules
+        self._keys = keys
+
+    async def verify(self, token: str) -> Principal:
+        """See the port. An error never repeats the token."""
+        claims = await self._claims(token)
+        tenant, subject = claims.get(self._rules.tenant_claim), claims["sub"]
+        if not is_name(tenant):
+            raise InvalidCredentials(f"the token's claim {self._rules.tenant_claim} names no tenant")
+        if not is_name(subject):
+            raise InvalidCredentials("the token's claim sub names nobody")
+        return Principal(str(tenant), subject, self._scopes(claims), f"token {tenant} {subject}")
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        rules = self._rules
+        try:
+            header = jwt.get_unverified_header(token)
+        except InvalidTokenError:
+            raise InvalidCredentials("it is neither an API key nor a token (JWT)") from None
+        if header.get("alg") != rules.algorithm:
+            raise InvalidCredentials(f"the token is not signed with {rules.algorithm}")
+        key = await self._keys.key(header.get("kid"))
+        if key is None:
+            raise InvalidCredentials("the token's key is none of the issuer's")
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[rules.algorithm],
+                issuer=rules.issuer,
+                audience=rules.audience,
+                leeway=LEEWAY,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except MissingRequiredClaimError as error:
+            raise InvalidCredentials(f"the token lacks the claim {error.claim}") from None
+        except PyJWTError as error:
+            raise InvalidCredentials(_WORDS.get(type(error), "the token is not valid")) from None
+        return claims
+
+    def _scopes(self, claims: dict[str, Any]) -> frozenset[Scope]:
+        given = claims.get(self._rules.scope_claim, "")
+        words = given.split() if isinstance(given, str) else given
+        if not isinstance(words, list):
+            raise InvalidCredentials(f"the token's claim {self._rules.scope_claim} is neither a text nor a list")
+        return frozenset(scope for scope in Scope if scope.value in words)

@@ -1,0 +1,36 @@
+"""Port: the API keys that there are."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from domain.api_key import ApiKey
+from domain.errors import OpledgerError
+
+
+class ApiKeyNotFound(OpledgerError):
+    """There is no such API key."""
+
+
+class ApiKeyReader(Protocol):
+    """What authentication needs."""
+
+    async def find(self, prefix: str) -> ApiKey | None:
+        """The key with that prefix, revoked and expired ones too. Raises DatabaseUnavailable."""
+
+    async def note_used(self, last_used: Mapping[str, datetime]) -> None:
+        """Note when keys were last used, by prefix. A time never moves back, and what is not there is passed over.
+        Raises DatabaseUnavailable."""
+
+
+class ApiKeys(ApiKeyReader, Protocol):
+    """Keys of all tenants. Every call is a commit of its own."""
+
+    async def add(self, key: ApiKey) -> bool:
+        """Store a new key; False, and nothing stored, where its prefix is taken."""
+
+    async def list(self, tenant: str | None = None) -> list[ApiKey]:
+        """All keys, or one tenant's, the oldest first."""
+
+    async def revoke(self, prefix: str, now: datetime) -> ApiKey:
+        """Have it refused from now on; one that is revoked already stays as it is. Raises ApiKeyNotFound."""

@@ -1,0 +1,118 @@
+"""What every store of API keys keeps to."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.api_keys import MemoryApiKeys
+from adapters.postgres.api_keys import PostgresApiKeys
+from application.ports.api_keys import ApiKeyNotFound, ApiKeys
+from application.ports.unit_of_work import DatabaseUnavailable
+from domain.api_key import ApiKey, make_api_key
+from domain.scope import Scope
+from tests.support.operations import at
+
+
+def key(number: int, *, tenant: str = "a", seconds: float = 0) -> ApiKey:
+    """A key of its own."""
+    return make_api_key(
+        number.to_bytes(5),
+        number.to_bytes(20),
+        name=f"key {number}",
+        tenant=tenant,
+        scopes=frozenset({Scope.READ, Scope.CANCEL}),
+        now=at(seconds),
+        expires_at=at(1000) if number % 2 else None,
+    ).stored
+
+
+class ApiKeysContract:
+    """Subclasses give the store."""
+
+    @pytest.fixture
+    def keys(self) -> ApiKeys:
+        raise NotImplementedError
+
+    async def test_a_key_comes_back_whole(self, keys: ApiKeys) -> None:
+        """By its prefix, every field as it was; of others nothing."""
+        for number in (1, 2):
+            assert await keys.add(key(number))
+            assert await keys.find(key(number).prefix) == key(number)
+        assert await keys.find(key(3).prefix) is None
+
+    async def test_a_prefix_is_taken_once(self, keys: ApiKeys) -> None:
+        """The second key with it is not stored."""
+        assert await keys.add(key(1))
+        assert not await keys.add(replace(key(1), name="another", secret_hash=key(2).secret_hash))
+        assert await keys.list() == [key(1)]
+
+    async def test_list(self, keys: ApiKeys) -> None:
+        """The oldest first; of one tenant, or of all."""
+        stored = [key(3, seconds=1), key(1, seconds=2), key(2, tenant="b", seconds=3)]
+        for one in reversed(stored):
+            await keys.add(one)
+        assert await keys.list() == stored
+        assert await keys.list("a") == stored[:2]
+        assert await keys.list("c") == []
+
+    async def test_revoke(self, keys: ApiKeys) -> None:
+        """Once: the first time counts. It can still be found, and no other is touched."""
+        await keys.add(key(1))
+        await keys.add(key(2))
+        revoked = replace(key(1), revoked_at=at(5))
+        assert await keys.revoke(key(1).prefix, at(5)) == revoked
+        assert await keys.revoke(key(1).prefix, at(6)) == revoked
+        assert await keys.find(key(1).prefix) == revoked
+        assert await keys.find(key(2).prefix) == key(2)
+        with pytest.raises(ApiKeyNotFound, match=key(3).prefix):
+            await keys.revoke(key(3).prefix, at(5))
+
+    async def test_last_used(self, keys: ApiKeys) -> None:
+        """Moves forward alone; what is not there is passed over."""
+        await keys.add(key(1))
+        await keys.add(key(2))
+        await keys.note_used({key(1).prefix: at(5), key(2).prefix: at(7), key(3).prefix: at(9)})
+        await keys.note_used({key(1).prefix: at(4), key(2).prefix: at(8)})
+        await keys.note_used({})
+        assert [one.last_used_at for one in await keys.list()] == [at(5), at(8)]
+        assert await keys.find(key(3).prefix) is None
+
+
+class TestMemory(ApiKeysContract):
+    @pytest.fixture
+    def keys(self) -> ApiKeys:
+        return MemoryApiKeys()
+
+
+class TestPostgres(ApiKeysContract):
+    @pytest.fixture
+    def keys(self, postgres_engine: AsyncEngine) -> ApiKeys:
+        return PostgresApiKeys(postgres_engine)
+
+    async def test_no_secret_is_stored(self, keys: ApiKeys, postgres_engine: AsyncEngine) -> None:
+        """Nothing of the row is in the text but what may be shown."""
+        made = make_api_key(
+            b"12345", b"\xff" * 20, name="n", tenant="t", scopes=frozenset(Scope), now=at(0), expires_at=None
+        )
+        await keys.add(made.stored)
+        async with postgres_engine.connect() as connection:
+            row = (await connection.execute(text("SELECT api_keys::text AS row FROM api_keys"))).scalar_one()
+        assert made.stored.prefix in row
+        assert made.text.rpartition("_")[2] not in row
+
+    async def test_unreachable(self) -> None:
+        """Every call says so."""
+        from adapters.postgres.engine import create_engine
+
+        keys = PostgresApiKeys(create_engine("postgresql://u:secret@127.0.0.1:1/none"))
+        for call in (
+            keys.add(key(1)),
+            keys.find(key(1).prefix),
+            keys.list(),
+            keys.revoke(key(1).prefix, at(0)),
+            keys.note_used({key(1).prefix: at(0)}),
+        ):
+            with pytest.raises(DatabaseUnavailable):
+                await call

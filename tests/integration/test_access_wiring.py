@@ -1,0 +1,77 @@
+"""Access control as the container wires it, on a real database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from domain.errors import StartupError
+from domain.scope import Scope
+from entrypoints import container
+from entrypoints.http.app import create_app
+from entrypoints.settings import Settings
+from tests.support.http_access import bearer
+from tests.support.identity_provider import RULES, IdentityProvider
+
+Serve = Callable[[str], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def serve(database_url: str, tmp_path: Path) -> Serve:
+    """The API with OPLEDGER_ACCESS as given, and the provider's keys in a file."""
+    (tmp_path / "jwks.json").write_bytes(IdentityProvider().key_set())
+
+    @asynccontextmanager
+    async def serving(access: str) -> AsyncIterator[httpx.AsyncClient]:
+        jwt = {"jwt_issuer": RULES.issuer, "jwt_audience": RULES.audience, "jwt_jwks": str(tmp_path / "jwks.json")}
+        given = jwt if "jwt" in access else {}
+        settings = Settings(database_url=database_url, access=access, rate_limit=1, rate_burst=2, **given)  # type: ignore[arg-type]
+        async with container.http(settings) as parts:
+            app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
+            transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+            async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
+                yield client
+
+    return serving
+
+
+async def status(client: httpx.AsyncClient, credential: str | None) -> int:
+    """Of a list."""
+    headers = None if credential is None else bearer(credential)
+    return (await client.get("/v1/operations", headers=headers)).status_code
+
+
+async def key(database_url: str) -> str:
+    """A new key, as the command makes it."""
+    async with container.keys(database_url) as keys:
+        return (await keys.create("ci", tenant="a", scopes=frozenset({Scope.READ}), life=None)).text
+
+
+@pytest.mark.parametrize(
+    ("access", "statuses"), [("none", [200] * 3), ("keys", [401, 200, 401]), ("jwt", [401, 401, 200])]
+)
+async def test_what_is_taken(serve: Serve, database_url: str, access: str, statuses: list[int]) -> None:
+    """Nothing, a key, a token: each only where the setting says so."""
+    credentials = [None, await key(database_url), IdentityProvider().token()]
+    async with serve(access) as client:
+        assert [await status(client, credential) for credential in credentials] == statuses
+
+
+async def test_both_are_taken_each_with_its_own_allowance(serve: Serve, database_url: str) -> None:
+    """Two at once, says the setting."""
+    async with serve("keys,jwt") as client:
+        for credential in (await key(database_url), IdentityProvider().token()):
+            seen = await asyncio.gather(*(status(client, credential) for _ in range(50)))
+            assert set(seen) == {200, 429}
+            assert seen.count(200) >= 2
+
+
+async def test_a_file_of_keys_that_is_none(serve: Serve, tmp_path: Path) -> None:
+    """It is said at the start, by the setting's name."""
+    (tmp_path / "jwks.json").write_text("{}")
+    with pytest.raises(StartupError, match="jwt_jwks: it is not a JSON Web Key Set"):
+        async with serve("jwt"):
+            pass

@@ -1,0 +1,228 @@
+"""The service's own role: it can do all that the service does, owns nothing, and can do nothing else.
+
+The suites of the store ports run here as that role, so that a query that needs more than was granted fails.
+"""
+
+import itertools
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.api_keys import PostgresApiKeys
+from adapters.postgres.engine import create_engine
+from adapters.postgres.errors import translated
+from adapters.postgres.grants import PRIVILEGES, grant_to
+from adapters.postgres.probes import DatabaseProbe, MigrationProbe
+from adapters.postgres.tables import metadata
+from application.ports.unit_of_work import DatabaseRefused
+from domain.errors import StartupError
+from entrypoints.embedded.postgres import USER
+from tests.contract.stores import PostgresBackend, Store, add
+from tests.contract.test_api_keys import key
+from tests.contract.test_drift_queries import DriftQueriesContract
+from tests.contract.test_idempotency_keys import IdempotencyKeysContract
+from tests.contract.test_operation_queries import OperationQueriesContract
+from tests.contract.test_operation_repository import OperationRepositoryContract, accepted_change
+from tests.contract.test_operation_verification import VerificationContract
+from tests.contract.test_unit_of_work import UnitOfWorkContract
+from tests.support.operations import ID, at
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+async def role(postgres_engine: AsyncEngine) -> AsyncIterator[str]:
+    """A role that can log in, and no more; with a name that has to be quoted."""
+    name = f"the service {os.getpid()} {next(_numbers)}"
+    await sql(postgres_engine, f'CREATE ROLE "{name}" LOGIN')
+    yield name
+    await sql(postgres_engine, f'DROP OWNED BY "{name}"', f'DROP ROLE "{name}"')
+
+
+@pytest.fixture
+async def service(database_url: str, role: str) -> AsyncIterator[AsyncEngine]:
+    """Connections of that role, after the grants."""
+    await grant_to(database_url, role)
+    engine = create_engine(as_role(database_url, role))
+    yield engine
+    await engine.dispose()
+
+
+def as_role(url: str, role: str) -> str:
+    """The URL for another user."""
+    assert f"//{USER}@" in url
+    return url.replace(f"//{USER}@", f"//{quote(role)}@")
+
+
+async def sql(engine: AsyncEngine, *statements: str) -> None:
+    """Run the statements in one commit."""
+    async with engine.begin() as connection:
+        for statement in statements:
+            with translated():
+                await connection.execute(text(statement))
+
+
+class AsTheService:
+    """For a suite that runs as the service's role."""
+
+    @pytest.fixture
+    def store(self, service: AsyncEngine) -> Store:
+        return PostgresBackend(service)
+
+
+class TestRepository(AsTheService, OperationRepositoryContract):
+    pass
+
+
+class TestVerification(AsTheService, VerificationContract):
+    pass
+
+
+class TestQueries(AsTheService, OperationQueriesContract):
+    pass
+
+
+class TestIdempotencyKeys(AsTheService, IdempotencyKeysContract):
+    pass
+
+
+class TestUnitOfWork(AsTheService, UnitOfWorkContract):
+    pass
+
+
+class TestDriftQueries(AsTheService, DriftQueriesContract):
+    pass
+
+
+async def test_the_probes(service: AsyncEngine) -> None:
+    """The API can say that it is ready."""
+    await DatabaseProbe(service).check()
+    await MigrationProbe(service).check()
+
+
+async def test_api_keys_are_read_and_noted_but_not_made(service: AsyncEngine, postgres_engine: AsyncEngine) -> None:
+    """Who takes over the API cannot make itself a key, nor bring back one that was revoked."""
+    await PostgresApiKeys(postgres_engine).add(key(1))
+    keys = PostgresApiKeys(service)
+    await keys.note_used({key(1).prefix: at(5)})
+    found = await keys.find(key(1).prefix)
+    assert found is not None
+    assert found.last_used_at == at(5)
+    for call in (keys.add(key(2)), keys.revoke(key(1).prefix, at(9))):
+        with pytest.raises(DatabaseRefused, match="api_keys"):
+            await call
+
+
+async def test_an_operation_is_deleted_with_its_history(service: AsyncEngine) -> None:
+    """Although the history itself cannot be deleted from."""
+    store = PostgresBackend(service)
+    await add(store, accepted_change(1))
+    await sql(service, "DELETE FROM operations")
+    async with service.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM transitions")) == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(f"TRUNCATE {table} CASCADE" for table in PRIVILEGES),
+        *(f"DROP TABLE {table} CASCADE" for table in PRIVILEGES),
+        *(f"ALTER TABLE {table} ADD COLUMN more int" for table in PRIVILEGES),
+        *(f"CREATE INDEX ON {table} ((1))" for table in PRIVILEGES),
+        "ALTER TABLE operations DISABLE TRIGGER operations_outcome_is_final",
+        "CREATE TABLE more (n int)",
+        "CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE SCHEMA more",
+        "CREATE ROLE more",
+        "UPDATE transitions SET reason = 'another'",
+        "DELETE FROM transitions",
+        "UPDATE api_keys SET scopes = ARRAY['admin']",
+        "UPDATE api_keys SET revoked_at = NULL",
+        "DELETE FROM api_keys",
+        "UPDATE alembic_version SET version_num = '0000'",
+        "SET session_replication_role = replica",
+        f"SET ROLE {USER}",
+        "COPY operations TO PROGRAM 'true'",
+    ],
+)
+async def test_what_it_cannot_do(service: AsyncEngine, statement: str) -> None:
+    """Schema, emptying, the history, keys, the revision, and the ways around."""
+    with pytest.raises(DatabaseRefused):
+        await sql(service, statement)
+
+
+async def test_every_table_is_thought_of() -> None:
+    """A new table is granted what the service needs of it, or it is not for the service; somebody has said so."""
+    assert PRIVILEGES.keys() - {"alembic_version"} == metadata.tables.keys()
+
+
+async def test_it_owns_nothing(service: AsyncEngine, role: str) -> None:
+    """Nothing at all in the database."""
+    query = "SELECT count(*) FROM pg_shdepend JOIN pg_roles ON refobjid = pg_roles.oid"
+    async with service.connect() as connection:
+        owned = await connection.scalar(text(f"{query} WHERE deptype = 'o' AND rolname = :role"), {"role": role})
+    assert owned == 0
+
+
+async def test_grants_are_exact(database_url: str, role: str, service: AsyncEngine) -> None:
+    """What it had before beyond them is taken away; a repeat changes nothing."""
+    owner = create_engine(database_url)
+    await sql(owner, f'GRANT ALL ON transitions, api_keys TO "{role}"', f'GRANT ALL ON SCHEMA public TO "{role}"')
+    for _ in range(2):
+        await grant_to(database_url, role)
+        for statement in ("TRUNCATE transitions", "DELETE FROM api_keys", "CREATE TABLE more (n int)"):
+            with pytest.raises(DatabaseRefused):
+                await sql(service, statement)
+        await sql(service, f"SELECT * FROM operations WHERE id = '{ID}'")
+    await owner.dispose()
+
+
+async def test_roles_that_grants_do_not_limit(database_url: str, role: str, postgres_engine: AsyncEngine) -> None:
+    """None, a superuser, the owner, who is to be the owner; and a schema in which everybody may create."""
+    with pytest.raises(StartupError, match="there is no database role nobody: CREATE ROLE"):
+        await grant_to(database_url, "nobody")
+    async with postgres_engine.connect() as connection:
+        owner = str(await connection.scalar(text("SELECT current_user")))
+    with pytest.raises(StartupError, match="is a superuser"):
+        await grant_to(database_url, owner)
+    await sql(postgres_engine, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+    with pytest.raises(StartupError, match="may create tables, as everybody may"):
+        await grant_to(database_url, role)
+    await sql(postgres_engine, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    await sql(postgres_engine, f'ALTER TABLE operations OWNER TO "{role}"')
+    with pytest.raises(StartupError, match="owns the tables"):
+        await grant_to(database_url, role)
+    await sql(postgres_engine, f'ALTER TABLE operations OWNER TO "{owner}"')
+
+
+async def test_who_may_not_grant(database_url: str, role: str, service: AsyncEngine) -> None:
+    """The service itself: in words, and nothing is changed."""
+    with pytest.raises(StartupError, match="the tables' owner alone can grant"):
+        await grant_to(as_role(database_url, role), role)
+    await DatabaseProbe(service).check()
+
+
+async def test_time_limits(service: AsyncEngine) -> None:
+    """Set by the service on its own connections, so that no role needs them."""
+    async with service.connect() as connection:
+        for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            assert await connection.scalar(text(f"SHOW {name}")) == "15s"
+
+
+async def test_migrate_grants(tmp_path: Path, database_url: str, role: str) -> None:
+    """`opledger migrate --grant-to` does so, and says so."""
+    from tests.support.stack import run
+
+    ended = await run("migrate", "--grant-to", role, cwd=tmp_path, DATABASE_URL=database_url)
+    assert (ended.code, ended.output.splitlines()[1:]) == (
+        0,
+        [f"the role {role} may do what the API and the workers need, and no more"],
+    )
+    engine = create_engine(as_role(database_url, role))
+    await MigrationProbe(engine).check()
+    await engine.dispose()

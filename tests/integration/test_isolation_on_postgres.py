@@ -1,0 +1,40 @@
+"""Two tenants walk every route on the real parts: as the container wires them, on PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from domain.scope import ALL_SCOPES
+from entrypoints import container
+from entrypoints.http.app import create_app
+from entrypoints.settings import Settings
+from tests.support.http_access import bearer
+from tests.unit.test_tenant_isolation import Isolation, Tenants, with_operation
+
+TYPES = """
+[operations.deploy]
+workflow = "Deploy"
+task_queue = "queue"
+
+[operations.build]
+workflow = "Build"
+task_queue = "queue"
+"""
+
+
+class TestOnPostgres(Isolation):
+    @pytest.fixture
+    async def tenants(self, database_url: str, tmp_path: Path) -> AsyncIterator[Tenants]:
+        """Two tenants; both may do everything in their own."""
+        types = tmp_path / "types.toml"
+        types.write_text(TYPES)
+        settings = Settings(database_url=database_url, access="keys", operations=str(types))
+        async with container.keys(database_url) as keys:
+            made = [await keys.create("ci", tenant=name, scopes=ALL_SCOPES, life=None) for name in ("owner", "other")]
+        async with container.http(settings) as parts:
+            app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
+            transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+            async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
+                yield await with_operation(client, *(bearer(key.text) for key in made))

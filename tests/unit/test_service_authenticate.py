@@ -1,0 +1,173 @@
+"""Keys: read rarely, refused soon, and noted behind the requests' back."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import pytest
+
+from adapters.memory.api_keys import MemoryApiKeys
+from adapters.memory.clock import MemoryClock
+from adapters.memory.token_verifier import MemoryTokenVerifier
+from application.ports.unit_of_work import DatabaseUnavailable
+from application.services.authenticate import CACHE_LIFE, Authenticate, AuthenticateKeys
+from application.services.manage_keys import ManageKeys
+from application.services.note_key_uses import NoteKeyUses
+from domain.api_key import ApiKey
+from domain.credentials import InvalidCredentials
+from domain.principal import Principal
+from domain.scope import Scope
+from tests.support.randomness import counting
+
+
+class CountedKeys(MemoryApiKeys):
+    """Counts what it is asked, and may be away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.noted: list[Mapping[str, datetime]] = []
+        self.away = False
+
+    async def find(self, prefix: str) -> ApiKey | None:
+        self.asked += 1
+        if self.away:
+            raise DatabaseUnavailable
+        return await super().find(prefix)
+
+    async def note_used(self, last_used: Mapping[str, datetime]) -> None:
+        if self.away:
+            raise DatabaseUnavailable
+        self.noted.append(last_used)
+        await super().note_used(last_used)
+
+
+class World:
+    """A store, who manages it, and who reads it."""
+
+    def __init__(self) -> None:
+        self.clock, self.keys = MemoryClock(), CountedKeys()
+        self.manage = ManageKeys(self.keys, self.clock, counting())
+        self.uses = NoteKeyUses(self.keys)
+        self.authenticate = AuthenticateKeys(self.keys, self.clock, self.uses)
+
+    async def key(self, name: str = "ci", life: timedelta | None = None) -> tuple[str, str]:
+        """Text and prefix of a new one."""
+        made = await self.manage.create(name, tenant="a", scopes=frozenset({Scope.READ}), life=life)
+        return made.text, made.stored.prefix
+
+
+async def test_a_key_is_its_principal() -> None:
+    """Its tenant, its name, its scopes; and which key it was."""
+    world = World()
+    text, prefix = await world.key()
+    assert await world.authenticate.principal(text) == Principal(
+        "a", "ci", frozenset({Scope.READ}), credential=f"key {prefix}"
+    )
+
+
+async def test_a_read_does_not_cost_a_second_query_each() -> None:
+    """One look every ten seconds, not one a request; a database that is away is not noticed meanwhile."""
+    world = World()
+    text, _ = await world.key()
+    await world.authenticate.principal(text)
+    world.keys.away = True
+    world.clock.advance(CACHE_LIFE - timedelta(milliseconds=1))
+    await world.authenticate.principal(text)
+    assert world.keys.asked == 1
+    world.clock.advance(timedelta(milliseconds=1))
+    with pytest.raises(DatabaseUnavailable):
+        await world.authenticate.principal(text)
+
+
+async def test_revocation_takes_effect_within_the_caches_life() -> None:
+    """And expiry at once."""
+    world = World()
+    (text, prefix), (brief, _) = await world.key(), await world.key(life=timedelta(seconds=1))
+    await world.authenticate.principal(text)
+    await world.authenticate.principal(brief)
+    await world.manage.revoke(prefix)
+    world.clock.advance(timedelta(seconds=1))
+    await world.authenticate.principal(text)
+    with pytest.raises(InvalidCredentials, match="expired"):
+        await world.authenticate.principal(brief)
+    world.clock.advance(CACHE_LIFE)
+    with pytest.raises(InvalidCredentials, match="revoked"):
+        await world.authenticate.principal(text)
+
+
+async def test_what_is_no_key_of_ours() -> None:
+    """The right prefix with another secret, a key that there is not; and one that is made later counts at once."""
+    world, elsewhere = World(), World()
+    text, _ = await elsewhere.key()
+    for wrong in (text, "nonsense"):
+        with pytest.raises(InvalidCredentials):
+            await world.authenticate.principal(wrong)
+    made, _ = await world.key()
+    assert made == text
+    await world.authenticate.principal(text)
+    with pytest.raises(InvalidCredentials, match="no such"):
+        await world.authenticate.principal(text[:-1] + ("a" if text[-1] != "a" else "b"))
+
+
+async def test_uses_are_noted_once_a_step() -> None:
+    """The last of many; nothing that was not used again; and what could not be stored is kept for the next time."""
+    world = World()
+    text, prefix = await world.key()
+    for _ in range(5):
+        last = world.clock.advance(timedelta(seconds=1))
+        await world.authenticate.principal(text)
+    assert world.keys.noted == []
+    world.keys.away = True
+    with pytest.raises(DatabaseUnavailable):
+        await world.uses.step(100)
+    world.keys.away = False
+    assert [(await world.uses.step(100)).claimed, (await world.uses.step(100)).claimed] == [1, 0]
+    assert world.keys.noted == [{prefix: last}, {}]
+    [stored] = await world.manage.list()
+    assert stored.last_used_at == last
+
+
+async def test_a_step_has_its_limit() -> None:
+    """The rest is for the next."""
+    world = World()
+    for number in range(3):
+        text, _ = await world.key(f"key {number}")
+        await world.authenticate.principal(text)
+    assert [(await world.uses.step(2)).claimed for _ in range(3)] == [2, 1, 0]
+
+
+async def test_a_wrong_secret_is_no_use() -> None:
+    """Only who has the key uses it."""
+    world = World()
+    text, _ = await world.key()
+    with pytest.raises(InvalidCredentials):
+        await world.authenticate.principal(text[:-1] + ("a" if text[-1] != "a" else "b"))
+    assert (await world.uses.step(10)).claimed == 0
+
+
+async def test_a_taken_prefix_is_drawn_again() -> None:
+    """Nobody is given another's."""
+    clock, keys = MemoryClock(), MemoryApiKeys()
+    drawn = iter([b"1" * 5, b"a" * 20, b"1" * 5, b"b" * 20, b"2" * 5, b"c" * 20])
+    manage = ManageKeys(keys, clock, lambda _: next(drawn))
+    scopes = frozenset({Scope.READ})
+    made = [await manage.create(name, tenant="a", scopes=scopes, life=None) for name in ("one", "two")]
+    assert [key.name for key in await keys.list()] == ["one", "two"]
+    assert made[0].stored.prefix != made[1].stored.prefix
+
+
+async def test_keys_and_tokens_are_told_apart_by_their_form() -> None:
+    """Each goes to who knows it; without tokens everything is taken for a key, without keys for a token."""
+    world, tokens = World(), MemoryTokenVerifier()
+    text, _ = await world.key()
+    person = Principal("b", "person", frozenset({Scope.READ}))
+    token = tokens.issue(person)
+    both = Authenticate(world.authenticate, tokens)
+    assert (await both.principal(text)).actor == "ci"
+    assert (await both.principal(token)).actor == "person"
+    with pytest.raises(InvalidCredentials, match="form of an API key"):
+        await Authenticate(world.authenticate, None).principal(token)
+    with pytest.raises(InvalidCredentials):
+        await Authenticate(None, tokens).principal(text)
+    with pytest.raises(InvalidCredentials):
+        await Authenticate(None, None).principal(text)
