@@ -19,10 +19,12 @@ from adapters.jwt.key_set import KeySet
 from adapters.jwt.key_source import key_source
 from adapters.jwt.verifier import JwtVerifier, TokenRules
 from adapters.postgres.api_keys import PostgresApiKeys
+from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.engine import create_engine
+from adapters.postgres.engine import connector, create_engine
 from adapters.postgres.grants import grant_to as grant_privileges
 from adapters.postgres.migrations import migrate as migrate_database
+from adapters.postgres.notifications import Announcer, Listener
 from adapters.postgres.operation_queries import PostgresOperationQueries
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
@@ -40,6 +42,7 @@ from application.ports.probe import Probe
 from application.ports.token_verifier import IdentityProviderUnavailable
 from application.services.authenticate import Authenticate, AuthenticateKeys
 from application.services.cancel import CancelOperation
+from application.services.change_hub import ChangeHub
 from application.services.completion_callbacks import CompletionCallbacks
 from application.services.delete import DeleteOperation
 from application.services.dispatch import DispatchOperations
@@ -55,10 +58,12 @@ from application.services.receive_callback import ReceiveCallback
 from application.services.reconcile import OVERLAP, ReconcileOperations
 from application.services.record import RecordEvidence
 from application.services.retain import RetainOperations
+from application.services.stream import StreamEvents
 from application.services.submit import SubmitOperation
 from application.services.submit_batch import SubmitBatch
 from application.services.tenant_ledger import LedgerServices
 from application.services.verify import VerifyOperations
+from application.services.wait import WaitForOperation
 from domain.errors import StartupError
 from domain.operation_type import OperationCatalogue
 from domain.reconciliation import ReconcilePolicy
@@ -120,8 +125,12 @@ class Container(containers.DeclarativeContainer):
     """Temporal's, lazy."""
 
     clock = providers.Singleton(SystemClock)
-    database = providers.Singleton(create_engine, providers.Callable(Settings.require_database_url, settings))
-    units = providers.Singleton(PostgresUnitsOfWork, database)
+    database_url = providers.Callable(Settings.require_database_url, settings)
+    database = providers.Singleton(create_engine, database_url)
+    connect_database = providers.Singleton(connector, database_url)
+    announcer = providers.Singleton(Announcer, connect_database)
+    listener = providers.Singleton(Listener, connect_database)
+    units = providers.Singleton(PostgresUnitsOfWork, database, announcer.provided.announce)
     queries = providers.Factory(PostgresOperationQueries, database)
     engine = providers.Singleton(TemporalWorkflowEngine, client, clock)
 
@@ -155,6 +164,10 @@ class Container(containers.DeclarativeContainer):
     read = providers.Singleton(ReadOperations, queries.provider)
     cancel = providers.Singleton(CancelOperation, units, clock)
     delete = providers.Singleton(DeleteOperation, units)
+    feed = providers.Singleton(PostgresChangeFeed, database, listener)
+    hub = providers.Singleton(ChangeHub, feed)
+    wait = providers.Singleton(WaitForOperation, read, hub)
+    stream = providers.Singleton(StreamEvents, read, feed, hub)
     dispatcher = providers.Singleton(DispatchOperations, units, engine, clock, catalogue, callbacks, metrics)
     follow_ups = providers.Singleton(FollowUpOperations, units, engine, clock, recorder)
     verifier = providers.Singleton(VerifyOperations, units, engine, clock, recorder, settings.provided.verify_every)
@@ -187,7 +200,16 @@ class Container(containers.DeclarativeContainer):
     metrics_page = providers.Singleton(MetricsPage, drift, metrics.provided.page)
     http_services = providers.Factory(
         HttpServices,
-        ledger=providers.Factory(LedgerServices, submit=submit, read=read, cancel=cancel, batch=batch, delete=delete),
+        ledger=providers.Factory(
+            LedgerServices,
+            submit=submit,
+            read=read,
+            cancel=cancel,
+            batch=batch,
+            delete=delete,
+            wait=wait,
+            stream=stream,
+        ),
         health=health,
         receive_callback=receiver,
         callback_keys=callback_keys,
@@ -224,6 +246,8 @@ class HttpParts:
     stopping: Stopping
     access: Access
     key_uses: NoteKeyUses
+    end_waiting: Callable[[], None]
+    """Answers every wait with what is, and ends every stream."""
 
 
 @asynccontextmanager
@@ -238,6 +262,8 @@ async def wired(settings: Settings) -> AsyncIterator[Container]:
     try:
         yield container
     finally:
+        await container.announcer().close()
+        container.listener().close()
         await database.dispose()
 
 
@@ -264,8 +290,18 @@ async def http(settings: Settings) -> AsyncIterator[HttpParts]:
     async with wired(settings) as container:
         await _check_key_file(settings, container.key_set())
         key = settings.page_token_key.encode() if settings.page_token_key else secrets.token_bytes(32)
-        key_uses = container.key_uses()
-        yield HttpParts(container.http_services(), key, container.stopping(), container.access(), key_uses)
+        hub = container.hub()
+        try:
+            yield HttpParts(
+                container.http_services(),
+                key,
+                container.stopping(),
+                container.access(),
+                container.key_uses(),
+                hub.close,
+            )
+        finally:
+            hub.close()
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from types import TracebackType
 
+from adapters.memory.change_feed import MemoryChangeFeed
 from adapters.memory.drift_queries import MemoryDriftQueries
 from adapters.memory.idempotency_keys import MemoryIdempotencyKeys
 from adapters.memory.locks import RowLocks
@@ -37,12 +38,13 @@ class MemoryUnitOfWork:
 
 class MemoryStore:
     """Holds what is committed. `units` and `queries` are the factories that the services take, `drift` the queries over
-    all tenants."""
+    all tenants, `feed` what has changed."""
 
     def __init__(self) -> None:
         self._tables = Tables()
         self._locks = RowLocks()
         self.drift = MemoryDriftQueries(self._tables)
+        self.feed = MemoryChangeFeed(self._tables)
 
     def units(self) -> MemoryUnitOfWork:
         """A new unit of work."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from adapters.memory.change_log import ChangeLog
 from adapters.memory.overlay import Overlay
 from application.ports.idempotency_keys import IdempotencyRecord
 from domain.errors import OperationNotFound
@@ -21,12 +22,14 @@ class Tables:
     history: dict[UUID, tuple[Transition, ...]] = field(default_factory=dict)
     keys: dict[KeyId, IdempotencyRecord] = field(default_factory=dict)
     watermarks: dict[str, datetime] = field(default_factory=dict)
+    log: ChangeLog = field(default_factory=ChangeLog)
 
 
 class Draft:
     """A view of the committed rows with this unit's own changes over them."""
 
     def __init__(self, committed: Tables) -> None:
+        self._committed = committed
         self.operations = Overlay(committed.operations)
         self.history = Overlay(committed.history)
         self.keys = Overlay(committed.keys)
@@ -36,10 +39,27 @@ class Draft:
         """Make this unit's changes everybody's. Raises OperationNotFound for a key without its operation."""
         if any(record.operation_id not in self.operations for record in self.keys.changed.values()):
             raise OperationNotFound("an idempotency key belongs to an operation that is not stored")
+        changed, written = self._changes()
         self.operations.commit()
         self.history.commit()
         self.keys.commit()
         self.watermarks.commit()
+        self._committed.log.note(changed, written)
+
+    def _changes(self) -> tuple[list[UUID], list[tuple[UUID, int]]]:
+        """Which operations have a new version, and which history lines are new."""
+        before = self._committed
+        changed = [
+            row.id
+            for row in self.operations.changed.values()
+            if row.id not in before.operations or before.operations[row.id].version != row.version
+        ]
+        written = [
+            (operation_id, line.sequence)
+            for operation_id, lines in self.history.changed.items()
+            for line in lines[len(before.history.get(operation_id, ())) :]
+        ]
+        return changed, written
 
     def rollback(self) -> None:
         """Forget this unit's changes."""

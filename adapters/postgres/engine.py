@@ -1,7 +1,8 @@
-"""The connection pool."""
+"""The connection pool, and connections beside it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import asyncpg
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from domain.errors import StartupError
 
 _SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg"}
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 _RENAMED = {"ssl": "sslmode"}
 _LIBPQ_ALONE = {"channel_binding", "connect_timeout", "gssencmode", "keepalives"}
 """Parameters of libpq in URLs that providers hand out; asyncpg would send them to the server, which refuses them."""
@@ -38,19 +40,9 @@ def create_engine(url: str, settings: DatabaseSettings | None = None) -> AsyncEn
     What the URL's query says of a server setting (`application_name`, `statement_timeout`) goes before `settings`.
     """
     settings = settings or DatabaseSettings()
-    dsn, given = _dsn(url)
-    server_settings = {key: value for key, value in _server_settings(settings).items() if key not in given}
-    # Longer than the server's own limit, for a server that does not answer at all any more.
-    patience = None if settings.statement_timeout is None else settings.statement_timeout + settings.connect_timeout
-
-    async def connect() -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(
-            dsn, timeout=settings.connect_timeout, command_timeout=patience, server_settings=server_settings
-        )
-
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connect,
+        async_creator=connector(url, settings),
         isolation_level="READ COMMITTED",
         pool_size=settings.pool_size,
         max_overflow=settings.max_overflow,
@@ -61,6 +53,22 @@ def create_engine(url: str, settings: DatabaseSettings | None = None) -> AsyncEn
     )
     event.listen(engine.sync_engine, "checkout", _refuse_severed)
     return engine
+
+
+def connector(url: str, settings: DatabaseSettings | None = None) -> Callable[[], Awaitable[Connection]]:
+    """What makes a connection, each time it is called. Raises StartupError: not a PostgreSQL URL."""
+    settings = settings or DatabaseSettings()
+    dsn, given = _dsn(url)
+    server_settings = {key: value for key, value in _server_settings(settings).items() if key not in given}
+    # Longer than the server's own limit, for a server that does not answer at all any more.
+    patience = None if settings.statement_timeout is None else settings.statement_timeout + settings.connect_timeout
+
+    async def connect() -> Connection:
+        return await asyncpg.connect(
+            dsn, timeout=settings.connect_timeout, command_timeout=patience, server_settings=server_settings
+        )
+
+    return connect
 
 
 def _refuse_severed(connection: Any, *_: object) -> None:

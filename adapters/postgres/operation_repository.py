@@ -16,6 +16,7 @@ from adapters.postgres.tables import (
     DISPATCHABLE,
     FINISHED,
     NOT_DONE,
+    THIS_TRANSACTION,
     TO_FOLLOW_UP,
     TO_VERIFY,
     UNFINISHED,
@@ -30,12 +31,16 @@ from domain.operation import Change, Operation
 from domain.schedule import FollowUp, Verification
 from domain.standing import Standing
 
+_NEW_VERSION: Mapping[str, Any] = {"version": operations.c.version + 1, "changed_in": THIS_TRANSACTION}
+
 
 class PostgresOperationRepository:
     """Works within the transaction of its connection, at READ COMMITTED."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self.changed = False
+        """Whether an operation has a new version in this transaction."""
 
     async def add(self, change: Change) -> None:
         await self.add_all([change])
@@ -47,6 +52,7 @@ class PostgresOperationRepository:
             with translated():
                 await self._connection.execute(sa.insert(operations), [to_row(change.operation) for change in changes])
                 await self._append(*changes)
+            self.changed = True
 
     async def get(self, operation_id: UUID) -> Operation | None:
         with translated():
@@ -63,7 +69,7 @@ class PostgresOperationRepository:
     async def save(self, change: Change) -> Operation:
         operation = change.operation
         values = {column: value for column, value in to_row(operation).items() if column not in FIXED}
-        values["version"] = operations.c.version + 1
+        values |= _NEW_VERSION
         values["history_length"] = operations.c.history_length + len(change.transitions)
         statement = (
             sa.update(operations)
@@ -77,6 +83,7 @@ class PostgresOperationRepository:
                 raise StaleOperation
             _check_sequence(change, before=stored.history_length - len(change.transitions))
             await self._append(change)
+        self.changed = True
         return replace(operation, version=stored.version)
 
     async def delete(self, operation: Operation) -> None:
@@ -106,9 +113,11 @@ class PostgresOperationRepository:
         changes = {
             "dispatch_due_at": now + lease,
             "dispatch_attempts": operations.c.dispatch_attempts + 1,
-            "version": operations.c.version + 1,
+            **_NEW_VERSION,
         }
-        return await self._claim(operations.c.dispatch_due_at, DISPATCHABLE, now, limit, changes)
+        claimed = await self._claim(operations.c.dispatch_due_at, DISPATCHABLE, now, limit, changes)
+        self.changed = self.changed or bool(claimed)
+        return claimed
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         changes = {"follow_up_due_at": now + lease}

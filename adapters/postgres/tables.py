@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 
-from adapters.postgres.types import Instant, JsonText
+from adapters.postgres.types import Instant, JsonText, TransactionId
 from domain.attention import AttentionKind
 from domain.operation_error import BEFORE_START, ErrorCode
 from domain.scope import Scope
@@ -55,6 +55,7 @@ TO_VERIFY = "verify_due_at IS NOT NULL"
 ATTENTIVE = "attention_kind IS NOT NULL"
 FINISHED = "finished_at IS NOT NULL"
 UNFINISHED = f"dispatched_at IS NOT NULL AND {NOT_DONE}"
+THIS_TRANSACTION = sa.text("pg_current_xact_id()")
 
 operations = sa.Table(
     "operations",
@@ -93,6 +94,7 @@ operations = sa.Table(
     sa.Column("verified_at", Instant),
     sa.Column("verify_due_at", Instant),
     sa.Column("trace_context", JsonText(), comment="W3C, as the submission had it"),
+    sa.Column("changed_in", TransactionId, nullable=False, server_default=THIS_TRANSACTION),
     sa.CheckConstraint(f"char_length(tenant) BETWEEN 1 AND {MAX_NAME}", "tenant_length"),
     sa.CheckConstraint(f"char_length(type) BETWEEN 1 AND {MAX_NAME}", "type_length"),
     sa.CheckConstraint(_any_of("status", OperationStatus), "status_known"),
@@ -146,6 +148,7 @@ operations = sa.Table(
     # Both list orders: an index is read backwards as well. `type` is there for counting from the index alone.
     sa.Index("ix_operations_tenant_accepted", "tenant", "accepted_at", "id"),
     sa.Index("ix_operations_tenant_status", "tenant", "status", "accepted_at", "id", postgresql_include=["type"]),
+    sa.Index("ix_operations_changed", "changed_in", "id"),
     sa.Index("ix_operations_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
 )
 
@@ -161,6 +164,7 @@ transitions = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("actor", sa.Text),
     sa.Column("details", JsonText(), nullable=False),
+    sa.Column("written_in", TransactionId, nullable=False, server_default=THIS_TRANSACTION),
     sa.CheckConstraint("sequence >= 1", "sequence_positive"),
     sa.CheckConstraint("(from_status IS NULL) = (sequence = 1)", "from_status_unless_first"),
     sa.CheckConstraint("sequence <> 1 OR to_status = 'ACCEPTED'", "first_is_acceptance"),
@@ -168,6 +172,7 @@ transitions = sa.Table(
     sa.CheckConstraint(_any_of("to_status", OperationStatus), "to_status_known"),
     sa.CheckConstraint(_moves("from_status", "to_status"), "move_allowed"),
     sa.CheckConstraint(_any_of("source", Source), "source_known"),
+    sa.Index("ix_transitions_written", "written_in", "operation_id", "sequence"),
 )
 
 idempotency_keys = sa.Table(

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import TIMESTAMP, Dialect
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 
@@ -18,6 +19,19 @@ class JsonText(UserDefinedType[str]):
 
     def get_col_spec(self, **_: Any) -> str:
         return self.name
+
+
+class TransactionId(UserDefinedType[int]):
+    """`xid8`: the number of a transaction, never used again in the life of a cluster."""
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "XID8"
+
+
+ischema_names["xid8"] = TransactionId  # for reflection: Alembic's comparison of the schema
 
 
 class Instant(TypeDecorator[datetime]):

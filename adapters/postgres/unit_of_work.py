@@ -1,7 +1,7 @@
 """A transaction of PostgreSQL as the unit of work."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -15,8 +15,9 @@ from adapters.postgres.watermarks import PostgresWatermarks
 class PostgresUnitOfWork:
     """One transaction on one connection."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, announce: Callable[[], None]) -> None:
         self._connection = connection
+        self._announce = announce
         self.operations = PostgresOperationRepository(connection)
         self.idempotency_keys = PostgresIdempotencyKeys(connection)
         self.watermarks = PostgresWatermarks(connection)
@@ -25,15 +26,19 @@ class PostgresUnitOfWork:
         """Deferred constraints speak up here. After DatabaseUnavailable it is not known whether it is durable."""
         with translated():
             await self._connection.commit()
+        if self.operations.changed:
+            self._announce()
 
 
 class PostgresUnitsOfWork:
     """Opens units of work, each on a connection of its own."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, announce: Callable[[], None] = lambda: None) -> None:
+        """`announce` is called after every commit that gives an operation a new version."""
         self._engine = engine
+        self._announce = announce
 
     @contextlib.asynccontextmanager
     async def __call__(self) -> AsyncIterator[PostgresUnitOfWork]:
         async with connected(self._engine) as connection:
-            yield PostgresUnitOfWork(connection)
+            yield PostgresUnitOfWork(connection, self._announce)

@@ -3,16 +3,19 @@
 It is made for each request, and nothing in it takes a tenant: whoever holds it cannot name another's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from application.ports.change_feed import Event, Position
 from application.ports.operation_queries import OperationFilter, PageKey
 from application.services.cancel import CancelOperation
 from application.services.delete import DeleteOperation
 from application.services.read import Page, ReadOperations
+from application.services.stream import Quiet, Resync, Seen, Step, StreamEvents
 from application.services.submit import Submission, SubmitOperation, Submitted
 from application.services.submit_batch import Answer, SubmitBatch
+from application.services.wait import WaitForOperation, Wish
 from domain.expected_version import ExpectedVersion
 from domain.operation import MISSING, Input, Operation
 from domain.principal import Principal
@@ -39,6 +42,8 @@ class LedgerServices:
     cancel: CancelOperation
     batch: SubmitBatch
     delete: DeleteOperation
+    wait: WaitForOperation
+    stream: StreamEvents
 
     def of(self, principal: Principal) -> "TenantLedger":
         """The principal's own part of the ledger."""
@@ -76,6 +81,22 @@ class TenantLedger:
     async def get(self, operation_id: UUID) -> Operation:
         """One operation."""
         return await self._services.read.get(self._principal.tenant, operation_id)
+
+    async def wait(self, operation_id: UUID, wish: Wish) -> Operation:
+        """One operation, when it has changed."""
+        return await self._services.wait.wait(self._principal.tenant, operation_id, wish)
+
+    def follow(self, operation_id: UUID, seen: Seen | None) -> AsyncIterator[Step | Quiet | Resync]:
+        """What happens to one operation."""
+        return self._services.stream.of_operation(self._principal.tenant, operation_id, seen)
+
+    async def head(self) -> Position:
+        """Where a stream that begins now begins."""
+        return await self._services.stream.head()
+
+    def follow_all(self, after: Position | None) -> AsyncIterator[Event | Quiet | Resync]:
+        """What happens to any operation."""
+        return self._services.stream.of_tenant(self._principal.tenant, after)
 
     async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, size: int) -> Page:
         """Some operations, by acceptance."""

@@ -17,6 +17,7 @@ from entrypoints.http.deletion import DeletionController
 from entrypoints.http.docs import DocsController
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import MAX_BODY, answer
+from entrypoints.http.events import EventController
 from entrypoints.http.health import HealthController
 from entrypoints.http.metrics import MetricsController
 from entrypoints.http.openapi import openapi_config
@@ -70,6 +71,5 @@ def create_app(
 
 
 def _v1() -> Router:
-    return Router(
-        PREFIX, route_handlers=[OperationController, BatchController, DeletionController], before_request=check_request
-    )
+    handlers = [OperationController, BatchController, DeletionController, EventController]
+    return Router(PREFIX, route_handlers=handlers, before_request=check_request)

@@ -17,6 +17,8 @@ from entrypoints.http.upload import Upload
 _log = logging.getLogger("opledger.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _QUIET = {"/livez", "/readyz", "/metrics"}
+IS_HEAD: Final = "opledger_head"
+"""In the scope of a HEAD, which is handled as a GET: there is no body to be made."""
 HEADERS: Final = {
     b"x-content-type-options": b"nosniff",
     b"cache-control": b"no-store",
@@ -62,7 +64,7 @@ class _Exchange:
         self.request_id = _request_id(scope)
         self.scope = scope
         if self._method == "HEAD":
-            self.scope = cast(HTTPScope, {**scope, "method": "GET"})
+            self.scope = cast(HTTPScope, {**scope, "method": "GET", IS_HEAD: True})
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

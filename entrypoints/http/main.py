@@ -1,7 +1,8 @@
 """The API process."""
 
 import asyncio
-from collections.abc import Mapping
+import gc
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from entrypoints.settings import Settings, load_settings
 
 def main(flags: Mapping[str, Any]) -> None:
     """Serve the API until told to stop."""
+    # Whoever waits is dozens of objects that live on: by default each burst would have all of them looked through.
+    gc.set_threshold(50_000, 20, 100)
     settings = load_settings(flags)
     configure_logs(settings.log_format, settings.log_level)
     run_to_exit(partial(run, settings), loop_factory=loop_factory())
@@ -29,7 +32,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
         app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
         closing = asyncio.Event()
         leaving = asyncio.create_task(parts.stopping.see_out(stop, settings.stop_delay, closing))
+        ending = asyncio.create_task(_after(closing, parts.end_waiting))
         try:
             return 0 if await serve(app, settings.host, settings.port, closing) else 1
         finally:
             leaving.cancel()
+            ending.cancel()
+
+
+async def _after(closing: asyncio.Event, end_waiting: Callable[[], None]) -> None:
+    """Streams and waits end before the rest is drained, which they would hold up."""
+    await closing.wait()
+    end_waiting()

@@ -156,6 +156,18 @@ class ListOperation(ContractOperation):
 
 
 @dataclass
+class EventsOperation(ContractOperation):
+    """An operation whose answer is a stream of server-sent events."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        answer = (self.responses or {})["200"]
+        if isinstance(answer, OpenAPIResponse):
+            answer.description = "Events, as text/event-stream (HTML standard, 9.2)"
+            answer.content = {"text/event-stream": OpenAPIMediaType(schema=_STRING)}
+
+
+@dataclass
 class CallbackOperation(ContractOperation):
     """An operation whose body is whatever the engine makes of a workflow's end."""
 

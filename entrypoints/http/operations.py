@@ -38,6 +38,7 @@ from entrypoints.http.representations import (
 )
 from entrypoints.http.responses import JsonResponse, current_headers, operation_response
 from entrypoints.http.tracing import trace_to_carry
+from entrypoints.http.waiting import APPLIED, Prefer, Until, Wait, wish
 
 PREFIX: Final = "/v1"
 PATH: Final = "/operations"
@@ -194,7 +195,7 @@ class OperationController(Controller):
         scope=Scope.READ,
         summary="Read an operation",
         operation_class=ContractOperation,
-        response_headers=[_ETAG, _RETRY_AFTER],
+        response_headers=[_ETAG, _RETRY_AFTER, APPLIED],
         responses=not_modified() | problems(400, 404),
     )
     async def read(
@@ -203,10 +204,16 @@ class OperationController(Controller):
         ledger: NamedDependency[TenantLedger],
         operation_id: FromPath[UUID],
         if_none_match: IfNoneMatch = None,
+        wait: Wait = None,
+        until: Until = None,
+        prefer: Prefer = None,
     ) -> JsonResponse[OperationBody | None]:
-        """How it stands. With `If-None-Match` the answer is 304 until there is a new version."""
-        operation = await ledger.get(operation_id)
-        headers = current_headers(operation)
+        """How it stands. With `If-None-Match` the answer is 304 until there is a new version. `wait` delays the answer
+        until the operation changes: against the version of `If-None-Match`, or else the current one. What is done does
+        not change any more, and is answered at once."""
+        wanted, applied = wish(request, wait, until)
+        operation = await (ledger.get(operation_id) if wanted is None else ledger.wait(operation_id, wanted))
+        headers = current_headers(operation) | applied
         if matches(request.headers.getall("if-none-match", []), entity_tag(operation)):
             return JsonResponse(None, status_code=304, headers=headers)
         return JsonResponse(operation_body(operation), headers=headers)

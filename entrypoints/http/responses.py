@@ -17,16 +17,21 @@ POLL_AFTER = "1"
 """Seconds after which to ask again for an operation that is not done."""
 
 
+def json_bytes(content: Any) -> bytes:
+    """JSON on one line, whatever the texts in it."""
+    try:
+        return msgspec.json.encode(content)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(content)).encode()
+
+
 class JsonResponse(Response[_T]):
     """JSON, also for texts that UTF-8 cannot say (half a surrogate pair in a workflow's result)."""
 
     def render(self, content: Any, media_type: str, enc_hook: Serializer = default_serializer) -> bytes:
         if isinstance(content, bytes) or "json" not in media_type:
             return super().render(content, media_type, enc_hook)
-        try:
-            return msgspec.json.encode(content)
-        except UnicodeEncodeError:
-            return json.dumps(msgspec.to_builtins(content)).encode()
+        return json_bytes(content)
 
 
 def operation_response(operation: Operation, status: int, headers: dict[str, str]) -> JsonResponse[OperationBody]:

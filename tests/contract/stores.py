@@ -1,6 +1,7 @@
 """The stores that the suites of the store ports run on, each with a look behind the port."""
 
 import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -10,9 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.store import MemoryStore
+from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.drift_queries import PostgresDriftQueries
+from adapters.postgres.engine import Connection, connector
+from adapters.postgres.notifications import Announcer, Listener
 from adapters.postgres.operation_queries import PostgresOperationQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from application.ports.change_feed import ChangeFeed
 from application.ports.drift_queries import DriftQueries
 from application.ports.operation_queries import OperationQueriesFactory
 from application.ports.unit_of_work import UnitOfWorkFactory
@@ -40,6 +45,9 @@ class Store(Protocol):
     @property
     def drift(self) -> DriftQueries: ...
 
+    @property
+    def feed(self) -> ChangeFeed: ...
+
     async def peek(self, operation_id: UUID) -> Stored | None: ...
 
     async def keys(self) -> set[tuple[str, str]]: ...
@@ -53,6 +61,7 @@ class MemoryBackend:
         self.units = self._store.units
         self.queries = self._store.queries
         self.drift = self._store.drift
+        self.feed = self._store.feed
 
     async def peek(self, operation_id: UUID) -> Stored | None:
         tables = self._store._tables
@@ -68,11 +77,17 @@ class MemoryBackend:
 class PostgresBackend:
     """The real one, looked at with SQL."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._engine = engine
-        self.units = PostgresUnitsOfWork(engine)
+        self._announcer, self._listener = Announcer(connect), Listener(connect)
+        self.units = PostgresUnitsOfWork(engine, self._announcer.announce)
         self.queries = functools.partial(PostgresOperationQueries, engine)
         self.drift = PostgresDriftQueries(engine)
+        self.feed = PostgresChangeFeed(engine, self._listener)
+
+    async def close(self) -> None:
+        await self._announcer.close()
+        self._listener.close()
 
     async def peek(self, operation_id: UUID) -> Stored | None:
         query = "SELECT status, version, (SELECT array_agg(sequence ORDER BY sequence) FROM transitions"
@@ -98,8 +113,10 @@ class OnPostgres:
     """For a suite that runs on a database of each test's own."""
 
     @pytest.fixture
-    def store(self, postgres_engine: AsyncEngine) -> Store:
-        return PostgresBackend(postgres_engine)
+    async def store(self, postgres_engine: AsyncEngine, database_url: str) -> AsyncIterator[Store]:
+        backend = PostgresBackend(postgres_engine, connector(database_url))
+        yield backend
+        await backend.close()
 
 
 async def add(store: Store, *changes: Change) -> None:

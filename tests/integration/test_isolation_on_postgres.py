@@ -37,4 +37,4 @@ class TestOnPostgres(Isolation):
             app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
             transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
             async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
-                yield await with_operation(client, *(bearer(key.text) for key in made))
+                yield await with_operation(app, client, *(bearer(key.text) for key in made))

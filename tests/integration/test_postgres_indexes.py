@@ -10,10 +10,13 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.engine import create_engine
+from adapters.postgres.engine import connector, create_engine
+from adapters.postgres.notifications import Listener
 from adapters.postgres.operation_queries import PostgresOperationQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from application.ports.change_feed import STATE, Position
 from application.ports.operation_queries import OperationFilter, PageKey
 from domain.attention import AttentionKind
 from domain.status import OperationStatus
@@ -228,3 +231,15 @@ async def test_history(filled: AsyncEngine) -> None:
     plan = await plan_of(filled, lambda: queries.transitions(UUID(int=3)))
     assert "pk_operations" in indexes(plan)
     assert "Seq Scan" not in kinds(plan)
+
+
+@pytest.mark.parametrize("tenant", [None, "tenant3"])
+@pytest.mark.parametrize("after", [Position(0, UUID(int=0), 0), Position(2**62, UUID(int=0), STATE)], ids=str)
+async def test_change_feed(filled: AsyncEngine, after: Position, tenant: str | None) -> None:
+    """Each page is read off the two indexes in their order, from the start of a ledger as from its end."""
+    feed = PostgresChangeFeed(filled, Listener(connector("postgresql://unused")))
+    _, plan = await plans_of(filled, lambda: feed.read(after, 50, tenant=tenant))
+    assert {"ix_operations_changed", "ix_transitions_written"} <= indexes(plan)
+    assert "Seq Scan" not in kinds(plan)
+    [sort] = [node for node in plan if "Sort" in node["Node Type"]]
+    assert sort["Plan Rows"] <= 100

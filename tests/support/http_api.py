@@ -17,14 +17,17 @@ from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.probe import Probe
 from application.services.cancel import CancelOperation
+from application.services.change_hub import ChangeHub
 from application.services.delete import DeleteOperation
 from application.services.drift import DriftReport, ReadDrift
 from application.services.health import CheckHealth
 from application.services.read import ReadOperations
 from application.services.receive_callback import ReceiveCallback
+from application.services.stream import StreamEvents
 from application.services.submit import SubmitOperation
 from application.services.submit_batch import SubmitBatch
 from application.services.tenant_ledger import LedgerServices
+from application.services.wait import WaitForOperation
 from domain.attention import AttentionKind
 from domain.callback_token import CallbackKeys
 from domain.json_value import JsonValue
@@ -118,8 +121,10 @@ class Api:
     metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
     drift: Drift = field(default_factory=Drift)
     answers: list[tuple[str, str, int, float]] = field(default_factory=list)
+    heartbeat: float = 15.0
 
     def __post_init__(self) -> None:
+        self.hub = ChangeHub(self.store.feed)
         self.app = self.application()
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)  # type: ignore[arg-type]
         self.client = httpx.AsyncClient(transport=transport, base_url="http://ledger")
@@ -127,13 +132,16 @@ class Api:
     def application(self) -> Litestar:
         """The application."""
         parts = self.store.units, self.clock, MemoryOperationIds(self.clock), CATALOGUE, JsonSchemaInputValidator()
+        read = ReadOperations(self.store.queries)
         self.services = HttpServices(
             ledger=LedgerServices(
                 submit=SubmitOperation(*parts),
-                read=ReadOperations(self.store.queries),
+                read=read,
                 cancel=CancelOperation(self.store.units, self.clock),
                 batch=SubmitBatch(*parts),
                 delete=DeleteOperation(self.store.units),
+                wait=WaitForOperation(read, self.hub),
+                stream=StreamEvents(read, self.store.feed, self.hub, heartbeat=self.heartbeat),
             ),
             health=CheckHealth(self.required, self.optional),
             receive_callback=self.receiver,
@@ -159,6 +167,10 @@ class Api:
     async def complete(self, operation_id: str, result: JsonValue) -> Operation:
         """Let its workflow complete."""
         await self.start(operation_id)
+        return await self.complete_started(operation_id, result)
+
+    async def complete_started(self, operation_id: str, result: JsonValue) -> Operation:
+        """The same, after it has started."""
         return await self._change(operation_id, lambda operation, cause: complete(operation, result, cause))
 
     async def _change(self, operation_id: str, change: Any) -> Operation:
@@ -204,14 +216,15 @@ async def raw(
             read = len(chunks) - len(sent)
         messages.append(message)
 
-    await app(_scope(method, path, query, headers), receive, send)
+    await app(scope_of(method, path, query, headers), receive, send)
     head = messages[0]
     body = b"".join(message.get("body", b"") for message in messages[1:])
     named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head["headers"]}
     return RawAnswer(head["status"], named, body), read
 
 
-def _scope(method: str, path: str, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Any:
+def scope_of(method: str, path: str, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Any:
+    """What a server says of the request."""
     return {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -15,6 +15,7 @@ import pytest
 from entrypoints.http.access import ANYBODY, routes
 from tests.support.http_access import Guarded
 from tests.support.http_api import problem
+from tests.support.sse import stream_of
 
 STRANGER = UUID("019b76da-a800-7000-8000-00000000ffff")
 """Nobody's operation."""
@@ -26,6 +27,7 @@ OF_ONE = [route for route in ROUTES if "{operation_id}" in route[1]]
 class Tenants:
     """An operation of the owner's, and both keys."""
 
+    app: Any
     client: httpx.AsyncClient
     owner: dict[str, str]
     other: dict[str, str]
@@ -47,10 +49,10 @@ class Tenants:
         return [(await self.by_owner("GET", f"/v1/operations{path}")).json() for path in paths]
 
 
-async def with_operation(client: httpx.AsyncClient, owner: dict[str, str], other: dict[str, str]) -> Tenants:
+async def with_operation(app: Any, client: httpx.AsyncClient, owner: dict[str, str], other: dict[str, str]) -> Tenants:
     """Have the owner submit."""
     made = await client.post("/v1/operations", json=SUBMISSION, headers={**owner, **IDEMPOTENT})
-    return Tenants(client, owner, other, made.json()["id"])
+    return Tenants(app, client, owner, other, made.json()["id"])
 
 
 SUBMISSION = {"type": "deploy", "input": {"a": 1}, "labels": {"team": "x"}}
@@ -97,11 +99,22 @@ async def submitted_together(tenants: Tenants) -> None:
     assert made["replayed"]
 
 
+async def streamed(tenants: Tenants) -> None:
+    """What arrives is the other's own."""
+    async with stream_of(tenants.app, "/v1/events", tenants.other) as events:
+        await events.event()
+        assert (await tenants.by_owner("POST", "/v1/operations", json=SUBMISSION)).status_code == 202
+        made = (await tenants.by_other("POST", "/v1/operations", json=SUBMISSION)).json()
+        assert (await events.event()).data["operation_id"] == made["id"]
+        assert (await events.event()).data["id"] == made["id"]
+
+
 WALKS: dict[tuple[str, str], Callable[[Tenants], Awaitable[None]]] = {
     ("POST", "/v1/operations"): submitted,
     ("POST", "/v1/operations/batch"): submitted_together,
     ("GET", "/v1/operations"): listed,
     ("GET", "/v1/operations/counts"): counted,
+    ("GET", "/v1/events"): streamed,
 }
 
 
@@ -136,6 +149,7 @@ class Isolation:
         assert anothers == {**nobodys, "detail": nobodys["detail"].replace(str(STRANGER), tenants.id)}
         assert answers[0].headers.keys() == answers[1].headers.keys()
         assert await tenants.seen() == before
+        await tenants.by_owner("POST", f"/v1/operations/{tenants.id}/cancel")  # it is done then: a stream of it ends
         assert (await tenants.by_owner(method, path.format(operation_id=tenants.id))).status_code != 404
 
 
@@ -144,4 +158,4 @@ class TestOnMemory(Isolation):
     async def tenants(self) -> Tenants:
         """Two tenants; both may do everything in their own."""
         api = Guarded()
-        return await with_operation(api.client, await api.key("owner"), await api.key("other"))
+        return await with_operation(api.app, api.client, await api.key("owner"), await api.key("other"))

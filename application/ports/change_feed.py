@@ -1,0 +1,74 @@
+"""Port: what has changed, in an order in which nothing appears late."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from uuid import UUID
+
+from domain.operation import Operation
+from domain.transition import Transition
+
+STATE: Final = 2**31 - 1
+"""The sequence of an operation's own mark: it stands behind the history lines of its transaction."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the feed. Positions are compared, and otherwise mean nothing."""
+
+    transaction: int
+    operation_id: UUID
+    sequence: int
+    """The history line's, or STATE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something happened: a history line was written, or (at STATE) the operation took a new version."""
+
+    position: Position
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Event:
+    """A mark, and what it is about: the history line, or the operation as that version has it."""
+
+    position: Position
+    tenant: str
+    content: Operation | Transition
+
+    @property
+    def operation_id(self) -> UUID:
+        """Whose event it is."""
+        return self.position.operation_id
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPage:
+    """Some marks, in order."""
+
+    marks: Sequence[Mark]
+    settled: bool
+    """False: a transaction is still open, and what was committed after it began is held back until it ends."""
+
+
+class ChangeFeed(Protocol):
+    """Every history line once, and every operation at its last version: one that is changed again before it is read
+    has its mark at the later place alone. Claims that leave the version as it is are no change.
+
+    What was read stays behind the reader: no mark appears later at a place before it. All tenants.
+    """
+
+    async def head(self) -> Position:
+        """Behind everything that can be read now."""
+
+    async def read(self, after: Position, limit: int, *, tenant: str | None = None) -> MarkPage:
+        """Up to `limit` marks behind `after`; of one tenant, if one is named."""
+
+    async def load(self, marks: Sequence[Mark]) -> list[Event]:
+        """What the marks are about, in their order. Left out is what has moved on to a later place, or is deleted."""
+
+    async def changed(self, within: float) -> None:
+        """Wait until something may have changed since the last call, at most so many seconds. Raises nothing: where
+        changes cannot be heard of, the time is what is waited for."""

@@ -1,0 +1,172 @@
+"""Streams of events: of one operation, and of all that a tenant has."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from application.ports.change_feed import STATE, ChangeFeed, Event, Position
+from application.services.change_hub import PAGE, ChangeHub, ReaderTooSlow, Subscription, SubscriptionEnded
+from application.services.read import ReadOperations
+from domain.operation import Operation
+from domain.transition import Transition
+
+HEARTBEAT: Final = 15.0
+"""Seconds after which a stream that has nothing to say says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far somebody is who follows one operation."""
+
+    version: int
+    lines: int
+    """Of the history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event of one operation, and how far whoever has it is."""
+
+    seen: Seen
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """There is nothing to say. `position`: up to where that holds, where it is new."""
+
+    position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """The stream ends because it was not read fast enough: resume behind the last event."""
+
+
+class StreamEvents:
+    """Nothing lost, nothing twice: each history line once, and after it the operation as it stands. An operation that
+    changes again before it was read is told of once, at its last version."""
+
+    def __init__(self, read: ReadOperations, feed: ChangeFeed, hub: ChangeHub, *, heartbeat: float = HEARTBEAT) -> None:
+        """`heartbeat`: seconds."""
+        self._read = read
+        self._feed = feed
+        self._hub = hub
+        self._heartbeat = heartbeat
+
+    async def head(self) -> Position:
+        """Behind everything that a stream of now could tell."""
+        return await self._feed.head()
+
+    async def of_operation(
+        self, tenant: str, operation_id: UUID, seen: Seen | None
+    ) -> AsyncIterator[Step | Quiet | Resync]:
+        """What happens to the operation until it is done, from how it stands now, or from `seen`. Raises
+        OperationNotFound."""
+        async with self._hub.subscribe(tenant, operation_id) as changes:
+            operation = await self._read.get(tenant, operation_id)
+            seen = seen or Seen(0, operation.history_length)
+            async for item in self._now_and_then(operation, changes):
+                if not isinstance(item, Event):
+                    yield item
+                    continue
+                for step in await self._steps(item, seen):
+                    seen = step.seen
+                    yield step
+                if isinstance(item.content, Operation) and item.content.done:
+                    return
+
+    async def of_tenant(self, tenant: str, after: Position | None) -> AsyncIterator[Event | Quiet | Resync]:
+        """What happens to any of the tenant's operations, from now, or behind `after`."""
+        if after is not None:
+            # Most of it before there is a queue that could overflow.
+            async for event in self._missed(tenant, after):
+                after = event.position
+                yield event
+        async with self._hub.subscribe(tenant) as changes:
+            if after is None:
+                after = await self._feed.head()
+                yield Quiet(after)
+            async for event in self._missed(tenant, after):
+                after = event.position
+                yield event
+            async for item in self._live(changes):
+                if isinstance(item, Event):
+                    if item.position > after:
+                        after = item.position
+                        yield item
+                elif isinstance(item, Quiet):
+                    come_to = self._hub.position if changes.empty else None
+                    if come_to is not None and come_to > after:
+                        after = come_to
+                        yield Quiet(after)
+                    else:
+                        yield item
+                else:
+                    yield item
+
+    async def _missed(self, tenant: str, after: Position) -> AsyncIterator[Event]:
+        """What is behind the place already."""
+        while True:
+            page = await self._feed.read(after, PAGE, tenant=tenant)
+            for event in await self._feed.load(page.marks):
+                yield event
+            if len(page.marks) < PAGE:
+                return
+            after = page.marks[-1].position
+
+    async def _steps(self, event: Event, seen: Seen) -> list[Step]:
+        """What is new in the event to somebody who has seen so much."""
+        content = event.content
+        if isinstance(content, Transition):
+            follows = content.sequence == seen.lines + 1
+            return [Step(Seen(seen.version, content.sequence), event)] if follows else []
+        if content.version <= seen.version:
+            return []
+        missed: list[Transition] = []
+        if seen.lines < content.history_length:
+            lines = await self._read.transitions(event.tenant, event.operation_id)
+            missed = [line for line in lines if seen.lines < line.sequence <= content.history_length]
+        return [
+            *(Step(Seen(seen.version, line.sequence), _event(content, line)) for line in missed),
+            Step(Seen(content.version, content.history_length), event),
+        ]
+
+    async def _now_and_then(self, operation: Operation, changes: Subscription) -> AsyncIterator[Event | Quiet | Resync]:
+        """The operation as it was read, then what happens to it."""
+        yield _event(operation, operation)
+        async for item in self._live(changes):
+            yield item
+
+    async def _live(self, changes: Subscription) -> AsyncIterator[Event | Quiet | Resync]:
+        loop = asyncio.get_running_loop()
+        spoke = loop.time()
+        # One timer, which goes on for what is left: a new one for each event would cost more than the event.
+        timer = loop.call_later(self._heartbeat, changes.nudge)
+        try:
+            while True:
+                try:
+                    event = await changes.next()
+                except TimeoutError:
+                    if loop.time() - spoke >= self._heartbeat:
+                        spoke = loop.time()
+                        yield Quiet()
+                    timer = loop.call_at(spoke + self._heartbeat, changes.nudge)
+                except ReaderTooSlow:
+                    yield Resync()
+                    return
+                except SubscriptionEnded:
+                    return
+                else:
+                    spoke = loop.time()
+                    yield event
+        finally:
+            timer.cancel()
+
+
+def _event(operation: Operation, content: Operation | Transition) -> Event:
+    """What was read from the tables, as an event. It has no place in the feed."""
+    sequence = content.sequence if isinstance(content, Transition) else STATE
+    return Event(Position(0, operation.id, sequence), operation.tenant, content)

@@ -1,0 +1,53 @@
+"""Wait for an operation to change."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.services.change_hub import ChangeHub, SubscriptionEnded
+from application.services.read import ReadOperations
+from domain.operation import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to wait for, and how long."""
+
+    seconds: float
+    until_done: bool = False
+    """Whether other changes do not count."""
+    known: Callable[[Operation], bool] | None = None
+    """Whether the client has this version; None: it has the one that is current when it asks."""
+
+
+class WaitForOperation:
+    """Answers at the next change or at the deadline, whichever is first."""
+
+    def __init__(self, read: ReadOperations, hub: ChangeHub) -> None:
+        self._read = read
+        self._hub = hub
+
+    async def wait(self, tenant: str, operation_id: UUID, wish: Wish) -> Operation:
+        """The operation: changed, done, or as it stands when the time is over or the service stops. What is done does
+        not change, and is answered at once. Raises OperationNotFound."""
+        async with self._hub.subscribe(tenant, operation_id) as changes:
+            first = await self._read.get(tenant, operation_id)
+            if _answers(first, wish, known=wish.known is None or wish.known(first)):
+                return first
+            with contextlib.suppress(TimeoutError, SubscriptionEnded):
+                async with asyncio.timeout(wish.seconds):
+                    while True:
+                        event = await changes.next()
+                        now = event.content
+                        # An older version than the one that was read may still be on its way.
+                        if not isinstance(now, Operation) or now.version <= first.version:
+                            continue
+                        if _answers(now, wish, known=wish.known is not None and wish.known(now)):
+                            return now
+        return await self._read.get(tenant, operation_id)
+
+
+def _answers(operation: Operation, wish: Wish, *, known: bool) -> bool:
+    return operation.done or not (known or wish.until_done)

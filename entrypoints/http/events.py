@@ -1,0 +1,170 @@
+"""Server-sent events: what happens to an operation, and to all of a tenant's."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from functools import lru_cache
+from typing import Annotated, Final, TypeVar
+from uuid import UUID
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath, HeaderParameter
+from litestar.response import Stream
+from msgspec.structs import asdict
+
+from application.ports.change_feed import Event
+from application.services.stream import Quiet, Resync, Step
+from application.services.tenant_ledger import TenantLedger
+from domain.errors import OpledgerError
+from domain.operation import Operation
+from domain.scope import Scope
+from entrypoints.http.bodies import ApiRequest
+from entrypoints.http.edge import IS_HEAD
+from entrypoints.http.event_ids import (
+    HEADER,
+    OF_OPERATION,
+    OF_TENANT,
+    position_id,
+    read_position,
+    read_seen,
+    refused,
+    seen_id,
+)
+from entrypoints.http.openapi import EventsOperation, problems
+from entrypoints.http.problems import InvalidHeader
+from entrypoints.http.representations import TransitionBody, operation_body, transition_body
+from entrypoints.http.responses import json_bytes
+
+_T = TypeVar("_T")
+MEDIA_TYPE: Final = "text/event-stream"
+_KEEP_ALIVE: Final = b": nothing new\n\n"
+_RESYNC: Final = b"event: resync\ndata: {}\n\n"
+_UNBUFFERED: Final = {"X-Accel-Buffering": "no"}
+_log = logging.getLogger(__name__)
+_RESUMES: Final = "The id of the last event that arrived: the stream goes on behind it"
+OperationEventId = Annotated[
+    str | None, HeaderParameter(name=HEADER, description=_RESUMES, schema_extra={"pattern": OF_OPERATION})
+]
+TenantEventId = Annotated[
+    str | None, HeaderParameter(name=HEADER, description=_RESUMES, schema_extra={"pattern": OF_TENANT})
+]
+
+
+class LineBody(TransitionBody, frozen=True, kw_only=True):
+    """A line of an operation's history, and whose."""
+
+    operation_id: UUID
+
+
+class EventController(Controller):
+    """Streams. Whoever does not read fast enough is sent `resync` and hung up on, and loses nothing by it: reconnecting
+    with `Last-Event-ID` goes on where it was."""
+
+    tags = ("events",)
+
+    @get(
+        "/operations/{operation_id:uuid}/events",
+        scope=Scope.READ,
+        operation_id="streamOperation",
+        summary="Follow an operation until it is done",
+        operation_class=EventsOperation,
+        media_type=MEDIA_TYPE,
+        responses={204: ResponseSpec(None, False, "Nothing comes any more")} | problems(400, 404),
+    )
+    async def of_operation(
+        self,
+        request: ApiRequest,
+        ledger: NamedDependency[TenantLedger],
+        operation_id: FromPath[UUID],
+        last_event_id: OperationEventId = None,
+    ) -> Stream | Response[None]:
+        """First `operation`, how it stands. Then for each line of its history a `transition`, and after every change
+        `operation` again; what changes faster than it is read is told of once. A comment every 15 seconds. The stream
+        ends when the operation is done; resumed behind its end, the answer is 204."""
+        seen = _last_event_id(request, read_seen)
+        operation = await ledger.get(operation_id)
+        if seen is not None:
+            if seen.version > operation.version or seen.lines > operation.history_length:
+                raise refused()
+            if operation.done and seen.version == operation.version:
+                return Response(None, status_code=204)
+        return _stream(request, _steps(ledger.follow(operation_id, seen)))
+
+    @get(
+        "/events",
+        scope=Scope.READ,
+        operation_id="streamEvents",
+        summary="Follow all operations",
+        operation_class=EventsOperation,
+        media_type=MEDIA_TYPE,
+        responses=problems(400),
+    )
+    async def of_tenant(
+        self, request: ApiRequest, ledger: NamedDependency[TenantLedger], last_event_id: TenantEventId = None
+    ) -> Stream:
+        """From now on: for each new line of a history a `transition`, and after every change the `operation` as it
+        stands; what changes faster than it is read is told of once. `position` has nothing to tell but its id, from
+        where to resume. A comment every 15 seconds."""
+        after = _last_event_id(request, read_position)
+        head = await ledger.head()
+        if after is not None and after > head:
+            raise refused()
+        return _stream(request, _events(ledger.follow_all(after)))
+
+
+async def _steps(items: AsyncIterator[Step | Quiet | Resync]) -> AsyncIterator[bytes]:
+    async for item in items:
+        yield _with_id(seen_id(item.seen), item.event) if isinstance(item, Step) else _sign(item)
+
+
+async def _events(items: AsyncIterator[Event | Quiet | Resync]) -> AsyncIterator[bytes]:
+    async for item in items:
+        yield _with_id(position_id(item.position), item) if isinstance(item, Event) else _sign(item)
+
+
+def _sign(item: Quiet | Resync) -> bytes:
+    if isinstance(item, Resync):
+        return _RESYNC
+    if item.position is None:
+        return _KEEP_ALIVE
+    return _KEEP_ALIVE + b"id: %s\nevent: position\ndata: {}\n\n" % position_id(item.position).encode()
+
+
+def _with_id(name: str, event: Event) -> bytes:
+    return b"id: %s\n%s" % (name.encode(), _rendered(event))
+
+
+@lru_cache(maxsize=32)
+def _rendered(event: Event) -> bytes:
+    """The same bytes for all who are told of it: made once."""
+    content = event.content
+    if isinstance(content, Operation):
+        return b"event: operation\ndata: %s\n\n" % json_bytes(operation_body(content))
+    line = LineBody(operation_id=event.operation_id, **asdict(transition_body(content)))
+    return b"event: transition\ndata: %s\n\n" % json_bytes(line)
+
+
+def _last_event_id(request: ApiRequest, read: Callable[[str], _T]) -> _T | None:
+    ids = request.headers.getall("last-event-id", [])
+    if len(ids) > 1:
+        raise InvalidHeader(HEADER, "it is given more than once")
+    return read(ids[0]) if ids else None
+
+
+def _stream(request: ApiRequest, chunks: AsyncIterator[bytes]) -> Stream:
+    return Stream(_none() if request.scope.get(IS_HEAD) else _ended(chunks), media_type=MEDIA_TYPE, headers=_UNBUFFERED)
+
+
+async def _none() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+async def _ended(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What goes wrong in the middle of a stream ends it: the client comes back, and is told then."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except OpledgerError as error:
+        _log.warning("a stream ended early: %s", error)

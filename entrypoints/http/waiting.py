@@ -1,0 +1,89 @@
+"""How long a client wants to wait, and for what: in the query, or as a preference (RFC 7240)."""
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Final
+
+from litestar.datastructures import ResponseHeader
+from litestar.params import HeaderParameter, QueryParameter
+
+from application.services.wait import Wish
+from domain.operation import Operation
+from entrypoints.durations import parse_duration
+from entrypoints.http.bodies import ApiRequest
+from entrypoints.http.conditional import entity_tag, matches
+from entrypoints.http.problems import InvalidParameter
+
+LONGEST: Final = 60
+"""Seconds."""
+_PREFERENCE = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?', re.ASCII | re.IGNORECASE)
+_RULE = f"it is a duration of at most {LONGEST}s, such as 20s or 500ms"
+
+
+class End(StrEnum):
+    """What ends a wait, where not any change does."""
+
+    DONE = "done"
+
+
+Wait = Annotated[
+    str | None,
+    QueryParameter(
+        name="wait",
+        description=f"Answer at the next change, or after this time (at most {LONGEST}s)",
+        schema_extra={"pattern": "^((60|[1-5]?[0-9])s|[0-9]{1,4}ms)$", "examples": ["20s"]},
+    ),
+]
+Until = Annotated[
+    End | None,
+    QueryParameter(name="until", description="With a wait: only the end of the operation counts as a change"),
+]
+Prefer = Annotated[
+    str | None,
+    HeaderParameter(name="Prefer", description=f"`wait=SECONDS` (RFC 7240), {LONGEST} at most; `wait` goes before it"),
+]
+APPLIED: Final = ResponseHeader(
+    name="Preference-Applied", documentation_only=True, description="The wait that was preferred, as it was understood"
+)
+
+
+def wish(request: ApiRequest, wait: str | None, until: End | None) -> tuple[Wish | None, dict[str, str]]:
+    """What the client waits for, if it does, and the headers that say so. Raises InvalidParameter.
+
+    With If-None-Match a change is one against the versions that the client has; else, against the current one.
+    """
+    preferred = None if wait is not None else _preferred(request.headers.getall("prefer", []))
+    if wait is None and preferred is None:
+        if until is not None:
+            raise InvalidParameter("until", "it goes together with wait")
+        return None, {}
+    seconds = _seconds(wait) if wait is not None else float(preferred or 0)
+    applied = {} if preferred is None else {"Preference-Applied": f"wait={preferred}"}
+    return Wish(seconds, until_done=until is End.DONE, known=_known(request)), applied
+
+
+def _known(request: ApiRequest) -> Callable[[Operation], bool] | None:
+    tags = request.headers.getall("if-none-match", [])
+    if not tags or ", ".join(tags).strip() == "*":
+        return None
+    return lambda operation: matches(tags, entity_tag(operation))
+
+
+def _seconds(wait: str) -> float:
+    try:
+        seconds = parse_duration(wait).total_seconds()
+    except ValueError:
+        raise InvalidParameter("wait", _RULE) from None
+    if seconds > LONGEST:
+        raise InvalidParameter("wait", _RULE)
+    return seconds
+
+
+def _preferred(headers: list[str]) -> int | None:
+    """The first `wait` of the preferences. What is not understood is passed over, as the RFC has it."""
+    for preference in ",".join(headers).split(","):
+        found = _PREFERENCE.fullmatch(preference)
+        if found is not None:
+            return min(int(found[1]), LONGEST)
+    return None

@@ -1,0 +1,168 @@
+"""What every change feed keeps to."""
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from application.ports.change_feed import STATE, Event, Mark, Position
+from domain.evidence import Progress
+from domain.lifecycle import complete, start
+from domain.operation import Change, Operation
+from domain.schedule import FollowUp
+from domain.transition import Transition
+from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
+from tests.contract.test_operation_repository import LEASE, accepted_change
+from tests.support.operations import at, cause
+
+ID_1, ID_2, ID_3 = (UUID(int=number) for number in (1, 2, 3))
+LONG = 60.0
+"""Seconds that no test waits for."""
+
+
+async def marks_after(store: Store, after: Position, *, limit: int = 2, tenant: str | None = None) -> list[Mark]:
+    """All marks behind the place, read in small pages until nothing is held back."""
+    found: list[Mark] = []
+    while True:
+        page = await store.feed.read(found[-1].position if found else after, limit, tenant=tenant)
+        found += page.marks
+        if not page.marks and page.settled:
+            return found
+
+
+async def events_after(store: Store, after: Position, *, tenant: str | None = None) -> list[Event]:
+    """What is behind the place."""
+    return await store.feed.load(await marks_after(store, after, tenant=tenant))
+
+
+def told(events: list[Event]) -> list[tuple[UUID, int]]:
+    """Of a line its sequence; of an operation its version, as a negative number."""
+    return [
+        (
+            event.operation_id,
+            event.content.sequence if isinstance(event.content, Transition) else -event.content.version,
+        )
+        for event in events
+    ]
+
+
+def progressed(operation: Operation, fraction: float) -> Change:
+    """A change without a history line."""
+    return Change(replace(operation, progress=Progress(fraction, None)))
+
+
+class ChangeFeedContract:
+    """Subclasses give the store."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    async def test_lines_then_the_operation(self, store: Store) -> None:
+        """What one commit did to an operation comes together: each history line, then how it stands."""
+        before = await store.feed.head()
+        await add(store, accepted_change(1))
+        assert told(await events_after(store, before)) == [(ID_1, 1), (ID_1, -1)]
+        operation = await stored(store, ID_1)
+        started = start(operation, cause(1))
+        await save(store, started.then(complete(started.operation, {"a": [1]}, cause(2))))
+        events = await events_after(store, before)
+        assert told(events) == [(ID_1, 1), (ID_1, 2), (ID_1, 3), (ID_1, -2)]
+        assert [event.tenant for event in events] == [operation.tenant] * 4
+        assert events[-1].content == await stored(store, ID_1)
+        assert [event.content for event in events[:3]] == await store.queries(operation.tenant).transitions(ID_1)
+
+    async def test_positions_ascend(self, store: Store) -> None:
+        """Each mark has its own place, and they are read in order."""
+        before = await store.feed.head()
+        await add(store, accepted_change(2), accepted_change(1))
+        await add(store, accepted_change(3))
+        places = [mark.position for mark in await marks_after(store, before)]
+        assert places == sorted(set(places))
+        assert len(places) == 6
+
+    async def test_the_head_is_behind_all(self, store: Store) -> None:
+        """Who begins now hears of what comes, and of nothing before."""
+        await add(store, accepted_change(1))
+        assert await marks_after(store, await store.feed.head()) == []
+
+    async def test_a_change_without_a_line(self, store: Store) -> None:
+        """Progress is no history, and yet a new version."""
+        await add(store, accepted_change(1))
+        before = await store.feed.head()
+        await save(store, progressed(await stored(store, ID_1), 0.5))
+        assert told(await events_after(store, before)) == [(ID_1, -2)]
+
+    async def test_a_claim_that_gives_a_new_version(self, store: Store) -> None:
+        """The entity tag is the version: whoever waits for a new one sees each."""
+        await add(store, accepted_change(1))
+        before = await store.feed.head()
+        async with store.units() as unit:
+            assert await unit.operations.claim_due_dispatches(at(1), LEASE, 1)
+            await unit.commit()
+        assert told(await events_after(store, before)) == [(ID_1, -2)]
+
+    async def test_what_is_no_change(self, store: Store) -> None:
+        """Plans of the ledger's own work leave the version as it is."""
+        await add(store, accepted_change(1))
+        before = await store.feed.head()
+        async with store.units() as unit:
+            await unit.operations.set_follow_up(await stored(store, ID_1), FollowUp(at(5), 1))
+            await unit.commit()
+        assert await marks_after(store, before) == []
+
+    async def test_what_is_undone(self, store: Store) -> None:
+        """A unit of work that ends without a commit was never there."""
+        before = await store.feed.head()
+        async with store.units() as unit:
+            await unit.operations.add(accepted_change(1))
+        assert await marks_after(store, before) == []
+
+    async def test_changed_again_before_it_was_loaded(self, store: Store) -> None:
+        """The older mark gives nothing; the version comes at its own, later place, once."""
+        before = await store.feed.head()
+        await add(store, accepted_change(1))
+        marks = await marks_after(store, before)
+        await save(store, progressed(await stored(store, ID_1), 0.5))
+        assert told(await store.feed.load(marks)) == [(ID_1, 1)]
+        assert told(await events_after(store, marks[-1].position)) == [(ID_1, -2)]
+
+    async def test_one_tenant(self, store: Store) -> None:
+        """P8: of another tenant's operations there is no mark."""
+        before = await store.feed.head()
+        await add(store, accepted_change(1, tenant="a"), accepted_change(2, tenant="b"))
+        assert told(await events_after(store, before, tenant="b")) == [(ID_2, 1), (ID_2, -1)]
+        assert await marks_after(store, before, tenant="c") == []
+        assert await marks_after(store, before, tenant="a\0") == []
+
+    async def test_nothing_to_load(self, store: Store) -> None:
+        """No marks, no events; nor for what was never there."""
+        assert await store.feed.load([]) == []
+        nowhere = [Mark(Position(1, ID_3, sequence), "t") for sequence in (1, STATE)]
+        assert await store.feed.load(nowhere) == []
+
+    async def test_a_commit_is_heard_of(self, store: Store) -> None:
+        """A wait ends when something was committed, also between two waits."""
+        await asyncio.wait_for(self._until(store, 1), LONG)
+        await asyncio.wait_for(self._until(store, 2), LONG)
+
+    async def test_waiting_ends_by_itself(self, store: Store) -> None:
+        """Where nothing happens, the time ends the wait."""
+        for _ in range(3):
+            await store.feed.changed(0.01)
+
+    async def _until(self, store: Store, number: int) -> None:
+        before = await store.feed.head()
+        writing = asyncio.create_task(add(store, accepted_change(number)))
+        while not (await store.feed.read(before, 1)).marks:
+            await store.feed.changed(LONG)
+        await writing
+
+
+class TestMemoryChangeFeed(OnMemory, ChangeFeedContract):
+    """The fake."""
+
+
+class TestPostgresChangeFeed(OnPostgres, ChangeFeedContract):
+    """The real one."""

@@ -1,0 +1,249 @@
+"""Server-sent events, over HTTP."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from application.services import change_hub
+from tests.support.http_api import Api, problem
+from tests.support.sse import streaming
+from tests.support.waiting import subscribed
+
+SOMEWHERE = "1-00000000000000000000000000000001-1"
+
+
+def path_of(made: dict[str, Any]) -> str:
+    """Where the operation is followed."""
+    return f"/v1/operations/{made['id']}/events"
+
+
+# One operation
+
+
+async def test_how_it_stands_then_what_happens() -> None:
+    """First the operation; then each history line and after it the operation, until it is done and the stream ends."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as stream:
+        first = await stream.event()
+        assert (first.kind, first.data) == ("operation", made)
+        await api.complete(made["id"], {"a": "\n\r\ud800"})
+        events = await stream.rest()
+    assert [event.kind for event in events if event.kind == "transition"] == ["transition"] * 2
+    assert [event.data["to"] for event in events if event.kind == "transition"] == ["RUNNING", "COMPLETED"]
+    assert {event.data["operation_id"] for event in events if event.kind == "transition"} == {made["id"]}
+    assert (events[-1].kind, events[-1].data["result"]) == ("operation", {"a": "\n\r\ud800"})
+    assert stream.ended
+
+
+async def test_the_headers_of_a_stream() -> None:
+    """Nobody between may keep it or hold it back."""
+    api = Api()
+    made = await api.submit()
+    await api.complete(made["id"], 1)
+    answer = await api.client.get(path_of(made))
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert (answer.headers["cache-control"], answer.headers["x-accel-buffering"]) == ("no-store", "no")
+    assert "content-length" not in answer.headers
+
+
+async def test_head_does_not_wait() -> None:
+    """The headers alone, at once."""
+    api = Api()
+    made = await api.submit()
+    for path in (path_of(made), "/v1/events"):
+        answer = await api.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_every_event_resumes_behind_it() -> None:
+    """From each id the rest comes, each line once and the operation after it; behind the end there is nothing more."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as stream:
+        events = [await stream.event()]
+        await api.start(made["id"])
+        events += [await stream.event(), await stream.event()]
+        await api.complete_started(made["id"], 1)
+        events += await stream.rest()
+    assert [event.kind for event in events] == ["operation", *["transition", "operation"] * 2]
+    assert len({event.id for event in events}) == len(events)
+    for seen, event in enumerate(events[:-1]):
+        async with streaming(api, path_of(made), event.id) as stream:
+            again = await stream.rest()
+        left = events[seen + 1 :]
+        assert [e for e in again if e.kind == "transition"] == [
+            replace(e, id=a.id)
+            for e, a in zip(
+                [e for e in left if e.kind == "transition"], [a for a in again if a.kind == "transition"], strict=True
+            )
+        ]
+        assert again[-1] == events[-1]
+    over = await api.client.get(path_of(made), headers={"Last-Event-ID": events[-1].id})
+    assert (over.status_code, over.content) == (204, b"")
+
+
+async def test_another_tenants_operation_is_404() -> None:
+    """P8: no stream begins."""
+    api = Api()
+    made = await api.submit()
+    problem(await replace(api, tenant="other").client.get(path_of(made)), 404)
+
+
+@pytest.mark.parametrize("name", ["", "x", "1", "1.", "01.1", "2.1", "1.2", "1.1.1", "-1.1", "٣.1", SOMEWHERE])
+async def test_ids_that_are_none_of_an_operation(name: str) -> None:
+    """Garbage, another stream's, or one that the operation has not come to."""
+    api = Api()
+    made = await api.submit()
+    answer = await api.client.get(path_of(made), headers={"Last-Event-ID": name.encode()})
+    assert problem(answer, 400)["errors"][0]["header"] == "Last-Event-ID"
+
+
+# All of a tenant's
+
+
+async def test_all_that_happens_from_now_on() -> None:
+    """Nothing of before; then of every operation each line, and after it the operation."""
+    api = Api()
+    old = await api.submit()
+    async with streaming(api, "/v1/events") as stream:
+        assert (await stream.event()).kind == "position"
+        made = await api.submit()
+        assert [(event.kind, event.data) for event in (await stream.event(), await stream.event())][1] == (
+            "operation",
+            made,
+        )
+        await api.start(old["id"])
+        line, operation = await stream.event(), await stream.event()
+        assert (line.data["operation_id"], line.data["sequence"]) == (old["id"], 2)
+        assert (operation.data["id"], operation.data["version"]) == (old["id"], 2)
+
+
+async def test_a_severed_client_loses_nothing() -> None:
+    """Behind any event it has had, all that came after comes, once: also what happened while nobody listened."""
+    api = Api()
+    async with streaming(api, "/v1/events") as stream:
+        events = [await stream.event()]
+        for _ in range(3):
+            made = await api.submit()
+            events += [await stream.event(), await stream.event()]
+    await api.start(made["id"])
+    for seen, event in enumerate(events):
+        async with streaming(api, "/v1/events", event.id) as stream:
+            again = [await stream.event() for _ in range(len(events) - seen - 1 + 1)]
+            await api.submit()
+            live = [await stream.event(), await stream.event()]
+        told = [e.data["operation_id"] for e in [*events[seen + 1 :]] if e.kind == "transition"]
+        lines = [(e.data["operation_id"], e.data["sequence"]) for e in [*again, *live] if e.kind == "transition"]
+        assert len(lines) == len(set(lines))
+        assert [operation_id for operation_id, _ in lines][: len(told)] == told
+        assert (made["id"], 2) in lines
+
+
+async def test_nothing_of_another_tenant() -> None:
+    """P8, live and resumed, and not by another's id."""
+    api = Api()
+    other = replace(api, tenant="other")
+    async with streaming(api, "/v1/events") as mine, streaming(other, "/v1/events") as theirs:
+        begin = await mine.event()
+        await theirs.event()
+        await other.submit()
+        api.clock.advance(timedelta(seconds=1))
+        made = await api.submit()
+        assert [(await mine.event()).data["operation_id"], (await mine.event()).data["id"]] == [made["id"]] * 2
+        await theirs.event()
+        stolen = await theirs.event()
+    for name in (begin.id, stolen.id):
+        async with streaming(api, "/v1/events", name) as resumed:
+            assert (await resumed.event()).data["operation_id"] == made["id"]
+
+
+@pytest.mark.parametrize("name", ["", "x", "1.1", f"0{SOMEWHERE}", SOMEWHERE + "0" * 11, "9" * 19 + SOMEWHERE[1:]])
+async def test_ids_that_are_none_of_a_tenant(name: str) -> None:
+    """Garbage, another stream's, or a place that the feed has not come to."""
+    answer = await Api().client.get("/v1/events", headers={"Last-Event-ID": name})
+    assert problem(answer, 400)["errors"][0]["header"] == "Last-Event-ID"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_one_id_is_enough(number: int) -> None:
+    """Which of two would be meant nobody knows."""
+    api = Api()
+    async with streaming(api, "/v1/events") as stream:
+        begin = (await stream.event()).id
+    answer = await api.client.get("/v1/events", headers=[("Last-Event-ID", begin or "")] * 2)
+    assert problem(answer, 400)["errors"][0]["detail"] == "it is given more than once"
+
+
+# The life of a stream
+
+
+async def test_silence_is_told() -> None:
+    """A comment, so that nobody between takes the connection for dead."""
+    api = Api(heartbeat=0.01)
+    made = await api.submit()
+    for path in (path_of(made), "/v1/events"):
+        async with streaming(api, path) as stream:
+            await stream.event()
+            assert await stream.comment()
+            assert await stream.comment()
+
+
+async def test_the_place_moves_on_in_silence() -> None:
+    """While only others are busy, the id from where to resume follows: resuming does not read what is not one's own."""
+    api = Api(heartbeat=0.01)
+    async with streaming(api, "/v1/events") as stream:
+        begin = await stream.event()
+        await replace(api, tenant="other").submit()
+        moved = await stream.event()
+        assert moved.kind == "position"
+        assert moved.id != begin.id
+
+
+async def test_a_slow_reader_is_told_to_resync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept for one who does not read: it is told and hung up on, and behind its last event is all it
+    missed."""
+    monkeypatch.setattr(change_hub, "LONGEST_QUEUE", 3)
+    api = Api()
+    async with streaming(api, "/v1/events") as stream:
+        last = await stream.event()
+        stream.hold()
+        made = [await api.submit() for _ in range(5)]
+        await subscribed(api.hub)
+        stream.release()
+        events = await stream.rest()
+    assert events[-1].kind == "resync"
+    assert events[-1].id is None
+    had = [event for event in events if event.kind == "transition"]
+    last = events[-2] if len(events) > 1 else last
+    async with streaming(api, "/v1/events", last.id) as stream:
+        while len(had) < 5:
+            event = await stream.event()
+            had += [event] if event.kind == "transition" else []
+    assert [event.data["operation_id"] for event in had] == [operation["id"] for operation in made]
+
+
+async def test_a_stop_ends_every_stream() -> None:
+    """And one that is begun after that at once."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as one, streaming(api, "/v1/events") as all_:
+        await one.event()
+        await all_.event()
+        api.hub.close()
+        assert (await one.rest(), await all_.rest()) == ([], [])
+    async with streaming(api, path_of(made)) as late:
+        assert [event.kind for event in await late.rest()] == ["operation"]
+
+
+async def test_a_client_that_leaves_is_forgotten() -> None:
+    """Nothing is kept for it."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as one, streaming(api, "/v1/events") as all_:
+        await one.event()
+        await all_.event()
+        assert len(api.hub._subscriptions) == 2
+    assert not api.hub._subscriptions
