@@ -19,9 +19,10 @@ from tests.chaos.checker.facts import Run
 from tests.chaos.checker.run_history import read_run
 
 QUERY = "OperationUUID IS NOT NULL"
-PAGE = 1000
+PAGE = 250
 AT_ONCE = 16
-TIMEOUT = timedelta(seconds=20)
+TIMEOUT = timedelta(minutes=5)
+"""A list on SQLite costs up to a millisecond an entry, and waits for those that others have given up on."""
 
 
 class Engine:
