@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.api_keys import PostgresApiKeys
-from adapters.postgres.engine import create_engine
+from adapters.postgres.engine import connector, create_engine
 from adapters.postgres.errors import translated
 from adapters.postgres.grants import PRIVILEGES, grant_to
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
@@ -24,6 +24,7 @@ from domain.errors import StartupError
 from entrypoints.embedded.postgres import USER
 from tests.contract.stores import PostgresBackend, Store, add
 from tests.contract.test_api_keys import key
+from tests.contract.test_change_feed import ChangeFeedContract
 from tests.contract.test_drift_queries import DriftQueriesContract
 from tests.contract.test_idempotency_keys import IdempotencyKeysContract
 from tests.contract.test_operation_queries import OperationQueriesContract
@@ -71,8 +72,10 @@ class AsTheService:
     """For a suite that runs as the service's role."""
 
     @pytest.fixture
-    def store(self, service: AsyncEngine) -> Store:
-        return PostgresBackend(service)
+    async def store(self, service: AsyncEngine, database_url: str, role: str) -> AsyncIterator[Store]:
+        backend = PostgresBackend(service, connector(as_role(database_url, role)))
+        yield backend
+        await backend.close()
 
 
 class TestRepository(AsTheService, OperationRepositoryContract):
@@ -92,6 +95,10 @@ class TestIdempotencyKeys(AsTheService, IdempotencyKeysContract):
 
 
 class TestUnitOfWork(AsTheService, UnitOfWorkContract):
+    pass
+
+
+class TestChangeFeed(AsTheService, ChangeFeedContract):
     pass
 
 
@@ -118,10 +125,13 @@ async def test_api_keys_are_read_and_noted_but_not_made(service: AsyncEngine, po
             await call
 
 
-async def test_an_operation_is_deleted_with_its_history(service: AsyncEngine) -> None:
+async def test_an_operation_is_deleted_with_its_history(
+    service: AsyncEngine, postgres_engine: AsyncEngine, database_url: str
+) -> None:
     """Although the history itself cannot be deleted from."""
-    store = PostgresBackend(service)
+    store = PostgresBackend(postgres_engine, connector(database_url))
     await add(store, accepted_change(1))
+    await store.close()
     await sql(service, "DELETE FROM operations")
     async with service.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM transitions")) == 0

@@ -74,6 +74,7 @@ async def test_bad_rows_stop_no_other(ledger: RealLedger) -> None:
         ledger.container.clock(),
         OperationCatalogue(known),
         ledger.container.callbacks(),
+        ledger.container.metrics(),
     )
     assert (await outdated.step(100)).claimed == 7
     row = await ledger.row(impossible)

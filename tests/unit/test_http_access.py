@@ -65,9 +65,10 @@ async def test_without_its_scope_nothing_runs(method: str, path: str, scope: Sco
 @pytest.mark.parametrize(("method", "path", "scope"), SCOPED)
 @pytest.mark.parametrize("held", ["its own", "admin"])
 async def test_with_its_scope_each_route_is_reached(method: str, path: str, scope: Scope, held: str) -> None:
-    """With that scope alone, or with admin, the answer is the route's own."""
+    """With that scope alone, or with admin, the answer is the route's own. A HEAD is a GET, and does not wait for
+    the end of a stream."""
     key = await GUARDED.key("a", Scope.ADMIN if held == "admin" else scope)
-    assert (await GUARDED.ask(method, path, key)).status_code not in (401, 403, 405, 500)
+    assert (await GUARDED.ask("HEAD" if method == "GET" else method, path, key)).status_code not in (401, 403, 405, 500)
 
 
 @pytest.mark.parametrize("path", sorted(path for _, path in OPEN))
