@@ -1,15 +1,17 @@
 """Read, decide, compare-and-set: how every service changes an operation."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from application.ports.operation_repository import StaleOperation
-from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.attention import AttentionKind
 from domain.operation import Change, Operation
 from domain.transition import Transition
 
+_T = TypeVar("_T")
 MAX_TRIES = 50
 """An operation is changed a handful of times in its life: losing this often in a row means something else is wrong."""
 
@@ -33,20 +35,34 @@ async def change_operation(
     Returns None if there is no such operation. Raises StaleOperation after MAX_TRIES lost races, and whatever
     `decide` raises.
     """
+
+    async def attempt(unit: UnitOfWork) -> Outcome | None:
+        operation = await unit.operations.get(operation_id)
+        if operation is None:
+            return None
+        change = decide(operation)
+        if change is None or change.operation is operation:
+            return Outcome(operation, changed=False)
+        saved = await unit.operations.save(change)
+        await unit.commit()
+        return Outcome(saved, True, change.transitions, _raised(operation, saved))
+
+    return await until_current(units, operation_id, attempt)
+
+
+async def until_current(
+    units: UnitOfWorkFactory, operation_id: UUID, attempt: Callable[[UnitOfWork], Awaitable[_T]]
+) -> _T:
+    """Attempt it, each time in a unit of work of its own, until nobody else has changed the operation meanwhile.
+
+    Raises StaleOperation after MAX_TRIES lost races, and whatever else `attempt` raises.
+    """
     for _ in range(MAX_TRIES):
         async with units() as unit:
-            operation = await unit.operations.get(operation_id)
-            if operation is None:
-                return None
-            change = decide(operation)
-            if change is None or change.operation is operation:
-                return Outcome(operation, changed=False)
             try:
-                saved = await unit.operations.save(change)
+                return await attempt(unit)
             except StaleOperation:
                 continue
-            await unit.commit()
-            return Outcome(saved, True, change.transitions, _raised(operation, saved))
     raise StaleOperation(f"operation {operation_id} changed under every one of {MAX_TRIES} attempts")
 
 
