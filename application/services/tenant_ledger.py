@@ -17,7 +17,7 @@ from application.services.submit import Submission, SubmitOperation, Submitted
 from application.services.submit_batch import Answer, SubmitBatch
 from application.services.wait import WaitForOperation, Wish
 from domain.expected_version import ExpectedVersion
-from domain.operation import MISSING, Input, Operation
+from domain.operation import Input, Operation
 from domain.principal import Principal
 from domain.status import OperationStatus
 from domain.transition import Transition
@@ -25,7 +25,7 @@ from domain.transition import Transition
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One submission of a batch."""
+    """What a client asks for, whoever it is."""
 
     type: str
     input: Input
@@ -57,26 +57,13 @@ class TenantLedger:
         self._services = services
         self._principal = principal
 
-    async def submit(
-        self,
-        type_name: str,
-        value: Input = MISSING,
-        *,
-        labels: Mapping[str, str],
-        idempotency_key: str | None,
-        trace: Mapping[str, str],
-    ) -> Submitted:
+    async def submit(self, wanted: Wanted, *, trace: Mapping[str, str]) -> Submitted:
         """Accept an operation."""
-        tenant, actor = self._principal.tenant, self._principal.actor
-        submission = Submission(tenant, type_name, value, labels, idempotency_key, actor, trace)
-        return await self._services.submit.submit(submission)
+        return await self._services.submit.submit(self._submission(wanted, trace))
 
     async def submit_batch(self, wanted: Sequence[Wanted], *, trace: Mapping[str, str]) -> list[Answer]:
         """Accept many operations in one commit."""
-        tenant, actor = self._principal.tenant, self._principal.actor
-        return await self._services.batch.submit(
-            [Submission(tenant, one.type, one.input, one.labels, one.idempotency_key, actor, trace) for one in wanted]
-        )
+        return await self._services.batch.submit([self._submission(one, trace) for one in wanted])
 
     async def get(self, operation_id: UUID) -> Operation:
         """One operation."""
@@ -124,3 +111,14 @@ class TenantLedger:
     async def delete(self, operation_id: UUID, *, expected: ExpectedVersion = None) -> None:
         """Remove an operation that is done."""
         await self._services.delete.delete(self._principal.tenant, operation_id, expected=expected)
+
+    def _submission(self, wanted: Wanted, trace: Mapping[str, str]) -> Submission:
+        return Submission(
+            tenant=self._principal.tenant,
+            type=wanted.type,
+            input=wanted.input,
+            labels=wanted.labels,
+            idempotency_key=wanted.idempotency_key,
+            actor=self._principal.actor,
+            trace=trace,
+        )

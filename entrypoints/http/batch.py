@@ -12,7 +12,6 @@ from msgspec import UNSET
 from application.services.submit import Submitted
 from application.services.tenant_ledger import TenantLedger, Wanted
 from domain.errors import OpledgerError
-from domain.operation import MISSING
 from domain.scope import Scope
 from entrypoints.http.batch_representations import (
     BatchAnswerBody,
@@ -25,7 +24,7 @@ from entrypoints.http.errors import MAX_BODY, problem_of
 from entrypoints.http.openapi import ContractOperation, problems
 from entrypoints.http.operations import PATH
 from entrypoints.http.problems import BodyTooLarge, FieldError, InvalidHeader, RequestError
-from entrypoints.http.representations import operation_body
+from entrypoints.http.representations import operation_body, wanted
 from entrypoints.http.responses import JsonResponse
 from entrypoints.http.tracing import trace_to_carry
 
@@ -90,12 +89,7 @@ def _read(item: Any, pointer: str) -> Wanted | RequestError:
         return error
     if len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_BODY:
         return SubmissionTooLarge(pointer)
-    return Wanted(
-        type=body.type,
-        input=MISSING if body.input is UNSET else body.input,
-        labels=body.labels,
-        idempotency_key=None if body.idempotency_key is UNSET else body.idempotency_key,
-    )
+    return wanted(body, None if body.idempotency_key is UNSET else body.idempotency_key)
 
 
 def _answered(answer: Submitted | OpledgerError, pointer: str) -> SubmissionAnswerBody:

@@ -8,13 +8,11 @@ from litestar import Controller, Request, get, post
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
-from msgspec import UNSET
 
 from application.ports.operation_queries import OperationFilter
 from application.services.tenant_ledger import TenantLedger
 from domain.attention import AttentionKind
 from domain.labels import VALUE
-from domain.operation import MISSING
 from domain.principal import Principal
 from domain.scope import Scope
 from domain.status import OperationStatus
@@ -35,6 +33,7 @@ from entrypoints.http.representations import (
     counts_body,
     operation_body,
     transition_body,
+    wanted,
 )
 from entrypoints.http.responses import JsonResponse, current_headers, operation_response
 from entrypoints.http.tracing import trace_to_carry
@@ -129,10 +128,7 @@ class OperationController(Controller):
     ) -> JsonResponse[OperationBody]:
         """A 202 means: stored, and going to run once. Repeat a request whose answer was lost under the same
         `Idempotency-Key`."""
-        value = MISSING if data.input is UNSET else data.input
-        key = _checked_key(request)
-        trace = trace_to_carry()
-        submitted = await ledger.submit(data.type, value, labels=data.labels, idempotency_key=key, trace=trace)
+        submitted = await ledger.submit(wanted(data, _checked_key(request)), trace=trace_to_carry())
         headers = {"Location": f"{PREFIX}{PATH}/{submitted.operation.id}"}
         if submitted.replayed:
             headers["Idempotent-Replayed"] = "true"

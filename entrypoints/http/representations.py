@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from application.services.tenant_ledger import Wanted
 from domain.attention import Attention, AttentionKind
 from domain.cancel_request import CancelRequest
 from domain.evidence import Progress
@@ -131,6 +132,12 @@ LABELS = {
     "additionalProperties": {"type": "string", "maxLength": MAX_VALUE, "pattern": f"^{VALUE}$"},
 }
 """The schema of labels, as far as a schema goes."""
+
+
+def wanted(body: SubmitBody, idempotency_key: str | None) -> Wanted:
+    """What the client asks for."""
+    value = MISSING if body.input is UNSET else body.input
+    return Wanted(body.type, value, body.labels, idempotency_key)
 
 
 def operation_body(operation: Operation) -> OperationBody:
