@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -31,16 +31,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
     async with container.http(settings) as parts, noting(parts.key_uses):
         app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
         closing = asyncio.Event()
-        leaving = asyncio.create_task(parts.stopping.see_out(stop, settings.stop_delay, closing))
-        ending = asyncio.create_task(_after(closing, parts.end_waiting))
+        # Streams and waits end before the rest is drained, which they would hold up.
+        way_out = parts.stopping.see_out(stop, settings.stop_delay, parts.end_waiting, closing.set)
+        leaving = asyncio.create_task(way_out)
         try:
             return 0 if await serve(app, settings.host, settings.port, closing) else 1
         finally:
             leaving.cancel()
-            ending.cancel()
-
-
-async def _after(closing: asyncio.Event, end_waiting: Callable[[], None]) -> None:
-    """Streams and waits end before the rest is drained, which they would hold up."""
-    await closing.wait()
-    end_waiting()

@@ -1,6 +1,7 @@
 """The way out: first nobody is sent here any more, then nothing new is taken, then what is open ends."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -20,10 +21,11 @@ class Stopping:
         if self._begun:
             raise OpledgerError("it is stopping")
 
-    async def see_out(self, told: asyncio.Event, delay: timedelta, closing: asyncio.Event) -> None:
+    async def see_out(self, told: asyncio.Event, delay: timedelta, *then: Callable[[], None]) -> None:
         """When `told`, not be ready any more; after the delay, in which load balancers see that and requests are
-        answered as before, set `closing`."""
+        answered as before, do what comes then."""
         await told.wait()
         self._begun = True
         await asyncio.sleep(delay.total_seconds())
-        closing.set()
+        for step in then:
+            step()

@@ -119,7 +119,7 @@ async def test_an_event_stops_it_too() -> None:
 async def test_on_the_way_out_it_is_not_ready_before_it_takes_nothing_more() -> None:
     """A load balancer sees the 503 while requests are still answered; then the server ends."""
     stopping, told, closing, port = Stopping(), asyncio.Event(), asyncio.Event(), free_port()
-    leaving = asyncio.create_task(stopping.see_out(told, timedelta(seconds=1), closing))
+    leaving = asyncio.create_task(stopping.see_out(told, timedelta(seconds=1), closing.set))
     serving = asyncio.create_task(serve(Api(required=[stopping]).app, "127.0.0.1", port, closing))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         await answering(client)
