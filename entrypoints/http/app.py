@@ -20,7 +20,7 @@ from entrypoints.http.errors import MAX_BODY, answer
 from entrypoints.http.events import EventController
 from entrypoints.http.health import HealthController
 from entrypoints.http.metrics import MetricsController
-from entrypoints.http.openapi import openapi_config
+from entrypoints.http.openapi_document import openapi_config
 from entrypoints.http.operations import PREFIX, OperationController, check_request
 from entrypoints.http.page_token import PageTokens
 from entrypoints.http.responses import JsonResponse

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 
 from entrypoints.http.access import ANYBODY
 from entrypoints.http.conditional import matches
-from entrypoints.http.openapi import document
+from entrypoints.http.openapi_document import document
 
 STATIC: Final = Path(__file__).parent / "static"
 ASSETS: Final = {

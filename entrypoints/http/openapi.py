@@ -1,14 +1,11 @@
-"""The OpenAPI document: what Litestar derives from the routes, and what it cannot know."""
+"""What a route says of itself in the OpenAPI document, where Litestar cannot know it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-from litestar import Litestar, Router
-from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import (
-    Components,
     Example,
     OpenAPIHeader,
     OpenAPIMediaType,
@@ -18,24 +15,14 @@ from litestar.openapi.spec import (
     Reference,
     RequestBody,
     Schema,
-    SecurityScheme,
 )
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.routes import BaseRoute
-from litestar.types import ControllerRouterHandler
 
-from domain.callback_token import TOKEN_HEADER
 from domain.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
-from entrypoints.http.batch_representations import BatchBody, BatchItemBody
 from entrypoints.http.errors import KINDS
-from entrypoints.http.openapi_access import with_access
-from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
-from entrypoints.http.openapi_links import LINKS
 from entrypoints.http.problems import MEDIA_TYPE, Problem
 from entrypoints.http.queries import LABEL_PREFIX
-from entrypoints.http.representations import LABELS, CancelBody, SubmitBody
 
-_DOCUMENT: Final = "openapi_document"
 _STRING = Schema(type=OpenAPIType.STRING)
 _LABEL = Schema(type=OpenAPIType.STRING, max_length=MAX_VALUE, pattern=f"^{VALUE}$")
 _REQUEST_ID = OpenAPIHeader(
@@ -177,82 +164,3 @@ class CallbackOperation(ContractOperation):
             content={"*/*": OpenAPIMediaType(schema=Schema())},
             description="The workflow's result or failure, as a Nexus operation's completion; up to 3 MiB",
         )
-
-
-class _Unrouted(Router):
-    """Takes the routes that Litestar makes for its document, and serves none: they answer 404 in HTML."""
-
-    def register(self, value: ControllerRouterHandler) -> Sequence[BaseRoute]:  # type: ignore[override]
-        return []
-
-
-def openapi_config() -> OpenAPIConfig:
-    """What the document says about the API as a whole."""
-    return OpenAPIConfig(
-        title="opledger",
-        version="1",
-        summary="A ledger of long-running operations",
-        description=_DESCRIPTION,
-        components=Components(security_schemes={CALLBACK_SECURITY: _CALLBACK_TOKEN}),
-        openapi_router=_Unrouted(path="/openapi", route_handlers=[]),
-        use_handler_docstrings=True,
-    )
-
-
-_CALLBACK_TOKEN = SecurityScheme(
-    type="apiKey",
-    name=TOKEN_HEADER,
-    security_scheme_in="header",
-    description="Given to Temporal at the start; of one operation",
-)
-
-
-def document(app: Litestar) -> bytes:
-    """The document, as it is served. Made once."""
-    if _DOCUMENT not in app.state:
-        schema = _completed(_with_batch_items(app.openapi_schema.to_schema()))
-        app.state[_DOCUMENT] = msgspec.json.encode(with_access(app, schema))
-    made: bytes = app.state[_DOCUMENT]
-    return made
-
-
-def _completed(schema: dict[str, Any]) -> dict[str, Any]:
-    """With what Litestar leaves out: that unknown fields are refused, nulls in examples, and links."""
-    bodies = schema["components"]["schemas"]
-    for body in (SubmitBody, CancelBody, BatchBody):
-        bodies[body.__name__]["additionalProperties"] = False
-    for body in (SubmitBody, BatchItemBody):
-        bodies[body.__name__]["properties"]["labels"] |= LABELS
-    for item in schema["paths"].values():
-        for operation in item.values():
-            name = operation["operationId"]
-            _exemplify(operation.get("requestBody"), REQUESTS.get(name))
-            for status, link in LINKS.get(name, {}).items():
-                operation["responses"][status]["links"] = link
-            for status, response in operation["responses"].items():
-                _exemplify(response, ANSWERS.get(name) if status.startswith("2") else None)
-    return schema
-
-
-def _with_batch_items(schema: dict[str, Any]) -> dict[str, Any]:
-    """Litestar sees that they are read one by one, and no more."""
-    schemas = schema["components"]["schemas"]
-    [item], named = msgspec.json.schema_components([BatchItemBody], ref_template="#/components/schemas/{name}")
-    schemas["BatchBody"]["properties"]["operations"]["items"] = item
-    schema["components"]["schemas"] = dict(sorted((schemas | named).items()))
-    return schema
-
-
-def _exemplify(described: dict[str, Any] | None, example: Any) -> None:
-    if described is not None and example is not None:
-        for media in described["content"].values():
-            media["examples"] = {"example": {"value": example}}
-
-
-_DESCRIPTION: Final = """\
-Submit an operation, and read how it stands until it is done.
-
-Times are RFC 3339 in UTC. Every error is `application/problem+json` (RFC 9457); `errors` points to what is wrong.
-Bodies are I-JSON (RFC 7493): UTF-8, no name twice in an object, numbers within a double. Nesting goes to 64 levels,
-and U+0000 cannot be stored. Unknown fields and query parameters are refused. HEAD answers wherever GET does.
-The `traceparent` and `tracestate` of a submission (W3C Trace Context) go along into its workflow."""
