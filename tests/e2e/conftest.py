@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from temporalio.client import Client
 
 from entrypoints.operations_file import SHIPPED
 from tests.support.places import in_memory
-from tests.support.stack import Service, Stack
+from tests.support.stack import Service, Stack, running
 from tests.support.stack_apart import Apart, running_apart
 from tests.support.stack_fork import Forks
 from tests.support.stack_ledger import Ledger
@@ -79,14 +78,8 @@ def operations_file(place: Path) -> Path:
 @pytest.fixture(scope="session")
 async def stack(place: Path, operations_file: Path) -> AsyncIterator[Stack]:
     """`opledger up` on a data folder, which tests kill in every way and leave running."""
-    folder = place / "up"
-    folder.mkdir()
-    stack = Stack(folder, "--operations", str(operations_file), **RECONCILIATION)
-    await stack.start()
-    yield stack
-    family = stack.service.family()
-    await stack.close()
-    await asyncio.to_thread(psutil.wait_procs, family, 30)
+    async with running(place / "up", "--operations", str(operations_file), **RECONCILIATION) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """Temporal calls when an execution closes: nothing is asked by schedule here, and the ledger knows all the same."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
 import pytest
 from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
@@ -14,7 +12,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from tests.support.stack import Stack, run
+from tests.support.stack import Stack, run, running
 from tests.support.stack_ledger import Ledger, Shown, eventually
 
 NEVER = {"OPLEDGER_RECONCILE_EVERY": "1d", "OPLEDGER_VERIFY_EVERY": "1d"}
@@ -54,14 +52,8 @@ def types(place: Path, operations_file: Path) -> Path:
 @pytest.fixture(scope="module")
 async def pushed(place: Path, types: Path) -> AsyncIterator[Stack]:
     """`opledger up` whose schedule comes round once a day."""
-    folder = place / "push"
-    folder.mkdir()
-    stack = Stack(folder, "--operations", str(types), **NEVER)
-    await stack.start()
-    yield stack
-    family = stack.service.family()
-    await stack.close()
-    await asyncio.to_thread(psutil.wait_procs, family, 30)
+    async with running(place / "push", "--operations", str(types), **NEVER) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,18 @@ class Stack:
         if self._service:
             self._service.kill()
         await self.ledger.close()
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, *flags: str, **variables: str) -> AsyncIterator[Stack]:
+    """One that is ready inside the block, and gone with all its processes after it."""
+    await asyncio.to_thread(folder.mkdir)
+    stack = Stack(folder, *flags, **variables)
+    await stack.start()
+    yield stack
+    family = stack.service.family()
+    await stack.close()
+    await asyncio.to_thread(psutil.wait_procs, family, 30)
 
 
 def gone(process: psutil.Process) -> bool:
