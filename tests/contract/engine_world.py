@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from application.ports.callback_reader import CallbackMessage
-from application.ports.workflow_engine import CompletionCallback, StartRequest, WorkflowEngine
+from application.ports.workflow_engine import CompletionCallback, EngineUnavailable, StartRequest, WorkflowEngine
 from domain.evidence import ExecutionState, Observation
 from domain.json_value import JsonValue
 from domain.operation import MISSING, Input
@@ -164,3 +164,14 @@ class EngineWorld(ABC):
 
     @abstractmethod
     async def lose_next_reply(self) -> None: ...
+
+    async def answering(self) -> None:
+        """Return once calls get through: of a connection that was cut, the call that finds it out is lost too."""
+
+        async def gets_through() -> bool:
+            with contextlib.suppress(EngineUnavailable):
+                await self.engine.ping()
+                return True
+            return False
+
+        await eventually(gets_through)

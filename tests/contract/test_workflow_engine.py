@@ -213,6 +213,7 @@ class EngineContract:
         await world.lose_next_reply()
         with pytest.raises(EngineUnavailable):
             await world.engine.start(request)
+        await world.answering()
         assert (await world.observe(request.operation_id)).state is ExecutionState.PENDING
         await world.engine.start(request)
         await world.complete(request.operation_id, "once")
