@@ -11,8 +11,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import asyncpg
-
 from adapters.postgres.engine import Connection
 from adapters.postgres.errors import connecting
 from application.ports.unit_of_work import DatabaseUnavailable
@@ -20,44 +18,23 @@ from application.ports.unit_of_work import DatabaseUnavailable
 CHANNEL: Final = "opledger_changes"
 GATHER: Final = 0.005
 """Seconds for which commits are gathered before they are announced."""
+AGAIN: Final = 0.5
+"""Seconds between two attempts to listen."""
 SILENT: Final = 10.0
 """Seconds without a word after which a connection is tried: one that a firewall forgot says nothing either."""
 ANSWERS: Final = 5.0
 """Seconds within which it then has to answer."""
+LAST_WORDS: Final = 2.0
+"""Seconds for what is still to be announced when the process ends."""
 _log = logging.getLogger(__name__)
-
-
-class OwnConnection:
-    """One connection beside the pool; made when it is first used, and made again after it was severed."""
-
-    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
-        self._connect = connect
-        self._connection: Connection | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether it is there, as far as anybody has heard."""
-        return self._connection is not None and not self._connection.is_closed()
-
-    async def get(self) -> Connection:
-        """The connection. Raises DatabaseUnavailable."""
-        if self._connection is None or self._connection.is_closed():
-            with connecting():
-                self._connection = await self._connect()
-        return self._connection
-
-    def drop(self) -> None:
-        """Let go of it without a word to the server."""
-        if self._connection is not None:
-            self._connection.terminate()
-        self._connection = None
 
 
 class Announcer:
     """Says that something was committed; many times within GATHER count as one."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
-        self._connection = OwnConnection(connect)
+        self._connect = connect
+        self._connection: Connection | None = None
         self._pending = False
         self._task: asyncio.Task[None] | None = None
 
@@ -68,71 +45,85 @@ class Announcer:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """Say what is still to be said, and hang up."""
+        """Say what is still to be said, if that can be done soon, and hang up."""
         if self._task is not None:
-            await self._task
-        self._connection.drop()
+            await asyncio.wait({self._task}, timeout=LAST_WORDS)
+            self._task.cancel()
+        self._hang_up()
 
     async def _run(self) -> None:
         while self._pending:
             await asyncio.sleep(GATHER)
             self._pending = False
             try:
-                connection = await self._connection.get()
                 with connecting():
-                    await connection.execute(f"NOTIFY {CHANNEL}")
+                    await self._say()
             except DatabaseUnavailable as error:
                 # Nobody is worse off than by the wait for the next look.
                 _log.info("a change was not announced: %s", error)
+                self._hang_up()
+
+    async def _say(self) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        await self._connection.execute(f"NOTIFY {CHANNEL}", timeout=ANSWERS)
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
 
 
 class Listener:
-    """Hears what any process announces."""
+    """Hears what any process announces, from the first question on."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
-        self._connection = OwnConnection(connect)
+        self._connect = connect
         self._something = asyncio.Event()
         self._last_word = 0.0
+        self._listening: asyncio.Task[None] | None = None
 
     async def heard(self, within: float) -> None:
-        """Wait for an announcement since the last call, at most so many seconds. Comes back at once where it only now
+        """Wait for an announcement since the last call, at most so many seconds. Comes back too where it only now
         begins to listen: what was said before is not known."""
+        if self._listening is None or self._listening.done():
+            self._listening = asyncio.get_running_loop().create_task(self._listen_on())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                if self._connection.open or not await self._listens():
-                    await self._something.wait()
-        if self._connection.open and asyncio.get_running_loop().time() - self._last_word >= SILENT:
-            await self._try()
+                await self._something.wait()
         self._something.clear()
 
     def close(self) -> None:
         """Hang up."""
-        self._connection.drop()
+        if self._listening is not None:
+            self._listening.cancel()
 
-    async def _listens(self) -> bool:
-        try:
-            connection = await self._connection.get()
-            with connecting():
-                connection.add_termination_listener(self._wake)
-                await connection.add_listener(CHANNEL, self._wake)
-        except DatabaseUnavailable as error:
-            _log.info("changes cannot be heard of just now: %s", error)
-            self._connection.drop()
-            return False
-        except asyncio.CancelledError:
-            # The time was over: a connection that is open and does not listen would never say anything.
-            self._connection.drop()
-            raise
-        self._wake()
-        return True
+    async def _listen_on(self) -> None:
+        """Whatever becomes of the connection, soon there is another."""
+        while True:
+            try:
+                with connecting():
+                    await self._listen()
+            except DatabaseUnavailable as error:
+                _log.info("changes cannot be heard of just now: %s", error)
+            await asyncio.sleep(AGAIN)
 
-    async def _try(self) -> None:
+    async def _listen(self) -> None:
+        """Until the connection is severed, or does not answer. Raises what the driver does."""
+        severed = asyncio.Event()
+        connection = await self._connect()
         try:
-            connection = await self._connection.get()
-            await connection.execute("SELECT 1", timeout=ANSWERS)
+            connection.add_termination_listener(lambda _: severed.set())
+            await connection.add_listener(CHANNEL, self._wake)
             self._wake()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            self._connection.drop()
+            while not severed.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(SILENT):
+                        await severed.wait()
+                if asyncio.get_running_loop().time() - self._last_word >= SILENT:
+                    await connection.execute("SELECT 1", timeout=ANSWERS)
+        finally:
+            connection.terminate()
 
     def _wake(self, *_: object) -> None:
         self._last_word = asyncio.get_running_loop().time()

@@ -5,10 +5,9 @@ import contextlib
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
 from uuid import UUID
 
 import pytest
@@ -269,63 +268,86 @@ async def test_every_connection_is_severed(database_url: str, postgres_engine: A
 
 
 async def test_a_listening_connection_that_only_seems_to_be_there(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, postgres_engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing comes through it, and nobody says so: it is tried when nothing was heard, and given up."""
-    monkeypatch.setattr(notifications, "SILENT", 0.0)
+    """Nothing comes through it, and nobody says so: it is tried when nothing was heard, and given up for another."""
+    monkeypatch.setattr(notifications, "SILENT", 0.1)
     monkeypatch.setattr(notifications, "ANSWERS", 0.1)
-    listener = Listener(connector(database_url))
+    made: list[Connection] = []
+    listener = Listener(kept(connector(database_url), made))
     await listener.heard(LONG)
-    severed = await listener._connection.get()
-    pid = severed.get_server_pid()
+    pid = made[0].get_server_pid()
     os.kill(pid, signal.SIGSTOP)
     try:
-        await listener.heard(0.01)
-        assert severed.is_closed()
+        await asyncio.wait_for(listener.heard(LONG), LONG)
+        assert (len(made), made[0].is_closed()) == (2, True)
     finally:
         os.kill(pid, signal.SIGCONT)
-    await listener.heard(LONG)
-    assert listener._connection.open
     listener.close()
 
 
 async def test_no_time_to_begin_to_listen(database_url: str) -> None:
-    """Cut off at any point on the way, it begins anew: never is there a connection that does not listen."""
-    connect = connector(database_url)
-    calls = 0
+    """Whoever has less time than a connection takes does not keep it from being made, once."""
+    made: list[Connection] = []
+    connect = kept(connector(database_url), made)
 
     async def slowly() -> Connection:
-        connection = await connect()
-        listen = connection.add_listener
-
-        async def never(*_: object) -> None:
-            await asyncio.Event().wait()
-
-        nonlocal calls
-        calls += 1
-        return cast(Connection, SlowToListen(connection, listen if calls > 2 else never))
+        await asyncio.sleep(0.2)
+        return await connect()
 
     listener = Listener(slowly)
-    for _ in range(2):
-        await listener.heard(0.5)
-        assert not listener._connection.open
-    await listener.heard(LONG)
-    assert listener._connection.open
+    async with asyncio.timeout(LONG):
+        while not made:
+            await listener.heard(0.01)
+        await listener.heard(LONG)
+    assert len(made) == 1
     listener.close()
 
 
-class SlowToListen:
-    """A connection with another way to listen."""
+async def test_where_listening_is_refused(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a replica: whoever waits does so for as long as it would without, and there are no attempts without end."""
+    monkeypatch.setattr(notifications, "CHANNEL", "")
+    made: list[Connection] = []
+    listener = Listener(kept(connector(database_url), made))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(listener.heard(LONG), notifications.AGAIN / 2)
+    assert len(made) == 1
+    listener.close()
 
-    def __init__(self, connection: Connection, listen: object) -> None:
-        self._connection = connection
-        self.add_listener = listen
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._connection, name)
+def kept(connect: Callable[[], Awaitable[Connection]], made: list[Connection]) -> Callable[[], Awaitable[Connection]]:
+    """The same, with all connections on a list."""
+
+    async def connected() -> Connection:
+        made.append(await connect())
+        return made[-1]
+
+    return connected
 
 
 # Announcing
+
+
+async def test_a_dead_connection_is_not_announced_through_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that does not answer is given up, the next commit is announced through another, and nobody waits for it at
+    the end."""
+    monkeypatch.setattr(notifications, "ANSWERS", 0.1)
+    made: list[Connection] = []
+    announcer = Announcer(kept(connector(database_url), made))
+    announcer.announce()
+    await announcer._task
+    pid = made[0].get_server_pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            announcer.announce()
+            await announcer._task
+        assert (len(made), made[0].is_closed(), made[1].is_closed()) == (2, True, False)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await announcer.close()
 
 
 async def test_many_commits_are_announced_once(database_url: str) -> None:
