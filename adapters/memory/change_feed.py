@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from uuid import UUID
 
 from adapters.memory.tables import Tables
-from application.ports.change_feed import STATE, Event, Mark, MarkPage, Position
+from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
 from domain.operation import Operation
 from domain.transition import Transition
-
-_LAST = UUID(int=2**128 - 1)
 
 
 class MemoryChangeFeed:
@@ -21,11 +19,13 @@ class MemoryChangeFeed:
         self._heard = 0
 
     async def head(self) -> Position:
-        return Position(self._tables.log.commits, _LAST, STATE)
+        return Position.behind(self._tables.log.commits)
 
-    async def read(self, after: Position, limit: int, *, tenant: str | None = None) -> MarkPage:
+    async def read(self, after: Position, limit: int) -> MarkPage:
+        if after > await self.head():
+            raise FeedRewound("the place is behind the last commit")
         marks = sorted(self._marks(), key=lambda mark: mark.position)
-        found = [mark for mark in marks if mark.position > after and tenant in {None, mark.tenant}]
+        found = [mark for mark in marks if mark.position > after]
         return MarkPage(found[:limit], settled=True)
 
     async def load(self, marks: Sequence[Mark]) -> list[Event]:
@@ -35,6 +35,9 @@ class MemoryChangeFeed:
             for mark in marks
             if mark.position in current
         ]
+
+    async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
+        return set(operation_ids) - self._tables.operations.keys()
 
     async def changed(self, within: float) -> None:
         log = self._tables.log

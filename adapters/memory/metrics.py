@@ -20,6 +20,12 @@ class MemoryMetrics:
         self.callbacks: Counter[CallbackOutcome] = Counter()
         self.refused = False
         """Whether the engine was last said to refuse callbacks."""
+        self.waiters = 0
+        self.told_lags: list[timedelta] = []
+        self.resyncs = 0
+        self.held_back = 0.0
+        """Seconds."""
+        self.purges = 0
 
     def dispatched(self, lag: timedelta) -> None:
         self.dispatch_lags.append(lag)
@@ -38,3 +44,18 @@ class MemoryMetrics:
 
     def callbacks_refused(self, refused: bool) -> None:
         self.refused = refused
+
+    def waiting(self, count: int) -> None:
+        self.waiters = count
+
+    def told(self, lag: timedelta) -> None:
+        self.told_lags.append(lag)
+
+    def resynced(self) -> None:
+        self.resyncs += 1
+
+    def feed_held_back(self, seconds: float) -> None:
+        self.held_back = seconds
+
+    def purged(self, count: int) -> None:
+        self.purges += count

@@ -5,24 +5,24 @@ transaction first writes, and it commits later: a change with a smaller number m
 larger. So nothing is read whose number is not below those of all transactions that are still open.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import connected
 from adapters.postgres.errors import translated
 from adapters.postgres.notifications import Listener
-from adapters.postgres.rows import from_row, standard_uuid, storable, transition_from_row
+from adapters.postgres.rows import from_row, standard_uuid, transition_from_row
 from adapters.postgres.tables import operations, transitions
 from adapters.postgres.types import TransactionId
-from application.ports.change_feed import STATE, Event, Mark, MarkPage, Position
+from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
 from domain.operation import Operation
 from domain.transition import Transition
 
-_LAST = UUID(int=2**128 - 1)
 _SNAPSHOT = sa.text(
     "SELECT pg_snapshot_xmin(seen) AS oldest, pg_snapshot_xmax(seen) AS next FROM pg_current_snapshot() AS seen"
 )
@@ -37,16 +37,16 @@ class PostgresChangeFeed:
 
     async def head(self) -> Position:
         [snapshot] = await self._rows(_SNAPSHOT)
-        return Position(snapshot.oldest - 1, _LAST, STATE)
+        return Position.behind(snapshot.oldest - 1)
 
-    async def read(self, after: Position, limit: int, *, tenant: str | None = None) -> MarkPage:
-        if tenant is not None and not storable(tenant):
-            return MarkPage([], settled=True)
+    async def read(self, after: Position, limit: int) -> MarkPage:
         # First the snapshot, then the rows: what is below its oldest open transaction cannot change any more.
         [snapshot] = await self._rows(_SNAPSHOT)
+        if after.transaction >= snapshot.oldest:
+            raise FeedRewound(f"transaction {after.transaction} is not over: this is not the database it was read in")
         marks = sa.union_all(
-            _states(after, snapshot.oldest, tenant).limit(limit).subquery().select(),
-            _lines(after, snapshot.oldest, tenant).limit(limit).subquery().select(),
+            _states(after, snapshot.oldest).limit(limit).subquery().select(),
+            _lines(after, snapshot.oldest).limit(limit).subquery().select(),
         ).subquery()
         order = (marks.c.transaction, marks.c.operation_id, marks.c.sequence)
         rows = await self._rows(sa.select(marks).order_by(*order).limit(limit))
@@ -57,6 +57,11 @@ class PostgresChangeFeed:
         return [
             Event(mark.position, mark.tenant, contents[mark.position]) for mark in marks if mark.position in contents
         ]
+
+    async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
+        wanted = sa.literal(list(operation_ids), ARRAY(sa.UUID()))
+        rows = await self._rows(sa.select(operations.c.id).where(operations.c.id == sa.any_(wanted)))
+        return set(operation_ids) - {standard_uuid(row.id) for row in rows}
 
     async def changed(self, within: float) -> None:
         await self._listener.heard(within)
@@ -86,10 +91,10 @@ class PostgresChangeFeed:
                 return list(await connection.execute(statement))
 
 
-def _states(after: Position, below: int, tenant: str | None) -> sa.Select[Any]:
+def _states(after: Position, below: int) -> sa.Select[Any]:
     place = sa.tuple_(operations.c.changed_in, operations.c.id)
     mark = sa.tuple_(_number(after.transaction), after.operation_id)
-    statement = (
+    return (
         sa.select(
             operations.c.changed_in.label("transaction"),
             operations.c.id.label("operation_id"),
@@ -99,13 +104,12 @@ def _states(after: Position, below: int, tenant: str | None) -> sa.Select[Any]:
         .where(place > mark if after.sequence == STATE else place >= mark, operations.c.changed_in < _number(below))
         .order_by(operations.c.changed_in, operations.c.id)
     )
-    return statement if tenant is None else statement.where(operations.c.tenant == tenant)
 
 
-def _lines(after: Position, below: int, tenant: str | None) -> sa.Select[Any]:
+def _lines(after: Position, below: int) -> sa.Select[Any]:
     place = (transitions.c.written_in, transitions.c.operation_id, transitions.c.sequence)
     mark = (_number(after.transaction), after.operation_id, after.sequence)
-    statement = (
+    return (
         sa.select(
             transitions.c.written_in.label("transaction"),
             transitions.c.operation_id,
@@ -116,7 +120,6 @@ def _lines(after: Position, below: int, tenant: str | None) -> sa.Select[Any]:
         .where(sa.tuple_(*place) > sa.tuple_(*mark), transitions.c.written_in < _number(below))
         .order_by(*place)
     )
-    return statement if tenant is None else statement.where(operations.c.tenant == tenant)
 
 
 def _number(transaction: int) -> sa.BindParameter[int]:

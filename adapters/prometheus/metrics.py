@@ -57,6 +57,24 @@ class PrometheusMetrics:
             "1 while the engine refuses starts with completion callbacks",
             registry=self._registry,
         )
+        self._waiters = Gauge("opledger_feed_waiters", "Waits and streams that are open", registry=self._registry)
+        self._feed_lag = Histogram(
+            "opledger_feed_lag_seconds",
+            "From a change until it was handed to those who wait for it",
+            buckets=LAG_BUCKETS,
+            registry=self._registry,
+        )
+        self._resyncs = Counter(
+            "opledger_feed_resyncs", "Streams that were not read fast enough, and ended", registry=self._registry
+        )
+        self._held_back = Gauge(
+            "opledger_feed_held_back_seconds",
+            "For how long a transaction that is open has kept changes from being told",
+            registry=self._registry,
+        )
+        self._purged = Counter(
+            "opledger_operations_purged", "Operations removed because of their age", registry=self._registry
+        )
         for outcome in CallbackOutcome:
             self._callbacks.labels(outcome.value)
         for kind in AttentionKind:
@@ -79,6 +97,21 @@ class PrometheusMetrics:
 
     def callbacks_refused(self, refused: bool) -> None:
         self._refused.set(refused)
+
+    def waiting(self, count: int) -> None:
+        self._waiters.set(count)
+
+    def told(self, lag: timedelta) -> None:
+        self._feed_lag.observe(max(0.0, lag.total_seconds()))
+
+    def resynced(self) -> None:
+        self._resyncs.inc()
+
+    def feed_held_back(self, seconds: float) -> None:
+        self._held_back.set(seconds)
+
+    def purged(self, count: int) -> None:
+        self._purged.inc(count)
 
     def page(self, drift: DriftReport | None) -> bytes:
         """Everything in Prometheus' text format (version 0.0.4); without the drift where it could not be read."""

@@ -45,3 +45,18 @@ class Metrics(Protocol):
 
     def callbacks_refused(self, refused: bool) -> None:
         """Whether the engine refuses starts with completion callbacks just now."""
+
+    def waiting(self, count: int) -> None:
+        """So many wait for changes just now: waits, and streams."""
+
+    def told(self, lag: timedelta) -> None:
+        """A change was handed to those who wait for it, so long after it was made."""
+
+    def resynced(self) -> None:
+        """A stream was not read fast enough, and ends."""
+
+    def feed_held_back(self, seconds: float) -> None:
+        """For how long nothing could be told because of a transaction that is open; 0: it is not so."""
+
+    def purged(self, count: int) -> None:
+        """So many operations were removed because of their age."""

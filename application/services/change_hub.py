@@ -2,87 +2,28 @@
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
 from application.ports.change_feed import ChangeFeed, Event, Mark, Position
+from application.ports.clock import Clock
+from application.ports.metrics import Metrics
 from application.ports.unit_of_work import DatabaseUnavailable
-from domain.errors import OpledgerError
+from application.services.feed_delay import FeedDelay
+from application.services.subscription import OperationGone, ServiceStopping, Subscription, SubscriptionEnded
+from domain.operation import Operation
 
 PAGE: Final = 200
 POLL: Final = 1.0
 """Seconds between two looks where nothing is heard: a writer can be killed between its commit and its announcement."""
 SOON: Final = 0.01
 """Seconds until the next look where something is held back; doubled until it is POLL."""
-LONGEST_QUEUE: Final = 256
-"""Events that are kept for one who does not take them."""
+LOOK_FOR_GONE: Final = 10.0
+"""Seconds between two looks for operations that were removed, which the feed does not tell."""
 _log = logging.getLogger(__name__)
-
-
-class SubscriptionEnded(OpledgerError):
-    """There will be no more events: the service is stopping, or cannot go on reading."""
-
-
-class ReaderTooSlow(SubscriptionEnded):
-    """Events came faster than they were taken. What was not taken can be read from the feed."""
-
-
-class Subscription:
-    """The events of one who waits, in order."""
-
-    __slots__ = ("_ended", "_events", "_nudged", "_waiter")
-
-    def __init__(self) -> None:
-        self._events: deque[Event] = deque()
-        self._ended: SubscriptionEnded | None = None
-        self._nudged = False
-        self._waiter: asyncio.Future[None] | None = None
-
-    async def next(self) -> Event:
-        """The next event, when there is one. Raises SubscriptionEnded, ReaderTooSlow; TimeoutError after a `nudge`."""
-        while not self._events:
-            if self._ended is not None:
-                raise self._ended
-            if self._nudged:
-                self._nudged = False
-                raise TimeoutError
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return self._events.popleft()
-
-    def nudge(self) -> None:
-        """Let nobody wait for the next event any longer."""
-        self._nudged = True
-        self._wake()
-
-    @property
-    def empty(self) -> bool:
-        """Whether everything was taken."""
-        return not self._events
-
-    def offer(self, event: Event) -> None:
-        """Keep the event until it is taken; too many, and none is kept."""
-        if self._ended is not None:
-            return
-        if len(self._events) >= LONGEST_QUEUE:
-            self._events.clear()
-            self.end(ReaderTooSlow())
-            return
-        self._events.append(event)
-        self._wake()
-
-    def end(self, reason: SubscriptionEnded) -> None:
-        """No more events after those that are waiting."""
-        self._ended = self._ended or reason
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
 
 Interest = tuple[str, UUID | None]
 """A tenant, and one of its operations; None: all of them."""
@@ -91,12 +32,16 @@ Interest = tuple[str, UUID | None]
 class ChangeHub:
     """Reads while somebody is subscribed. A waiter costs memory alone: no connection, no query of its own."""
 
-    def __init__(self, feed: ChangeFeed) -> None:
+    def __init__(self, feed: ChangeFeed, clock: Clock, metrics: Metrics) -> None:
         self._feed = feed
+        self._clock = clock
+        self._metrics = metrics
+        self._delay = FeedDelay(metrics)
         self._subscriptions: defaultdict[Interest, set[Subscription]] = defaultdict(set)
+        self._waiting = 0
         self._position: Position | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
         self._closed = False
 
     @property
@@ -108,46 +53,65 @@ class ChangeHub:
     async def subscribe(self, tenant: str, operation_id: UUID | None = None) -> AsyncIterator[Subscription]:
         """Events of the tenant's operation, or of all of its operations: everything that cannot be read from the
         database when the block begins, and maybe some of what can. Raises DatabaseUnavailable."""
-        await self._start()
-        subscription = Subscription()
-        if self._closed:
-            subscription.end(SubscriptionEnded())
-        interest = (tenant, operation_id)
+        interest, subscription = (tenant, operation_id), Subscription()
         self._subscriptions[interest].add(subscription)
+        self._count(1)
         try:
+            if self._closed:
+                subscription.end(ServiceStopping())
+            await self._start()
             yield subscription
         finally:
             self._subscriptions[interest].discard(subscription)
             if not self._subscriptions[interest]:
                 del self._subscriptions[interest]
+            self._count(-1)
 
     def close(self) -> None:
         """End every subscription, also those that are still to come."""
         self._closed = True
-        self._end_all()
+        self._end_all(ServiceStopping())
         if self._reading is not None:
             self._reading.cancel()
 
     async def _start(self) -> None:
-        async with self._starting:
-            if not self._closed and (self._reading is None or self._reading.done()):
-                self._position = await self._feed.head()
-                self._reading = asyncio.get_running_loop().create_task(self._run(self._position))
+        """One attempt for all who come meanwhile: they are told what becomes of it together."""
+        if self._closed or (self._reading is not None and not self._reading.done()):
+            return
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_task(self._begin())
+            self._starting.add_done_callback(self._begun)
+        await asyncio.shield(self._starting)
+
+    async def _begin(self) -> None:
+        position = await self._feed.head()
+        if not self._closed:
+            self._position = position
+            self._reading = asyncio.get_running_loop().create_task(self._run(position))
+
+    def _begun(self, attempt: asyncio.Task[None]) -> None:
+        self._starting = None
+        if not attempt.cancelled():
+            attempt.exception()  # whoever came for it was told
 
     async def _run(self, position: Position) -> None:
         try:
             await self._read(position)
         except Exception:
             _log.exception("reading the change feed failed")
-            self._end_all()
+            self._end_all(SubscriptionEnded())
 
     async def _read(self, position: Position) -> None:
-        pause = SOON
+        loop = asyncio.get_running_loop()
+        pause, looked = SOON, loop.time()
         while self._subscriptions:
             try:
                 page = await self._feed.read(position, PAGE)
                 watched = [mark for mark in page.marks if self._watched(mark)]
                 events = await self._feed.load(watched) if watched else []
+                if loop.time() - looked >= LOOK_FOR_GONE:
+                    looked = loop.time()
+                    await self._end_gone()
             except DatabaseUnavailable as error:
                 _log.warning("the change feed cannot be read just now: %s", error)
                 await self._feed.changed(POLL)
@@ -156,6 +120,7 @@ class ChangeHub:
                 self._hand_out(event)
             if page.marks:
                 self._position = position = page.marks[-1].position
+            self._delay.note(not page.settled and not page.marks, loop.time())
             if len(page.marks) < PAGE:
                 pause = POLL if page.settled else min(2 * pause, POLL)
                 await self._feed.changed(pause)
@@ -167,12 +132,26 @@ class ChangeHub:
     def _hand_out(self, event: Event) -> None:
         for interest in _interests(event.tenant, event.operation_id):
             for subscription in self._subscriptions.get(interest, ()):
-                subscription.offer(event)
+                if not subscription.offer(event):
+                    self._metrics.resynced()
+        content = event.content
+        self._metrics.told(self._clock.now() - (content.updated_at if isinstance(content, Operation) else content.at))
 
-    def _end_all(self) -> None:
+    async def _end_gone(self) -> None:
+        watched = {operation_id for _, operation_id in self._subscriptions if operation_id is not None}
+        gone = await self._feed.gone(watched) if watched else set()
+        for (_, operation_id), subscriptions in self._subscriptions.items():
+            for subscription in subscriptions if operation_id in gone else ():
+                subscription.end(OperationGone())
+
+    def _end_all(self, reason: SubscriptionEnded) -> None:
         for subscriptions in self._subscriptions.values():
             for subscription in subscriptions:
-                subscription.end(SubscriptionEnded())
+                subscription.end(reason)
+
+    def _count(self, more: int) -> None:
+        self._waiting += more
+        self._metrics.waiting(self._waiting)
 
 
 def _interests(tenant: str, operation_id: UUID) -> tuple[Interest, Interest]:

@@ -1,19 +1,25 @@
 """Streams of events: of one operation, and of all that a tenant has."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from application.ports.change_feed import STATE, ChangeFeed, Event, Position
-from application.services.change_hub import PAGE, ChangeHub, ReaderTooSlow, Subscription, SubscriptionEnded
+from application.services.change_hub import ChangeHub
 from application.services.read import ReadOperations
+from application.services.subscription import ReaderTooSlow, Subscription, SubscriptionEnded
 from domain.operation import Operation
 from domain.transition import Transition
 
 HEARTBEAT: Final = 15.0
 """Seconds after which a stream that has nothing to say says so."""
+LOOKS_BACK: Final = 2_000
+"""Marks of all tenants that are read at once for one who resumes."""
+BITE: Final = 10
+"""Events that are held for one who resumes: each may be large, and is kept until it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,60 +68,69 @@ class StreamEvents:
 
     async def of_operation(
         self, tenant: str, operation_id: UUID, seen: Seen | None
-    ) -> AsyncIterator[Step | Quiet | Resync]:
-        """What happens to the operation until it is done, from how it stands now, or from `seen`. Raises
-        OperationNotFound."""
+    ) -> AsyncGenerator[Step | Quiet | Resync]:
+        """What happens to the operation until it is done, from how it stands now, or from `seen`; until it is removed,
+        where that comes first. Raises OperationNotFound."""
         async with self._hub.subscribe(tenant, operation_id) as changes:
             operation = await self._read.get(tenant, operation_id)
             seen = seen or Seen(0, operation.history_length)
-            async for item in self._now_and_then(operation, changes):
-                if not isinstance(item, Event):
-                    yield item
-                    continue
-                for step in await self._steps(item, seen):
-                    seen = step.seen
-                    yield step
-                if isinstance(item.content, Operation) and item.content.done:
-                    return
+            async with aclosing(self._now_and_then(operation, changes)) as items:
+                async for item in items:
+                    if not isinstance(item, Event):
+                        yield item
+                        continue
+                    for step in await self._steps(item, seen):
+                        seen = step.seen
+                        yield step
+                    if isinstance(item.content, Operation) and item.content.done:
+                        return
 
-    async def of_tenant(self, tenant: str, after: Position | None) -> AsyncIterator[Event | Quiet | Resync]:
-        """What happens to any of the tenant's operations, from now, or behind `after`."""
+    async def of_tenant(self, tenant: str, after: Position | None) -> AsyncGenerator[Event | Quiet | Resync]:
+        """What happens to any of the tenant's operations, from now, or behind `after`. Raises FeedRewound."""
         if after is not None:
             # Most of it before there is a queue that could overflow.
-            async for event in self._missed(tenant, after):
-                after = event.position
-                yield event
+            async with aclosing(self._missed(tenant, after)) as missed:
+                async for told in missed:
+                    after = told.position or after
+                    yield told
         async with self._hub.subscribe(tenant) as changes:
             if after is None:
                 after = await self._feed.head()
                 yield Quiet(after)
-            async for event in self._missed(tenant, after):
-                after = event.position
-                yield event
-            async for item in self._live(changes):
-                if isinstance(item, Event):
-                    if item.position > after:
-                        after = item.position
-                        yield item
-                elif isinstance(item, Quiet):
-                    come_to = self._hub.position if changes.empty else None
-                    if come_to is not None and come_to > after:
-                        after = come_to
-                        yield Quiet(after)
+            async with aclosing(self._missed(tenant, after)) as missed:
+                async for told in missed:
+                    after = told.position or after
+                    yield told
+            async with aclosing(self._live(changes)) as items:
+                async for item in items:
+                    if isinstance(item, Event):
+                        if item.position > after:
+                            after = item.position
+                            yield item
+                    elif isinstance(item, Quiet):
+                        come_to = self._hub.position.before if self._hub.position and changes.empty else after
+                        yield Quiet(come_to) if come_to > after else item
+                        after = max(come_to, after)
                     else:
                         yield item
-                else:
-                    yield item
 
-    async def _missed(self, tenant: str, after: Position) -> AsyncIterator[Event]:
-        """What is behind the place already."""
+    async def _missed(self, tenant: str, after: Position) -> AsyncGenerator[Event | Quiet]:
+        """What is behind the place already. The feed is everybody's: how far it was read is told, so that whoever is
+        cut off on the way does not begin anew."""
+        told = after
         while True:
-            page = await self._feed.read(after, PAGE, tenant=tenant)
-            for event in await self._feed.load(page.marks):
-                yield event
-            if len(page.marks) < PAGE:
+            page = await self._feed.read(after, LOOKS_BACK)
+            marks = [mark for mark in page.marks if mark.tenant == tenant]
+            for start in range(0, len(marks), BITE):
+                for event in await self._feed.load(marks[start : start + BITE]):
+                    told = event.position
+                    yield event
+            if len(page.marks) < LOOKS_BACK:
                 return
             after = page.marks[-1].position
+            if after.before > told:
+                told = after.before
+                yield Quiet(told)
 
     async def _steps(self, event: Event, seen: Seen) -> list[Step]:
         """What is new in the event to somebody who has seen so much."""
@@ -134,13 +149,16 @@ class StreamEvents:
             Step(Seen(content.version, content.history_length), event),
         ]
 
-    async def _now_and_then(self, operation: Operation, changes: Subscription) -> AsyncIterator[Event | Quiet | Resync]:
+    async def _now_and_then(
+        self, operation: Operation, changes: Subscription
+    ) -> AsyncGenerator[Event | Quiet | Resync]:
         """The operation as it was read, then what happens to it."""
         yield _event(operation, operation)
-        async for item in self._live(changes):
-            yield item
+        async with aclosing(self._live(changes)) as items:
+            async for item in items:
+                yield item
 
-    async def _live(self, changes: Subscription) -> AsyncIterator[Event | Quiet | Resync]:
+    async def _live(self, changes: Subscription) -> AsyncGenerator[Event | Quiet | Resync]:
         loop = asyncio.get_running_loop()
         spoke = loop.time()
         # One timer, which goes on for what is left: a new one for each event would cost more than the event.

@@ -3,7 +3,7 @@
 It is made for each request, and nothing in it takes a tenant: whoever holds it cannot name another's.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -73,7 +73,7 @@ class TenantLedger:
         """One operation, when it has changed."""
         return await self._services.wait.wait(self._principal.tenant, operation_id, wish)
 
-    def follow(self, operation_id: UUID, seen: Seen | None) -> AsyncIterator[Step | Quiet | Resync]:
+    def follow(self, operation_id: UUID, seen: Seen | None) -> AsyncGenerator[Step | Quiet | Resync]:
         """What happens to one operation."""
         return self._services.stream.of_operation(self._principal.tenant, operation_id, seen)
 
@@ -81,7 +81,7 @@ class TenantLedger:
         """Where a stream that begins now begins."""
         return await self._services.stream.head()
 
-    def follow_all(self, after: Position | None) -> AsyncIterator[Event | Quiet | Resync]:
+    def follow_all(self, after: Position | None) -> AsyncGenerator[Event | Quiet | Resync]:
         """What happens to any operation."""
         return self._services.stream.of_tenant(self._principal.tenant, after)
 

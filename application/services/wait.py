@@ -1,13 +1,13 @@
 """Wait for an operation to change."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.services.change_hub import ChangeHub, SubscriptionEnded
+from application.services.change_hub import ChangeHub
 from application.services.read import ReadOperations
+from application.services.subscription import ServiceStopping, SubscriptionEnded
 from domain.operation import Operation
 
 
@@ -33,19 +33,25 @@ class WaitForOperation:
         """The operation: changed, done, or as it stands when the time is over or the service stops. What is done does
         not change, and is answered at once. Raises OperationNotFound."""
         async with self._hub.subscribe(tenant, operation_id) as changes:
-            first = await self._read.get(tenant, operation_id)
-            if _answers(first, wish, known=wish.known is None or wish.known(first)):
-                return first
-            with contextlib.suppress(TimeoutError, SubscriptionEnded):
+            latest = await self._read.get(tenant, operation_id)
+            if _answers(latest, wish, known=wish.known is None or wish.known(latest)):
+                return latest
+            try:
                 async with asyncio.timeout(wish.seconds):
                     while True:
                         event = await changes.next()
                         now = event.content
                         # An older version than the one that was read may still be on its way.
-                        if not isinstance(now, Operation) or now.version <= first.version:
+                        if not isinstance(now, Operation) or now.version <= latest.version:
                             continue
+                        latest = now
                         if _answers(now, wish, known=wish.known is not None and wish.known(now)):
                             return now
+            except ServiceStopping:
+                # All who wait are answered at this moment: no time for a query each.
+                return latest
+            except (TimeoutError, SubscriptionEnded):
+                pass
         return await self._read.get(tenant, operation_id)
 
 

@@ -4,6 +4,7 @@ Every route says beside itself, as `scope=`, what it takes to call it. A guard s
 read and before any handler runs; what the router refuses (404, 405) it refuses to everybody.
 """
 
+import contextlib
 from typing import Any, Final
 
 from litestar import Litestar, Request
@@ -12,6 +13,8 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from application.ports.token_verifier import IdentityProviderUnavailable
+from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.tenant_ledger import TenantLedger
 from domain.principal import Principal
 from domain.scope import Scope, check_scope
@@ -33,6 +36,17 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     principal = await access.principal(connection.headers.getall("authorization", []))
     check_scope(principal.scopes, needed)
     connection.scope["user"] = principal
+
+
+async def check_still(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """That whoever was let in would be now. Raises InvalidCredentials, MissingScope; where that cannot be told just
+    now, nothing."""
+    needed = _needed(connection.route_handler, str(connection.scope.get("method")))
+    access: Access = connection.app.state[ACCESS]
+    if needed is not None:
+        with contextlib.suppress(DatabaseUnavailable, IdentityProviderUnavailable):
+            principal = await access.still(connection.headers.getall("authorization", []))
+            check_scope(principal.scopes, needed)
 
 
 def _needed(handler: BaseRouteHandler, method: str) -> Scope | None:

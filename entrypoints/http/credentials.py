@@ -27,6 +27,9 @@ class Access(Protocol):
         """By the request's Authorization headers. Raises InvalidCredentials, RateLimited, DatabaseUnavailable,
         IdentityProviderUnavailable."""
 
+    async def still(self, authorization: Sequence[str]) -> Principal:
+        """The same later on in the request, which is not counted again."""
+
 
 class NoAccessControl:
     """Everybody may do everything, in one tenant. For loopback alone."""
@@ -36,6 +39,10 @@ class NoAccessControl:
     async def principal(self, authorization: Sequence[str]) -> Principal:
         """Nobody in particular."""
         return Principal(DEFAULT_TENANT, scopes=ALL_SCOPES)
+
+    async def still(self, authorization: Sequence[str]) -> Principal:
+        """The same."""
+        return await self.principal(authorization)
 
 
 class BearerAccess:
@@ -49,9 +56,13 @@ class BearerAccess:
 
     async def principal(self, authorization: Sequence[str]) -> Principal:
         """Whose the credential is."""
-        principal = await self._authenticate.principal(_credential(authorization))
+        principal = await self.still(authorization)
         self._limit.take(principal.credential or "")
         return principal
+
+    async def still(self, authorization: Sequence[str]) -> Principal:
+        """Whose it is, if it is anybody's still."""
+        return await self._authenticate.principal(_credential(authorization))
 
 
 def _credential(authorization: Sequence[str]) -> str:

@@ -53,6 +53,7 @@ from entrypoints.http.problems import (
     clip,
     clip_text,
 )
+from entrypoints.http.waiting import ClientGone
 
 MAYBE_STORED = "Whether a change was stored is not known. Try again; a submission with the same Idempotency-Key."
 """A commit whose answer was lost may have gone through."""
@@ -110,6 +111,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     UnknownOperationType: Kind(422, "unknown-operation-type", "There is no such operation type"),
     IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
     RateLimited: Kind(429, "rate-limited", "Too many requests"),
+    ClientGone: Kind(499, "client-gone", "The client has hung up"),
     StaleOperation: Kind(503, "busy", "The operation is changing too fast", "Try again.", retry_after=1),
     DatabaseUnavailable: Kind(
         503, "database-unavailable", "The database cannot be reached", MAYBE_STORED, retry_after=5

@@ -1,7 +1,9 @@
 """Server-sent events: what happens to an operation, and to all of a tenant's."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import lru_cache
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
@@ -19,6 +21,7 @@ from application.services.tenant_ledger import TenantLedger
 from domain.errors import OpledgerError
 from domain.operation import Operation
 from domain.scope import Scope
+from entrypoints.http.access import check_still
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.edge import IS_HEAD
 from entrypoints.http.event_ids import (
@@ -31,16 +34,17 @@ from entrypoints.http.event_ids import (
     refused,
     seen_id,
 )
+from entrypoints.http.event_stream import MEDIA_TYPE, EventStream
 from entrypoints.http.openapi import EventsOperation, problems
 from entrypoints.http.problems import InvalidHeader
 from entrypoints.http.representations import TransitionBody, operation_body, transition_body
 from entrypoints.http.responses import json_bytes
 
 _T = TypeVar("_T")
-MEDIA_TYPE: Final = "text/event-stream"
+CHECK_EVERY: Final = 10.0
+"""Seconds after which a stream that has something to send asks first whether the client may still have it."""
 _KEEP_ALIVE: Final = b": nothing new\n\n"
 _RESYNC: Final = b"event: resync\ndata: {}\n\n"
-_UNBUFFERED: Final = {"X-Accel-Buffering": "no"}
 _log = logging.getLogger(__name__)
 _RESUMES: Final = "The id of the last event that arrived: the stream goes on behind it"
 OperationEventId = Annotated[
@@ -113,14 +117,16 @@ class EventController(Controller):
         return _stream(request, _events(ledger.follow_all(after)))
 
 
-async def _steps(items: AsyncIterator[Step | Quiet | Resync]) -> AsyncIterator[bytes]:
-    async for item in items:
-        yield _with_id(seen_id(item.seen), item.event) if isinstance(item, Step) else _sign(item)
+async def _steps(items: AsyncGenerator[Step | Quiet | Resync]) -> AsyncGenerator[bytes]:
+    async with aclosing(items):
+        async for item in items:
+            yield _with_id(seen_id(item.seen), item.event) if isinstance(item, Step) else _sign(item)
 
 
-async def _events(items: AsyncIterator[Event | Quiet | Resync]) -> AsyncIterator[bytes]:
-    async for item in items:
-        yield _with_id(position_id(item.position), item) if isinstance(item, Event) else _sign(item)
+async def _events(items: AsyncGenerator[Event | Quiet | Resync]) -> AsyncGenerator[bytes]:
+    async with aclosing(items):
+        async for item in items:
+            yield _with_id(position_id(item.position), item) if isinstance(item, Event) else _sign(item)
 
 
 def _sign(item: Quiet | Resync) -> bytes:
@@ -152,19 +158,26 @@ def _last_event_id(request: ApiRequest, read: Callable[[str], _T]) -> _T | None:
     return read(ids[0]) if ids else None
 
 
-def _stream(request: ApiRequest, chunks: AsyncIterator[bytes]) -> Stream:
-    return Stream(_none() if request.scope.get(IS_HEAD) else _ended(chunks), media_type=MEDIA_TYPE, headers=_UNBUFFERED)
+def _stream(request: ApiRequest, chunks: AsyncGenerator[bytes]) -> Stream:
+    return EventStream(_none() if request.scope.get(IS_HEAD) else _while_allowed(request, chunks))
 
 
-async def _none() -> AsyncIterator[bytes]:
+async def _none() -> AsyncGenerator[bytes]:
     return
     yield b""
 
 
-async def _ended(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """What goes wrong in the middle of a stream ends it: the client comes back, and is told then."""
+async def _while_allowed(request: ApiRequest, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """What goes wrong in the middle of a stream ends it, and so does the end of the client's access: it comes back, and
+    is told then."""
+    loop = asyncio.get_running_loop()
+    checked = loop.time()
     try:
-        async for chunk in chunks:
-            yield chunk
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                if loop.time() - checked >= CHECK_EVERY:
+                    await check_still(request)
+                    checked = loop.time()
+                yield chunk
     except OpledgerError as error:
         _log.warning("a stream ended early: %s", error)

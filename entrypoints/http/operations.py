@@ -37,7 +37,7 @@ from entrypoints.http.representations import (
 )
 from entrypoints.http.responses import JsonResponse, current_headers, operation_response
 from entrypoints.http.tracing import trace_to_carry
-from entrypoints.http.waiting import APPLIED, Prefer, Until, Wait, wish
+from entrypoints.http.waiting import APPLIED, Prefer, Until, Wait, unless_gone, wish
 
 PREFIX: Final = "/v1"
 PATH: Final = "/operations"
@@ -208,7 +208,10 @@ class OperationController(Controller):
         until the operation changes: against the version of `If-None-Match`, or else the current one. What is done does
         not change any more, and is answered at once."""
         wanted, applied = wish(request, wait, until)
-        operation = await (ledger.get(operation_id) if wanted is None else ledger.wait(operation_id, wanted))
+        if wanted is None:
+            operation = await ledger.get(operation_id)
+        else:
+            operation = await unless_gone(request, ledger.wait(operation_id, wanted))
         headers = current_headers(operation) | applied
         if matches(request.headers.getall("if-none-match", []), entity_tag(operation)):
             return JsonResponse(None, status_code=304, headers=headers)

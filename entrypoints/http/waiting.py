@@ -1,14 +1,16 @@
 """How long a client wants to wait, and for what: in the query, or as a preference (RFC 7240)."""
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from litestar.datastructures import ResponseHeader
 from litestar.params import HeaderParameter, QueryParameter
 
 from application.services.wait import Wish
+from domain.errors import OpledgerError
 from domain.operation import Operation
 from entrypoints.durations import parse_duration
 from entrypoints.http.bodies import ApiRequest
@@ -17,6 +19,7 @@ from entrypoints.http.problems import InvalidParameter
 
 LONGEST: Final = 60
 """Seconds."""
+_T = TypeVar("_T")
 _PREFERENCE = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?', re.ASCII | re.IGNORECASE)
 _RULE = f"it is a duration of at most {LONGEST}s, such as 20s or 500ms"
 
@@ -61,6 +64,28 @@ def wish(request: ApiRequest, wait: str | None, until: End | None) -> tuple[Wish
     seconds = _seconds(wait) if wait is not None else float(preferred or 0)
     applied = {} if preferred is None else {"Preference-Applied": f"wait={preferred}"}
     return Wish(seconds, until_done=until is End.DONE, known=_known(request)), applied
+
+
+class ClientGone(OpledgerError):
+    """Nobody is there any more to be answered."""
+
+
+async def unless_gone(request: ApiRequest, waiting: Coroutine[Any, Any, _T]) -> _T:
+    """What it comes to, or, as soon as the client hangs up, ClientGone: a wait is not to go on for nobody."""
+    answer, leaving = asyncio.create_task(waiting), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientGone("the client has hung up")
+        return answer.result()
+    finally:
+        answer.cancel()
+        leaving.cancel()
+
+
+async def _gone(request: ApiRequest) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _known(request: ApiRequest) -> Callable[[Operation], bool] | None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from application.ports.change_feed import STATE, Event, Mark, Position
+from application.ports.change_feed import STATE, Event, FeedRewound, Mark, Position
 from domain.evidence import Progress
 from domain.lifecycle import complete, start
 from domain.operation import Change, Operation
@@ -21,19 +21,19 @@ LONG = 60.0
 """Seconds that no test waits for."""
 
 
-async def marks_after(store: Store, after: Position, *, limit: int = 2, tenant: str | None = None) -> list[Mark]:
+async def marks_after(store: Store, after: Position, *, limit: int = 2) -> list[Mark]:
     """All marks behind the place, read in small pages until nothing is held back."""
     found: list[Mark] = []
     while True:
-        page = await store.feed.read(found[-1].position if found else after, limit, tenant=tenant)
+        page = await store.feed.read(found[-1].position if found else after, limit)
         found += page.marks
         if not page.marks and page.settled:
             return found
 
 
-async def events_after(store: Store, after: Position, *, tenant: str | None = None) -> list[Event]:
+async def events_after(store: Store, after: Position) -> list[Event]:
     """What is behind the place."""
-    return await store.feed.load(await marks_after(store, after, tenant=tenant))
+    return await store.feed.load(await marks_after(store, after))
 
 
 def told(events: list[Event]) -> list[tuple[UUID, int]]:
@@ -128,13 +128,35 @@ class ChangeFeedContract:
         assert told(await store.feed.load(marks)) == [(ID_1, 1)]
         assert told(await events_after(store, marks[-1].position)) == [(ID_1, -2)]
 
-    async def test_one_tenant(self, store: Store) -> None:
-        """P8: of another tenant's operations there is no mark."""
+    async def test_each_mark_says_whose_it_is(self, store: Store) -> None:
+        """P8: readers tell tenants apart by it."""
         before = await store.feed.head()
         await add(store, accepted_change(1, tenant="a"), accepted_change(2, tenant="b"))
-        assert told(await events_after(store, before, tenant="b")) == [(ID_2, 1), (ID_2, -1)]
-        assert await marks_after(store, before, tenant="c") == []
-        assert await marks_after(store, before, tenant="a\0") == []
+        marks = await marks_after(store, before)
+        assert [(mark.position.operation_id, mark.tenant) for mark in marks] == [(ID_1, "a")] * 2 + [(ID_2, "b")] * 2
+        assert [event.tenant for event in await store.feed.load(marks)] == ["a", "a", "b", "b"]
+
+    async def test_what_is_gone(self, store: Store) -> None:
+        """Of the ids that are asked about."""
+        assert await store.feed.gone([]) == set()
+        await add(store, accepted_change(1), accepted_change(2))
+        assert await store.feed.gone([ID_1, ID_3]) == {ID_3}
+
+    async def test_a_place_that_was_not_reached(self, store: Store) -> None:
+        """It is of another database, or of a later state of this one: nothing is behind it for ever, which is said."""
+        await add(store, accepted_change(1))
+        head = await store.feed.head()
+        assert await marks_after(store, head) == []
+        with pytest.raises(FeedRewound):
+            await store.feed.read(Position.behind(head.transaction + 1_000_000), 1)
+
+    async def test_the_place_before(self, store: Store) -> None:
+        """It names no operation, and everything of the transaction is behind it."""
+        before = await store.feed.head()
+        await add(store, accepted_change(1))
+        marks = await marks_after(store, before)
+        assert await marks_after(store, marks[-1].position.before) == marks
+        assert marks[-1].position.before.operation_id not in {ID_1, ID_2, ID_3}
 
     async def test_nothing_to_load(self, store: Store) -> None:
         """No marks, no events; nor for what was never there."""

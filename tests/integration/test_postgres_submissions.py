@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.memory.clock import MemoryClock
+from adapters.memory.metrics import MemoryMetrics
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.operation_ids import RandomOperationIds
 from application.services.compare_and_set import change_operation
@@ -207,7 +208,7 @@ async def test_workers_purge_beside_one_another(postgres_engine: AsyncEngine) ->
     ledger.clock.advance(timedelta(days=40))
 
     async def purge() -> int:
-        retain = RetainOperations(ledger.units, ledger.clock, timedelta(days=30))
+        retain = RetainOperations(ledger.units, ledger.clock, timedelta(days=30), MemoryMetrics())
         purged = 0
         while claimed := (await retain.step(4)).claimed:
             purged += claimed

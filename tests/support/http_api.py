@@ -103,6 +103,9 @@ class Somebody:
     async def principal(self, authorization: Sequence[str]) -> Principal:
         return Principal(self._api.tenant, self._api.actor, ALL_SCOPES)
 
+    async def still(self, authorization: Sequence[str]) -> Principal:
+        return await self.principal(authorization)
+
 
 @dataclass
 class Api:
@@ -124,7 +127,7 @@ class Api:
     heartbeat: float = 15.0
 
     def __post_init__(self) -> None:
-        self.hub = ChangeHub(self.store.feed)
+        self.hub = ChangeHub(self.store.feed, self.clock, self.metrics)
         self.app = self.application()
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)  # type: ignore[arg-type]
         self.client = httpx.AsyncClient(transport=transport, base_url="http://ledger")

@@ -1,17 +1,44 @@
 """Server-sent events, over HTTP."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from application.services import change_hub
+from application.ports.unit_of_work import DatabaseUnavailable
+from application.services import change_hub, subscription
+from application.services import stream as streams
+from application.services.delete import DeleteOperation
+from domain.credentials import InvalidCredentials
+from domain.principal import Principal
+from domain.scope import ALL_SCOPES, MissingScope
+from entrypoints.http import events
 from tests.support.http_api import Api, problem
 from tests.support.sse import streaming
 from tests.support.waiting import subscribed
 
 SOMEWHERE = "1-00000000000000000000000000000001-1"
+
+
+class Revocable:
+    """Access that can be taken back."""
+
+    controlled = True
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    async def principal(self, authorization: Sequence[str]) -> Principal:
+        return Principal("t", scopes=ALL_SCOPES)
+
+    async def still(self, authorization: Sequence[str]) -> Principal:
+        if self.error is not None:
+            raise self.error
+        return await self.principal(authorization)
 
 
 def path_of(made: dict[str, Any]) -> str:
@@ -196,16 +223,52 @@ async def test_the_place_moves_on_in_silence() -> None:
     api = Api(heartbeat=0.01)
     async with streaming(api, "/v1/events") as stream:
         begin = await stream.event()
-        await replace(api, tenant="other").submit()
+        api.tenant = "other"
+        others = [await api.submit() for _ in range(2)]
         moved = await stream.event()
         assert moved.kind == "position"
         assert moved.id != begin.id
+        assert not any(other["id"].replace("-", "") in moved.id for other in others)
+        api.tenant = "default"
+    async with streaming(api, "/v1/events", moved.id) as stream:
+        made = await api.submit()
+        assert (await stream.event()).data["operation_id"] == made["id"]
+
+
+async def test_resuming_past_what_others_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way through it is told, so that whoever is cut off on it is further the next time; and no operation of
+    another tenant is."""
+    monkeypatch.setattr(streams, "LOOKS_BACK", 3)
+    api = Api()
+    async with streaming(api, "/v1/events") as stream:
+        begin = await stream.event()
+    first = await api.submit()
+    api.tenant = "other"
+    others = [await api.submit() for _ in range(5)]
+    api.tenant = "default"
+    last = await api.submit()
+    events = []
+    async with streaming(api, "/v1/events", begin.id) as stream:
+        while not events or events[-1].kind == "position" or events[-1].data.get("id") != last["id"]:
+            events.append(await stream.event())
+    assert [event.data["id"] for event in events if event.kind == "operation"] == [first["id"], last["id"]]
+    assert "position" in {event.kind for event in events}
+    names = {event.id for event in events}
+    assert len(names) == len(events)
+    assert not any(other["id"].replace("-", "") in name for other in others for name in names)
+    for event in events[:-1]:
+        async with streaming(api, "/v1/events", event.id) as stream:
+            again = [await stream.event()]
+            while again[-1].kind == "position" or again[-1].data.get("id") != last["id"]:
+                again.append(await stream.event())
+        behind = [later.data for later in events[events.index(event) + 1 :] if later.kind != "position"]
+        assert [later.data for later in again if later.kind != "position"] == behind
 
 
 async def test_a_slow_reader_is_told_to_resync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept for one who does not read: it is told and hung up on, and behind its last event is all it
     missed."""
-    monkeypatch.setattr(change_hub, "LONGEST_QUEUE", 3)
+    monkeypatch.setattr(subscription, "LONGEST_QUEUE", 3)
     api = Api()
     async with streaming(api, "/v1/events") as stream:
         last = await stream.event()
@@ -236,6 +299,52 @@ async def test_a_stop_ends_every_stream() -> None:
         assert (await one.rest(), await all_.rest()) == ([], [])
     async with streaming(api, path_of(made)) as late:
         assert [event.kind for event in await late.rest()] == ["operation"]
+
+
+async def test_an_operation_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its end was told: the stream ends all the same, and the client learns why when it comes back."""
+    monkeypatch.setattr(change_hub, "LOOK_FOR_GONE", 0.0)
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as stream:
+        last = await stream.event()
+        await api.complete(made["id"], 1)
+        await DeleteOperation(api.store.units).delete(api.tenant, UUID(made["id"]))
+        assert await stream.rest() == []
+    problem(await api.client.get(path_of(made), headers={"last-event-id": last.id or ""}), 404)
+
+
+@pytest.mark.parametrize("error", [InvalidCredentials("it was revoked"), MissingScope("read")], ids=repr)
+async def test_access_that_ends(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """It ends what was begun with it, before anything more is sent; not being able to tell does not."""
+    monkeypatch.setattr(events, "CHECK_EVERY", 0.0)
+    access = Revocable()
+    api = Api(access=access, tenant="t")
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as one, streaming(api, "/v1/events") as all_:
+        await one.event()
+        await all_.event()
+        access.error = DatabaseUnavailable()
+        await api.start(made["id"])
+        assert {(await stream.event()).kind for stream in (one, all_)} == {"transition"}
+        access.error = error
+        await api.complete_started(made["id"], {"secret": 1})
+        assert "secret" not in repr([await one.rest(), await all_.rest()])
+    assert not api.hub._subscriptions
+
+
+async def test_a_client_that_leaves_while_it_does_not_read() -> None:
+    """Nothing is kept for it either, and not only once somebody looks for garbage."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, "/v1/events") as stream:
+        await stream.event()
+        stream.hold()
+        await api.start(made["id"])
+        await subscribed(api.hub)
+        stream.gone.set()
+        while api.hub._subscriptions:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def test_a_client_that_leaves_is_forgotten() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.http_api import Api, problem
+from application.services.read import ReadOperations
+from tests.support.http_api import Api, problem, scope_of
 from tests.support.waiting import subscribed
 
 LONG = "60s"
@@ -112,6 +113,44 @@ async def test_a_stop_answers_every_wait() -> None:
     api.hub.close()
     assert (await task).json() == made
     assert (await api.client.get(f"/v1/operations/{made['id']}", params={"wait": LONG})).json() == made
+
+
+async def test_a_stop_asks_nothing_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands are answered at that moment, and the database has a few connections: they get what was read last."""
+    api = Api()
+    made = await api.submit()
+    task = await asking(api, made, params={"wait": LONG, "until": "done"})
+    started = await api.start(made["id"])
+    await subscribed(api.hub)
+    monkeypatch.setattr(ReadOperations, "get", None)
+    api.hub.close()
+    assert (await task).json()["version"] == started.version
+
+
+async def test_who_hangs_up_does_not_go_on_waiting() -> None:
+    """Nothing is kept for it, and the log says what it was."""
+    api = Api()
+    made = await api.submit()
+    scope = scope_of("GET", f"/v1/operations/{made['id']}", f"wait={LONG}".encode(), [])
+    sent: list[Any] = []
+    gone = asyncio.Event()
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    task = asyncio.create_task(api.app(scope, receive, send))
+    await subscribed(api.hub)
+    gone.set()
+    await task
+    assert sent[0]["status"] == 499
+    assert not api.hub._subscriptions
 
 
 async def test_another_tenants_operation_is_404_at_once() -> None:

@@ -1,17 +1,21 @@
 """The one reader of the feed in a process: for whom it reads, and what becomes of it when reading fails."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import pytest
 
+from adapters.memory.clock import MemoryClock
+from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.store import MemoryStore
 from application.ports.change_feed import ChangeFeed, Event, Mark, MarkPage, Position
 from application.ports.unit_of_work import DatabaseUnavailable
-from application.services import change_hub
-from application.services.change_hub import ChangeHub, ReaderTooSlow, SubscriptionEnded
-from domain.lifecycle import accept
+from application.services import change_hub, feed_delay, subscription
+from application.services.change_hub import ChangeHub
+from application.services.delete import DeleteOperation
+from application.services.subscription import OperationGone, ReaderTooSlow, SubscriptionEnded
+from domain.lifecycle import accept, complete, start
 from domain.operation import Operation
 from tests.support.operations import cause
 
@@ -30,17 +34,21 @@ class Unsteady(ChangeFeed):
         self._fail()
         return await self._feed.head()
 
-    async def read(self, after: Position, limit: int, *, tenant: str | None = None) -> MarkPage:
+    async def read(self, after: Position, limit: int) -> MarkPage:
         self._fail()
         if self.unsettled:
             self.unsettled -= 1
             return MarkPage([], settled=False)
-        return await self._feed.read(after, limit, tenant=tenant)
+        return await self._feed.read(after, limit)
 
     async def load(self, marks: Sequence[Mark]) -> list[Event]:
         self._fail()
         self.loaded += marks
         return await self._feed.load(marks)
+
+    async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
+        self._fail()
+        return await self._feed.gone(operation_ids)
 
     async def changed(self, within: float) -> None:
         self.waits.append(within)
@@ -64,9 +72,15 @@ def feed(store: MemoryStore) -> Unsteady:
 
 
 @pytest.fixture
-def hub(feed: Unsteady) -> ChangeHub:
+def metrics() -> MemoryMetrics:
+    """What it counts."""
+    return MemoryMetrics()
+
+
+@pytest.fixture
+def hub(feed: Unsteady, metrics: MemoryMetrics) -> ChangeHub:
     """A hub on it."""
-    return ChangeHub(feed)
+    return ChangeHub(feed, MemoryClock(), metrics)
 
 
 async def add(store: MemoryStore, number: int, tenant: str = "t") -> None:
@@ -75,6 +89,16 @@ async def add(store: MemoryStore, number: int, tenant: str = "t") -> None:
         await unit.operations.add(
             accept(UUID(int=number), tenant=tenant, type_name="x", value=1, labels={}, cause=cause())
         )
+        await unit.commit()
+
+
+async def end(store: MemoryStore, number: int) -> None:
+    """Let it be done, committed."""
+    async with store.units() as unit:
+        operation = await unit.operations.get(UUID(int=number))
+        assert operation is not None
+        running = await unit.operations.save(start(operation, cause()))
+        await unit.operations.save(complete(running, 1, cause()))
         await unit.commit()
 
 
@@ -138,7 +162,7 @@ async def test_an_error_that_nobody_expected(store: MemoryStore, hub: ChangeHub,
 
 async def test_too_slow(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept for it any more, and the others do not notice."""
-    monkeypatch.setattr(change_hub, "LONGEST_QUEUE", 4)
+    monkeypatch.setattr(subscription, "LONGEST_QUEUE", 4)
     async with hub.subscribe("t") as slow, hub.subscribe("t") as quick:
         for number in range(1, 4):
             await add(store, number)
@@ -171,3 +195,67 @@ async def test_how_often_it_looks(store: MemoryStore, hub: ChangeHub, feed: Unst
         assert feed.waits[:11] == [*(0.02 * 2**n for n in range(6)), *[change_hub.POLL] * 5]
         await add(store, 1)
         await subscription.next()
+
+
+async def test_one_attempt_for_all_who_come(hub: ChangeHub, feed: Unsteady) -> None:
+    """An outage is told to everybody when it is known, not to one after the other."""
+    feed.errors = [DatabaseUnavailable()]
+
+    async def comes() -> None:
+        async with hub.subscribe("t"):
+            pass
+
+    told = await asyncio.gather(*(comes() for _ in range(20)), return_exceptions=True)
+    assert {type(error) for error in told} == {DatabaseUnavailable}
+    assert not hub._subscriptions
+
+
+async def test_who_waits_for_what_is_removed(
+    store: MemoryStore, hub: ChangeHub, feed: Unsteady, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The feed does not tell of it: somebody looks now and then, and nobody waits for ever. Others go on."""
+    monkeypatch.setattr(change_hub, "LOOK_FOR_GONE", 0.0)
+    await add(store, 1)
+    await add(store, 2)
+    async with hub.subscribe("t", UUID(int=1)) as one, hub.subscribe("t", UUID(int=2)) as other, hub.subscribe("t"):
+        await end(store, 1)
+        await DeleteOperation(store.units).delete("t", UUID(int=1))
+        with pytest.raises(OperationGone):
+            await one.next()
+        assert other._ended is None
+
+
+async def test_what_is_counted(
+    store: MemoryStore, hub: ChangeHub, feed: Unsteady, metrics: MemoryMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits, how late each change is told, once however many hear it, and who was too slow."""
+    monkeypatch.setattr(subscription, "LONGEST_QUEUE", 2)
+    async with hub.subscribe("t") as slow, hub.subscribe("t") as quick, hub.subscribe("t", UUID(int=1)):
+        assert metrics.waiters == 3
+        for number in (1, 2):
+            await add(store, number)
+            await quick.next()
+            await quick.next()
+        with pytest.raises(ReaderTooSlow):
+            await slow.next()
+        assert (len(metrics.told_lags), metrics.resyncs) == (4, 1)
+    assert metrics.waiters == 0
+
+
+async def test_what_is_held_back_is_told(
+    hub: ChangeHub,
+    feed: Unsteady,
+    metrics: MemoryMetrics,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """For how long, as it grows, and once in the log; then it is over."""
+    monkeypatch.setattr(feed_delay, "LONG", 0.0)
+    feed.unsettled = 5
+    async with hub.subscribe("t"):
+        while feed.unsettled > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert metrics.held_back > 0
+        while metrics.held_back:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -15,7 +15,7 @@ MONTH = timedelta(days=30)
 async def test_keeps_for_so_long_and_no_longer() -> None:
     """By the end of the operation, to the microsecond, and so many a step."""
     ledger = FakeLedger(Finality.WORKFLOW)
-    retain = RetainOperations(ledger.units, ledger.clock, MONTH)
+    retain = RetainOperations(ledger.units, ledger.clock, MONTH, ledger.metrics)
     ids = [await ledger.submit(number) for number in range(5)]
     await ledger.dispatcher.step(9)
     ledger.pass_time(days=100)
@@ -27,6 +27,7 @@ async def test_keeps_for_so_long_and_no_longer() -> None:
     ledger.clock.advance(timedelta(microseconds=1))
     assert [await retain.step(3), await retain.step(3), await retain.step(3)] == [Step(3), Step(2), Step(0)]
     assert not ledger.rows()
+    assert ledger.metrics.purges == 5
 
 
 async def test_never_touches_what_is_not_done() -> None:
@@ -38,7 +39,7 @@ async def test_never_touches_what_is_not_done() -> None:
     before = ledger.rows()
     assert waiting in before
     ledger.pass_time(days=365)
-    assert await RetainOperations(ledger.units, ledger.clock, SHORTEST_RETENTION).step(9) == Step(0)
+    assert await RetainOperations(ledger.units, ledger.clock, SHORTEST_RETENTION, ledger.metrics).step(9) == Step(0)
     assert ledger.rows() == before
 
 
@@ -50,5 +51,5 @@ async def test_a_key_outlives_no_operation_and_dies_with_none() -> None:
     await ledger.dispatcher.step(1)
     await ledger.report(operation.id, ReportKind.COMPLETED)
     ledger.clock.advance(KEY_LIFETIME - timedelta(microseconds=1))
-    assert await RetainOperations(ledger.units, ledger.clock, SHORTEST_RETENTION).step(9) == Step(0)
+    assert await RetainOperations(ledger.units, ledger.clock, SHORTEST_RETENTION, ledger.metrics).step(9) == Step(0)
     assert (await ledger.submitter.submit(request)).replayed

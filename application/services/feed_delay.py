@@ -1,0 +1,31 @@
+"""How long the change feed has been held back."""
+
+import logging
+from typing import Final
+
+from application.ports.metrics import Metrics
+
+LONG: Final = 10.0
+"""Seconds after which the log says so."""
+_log = logging.getLogger(__name__)
+
+
+class FeedDelay:
+    """Something is held back for as long as a transaction is open that began to write before it."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._since: float | None = None
+        self._said = False
+
+    def note(self, held_back: bool, now: float) -> None:
+        """What a look at the feed has shown. `now`: seconds, on any clock that does not go back."""
+        if not held_back:
+            self._since, self._said = None, False
+        elif self._since is None:
+            self._since = now
+        seconds = 0.0 if self._since is None else now - self._since
+        self._metrics.feed_held_back(seconds)
+        if held_back and seconds >= LONG and not self._said:
+            self._said = True
+            _log.warning("the change feed is held back: a transaction that writes has been open for %.0f s", seconds)

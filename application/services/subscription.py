@@ -1,0 +1,82 @@
+"""What one who waits is told, and why there is no more of it."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from application.ports.change_feed import Event
+from domain.errors import OpledgerError
+
+LONGEST_QUEUE: Final = 256
+"""Events that are kept for one who does not take them."""
+
+
+class SubscriptionEnded(OpledgerError):
+    """There will be no more events: reading them cannot go on."""
+
+
+class ReaderTooSlow(SubscriptionEnded):
+    """Events came faster than they were taken. What was not taken can be read from the feed."""
+
+
+class OperationGone(SubscriptionEnded):
+    """The operation was removed, maybe before its end was told."""
+
+
+class ServiceStopping(SubscriptionEnded):
+    """The process is on its way out."""
+
+
+class Subscription:
+    """The events of one who waits, in order."""
+
+    __slots__ = ("_ended", "_events", "_nudged", "_waiter")
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._ended: SubscriptionEnded | None = None
+        self._nudged = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def next(self) -> Event:
+        """The next event, when there is one. Raises SubscriptionEnded, TimeoutError after a `nudge`."""
+        while not self._events:
+            if self._ended is not None:
+                raise self._ended
+            if self._nudged:
+                self._nudged = False
+                raise TimeoutError
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._events.popleft()
+
+    def nudge(self) -> None:
+        """Let nobody wait for the next event any longer."""
+        self._nudged = True
+        self._wake()
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything was taken."""
+        return not self._events
+
+    def offer(self, event: Event) -> bool:
+        """Keep the event until it is taken; False: it is one too many, and now none is kept."""
+        if self._ended is not None:
+            return True
+        if len(self._events) >= LONGEST_QUEUE:
+            self._events.clear()
+            self.end(ReaderTooSlow())
+            return False
+        self._events.append(event)
+        self._wake()
+        return True
+
+    def end(self, reason: SubscriptionEnded) -> None:
+        """No more events after those that are waiting."""
+        self._ended = self._ended or reason
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
