@@ -39,11 +39,13 @@ from entrypoints.http.problems import (
     BodyTooLarge,
     CallbackNotTaken,
     FieldError,
+    HeadTooLarge,
     InvalidBody,
     InvalidHeader,
     InvalidPageToken,
     InvalidParameter,
     MalformedBody,
+    MalformedHead,
     NotReady,
     NotReadyProblem,
     Problem,
@@ -82,6 +84,7 @@ class Kind:
 _REALM: Final = 'Bearer realm="opledger"'
 _INVALID_FIELD = Kind(422, "invalid-field", "A field of the body is wrong")
 KINDS: Final[Mapping[type[Exception], Kind]] = {
+    MalformedHead: Kind(400, "malformed-head", "The request cannot be read"),
     MalformedBody: Kind(400, "malformed-body", "The body cannot be read"),
     InvalidParameter: Kind(400, "invalid-parameter", "A query parameter is wrong"),
     InvalidPageToken: Kind(400, "invalid-page-token", "The page token does not belong to this query"),
@@ -111,6 +114,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     UnknownOperationType: Kind(422, "unknown-operation-type", "There is no such operation type"),
     IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
     RateLimited: Kind(429, "rate-limited", "Too many requests"),
+    HeadTooLarge: Kind(431, "head-too-large", "The request's head is too large"),
     ClientGone: Kind(499, "client-gone", "The client has hung up"),
     StaleOperation: Kind(503, "busy", "The operation is changing too fast", "Try again.", retry_after=1),
     DatabaseUnavailable: Kind(

@@ -64,7 +64,7 @@ def not_modified() -> dict[int, ResponseSpec]:
 
 
 def _examples(status: int, never: Collection[str]) -> list[Example]:
-    rare = {"not-ready", "callback-not-taken", "missing-credentials", "invalid-credentials", *never}
+    rare = {"malformed-head", "not-ready", "callback-not-taken", "missing-credentials", "invalid-credentials", *never}
     kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug not in rare}
     return [
         Example(

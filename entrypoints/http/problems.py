@@ -102,6 +102,17 @@ class BodyTooLarge(RequestError):
         super().__init__(f"The body has at most {limit} bytes here.")
 
 
+class MalformedHead(RequestError):
+    """The request cannot be read as HTTP."""
+
+
+class HeadTooLarge(RequestError):
+    """The request line and the headers are larger than any call takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"URL and headers have at most {limit} bytes.")
+
+
 class UnauthorizedCallback(RequestError):
     """A callback proves by its token that it is about an operation that this ledger started; this one does not."""
 

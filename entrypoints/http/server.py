@@ -10,13 +10,12 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from domain.errors import StartupError
+from entrypoints.http.heads import LimitedHttpProtocol
 
 DRAIN_SECONDS: Final = 10
 """How long open requests may take to end after SIGTERM."""
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 1024
-_LARGEST_HEAD = 64 * 1024
-"""Bytes of request line and headers."""
 
 
 def config(
@@ -28,7 +27,7 @@ def config(
         host=host,
         port=port,
         loop="auto",
-        http="auto",
+        http=LimitedHttpProtocol,
         ws="none",
         lifespan="on",
         access_log=False,
@@ -41,7 +40,6 @@ def config(
         limit_concurrency=concurrency,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=drain_seconds,
-        h11_max_incomplete_event_size=_LARGEST_HEAD,
     )
 
 

@@ -1,0 +1,151 @@
+"""The limits on a request's head, on a real socket: nobody has to show credentials to send one."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import ClassVar
+
+import httpx
+import pytest
+import uvicorn
+
+from entrypoints.http.heads import LARGEST_HEAD, LimitedHttpProtocol
+from entrypoints.http.server import config
+from tests.support.http_api import Api, problem
+
+GET = b"GET /livez HTTP/1.1\r\nHost: here\r\n"
+
+
+class Hurried(LimitedHttpProtocol):
+    """Gives up soon."""
+
+    head_seconds: ClassVar = 0.3
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[int]:
+    """The API on a port of its own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        settings = config(Api().app, "127.0.0.1", 0)
+        settings.http = Hurried
+        server = uvicorn.Server(settings)
+        serving = asyncio.create_task(server._serve([listener]))
+        while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        yield int(listener.getsockname()[1])
+        server.should_exit = True
+        await serving
+
+
+async def exchange(port: int, *pieces: bytes, pause: float = 0.0) -> httpx.Response | None:
+    """Send the pieces, and read until the server closes: its last answer, if there is one."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(pause)
+    received = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    if not received:
+        return None
+    head, _, body = received[received.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return httpx.Response(int(first.split()[1]), headers=headers, content=body)
+
+
+def answered(response: httpx.Response | None) -> httpx.Response:
+    """The answer, which there has to be."""
+    assert response is not None
+    return response
+
+
+def headers(many: int, size: int) -> bytes:
+    """So many of that size."""
+    return b"".join(b"x-%d: %s\r\n" % (number, b"v" * size) for number in range(many))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [GET + headers(200, 100_000) + b"\r\n"],
+        [GET + headers(1, LARGEST_HEAD) + b"\r\n"],
+        [GET + headers(700, 100) + b"\r\n"],
+        [GET, b"x: "] + [b"v" * 10_000] * 20,
+        [GET] + [headers(1, 10_000)] * 20,
+        [b"GET /livez?" + b"q" * LARGEST_HEAD + b" HTTP/1.1\r\nHost: here\r\n\r\n"],
+        [GET + b"\r\n", *[b"\r\n" * 10_000] * 20],
+    ],
+    ids=["20 MB", "one", "many", "one that never ends", "in pieces", "URL", "blank lines"],
+)
+async def test_a_head_that_is_too_large(pieces: list[bytes]) -> None:
+    """Refused with a problem, whatever it is large with, and the connection is closed."""
+    async with served() as port:
+        answer = answered(await exchange(port, *pieces))
+    assert problem(answer, 431)["type"] == "urn:opledger:problem:head-too-large"
+    assert answer.headers["connection"] == "close"
+    assert "date" in answer.headers
+
+
+async def test_trailers_that_are_too_large() -> None:
+    """The request has its answer, and nothing more is read."""
+    async with served() as port:
+        begun = time.monotonic()
+        chunked = GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
+        assert await exchange(port, chunked, *[headers(1, 10_000)] * 20) is not None
+        assert time.monotonic() - begun < 4
+
+
+async def test_what_is_no_head() -> None:
+    """A problem as well."""
+    async with served() as port:
+        assert (
+            problem(answered(await exchange(port, b"nonsense\r\n\r\n")), 400)["title"] == "The request cannot be read"
+        )
+
+
+async def test_large_is_not_too_large() -> None:
+    """Heads just within the limit, one after the other, and a large body, in which only the body is large."""
+    close = b"Connection: close\r\n\r\n"
+    async with served() as port:
+        head = GET + headers(6, 10_000)
+        assert answered(await exchange(port, head + b"\r\n", head[:900], head[900:] + close)).status_code == 200
+        body = b" " * 200_000 + b'{"type": "deploy"}'
+        post = b"POST /v1/operations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+        sized = b"Content-Length: %d\r\n" % len(body)
+        pieces = [body[start : start + 10_000] for start in range(0, len(body), 10_000)]
+        assert answered(await exchange(port, post + sized + close, *pieces)).status_code == 202
+        chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces]
+        chunked = post + b"Transfer-Encoding: chunked\r\n" + close
+        assert answered(await exchange(port, chunked, *chunks, b"0\r\n\r\n")).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [[], [GET], [b"G", b"E", b"T", b" /livez"], [b"\r\n"], [GET + b"\r\n" + GET], [GET + b"\r\n", b"\r\n"]],
+    ids=["nothing", "unfinished", "byte by byte", "blank line", "the second", "blank line after an answer"],
+)
+async def test_a_head_that_does_not_end(pieces: list[bytes]) -> None:
+    """The connection is closed when its time is over, however slowly it goes on meanwhile."""
+    async with served() as port:
+        begun = time.monotonic()
+        answer = await exchange(port, *pieces, pause=0.05)
+        assert 0.25 < time.monotonic() - begun < 5
+    assert (answer is not None) is any(piece.startswith(GET + b"\r\n") for piece in pieces)
+
+
+async def test_time_does_not_count_while_a_request_is_answered() -> None:
+    """A wait is longer than a head may take, and what has come behind it does not cut it off."""
+    async with served() as port:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            made = (await client.post("/v1/operations", json={"type": "deploy"})).json()
+            for _ in range(2):
+                waited = await client.get(f"/v1/operations/{made['id']}?wait=1s")
+                assert waited.status_code == 200
+            await asyncio.sleep(0.5)
+            assert (await client.get("/livez")).status_code == 200
+        wait = f"GET /v1/operations/{made['id']}?wait=1s HTTP/1.1\r\nHost: here\r\n\r\n".encode()
+        assert answered(await exchange(port, wait + b"GET")).status_code == 200
