@@ -1,6 +1,7 @@
 """How a long-lived process runs: signals, exit codes, the way out."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -42,6 +43,19 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process have as many descriptors as its hard limit allows: each open connection is one, and the usual
+    soft limit of 1,024 is for programs that use `select`."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS takes no limit beyond one of the kernel's, whatever the hard one says.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def leave(code: int) -> NoReturn:

@@ -12,7 +12,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.key_uses import noting
 from entrypoints.http.server import serve
 from entrypoints.logs import configure_logs
-from entrypoints.process import loop_factory, run_to_exit
+from entrypoints.process import loop_factory, raise_descriptor_limit, run_to_exit
 from entrypoints.settings import Settings, load_settings
 
 
@@ -20,6 +20,7 @@ def main(flags: Mapping[str, Any]) -> None:
     """Serve the API until told to stop."""
     # Whoever waits is dozens of objects that live on: by default each burst would have all of them looked through.
     gc.set_threshold(50_000, 20, 100)
+    raise_descriptor_limit()
     settings = load_settings(flags)
     configure_logs(settings.log_format, settings.log_level)
     run_to_exit(partial(run, settings), loop_factory=loop_factory())
