@@ -12,7 +12,7 @@ from application.ports.idempotency_keys import IdempotencyRecord
 from application.ports.input_validator import InputValidator
 from application.ports.operation_ids import OperationIds
 from application.ports.unit_of_work import UnitOfWorkFactory
-from domain.errors import IdempotencyKeyReused, OperationNotFound
+from domain.errors import IdempotencyKeyReused, OperationNotFound, OpledgerError
 from domain.labels import check_labels
 from domain.lifecycle import accept
 from domain.operation import MISSING, Cause, Change, Input, Operation
@@ -70,11 +70,14 @@ class SubmitOperation:
         self._validator = validator
 
     async def submit(self, submission: Submission) -> Submitted:
-        """Accept it, durably. A repeat under the same key gives the operation of the first request.
+        """Accept it, durably. A repeat under the same key gives the operation of the first request, also where the
+        catalogue would refuse it by now.
 
         Raises UnknownOperationType, InvalidInput, IdempotencyKeyReused; then nothing was stored.
         """
-        check_submission(submission, self._catalogue, self._validator)
+        refusal = refusal_of(submission, self._catalogue, self._validator)
+        if refusal is not None and submission.idempotency_key is None:
+            raise refusal
         operation_id = self._ids.new()
         async with self._units() as unit:
             claim = claim_of(submission, operation_id, self._clock.now())
@@ -82,17 +85,25 @@ class SubmitOperation:
                 first = await unit.idempotency_keys.claim(claim, self._clock.now())
                 if first.operation_id != operation_id:
                     return replay(submission, first, await unit.operations.get(first.operation_id))
+            if refusal is not None:
+                raise refusal
             change = accepted(submission, operation_id, self._clock.now())
             await unit.operations.add(change)
             await unit.commit()
         return Submitted(change.operation)
 
 
-def check_submission(submission: Submission, catalogue: OperationCatalogue, validator: InputValidator) -> None:
-    """Raises UnknownOperationType, InvalidInput."""
-    operation_type = catalogue.get(submission.type)
-    check_labels(submission.labels)
-    validator.validate(operation_type, submission.input)
+def refusal_of(
+    submission: Submission, catalogue: OperationCatalogue, validator: InputValidator
+) -> OpledgerError | None:
+    """Why it would not be accepted: UnknownOperationType or InvalidInput; None: it would."""
+    try:
+        operation_type = catalogue.get(submission.type)
+        check_labels(submission.labels)
+        validator.validate(operation_type, submission.input)
+    except OpledgerError as error:
+        return error
+    return None
 
 
 def accepted(submission: Submission, operation_id: UUID, now: datetime) -> Change:

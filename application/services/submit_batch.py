@@ -9,7 +9,7 @@ from application.ports.idempotency_keys import IdempotencyRecord
 from application.ports.input_validator import InputValidator
 from application.ports.operation_ids import OperationIds
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from application.services.submit import Submission, Submitted, accepted, check_submission, claim_of, replay
+from application.services.submit import Submission, Submitted, accepted, claim_of, refusal_of, replay
 from domain.errors import OpledgerError
 from domain.operation import Change, Operation
 from domain.operation_type import OperationCatalogue
@@ -38,24 +38,34 @@ class SubmitBatch:
 
     async def submit(self, submissions: Sequence[Submission]) -> list[Answer]:
         """An answer for each, in their order. Of several under one key the first that is good makes the operation, and
-        the others repeat it."""
-        refused = [self._refusal(submission) for submission in submissions]
-        good = [submission for submission, error in zip(submissions, refused, strict=True) if error is None]
-        stored = iter(await self._store(good) if good else [])
-        return [error or next(stored) for error in refused]
+        the others repeat it. A repeat of an earlier request is answered as that was, be it good by now or not."""
+        refusals = [refusal_of(submission, self._catalogue, self._validator) for submission in submissions]
+        checked = list(zip(submissions, refusals, strict=True))
+        repeated = iter(await self._repeated([submission for submission, refusal in checked if refusal is not None]))
+        stored = iter(await self._store([submission for submission, refusal in checked if refusal is None]))
+        return [next(stored) if refusal is None else next(repeated) or refusal for refusal in refusals]
 
-    def _refusal(self, submission: Submission) -> OpledgerError | None:
-        try:
-            check_submission(submission, self._catalogue, self._validator)
-        except OpledgerError as error:
-            return error
-        return None
+    async def _repeated(self, submissions: Sequence[Submission]) -> list[Answer | None]:
+        """The answer to each that has an earlier request's key. Nothing is committed: a key that is new stays free."""
+        if all(submission.idempotency_key is None for submission in submissions):
+            return [None] * len(submissions)
+        ids = [self._ids.new() for _ in submissions]
+        async with self._units() as unit:
+            holders = await _claim(unit, submissions, ids, self._clock.now())
+            found = [holder if holder and holder.operation_id not in ids else None for holder in holders]
+            known = await unit.operations.get_all({holder.operation_id for holder in found if holder is not None})
+        return [
+            None if holder is None else _replayed(submission, holder, known)
+            for submission, holder in zip(submissions, found, strict=True)
+        ]
 
     async def _store(self, submissions: Sequence[Submission]) -> list[Answer]:
+        if not submissions:
+            return []
         now = self._clock.now()
         made = [accepted(submission, self._ids.new(), now) for submission in submissions]
         async with self._units() as unit:
-            holders = await _claim(unit, submissions, made, now)
+            holders = await _claim(unit, submissions, [change.operation.id for change in made], now)
             new = [change for change, holder in zip(made, holders, strict=True) if _is_new(change, holder)]
             known = await unit.operations.get_all({holder.operation_id for holder in holders if holder is not None})
             await unit.operations.add_all(new)
@@ -65,12 +75,12 @@ class SubmitBatch:
 
 
 async def _claim(
-    unit: UnitOfWork, submissions: Sequence[Submission], made: Sequence[Change], now: datetime
+    unit: UnitOfWork, submissions: Sequence[Submission], ids: Sequence[UUID], now: datetime
 ) -> list[Holder]:
     """Who holds the key of each; None for those without one."""
     claims: dict[tuple[str, str | None], IdempotencyRecord] = {}
-    for submission, change in zip(submissions, made, strict=True):
-        claim = claim_of(submission, change.operation.id, now)
+    for submission, operation_id in zip(submissions, ids, strict=True):
+        claim = claim_of(submission, operation_id, now)
         if claim is not None:
             claims.setdefault((claim.tenant, claim.key), claim)
     holders = dict(zip(claims, await unit.idempotency_keys.claim_all(list(claims.values()), now), strict=True))
@@ -84,6 +94,10 @@ def _is_new(change: Change, holder: Holder) -> bool:
 def _answer(submission: Submission, change: Change, holder: Holder, known: Mapping[UUID, Operation]) -> Answer:
     if holder is None or _is_new(change, holder):
         return Submitted(change.operation)
+    return _replayed(submission, holder, known)
+
+
+def _replayed(submission: Submission, holder: IdempotencyRecord, known: Mapping[UUID, Operation]) -> Answer:
     try:
         return replay(submission, holder, known.get(holder.operation_id))
     except OpledgerError as error:

@@ -21,7 +21,7 @@ from application.services.delete import DeleteOperation
 from application.services.retain import RetainOperations
 from application.services.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
 from application.services.submit_batch import Answer, SubmitBatch
-from domain.errors import IdempotencyKeyReused, OperationNotFound
+from domain.errors import OperationNotFound, OpledgerError
 from domain.lifecycle import complete, note, start
 from domain.operation import Cause, Change, Operation
 from domain.operation_type import OperationCatalogue, OperationType
@@ -35,11 +35,11 @@ _T = TypeVar("_T")
 class Ledger:
     """The services on one database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, catalogue: OperationCatalogue = CATALOGUE) -> None:
         self.engine = engine
         self.clock = MemoryClock()
         self.units = PostgresUnitsOfWork(engine)
-        parts = self.units, self.clock, RandomOperationIds(), CATALOGUE, JsonSchemaInputValidator()
+        parts = self.units, self.clock, RandomOperationIds(), catalogue, JsonSchemaInputValidator()
         self.single = SubmitOperation(*parts)
         self.batch = SubmitBatch(*parts)
         self.deletion = DeleteOperation(self.units)
@@ -48,7 +48,7 @@ class Ledger:
         """One of them; an error is an answer."""
         try:
             return await self.single.submit(submission)
-        except IdempotencyKeyReused as error:
+        except OpledgerError as error:
             return error
 
     async def done(self, key: str | None = None) -> Operation:
@@ -126,6 +126,17 @@ async def test_batches_in_every_order_and_single_submissions(postgres_engine: As
     answers = [answer for batch in found for answer in batch] + alone
     assert kinds(answers) == {"made": 40, "replayed": 8 * 40}
     assert await ledger.count("operations") == await ledger.count("idempotency_keys") == 40
+
+
+async def test_repeats_while_the_catalogue_changes(postgres_engine: AsyncEngine) -> None:
+    """Hazard 6: processes of the old deployment and the new one have the same request at once. There is an operation if
+    the old ones took it, and whoever comes later gives it; of a request that only the new ones saw nothing is left."""
+    old, new = Ledger(postgres_engine), Ledger(postgres_engine, OperationCatalogue({}))
+    found = await at_once(*((new if number % 2 else old).submit(ask(1, "k")) for number in range(TASKS)))
+    assert kinds(found)["made"] == 1
+    assert kinds([await new.submit(ask(1, "k")), *await new.batch.submit([ask(1, "k")])]) == {"replayed": 2}
+    assert kinds([await new.submit(ask(1, "l")), *await new.batch.submit([ask(1, "l")])]) == {"refused": 2}
+    assert [await old.count(table) for table in ("operations", "transitions", "idempotency_keys")] == [1, 1, 1]
 
 
 @contextmanager

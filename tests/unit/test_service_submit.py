@@ -9,6 +9,7 @@ import pytest
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.memory.operation_ids import MemoryOperationIds
+from adapters.system.operation_ids import RandomOperationIds
 from application.services.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
 from domain.errors import IdempotencyKeyReused, InvalidInput, OpledgerError, UnknownOperationType
 from domain.evidence import ReportKind
@@ -87,6 +88,26 @@ async def test_refused_request_leaves_its_key_free() -> None:
     with pytest.raises(InvalidInput):
         await submit(keyed("no object", type="strict"))
     assert not (await submit(keyed({}, type="strict"))).replayed
+
+
+async def test_repeat_after_the_catalogue_has_changed() -> None:
+    """Hazard 6: a deployment removes the type, or wants another input, while the answer is under way: the operation
+    runs, and the repeat gives it. A new key with the same is refused, and another body under the old one too."""
+    ledger = FakeLedger()
+    ids = RandomOperationIds()
+    first = (await ledger.submitter.submit(keyed("no object", type="work"))).operation
+    strict = OperationType("work", "Work", "workers", input_schema={"type": "object"})
+    for catalogue in (OperationCatalogue({}), OperationCatalogue({"work": strict})):
+        submit = SubmitOperation(ledger.units, ledger.clock, ids, catalogue, JsonSchemaInputValidator()).submit
+        again = await submit(keyed("no object", type="work"))
+        assert (again.operation, again.replayed) == (first, True)
+        with pytest.raises(IdempotencyKeyReused):
+            await submit(keyed("another", type="work"))
+        for key in (None, "new"):
+            with pytest.raises((UnknownOperationType, InvalidInput)):
+                await submit(Submission("default", "work", "no object", idempotency_key=key))
+    assert list(ledger.rows()) == [first.id]
+    assert not (await ledger.submitter.submit(Submission("default", "work", 1, idempotency_key="new"))).replayed
 
 
 async def test_repeat_gives_the_first_operation() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.memory.operation_ids import MemoryOperationIds
+from adapters.system.operation_ids import RandomOperationIds
 from application.services.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
 from application.services.submit_batch import Answer, SubmitBatch
 from domain.errors import IdempotencyKeyReused, InvalidInput, UnknownOperationType
@@ -99,6 +100,23 @@ async def test_a_repeated_batch_gives_the_first_operations() -> None:
     assert [made(answer).replayed for answer in again] == [True, False, True]
     assert [made(again[place]).operation for place in (0, 2)] == [made(first[place]).operation for place in (0, 2)]
     assert len(ledger.rows()) == 4
+
+
+async def test_a_repeat_after_the_catalogue_has_changed() -> None:
+    """Hazard 6: each is answered as at first, whatever the catalogue says now; what is refused leaves its key free."""
+    ledger = Ledger()
+    first = await ledger.batches.submit([ask(1, "a"), ask(2, "b"), ask({}, "c", type="strict")])
+    catalogue = OperationCatalogue({"strict": STRICT})
+    later = SubmitBatch(ledger.units, ledger.clock, RandomOperationIds(), catalogue, JsonSchemaInputValidator())
+    asked = [ask(1, "a"), ask({}, "d", type="strict"), ask(2, "b"), ask({}, "c", type="strict")]
+    *again, other, new, unkeyed = await later.submit([*asked, ask(3, "b"), ask(1, "new"), ask(1)])
+    assert [made(answer).replayed for answer in again] == [True, False, True, True]
+    assert [made(again[place]).operation for place in (0, 2, 3)] == [made(answer).operation for answer in first]
+    assert isinstance(other, IdempotencyKeyReused)
+    assert isinstance(new, UnknownOperationType)
+    assert isinstance(unkeyed, UnknownOperationType)
+    assert len(ledger.rows()) == 4
+    assert not made((await ledger.batches.submit([ask(5, "new")]))[0]).replayed
 
 
 async def test_keys_are_those_of_single_submissions() -> None:
