@@ -1,6 +1,8 @@
 """Who makes a request, by what it shows."""
 
+import asyncio
 from datetime import datetime, timedelta
+from typing import Final
 
 from application.ports.api_keys import ApiKeyReader
 from application.ports.clock import Clock
@@ -13,17 +15,20 @@ from domain.principal import Principal
 CACHE_LIFE = timedelta(seconds=10)
 """How long a key that was read is taken to be as it was. A revocation takes effect within this time, an expiry at
 once."""
+MOST_LOOK_UPS: Final = 2
+"""At a time, of keys that may not exist. Anybody can make those up, and the database has connections for few."""
 
 
 class AuthenticateKeys:
     """Reads a key once every CACHE_LIFE and process, and not again with each request. A prefix that there is not is
-    asked for each time, so that a new key counts at once."""
+    asked for each time, so that a new key counts at once; but those who ask for one queue."""
 
     def __init__(self, keys: ApiKeyReader, clock: Clock, uses: NoteKeyUses) -> None:
         self._keys = keys
         self._clock = clock
         self._uses = uses
         self._read: dict[str, tuple[ApiKey, datetime]] = {}
+        self._unknown = asyncio.Semaphore(MOST_LOOK_UPS)
 
     async def principal(self, text: str) -> Principal:
         """Whose key it is. Raises InvalidCredentials, DatabaseUnavailable."""
@@ -35,8 +40,14 @@ class AuthenticateKeys:
 
     async def _find(self, prefix: str, now: datetime) -> ApiKey:
         cached = self._read.get(prefix)
-        if cached is not None and timedelta() <= now - cached[1] < CACHE_LIFE:
+        if cached is None:
+            async with self._unknown:
+                return await self._look_up(prefix, now)
+        if timedelta() <= now - cached[1] < CACHE_LIFE:
             return cached[0]
+        return await self._look_up(prefix, now)
+
+    async def _look_up(self, prefix: str, now: datetime) -> ApiKey:
         key = await self._keys.find(prefix)
         if key is None:
             raise InvalidCredentials("there is no such API key")

@@ -1,5 +1,6 @@
 """Keys: read rarely, refused soon, and noted behind the requests' back."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -9,7 +10,7 @@ from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.clock import MemoryClock
 from adapters.memory.token_verifier import MemoryTokenVerifier
 from application.ports.unit_of_work import DatabaseUnavailable
-from application.services.authenticate import CACHE_LIFE, Authenticate, AuthenticateKeys
+from application.services.authenticate import CACHE_LIFE, MOST_LOOK_UPS, Authenticate, AuthenticateKeys
 from application.services.manage_keys import ManageKeys
 from application.services.note_key_uses import NoteKeyUses
 from domain.api_key import ApiKey
@@ -27,9 +28,12 @@ class CountedKeys(MemoryApiKeys):
         self.asked = 0
         self.noted: list[Mapping[str, datetime]] = []
         self.away = False
+        self.hold: asyncio.Event | None = None
 
     async def find(self, prefix: str) -> ApiKey | None:
         self.asked += 1
+        if self.hold is not None:
+            await self.hold.wait()
         if self.away:
             raise DatabaseUnavailable
         return await super().find(prefix)
@@ -107,6 +111,28 @@ async def test_what_is_no_key_of_ours() -> None:
     await world.authenticate.principal(text)
     with pytest.raises(InvalidCredentials, match="no such"):
         await world.authenticate.principal(text[:-1] + ("a" if text[-1] != "a" else "b"))
+
+
+async def test_a_flood_of_unknown_keys() -> None:
+    """Two are looked up at a time; whoever was known before passes by them, also when it is time to look again."""
+    world = World()
+    text, _ = await world.key()
+    await world.authenticate.principal(text)
+    world.keys.hold = asyncio.Event()
+    unknown = [f"opl_{letter * 8}_{'a' * 32}" for letter in "abcdefghij"]
+    flood = asyncio.gather(*(world.authenticate.principal(one) for one in unknown), return_exceptions=True)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert world.keys.asked == 1 + MOST_LOOK_UPS
+    await world.authenticate.principal(text)
+    world.clock.advance(CACHE_LIFE)
+    again = asyncio.create_task(world.authenticate.principal(text))
+    await asyncio.sleep(0)
+    assert world.keys.asked == 1 + MOST_LOOK_UPS + 1
+    world.keys.hold.set()
+    await again
+    assert all(isinstance(answer, InvalidCredentials) for answer in await flood)
+    assert world.keys.asked == 1 + len(unknown) + 1
 
 
 async def test_uses_are_noted_once_a_step() -> None:
