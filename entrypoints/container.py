@@ -49,7 +49,7 @@ from application.services.dispatch import DispatchOperations
 from application.services.drift import ReadDrift
 from application.services.follow_up import FollowUpOperations
 from application.services.forget_keys import ForgetKeys
-from application.services.health import CheckHealth
+from application.services.health import CheckHealth, SharedProbe
 from application.services.manage_keys import ManageKeys
 from application.services.note_key_uses import NoteKeyUses
 from application.services.rate_limit import RateLimit
@@ -188,9 +188,9 @@ class Container(containers.DeclarativeContainer):
         keys=providers.Singleton(AuthenticateKeys, api_keys, clock, key_uses),
         key_set=key_set,
     )
-    database_probe = providers.Singleton(DatabaseProbe, database)
-    migration_probe = providers.Singleton(MigrationProbe, database)
-    temporal_probe = providers.Singleton(TemporalProbe, engine)
+    database_probe = providers.Singleton(SharedProbe, providers.Singleton(DatabaseProbe, database))
+    migration_probe = providers.Singleton(SharedProbe, providers.Singleton(MigrationProbe, database))
+    temporal_probe = providers.Singleton(SharedProbe, providers.Singleton(TemporalProbe, engine))
     stopping = providers.Singleton(Stopping)
     health = providers.Singleton(
         CheckHealth,

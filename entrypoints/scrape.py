@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from application.services.drift import DriftReport, ReadDrift
+from application.services.shared import Shared
 
 PATIENCE: Final = 2.0
 """Seconds that the database gets. Scrapes come again, and the counters must not wait for it."""
@@ -14,15 +15,16 @@ _log = logging.getLogger(__name__)
 
 
 class MetricsPage:
-    """Reads the drift, then renders."""
+    """Reads the drift, once for all who scrape within a second, then renders."""
 
     def __init__(self, drift: ReadDrift, render: Callable[[DriftReport | None], bytes]) -> None:
         self._drift = drift
         self._render = render
+        self._shared = Shared(self._report)
 
     async def read(self) -> bytes:
         """The page, in Prometheus' text format. Where the database does not answer, without the drift."""
-        return self._render(await self._report())
+        return self._render(await self._shared.get())
 
     async def _report(self) -> DriftReport | None:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from application.ports.probe import Probe
+from application.services.shared import LIFE, Shared
 from domain.errors import OpledgerError
 
 _log = logging.getLogger(__name__)
@@ -29,6 +30,23 @@ class HealthReport:
 
     status: Health
     checks: dict[str, str | None]
+
+
+class SharedProbe:
+    """Checks once for all who ask at the same time, and within a second: nobody has to show credentials to ask."""
+
+    def __init__(self, probe: Probe, life: float = LIFE) -> None:
+        self.name = probe.name
+        self._probe = probe
+        self._checking = Shared(self._check, life)
+
+    async def check(self) -> None:
+        """As the probe says, or said."""
+        await self._checking.get()
+
+    async def _check(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self._probe.check()
 
 
 class CheckHealth:

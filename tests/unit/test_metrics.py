@@ -104,8 +104,10 @@ class Drift(ReadDrift):
 
     def __init__(self, found: DriftReport | Exception | None) -> None:
         self._found = found
+        self.reads = 0
 
     async def read(self) -> DriftReport:
+        self.reads += 1
         if self._found is None:
             await asyncio.Event().wait()
         if isinstance(self._found, DriftReport):
@@ -123,6 +125,16 @@ async def test_counters_do_not_need_the_database(
     assert found["opledger_callbacks_total", "applied"] == 0
     assert not any(name.startswith(("opledger_oldest", "opledger_operations_attention")) for name, *_ in found)
     assert "without the drift" in caplog.text
+
+
+async def test_scrapes_share_the_drift() -> None:
+    """The database is read once for those that come together; the counters are those of the moment."""
+    metrics, drift = PrometheusMetrics(CollectorRegistry(), lambda: 3), Drift(NOTHING)
+    page = MetricsPage(drift, metrics.page)
+    await asyncio.gather(*(page.read() for _ in range(20)))
+    metrics.callbacks_refused(True)
+    assert samples(await page.read())["opledger_callbacks_refused",] == 1
+    assert drift.reads == 1
 
 
 def test_requests_are_counted_by_route() -> None:

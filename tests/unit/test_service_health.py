@@ -7,7 +7,7 @@ import pytest
 
 from application.ports.workflow_engine import EngineUnavailable
 from application.services import health
-from application.services.health import CheckHealth, Health
+from application.services.health import CheckHealth, Health, SharedProbe
 
 
 @dataclass
@@ -17,8 +17,10 @@ class Part:
     name: str
     trouble: Exception | None = None
     hangs: bool = False
+    asked: int = 0
 
     async def check(self) -> None:
+        self.asked += 1
         if self.hangs:
             await asyncio.sleep(3600)
         if self.trouble is not None:
@@ -62,3 +64,28 @@ async def test_unexpected_error_is_not_well() -> None:
     report = await CheckHealth([Part("odd", OSError("too many open files"))], []).check()
     assert report.status is Health.UNAVAILABLE
     assert "OSError" in (report.checks["odd"] or "")
+
+
+async def test_many_share_one_check() -> None:
+    """Whoever asks at once, or soon after, gets what was found; then it is looked for anew."""
+    part = Part("database")
+    check = CheckHealth([SharedProbe(part, life=0.2)], []).check
+    reports = await asyncio.gather(*(check() for _ in range(20)))
+    assert ({report.status for report in reports}, part.asked) == ({Health.READY}, 1)
+    part.trouble = BAD
+    assert (await check()).status is Health.READY
+    await asyncio.sleep(0.2)
+    for _ in range(2):
+        assert (await check()).checks == {"database": "it is away"}
+    assert part.asked == 2
+
+
+async def test_a_shared_check_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is over when that of the first who asked is, and the next ask anew."""
+    monkeypatch.setattr(health, "PATIENCE", 0.05)
+    part = Part("database", hangs=True)
+    check = CheckHealth([SharedProbe(part, life=0)], []).check
+    for times in (1, 2):
+        reports = await asyncio.gather(check(), check())
+        assert [report.checks for report in reports] == [{"database": "no answer within 0.05 s"}] * 2
+        assert part.asked == times
