@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from application.ports.unit_of_work import DatabaseRefused, DatabaseUnavailable
-from domain.errors import InvalidInput, InvalidTransition, OperationNotFound, OpledgerError
+from domain.errors import InvalidInput, InvalidTransition, OperationNotDone, OperationNotFound, OpledgerError
 
 # Of SQLSTATE: connection lost (08), rolled back for others' sake (40), out of resources (53), shutting down, starting
 # up or a timeout (57), a lock not had in time, demoted to a replica by a fail-over, idle for too long in a transaction.
@@ -29,6 +29,7 @@ CONSTRAINTS: dict[str, tuple[type[OpledgerError], str]] = {
     ),
     "operations_outcome_is_final": (InvalidTransition, "the operation is done, which is final"),
     "operations_running_is_not_taken_back": (InvalidTransition, "RUNNING cannot become ACCEPTED"),
+    "operations_unfinished_is_not_deleted": (OperationNotDone, "what is not done cannot be deleted"),
 }
 """By name. Every other CHECK states what a row of the ledger is, and its violation is an InvalidTransition."""
 

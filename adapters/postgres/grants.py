@@ -1,7 +1,9 @@
 """What the service may do in its database: a role that owns nothing, and has what it needs and no more.
 
 The role of DATABASE_URL of API and workers need not be the one that migrates. Who takes over an API process can then
-neither change the schema nor empty a table, cannot rewrite the history, and cannot make itself a key.
+neither change the schema nor truncate a table, cannot alter or remove a line of a history by itself, nor delete an
+operation that is not done, and cannot make itself a key. What the service does, such a one can do as well: bring
+operations to their end, and delete them with their history when they are done.
 """
 
 from typing import Final

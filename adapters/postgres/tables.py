@@ -148,6 +148,7 @@ operations = sa.Table(
     # Both list orders: an index is read backwards as well. `type` is there for counting from the index alone.
     sa.Index("ix_operations_tenant_accepted", "tenant", "accepted_at", "id"),
     sa.Index("ix_operations_tenant_status", "tenant", "status", "accepted_at", "id", postgresql_include=["type"]),
+    sa.Index("ix_operations_tenant_type", "tenant", "type", "accepted_at", "id"),
     sa.Index("ix_operations_changed", "changed_in", "id"),
     sa.Index("ix_operations_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
 )

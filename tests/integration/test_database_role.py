@@ -20,7 +20,7 @@ from adapters.postgres.grants import PRIVILEGES, grant_to
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
 from adapters.postgres.tables import metadata
 from application.ports.unit_of_work import DatabaseRefused
-from domain.errors import StartupError
+from domain.errors import OperationNotDone, StartupError
 from entrypoints.embedded.postgres import USER
 from tests.contract.stores import PostgresBackend, Store, add
 from tests.contract.test_api_keys import key
@@ -128,10 +128,14 @@ async def test_api_keys_are_read_and_noted_but_not_made(service: AsyncEngine, po
 async def test_an_operation_is_deleted_with_its_history(
     service: AsyncEngine, postgres_engine: AsyncEngine, database_url: str
 ) -> None:
-    """Although the history itself cannot be deleted from."""
+    """Although the history itself cannot be deleted from; but not before it is done."""
     store = PostgresBackend(postgres_engine, connector(database_url))
     await add(store, accepted_change(1))
     await store.close()
+    with pytest.raises(OperationNotDone):
+        await sql(service, "DELETE FROM operations")
+    end = "status = 'FAILED', error_code = 'CANCELED', error_message = '', error_details = '{}'"
+    await sql(service, f"UPDATE operations SET {end}, finished_at = accepted_at, dispatch_due_at = NULL")
     await sql(service, "DELETE FROM operations")
     async with service.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM transitions")) == 0

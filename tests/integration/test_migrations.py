@@ -159,12 +159,13 @@ async def test_alembic_sees_no_difference(postgres_engine: AsyncEngine) -> None:
 
 
 async def test_what_is_not_declared(postgres_engine: AsyncEngine) -> None:
-    """Beside the tables there is finality and nothing else."""
+    """Beside the tables there is finality, what comes before it, and nothing else."""
     assert {name for (name,) in await catalog(postgres_engine, "others")} == {
         *metadata.tables,
         "operations_refuse",
         "operations_outcome_is_final",
         "operations_running_is_not_taken_back",
+        "operations_unfinished_is_not_deleted",
     }
 
 

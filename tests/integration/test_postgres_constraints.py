@@ -1,5 +1,6 @@
 """Every rule that the database states is refused by the database itself, whoever writes."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from adapters.postgres.errors import CONSTRAINTS
 from adapters.postgres.rows import to_row, transition_to_row
 from adapters.postgres.tables import api_keys, idempotency_keys, metadata, operations, transitions, watermarks
 from domain.lifecycle import accept
+from domain.operation import Operation
 from tests.support.operations import ID, T0, accepted, at, cause, completed, dispatched_at, failed, running
 
 NO_DISPATCH = {"dispatch_due_at": None}
@@ -197,6 +199,13 @@ async def test_deleting_an_operation(postgres_engine: AsyncEngine) -> None:
     async with postgres_engine.connect() as connection:
         for table in metadata.sorted_tables:
             assert await connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
+
+
+@pytest.mark.parametrize("row", [accepted, running], ids=["accepted", "running"])
+async def test_what_is_not_done_is_not_deleted(postgres_engine: AsyncEngine, row: Callable[[], Operation]) -> None:
+    """Not even by SQL: its execution would go on unseen."""
+    await run(postgres_engine, insert(to_row(row())))
+    assert await refused_by(postgres_engine, sa.delete(operations)) == "operations_unfinished_is_not_deleted"
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,20 @@ async def test_pages_of_the_few_that_are_not_done(filled: AsyncEngine, status: O
     assert indexes(plan) == {"ix_operations_tenant_status"}
 
 
+@pytest.mark.parametrize("tenant", ["tenant0", "tenant3"])
+@pytest.mark.parametrize("name", ["type3", "nobody's"])
+async def test_pages_of_a_type(filled: AsyncEngine, name: str, tenant: str) -> None:
+    """One that is rare, or that there is not, does not have all of the tenant's rows read."""
+    queries = PostgresOperationQueries(filled, tenant)
+    criteria = OperationFilter(type=name)
+    plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
+    assert len(indexes(plan)) == 1
+    assert indexes(plan) <= {"ix_operations_tenant_type"} | (
+        {"ix_operations_tenant_accepted"} if name == "type3" else set()
+    )
+    assert not {"Seq Scan", "Sort"} & kinds(plan)
+
+
 @pytest.mark.parametrize("kind", [AttentionKind.STALLED, AttentionKind.DIVERGED])
 async def test_pages_of_the_few_that_need_attention(filled: AsyncEngine, kind: AttentionKind) -> None:
     """A tenant's are found by an index of their own."""
