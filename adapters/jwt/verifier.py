@@ -55,7 +55,7 @@ class JwtVerifier:
             raise InvalidCredentials(f"the token's claim {self._rules.tenant_claim} names no tenant")
         if not is_name(subject):
             raise InvalidCredentials("the token's claim sub names nobody")
-        return Principal(str(tenant), subject, self._scopes(claims), f"token {tenant} {subject}")
+        return Principal(str(tenant), subject, self._scopes(claims), f"token {(tenant, subject)}")
 
     async def _claims(self, token: str) -> dict[str, Any]:
         rules = self._rules

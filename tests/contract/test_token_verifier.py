@@ -13,8 +13,8 @@ from domain.principal import Principal
 from domain.scope import Scope, listed
 from tests.support.identity_provider import RULES, IdentityProvider
 
-PERSON = Principal("a", "person", frozenset({Scope.READ, Scope.CANCEL}), "token a person")
-MACHINE = Principal("b", "machine", frozenset(), "token b machine")
+PERSON = Principal("a", "person", frozenset({Scope.READ, Scope.CANCEL}), "token ('a', 'person')")
+MACHINE = Principal("b", "machine", frozenset(), "token ('b', 'machine')")
 
 
 class TokenVerifierContract:
@@ -33,6 +33,12 @@ class TokenVerifierContract:
         tokens = {self.issue(principal): principal for principal in (PERSON, MACHINE)}
         for token, principal in [*tokens.items()] * 2:
             assert await self.verifier.verify(token) == principal
+
+    async def test_names_with_blanks(self) -> None:
+        """Two subjects are never one credential, whose allowance they would share."""
+        for tenant, subject in (("a b", "c"), ("a", "b c"), ("a', 'b", "c")):
+            principal = Principal(tenant, subject, frozenset(), f"token {(tenant, subject)}")
+            assert await self.verifier.verify(self.issue(principal)) == principal
 
     @pytest.mark.parametrize("token", ["", "x", "a.b.c", "e30.e30.", "opl_aaaaaaaa_" + "a" * 32])
     async def test_what_is_no_token(self, token: str) -> None:
