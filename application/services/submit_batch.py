@@ -1,5 +1,6 @@
 """Accept many operations in one commit."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -39,11 +40,15 @@ class SubmitBatch:
     async def submit(self, submissions: Sequence[Submission]) -> list[Answer]:
         """An answer for each, in their order. Of several under one key the first that is good makes the operation, and
         the others repeat it. A repeat of an earlier request is answered as that was, be it good by now or not."""
-        refusals = [refusal_of(submission, self._catalogue, self._validator) for submission in submissions]
+        # A schema takes seconds for megabytes of input, in which everybody else's requests go on.
+        refusals = await asyncio.to_thread(self._refusals, submissions)
         checked = list(zip(submissions, refusals, strict=True))
         repeated = iter(await self._repeated([submission for submission, refusal in checked if refusal is not None]))
         stored = iter(await self._store([submission for submission, refusal in checked if refusal is None]))
         return [next(stored) if refusal is None else next(repeated) or refusal for refusal in refusals]
+
+    def _refusals(self, submissions: Sequence[Submission]) -> list[OpledgerError | None]:
+        return [refusal_of(submission, self._catalogue, self._validator) for submission in submissions]
 
     async def _repeated(self, submissions: Sequence[Submission]) -> list[Answer | None]:
         """The answer to each that has an earlier request's key. Nothing is committed: a key that is new stays free."""

@@ -19,7 +19,7 @@ from entrypoints.http.batch_representations import (
     BatchItemBody,
     SubmissionAnswerBody,
 )
-from entrypoints.http.bodies import ApiRequest, decode
+from entrypoints.http.bodies import ApiRequest, aside, decode
 from entrypoints.http.errors import MAX_BODY, problem_of
 from entrypoints.http.openapi import ContractOperation, problems
 from entrypoints.http.operations import PATH
@@ -71,7 +71,7 @@ class BatchController(Controller):
         A body has up to 4 MiB, and each submission up to 256 KiB of it."""
         if request.headers.getall("idempotency-key", []):
             raise InvalidHeader("Idempotency-Key", "a batch has none: give each submission its own idempotency_key")
-        read = [_read(item, _pointer(place)) for place, item in enumerate(data.operations)]
+        read = await aside(lambda: _read_all(data), size=len(await request.body()))
         good = [one for one in read if isinstance(one, Wanted)]
         answers = iter(await ledger.submit_batch(good, trace=trace_to_carry()))
         found = [next(answers) if isinstance(one, Wanted) else one for one in read]
@@ -80,6 +80,10 @@ class BatchController(Controller):
 
 def _pointer(place: int) -> str:
     return f"/operations/{place}"
+
+
+def _read_all(data: BatchBody) -> list[Wanted | RequestError]:
+    return [_read(item, _pointer(place)) for place, item in enumerate(data.operations)]
 
 
 def _read(item: Any, pointer: str) -> Wanted | RequestError:

@@ -1,8 +1,10 @@
 """Reading a request's body: I-JSON (RFC 7493), strictly, and never deeper or larger than is good for us."""
 
+import asyncio
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
@@ -15,6 +17,8 @@ from entrypoints.http.wording import plain
 MAX_DEPTH: Final = 64
 _LONGEST_INTEGER = 309
 """Digits. Longer ones are beyond what an IEEE 754 double can be about."""
+_LITTLE = 64 * 1024
+"""Bytes that are read in a few milliseconds."""
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _PATH = re.compile(r" - at `\$(?P<path>.*)`\Z")
 _FIELD = re.compile(r"(?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
@@ -135,13 +139,19 @@ def _too_deep() -> MalformedBody:
     return MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
+async def aside(work: Callable[[], _T], *, size: int) -> _T:
+    """Do what takes long with a body of many bytes in a thread: waits, streams and /livez go on meanwhile."""
+    return await asyncio.to_thread(work) if size > _LITTLE else work()
+
+
 class ApiRequest(Request[Any, Any, Any]):
     """A request whose JSON is read by the rules above."""
 
     async def json(self) -> Any:
         """The body as what the route handler's `data` is annotated with."""
-        value = parse_json(await self.body())
-        return decode(value, self.route_handler.parsed_fn_signature.parameters["data"].annotation)
+        into = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        body = await self.body()
+        return await aside(lambda: decode(parse_json(body), into), size=len(body))
 
 
 async def check_body(request: Request[Any, Any, Any]) -> None:

@@ -1,12 +1,16 @@
 """POST /v1/operations/batch."""
 
+import asyncio
+import itertools
 import json
+import time
 from typing import Any
 
 import pytest
 
 from entrypoints.http.batch import MAX_BATCH
 from entrypoints.http.batch_representations import MOST_OPERATIONS
+from entrypoints.http.bodies import parse_json
 from entrypoints.http.errors import MAX_BODY
 from tests.support.http_api import Api, problem
 
@@ -28,6 +32,27 @@ async def answers(api: Api, *operations: Any) -> list[dict[str, Any]]:
 async def stored(api: Api) -> list[str]:
     """The ids of what there is."""
     return [item["id"] for item in (await api.client.get("/v1/operations", params={"page_size": 200})).json()["items"]]
+
+
+async def test_a_large_one_does_not_hold_the_others_up() -> None:
+    """Waits, streams and /livez go on while it is read."""
+    asked = {"type": "reboot", "input": {"machine": "m", "more": [1.5] * 1_500}}
+    body = json.dumps({"operations": [asked] * MOST_OPERATIONS}).encode()
+    begun = time.perf_counter()
+    parse_json(body)
+    alone = time.perf_counter() - begun
+    turns = [time.perf_counter()]
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(0.001)
+            turns.append(time.perf_counter())
+
+    watching = asyncio.create_task(watch())
+    answer = await Api().client.post(URL, content=body, headers={"content-type": "application/json"})
+    watching.cancel()
+    assert {item["status"] for item in answer.json()["items"]} == {422}
+    assert max(later - turn for turn, later in itertools.pairwise(turns)) < alone / 2
 
 
 async def test_each_is_accepted_as_it_would_be_alone() -> None:

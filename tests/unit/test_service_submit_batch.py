@@ -1,9 +1,10 @@
 """Submitting many: the good ones in one commit, the others refused one by one, keys as with a single submission."""
 
 import asyncio
+import threading
 from collections import Counter
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -86,6 +87,22 @@ async def test_nothing_good_is_nothing_stored() -> None:
     [error] = await ledger.batches.submit([ask(type="undeclared")])
     assert isinstance(error, UnknownOperationType)
     assert not ledger.rows()
+
+
+async def test_inputs_are_checked_beside_the_event_loop() -> None:
+    """A schema may take seconds for many inputs."""
+
+    class Where:
+        threads: ClassVar[set[int]] = set()
+
+        def validate(self, operation_type: OperationType, value: object) -> None:
+            self.threads.add(threading.get_ident())
+
+    ledger = Ledger()
+    batches = SubmitBatch(ledger.units, ledger.clock, RandomOperationIds(), CATALOGUE, Where())
+    await batches.submit([ask(1), ask(2)])
+    assert Where.threads
+    assert threading.get_ident() not in Where.threads
 
 
 async def test_a_repeated_batch_gives_the_first_operations() -> None:
