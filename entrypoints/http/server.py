@@ -10,7 +10,7 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from domain.errors import StartupError
-from entrypoints.http.heads import LimitedHttpProtocol
+from entrypoints.http.slow_readers import ServedProtocol
 
 DRAIN_SECONDS: Final = 10
 """How long open requests may take to end after SIGTERM."""
@@ -27,7 +27,7 @@ def config(
         host=host,
         port=port,
         loop="auto",
-        http=LimitedHttpProtocol,
+        http=ServedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -1,0 +1,93 @@
+"""Clients that do not read, on a real socket."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import ClassVar
+
+import pytest
+import uvicorn
+from litestar.types import Receive, Scope, Send
+
+from entrypoints.http.server import config
+from entrypoints.http.slow_readers import ServedProtocol
+
+CHUNK = b"x" * 65_536
+LONG = 30.0
+"""Seconds that no test waits for."""
+
+
+class Hurried(ServedProtocol):
+    """Gives up soon."""
+
+    stalled_seconds: ClassVar = 0.2
+
+
+class Endless:
+    """Sends for as long as it may."""
+
+    def __init__(self, chunks: int) -> None:
+        self.chunks = chunks
+        self.sent = 0
+        self.ended = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[typeddict-item]
+        leaving = asyncio.create_task(self._gone(receive))
+        for number in range(self.chunks):
+            if leaving.done():
+                break
+            await send({"type": "http.response.body", "body": CHUNK, "more_body": number < self.chunks - 1})
+            self.sent += 1
+        self.ended.set()
+        leaving.cancel()
+
+    async def _gone(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+@asynccontextmanager
+async def served(app: Endless) -> AsyncIterator[int]:
+    """The application on a port of its own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        settings = config(app, "127.0.0.1", 0)
+        settings.http, settings.lifespan = Hurried, "off"
+        server = uvicorn.Server(settings)
+        serving = asyncio.create_task(server._serve([listener]))
+        while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        yield int(listener.getsockname()[1])
+        server.should_exit = True
+        await serving
+
+
+async def test_who_does_not_read_is_hung_up_on() -> None:
+    """And the answer ends: nothing is kept, and a stop does not have to wait for it."""
+    app = Endless(chunks=10_000)
+    async with served(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        await asyncio.wait_for(app.ended.wait(), LONG)
+        assert app.sent < app.chunks
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(app.chunks * len(CHUNK))
+        writer.close()
+
+
+async def test_who_reads_slowly_is_served() -> None:
+    """Pauses that are short enough, however many, are nobody's business."""
+    app = Endless(chunks=200)
+    async with served(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=65_536)
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        received = 0
+        while data := await reader.read(1_000_000):
+            received += len(data)
+            await asyncio.sleep(0.001)
+        assert received > app.chunks * len(CHUNK)
+        writer.close()
