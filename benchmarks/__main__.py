@@ -1,0 +1,54 @@
+"""Everything that is claimed about speed, in one run: `python -m benchmarks [--only NAME ...]`.
+
+Embedded parts, fsync on. Each figure of ours and its alternative's are taken in turns. The table goes to the screen,
+and every figure to benchmarks/results.json. Exit code 0 also where a goal is missed: that is what the table is for.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.harness import Row, Scale
+from benchmarks.table import print_table, write_json
+
+RESULTS = Path(__file__).with_name("results.json")
+TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {}
+"""By name, in the order of the table."""
+
+
+async def run(names: list[str], scale: Scale) -> list[Row]:
+    """The rows of the topics."""
+    rows: list[Row] = []
+    for name in names:
+        begin = time.monotonic()
+        print(f"{name} ...", end=" ", flush=True)
+        rows += await TOPICS[name](scale)
+        print(f"{time.monotonic() - begin:.0f} s", flush=True)
+    return rows
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=TOPICS, metavar="NAME", help=f"of {', '.join(TOPICS)}")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--part", type=float, default=1.0, help="how much of the full size; figures mean less then")
+    parser.add_argument("--json", type=Path, help=f"default: {RESULTS.name} beside this file, for a whole run")
+    arguments = parser.parse_args()
+    rows = uvloop.run(run(arguments.only or list(TOPICS), Scale(arguments.repeats, arguments.part)))
+    print_table(rows)
+    if target := arguments.json or (None if arguments.only or arguments.part < 1 else RESULTS):
+        write_json(rows, target)
+
+
+if __name__ == "__main__":
+    main()
+    sys.stdout.flush()
+    os._exit(0)  # temporalio can crash while the interpreter takes itself apart

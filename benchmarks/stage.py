@@ -1,0 +1,92 @@
+"""What is measured on: embedded PostgreSQL (durable) and Temporal, and the API and the worker as processes."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psutil
+
+from adapters.postgres.migrations import migrate
+from entrypoints.embedded.data_folder import DataFolder, opened
+from entrypoints.embedded.net import free_port, http_status
+from entrypoints.embedded.postgres import EmbeddedPostgres
+from entrypoints.embedded.temporal_server import EmbeddedTemporal
+
+OPLEDGER = (sys.executable, "-m", "entrypoints.cli.main")
+_FOREIGN = ("OPLEDGER_", "TEMPORAL_", "DATABASE_URL", "PG")
+
+
+@contextlib.contextmanager
+def data_folder() -> Iterator[DataFolder]:
+    """On disk, and gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="opledger-bench-") as place, opened(Path(place, "data")) as folder:
+        yield folder
+
+
+@contextlib.asynccontextmanager
+async def database(folder: DataFolder) -> AsyncIterator[str]:
+    """A server with an empty ledger; its URL."""
+    async with EmbeddedPostgres(folder) as postgres:
+        await postgres.create_database()
+        await migrate(postgres.url)
+        yield postgres.url
+
+
+@contextlib.asynccontextmanager
+async def temporal(folder: DataFolder, *dynamic_config: str) -> AsyncIterator[str]:
+    """A server; its address."""
+    async with EmbeddedTemporal(folder, dynamic_config=dynamic_config) as server:
+        yield server.address
+
+
+@contextlib.asynccontextmanager
+async def process(*command: str, **variables: str) -> AsyncIterator[psutil.Process]:
+    """A process of ours, stopped at the end."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    environment = {**kept, "TEMPORAL_CONFIG_FILE": os.devnull, "OPLEDGER_LOG_LEVEL": "error", **variables}
+    started = await asyncio.create_subprocess_exec(*command, env=environment)
+    try:
+        yield psutil.Process(started.pid)
+    finally:
+        if started.returncode is None:
+            started.terminate()
+        await started.wait()
+
+
+@contextlib.asynccontextmanager
+async def server(*command: str, ready: str, port: int, **variables: str) -> AsyncIterator[psutil.Process]:
+    """A process that answers HTTP on the port; inside the block `ready` (a path) is answered 200."""
+    async with process(*command, **variables) as started:
+        while await http_status("127.0.0.1", port, ready) != 200:
+            if not started.is_running() or started.status() == psutil.STATUS_ZOMBIE:
+                raise RuntimeError(f"{' '.join(command)} ended before it was ready")
+            await asyncio.sleep(0.05)
+        yield started
+
+
+@contextlib.asynccontextmanager
+async def api(database_url: str, **variables: str) -> AsyncIterator[tuple[psutil.Process, int]]:
+    """The API, and its port. Its allowance for one client is as large as it can be."""
+    port = free_port("127.0.0.1")
+    unlimited = {"OPLEDGER_RATE_LIMIT": "1000000", "OPLEDGER_RATE_BURST": "1000000"}
+    command = (*OPLEDGER, "api", "--port", str(port))
+    async with server(*command, ready="/healthz", port=port, DATABASE_URL=database_url, **unlimited, **variables) as it:
+        yield it, port
+
+
+@contextlib.asynccontextmanager
+async def worker(database_url: str, temporal_address: str, **variables: str) -> AsyncIterator[psutil.Process]:
+    """The service's worker."""
+    addresses = {"DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address}
+    async with process(*OPLEDGER, "worker", **addresses, **variables) as started:
+        yield started
+
+
+def processor(of: psutil.Process) -> float:
+    """Seconds of processor time so far."""
+    times = of.cpu_times()
+    return float(times.user + times.system)
