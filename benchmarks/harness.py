@@ -78,6 +78,11 @@ async def in_turns(repeats: int, *measures: Measure) -> list[list[tuple[float, .
     return taken
 
 
+def column(figures: Sequence[tuple[float, ...]], place: int) -> tuple[float, ...]:
+    """One of a measure's figures, by repeat."""
+    return tuple(figure[place] for figure in figures)
+
+
 def quantile(values: Sequence[float], part: float) -> float:
     """The value that `part` of them do not exceed."""
     ordered = sorted(values)

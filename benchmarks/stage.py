@@ -17,6 +17,8 @@ from entrypoints.embedded.postgres import EmbeddedPostgres
 from entrypoints.embedded.temporal_server import EmbeddedTemporal
 
 OPLEDGER = (sys.executable, "-m", "entrypoints.cli.main")
+READY_WITHIN = 60.0
+"""Seconds."""
 _FOREIGN = ("OPLEDGER_", "TEMPORAL_", "DATABASE_URL", "PG")
 
 
@@ -59,12 +61,13 @@ async def process(*command: str, **variables: str) -> AsyncIterator[psutil.Proce
 
 @contextlib.asynccontextmanager
 async def server(*command: str, ready: str, port: int, **variables: str) -> AsyncIterator[psutil.Process]:
-    """A process that answers HTTP on the port; inside the block `ready` (a path) is answered 200."""
+    """A process that answers HTTP on the port; inside the block `ready` (a path) is answered 200. Raises TimeoutError."""
     async with process(*command, **variables) as started:
-        while await http_status("127.0.0.1", port, ready) != 200:
-            if not started.is_running() or started.status() == psutil.STATUS_ZOMBIE:
-                raise RuntimeError(f"{' '.join(command)} ended before it was ready")
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(READY_WITHIN):
+            while await http_status("127.0.0.1", port, ready) != 200:
+                if not started.is_running() or started.status() == psutil.STATUS_ZOMBIE:
+                    raise RuntimeError(f"{' '.join(command)} ended before it was ready")
+                await asyncio.sleep(0.05)
         yield started
 
 
@@ -74,7 +77,7 @@ async def api(database_url: str, **variables: str) -> AsyncIterator[tuple[psutil
     port = free_port("127.0.0.1")
     unlimited = {"OPLEDGER_RATE_LIMIT": "1000000", "OPLEDGER_RATE_BURST": "1000000"}
     command = (*OPLEDGER, "api", "--port", str(port))
-    async with server(*command, ready="/healthz", port=port, DATABASE_URL=database_url, **unlimited, **variables) as it:
+    async with server(*command, ready="/livez", port=port, DATABASE_URL=database_url, **unlimited, **variables) as it:
         yield it, port
 
 
