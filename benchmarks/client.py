@@ -18,8 +18,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.arrived = 0.0
-        """When something came last, on `time.perf_counter`."""
-        self.bytes = 0
+        """When something came first since the last question or `forget`, on `time.perf_counter`."""
         self._answer: asyncio.Future[bytes] | None = None
         self._kept = b""
         self._something = asyncio.Event()
@@ -29,9 +28,9 @@ class Client(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """When, how much, and whether the answer is whole."""
-        self.arrived = time.perf_counter()
-        self.bytes += len(data)
+        """When, and whether the answer is whole."""
+        if not self._something.is_set():
+            self.arrived = time.perf_counter()
         self._something.set()
         if self._answer is not None:
             self._kept += data

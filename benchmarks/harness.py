@@ -67,7 +67,8 @@ class Row:
 
 async def in_turns(repeats: int, *measures: Measure) -> list[list[tuple[float, ...]]]:
     """Each measure `repeats` times, in turns, so that what the machine does meanwhile hits all of them; every turn
-    begins with another. By measure, by repeat: the figures. The first turn, which warms up, does not count."""
+    begins with another. By measure, by repeat: the figures. The first turn, which warms up, does not count. A dot
+    is printed for each that is done."""
     taken: list[list[tuple[float, ...]]] = [[] for _ in measures]
     for turn in range(repeats + 1):
         for place in range(len(measures)):
@@ -75,6 +76,8 @@ async def in_turns(repeats: int, *measures: Measure) -> list[list[tuple[float, .
             figures = tuple(await measures[number]())
             if turn:
                 taken[number].append(figures)
+            print(".", end="", flush=True)
+    print(end=" ")
     return taken
 
 

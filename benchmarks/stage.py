@@ -61,7 +61,7 @@ async def process(*command: str, **variables: str) -> AsyncIterator[psutil.Proce
 
 @contextlib.asynccontextmanager
 async def server(*command: str, ready: str, port: int, **variables: str) -> AsyncIterator[psutil.Process]:
-    """A process that answers HTTP on the port; inside the block `ready` (a path) is answered 200. Raises TimeoutError."""
+    """A process that answers HTTP on the port; in the block `ready` (a path) is answered 200. Raises TimeoutError."""
     async with process(*command, **variables) as started:
         async with asyncio.timeout(READY_WITHIN):
             while await http_status("127.0.0.1", port, ready) != 200:
