@@ -1,0 +1,144 @@
+"""Terminal records applied: the ledger's way, and what anybody would write first.
+
+Ours is what every channel takes, callbacks, reports, follow-up and reconciliation: RecordEvidence decides on the row as
+it is now, compares and sets, writes the history line, commits and has it announced. Theirs is SQLAlchemy's ORM on the
+same driver, table and pool: load the row, set what an end sets, add a history line, commit. It does comparable durable
+work, but compares nothing (two that end the same row at the same time both succeed), decides nothing and tells nobody.
+The same number of tasks does both, each with a row of its own, in this process. Without its history line, the
+alternative would be measured by the work that it leaves out.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from dependency_injector import providers
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.orm import DeclarativeBase
+
+from adapters.postgres.engine import create_engine
+from adapters.postgres.tables import metadata, operations, transitions
+from adapters.system.clock import SystemClock
+from application.services.record import RecordEvidence
+from benchmarks.harness import Goal, Row, Scale, column, in_turns
+from benchmarks.load import Figures, awaited
+from benchmarks.rows import EVERY, fill, running
+from benchmarks.stage import data_folder, database
+from domain.evidence import ExecutionState, Observation
+from domain.json_value import JsonValue
+from domain.reconciliation import Verdict
+from domain.transition import Source
+from entrypoints.container import Container
+from entrypoints.settings import Settings
+
+TASKS: Final = 16
+CLOCK: Final = SystemClock()
+RESULT: Final[JsonValue] = {"machine": "machine-1", "ok": True}
+
+
+class _Base(DeclarativeBase):
+    metadata = metadata
+
+
+class OperationRecord(_Base):
+    """A row, all of its columns."""
+
+    __table__ = operations
+
+    if TYPE_CHECKING:
+        status: str
+        result: str | None
+        updated_at: datetime
+        finished_at: datetime | None
+        verify_due_at: datetime | None
+        version: int
+        history_length: int
+
+
+class TransitionRecord(_Base):
+    """A history line."""
+
+    __table__ = transitions
+
+
+async def rows(scale: Scale) -> list[Row]:
+    """Records per second."""
+    each = scale.of(1_500, 50)
+    wanted = 2 * each * (scale.repeats + 1)
+    made = wanted * EVERY // (EVERY - 1) + EVERY
+    with data_folder() as folder:
+        async with database(folder) as url, _recorder(url) as recorder, _sessions(url) as sessions:
+            await fill(url, made)
+            ids = iter(running(made))
+            ours, theirs = await in_turns(
+                scale.repeats,
+                lambda: _recorded(recorder, ids, each),
+                lambda: _updated(sessions, ids, each),
+            )
+    what, against = "terminal records applied", "one ORM update a row"
+    note = f"{TASKS} tasks in one process; both write a history line"
+    return [Row(what, against, "1/s", column(ours, 0), column(theirs, 0), Goal(5, "at least"), note)]
+
+
+async def _recorded(recorder: RecordEvidence, ids: Iterator[UUID], many: int) -> Figures:
+    async def one(operation_id: UUID) -> None:
+        now = CLOCK.now()
+        closed = Observation(ExecutionState.COMPLETED, now, closed_at=now, result=RESULT)
+        verdict = await recorder.observation(operation_id, closed, Source.CALLBACK)
+        if verdict is not Verdict.TRANSITION:
+            raise RuntimeError(f"the record of {operation_id} came to {verdict}")
+
+    return await awaited(TASKS, [partial(one, operation_id) for operation_id in islice(ids, many)])
+
+
+async def _updated(sessions: async_sessionmaker[AsyncSession], ids: Iterator[UUID], many: int) -> Figures:
+    async def one(operation_id: UUID) -> None:
+        now = CLOCK.now()
+        async with sessions() as session:
+            operation = await session.get_one(OperationRecord, operation_id)
+            line = TransitionRecord(
+                operation_id=operation_id,
+                sequence=operation.history_length + 1,
+                from_status=operation.status,
+                to_status="COMPLETED",
+                source="CALLBACK",
+                reason="the execution is closed: COMPLETED",
+                at=now,
+                details="{}",
+            )
+            session.add(line)
+            operation.status = "COMPLETED"
+            operation.result = json.dumps(RESULT)
+            operation.finished_at = operation.updated_at = now
+            operation.verify_due_at = None
+            operation.version += 1
+            operation.history_length += 1
+            await session.commit()
+
+    return await awaited(TASKS, [partial(one, operation_id) for operation_id in islice(ids, many)])
+
+
+@asynccontextmanager
+async def _recorder(url: str) -> AsyncIterator[RecordEvidence]:
+    """Wired as in the API and the worker."""
+    container = Container(settings=providers.Object(Settings(database_url=url)))
+    try:
+        yield container.recorder()
+    finally:
+        await container.announcer().close()
+        await container.database().dispose()
+
+
+@asynccontextmanager
+async def _sessions(url: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+    """A pool like the ledger's."""
+    engine = create_engine(url)
+    try:
+        yield async_sessionmaker(engine, expire_on_commit=False)
+    finally:
+        await engine.dispose()
