@@ -1,0 +1,81 @@
+"""Many that wait for one operation inside a process, without HTTP: `python -m benchmarks.waiting_inside WAITERS TURNS`.
+
+A process of its own, because its memory is measured. Prints JSON: KiB that each of them takes, and for each turn the
+milliseconds from the begin of a commit until 99 of 100 have been told. Of the turns the first warms up.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import sys
+import time
+from functools import partial
+from uuid import UUID
+
+import psutil
+import uvloop
+
+from adapters.postgres.change_feed import PostgresChangeFeed
+from adapters.postgres.engine import connector, create_engine
+from adapters.postgres.notifications import Listener
+from adapters.postgres.operation_queries import PostgresOperationQueries
+from application.services.change_hub import ChangeHub
+from application.services.read import ReadOperations
+from application.services.wait import WaitForOperation, Wish
+from benchmarks.client import PATIENCE
+from benchmarks.harness import quantile
+from benchmarks.writer import Writer
+from domain.operation import Operation
+from entrypoints.http.credentials import DEFAULT_TENANT
+
+OPERATION = UUID(int=3)
+WARM_UP = 20
+
+
+class _CountedReads(ReadOperations):
+    """Knows how many have read: who has, waits."""
+
+    done = 0
+
+    async def get(self, tenant: str, operation_id: UUID) -> Operation:
+        operation = await super().get(tenant, operation_id)
+        self.done += 1
+        return operation
+
+
+async def measured(url: str, waiters: int, turns: int) -> dict[str, float | list[float]]:
+    """What is printed."""
+    engine, listener = create_engine(url), Listener(connector(url))
+    hub = ChangeHub(PostgresChangeFeed(engine, listener))
+    read = _CountedReads(partial(PostgresOperationQueries, engine))
+    wait = WaitForOperation(read, hub)
+    grown: list[float] = []
+
+    async def told() -> float:
+        await wait.wait(DEFAULT_TENANT, OPERATION, Wish(PATIENCE))
+        return time.perf_counter()
+
+    async def turn(many: int) -> float:
+        before, read.done = psutil.Process().memory_info().rss, 0
+        tasks = [asyncio.create_task(told()) for _ in range(many)]
+        while read.done < many:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        grown.append((psutil.Process().memory_info().rss - before) / many / 1024)
+        begin = await writer.change()
+        return quantile([at - begin for at in await asyncio.gather(*tasks)], 0.99) * 1000
+
+    try:
+        async with Writer(url, OPERATION) as writer:
+            await turn(WARM_UP)
+            delays = [await turn(waiters) for _ in range(turns)]
+    finally:
+        hub.close()
+        listener.close()
+        await engine.dispose()
+    return {"kib": grown[1], "ms": delays[1:]}
+
+
+if __name__ == "__main__":
+    gc.set_threshold(50_000, 20, 100)  # as the API does
+    print(json.dumps(uvloop.run(measured(os.environ["DATABASE_URL"], int(sys.argv[1]), int(sys.argv[2])))))
