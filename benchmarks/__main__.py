@@ -5,19 +5,30 @@ and every figure to benchmarks/results.json. Exit code 0 also where a goal is mi
 """
 
 import argparse
+import asyncio
 import os
+import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
+from benchmarks import accepting, footprint, listing, reading, recording, waiting
 from benchmarks.harness import Row, Scale
 from benchmarks.table import print_table, write_json
 
 RESULTS = Path(__file__).with_name("results.json")
-TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {}
+TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
+    "reading": reading.rows,
+    "listing": listing.rows,
+    "accepting": accepting.rows,
+    "recording": recording.rows,
+    "waiting": waiting.rows,
+    "footprint": footprint.rows,
+}
 """By name, in the order of the table."""
 
 
@@ -32,6 +43,13 @@ async def run(names: list[str], scale: Scale) -> list[Row]:
     return rows
 
 
+async def _until_terminated(measuring: Coroutine[Any, Any, list[Row]]) -> list[Row]:
+    """SIGTERM ends it as Ctrl-C does: servers stop, and their folders go."""
+    task = asyncio.create_task(measuring)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(
@@ -42,7 +60,7 @@ def main() -> None:
     parser.add_argument("--part", type=float, default=1.0, help="how much of the full size; figures mean less then")
     parser.add_argument("--json", type=Path, help=f"default: {RESULTS.name} beside this file, for a whole run")
     arguments = parser.parse_args()
-    rows = uvloop.run(run(arguments.only or list(TOPICS), Scale(arguments.repeats, arguments.part)))
+    rows = uvloop.run(_until_terminated(run(arguments.only or list(TOPICS), Scale(arguments.repeats, arguments.part))))
     print_table(rows)
     if target := arguments.json or (None if arguments.only or arguments.part < 1 else RESULTS):
         write_json(rows, target)
