@@ -20,8 +20,9 @@ TOLD_SECONDS: Final = 1.0
 CHANGE_EVERY: Final = 10.0
 """Seconds between two changes, in the load that is stated: more often than most operations have news."""
 POLL: Final = 2.0
-POLLED_SECONDS: Final = 3.0
+POLLED_SECONDS: Final = 2.0
 _WARM_UP: Final = 50
+_WARM_UPS: Final = 10
 _REST: Final = 0.05
 
 
@@ -32,6 +33,8 @@ class Crowd:
     server: psutil.Process
     writer: Writer
     clients: Sequence[Client]
+    probe: Client
+    """Waits for nothing."""
     before: int
     """Resident memory of the process before they connected."""
 
@@ -51,9 +54,12 @@ class Crowd:
         await at_rest(self.server)
 
     async def begin_to_wait(self) -> None:
-        """Every client waits for the next version. A wait says nothing: it is under way when the API is at rest."""
-        for client in self.clients:
-            client.ask(f"{self.path}?wait=60s", f'If-None-Match: "{self.writer.version}"')
+        """Every client waits for the next version. A wait says nothing: it is under way when a question that was asked
+        after it is answered. All at once, those that the database is not free for within five seconds are refused."""
+        for start in range(0, len(self.clients), AT_ONCE):
+            for client in self.clients[start : start + AT_ONCE]:
+                client.ask(f"{self.path}?wait=60s", f'If-None-Match: "{self.writer.version}"')
+            await _asked([self.probe], self.path)
         await at_rest(self.server)
 
     async def told(self) -> float:
@@ -107,11 +113,13 @@ class Crowd:
 
 async def crowd(server: psutil.Process, port: int, writer: Writer, many: int) -> Crowd:
     """So many clients of a process that has answered before."""
-    warm = await connected(port, min(many, _WARM_UP))
-    path = f"/v1/operations/{writer.operation_id}"
-    await _asked(warm, path)
+    warm = await connected(port, _WARM_UP)
+    for _ in range(_WARM_UPS):
+        await _asked(warm, f"/v1/operations/{writer.operation_id}")
+    for client in warm[1:]:
+        client.close()
     before = server.memory_info().rss
-    return Crowd(server, writer, [*warm, *await connected(port, many - len(warm))], before)
+    return Crowd(server, writer, await connected(port, many), warm[0], before)
 
 
 async def at_rest(server: psutil.Process) -> None:

@@ -23,7 +23,7 @@ from adapters.postgres.operation_queries import PostgresOperationQueries
 from application.services.change_hub import ChangeHub
 from application.services.read import ReadOperations
 from application.services.wait import WaitForOperation, Wish
-from benchmarks.client import PATIENCE
+from benchmarks.client import AT_ONCE, PATIENCE
 from benchmarks.harness import quantile
 from benchmarks.writer import Writer
 from domain.operation import Operation
@@ -58,15 +58,17 @@ async def measured(url: str, waiters: int, turns: int) -> dict[str, float | list
 
     async def turn(many: int) -> float:
         before, read.done = psutil.Process().memory_info().rss, 0
-        tasks = [asyncio.create_task(told()) for _ in range(many)]
-        while read.done < many:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        tasks: list[asyncio.Task[float]] = []
+        while len(tasks) < many:
+            tasks += [asyncio.create_task(told()) for _ in range(min(AT_ONCE, many - len(tasks)))]
+            while read.done < len(tasks):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
         grown.append((psutil.Process().memory_info().rss - before) / many / 1024)
         begin = await writer.change()
         return quantile([at - begin for at in await asyncio.gather(*tasks)], 0.99) * 1000
 
     try:
-        async with Writer(url, OPERATION) as writer:
+        async with asyncio.timeout(turns * PATIENCE), Writer(url, OPERATION) as writer:
             await turn(WARM_UP)
             delays = [await turn(waiters) for _ in range(turns)]
     finally:
