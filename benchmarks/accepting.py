@@ -15,8 +15,8 @@ import msgspec
 from temporalio.client import Client as Temporal
 
 from benchmarks.client import Client, connected, request
-from benchmarks.executions import INPUT, UNLIMITED, start
 from benchmarks.harness import Goal, Row, Scale, column, in_turns
+from benchmarks.idle_executions import INPUT, UNLIMITED, start
 from benchmarks.load import Figures, awaited, over_http
 from benchmarks.stage import api, data_folder, database, temporal
 

@@ -17,8 +17,8 @@ from temporalio.client import Client as Temporal
 
 from application.ports.operation_queries import OperationFilter
 from benchmarks.client import Client, connected, request
-from benchmarks.executions import UNLIMITED, indexed, start_all
 from benchmarks.harness import Goal, Row, Scale, column, in_turns
+from benchmarks.idle_executions import UNLIMITED, indexed, start_all
 from benchmarks.load import Figures, awaited, over_http
 from benchmarks.rows import EVERY, fill, operation_id, place
 from benchmarks.stage import api, data_folder, database, temporal

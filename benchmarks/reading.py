@@ -21,8 +21,8 @@ from temporalio.client import Client as Temporal
 from adapters.postgres.engine import connector
 from adapters.postgres.tables import operations
 from benchmarks.client import Client, connected, request
-from benchmarks.executions import UNLIMITED, start_all
 from benchmarks.harness import Goal, Row, Scale, column, in_turns
+from benchmarks.idle_executions import UNLIMITED, start_all
 from benchmarks.load import Figures, over_http
 from benchmarks.reference_apps import ANSWER, packed
 from benchmarks.rows import EVERY, fill, running

@@ -8,7 +8,7 @@ from adapters.postgres.engine import connector, create_engine
 from adapters.postgres.notifications import Announcer
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock
-from benchmarks.executions import INPUT
+from benchmarks.idle_executions import INPUT
 from domain.evidence import Progress
 from domain.lifecycle import accept
 from domain.operation import Cause, Change
