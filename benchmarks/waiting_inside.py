@@ -16,10 +16,12 @@ from uuid import UUID
 import psutil
 import uvloop
 
+from adapters.memory.metrics import MemoryMetrics
 from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.engine import connector, create_engine
 from adapters.postgres.notifications import Listener
 from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.system.clock import SystemClock
 from application.services.change_hub import ChangeHub
 from application.services.read import ReadOperations
 from application.services.wait import WaitForOperation, Wish
@@ -47,7 +49,7 @@ class _CountedReads(ReadOperations):
 async def measured(url: str, waiters: int, turns: int) -> dict[str, float | list[float]]:
     """What is printed."""
     engine, listener = create_engine(url), Listener(connector(url))
-    hub = ChangeHub(PostgresChangeFeed(engine, listener))
+    hub = ChangeHub(PostgresChangeFeed(engine, listener), SystemClock(), MemoryMetrics())
     read = _CountedReads(partial(PostgresOperationQueries, engine))
     wait = WaitForOperation(read, hub)
     grown: list[float] = []
