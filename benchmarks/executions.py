@@ -1,0 +1,56 @@
+"""Executions that a client starts by itself, past the ledger's API."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+
+from adapters.system.operation_ids import RandomOperationIds
+from opledger.wire import OPERATION_UUID
+
+AT_ONCE = 16
+"""Requests under way together: as many as the dispatcher has."""
+
+
+def new_ids(many: int) -> list[UUID]:
+    """As the ledger makes them."""
+    source = RandomOperationIds()
+    return [source.new() for _ in range(many)]
+
+
+async def start(
+    client: Client, workflow: str, queue: str, operation_id: UUID, *, marked: bool
+) -> WorkflowHandle[Any, Any]:
+    """One execution. `marked`: with the search attribute by which it is an operation's."""
+    marks = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, str(operation_id))]) if marked else None
+    return await client.start_workflow(workflow, 1, id=str(operation_id), task_queue=queue, search_attributes=marks)
+
+
+async def run(client: Client, workflow: str, queue: str, ids: Sequence[UUID], *, marked: bool) -> float:
+    """Start them all, as fast as AT_ONCE requests allow, and wait for every result: seconds. The waiting is not
+    bounded: questions that wait at the server cost next to nothing."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(operation_id: UUID) -> None:
+        async with gate:
+            handle = await start(client, workflow, queue, operation_id, marked=marked)
+        await handle.result()
+
+    begin = time.perf_counter()
+    await asyncio.gather(*map(one, ids))
+    return time.perf_counter() - begin
+
+
+async def in_parallel(calls: Iterable[Callable[[], Awaitable[Any]]], at_once: int = AT_ONCE) -> list[Any]:
+    """What they return, with so many under way together."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def one(call: Callable[[], Awaitable[Any]]) -> Any:
+        async with gate:
+            return await call()
+
+    return await asyncio.gather(*map(one, calls))
