@@ -16,7 +16,18 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import accepting, close_lag, completing, footprint, listing, reading, recording, tracking, waiting
+from benchmarks import (
+    accepting,
+    close_lag,
+    completing,
+    footprint,
+    listing,
+    reading,
+    reconciling,
+    recording,
+    tracking,
+    waiting,
+)
 from benchmarks.harness import Row, Scale
 from benchmarks.table import print_table, write_json
 
@@ -31,6 +42,7 @@ TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "completing": completing.rows,
     "tracking": tracking.rows,
     "close_lag": close_lag.rows,
+    "reconciling": reconciling.rows,
 }
 """By name, in the order of the table."""
 

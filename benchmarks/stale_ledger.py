@@ -1,0 +1,86 @@
+"""A ledger of many RUNNING operations, some of which have closed in Temporal without its knowing. Again and again."""
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from dependency_injector import providers
+from temporalio.client import Client
+
+from adapters.postgres.engine import Connection
+from adapters.postgres.migrations import migrate
+from application.ports.workflow_engine import WorkflowEngine
+from application.services.reconcile import ReconcileOperations
+from benchmarks.executions import new_ids
+from benchmarks.ledger_rows import connection, insert
+from domain.operation_type import OperationCatalogue
+from domain.status import OperationStatus
+from entrypoints.container import Container
+from entrypoints.embedded.postgres import EmbeddedPostgres
+from entrypoints.settings import Settings
+
+_LONG_AGO = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Closes:
+    """What has closed, and a moment before all of that."""
+
+    ids: Sequence[UUID]
+    since: datetime
+
+
+@dataclass(frozen=True)
+class StaleLedger:
+    """One database."""
+
+    rows: Connection
+    reconciler: ReconcileOperations
+    engine: WorkflowEngine
+    closes: Closes
+    running: Sequence[UUID]
+    """The operations that are RUNNING in the ledger alone."""
+
+    async def make_stale(self) -> None:
+        """Nothing is known of the closes, nor of a pass."""
+        await self.rows.execute("DELETE FROM operations WHERE id = ANY($1)", self.closes.ids)
+        await insert(self.rows, self.closes.ids, OperationStatus.RUNNING, ago=_LONG_AGO)
+        await self.rows.execute("DELETE FROM watermarks")
+        await self.rows.execute("INSERT INTO watermarks (name, at) VALUES ('executions', $1)", self.closes.since)
+
+    async def reconcile(self) -> None:
+        """One pass. Raises RuntimeError where it does not correct what has closed, and ask about nothing else."""
+        cursor, asked, corrected = None, 0, 0
+        while True:
+            page = await self.reconciler.page(cursor)
+            asked, corrected = asked + page.asked, corrected + page.corrected
+            if (cursor := page.cursor) is None:
+                break
+        if not asked == corrected == len(self.closes.ids):
+            raise RuntimeError(f"asked about {asked} and corrected {corrected} of {len(self.closes.ids)} closes")
+
+
+@contextlib.asynccontextmanager
+async def stale_ledger(
+    postgres: EmbeddedPostgres, client: Client, name: str, running: int, closes: Closes
+) -> AsyncIterator[StaleLedger]:
+    """So many operations, the closes included, in a database of that name."""
+    await postgres.create_database(name)
+    url = postgres.url_for(name)
+    await migrate(url)
+    container = Container(
+        settings=providers.Object(Settings(database_url=url)),
+        catalogue=providers.Object(OperationCatalogue()),
+        client=providers.Object(client),
+    )
+    try:
+        async with connection(url) as rows:
+            others = new_ids(running - len(closes.ids))
+            await insert(rows, others, OperationStatus.RUNNING, ago=_LONG_AGO)
+            await rows.execute("VACUUM ANALYZE operations")
+            yield StaleLedger(rows, container.reconciler(), container.engine(), closes, others)
+    finally:
+        await container.announcer().close()
+        await container.database().dispose()
