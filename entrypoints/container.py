@@ -21,7 +21,7 @@ from adapters.jwt.verifier import JwtVerifier, TokenRules
 from adapters.postgres.api_keys import PostgresApiKeys
 from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.engine import connector, create_engine
+from adapters.postgres.engine import connector, create_engine, reading
 from adapters.postgres.grants import grant_to as grant_privileges
 from adapters.postgres.migrations import migrate as migrate_database
 from adapters.postgres.notifications import Announcer, Listener
@@ -131,7 +131,7 @@ class Container(containers.DeclarativeContainer):
     announcer = providers.Singleton(Announcer, connect_database)
     listener = providers.Singleton(Listener, connect_database)
     units = providers.Singleton(PostgresUnitsOfWork, database, announcer.provided.announce)
-    queries = providers.Factory(PostgresOperationQueries, database)
+    queries = providers.Factory(PostgresOperationQueries, providers.Singleton(reading, database))
     engine = providers.Singleton(TemporalWorkflowEngine, client, clock)
 
     registry = providers.Singleton(CollectorRegistry)

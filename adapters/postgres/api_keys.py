@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import connected
+from adapters.postgres.engine import reading
 from adapters.postgres.errors import translated
 from adapters.postgres.tables import api_keys as keys
 from application.ports.api_keys import ApiKeyNotFound
@@ -20,7 +21,7 @@ class PostgresApiKeys:
     """Each call is a statement in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = reading(engine)
 
     async def add(self, key: ApiKey) -> bool:
         statement = insert(keys).values(_to_row(key)).on_conflict_do_nothing(index_elements=[keys.c.prefix])

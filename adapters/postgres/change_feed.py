@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import connected
+from adapters.postgres.engine import reading
 from adapters.postgres.errors import translated
 from adapters.postgres.notifications import Listener
 from adapters.postgres.rows import from_row, standard_uuid, transition_from_row
@@ -32,7 +33,7 @@ class PostgresChangeFeed:
     """Reads what is committed, each query in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine, listener: Listener) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = reading(engine)
         self._listener = listener
 
     async def head(self) -> Position:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import connected
+from adapters.postgres.engine import reading
 from adapters.postgres.errors import translated
 from adapters.postgres.rows import standard_uuid
 from adapters.postgres.tables import ATTENTIVE, TO_VERIFY, operations
@@ -31,7 +32,7 @@ class PostgresDriftQueries:
     """Reads what is committed, each query in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = reading(engine)
 
     async def drift(self) -> Drift:
         waiting = await self._rows(_LONGEST_WAITING)

@@ -17,6 +17,39 @@ from application.ports.idempotency_keys import IdempotencyRecord
 _KeyId = tuple[str, str]
 
 
+def _given(columns: Iterable[sa.Column[Any]]) -> sa.TableValuedAlias:
+    """Rows as a table. One array a column: statement and number of parameters stay the same for any number."""
+    columns = list(columns)
+    arrays = [sa.bindparam(f"given_{column.name}", type_=ARRAY(column.type)) for column in columns]
+    table = sa.func.unnest(*arrays).table_valued(*(sa.column(column.name, column.type) for column in columns))
+    return table.render_derived(name="given")
+
+
+def _arrays(columns: Iterable[sa.Column[Any]], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """The rows, for that table."""
+    return {f"given_{column.name}": [row[place] for row in rows] for place, column in enumerate(columns)}
+
+
+def _claim() -> sa.Executable:
+    statement = insert(keys).from_select(list(keys.columns), sa.select(*_given(keys.columns).c))
+    return statement.on_conflict_do_update(
+        index_elements=_ID,
+        set_={field: statement.excluded[field] for field in ("request_hash", "operation_id", "expires_at")},
+        where=keys.c.expires_at <= sa.bindparam("now"),
+    ).returning(*_ID)
+
+
+def _holders() -> sa.Executable:
+    wanted = _given(_ID)
+    return sa.select(keys).where(keys.c.tenant == wanted.c.tenant, keys.c.key == wanted.c.key)
+
+
+_ID = (keys.c.tenant, keys.c.key)
+# Built once: building them takes longer than running them.
+_CLAIM = _claim()
+_HOLDERS = _holders()
+
+
 class PostgresIdempotencyKeys:
     """Works within the transaction of its connection, at READ COMMITTED."""
 
@@ -30,15 +63,8 @@ class PostgresIdempotencyKeys:
     async def claim_all(self, records: Sequence[IdempotencyRecord], now: datetime) -> list[IdempotencyRecord]:
         # In the order of the keys, which is that of the locks: others that claim the same ones wait for the first.
         given = [(name(record.tenant), name(record.key), *_fields(record)) for record in records]
-        rows = _unnested(keys.columns, sorted(given))
-        statement = insert(keys).from_select(list(keys.columns), sa.select(*rows.c))
-        statement = statement.on_conflict_do_update(
-            index_elements=[keys.c.tenant, keys.c.key],
-            set_={field: statement.excluded[field] for field in ("request_hash", "operation_id", "expires_at")},
-            where=keys.c.expires_at <= now,
-        )
         with translated():
-            won = await self._connection.execute(statement.returning(keys.c.tenant, keys.c.key))
+            won = await self._connection.execute(_CLAIM, {**_arrays(keys.columns, sorted(given)), "now": now})
             taken = {(row.tenant, row.key) for row in won}
             holders = await self._holders([record for record in records if _id(record) not in taken])
         return [holders.get(_id(record), record) for record in records]
@@ -61,10 +87,8 @@ class PostgresIdempotencyKeys:
         """Who has the keys. The refused updates have locked the rows, so they are there."""
         if not records:
             return {}
-        wanted = _unnested([keys.c.tenant, keys.c.key], [_id(record) for record in records])
-        found = await self._connection.execute(
-            sa.select(keys).where(keys.c.tenant == wanted.c.tenant, keys.c.key == wanted.c.key)
-        )
+        wanted = _arrays(_ID, [_id(record) for record in records])
+        found = await self._connection.execute(_HOLDERS, wanted)
         held = [
             IdempotencyRecord(row.tenant, row.key, row.request_hash, standard_uuid(row.operation_id), row.expires_at)
             for row in found
@@ -78,11 +102,3 @@ def _id(record: IdempotencyRecord) -> _KeyId:
 
 def _fields(record: IdempotencyRecord) -> tuple[bytes, UUID, datetime]:
     return record.request_hash, record.operation_id, record.expires_at
-
-
-def _unnested(columns: Iterable[sa.Column[Any]], rows: Sequence[tuple[Any, ...]]) -> sa.TableValuedAlias:
-    """The rows as a table. One array a column: statement and number of parameters stay the same for any number."""
-    columns = list(columns)
-    arrays = [sa.literal([row[place] for row in rows], ARRAY(column.type)) for place, column in enumerate(columns)]
-    table = sa.func.unnest(*arrays).table_valued(*(sa.column(column.name, column.type) for column in columns))
-    return table.render_derived(name="given")

@@ -5,11 +5,11 @@ read and before any handler runs; what the router refuses (404, 405) it refuses 
 """
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
-from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
@@ -79,6 +79,10 @@ async def authenticated(request: Request[Any, Any, Any]) -> Principal:
     return principal
 
 
-def own_ledger(services: NamedDependency[HttpServices], principal: NamedDependency[Principal]) -> TenantLedger:
-    """The ledger of the client that asks: all that a handler is given of it."""
-    return services.ledger.of(principal)
+def own_ledger(services: HttpServices) -> Callable[[Request[Any, Any, Any]], Awaitable[TenantLedger]]:
+    """Gives the ledger of the client that asks: all that a handler is given of it."""
+
+    async def ledger_of(request: Request[Any, Any, Any]) -> TenantLedger:
+        return services.ledger.of(request.user)
+
+    return ledger_of

@@ -53,7 +53,7 @@ def create_app(
             "services": Provide(lambda: services, sync_to_thread=False),
             "page_tokens": Provide(lambda: tokens, sync_to_thread=False),
             "principal": Provide(authenticated),
-            "ledger": Provide(own_ledger, sync_to_thread=False),
+            "ledger": Provide(own_ledger(services)),
         },
         exception_handlers={Exception: answer},
         guards=[authorize],

@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from litestar import Request
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg, QueryParameter
 
 from domain.errors import InvalidInput
@@ -22,7 +24,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(?P<zone>Z|[+-
 
 def check_query(request: Request[Any, Any, Any]) -> None:
     """Raises InvalidParameter for what the route does not know, what is given twice, and what is not UTF-8 text."""
-    known = _parameters(request)
+    known = _parameters(request.route_handler)
     seen = set()
     for name, value in _pairs(request):
         parameter = known(name)
@@ -83,17 +85,18 @@ class _Parameter:
 _LABEL = _Parameter(repeatable=False, text=True)
 
 
-def _parameters(request: Request[Any, Any, Any]) -> Callable[[str], _Parameter | None]:
+@lru_cache(maxsize=256)
+def _parameters(handler: HTTPRouteHandler) -> Callable[[str], _Parameter | None]:
     """For a parameter's name: what it is, or None where the route does not have it."""
     fields: Mapping[str, _Parameter] = {
         field.kwarg_definition.name or name: _Parameter(
             repeatable=field.is_non_string_sequence or bool(field.is_optional and _lists(field)),
             text=any(inner.annotation is str for inner in (field, *field.inner_types)),
         )
-        for name, field in request.route_handler.parsed_fn_signature.parameters.items()
+        for name, field in handler.parsed_fn_signature.parameters.items()
         if isinstance(field.kwarg_definition, ParameterKwarg) and isinstance(field.kwarg_definition, QueryParameter)
     }
-    takes_labels = bool(request.route_handler.opt.get("label_filters"))
+    takes_labels = bool(handler.opt.get("label_filters"))
 
     def known(name: str) -> _Parameter | None:
         return _LABEL if takes_labels and name.startswith(LABEL_PREFIX) else fields.get(name)

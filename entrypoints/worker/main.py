@@ -9,7 +9,7 @@ from typing import Any
 
 from entrypoints import container
 from entrypoints.logs import configure_logs
-from entrypoints.process import run_to_exit
+from entrypoints.process import loop_factory, run_to_exit
 from entrypoints.settings import Settings, load_settings
 from entrypoints.worker.metrics_server import ensure_metrics_port, serve_metrics
 from entrypoints.worker.poller import Pace, poll
@@ -28,7 +28,7 @@ def main(flags: Mapping[str, Any]) -> None:
     """Run the worker until told to stop."""
     settings = load_settings(flags)
     configure_logs(settings.log_format, settings.log_level)
-    run_to_exit(partial(run, settings))
+    run_to_exit(partial(run, settings), loop_factory=loop_factory())
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> int:
