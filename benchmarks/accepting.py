@@ -3,8 +3,8 @@
 Nobody works on either side: neither dispatchers, which would start what was accepted, nor workers. So this is what a
 client waits for, and not all the work that its operation makes; that is what `accepted to completed` is about. Ours
 goes over HTTP, with an idempotency key, and is checked against a schema; theirs goes from this process straight to the
-server, over one connection that all of its clients share, with no search attribute. Both are on disk when it is
-answered: PostgreSQL with fsync, the dev server's SQLite with `synchronous` full.
+server, over one connection that all of its clients share, with no search attribute. Ours is on disk when it is
+answered, by PostgreSQL with fsync; theirs is in the dev server's SQLite file, synced as that server sets it up.
 """
 
 from collections.abc import Iterator
