@@ -52,8 +52,9 @@ class Resync:
 
 
 class StreamEvents:
-    """Nothing lost, nothing twice: each history line once, and after it the operation as it stands. An operation that
-    changes again before it was read is told of once, at its last version."""
+    """Nothing lost, nothing twice: each history line once, and the operation as it stands. An operation that changes
+    again before it was read is told of once, at its last version. Where two transactions were at one operation at the
+    same time, a tenant's stream may tell of it before it has told the last line."""
 
     def __init__(self, read: ReadOperations, feed: ChangeFeed, hub: ChangeHub, *, heartbeat: float = HEARTBEAT) -> None:
         """`heartbeat`: seconds."""
