@@ -45,14 +45,8 @@ NO_COMPARE_AND_SET = Bug(
         ),
         Hunk(
             "adapters/postgres/operation_repository.py",
-            """\
-            .where(operations.c.id == operation.id, operations.c.version == operation.version)
-            .values(values)
-""",
-            """\
-            .where(operations.c.id == operation.id)
-            .values(values)
-""",
+            'operations.c.version == sa.bindparam("at_version"))',
+            'sa.bindparam("at_version", type_=sa.Integer) > 0)',
         ),
     ),
 )
