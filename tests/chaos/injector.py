@@ -110,10 +110,7 @@ class Injector:
             host=self._system.socket, port=PORT, user=USER, database="opledger", timeout=10
         )
         try:
-            found = await connection.fetch(
-                "SELECT pid FROM pg_stat_activity WHERE application_name = 'opledger' AND datname = 'opledger'"
-            )
-            pids = [row["pid"] for row in found]
+            pids = await self._sessions(connection)
             if fault.target:  # some of them only
                 pids = Random(fault.number).sample(pids, (len(pids) + 1) // 2)
             ended = await connection.fetch("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", pids)
@@ -121,6 +118,15 @@ class Injector:
             await connection.close()
         if ended:
             self._record.injected[fault.kind] += 1
+
+    async def _sessions(self, connection: asyncpg.Connection) -> list[int]:
+        """The service's. Just after the server was killed there are none: then once it is back."""
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'opledger' AND datname = 'opledger'"
+        for _ in range(100):
+            if found := await connection.fetch(query):
+                return [row["pid"] for row in found]
+            await asyncio.sleep(0.1)
+        return []
 
     async def _lose(self, losses: LostCommits | LostStarts, fault: Fault) -> None:
         """Lose the answer to the next one to three, as they come."""
