@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import connected
@@ -18,7 +17,7 @@ from adapters.postgres.engine import reading
 from adapters.postgres.errors import translated
 from adapters.postgres.notifications import Listener
 from adapters.postgres.rows import from_row, standard_uuid, transition_from_row
-from adapters.postgres.tables import operations, transitions
+from adapters.postgres.tables import among, operations, transitions
 from adapters.postgres.types import TransactionId
 from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
 from domain.operation import Operation
@@ -60,8 +59,7 @@ class PostgresChangeFeed:
         ]
 
     async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
-        wanted = sa.literal(list(operation_ids), ARRAY(sa.UUID()))
-        rows = await self._rows(sa.select(operations.c.id).where(operations.c.id == sa.any_(wanted)))
+        rows = await self._rows(sa.select(operations.c.id).where(among(operation_ids)))
         return set(operation_ids) - {standard_uuid(row.id) for row in rows}
 
     async def changed(self, within: float) -> None:
@@ -71,7 +69,7 @@ class PostgresChangeFeed:
         wanted = [mark.position.operation_id for mark in marks if mark.position.sequence == STATE]
         if not wanted:
             return {}
-        rows = await self._rows(sa.select(operations).where(operations.c.id.in_(wanted)))
+        rows = await self._rows(sa.select(operations).where(among(wanted)))
         return {Position(row.changed_in, standard_uuid(row.id), STATE): from_row(row) for row in rows}
 
     async def _load_lines(self, marks: Sequence[Mark]) -> dict[Position, Operation | Transition]:

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.errors import translated
@@ -20,6 +19,7 @@ from adapters.postgres.tables import (
     TO_FOLLOW_UP,
     TO_VERIFY,
     UNFINISHED,
+    among,
     operations,
     transitions,
 )
@@ -72,7 +72,7 @@ class PostgresOperationRepository:
 
     async def get_all(self, operation_ids: Collection[UUID]) -> dict[UUID, Operation]:
         with translated():
-            rows = await self._connection.execute(sa.select(operations).where(_among(operation_ids)))
+            rows = await self._connection.execute(sa.select(operations).where(among(operation_ids)))
         found = [from_row(row) for row in rows]
         return {operation.id: operation for operation in found}
 
@@ -150,7 +150,7 @@ class PostgresOperationRepository:
 
     async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
         columns = (operations.c.id, operations.c.status, operations.c.error_code, operations.c.attention_kind)
-        statement: sa.Select[Any] = sa.select(*columns).where(_among(operation_ids))
+        statement: sa.Select[Any] = sa.select(*columns).where(among(operation_ids))
         with translated():
             rows = await self._connection.execute(statement)
         return [standing_from_row(row) for row in rows]
@@ -193,11 +193,6 @@ class PostgresOperationRepository:
         lines = [transition_to_row(change.operation.id, line) for change in changes for line in change.transitions]
         if lines:
             await self._connection.execute(sa.insert(transitions), lines)
-
-
-def _among(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:
-    """One array: a parameter for each id would end at 32,767."""
-    return operations.c.id == sa.any_(sa.literal(list(operation_ids), ARRAY(sa.Uuid)))
 
 
 def _check_sequence(change: Change, *, before: int) -> None:

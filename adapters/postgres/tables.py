@@ -3,7 +3,8 @@
 Statuses and codes are text with a CHECK, not enum types: those cannot be changed inside a transaction.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
@@ -152,6 +153,12 @@ operations = sa.Table(
     sa.Index("ix_operations_changed", "changed_in", "id"),
     sa.Index("ix_operations_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
 )
+
+
+def among(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:
+    """The operations with these ids. One array: a parameter for each id would end at 32,767."""
+    return operations.c.id == sa.any_(sa.literal(list(operation_ids), ARRAY(sa.Uuid)))
+
 
 transitions = sa.Table(
     "transitions",
