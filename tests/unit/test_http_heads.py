@@ -1,19 +1,15 @@
 """The limits on a request's head, on a real socket: nobody has to show credentials to send one."""
 
 import asyncio
-import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import httpx
 import pytest
-import uvicorn
 
 from entrypoints.http.heads import LARGEST_HEAD, LimitedHttpProtocol
-from entrypoints.http.server import config
 from tests.support.http_api import Api, problem
+from tests.support.served import served
 
 GET = b"GET /livez HTTP/1.1\r\nHost: here\r\n"
 
@@ -22,22 +18,6 @@ class Hurried(LimitedHttpProtocol):
     """Gives up soon."""
 
     head_seconds: ClassVar = 0.3
-
-
-@asynccontextmanager
-async def served() -> AsyncIterator[int]:
-    """The API on a port of its own."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        settings = config(Api().app, "127.0.0.1", 0)
-        settings.http = Hurried
-        server = uvicorn.Server(settings)
-        serving = asyncio.create_task(server._serve([listener]))
-        while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        yield int(listener.getsockname()[1])
-        server.should_exit = True
-        await serving
 
 
 async def exchange(port: int, *pieces: bytes, pause: float = 0.0) -> httpx.Response | None:
@@ -83,7 +63,7 @@ def headers(many: int, size: int) -> bytes:
 )
 async def test_a_head_that_is_too_large(pieces: list[bytes]) -> None:
     """Refused with a problem, whatever it is large with, and the connection is closed."""
-    async with served() as port:
+    async with served(Api().app, Hurried) as port:
         answer = answered(await exchange(port, *pieces))
     assert problem(answer, 431)["type"] == "urn:opledger:problem:head-too-large"
     assert answer.headers["connection"] == "close"
@@ -92,7 +72,7 @@ async def test_a_head_that_is_too_large(pieces: list[bytes]) -> None:
 
 async def test_trailers_that_are_too_large() -> None:
     """The request has its answer, and nothing more is read."""
-    async with served() as port:
+    async with served(Api().app, Hurried) as port:
         begun = time.monotonic()
         chunked = GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
         assert await exchange(port, chunked, *[headers(1, 10_000)] * 20) is not None
@@ -101,7 +81,7 @@ async def test_trailers_that_are_too_large() -> None:
 
 async def test_what_is_no_head() -> None:
     """A problem as well."""
-    async with served() as port:
+    async with served(Api().app, Hurried) as port:
         assert (
             problem(answered(await exchange(port, b"nonsense\r\n\r\n")), 400)["title"] == "The request cannot be read"
         )
@@ -110,7 +90,7 @@ async def test_what_is_no_head() -> None:
 async def test_large_is_not_too_large() -> None:
     """Heads just within the limit, one after the other, and a large body, in which only the body is large."""
     close = b"Connection: close\r\n\r\n"
-    async with served() as port:
+    async with served(Api().app, Hurried) as port:
         head = GET + headers(6, 10_000)
         assert answered(await exchange(port, head + b"\r\n", head[:900], head[900:] + close)).status_code == 200
         body = b" " * 200_000 + b'{"type": "deploy"}'
@@ -130,7 +110,7 @@ async def test_large_is_not_too_large() -> None:
 )
 async def test_a_head_that_does_not_end(pieces: list[bytes]) -> None:
     """The connection is closed when its time is over, however slowly it goes on meanwhile."""
-    async with served() as port:
+    async with served(Api().app, Hurried) as port:
         begun = time.monotonic()
         answer = await exchange(port, *pieces, pause=0.05)
         assert 0.25 < time.monotonic() - begun < 5
@@ -139,7 +119,7 @@ async def test_a_head_that_does_not_end(pieces: list[bytes]) -> None:
 
 async def test_time_does_not_count_while_a_request_is_answered() -> None:
     """A wait is longer than a head may take, and what has come behind it does not cut it off."""
-    async with served() as port:
+    async with served(Api().app, Hurried) as port:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             made = (await client.post("/v1/operations", json={"type": "deploy"})).json()
             for _ in range(2):

@@ -1,17 +1,13 @@
 """Clients that do not read, on a real socket."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import pytest
-import uvicorn
 from litestar.types import Receive, Scope, Send
 
-from entrypoints.http.server import config
 from entrypoints.http.slow_readers import ServedProtocol
+from tests.support.served import served
 
 CHUNK = b"x" * 65_536
 LONG = 30.0
@@ -50,26 +46,10 @@ class Endless:
             pass
 
 
-@asynccontextmanager
-async def served(app: Endless) -> AsyncIterator[int]:
-    """The application on a port of its own."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        settings = config(app, "127.0.0.1", 0)
-        settings.http, settings.lifespan = Hurried, "off"
-        server = uvicorn.Server(settings)
-        serving = asyncio.create_task(server._serve([listener]))
-        while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        yield int(listener.getsockname()[1])
-        server.should_exit = True
-        await serving
-
-
 async def test_who_does_not_read_is_hung_up_on() -> None:
     """And the answer ends: nothing is kept, and a stop does not have to wait for it."""
     app = Endless(chunks=10_000)
-    async with served(app) as port:
+    async with served(app, Hurried) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
         writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
         await asyncio.wait_for(app.ended.wait(), LONG)
@@ -82,7 +62,7 @@ async def test_who_does_not_read_is_hung_up_on() -> None:
 async def test_who_reads_slowly_is_served() -> None:
     """Pauses that are short enough, however many, are nobody's business."""
     app = Endless(chunks=200)
-    async with served(app) as port:
+    async with served(app, Hurried) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=65_536)
         writer.write(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
         received = 0
