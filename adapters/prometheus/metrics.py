@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -25,55 +26,28 @@ class PrometheusMetrics:
     def __init__(self, registry: CollectorRegistry, connections: Callable[[], float]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry
-        self._moved = Counter(
-            "opledger_operations_moved",
-            "Changes of status, by the channel that brought them",
-            ["source", "status"],
-            registry=self._registry,
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        lag = partial(Histogram, buckets=LAG_BUCKETS, registry=registry)
+        self._moved = counter(
+            "opledger_operations_moved", "Changes of status, by the channel that brought them", ["source", "status"]
         )
-        self._callbacks = Counter(
-            "opledger_callbacks", "Completion callbacks answered", ["outcome"], registry=self._registry
+        self._callbacks = counter("opledger_callbacks", "Completion callbacks answered", ["outcome"])
+        self._raised = counter("opledger_attention_raised", "Operations that began to need attention", ["kind"])
+        self._purged = counter("opledger_operations_purged", "Operations removed because of their age")
+        self._resyncs = counter("opledger_feed_resyncs", "Streams that were not read fast enough, and ended")
+        self._lag = lag("opledger_close_lag_seconds", "From the close of an execution to the final row", ["source"])
+        self._dispatch_lag = lag(
+            "opledger_dispatch_lag_seconds", "From acceptance to the engine's having taken the start"
         )
-        self._raised = Counter(
-            "opledger_attention_raised", "Operations that began to need attention", ["kind"], registry=self._registry
+        self._feed_lag = lag("opledger_feed_lag_seconds", "From a change until it was handed to those who wait for it")
+        gauge("opledger_database_connections", "Database connections in use").set_function(connections)
+        self._refused = gauge(
+            "opledger_callbacks_refused", "1 while the engine refuses starts with completion callbacks"
         )
-        self._lag = Histogram(
-            "opledger_close_lag_seconds",
-            "From the close of an execution to the final row",
-            ["source"],
-            buckets=LAG_BUCKETS,
-            registry=self._registry,
-        )
-        self._dispatch_lag = Histogram(
-            "opledger_dispatch_lag_seconds",
-            "From acceptance to the engine's having taken the start",
-            buckets=LAG_BUCKETS,
-            registry=self._registry,
-        )
-        in_use = Gauge("opledger_database_connections", "Database connections in use", registry=self._registry)
-        in_use.set_function(connections)
-        self._refused = Gauge(
-            "opledger_callbacks_refused",
-            "1 while the engine refuses starts with completion callbacks",
-            registry=self._registry,
-        )
-        self._waiters = Gauge("opledger_feed_waiters", "Waits and streams that are open", registry=self._registry)
-        self._feed_lag = Histogram(
-            "opledger_feed_lag_seconds",
-            "From a change until it was handed to those who wait for it",
-            buckets=LAG_BUCKETS,
-            registry=self._registry,
-        )
-        self._resyncs = Counter(
-            "opledger_feed_resyncs", "Streams that were not read fast enough, and ended", registry=self._registry
-        )
-        self._held_back = Gauge(
+        self._waiters = gauge("opledger_feed_waiters", "Waits and streams that are open")
+        self._held_back = gauge(
             "opledger_feed_held_back_seconds",
             "For how long a transaction that is open has kept changes from being told",
-            registry=self._registry,
-        )
-        self._purged = Counter(
-            "opledger_operations_purged", "Operations removed because of their age", registry=self._registry
         )
         for outcome in CallbackOutcome:
             self._callbacks.labels(outcome.value)
