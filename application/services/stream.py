@@ -75,7 +75,7 @@ class StreamEvents:
         async with self._hub.subscribe(tenant, operation_id) as changes:
             operation = await self._read.get(tenant, operation_id)
             seen = seen or Seen(0, operation.history_length)
-            async with aclosing(self._now_and_then(operation, changes)) as items:
+            async with aclosing(self._live(changes, _event(operation, operation))) as items:
                 async for item in items:
                     if not isinstance(item, Event):
                         yield item
@@ -150,16 +150,10 @@ class StreamEvents:
             Step(Seen(content.version, content.history_length), event),
         ]
 
-    async def _now_and_then(
-        self, operation: Operation, changes: Subscription
-    ) -> AsyncGenerator[Event | Quiet | Resync]:
-        """The operation as it was read, then what happens to it."""
-        yield _event(operation, operation)
-        async with aclosing(self._live(changes)) as items:
-            async for item in items:
-                yield item
-
-    async def _live(self, changes: Subscription) -> AsyncGenerator[Event | Quiet | Resync]:
+    async def _live(self, changes: Subscription, first: Event | None = None) -> AsyncGenerator[Event | Quiet | Resync]:
+        """What is told, behind what is known already."""
+        if first is not None:
+            yield first
         loop = asyncio.get_running_loop()
         spoke = loop.time()
         # One timer, which goes on for what is left: a new one for each event would cost more than the event.
