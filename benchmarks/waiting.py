@@ -12,7 +12,6 @@ buffers are not in it.
 import asyncio
 import json
 import os
-import resource
 import sys
 from statistics import median
 from uuid import UUID
@@ -21,6 +20,7 @@ from benchmarks.harness import Goal, Row, Scale, column, in_turns
 from benchmarks.stage import api, data_folder, database
 from benchmarks.waiting_http import CHANGE_EVERY, POLL, Crowd, crowd
 from benchmarks.writer import Writer
+from entrypoints.process import raise_descriptor_limit
 
 WAITERS = 5_000
 _KIB = Goal(40, "at most")
@@ -29,7 +29,7 @@ _MS = Goal(100, "at most")
 
 async def rows(scale: Scale) -> list[Row]:
     """Memory, milliseconds, and the load of a processor."""
-    _allow_many_files()
+    raise_descriptor_limit()  # every client is a file here, and one in the API's process, which inherits this
     many = scale.of(WAITERS, 50)
     with data_folder() as folder:
         async with database(folder) as url:
@@ -83,9 +83,3 @@ async def _inside(url: str, many: int, repeats: int) -> list[Row]:
         Row("memory of a wait in the process", "", "KiB", (found["kib"],), goal=_KIB, note="without HTTP"),
         Row(f"change to {many:,} waits in the process, p99", "", "ms", tuple(found["ms"]), goal=_MS),
     ]
-
-
-def _allow_many_files() -> None:
-    """Every client is a file here, and one in the API's process, which inherits this."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
