@@ -207,11 +207,11 @@ class OperationController(Controller):
         """How it stands. With `If-None-Match` the answer is 304 until there is a new version. `wait` delays the answer
         until the operation changes: against the version of `If-None-Match`, or else the current one. What is done does
         not change any more, and is answered at once."""
-        wanted, applied = wish(request, wait, until)
-        if wanted is None:
+        wished, applied = wish(request, wait, until)
+        if wished is None:
             operation = await ledger.get(operation_id)
         else:
-            operation = await unless_gone(request, ledger.wait(operation_id, wanted))
+            operation = await unless_gone(request, ledger.wait(operation_id, wished))
         headers = current_headers(operation) | applied
         if matches(request.headers.getall("if-none-match", []), entity_tag(operation)):
             return JsonResponse(None, status_code=304, headers=headers)

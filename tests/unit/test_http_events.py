@@ -345,6 +345,7 @@ async def test_a_client_that_leaves_while_it_does_not_read() -> None:
         stream.gone.set()
         while api.hub._subscriptions:  # noqa: ASYNC110
             await asyncio.sleep(0)
+        assert api.metrics.waiters == 0
 
 
 async def test_a_client_that_leaves_is_forgotten() -> None:
