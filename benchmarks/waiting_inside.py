@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from functools import partial
 from uuid import UUID
 
 import psutil
@@ -20,7 +19,7 @@ from adapters.memory.metrics import MemoryMetrics
 from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.engine import connector, create_engine
 from adapters.postgres.notifications import Listener
-from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.operation_queries import PostgresQueries
 from adapters.system.clock import SystemClock
 from application.services.change_hub import ChangeHub
 from application.services.read import ReadOperations
@@ -50,7 +49,7 @@ async def measured(url: str, waiters: int, turns: int) -> dict[str, float | list
     """What is printed."""
     engine, listener = create_engine(url), Listener(connector(url))
     hub = ChangeHub(PostgresChangeFeed(engine, listener), SystemClock(), MemoryMetrics())
-    read = _CountedReads(partial(PostgresOperationQueries, engine))
+    read = _CountedReads(PostgresQueries(engine))
     wait = WaitForOperation(read, hub)
     grown: list[float] = []
 

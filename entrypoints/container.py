@@ -25,7 +25,7 @@ from adapters.postgres.engine import connector, create_engine, reading
 from adapters.postgres.grants import grant_to as grant_privileges
 from adapters.postgres.migrations import migrate as migrate_database
 from adapters.postgres.notifications import Announcer, Listener
-from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.prometheus.metrics import PrometheusMetrics
@@ -131,7 +131,7 @@ class Container(containers.DeclarativeContainer):
     announcer = providers.Singleton(Announcer, connect_database)
     listener = providers.Singleton(Listener, connect_database)
     units = providers.Singleton(PostgresUnitsOfWork, database, announcer.provided.announce)
-    queries = providers.Factory(PostgresOperationQueries, providers.Singleton(reading, database))
+    queries = providers.Singleton(PostgresQueries, providers.Singleton(reading, database))
     engine = providers.Singleton(TemporalWorkflowEngine, client, clock)
 
     registry = providers.Singleton(CollectorRegistry)
@@ -161,7 +161,7 @@ class Container(containers.DeclarativeContainer):
     validator = providers.Singleton(JsonSchemaInputValidator)
     submit = providers.Singleton(SubmitOperation, units, clock, operation_ids, catalogue, validator)
     batch = providers.Singleton(SubmitBatch, units, clock, operation_ids, catalogue, validator)
-    read = providers.Singleton(ReadOperations, queries.provider)
+    read = providers.Singleton(ReadOperations, queries)
     cancel = providers.Singleton(CancelOperation, units, clock)
     delete = providers.Singleton(DeleteOperation, units)
     feed = providers.Singleton(PostgresChangeFeed, database, listener)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.connections import connected
 from adapters.postgres.errors import translated
 from adapters.postgres.json_text import dump
+from adapters.postgres.operation_lookup import OperationLookup
 from adapters.postgres.rows import from_row, storable, transition_from_row
 from adapters.postgres.tables import operations, transitions
 from application.ports.operation_queries import OperationFilter, PageKey
@@ -26,21 +27,28 @@ def _own(statement: _Select) -> _Own:
     return _Own(statement.where(operations.c.tenant == sa.bindparam("own_tenant")))
 
 
-_GET = _own(sa.select(operations).where(operations.c.id == sa.bindparam("id")))
-"""Built once: building it takes longer than running it."""
+class PostgresQueries:
+    """Makes the queries of one tenant."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """`engine`: for single statements."""
+        self._engine = engine
+        self._lookup = OperationLookup(engine)
+
+    def __call__(self, tenant: str) -> "PostgresOperationQueries":
+        return PostgresOperationQueries(self._engine, self._lookup, tenant)
 
 
 class PostgresOperationQueries:
     """Reads what is committed, each query in a transaction of its own."""
 
-    def __init__(self, engine: AsyncEngine, tenant: str) -> None:
-        """`engine`: for single statements."""
+    def __init__(self, engine: AsyncEngine, lookup: OperationLookup, tenant: str) -> None:
         self._engine = engine
+        self._lookup = lookup
         self._tenant = tenant
 
     async def get(self, operation_id: UUID) -> Operation | None:
-        rows = await self._rows(_GET, id=operation_id)
-        return from_row(rows[0]) if rows else None
+        return await self._lookup.get(self._tenant, operation_id)
 
     async def page(
         self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int
@@ -70,13 +78,13 @@ class PostgresOperationQueries:
         rows = await self._rows(_own(sa.select(*kinds, sa.func.count().label("many")).group_by(*kinds)))
         return {(row.type, OperationStatus(row.status)): row.many for row in rows}
 
-    async def _rows(self, statement: _Own, **parameters: object) -> list[sa.Row[Any]]:
+    async def _rows(self, statement: _Own) -> list[sa.Row[Any]]:
         """The one way to the database: what it returns is the tenant's."""
         if not storable(self._tenant):
             return []
         async with connected(self._engine) as connection:
             with translated():
-                return list(await connection.execute(statement, {**parameters, "own_tenant": self._tenant}))
+                return list(await connection.execute(statement, {"own_tenant": self._tenant}))
 
 
 def _could_match(criteria: OperationFilter) -> bool:

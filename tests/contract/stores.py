@@ -1,6 +1,5 @@
 """The stores that the suites of the store ports run on, each with a look behind the port."""
 
-import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +14,7 @@ from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.drift_queries import PostgresDriftQueries
 from adapters.postgres.engine import Connection, connector
 from adapters.postgres.notifications import Announcer, Listener
-from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.change_feed import ChangeFeed
 from application.ports.drift_queries import DriftQueries
@@ -81,7 +80,7 @@ class PostgresBackend:
         self._engine = engine
         self._announcer, self._listener = Announcer(connect), Listener(connect)
         self.units = PostgresUnitsOfWork(engine, self._announcer.announce)
-        self.queries = functools.partial(PostgresOperationQueries, engine)
+        self.queries = PostgresQueries(engine)
         self.drift = PostgresDriftQueries(engine)
         self.feed = PostgresChangeFeed(engine, self._listener)
 

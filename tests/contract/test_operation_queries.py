@@ -1,5 +1,6 @@
 """What every tenant's queries keep to."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta, timezone
@@ -77,6 +78,16 @@ class OperationQueriesContract:
         assert len(await mine.transitions(UUID(int=1))) == 1
         assert await mine.transitions(UUID(int=2)) == []
         assert await mine.counts() == {("deploy", A): 1}
+
+    async def test_at_the_same_time(self, store: Store) -> None:
+        """Whoever asks while others do gets what he alone would."""
+        await add(store, *(accepted_change(number, tenant="ab"[number % 2]) for number in range(1, 7)))
+        asked = [(tenant, number) for number in range(1, 8) for tenant in ("a", "b", "\x00")] * 3
+        got = await asyncio.gather(*(store.queries(tenant).get(UUID(int=number)) for tenant, number in asked))
+        found = [(None if one is None else (one.tenant, one.id.int)) for one in got]
+        assert found == [
+            (tenant, number) if number < 7 and tenant == "ab"[number % 2] else None for tenant, number in asked
+        ]
 
     @pytest.mark.parametrize("tenant", ["", "A", "a ", "%", "a' OR 'a'='a", "\x00", "\ud800"], ids=repr)
     async def test_other_tenants(self, store: Store, tenant: str) -> None:

@@ -7,7 +7,6 @@ import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from uuid import UUID
 
 import pytest
@@ -19,7 +18,7 @@ from adapters.postgres import notifications
 from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.engine import Connection, connector, create_engine, reading
 from adapters.postgres.notifications import CHANNEL, Announcer, Listener
-from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock
 from application.ports.change_feed import STATE, Event
@@ -60,7 +59,7 @@ async def process(url: str, *, announces: bool = True) -> AsyncIterator[Process]
     announcer, listener = Announcer(connect), Listener(connect)
     feed = PostgresChangeFeed(engine, listener)
     hub = ChangeHub(feed, SystemClock(), MemoryMetrics())
-    read = ReadOperations(partial(PostgresOperationQueries, reading(engine)))
+    read = ReadOperations(PostgresQueries(reading(engine)))
     units = PostgresUnitsOfWork(engine, announcer.announce) if announces else PostgresUnitsOfWork(engine)
     try:
         yield Process(units, feed, hub, WaitForOperation(read, hub), StreamEvents(read, feed, hub), announcer)

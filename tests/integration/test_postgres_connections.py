@@ -18,7 +18,7 @@ from adapters.postgres.drift_queries import PostgresDriftQueries
 from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.errors import translated
 from adapters.postgres.json_text import MAX_DEPTH
-from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.probes import DatabaseProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.operation_queries import OperationFilter, PageKey
@@ -62,7 +62,7 @@ async def sever(url: str) -> int:
 
 async def test_idle_connections_that_are_severed(database_url: str, postgres_engine: AsyncEngine) -> None:
     """After a restart of the server the pool's connections are replaced, and nobody sees an error."""
-    queries, units = PostgresOperationQueries(postgres_engine, "t"), PostgresUnitsOfWork(postgres_engine)
+    queries, units = PostgresQueries(postgres_engine)("t"), PostgresUnitsOfWork(postgres_engine)
     await asyncio.gather(*(queries.counts() for _ in range(5)))
     assert await sever(database_url) >= 1
     await asyncio.gather(*(queries.counts() for _ in range(20)))
@@ -131,7 +131,7 @@ async def test_unreachable(place: str) -> None:
         closed.bind(("127.0.0.1", 0))
         url = f"postgresql://u:secret@{place.format(closed=closed.getsockname()[1])}"
         async with engine_for(url) as engine:
-            queries = PostgresOperationQueries(engine, "t")
+            queries = PostgresQueries(engine)("t")
             for call in (
                 queries.get(ID),
                 queries.counts(),
@@ -179,8 +179,8 @@ async def test_no_free_connection(database_url: str) -> None:
     async with engine_for(database_url, SMALL) as engine:
         async with PostgresUnitsOfWork(engine)():
             with pytest.raises(DatabaseUnavailable, match="in use"):
-                await PostgresOperationQueries(engine, "t").get(ID)
-        assert await PostgresOperationQueries(engine, "t").get(ID) is None
+                await PostgresQueries(engine)("t").get(ID)
+        assert await PostgresQueries(engine)("t").get(ID) is None
 
 
 async def test_a_lock_that_is_not_had_in_time(database_url: str) -> None:
@@ -239,7 +239,7 @@ async def test_times_without_a_zone(postgres_engine: AsyncEngine) -> None:
     """A time without a zone never reaches the database, which would take it for the machine's local time."""
     naive = OperationFilter(accepted_after=T0.replace(tzinfo=None))
     with pytest.raises(Exception, match="has no time zone"):
-        await PostgresOperationQueries(postgres_engine, "t").page(naive, newest_first=True, after=None, limit=1)
+        await PostgresQueries(postgres_engine)("t").page(naive, newest_first=True, after=None, limit=1)
 
 
 @pytest.mark.parametrize(("depth", "fits"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (100_000, False)])

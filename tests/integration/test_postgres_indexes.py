@@ -14,7 +14,7 @@ from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.drift_queries import PostgresDriftQueries
 from adapters.postgres.engine import connector, create_engine
 from adapters.postgres.notifications import Listener
-from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.change_feed import Position
 from application.ports.operation_queries import OperationFilter, PageKey
@@ -170,7 +170,7 @@ PAGES = {
 async def test_pages(filled: AsyncEngine, what: str, after: PageKey | None, tenant: str) -> None:
     """A page is read off an index in its order: nothing is sorted, however much the tenant has."""
     criteria, newest_first, usable = PAGES[what]
-    queries = PostgresOperationQueries(filled, tenant)
+    queries = PostgresQueries(filled)(tenant)
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=newest_first, after=after, limit=50))
     assert len(indexes(plan) & usable) == len(indexes(plan)) == 1
     assert not {"Seq Scan", "Sort"} & kinds(plan)
@@ -179,7 +179,7 @@ async def test_pages(filled: AsyncEngine, what: str, after: PageKey | None, tena
 @pytest.mark.parametrize("status", [OperationStatus.ACCEPTED, OperationStatus.RUNNING])
 async def test_pages_of_the_few_that_are_not_done(filled: AsyncEngine, status: OperationStatus) -> None:
     """What is rare is found by the index that knows it; whether it is then sorted does not matter."""
-    queries = PostgresOperationQueries(filled, "tenant3")
+    queries = PostgresQueries(filled)("tenant3")
     criteria = OperationFilter(statuses=frozenset({status}))
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
     assert indexes(plan) == {"ix_operations_tenant_status"}
@@ -189,7 +189,7 @@ async def test_pages_of_the_few_that_are_not_done(filled: AsyncEngine, status: O
 @pytest.mark.parametrize("name", ["type3", "nobody's"])
 async def test_pages_of_a_type(filled: AsyncEngine, name: str, tenant: str) -> None:
     """One that is rare, or that there is not, does not have all of the tenant's rows read."""
-    queries = PostgresOperationQueries(filled, tenant)
+    queries = PostgresQueries(filled)(tenant)
     criteria = OperationFilter(type=name)
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
     assert len(indexes(plan)) == 1
@@ -202,7 +202,7 @@ async def test_pages_of_a_type(filled: AsyncEngine, name: str, tenant: str) -> N
 @pytest.mark.parametrize("kind", [AttentionKind.STALLED, AttentionKind.DIVERGED])
 async def test_pages_of_the_few_that_need_attention(filled: AsyncEngine, kind: AttentionKind) -> None:
     """A tenant's are found by an index of their own."""
-    queries = PostgresOperationQueries(filled, "tenant3")
+    queries = PostgresQueries(filled)("tenant3")
     criteria = OperationFilter(attention=kind)
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
     assert indexes(plan) == {"ix_operations_tenant_attention"}
@@ -225,7 +225,7 @@ async def test_drift(filled: AsyncEngine) -> None:
 
 async def test_labels(filled: AsyncEngine) -> None:
     """A label that few operations have is looked up."""
-    queries = PostgresOperationQueries(filled, "tenant3")
+    queries = PostgresQueries(filled)("tenant3")
     criteria = OperationFilter(labels={"team": "team3"})
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
     assert "ix_operations_labels" in indexes(plan)
@@ -234,14 +234,14 @@ async def test_labels(filled: AsyncEngine) -> None:
 async def test_counts(filled: AsyncEngine) -> None:
     """Counting reads an index alone, not the rows."""
     await vacuum(filled)
-    plan = await plan_of(filled, PostgresOperationQueries(filled, "tenant3").counts)
+    plan = await plan_of(filled, PostgresQueries(filled)("tenant3").counts)
     assert indexes(plan) == {"ix_operations_tenant_status"}
     assert "Index Only Scan" in kinds(plan)
 
 
 async def test_history(filled: AsyncEngine) -> None:
     """A history is looked up by its operation."""
-    queries = PostgresOperationQueries(filled, "tenant3")
+    queries = PostgresQueries(filled)("tenant3")
     plan = await plan_of(filled, lambda: queries.transitions(UUID(int=3)))
     assert "pk_operations" in indexes(plan)
     assert "Seq Scan" not in kinds(plan)

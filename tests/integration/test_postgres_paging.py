@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import create_engine
-from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.operation_queries import PostgresQueries
 from application.ports.operation_queries import OperationFilter, PageKey
 from domain.status import OperationStatus
 from entrypoints.embedded.postgres import EmbeddedPostgres
@@ -72,7 +72,7 @@ async def read(
 
     event.listen(engine.sync_engine, "before_cursor_execute", catch)
     try:
-        queries = PostgresOperationQueries(engine, "reader")
+        queries = PostgresQueries(engine)("reader")
         page = await queries.page(criteria, newest_first=newest_first, after=after, limit=SIZE)
     finally:
         event.remove(engine.sync_engine, "before_cursor_execute", catch)

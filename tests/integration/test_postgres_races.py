@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.operation_repository import StaleOperation
 from application.services.compare_and_set import change_operation
@@ -59,7 +59,7 @@ async def test_one_compare_and_set_wins(postgres_engine: AsyncEngine) -> None:
 
     results = await asyncio.gather(*(save(number) for number in range(TASKS)))
     assert Counter(results) == {"won": 1, "stale": TASKS - 1}
-    history = await PostgresOperationQueries(postgres_engine, "t").transitions(operation.id)
+    history = await PostgresQueries(postgres_engine)("t").transitions(operation.id)
     assert [line.sequence for line in history] == [1, 2]
 
 
@@ -91,7 +91,7 @@ async def test_reports_cancels_and_observations_at_once(postgres_engine: AsyncEn
     source.shuffle(calls)
     await asyncio.gather(*(change(*call) for call in calls))
 
-    queries = PostgresOperationQueries(postgres_engine, "t")
+    queries = PostgresQueries(postgres_engine)("t")
     for number in numbers:
         operation = await queries.get(UUID(int=number))
         history = await queries.transitions(UUID(int=number))

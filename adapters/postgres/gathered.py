@@ -1,0 +1,52 @@
+"""One question for all that is asked at the same time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextvars import Context
+from typing import Final, Generic, TypeVar
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+MOST: Final = 100
+"""Keys in one question."""
+PATIENCE: Final = 0.01
+"""Seconds after which a question that is not answered yet holds up the next one no longer."""
+
+
+class Gathered(Generic[_Key, _Value]):
+    """Look-ups by key. The first is asked at once, and what is asked until its answer is there goes together as the
+    next question: a busy process asks little more often than an idle one, and nobody is given what was read before he
+    asked."""
+
+    def __init__(self, ask: Callable[[Collection[_Key]], Awaitable[Mapping[_Key, _Value]]]) -> None:
+        """`ask` gives what there is of the keys. What it raises is raised to all who are in the question."""
+        self._ask = ask
+        self._waiting: list[tuple[_Key, asyncio.Future[_Value | None]]] = []
+        self._gathering: asyncio.Task[None] | None = None
+
+    async def get(self, key: _Key) -> _Value | None:
+        """What is under the key, or None. Whoever gives up does not end the question for the others."""
+        answer: asyncio.Future[_Value | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, answer))
+        if self._gathering is None or self._gathering.done():
+            # It works for many: what is bound to the context of one (a request's id) is not its own.
+            self._gathering = asyncio.get_running_loop().create_task(self._gather(), context=Context())
+        return await answer
+
+    async def _gather(self) -> None:
+        while self._waiting:
+            together, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            await asyncio.wait({asyncio.create_task(self._answer(together))}, timeout=PATIENCE)
+
+    async def _answer(self, together: list[tuple[_Key, asyncio.Future[_Value | None]]]) -> None:
+        wanted = [(key, answer) for key, answer in together if not answer.done()]
+        try:
+            found = await self._ask({key for key, _ in wanted})
+        except Exception as error:
+            for _, answer in wanted:
+                if not answer.done():
+                    answer.set_exception(error)
+        else:
+            for key, answer in wanted:
+                if not answer.done():
+                    answer.set_result(found.get(key))

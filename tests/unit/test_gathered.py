@@ -1,0 +1,140 @@
+"""Look-ups that are made at the same time, as one."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from contextvars import ContextVar
+
+import pytest
+
+from adapters.postgres.gathered import MOST, Gathered
+from domain.errors import OpledgerError
+
+REQUEST: ContextVar[str] = ContextVar("request", default="nobody's")
+
+
+class Asked:
+    """What is asked, and when it is answered: everything at once, unless `held` says to wait."""
+
+    def __init__(self, **there: int) -> None:
+        self.there = there
+        self.questions: list[set[str]] = []
+        self.contexts: list[str] = []
+        self.held: dict[str, asyncio.Event] = {}
+        """By key: what a question with it waits for."""
+        self.error: Exception | None = None
+
+    async def __call__(self, keys: Collection[str]) -> Mapping[str, int]:
+        self.questions.append(set(keys))
+        self.contexts.append(REQUEST.get())
+        found = {key: self.there[key] for key in keys if key in self.there}
+        for key in keys:
+            if key in self.held:
+                await self.held[key].wait()
+        if self.error is not None:
+            raise self.error
+        return found
+
+
+async def _settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_one_alone() -> None:
+    """It is asked for at once."""
+    asked = Asked(a=1)
+    gathered = Gathered(asked)
+    assert (await gathered.get("a"), await gathered.get("b")) == (1, None)
+    assert asked.questions == [{"a"}, {"b"}]
+
+
+async def test_what_comes_meanwhile_goes_together() -> None:
+    """Also what is asked for twice."""
+    asked = Asked(a=1, b=2)
+    gathered = Gathered(asked)
+    asked.held["a"] = asyncio.Event()
+    first = asyncio.ensure_future(gathered.get("a"))
+    await _settled()
+    others = [asyncio.ensure_future(gathered.get(key)) for key in ("b", "c", "b")]
+    asked.held["a"].set()
+    assert await asyncio.gather(first, *others) == [1, 2, None, 2]
+    assert asked.questions == [{"a"}, {"b", "c"}]
+
+
+async def test_what_was_read_before_it_was_asked_for_is_not_given() -> None:
+    """Whoever has just written reads what he has written."""
+    asked = Asked(a=1)
+    gathered = Gathered(asked)
+    asked.held["a"] = asyncio.Event()
+    before = asyncio.ensure_future(gathered.get("a"))
+    await _settled()
+    asked.there["a"] = 2
+    after = asyncio.ensure_future(gathered.get("a"))
+    asked.held["a"].set()
+    assert (await before, await after) == (1, 2)
+
+
+async def test_an_error_is_everybodys_who_is_in_the_question() -> None:
+    """And nobody else's."""
+    asked = Asked(a=1, b=2)
+    gathered = Gathered(asked)
+    asked.error = OpledgerError("the database is away")
+    together = await asyncio.gather(gathered.get("a"), gathered.get("b"), return_exceptions=True)
+    assert [str(error) for error in together] == ["the database is away"] * 2
+    asked.error = None
+    assert await gathered.get("a") == 1
+
+
+async def test_one_who_gives_up() -> None:
+    """He ends it for nobody, and what only he wanted is not asked for."""
+    asked = Asked(a=1, b=2, c=3)
+    gathered = Gathered(asked)
+    asked.held["a"] = asyncio.Event()
+    first, gone, other = (asyncio.ensure_future(gathered.get(key)) for key in "abc")
+    await _settled()
+    gone.cancel()
+    first.cancel()
+    asked.held["a"].set()
+    assert await other == 3
+    assert asked.questions == [{"a", "b", "c"}]
+    alone = asyncio.ensure_future(gathered.get("a"))
+    asked.held["a"].clear()
+    await _settled()
+    given_up, kept = asyncio.ensure_future(gathered.get("b")), asyncio.ensure_future(gathered.get("c"))
+    await _settled()
+    given_up.cancel()
+    await _settled()
+    asked.held["a"].set()
+    assert (await alone, await kept) == (1, 3)
+    assert asked.questions[2:] == [{"c"}]
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+
+
+async def test_a_question_that_is_not_answered_does_not_hold_up_the_others() -> None:
+    """A connection may hang; the pool has others."""
+    asked = Asked(a=1, b=2)
+    gathered = Gathered(asked)
+    asked.held["a"] = asyncio.Event()
+    stuck = asyncio.ensure_future(gathered.get("a"))
+    await _settled()
+    assert await asyncio.wait_for(gathered.get("b"), 60) == 2
+    assert not stuck.done()
+    asked.held["a"].set()
+    assert await stuck == 1
+
+
+async def test_a_question_has_an_end() -> None:
+    """A process that has a thousand waiting does not ask for all of them at once."""
+    asked = Asked()
+    gathered = Gathered(asked)
+    await asyncio.gather(*(gathered.get(str(number)) for number in range(2 * MOST + 1)))
+    assert [len(question) for question in asked.questions] == [MOST, MOST, 1]
+
+
+async def test_a_question_belongs_to_no_request() -> None:
+    """It is many's: what it logs does not carry the id of one."""
+    asked = Asked()
+    REQUEST.set("mine")
+    await Gathered(asked).get("a")
+    assert asked.contexts == ["nobody's"]
