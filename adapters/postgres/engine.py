@@ -24,8 +24,9 @@ class DatabaseSettings:
     """How the database is used. Times in seconds; None is without a limit."""
 
     application_name: str = "opledger"
-    pool_size: int = 10
-    max_overflow: int = 10
+    pool_size: int = 20
+    max_overflow: int = 0
+    """Connections beyond the pool, each closed after its use: making one costs more than what it is used for."""
     pool_timeout: float = 5.0
     """How long to wait for a free connection."""
     connect_timeout: float = 5.0
