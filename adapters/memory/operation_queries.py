@@ -1,12 +1,14 @@
 """One tenant's view of the operations in memory."""
 
+import itertools
+import json
 from collections import Counter
 from collections.abc import Mapping
 from uuid import UUID
 
 from adapters.memory.tables import Tables
-from application.ports.operation_queries import OperationFilter, PageKey
-from domain.operation import Operation
+from application.ports.operation_queries import PAGE_BYTES, OperationFilter, Page, PageKey
+from domain.operation import MISSING, Operation
 from domain.status import OperationStatus
 from domain.transition import Transition
 
@@ -22,15 +24,15 @@ class MemoryOperationQueries:
         row = self._tables.operations.get(operation_id)
         return row if row is not None and row.tenant == self._tenant else None
 
-    async def page(
-        self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int
-    ) -> list[Operation]:
+    async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int) -> Page:
         rows = [row for row in self._rows() if _matches(row, criteria)]
         rows.sort(key=_position, reverse=newest_first)
         if after is not None:
             mark = (after.accepted_at, after.operation_id)
             rows = [row for row in rows if (_position(row) < mark if newest_first else _position(row) > mark)]
-        return rows[:limit]
+        held = list(itertools.accumulate(map(_weight, rows[:limit]), initial=0))
+        items = [row for row, before in zip(rows[:limit], held, strict=False) if before < PAGE_BYTES]
+        return Page.of(items, more=len(items) < len(rows))
 
     async def transitions(self, operation_id: UUID) -> list[Transition]:
         if await self.get(operation_id) is None:
@@ -46,6 +48,12 @@ class MemoryOperationQueries:
 
 def _position(row: Operation) -> tuple[object, UUID]:
     return (row.accepted_at, row.id)
+
+
+def _weight(row: Operation) -> int:
+    """Bytes of what may be large."""
+    large = (row.input, row.result, row.error and dict(row.error.details), row.reported and row.reported.result)
+    return sum(len(json.dumps(value)) for value in large if value is not None and value is not MISSING)
 
 
 def _matches(row: Operation, criteria: OperationFilter) -> bool:

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol, Self
 from uuid import UUID
 
 from domain.attention import AttentionKind
 from domain.operation import Operation
 from domain.status import OperationStatus
 from domain.transition import Transition
+
+PAGE_BYTES: Final = 1024 * 1024
+"""Of inputs, results and details of errors, as JSON: a page that holds so much ends. In Python's objects it is thirty
+times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,19 @@ class PageKey:
 
     accepted_at: datetime
     operation_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some operations, and where the next page starts, if there is one."""
+
+    items: list[Operation]
+    next_after: PageKey | None = None
+
+    @classmethod
+    def of(cls, items: list[Operation], *, more: bool) -> Self:
+        """Of those operations; `more`: there are others behind the last."""
+        return cls(items, PageKey(items[-1].accepted_at, items[-1].id) if more else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +57,9 @@ class OperationQueries(Protocol):
     async def get(self, operation_id: UUID) -> Operation | None:
         """The operation, or None: there is none, or it is another tenant's."""
 
-    async def page(
-        self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int
-    ) -> list[Operation]:
-        """Up to `limit` operations by acceptance, behind `after`."""
+    async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int) -> Page:
+        """Up to `limit` operations by acceptance, behind `after`: fewer where those before hold PAGE_BYTES, and at
+        least one where there is any."""
 
     async def transitions(self, operation_id: UUID) -> list[Transition]:
         """The history, oldest first; empty where `get` gives None."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports.change_feed import Event, Position
-from application.ports.operation_queries import OperationFilter, PageKey
+from application.ports.operation_queries import OperationFilter, Page, PageKey
 from application.services.cancel import CancelOperation
 from application.services.delete import DeleteOperation
-from application.services.read import Page, ReadOperations
+from application.services.read import ReadOperations
 from application.services.stream import Quiet, Resync, Seen, Step, StreamEvents
 from application.services.submit import Submission, SubmitOperation, Submitted
 from application.services.submit_batch import Answer, SubmitBatch

@@ -157,8 +157,9 @@ class OperationController(Controller):
         page_size: PageSize = 50,
         page_token: PageToken = None,
     ) -> JsonResponse[PageBody]:
-        """Pages do not shift when operations are added. A token belongs to its filters and order; `page_size` may
-        change between pages."""
+        """Pages do not shift when operations are added. A page of large operations ends early, after about a megabyte:
+        the last one has a `next_page_token` of null. A token belongs to its filters and order; `page_size` may change
+        between pages."""
         criteria = OperationFilter(
             statuses=frozenset(statuses or ()),
             type=type_name,

@@ -65,7 +65,8 @@ class DeletionContract:
         queries = store.queries("default")
         assert await queries.transitions(UUID(int=1)) == []
         assert len(await queries.transitions(UUID(int=2))) == 3
-        assert [row.id.int for row in await queries.page(EVERYTHING, newest_first=True, after=None, limit=9)] == [2]
+        page = await queries.page(EVERYTHING, newest_first=True, after=None, limit=9)
+        assert [row.id.int for row in page.items] == [2]
         assert sum((await queries.counts()).values()) == 1
 
     async def test_leaving_without_commit(self, store: Store) -> None:

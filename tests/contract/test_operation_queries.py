@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from application.ports.operation_queries import OperationFilter, OperationQueries, PageKey
+from application.ports.operation_queries import PAGE_BYTES, OperationFilter, OperationQueries, Page, PageKey
 from domain.attention import Attention, AttentionKind
+from domain.json_value import JsonValue
 from domain.lifecycle import complete, fail, start
 from domain.operation import Change, Operation
 from domain.operation_error import ErrorCode, OperationError
@@ -42,23 +43,31 @@ def attentive(change: Change, kind: AttentionKind, seconds: float = 0) -> Change
     return replace(change, operation=replace(change.operation, attention=Attention(kind, at(seconds), "why")))
 
 
+def _with_input(change: Change, value: JsonValue) -> Change:
+    return replace(change, operation=replace(change.operation, input=value))
+
+
 async def all_pages(
     queries: OperationQueries, *, newest_first: bool = True, limit: int = 2, between: Callable[[], Any] | None = None
 ) -> list[int]:
     """The numbers of everything, by following the pages."""
     seen: list[Operation] = []
     after = None
-    while page := await queries.page(EVERYTHING, newest_first=newest_first, after=after, limit=limit):
-        seen += page
-        after = PageKey(page[-1].accepted_at, page[-1].id)
+    while True:
+        page = await queries.page(EVERYTHING, newest_first=newest_first, after=after, limit=limit)
+        seen += page.items
+        after = page.next_after
+        if after is None:
+            return ids(seen)
         if between:
             await between()
-    return ids(seen)
 
 
 async def found(store: Store, criteria: OperationFilter) -> list[int]:
     """The numbers of what fits, oldest first."""
-    return ids(await store.queries("default").page(criteria, newest_first=False, after=None, limit=100))
+    page = await store.queries("default").page(criteria, newest_first=False, after=None, limit=100)
+    assert page.next_after is None
+    return ids(page.items)
 
 
 class OperationQueriesContract:
@@ -74,7 +83,7 @@ class OperationQueriesContract:
         mine = store.queries("a")
         assert (await mine.get(UUID(int=1))) is not None
         assert await mine.get(UUID(int=2)) is None
-        assert ids(await mine.page(EVERYTHING, newest_first=True, after=None, limit=10)) == [1]
+        assert ids((await mine.page(EVERYTHING, newest_first=True, after=None, limit=10)).items) == [1]
         assert len(await mine.transitions(UUID(int=1))) == 1
         assert await mine.transitions(UUID(int=2)) == []
         assert await mine.counts() == {("deploy", A): 1}
@@ -95,7 +104,7 @@ class OperationQueriesContract:
         await add(store, accepted_change(1, tenant="a"))
         queries = store.queries(tenant)
         assert await queries.get(UUID(int=1)) is None
-        assert await queries.page(EVERYTHING, newest_first=True, after=None, limit=10) == []
+        assert await queries.page(EVERYTHING, newest_first=True, after=None, limit=10) == Page([])
         assert await queries.transitions(UUID(int=1)) == []
         assert not await queries.counts()
 
@@ -155,7 +164,30 @@ class OperationQueriesContract:
         await add(store, *(accepted_change(number, number) for number in (1, 3)))
         after = PageKey(at(2), UUID(int=2))
         page = await store.queries("default").page(EVERYTHING, newest_first=newest_first, after=after, limit=9)
-        assert ids(page) == ([1] if newest_first else [3])
+        assert ids(page.items) == ([1] if newest_first else [3])
+
+    @pytest.mark.parametrize("newest_first", [True, False])
+    @pytest.mark.parametrize("criteria", [EVERYTHING, OperationFilter(statuses=frozenset({A, C, F}))])
+    async def test_pages_of_large_operations(self, store: Store, criteria: OperationFilter, newest_first: bool) -> None:
+        """Whatever is large in them, a page ends where it holds enough, with one at least; nothing is left out."""
+        half, over = "x" * (PAGE_BYTES // 2 + 1), "x" * (PAGE_BYTES + 1)
+        said = OperationError(ErrorCode.WORKFLOW_FAILED, "boom", {"trace": half})
+        running, failing = change_to(R, 4, 4), change_to(R, 5, 5)
+        await add(
+            store,
+            _with_input(accepted_change(1, 1), half),
+            _with_input(accepted_change(2, 2), [over]),
+            change_to(C, 3, 3),
+            running.then(complete(running.operation, half, cause(5))),
+            failing.then(fail(failing.operation, said, cause(6))),
+            accepted_change(6, 6),
+        )
+        pages, after = list[list[int]](), None
+        while not pages or after:
+            page = await store.queries("default").page(criteria, newest_first=newest_first, after=after, limit=4)
+            pages.append(ids(page.items))
+            after = page.next_after
+        assert pages == ([[6, 5, 4], [3, 2], [1]] if newest_first else [[1, 2], [3, 4, 5], [6]])
 
     # Filters
 
@@ -208,7 +240,7 @@ class OperationQueriesContract:
         later = await store.queries("default").page(
             OperationFilter(attention=stalled), newest_first=True, after=PageKey(at(3), UUID(int=3)), limit=1
         )
-        assert ids(later) == [1]
+        assert ids(later.items) == [1]
 
     @pytest.mark.parametrize("text", ["\x00", "\udc80"], ids=repr)
     async def test_filters_that_nothing_can_fit(self, store: Store, text: str) -> None:
@@ -259,7 +291,9 @@ class OperationQueriesContract:
         after = PageKey(rows[skipped].accepted_at, rows[skipped].id) if skipped < len(rows) else None
         expected = rows[skipped + 1 :] if after else rows
         page = await store.queries("default").page(criteria, newest_first=newest_first, after=after, limit=limit)
-        assert ids(page) == ids(expected[:limit])
+        assert ids(page.items) == ids(expected[:limit])
+        more = len(expected) > limit
+        assert page.next_after == (PageKey(expected[limit - 1].accepted_at, expected[limit - 1].id) if more else None)
 
     async def test_times_in_other_zones(self, store: Store) -> None:
         """A bound is an instant, whatever zone it is written in (hazard 28)."""

@@ -114,14 +114,14 @@ class PagingContract:
         after = None
         for happening in itertools.chain(happenings, itertools.repeat(None, 50)):
             page = await queries.page(criteria, newest_first=newest_first, after=after, limit=limit)
-            seen += page
-            if page:
-                after = PageKey(page[-1].accepted_at, page[-1].id)
+            seen += page.items
+            if page.items:
+                after = PageKey(page.items[-1].accepted_at, page.items[-1].id)
             if happening is not None:
                 arrived = await self._happen(store, tenant, happening, there, data)
                 ahead = [row for row in arrived if after is None or _ahead(row, after, newest_first=newest_first)]
                 owed |= {row.id for row in ahead if fits(row, criteria)}
-            elif len(page) < limit:
+            elif page.next_after is None:
                 break
         else:
             pytest.fail("the pages have no end")

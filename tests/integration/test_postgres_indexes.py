@@ -186,6 +186,19 @@ async def test_pages_of_the_few_that_are_not_done(filled: AsyncEngine, status: O
 
 
 @pytest.mark.parametrize("tenant", ["tenant0", "tenant3"])
+@pytest.mark.parametrize("after", [None, PageKey(at(5000), UUID(int=5000))], ids=["first", "later"])
+async def test_pages_of_several_statuses(filled: AsyncEngine, after: PageKey | None, tenant: str) -> None:
+    """Each status has its own first ones read, in the order of an index: what is put together is a few pages at most,
+    however much the tenant has."""
+    queries = PostgresQueries(filled)(tenant)
+    criteria = OperationFilter(statuses=frozenset({OperationStatus.COMPLETED, OperationStatus.FAILED}))
+    plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=after, limit=50))
+    assert indexes(plan) <= EITHER
+    assert "Seq Scan" not in kinds(plan)
+    assert all(node["Plan Rows"] <= 2 * 51 for node in plan if "Sort" in node["Node Type"])
+
+
+@pytest.mark.parametrize("tenant", ["tenant0", "tenant3"])
 @pytest.mark.parametrize("name", ["type3", "nobody's"])
 async def test_pages_of_a_type(filled: AsyncEngine, name: str, tenant: str) -> None:
     """One that is rare, or that there is not, does not have all of the tenant's rows read."""

@@ -81,7 +81,7 @@ async def read(
         found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
         plan = json.loads(found.scalar_one())[0]["Plan"]
     touched = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-    return [row.id.int for row in page], touched, list(nodes(plan))
+    return [row.id.int for row in page.items], touched, list(nodes(plan))
 
 
 FILTERS = {

@@ -219,3 +219,15 @@ async def test_null_is_no_value(query: str) -> None:
 async def test_a_type_of_that_name_is_looked_for() -> None:
     """Where any text may be given, null is one."""
     assert (await Api().client.get("/v1/operations?type=null&label.a=null")).json()["items"] == []
+
+
+async def test_a_page_of_large_operations_ends_early() -> None:
+    """It holds fewer than asked for, and the token goes on behind them."""
+    api = Api()
+    made = [(await api.submit(input="x" * 200_000))["id"] for _ in range(8)]
+    first = (await api.client.get("/v1/operations?order=accepted_at&page_size=200")).json()
+    assert [item["id"] for item in first["items"]] == made[:6]
+    query = f"/v1/operations?order=accepted_at&page_size=200&page_token={first['next_page_token']}"
+    rest = (await api.client.get(query)).json()
+    assert [item["id"] for item in rest["items"]] == made[6:]
+    assert rest["next_page_token"] is None

@@ -44,7 +44,7 @@ async def test_every_input_arrives_unchanged(value: Any) -> None:
     """Hazard 7: an empty input is not a missing one, and order and kind of numbers stay."""
     api = Api()
     made = await api.submit(input=value)
-    stored = next(iter(await api.store.queries("default").page(_all(), newest_first=True, after=None, limit=1)))
+    [stored] = (await api.store.queries("default").page(_all(), newest_first=True, after=None, limit=1)).items
     assert repr(stored.input) == repr(value)
     assert repr(made["input"]) == repr(value)
 
@@ -54,7 +54,7 @@ async def test_a_missing_input_stays_missing() -> None:
     api = Api()
     made = await api.submit()
     assert "input" not in made
-    [stored] = await api.store.queries("default").page(_all(), newest_first=True, after=None, limit=1)
+    [stored] = (await api.store.queries("default").page(_all(), newest_first=True, after=None, limit=1)).items
     assert stored.input is MISSING
 
 
