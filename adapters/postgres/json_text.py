@@ -1,6 +1,10 @@
 """JSON as PostgreSQL's `json` keeps it: as text, with whatever escapes, order and numbers JSON allows."""
 
 import json
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
 
 from domain.errors import InvalidInput
 from domain.json_value import JsonValue, strict_json
@@ -8,6 +12,7 @@ from domain.json_value import JsonValue, strict_json
 MAX_DEPTH = 200
 """Deepest nesting that is stored. Python's parser stops at what is left of the recursion limit (1,000 frames, those of
 the web server among them): a deeper value could be written by one caller and then break every reader."""
+_READ: Final[Callable[[str], JsonValue]] = msgspec.json.Decoder().decode
 
 
 def dump(value: JsonValue) -> str:
@@ -20,8 +25,13 @@ def dump(value: JsonValue) -> str:
 
 
 def load(text: str) -> JsonValue:
-    """The value that `dump` was given."""
-    value: JsonValue = json.loads(text)
+    """The value that `dump` was given. msgspec reads several times as fast as `json`, and refuses two things that may
+    be stored: half a surrogate pair, and a number that is beyond a double."""
+    value: JsonValue
+    try:
+        value = _READ(text)
+    except msgspec.DecodeError:
+        value = json.loads(text)
     return value
 
 
