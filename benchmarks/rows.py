@@ -26,14 +26,16 @@ FILL: Final = """
 INSERT INTO operations (id, tenant, type, status, input, labels, result, accepted_at, started_at, finished_at,
     updated_at, dispatch_attempts, dispatched_at, follow_up_attempts, version, history_length, verified_at,
     verify_due_at)
-SELECT lpad(to_hex(n), 32, '0')::uuid, 'default', CASE WHEN fits THEN 'deploy' ELSE 'commission' END,
+SELECT lpad(to_hex(n), 32, '0')::uuid, CASE WHEN tenants = 1 THEN 'default' ELSE 'tenant-' || n % tenants END,
+    CASE WHEN fits THEN 'deploy' ELSE 'commission' END,
     CASE WHEN fits THEN 'COMPLETED' ELSE 'RUNNING' END, '{"machine": "machine-1", "seconds": 3}',
     jsonb_build_object('team', CASE WHEN fits THEN 'a' ELSE 'b' END, 'release', (n % 1000)::text),
     CASE WHEN fits THEN '{"machine": "machine-1", "ok": true}'::json END, accepted, accepted,
     CASE WHEN fits THEN accepted END, accepted, 1, accepted, 0, 3, 3, accepted,
     CASE WHEN NOT fits THEN now() + interval '1 hour' END
 FROM (SELECT n, n % CAST(:every AS integer) = 0 AS fits,
-             CAST(:begin AS timestamptz) + n * interval '1 millisecond' AS accepted
+             CAST(:begin AS timestamptz) + n * interval '1 millisecond' AS accepted,
+             CAST(:tenants AS integer) AS tenants
       FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS n) AS made
 """
 
@@ -53,12 +55,12 @@ def running(rows: int) -> Sequence[UUID]:
     return [operation_id(number) for number in range(1, rows + 1) if number % EVERY]
 
 
-async def fill(url: str, rows: int) -> None:
-    """Put so many into an empty ledger, and do what autovacuum does in its time."""
+async def fill(url: str, rows: int, tenants: int = 1) -> None:
+    """Put so many into an empty ledger, of so many tenants in turn, and do what autovacuum does in its time."""
     engine = create_engine(url, DatabaseSettings(statement_timeout=None))
     bounds = [rows * part // PARTS for part in range(PARTS + 1)]
     try:
-        await asyncio.gather(*(_part(engine, first + 1, last) for first, last in pairwise(bounds)))
+        await asyncio.gather(*(_part(engine, first + 1, last, tenants) for first, last in pairwise(bounds)))
         async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             await connection.execute(text("VACUUM ANALYZE"))
             await connection.execute(text("CHECKPOINT"))  # which would otherwise fall into what is measured
@@ -66,6 +68,7 @@ async def fill(url: str, rows: int) -> None:
         await engine.dispose()
 
 
-async def _part(engine: AsyncEngine, first: int, last: int) -> None:
+async def _part(engine: AsyncEngine, first: int, last: int, tenants: int) -> None:
+    bounds = {"first": first, "last": last, "every": EVERY, "begin": BEGIN, "tenants": tenants}
     async with engine.begin() as connection:
-        await connection.execute(text(FILL), {"first": first, "last": last, "every": EVERY, "begin": BEGIN})
+        await connection.execute(text(FILL), bounds)
