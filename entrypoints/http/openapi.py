@@ -150,8 +150,7 @@ class EventsOperation(ContractOperation):
         super().__post_init__()
         answer = (self.responses or {})["200"]
         if isinstance(answer, OpenAPIResponse):
-            answer.description = "Events, as text/event-stream (HTML standard, 9.2)"
-            answer.content = {"text/event-stream": OpenAPIMediaType(schema=_STRING)}
+            answer.description = "Events, as text/event-stream (HTML standard, 9.2); the schema is that of each event"
 
 
 @dataclass

@@ -14,6 +14,7 @@ from domain.callback_token import TOKEN_HEADER
 from entrypoints.http.batch_representations import BatchBody, BatchItemBody
 from entrypoints.http.openapi import CALLBACK_SECURITY
 from entrypoints.http.openapi_access import with_access
+from entrypoints.http.openapi_events import with_events
 from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
 from entrypoints.http.openapi_links import LINKS
 from entrypoints.http.representations import LABELS, CancelBody, SubmitBody
@@ -52,7 +53,7 @@ _CALLBACK_TOKEN = SecurityScheme(
 def document(app: Litestar) -> bytes:
     """The document, as it is served. Made once."""
     if _DOCUMENT not in app.state:
-        schema = _completed(_with_batch_items(app.openapi_schema.to_schema()))
+        schema = _completed(with_events(_with_batch_items(app.openapi_schema.to_schema())))
         app.state[_DOCUMENT] = msgspec.json.encode(with_access(app, schema))
     made: bytes = app.state[_DOCUMENT]
     return made

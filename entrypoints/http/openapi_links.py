@@ -10,11 +10,10 @@ def _to(parameters: dict[str, str], **operations: str) -> dict[str, Any]:
     return {name: {"operationId": operation_id, "parameters": parameters} for name, operation_id in operations.items()}
 
 
+_LOOK: Final = {"history": "listTransitions", "follow": "streamOperation"}
 LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
-    "submitOperation": {
-        "202": _to(_SUBMITTED, read="getOperation", cancel="cancelOperation", history="listTransitions")
-    },
-    "getOperation": {"200": _to(_ASKED, cancel="cancelOperation", history="listTransitions", delete="deleteOperation")},
-    "cancelOperation": {"202": _to(_ASKED, read="getOperation", history="listTransitions", delete="deleteOperation")},
+    "submitOperation": {"202": _to(_SUBMITTED, read="getOperation", cancel="cancelOperation", **_LOOK)},
+    "getOperation": {"200": _to(_ASKED, cancel="cancelOperation", delete="deleteOperation", **_LOOK)},
+    "cancelOperation": {"202": _to(_ASKED, read="getOperation", delete="deleteOperation", **_LOOK)},
 }
 """By operation and status."""
