@@ -64,6 +64,7 @@ from application.services.submit_batch import SubmitBatch
 from application.services.tenant_ledger import LedgerServices
 from application.services.verify import VerifyOperations
 from application.services.wait import WaitForOperation
+from application.services.waiting_room import WaitingRoom
 from domain.errors import StartupError
 from domain.operation_type import OperationCatalogue
 from domain.reconciliation import ReconcilePolicy
@@ -197,6 +198,9 @@ class Container(containers.DeclarativeContainer):
         required=providers.List(database_probe, migration_probe, stopping),
         optional=providers.List(temporal_probe),
     )
+    waiting_room = providers.Singleton(
+        WaitingRoom, settings.provided.max_waiters, each=settings.provided.max_waiters_each
+    )
     metrics_page = providers.Singleton(MetricsPage, drift, metrics.provided.page)
     http_services = providers.Factory(
         HttpServices,
@@ -209,6 +213,7 @@ class Container(containers.DeclarativeContainer):
             delete=delete,
             wait=wait,
             stream=stream,
+            waiting_room=waiting_room,
         ),
         health=health,
         receive_callback=receiver,

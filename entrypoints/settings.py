@@ -58,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     jwt_scope_claim: str = "scope"
     rate_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
     rate_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
+    max_waiters: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    max_waiters_each: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
     callback_url: str | None = None
     callback_keys: str | None = None
     verify_every: timedelta = timedelta(hours=1)

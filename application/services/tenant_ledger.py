@@ -4,6 +4,7 @@ It is made for each request, and nothing in it takes a tenant: whoever holds it 
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from application.services.stream import Quiet, Resync, Seen, Step, StreamEvents
 from application.services.submit import Submission, SubmitOperation, Submitted
 from application.services.submit_batch import Answer, SubmitBatch
 from application.services.wait import WaitForOperation, Wish
+from application.services.waiting_room import WaitingRoom
 from domain.expected_version import ExpectedVersion
 from domain.operation import Input, Operation
 from domain.principal import Principal
@@ -44,6 +46,7 @@ class LedgerServices:
     delete: DeleteOperation
     wait: WaitForOperation
     stream: StreamEvents
+    waiting_room: WaitingRoom
 
     def of(self, principal: Principal) -> "TenantLedger":
         """The principal's own part of the ledger."""
@@ -71,7 +74,12 @@ class TenantLedger:
 
     async def wait(self, operation_id: UUID, wish: Wish) -> Operation:
         """One operation, when it has changed."""
-        return await self._services.wait.wait(self._principal.tenant, operation_id, wish)
+        with self.place():
+            return await self._services.wait.wait(self._principal.tenant, operation_id, wish)
+
+    def place(self) -> AbstractContextManager[None]:
+        """What whoever follows holds for so long; a wait takes its own."""
+        return self._services.waiting_room.place(self._principal.credential)
 
     def follow(self, operation_id: UUID, seen: Seen | None) -> AsyncGenerator[Step | Quiet | Resync]:
         """What happens to one operation."""

@@ -20,6 +20,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from application.ports.operation_repository import StaleOperation
 from application.ports.token_verifier import IdentityProviderUnavailable
 from application.ports.unit_of_work import DatabaseUnavailable
+from application.services.waiting_room import TooManyWaiting, WaitingRoomFull
 from domain.callback_token import TOKEN_HEADER
 from domain.credentials import InvalidCredentials, MissingCredentials
 from domain.errors import (
@@ -114,6 +115,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     UnknownOperationType: Kind(422, "unknown-operation-type", "There is no such operation type"),
     IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
     RateLimited: Kind(429, "rate-limited", "Too many requests"),
+    TooManyWaiting: Kind(429, "too-many-waiting", "Too many waits and streams are open", retry_after=5),
     HeadTooLarge: Kind(431, "head-too-large", "The request's head is too large"),
     ClientGone: Kind(499, "client-gone", "The client has hung up"),
     StaleOperation: Kind(503, "busy", "The operation is changing too fast", "Try again.", retry_after=1),
@@ -127,6 +129,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
         "The identity provider's keys cannot be had. Try again.",
         retry_after=5,
     ),
+    WaitingRoomFull: Kind(503, "waiting-room-full", "All places to wait are taken", retry_after=5),
     CallbackNotTaken: Kind(503, "callback-not-taken", "The callback was not taken", retry_after=1),
     NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=5),
     Exception: Kind(

@@ -93,7 +93,7 @@ class EventController(Controller):
                 raise refused()
             if operation.done and seen.version == operation.version:
                 return Response(None, status_code=204)
-        return _stream(request, _steps(ledger.follow(operation_id, seen)))
+        return _stream(request, ledger, _steps(ledger.follow(operation_id, seen)))
 
     @get(
         "/events",
@@ -114,7 +114,7 @@ class EventController(Controller):
         head = await ledger.head()
         if after is not None and after > head:
             raise refused()
-        return _stream(request, _events(ledger.follow_all(after)))
+        return _stream(request, ledger, _events(ledger.follow_all(after)))
 
 
 async def _steps(items: AsyncGenerator[Step | Quiet | Resync]) -> AsyncGenerator[bytes]:
@@ -158,8 +158,9 @@ def _last_event_id(request: ApiRequest, read: Callable[[str], _T]) -> _T | None:
     return read(ids[0]) if ids else None
 
 
-def _stream(request: ApiRequest, chunks: AsyncGenerator[bytes]) -> Stream:
-    return EventStream(_none() if request.scope.get(IS_HEAD) else _while_allowed(request, chunks))
+def _stream(request: ApiRequest, ledger: TenantLedger, chunks: AsyncGenerator[bytes]) -> Stream:
+    chunks = _none() if request.scope.get(IS_HEAD) else _while_allowed(request, chunks)
+    return EventStream(chunks, ledger.place())
 
 
 async def _none() -> AsyncGenerator[bytes]:

@@ -31,6 +31,15 @@ _REQUEST_ID = OpenAPIHeader(
 _RETRY_AFTER = OpenAPIHeader(schema=Schema(type=OpenAPIType.INTEGER), description="Seconds to wait before trying again")
 _ETAG = OpenAPIHeader(schema=_STRING, description="The operation's version, as a strong entity tag")
 _CHALLENGE = OpenAPIHeader(schema=_STRING, description="The header that a genuine callback has")
+_RARE: Final = {
+    "malformed-head",
+    "not-ready",
+    "callback-not-taken",
+    "missing-credentials",
+    "invalid-credentials",
+    "waiting-room-full",
+}
+"""Kinds of problems that most routes do not have."""
 CALLBACK_SECURITY: Final = "callbackToken"
 _WORDS: Final = {
     400: "Malformed: the body is not I-JSON (RFC 7493), or a query parameter or header is unknown or wrong",
@@ -64,8 +73,7 @@ def not_modified() -> dict[int, ResponseSpec]:
 
 
 def _examples(status: int, never: Collection[str]) -> list[Example]:
-    rare = {"malformed-head", "not-ready", "callback-not-taken", "missing-credentials", "invalid-credentials", *never}
-    kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug not in rare}
+    kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug not in _RARE | {*never}}
     return [
         Example(
             id=kind.slug,

@@ -67,13 +67,14 @@ def _response(status: str, request_id: Any) -> dict[str, Any]:
         "content": {
             MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {KINDS[error].slug: _example(error) for error in errors},
+                "examples": {KINDS[error].slug: example(error) for error in errors},
             }
         },
     }
 
 
-def _example(error: type[Exception]) -> dict[str, Any]:
+def example(error: type[Exception]) -> dict[str, Any]:
+    """A problem of that kind."""
     kind = KINDS[error]
     value = {"type": kind.type, "title": kind.title, "status": kind.status, "detail": f"{kind.title}."}
     return {"summary": kind.title, "value": value}

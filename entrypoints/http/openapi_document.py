@@ -17,6 +17,7 @@ from entrypoints.http.openapi_access import with_access
 from entrypoints.http.openapi_events import with_events
 from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
 from entrypoints.http.openapi_links import LINKS
+from entrypoints.http.openapi_waiting import with_places
 from entrypoints.http.representations import LABELS, CancelBody, SubmitBody
 
 _DOCUMENT: Final = "openapi_document"
@@ -54,7 +55,7 @@ def document(app: Litestar) -> bytes:
     """The document, as it is served. Made once."""
     if _DOCUMENT not in app.state:
         schema = _completed(with_events(_with_batch_items(app.openapi_schema.to_schema())))
-        app.state[_DOCUMENT] = msgspec.json.encode(with_access(app, schema))
+        app.state[_DOCUMENT] = msgspec.json.encode(with_places(with_access(app, schema)))
     made: bytes = app.state[_DOCUMENT]
     return made
 

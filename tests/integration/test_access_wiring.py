@@ -16,7 +16,7 @@ from entrypoints.settings import Settings
 from tests.support.http_access import bearer
 from tests.support.identity_provider import RULES, IdentityProvider
 
-Serve = Callable[[str], AbstractAsyncContextManager[httpx.AsyncClient]]
+Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @pytest.fixture
@@ -25,10 +25,11 @@ def serve(database_url: str, tmp_path: Path) -> Serve:
     (tmp_path / "jwks.json").write_bytes(IdentityProvider().key_set())
 
     @asynccontextmanager
-    async def serving(access: str) -> AsyncIterator[httpx.AsyncClient]:
+    async def serving(access: str, **limits: int) -> AsyncIterator[httpx.AsyncClient]:
         jwt = {"jwt_issuer": RULES.issuer, "jwt_audience": RULES.audience, "jwt_jwks": str(tmp_path / "jwks.json")}
         given = jwt if "jwt" in access else {}
-        settings = Settings(database_url=database_url, access=access, rate_limit=1, rate_burst=2, **given)  # type: ignore[arg-type]
+        limits = {"rate_limit": 1, "rate_burst": 2, **limits}
+        settings = Settings(database_url=database_url, access=access, **limits, **given)  # type: ignore[arg-type]
         async with container.http(settings) as parts:
             app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
             transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
@@ -67,6 +68,21 @@ async def test_both_are_taken_each_with_its_own_allowance(serve: Serve, database
             seen = await asyncio.gather(*(status(client, credential) for _ in range(50)))
             assert set(seen) == {200, 429}
             assert seen.count(200) >= 2
+
+
+@pytest.mark.parametrize(
+    ("access", "limit", "status"), [("none", "max_waiters", 503), ("keys", "max_waiters_each", 429)]
+)
+async def test_how_many_may_follow(serve: Serve, database_url: str, access: str, limit: str, status: int) -> None:
+    """One, says the setting: of two streams one does not begin."""
+    headers = bearer(await key(database_url))
+    async with serve(access, **{limit: 1}) as client:
+        streams = [asyncio.create_task(client.get("/v1/events", headers=headers)) for _ in range(2)]
+        ended, going_on = await asyncio.wait(streams, return_when=asyncio.FIRST_COMPLETED)
+        assert [(await stream).status_code for stream in ended] == [status]
+        for stream in going_on:
+            stream.cancel()
+        await asyncio.wait(going_on)
 
 
 async def test_a_file_of_keys_that_is_none(serve: Serve, tmp_path: Path) -> None:

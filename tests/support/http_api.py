@@ -28,6 +28,7 @@ from application.services.submit import SubmitOperation
 from application.services.submit_batch import SubmitBatch
 from application.services.tenant_ledger import LedgerServices
 from application.services.wait import WaitForOperation
+from application.services.waiting_room import WaitingRoom
 from domain.attention import AttentionKind
 from domain.callback_token import CallbackKeys
 from domain.json_value import JsonValue
@@ -125,6 +126,7 @@ class Api:
     drift: Drift = field(default_factory=Drift)
     answers: list[tuple[str, str, int, float]] = field(default_factory=list)
     heartbeat: float = 15.0
+    room: WaitingRoom = field(default_factory=lambda: WaitingRoom(places=1000, each=1000))
 
     def __post_init__(self) -> None:
         self.hub = ChangeHub(self.store.feed, self.clock, self.metrics)
@@ -145,6 +147,7 @@ class Api:
                 delete=DeleteOperation(self.store.units),
                 wait=WaitForOperation(read, self.hub),
                 stream=StreamEvents(read, self.store.feed, self.hub, heartbeat=self.heartbeat),
+                waiting_room=self.room,
             ),
             health=CheckHealth(self.required, self.optional),
             receive_callback=self.receiver,

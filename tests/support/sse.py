@@ -53,9 +53,10 @@ class Streamed:
                 self._blocks.put_nowait(block)
         if not message.get("more_body", False):
             self._blocks.put_nowait(None)
+            self.gone.set()
 
     async def receive(self) -> Any:
-        """Nothing more until the client leaves."""
+        """Nothing more until the client leaves, or the answer is whole, as a server has it."""
         if not self.gone.is_set():
             await self.gone.wait()
         return {"type": "http.disconnect"}

@@ -60,6 +60,8 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
         ({**JWT, "OPLEDGER_JWT_JWKS": "https:///jwks"}, "jwt_jwks is a file or an https URL"),
         ({"OPLEDGER_RATE_LIMIT": "0"}, "OPLEDGER_RATE_LIMIT"),
         ({"OPLEDGER_RATE_BURST": "0"}, "OPLEDGER_RATE_BURST"),
+        ({"OPLEDGER_MAX_WAITERS": "0"}, "OPLEDGER_MAX_WAITERS"),
+        ({"OPLEDGER_MAX_WAITERS_EACH": "0"}, "OPLEDGER_MAX_WAITERS_EACH"),
         ({"OPLEDGER_CONFIG": "does-not-exist.toml"}, "does-not-exist.toml"),
     ],
 )
