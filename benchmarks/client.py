@@ -73,7 +73,7 @@ class Client(asyncio.Protocol):
 def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
     """A whole request."""
     about = (f"Content-Length: {len(body)}", "Content-Type: application/json") if body else ()
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: ledger", *headers, *about, "", ""]).encode() + body
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *headers, *about, "", ""]).encode() + body
 
 
 def whole(answer: bytes) -> bool:

@@ -45,7 +45,7 @@ def preferred(port: int, host: str = "127.0.0.1") -> int | None:
 
 async def http_status(host: str, port: int, target: str, seconds: float = 2.0) -> int | None:
     """The status that GET `target` answers with; None where nothing answers."""
-    request = f"GET {target} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+    request = f"GET {target} HTTP/1.1\r\nHost: {authority(host, port)}\r\nConnection: close\r\n\r\n"
     with contextlib.suppress(OSError, ValueError, IndexError):
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(host, port)
@@ -55,6 +55,11 @@ async def http_status(host: str, port: int, target: str, seconds: float = 2.0) -
             finally:
                 writer.close()
     return None
+
+
+def authority(host: str, port: int) -> str:
+    """Both as they stand in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def connectable(host: str) -> str:

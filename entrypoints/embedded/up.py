@@ -104,8 +104,7 @@ def _callbacks(options: Options, folder: DataFolder, port: int) -> Callbacks | N
 
 
 def _api_url(options: Options, port: int) -> str:
-    host = net.connectable(options.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"http://{net.authority(net.connectable(options.host), port)}"
 
 
 def _servers(

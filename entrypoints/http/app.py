@@ -19,6 +19,7 @@ from entrypoints.http.edge import Edge
 from entrypoints.http.errors import MAX_BODY, answer
 from entrypoints.http.events import EventController
 from entrypoints.http.health import HealthController
+from entrypoints.http.hosts import check_host
 from entrypoints.http.metrics import MetricsController
 from entrypoints.http.openapi_document import openapi_config
 from entrypoints.http.operations import PREFIX, OperationController, check_request
@@ -56,7 +57,7 @@ def create_app(
             "ledger": Provide(own_ledger(services)),
         },
         exception_handlers={Exception: answer},
-        guards=[authorize],
+        guards=[authorize] if access.controlled else [check_host, authorize],
         lifespan=list(lifespan),
         middleware=list(middleware),
         openapi_config=openapi_config(),

@@ -21,6 +21,7 @@ from application.services.completion_callbacks import PATH
 from domain.callback_token import TOKEN_HEADER
 from domain.errors import OperationNotFound
 from entrypoints.http.access import ANYBODY
+from entrypoints.http.hosts import ANY_HOST
 from entrypoints.http.openapi import CALLBACK_SECURITY, CallbackOperation, problems
 from entrypoints.http.problems import CallbackNotTaken, UnauthorizedCallback
 from entrypoints.http.queries import check_query
@@ -42,7 +43,7 @@ class CallbackController(Controller):
 
     path = PATH
     tags = ("callbacks",)
-    opt = {"scope": ANYBODY}  # noqa: RUF012
+    opt = {"scope": ANYBODY, ANY_HOST: True}  # noqa: RUF012
     """Whoever has the operation's token."""
 
     @post(

@@ -99,4 +99,5 @@ Submit an operation, and read how it stands until it is done.
 Times are RFC 3339 in UTC. Every error is `application/problem+json` (RFC 9457); `errors` points to what is wrong.
 Bodies are I-JSON (RFC 7493): UTF-8, no name twice in an object, numbers within a double. Nesting goes to 64 levels,
 and U+0000 cannot be stored. Unknown fields and query parameters are refused. HEAD answers wherever GET does.
+Without access control only what is asked of localhost or a loopback address is answered; anything else is 421.
 The `traceparent` and `tracestate` of a submission (W3C Trace Context) go along into its workflow."""

@@ -91,6 +91,14 @@ class InvalidHeader(RequestError):
         super().__init__(f"{name}: {detail}", FieldError(detail, header=name))
 
 
+class MisdirectedRequest(RequestError):
+    """The request is for a host that is not served here."""
+
+    def __init__(self) -> None:
+        rule = "without access control it is localhost or a loopback address; set OPLEDGER_ACCESS to serve other names"
+        super().__init__(f"Host: {rule}", FieldError(rule, header="Host"))
+
+
 class UnsupportedMediaType(RequestError):
     """The body is not declared as application/json."""
 

@@ -33,7 +33,7 @@ def serve(database_url: str, tmp_path: Path) -> Serve:
         async with container.http(settings) as parts:
             app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
             transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
-            async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 yield client
 
     return serving

@@ -36,5 +36,5 @@ class TestOnPostgres(Isolation):
         async with container.http(settings) as parts:
             app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
             transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
-            async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 yield await with_operation(app, client, *(bearer(key.text) for key in made))

@@ -132,7 +132,7 @@ class Api:
         self.hub = ChangeHub(self.store.feed, self.clock, self.metrics)
         self.app = self.application()
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)  # type: ignore[arg-type]
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://ledger")
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
     def application(self) -> Litestar:
         """The application."""

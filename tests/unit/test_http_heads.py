@@ -11,7 +11,7 @@ from entrypoints.http.heads import LARGEST_HEAD, LimitedHttpProtocol
 from tests.support.http_api import Api, problem
 from tests.support.served import served
 
-GET = b"GET /livez HTTP/1.1\r\nHost: here\r\n"
+GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 
 
 class Hurried(LimitedHttpProtocol):
@@ -56,7 +56,7 @@ def headers(many: int, size: int) -> bytes:
         [GET + headers(700, 100) + b"\r\n"],
         [GET, b"x: "] + [b"v" * 10_000] * 20,
         [GET] + [headers(1, 10_000)] * 20,
-        [b"GET /livez?" + b"q" * LARGEST_HEAD + b" HTTP/1.1\r\nHost: here\r\n\r\n"],
+        [b"GET /livez?" + b"q" * LARGEST_HEAD + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"],
         [GET + b"\r\n", *[b"\r\n" * 10_000] * 20],
     ],
     ids=["20 MB", "one", "many", "one that never ends", "in pieces", "URL", "blank lines"],
@@ -94,7 +94,7 @@ async def test_large_is_not_too_large() -> None:
         head = GET + headers(6, 10_000)
         assert answered(await exchange(port, head + b"\r\n", head[:900], head[900:] + close)).status_code == 200
         body = b" " * 200_000 + b'{"type": "deploy"}'
-        post = b"POST /v1/operations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+        post = b"POST /v1/operations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         sized = b"Content-Length: %d\r\n" % len(body)
         pieces = [body[start : start + 10_000] for start in range(0, len(body), 10_000)]
         assert answered(await exchange(port, post + sized + close, *pieces)).status_code == 202
@@ -127,5 +127,5 @@ async def test_time_does_not_count_while_a_request_is_answered() -> None:
                 assert waited.status_code == 200
             await asyncio.sleep(0.5)
             assert (await client.get("/livez")).status_code == 200
-        wait = f"GET /v1/operations/{made['id']}?wait=1s HTTP/1.1\r\nHost: here\r\n\r\n".encode()
+        wait = f"GET /v1/operations/{made['id']}?wait=1s HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         assert answered(await exchange(port, wait + b"GET")).status_code == 200

@@ -1,0 +1,32 @@
+"""Where everybody may do everything: only for who asks for this machine by a name that no one else can have.
+
+A web page can have its own name lead to a loopback address (DNS rebinding), and then ask whatever listens there as if
+that were its own server. What it cannot do is name another host than its own.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from entrypoints.access_settings import is_loopback
+from entrypoints.http.problems import MisdirectedRequest
+
+ANY_HOST: Final = "any_host"
+"""Among a route's options: it has credentials of its own."""
+_HOST = re.compile(r"(?:\[(?P<literal>[^\]]*)\]|(?P<name>[^:]*))(?::[0-9]*)?")
+
+
+async def check_host(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Guard of all routes where there is no access control. Raises MisdirectedRequest. A request without the header is
+    no browser's."""
+    if not handler.opt.get(ANY_HOST) and not all(map(_is_own, connection.headers.getall("host", []))):
+        raise MisdirectedRequest
+
+
+@lru_cache(maxsize=64)
+def _is_own(host: str) -> bool:
+    match = _HOST.fullmatch(host)
+    return match is not None and is_loopback((match["literal"] or match["name"] or "").lower())
