@@ -50,21 +50,31 @@ class SharedProbe:
 
 
 class CheckHealth:
-    """Asks the probes. A required one decides; any other degrades."""
+    """Asks the probes. A required one decides; any other degrades. What is wrong is logged when that changes."""
 
     def __init__(self, required: Sequence[Probe], optional: Sequence[Probe]) -> None:
         self._required = required
         self._optional = optional
+        self._last: dict[str, str | None] = {}
 
     async def check(self) -> HealthReport:
         """Ask everything at once; never raises, never takes much longer than PATIENCE."""
         probes = [*self._required, *self._optional]
         found = await asyncio.gather(*(_ask(probe) for probe in probes))
         checks = {probe.name: words for probe, words in zip(probes, found, strict=True)}
+        self._tell(checks)
         if any(checks[probe.name] for probe in self._required):
             return HealthReport(Health.UNAVAILABLE, checks)
         degraded = any(checks.values())
         return HealthReport(Health.DEGRADED if degraded else Health.READY, checks)
+
+    def _tell(self, checks: dict[str, str | None]) -> None:
+        last, self._last = self._last, checks
+        for name, words in checks.items():
+            if words is not None and words != last.get(name):
+                _log.warning("%s is not well: %s", name, words)
+            elif words is None and last.get(name) is not None:
+                _log.info("%s is well again", name)
 
 
 async def _ask(probe: Probe) -> str | None:

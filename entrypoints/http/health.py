@@ -1,6 +1,7 @@
 """Whether the process lives, and whether it can do its work."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
@@ -12,6 +13,14 @@ from entrypoints.http.access import ANYBODY
 from entrypoints.http.openapi import ContractOperation, problems
 from entrypoints.http.problems import MEDIA_TYPE, CheckResult, NotReady, NotReadyProblem
 from entrypoints.http.services import HttpServices
+
+_UNWELL: Final = {
+    "database": "the database does not answer as it should",
+    "migrations": "the database is not at this version's schema, or cannot be asked",
+    "temporal": "Temporal does not answer as it should",
+    "process": "it is stopping",
+}
+"""What is said of each, whatever is wrong: the words may name hosts and roles, and anybody may ask."""
 
 
 class LiveBody(Struct, frozen=True):
@@ -49,7 +58,14 @@ class HealthController(Controller):
     async def ready(self, services: NamedDependency[HttpServices]) -> ReadyBody:
         """The database and its schema decide. An engine that does not answer only degrades."""
         report = await services.health.check()
-        checks = {name: CheckResult(ok=not words, message=words) for name, words in report.checks.items()}
+        checks = _results(report.checks)
         if report.status is Health.UNAVAILABLE:
             raise NotReady(checks)
         return ReadyBody(report.status, checks)
+
+
+def _results(checks: Mapping[str, str | None]) -> dict[str, CheckResult]:
+    return {
+        name: CheckResult(ok=words is None, message=None if words is None else _UNWELL.get(name, "it is not well"))
+        for name, words in checks.items()
+    }

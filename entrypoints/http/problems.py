@@ -35,7 +35,7 @@ class CheckResult(Struct, frozen=True):
     """How one thing that the service depends on stands."""
 
     ok: bool
-    message: Annotated[str, Meta(description="What is wrong, where something is")] | None = None
+    message: Annotated[str, Meta(description="That something is wrong, where it is; the log says what")] | None = None
 
 
 class NotReadyProblem(Problem, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pytest
+
 from application.ports.unit_of_work import DatabaseUnavailable
 from domain.errors import OpledgerError
 from tests.support.http_api import Api, problem
@@ -41,17 +43,31 @@ async def test_an_engine_that_is_away_only_degrades() -> None:
     api = Api(required=[Probe("database")], optional=[Probe("temporal", "no answer")])
     answer = await api.client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
-    assert answer.json()["checks"]["temporal"] == {"ok": False, "message": "no answer"}
+    assert answer.json()["checks"]["temporal"] == {"ok": False, "message": "Temporal does not answer as it should"}
 
 
 async def test_without_its_database_it_is_not_ready() -> None:
     """Hazard 29: 503 with Retry-After, a problem with every check."""
-    api = Api(required=[Probe("database", "cannot be reached")], optional=[Probe("temporal")])
+    api = Api(required=[Probe("database", "no answer")], optional=[Probe("temporal")])
     answer = await api.client.get("/readyz")
     body = problem(answer, 503)
-    assert body["checks"]["database"] == {"ok": False, "message": "cannot be reached"}
+    assert body["checks"]["database"] == {"ok": False, "message": "the database does not answer as it should"}
     assert body["detail"] == "not well: database"
     assert answer.headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("name", ["database", "migrations", "temporal", "process", "new"])
+async def test_the_words_are_for_the_log(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """They may name hosts and roles, and anybody may ask."""
+    words = 'connection to "db-7.internal" as "ledger_rw" failed'
+    for api in (Api(required=[Probe(name, words)]), Api(optional=[Probe(name, words)])):
+        caplog.clear()
+        answer = await api.client.get("/readyz")
+        assert answer.json()["checks"][name]["message"]
+        assert "internal" not in answer.text
+        assert [record.getMessage() for record in caplog.records if words in record.getMessage()] == [
+            f"{name} is not well: {words}"
+        ]
 
 
 async def test_metrics_are_counters_and_drift() -> None:

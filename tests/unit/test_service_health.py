@@ -66,6 +66,21 @@ async def test_unexpected_error_is_not_well() -> None:
     assert "OSError" in (report.checks["odd"] or "")
 
 
+async def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Probes come every second: what is wrong, when it begins or becomes another, and that it is over."""
+    part = Part("database")
+    check = CheckHealth([part], []).check
+    with caplog.at_level("INFO"):
+        for trouble in (None, None, BAD, BAD, EngineUnavailable("it has gone"), None, None):
+            part.trouble = trouble
+            await check()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "database is not well: it is away"),
+        ("WARNING", "database is not well: it has gone"),
+        ("INFO", "database is well again"),
+    ]
+
+
 async def test_many_share_one_check() -> None:
     """Whoever asks at once, or soon after, gets what was found; then it is looked for anew."""
     part = Part("database")
