@@ -1,6 +1,6 @@
 """API keys in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,8 +17,8 @@ class MemoryApiKeys:
     async def add(self, key: ApiKey) -> bool:
         return self._keys.setdefault(key.prefix, key) is key
 
-    async def find(self, prefix: str) -> ApiKey | None:
-        return self._keys.get(prefix)
+    async def find(self, prefixes: Collection[str]) -> dict[str, ApiKey]:
+        return {prefix: self._keys[prefix] for prefix in prefixes if prefix in self._keys}
 
     async def list(self, tenant: str | None = None) -> list[ApiKey]:
         keys = [key for key in self._keys.values() if tenant in (None, key.tenant)]

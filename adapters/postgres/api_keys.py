@@ -1,11 +1,11 @@
 """API keys in PostgreSQL."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import connected
@@ -27,9 +27,9 @@ class PostgresApiKeys:
         statement = insert(keys).values(_to_row(key)).on_conflict_do_nothing(index_elements=[keys.c.prefix])
         return bool(await self._rows(statement.returning(keys.c.prefix)))
 
-    async def find(self, prefix: str) -> ApiKey | None:
-        rows = await self._rows(sa.select(keys).where(keys.c.prefix == prefix))
-        return _from_row(rows[0]) if rows else None
+    async def find(self, prefixes: Collection[str]) -> dict[str, ApiKey]:
+        wanted = sa.any_(sa.literal(list(prefixes), ARRAY(sa.Text)))
+        return {row.prefix: _from_row(row) for row in await self._rows(sa.select(keys).where(keys.c.prefix == wanted))}
 
     async def list(self, tenant: str | None = None) -> list[ApiKey]:
         statement = sa.select(keys).order_by(keys.c.created_at, keys.c.prefix)

@@ -1,6 +1,6 @@
 """Port: the API keys that there are."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -15,8 +15,8 @@ class ApiKeyNotFound(OpledgerError):
 class ApiKeyReader(Protocol):
     """What authentication needs."""
 
-    async def find(self, prefix: str) -> ApiKey | None:
-        """The key with that prefix, revoked and expired ones too. Raises DatabaseUnavailable."""
+    async def find(self, prefixes: Collection[str]) -> dict[str, ApiKey]:
+        """The keys that there are of these, by prefix, revoked and expired ones too. Raises DatabaseUnavailable."""
 
     async def note_used(self, last_used: Mapping[str, datetime]) -> None:
         """Note when keys were last used, by prefix. A time never moves back, and what is not there is passed over.

@@ -1,12 +1,11 @@
 """Who makes a request, by what it shows."""
 
-import asyncio
 from datetime import datetime, timedelta
-from typing import Final
 
 from application.ports.api_keys import ApiKeyReader
 from application.ports.clock import Clock
 from application.ports.token_verifier import TokenVerifier
+from application.services.key_look_ups import KeyLookUps
 from application.services.note_key_uses import NoteKeyUses
 from domain.api_key import MARK, ApiKey, prefix_of
 from domain.credentials import InvalidCredentials
@@ -15,20 +14,17 @@ from domain.principal import Principal
 CACHE_LIFE = timedelta(seconds=10)
 """How long a key that was read is taken to be as it was. A revocation takes effect within this time, an expiry at
 once."""
-MOST_LOOK_UPS: Final = 2
-"""At a time, of keys that may not exist. Anybody can make those up, and the database has connections for few."""
 
 
 class AuthenticateKeys:
     """Reads a key once every CACHE_LIFE and process, and not again with each request. A prefix that there is not is
-    asked for each time, so that a new key counts at once; but those who ask for one queue."""
+    asked for each time, so that a new key counts at once; but those who ask for one are asked for together."""
 
     def __init__(self, keys: ApiKeyReader, clock: Clock, uses: NoteKeyUses) -> None:
-        self._keys = keys
+        self._known, self._unknown = KeyLookUps(keys), KeyLookUps(keys)
         self._clock = clock
         self._uses = uses
         self._read: dict[str, tuple[ApiKey, datetime]] = {}
-        self._unknown = asyncio.Semaphore(MOST_LOOK_UPS)
 
     async def principal(self, text: str) -> Principal:
         """Whose key it is. Raises InvalidCredentials, DatabaseUnavailable."""
@@ -40,15 +36,10 @@ class AuthenticateKeys:
 
     async def _find(self, prefix: str, now: datetime) -> ApiKey:
         cached = self._read.get(prefix)
-        if cached is None:
-            async with self._unknown:
-                return await self._look_up(prefix, now)
-        if timedelta() <= now - cached[1] < CACHE_LIFE:
+        if cached is not None and timedelta() <= now - cached[1] < CACHE_LIFE:
             return cached[0]
-        return await self._look_up(prefix, now)
-
-    async def _look_up(self, prefix: str, now: datetime) -> ApiKey:
-        key = await self._keys.find(prefix)
+        # Whoever was known before does not wait for those who may have made theirs up.
+        key = await (self._unknown if cached is None else self._known).find(prefix)
         if key is None:
             raise InvalidCredentials("there is no such API key")
         self._read[prefix] = (key, now)

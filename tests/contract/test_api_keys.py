@@ -39,8 +39,17 @@ class ApiKeysContract:
         """By its prefix, every field as it was; of others nothing."""
         for number in (1, 2):
             assert await keys.add(key(number))
-            assert await keys.find(key(number).prefix) == key(number)
-        assert await keys.find(key(3).prefix) is None
+            assert await keys.find([key(number).prefix]) == {key(number).prefix: key(number)}
+        assert await keys.find([key(3).prefix]) == {}
+
+    async def test_several_at_once(self, keys: ApiKeys) -> None:
+        """Those that there are, however many were asked for; none, where none were."""
+        stored = {one.prefix: one for one in map(key, range(1, 4))}
+        for one in stored.values():
+            await keys.add(one)
+        assert await keys.find([*stored, *(key(number).prefix for number in range(10, 3000))]) == stored
+        assert await keys.find([key(1).prefix, key(1).prefix]) == {key(1).prefix: key(1)}
+        assert await keys.find([]) == {}
 
     async def test_a_prefix_is_taken_once(self, keys: ApiKeys) -> None:
         """The second key with it is not stored."""
@@ -64,8 +73,7 @@ class ApiKeysContract:
         revoked = replace(key(1), revoked_at=at(5))
         assert await keys.revoke(key(1).prefix, at(5)) == revoked
         assert await keys.revoke(key(1).prefix, at(6)) == revoked
-        assert await keys.find(key(1).prefix) == revoked
-        assert await keys.find(key(2).prefix) == key(2)
+        assert list((await keys.find([key(1).prefix, key(2).prefix])).values()) == [revoked, key(2)]
         with pytest.raises(ApiKeyNotFound, match=key(3).prefix):
             await keys.revoke(key(3).prefix, at(5))
 
@@ -77,7 +85,7 @@ class ApiKeysContract:
         await keys.note_used({key(1).prefix: at(4), key(2).prefix: at(8)})
         await keys.note_used({})
         assert [one.last_used_at for one in await keys.list()] == [at(5), at(8)]
-        assert await keys.find(key(3).prefix) is None
+        assert await keys.find([key(3).prefix]) == {}
 
 
 class TestMemory(ApiKeysContract):
@@ -109,7 +117,7 @@ class TestPostgres(ApiKeysContract):
         keys = PostgresApiKeys(create_engine("postgresql://u:secret@127.0.0.1:1/none"))
         for call in (
             keys.add(key(1)),
-            keys.find(key(1).prefix),
+            keys.find([key(1).prefix]),
             keys.list(),
             keys.revoke(key(1).prefix, at(0)),
             keys.note_used({key(1).prefix: at(0)}),

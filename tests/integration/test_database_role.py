@@ -117,8 +117,7 @@ async def test_api_keys_are_read_and_noted_but_not_made(service: AsyncEngine, po
     await PostgresApiKeys(postgres_engine).add(key(1))
     keys = PostgresApiKeys(service)
     await keys.note_used({key(1).prefix: at(5)})
-    found = await keys.find(key(1).prefix)
-    assert found is not None
+    [found] = (await keys.find([key(1).prefix])).values()
     assert found.last_used_at == at(5)
     for call in (keys.add(key(2)), keys.revoke(key(1).prefix, at(9))):
         with pytest.raises(DatabaseRefused, match="api_keys"):

@@ -1,7 +1,7 @@
 """Keys: read rarely, refused soon, and noted behind the requests' back."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +10,7 @@ from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.clock import MemoryClock
 from adapters.memory.token_verifier import MemoryTokenVerifier
 from application.ports.unit_of_work import DatabaseUnavailable
-from application.services.authenticate import CACHE_LIFE, MOST_LOOK_UPS, Authenticate, AuthenticateKeys
+from application.services.authenticate import CACHE_LIFE, Authenticate, AuthenticateKeys
 from application.services.manage_keys import ManageKeys
 from application.services.note_key_uses import NoteKeyUses
 from domain.api_key import ApiKey
@@ -30,13 +30,13 @@ class CountedKeys(MemoryApiKeys):
         self.away = False
         self.hold: asyncio.Event | None = None
 
-    async def find(self, prefix: str) -> ApiKey | None:
+    async def find(self, prefixes: Collection[str]) -> dict[str, ApiKey]:
         self.asked += 1
         if self.hold is not None:
             await self.hold.wait()
         if self.away:
             raise DatabaseUnavailable
-        return await super().find(prefix)
+        return await super().find(prefixes)
 
     async def note_used(self, last_used: Mapping[str, datetime]) -> None:
         if self.away:
@@ -58,6 +58,12 @@ class World:
         """Text and prefix of a new one."""
         made = await self.manage.create(name, tenant="a", scopes=frozenset({Scope.READ}), life=life)
         return made.text, made.stored.prefix
+
+
+async def ticks() -> None:
+    """Let everybody come as far as they can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def test_a_key_is_its_principal() -> None:
@@ -114,25 +120,48 @@ async def test_what_is_no_key_of_ours() -> None:
 
 
 async def test_a_flood_of_unknown_keys() -> None:
-    """Two are looked up at a time; whoever was known before passes by them, also when it is time to look again."""
+    """All together are one question at a time, and whoever has a key that was not seen before waits for no more than
+    the one that is under way; whoever was known before passes by them, also when it is time to look again."""
     world = World()
     text, _ = await world.key()
     await world.authenticate.principal(text)
     world.keys.hold = asyncio.Event()
-    unknown = [f"opl_{letter * 8}_{'a' * 32}" for letter in "abcdefghij"]
-    flood = asyncio.gather(*(world.authenticate.principal(one) for one in unknown), return_exceptions=True)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert world.keys.asked == 1 + MOST_LOOK_UPS
+    unknown = [f"opl_{first}{second * 7}_{'a' * 32}" for first in "abcdefghij" for second in "abcdefghij"]
+    half = len(unknown) // 2
+    floods = [asyncio.gather(*map(world.authenticate.principal, unknown[:half]), return_exceptions=True)]
+    await ticks()
+    floods.append(asyncio.gather(*map(world.authenticate.principal, unknown[half:]), return_exceptions=True))
+    fresh, _ = await world.key("fresh")
+    first_time = asyncio.create_task(world.authenticate.principal(fresh))
+    await ticks()
+    assert world.keys.asked == 1 + 1
     await world.authenticate.principal(text)
     world.clock.advance(CACHE_LIFE)
-    again = asyncio.create_task(world.authenticate.principal(text))
-    await asyncio.sleep(0)
-    assert world.keys.asked == 1 + MOST_LOOK_UPS + 1
+    again = [asyncio.create_task(world.authenticate.principal(text)) for _ in range(10)]
+    await ticks()
+    assert world.keys.asked == 1 + 1 + 1
     world.keys.hold.set()
-    await again
-    assert all(isinstance(answer, InvalidCredentials) for answer in await flood)
-    assert world.keys.asked == 1 + len(unknown) + 1
+    assert {principal.actor for principal in await asyncio.gather(*again)} == {"ci"}
+    assert (await first_time).actor == "fresh"
+    for flood in floods:
+        assert all(isinstance(answer, InvalidCredentials) for answer in await flood)
+    assert world.keys.asked == 1 + 2 + 1
+
+
+async def test_an_outage_is_told_to_all_who_asked() -> None:
+    """And to nobody after it; one who gave up meanwhile takes nothing from the others."""
+    world = World()
+    text, _ = await world.key()
+    world.keys.hold, world.keys.away = asyncio.Event(), True
+    asked = [asyncio.create_task(world.authenticate.principal(text)) for _ in range(3)]
+    await ticks()
+    asked.pop().cancel()
+    await ticks()
+    world.keys.hold.set()
+    told = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(error) for error in told] == [DatabaseUnavailable] * 2
+    world.keys.away = False
+    assert (await world.authenticate.principal(text)).actor == "ci"
 
 
 async def test_uses_are_noted_once_a_step() -> None:
