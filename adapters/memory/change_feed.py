@@ -30,11 +30,7 @@ class MemoryChangeFeed:
 
     async def load(self, marks: Sequence[Mark]) -> list[Event]:
         current = {mark.position for mark in self._marks()}
-        return [
-            Event(mark.position, mark.tenant, self._content(mark.position))
-            for mark in marks
-            if mark.position in current
-        ]
+        return [self._event(mark) for mark in marks if mark.position in current]
 
     async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
         return set(operation_ids) - self._tables.operations.keys()
@@ -55,6 +51,10 @@ class MemoryChangeFeed:
             for line in self._tables.history[operation_id]:
                 commit = self._tables.log.written[operation_id, line.sequence]
                 yield Mark(Position(commit, operation_id, line.sequence), row.tenant)
+
+    def _event(self, mark: Mark) -> Event:
+        content = self._content(mark.position)
+        return Event(mark.position, mark.tenant, content, len(repr(content)))
 
     def _content(self, position: Position) -> Operation | Transition:
         if position.sequence == STATE:

@@ -28,6 +28,10 @@ _SNAPSHOT = sa.text(
 )
 
 
+_Content = tuple[Operation | Transition, int]
+"""With its weight."""
+
+
 class PostgresChangeFeed:
     """Reads what is committed, each query in a transaction of its own."""
 
@@ -55,7 +59,7 @@ class PostgresChangeFeed:
     async def load(self, marks: Sequence[Mark]) -> list[Event]:
         contents = await self._load_states(marks) | await self._load_lines(marks)
         return [
-            Event(mark.position, mark.tenant, contents[mark.position]) for mark in marks if mark.position in contents
+            Event(mark.position, mark.tenant, *contents[mark.position]) for mark in marks if mark.position in contents
         ]
 
     async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
@@ -65,14 +69,14 @@ class PostgresChangeFeed:
     async def changed(self, within: float) -> None:
         await self._listener.heard(within)
 
-    async def _load_states(self, marks: Sequence[Mark]) -> dict[Position, Operation | Transition]:
+    async def _load_states(self, marks: Sequence[Mark]) -> dict[Position, _Content]:
         wanted = [mark.position.operation_id for mark in marks if mark.position.sequence == STATE]
         if not wanted:
             return {}
         rows = await self._rows(sa.select(operations).where(among(wanted)))
-        return {Position(row.changed_in, standard_uuid(row.id), STATE): from_row(row) for row in rows}
+        return {Position(row.changed_in, standard_uuid(row.id), STATE): (from_row(row), _weight(row)) for row in rows}
 
-    async def _load_lines(self, marks: Sequence[Mark]) -> dict[Position, Operation | Transition]:
+    async def _load_lines(self, marks: Sequence[Mark]) -> dict[Position, _Content]:
         places = [mark.position for mark in marks if mark.position.sequence != STATE]
         if not places:
             return {}
@@ -80,7 +84,10 @@ class PostgresChangeFeed:
         wanted = [(place.operation_id, place.sequence) for place in places]
         rows = await self._rows(sa.select(transitions).where(key.in_(wanted)))
         return {
-            Position(row.written_in, standard_uuid(row.operation_id), row.sequence): transition_from_row(row)
+            Position(row.written_in, standard_uuid(row.operation_id), row.sequence): (
+                transition_from_row(row),
+                _weight(row),
+            )
             for row in rows
         }
 
@@ -123,6 +130,11 @@ def _lines(after: Position, below: int) -> sa.Select[Any]:
 
 def _number(transaction: int) -> sa.BindParameter[int]:
     return sa.literal(transaction, TransactionId())
+
+
+def _weight(row: sa.Row[Any]) -> int:
+    """Texts, and JSON, which is one until somebody reads it; all the rest is small."""
+    return sum(len(value) for value in row if isinstance(value, str))
 
 
 def _mark(row: sa.Row[Any]) -> Mark:

@@ -54,6 +54,8 @@ class Event:
     position: Position
     tenant: str
     content: Operation | Transition
+    weight: int = 0
+    """Characters that are stored of it, roughly: what it costs to keep."""
 
     @property
     def operation_id(self) -> UUID:

@@ -9,6 +9,8 @@ from domain.errors import OpledgerError
 
 LONGEST_QUEUE: Final = 256
 """Events that are kept for one who does not take them."""
+HEAVIEST_QUEUE: Final = 16 * 1024 * 1024
+"""Characters of them, where there is more than one."""
 
 
 class SubscriptionEnded(OpledgerError):
@@ -30,10 +32,11 @@ class ServiceStopping(SubscriptionEnded):
 class Subscription:
     """The events of one who waits, in order."""
 
-    __slots__ = ("_ended", "_events", "_nudged", "_waiter")
+    __slots__ = ("_ended", "_events", "_nudged", "_waiter", "_weight")
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
+        self._weight = 0
         self._ended: SubscriptionEnded | None = None
         self._nudged = False
         self._waiter: asyncio.Future[None] | None = None
@@ -48,7 +51,9 @@ class Subscription:
                 raise TimeoutError
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        return self._events.popleft()
+        event = self._events.popleft()
+        self._weight -= event.weight
+        return event
 
     def nudge(self) -> None:
         """Let nobody wait for the next event any longer."""
@@ -64,11 +69,13 @@ class Subscription:
         """Keep the event until it is taken; False: it is one too many, and now none is kept."""
         if self._ended is not None:
             return True
-        if len(self._events) >= LONGEST_QUEUE:
+        weight = self._weight + event.weight
+        if len(self._events) >= LONGEST_QUEUE or (self._events and weight > HEAVIEST_QUEUE):
             self._events.clear()
             self.end(ReaderTooSlow())
             return False
         self._events.append(event)
+        self._weight = weight
         self._wake()
         return True
 

@@ -73,6 +73,19 @@ class ChangeFeedContract:
         assert events[-1].content == await stored(store, ID_1)
         assert [event.content for event in events[:3]] == await store.queries(operation.tenant).transitions(ID_1)
 
+    async def test_each_has_its_weight(self, store: Store) -> None:
+        """So much as is in it, above all input and result; of a line, its details."""
+        before = await store.feed.head()
+        await add(
+            store, Change(replace(accepted_change(1).operation, input="x" * 50_000), accepted_change(1).transitions)
+        )
+        line, operation = await events_after(store, before)
+        assert 0 < line.weight < 10_000
+        assert 50_000 < operation.weight < 60_000
+        started = start(await stored(store, ID_1), cause(1))
+        await save(store, started.then(complete(started.operation, {"a": "x" * 30_000}, cause(2))))
+        assert 80_000 < (await events_after(store, before))[-1].weight < 90_000
+
     async def test_positions_ascend(self, store: Store) -> None:
         """Each mark has its own place, and they are read in order."""
         before = await store.feed.head()

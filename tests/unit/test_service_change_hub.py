@@ -9,7 +9,7 @@ import pytest
 from adapters.memory.clock import MemoryClock
 from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.store import MemoryStore
-from application.ports.change_feed import ChangeFeed, Event, Mark, MarkPage, Position
+from application.ports.change_feed import STATE, ChangeFeed, Event, Mark, MarkPage, Position
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services import change_hub, feed_delay, subscription
 from application.services.change_hub import ChangeHub
@@ -102,6 +102,12 @@ async def end(store: MemoryStore, number: int) -> None:
         await unit.commit()
 
 
+def event(number: int, weight: int) -> Event:
+    """Of an operation, so large."""
+    operation = accept(UUID(int=number), tenant="t", type_name="x", value=1, labels={}, cause=cause()).operation
+    return Event(Position(1, operation.id, STATE), "t", operation, weight)
+
+
 def numbers(events: Sequence[Event]) -> list[int]:
     """Of the operations, in order."""
     return [event.operation_id.int for event in events if isinstance(event.content, Operation)]
@@ -170,6 +176,26 @@ async def test_too_slow(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.
         with pytest.raises(ReaderTooSlow):
             await slow.next()
         assert slow.empty
+
+
+async def test_too_much(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where few events are large."""
+    monkeypatch.setattr(subscription, "HEAVIEST_QUEUE", 1)
+    async with hub.subscribe("t") as slow:
+        await add(store, 1)
+        with pytest.raises(ReaderTooSlow):
+            await slow.next()
+        assert slow.empty
+
+
+async def test_what_was_taken_weighs_nothing(hub: ChangeHub) -> None:
+    """A reader that keeps up is never too slow, however much it has been told; and one event is always kept."""
+    quick = subscription.Subscription()
+    for number in range(1, 100):
+        assert quick.offer(event(number, weight=subscription.HEAVIEST_QUEUE))
+        assert (await quick.next()).operation_id.int == number
+    assert quick.offer(event(1, weight=1))
+    assert not quick.offer(event(2, weight=subscription.HEAVIEST_QUEUE))
 
 
 async def test_closed(store: MemoryStore, hub: ChangeHub) -> None:
