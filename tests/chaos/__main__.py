@@ -1,4 +1,5 @@
-"""`python -m tests.chaos --operations 5000 --minutes 10 --seed 1 [--no-callbacks]`: exit code 0 if all went well."""
+"""`python -m tests.chaos --operations 5000 --minutes 10 --seed 1 [--no-callbacks]`: exit code 0 if all went well, 3 if
+what did not go wrong was not over."""
 
 import argparse
 import asyncio
@@ -15,6 +16,7 @@ from tests.chaos.evidence import write_evidence
 from tests.chaos.kinds import FaultKind
 from tests.chaos.plan import make_plan
 from tests.chaos.report import print_outcome, print_plan
+from tests.chaos.verdict import Verdict
 from tests.support.places import in_memory
 
 
@@ -53,12 +55,12 @@ def main() -> int:
         f"took {time.monotonic() - began:.0f} s; CPU: {own.ru_utime + own.ru_stime:.0f} s harness, "
         f"{others.ru_utime + others.ru_stime:.0f} s system under test"
     )
-    if outcome.passed and arguments.folder is None:
+    if outcome.verdict is Verdict.PASSED and arguments.folder is None:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         write_evidence(outcome, folder / "violations.txt")
         print(f"logs and evidence: {folder}")
-    return 0 if outcome.passed else 1
+    return outcome.verdict.exit_code
 
 
 def _faults(text: str) -> dict[FaultKind, int]:

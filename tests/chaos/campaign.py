@@ -21,6 +21,7 @@ from tests.chaos.record import Record
 from tests.chaos.settling import settle
 from tests.chaos.submitter import Submitter
 from tests.chaos.system import System, running_system
+from tests.chaos.verdict import Verdict, verdict
 from tests.chaos.workload import Work
 
 PATIENCE = 120.0
@@ -49,8 +50,9 @@ class Outcome:
         return self.findings.violations
 
     @property
-    def passed(self) -> bool:
-        return not self.violations and not self.record.complaints and not self.missed
+    def verdict(self) -> Verdict:
+        wrong = bool(self.violations or self.record.complaints or self.missed)
+        return verdict(wrong=wrong, unfinished=bool(self.findings.unfinished))
 
 
 async def run_campaign(plan: Plan, folder: Path, patience: float = PATIENCE) -> Outcome:
@@ -97,7 +99,7 @@ async def _verdict(system: System, plan: Plan, injector: Injector, record: Recor
         while True:
             facts = await collect(connection, engine, record.answers, record.deleted, orders)
             findings = check(facts)
-            late = findings.violations or (plan.callbacks and system.receiver.waiting)
+            late = findings.violations or findings.unfinished or (plan.callbacks and system.receiver.waiting)
             if not late or time.monotonic() - calm > patience:
                 break
             await asyncio.sleep(min(LOOK_AGAIN, patience))

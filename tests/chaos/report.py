@@ -49,7 +49,9 @@ def print_outcome(outcome: Outcome) -> None:
         print(f"NOT INJECTED {missed}")
     for complaint in record.complaints[:MOST]:
         print(f"COMPLAINT {complaint}")
+    for operation_id in findings.unfinished[:MOST]:
+        print(f"NOT THROUGH its execution goes on: {operation_id}")
     for violation in outcome.violations[:MOST]:
         print(f"VIOLATION {violation}")
-    print(f"{len(outcome.violations)} violations, {len(record.complaints)} complaints: ", end="")
-    print("PASSED" if outcome.passed else "FAILED", flush=True)
+    counts = f"{len(outcome.violations)} violations, {len(record.complaints)} complaints"
+    print(f"{counts}, {len(findings.unfinished)} operations not through: {outcome.verdict}", flush=True)

@@ -15,7 +15,7 @@ from tests.seeded_bugs.bug import Bug, Campaign, Detector
 
 LONGEST = 900
 """Seconds that one detector may take."""
-FOUND = re.compile(r"^(?:VIOLATION|COMPLAINT) (.+)$", re.MULTILINE)
+FOUND = re.compile(r"^(?:VIOLATION|COMPLAINT|NOT THROUGH) (.+)$", re.MULTILINE)
 ANY_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}:? ?")
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.chaos.checker.check import Findings, check
 from tests.chaos.checker.facts import End, Facts, Line, Order, Row, Run
+from tests.chaos.verdict import Verdict, verdict
 
 CHECKER = Path(__file__).parents[1] / "chaos" / "checker"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -206,14 +207,6 @@ UNTRUE_STORIES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "a success that was deleted": ("P4", {"runs": (), "deleted": {ONE: [at(2)]}}),
-    "a chain that never closes": (
-        "P4",
-        {
-            "row": Row(ONE, "RUNNING", 2, at(0), at(1)),
-            "lines": history(("ACCEPTED", 0), ("RUNNING", 1)),
-            "runs": (dataclasses.replace(RUN, open=True, end=None),),
-        },
-    ),
     "a success that was terminated": ("P4", {"runs": (ended(TERMINATION),)}),
     "a failure that was a success": ("P4", {"row": TERMINATED, "lines": FAILED_LINES}),
     "another result": ("P4", {"row": dataclasses.replace(COMPLETED, result='{"a": 2}')}),
@@ -286,6 +279,32 @@ def test_every_untruth_is_seen(name: str) -> None:
     """A checker that cannot fail checks nothing."""
     promise, changes = UNTRUE_STORIES[name]
     assert promise in promises(story(**changes))
+
+
+def test_what_is_not_through_is_not_judged() -> None:
+    """That an execution goes on is nothing that the ledger says wrongly; that the row has ended all the same is."""
+    goes_on = (dataclasses.replace(RUN, open=True, end=None),)
+    row = Row(ONE, "RUNNING", 2, at(0), at(1))
+    found = story(row, history(("ACCEPTED", 0), ("RUNNING", 1)), goes_on)
+    assert (found.violations, found.unfinished) == ([], [ONE])
+    ended_too_early = story(runs=goes_on)
+    assert (promises(ended_too_early), ended_too_early.unfinished) == (["P3"], [ONE])
+    assert story().unfinished == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "unfinished", "expected", "code"),
+    [
+        (False, False, Verdict.PASSED, 0),
+        (True, False, Verdict.FAILED, 1),
+        (True, True, Verdict.FAILED, 1),
+        (False, True, Verdict.NOT_JUDGED, 3),
+    ],
+)
+def test_the_verdict(wrong: bool, unfinished: bool, expected: Verdict, code: int) -> None:
+    """What is wrong is, also where not everything could be judged."""
+    found = verdict(wrong=wrong, unfinished=unfinished)
+    assert (found, found.exit_code) == (expected, code)
 
 
 def test_later_ends_are_counted() -> None:

@@ -21,6 +21,8 @@ class Findings:
     later_ends: int
     """Operations whose chain closed once more, otherwise, after the close that the row shows."""
     refused_closes: int
+    unfinished: Sequence[str] = ()
+    """Operations whose chain goes on: of their end nothing can be said yet."""
 
 
 def check(facts: Facts) -> Findings:
@@ -28,10 +30,13 @@ def check(facts: Facts) -> Findings:
     violations = list(answered_once(facts))
     lags: list[float] = []
     later = 0
+    unfinished = []
     for operation_id, row in facts.rows.items():
         lines = facts.lines.get(operation_id, ())
         found = chains(facts.runs.get(operation_id, ()))
         deleted = facts.deleted.get(operation_id, ())
+        if found and found[-1].open:
+            unfinished.append(operation_id)
         violations += lines_are_whole(row, lines)
         violations += moves(row, lines)
         violations += one_chain(row, lines, found, deleted)
@@ -44,4 +49,4 @@ def check(facts: Facts) -> Findings:
             if contradicts(row, found[-1].ends[-1]):
                 later += 1
     refused = sum(run.refused_closes for runs in facts.runs.values() for run in runs)
-    return Findings(violations, sorted(lags), later, refused)
+    return Findings(violations, sorted(lags), later, refused, unfinished)
