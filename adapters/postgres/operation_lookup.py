@@ -1,7 +1,7 @@
 """Operations by id, each asked for by its tenant: what is asked most, and by many at the same time."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,12 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import connected
 from adapters.postgres.errors import translated
-from adapters.postgres.gathered import Gathered
 from adapters.postgres.rows import from_row, storable
 from adapters.postgres.tables import operations
+from application.services.gathered import Gathered
 from domain.operation import Operation
 
 _Key = tuple[str, UUID]
+MOST: Final = 100
+"""Operations in a statement."""
+PATIENCE: Final = 0.01
+"""Seconds after which a statement that is not answered yet, as on a connection that hangs, holds up the next one no
+longer."""
 _asked = (
     sa.func.unnest(sa.bindparam("tenants", type_=ARRAY(sa.Text)), sa.bindparam("ids", type_=ARRAY(sa.Uuid)))
     .table_valued(sa.column("tenant", sa.Text), sa.column("id", sa.Uuid), name="asked")
@@ -33,7 +38,7 @@ class OperationLookup:
     def __init__(self, engine: AsyncEngine) -> None:
         """`engine`: for single statements."""
         self._engine = engine
-        self._gathered = Gathered(self._read)
+        self._gathered = Gathered(self._read, most=MOST, patience=PATIENCE)
 
     async def get(self, tenant: str, operation_id: UUID) -> Operation | None:
         """The operation, or None: there is none, or it is another tenant's."""

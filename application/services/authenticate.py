@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from application.ports.api_keys import ApiKeyReader
 from application.ports.clock import Clock
 from application.ports.token_verifier import TokenVerifier
-from application.services.key_look_ups import KeyLookUps
+from application.services.gathered import Gathered
 from application.services.note_key_uses import NoteKeyUses
 from domain.api_key import MARK, ApiKey, prefix_of
 from domain.credentials import InvalidCredentials
@@ -21,7 +21,8 @@ class AuthenticateKeys:
     asked for each time, so that a new key counts at once; but those who ask for one are asked for together."""
 
     def __init__(self, keys: ApiKeyReader, clock: Clock, uses: NoteKeyUses) -> None:
-        self._known, self._unknown = KeyLookUps(keys), KeyLookUps(keys)
+        # Each one question at a time: anybody can make keys up, and the database has connections for few.
+        self._known, self._unknown = Gathered(keys.find), Gathered(keys.find)
         self._clock = clock
         self._uses = uses
         self._read: dict[str, tuple[ApiKey, datetime]] = {}
@@ -39,7 +40,7 @@ class AuthenticateKeys:
         if cached is not None and timedelta() <= now - cached[1] < CACHE_LIFE:
             return cached[0]
         # Whoever was known before does not wait for those who may have made theirs up.
-        key = await (self._unknown if cached is None else self._known).find(prefix)
+        key = await (self._unknown if cached is None else self._known).get(prefix)
         if key is None:
             raise InvalidCredentials("there is no such API key")
         self._read[prefix] = (key, now)

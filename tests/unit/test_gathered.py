@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from adapters.postgres.gathered import MOST, Gathered
+from application.services.gathered import Gathered
 from domain.errors import OpledgerError
 
 REQUEST: ContextVar[str] = ContextVar("request", default="nobody's")
@@ -114,7 +114,7 @@ async def test_one_who_gives_up() -> None:
 async def test_a_question_that_is_not_answered_does_not_hold_up_the_others() -> None:
     """A connection may hang; the pool has others."""
     asked = Asked(a=1, b=2)
-    gathered = Gathered(asked)
+    gathered = Gathered(asked, patience=0.01)
     asked.held["a"] = asyncio.Event()
     stuck = asyncio.ensure_future(gathered.get("a"))
     await _settled()
@@ -124,12 +124,43 @@ async def test_a_question_that_is_not_answered_does_not_hold_up_the_others() -> 
     assert await stuck == 1
 
 
-async def test_a_question_has_an_end() -> None:
-    """A process that has a thousand waiting does not ask for all of them at once."""
+@pytest.mark.parametrize(("most", "questions"), [(100, [100, 100, 1]), (None, [201])])
+async def test_how_much_is_asked_at_once(most: int | None, questions: list[int]) -> None:
+    """As much as is said, or all."""
+    asked = Asked()
+    gathered = Gathered(asked, most=most)
+    await asyncio.gather(*(gathered.get(str(number)) for number in range(201)))
+    assert [len(question) for question in asked.questions] == questions
+
+
+async def test_one_question_at_a_time() -> None:
+    """Without patience a question waits for the one before, however long."""
+    asked = Asked(a=1, b=2)
+    gathered = Gathered(asked)
+    asked.held["a"] = asyncio.Event()
+    first = asyncio.ensure_future(gathered.get("a"))
+    await _settled()
+    second = asyncio.ensure_future(gathered.get("b"))
+    await asyncio.sleep(0.05)
+    assert asked.questions == [{"a"}]
+    asked.held["a"].set()
+    assert await asyncio.gather(first, second) == [1, 2]
+
+
+async def test_all_have_given_up() -> None:
+    """Nothing is asked for nobody."""
     asked = Asked()
     gathered = Gathered(asked)
-    await asyncio.gather(*(gathered.get(str(number)) for number in range(2 * MOST + 1)))
-    assert [len(question) for question in asked.questions] == [MOST, MOST, 1]
+    asked.held["a"] = asyncio.Event()
+    first, second = (asyncio.ensure_future(gathered.get(key)) for key in "ab")
+    await _settled()
+    late = asyncio.ensure_future(gathered.get("c"))
+    await _settled()
+    late.cancel()
+    asked.held["a"].set()
+    await asyncio.gather(first, second)
+    await _settled()
+    assert asked.questions == [{"a", "b"}]
 
 
 async def test_a_question_belongs_to_no_request() -> None:

@@ -3,14 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import Context
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-MOST: Final = 100
-"""Keys in one question."""
-PATIENCE: Final = 0.01
-"""Seconds after which a question that is not answered yet holds up the next one no longer."""
 
 
 class Gathered(Generic[_Key, _Value]):
@@ -18,9 +14,19 @@ class Gathered(Generic[_Key, _Value]):
     next question: a busy process asks little more often than an idle one, and nobody is given what was read before he
     asked."""
 
-    def __init__(self, ask: Callable[[Collection[_Key]], Awaitable[Mapping[_Key, _Value]]]) -> None:
-        """`ask` gives what there is of the keys. What it raises is raised to all who are in the question."""
+    def __init__(
+        self,
+        ask: Callable[[Collection[_Key]], Awaitable[Mapping[_Key, _Value]]],
+        *,
+        most: int | None = None,
+        patience: float | None = None,
+    ) -> None:
+        """`ask` gives what there is of the keys. What it raises is raised to all who are in the question. `most`: keys
+        in a question; None: any number. `patience`: seconds after which a question that is not answered holds up the
+        next one no longer; None: there is one at a time."""
         self._ask = ask
+        self._most = most
+        self._patience = patience
         self._waiting: list[tuple[_Key, asyncio.Future[_Value | None]]] = []
         self._gathering: asyncio.Task[None] | None = None
 
@@ -35,11 +41,14 @@ class Gathered(Generic[_Key, _Value]):
 
     async def _gather(self) -> None:
         while self._waiting:
-            together, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            await asyncio.wait({asyncio.create_task(self._answer(together))}, timeout=PATIENCE)
+            together = self._waiting[: self._most]
+            del self._waiting[: self._most]
+            await asyncio.wait({asyncio.create_task(self._answer(together))}, timeout=self._patience)
 
     async def _answer(self, together: list[tuple[_Key, asyncio.Future[_Value | None]]]) -> None:
         wanted = [(key, answer) for key, answer in together if not answer.done()]
+        if not wanted:
+            return
         try:
             found = await self._ask({key for key, _ in wanted})
         except Exception as error:
