@@ -45,16 +45,21 @@ class MemoryOperationRepository:
         return {key: self._draft.operations[key] for key in operation_ids if key in self._draft.operations}
 
     async def save(self, change: Change) -> Operation:
-        operation = change.operation
-        await self._locks.take(operation.id)
-        stored = self._draft.operations.get(operation.id)
-        if stored is None or stored.version != operation.version:
+        await self._locks.take(change.operation.id)
+        saved = self._save(change)
+        if saved is None:
             raise StaleOperation
-        saved = stored_operation(replace(operation, version=operation.version + 1))
-        check_row(saved)
-        check_successor(stored, saved)
-        self._draft.operations[saved.id] = saved
-        self._append(change)
+        return saved
+
+    async def save_all(self, changes: Sequence[Change]) -> dict[UUID, Operation]:
+        if len({change.operation.id for change in changes}) < len(changes):
+            raise ValueError("an operation is saved once in a statement")
+        saved = {}
+        for change in changes:
+            if self._locks.free(change.operation.id):
+                await self._locks.take(change.operation.id)
+                if (operation := self._save(change)) is not None:
+                    saved[operation.id] = operation
         return saved
 
     async def delete(self, operation: Operation) -> None:
@@ -148,6 +153,19 @@ class MemoryOperationRepository:
             del self._draft.keys[name]
         del self._draft.history[operation_id]
         del self._draft.operations[operation_id]
+
+    def _save(self, change: Change) -> Operation | None:
+        """None: it is stale. The lock is held."""
+        operation = change.operation
+        stored = self._draft.operations.get(operation.id)
+        if stored is None or stored.version != operation.version:
+            return None
+        saved = stored_operation(replace(operation, version=operation.version + 1))
+        check_row(saved)
+        check_successor(stored, saved)
+        self._draft.operations[saved.id] = saved
+        self._append(change)
+        return saved
 
     def _append(self, change: Change) -> None:
         operation = change.operation

@@ -7,15 +7,16 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.errors import translated
-from adapters.postgres.rows import FIXED, from_row, standard_uuid, standing_from_row, to_row, transition_to_row
+from adapters.postgres.rows import from_row, standard_uuid, standing_from_row, to_row, transition_to_row
+from adapters.postgres.saving import NEW_VERSION, saving, values_of
 from adapters.postgres.tables import (
     DISPATCHABLE,
     FINISHED,
     NOT_DONE,
-    THIS_TRANSACTION,
     TO_FOLLOW_UP,
     TO_VERIFY,
     UNFINISHED,
@@ -31,17 +32,11 @@ from domain.operation import Change, Operation
 from domain.schedule import FollowUp, Verification
 from domain.standing import Standing
 
-_NEW_VERSION: Mapping[str, Any] = {"version": operations.c.version + 1, "changed_in": THIS_TRANSACTION}
 # Built once: building them takes longer than running them.
 _GET = sa.select(operations).where(operations.c.id == sa.bindparam("of"))
-_SAVE = (
-    sa.update(operations)
-    .where(operations.c.id == sa.bindparam("of"), operations.c.version == sa.bindparam("at_version"))
-    .values(**_NEW_VERSION, history_length=operations.c.history_length + sa.bindparam("lines"))
-    .returning(operations.c.version, operations.c.history_length)
-)
-_COUNTED = FIXED | {"version", "history_length"}
-"""What an update does not take from the operation."""
+_GET_ALL = sa.select(operations).where(operations.c.id == sa.any_(sa.bindparam("of", type_=ARRAY(sa.Uuid))))
+_SAVE = saving(passing_over=False)
+_SAVE_ALL = saving(passing_over=True)
 
 
 class PostgresOperationRepository:
@@ -72,22 +67,18 @@ class PostgresOperationRepository:
 
     async def get_all(self, operation_ids: Collection[UUID]) -> dict[UUID, Operation]:
         with translated():
-            rows = await self._connection.execute(sa.select(operations).where(among(operation_ids)))
+            rows = await self._connection.execute(_GET_ALL, {"of": list(operation_ids)})
         found = [from_row(row) for row in rows]
         return {operation.id: operation for operation in found}
 
     async def save(self, change: Change) -> Operation:
-        operation = change.operation
-        values = {column: value for column, value in to_row(operation).items() if column not in _COUNTED}
-        values |= {"of": operation.id, "at_version": operation.version, "lines": len(change.transitions)}
-        with translated():
-            stored = (await self._connection.execute(_SAVE, values)).one_or_none()
-            if stored is None:
-                raise StaleOperation
-            _check_sequence(change, before=stored.history_length - len(change.transitions))
-            await self._append(change)
-        self.changed = True
-        return replace(operation, version=stored.version)
+        saved = await self._save(_SAVE, [change])
+        if not saved:
+            raise StaleOperation
+        return saved[change.operation.id]
+
+    async def save_all(self, changes: Sequence[Change]) -> dict[UUID, Operation]:
+        return await self._save(_SAVE_ALL, changes) if changes else {}
 
     async def delete(self, operation: Operation) -> None:
         check_done(operation)
@@ -116,7 +107,7 @@ class PostgresOperationRepository:
         changes = {
             "dispatch_due_at": now + lease,
             "dispatch_attempts": operations.c.dispatch_attempts + 1,
-            **_NEW_VERSION,
+            **NEW_VERSION,
         }
         claimed = await self._claim(operations.c.dispatch_due_at, DISPATCHABLE, now, limit, changes)
         self.changed = self.changed or bool(claimed)
@@ -188,6 +179,20 @@ class PostgresOperationRepository:
         with translated():
             rows = (await self._connection.execute(statement)).all()
         return [from_row(row) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
+
+    async def _save(self, statement: sa.Select[Any], changes: Sequence[Change]) -> dict[UUID, Operation]:
+        given = {change.operation.id: change for change in changes}
+        if len(given) < len(changes):
+            raise ValueError("an operation is saved once in a statement")
+        with translated():
+            rows = (await self._connection.execute(statement, values_of(changes))).all()
+        saved = {}
+        for row in rows:
+            change = given[row.id]
+            _check_sequence(change, before=row.history_length - len(change.transitions))
+            saved[change.operation.id] = replace(change.operation, version=row.version)
+        self.changed = self.changed or bool(saved)
+        return saved
 
     async def _append(self, *changes: Change) -> None:
         lines = [transition_to_row(change.operation.id, line) for change in changes for line in change.transitions]

@@ -34,6 +34,10 @@ class OperationRepository(Protocol):
         """Compare-and-set: store the change if the stored version is still the one that the change started from, and
         return the operation with its new version. Raises StaleOperation."""
 
+    async def save_all(self, changes: Sequence[Change]) -> dict[UUID, Operation]:
+        """The same for several operations, in one statement; those that were saved come back. The others are stale, or
+        somebody else is at them: nobody is waited for. Raises ValueError: two changes of one operation."""
+
     async def delete(self, operation: Operation) -> None:
         """Remove it with its history and its idempotency key, if the stored version is still the given one. Raises
         StaleOperation, and OperationNotDone for what is not done: its execution would run on with no row."""

@@ -206,6 +206,96 @@ class OperationRepositoryContract:
             await save(store, broken)
         assert await store.peek(ID_1) == Stored("ACCEPTED", 1, [1])
 
+    # Many at once
+
+    async def test_save_all(self, store: Store) -> None:
+        """Each is saved as alone, whether it adds lines or not, and comes back with its new version."""
+        await add(store, *(accepted_change(number) for number in range(1, 5)))
+        async with store.units() as unit:
+            found = await unit.operations.get_all([UUID(int=number) for number in range(1, 5)])
+            one, two, three, four = (found[UUID(int=number)] for number in range(1, 5))
+            began = start(two, cause(2))
+            both = began.then(complete(began.operation, {"a": None}, cause(3)))
+            changes = [dispatched_change(four), both, note(one, cause(4)), start(three, cause(2))]
+            saved = await unit.operations.save_all(changes)
+            await unit.commit()
+        assert saved == {change.operation.id: replace(change.operation, version=2) for change in changes}
+        for operation in saved.values():
+            assert await stored(store, operation.id) == operation
+        peeked = [await store.peek(UUID(int=number)) for number in range(1, 5)]
+        assert peeked == [
+            Stored("ACCEPTED", 2, [1, 2]),
+            Stored("COMPLETED", 2, [1, 2, 3]),
+            Stored("RUNNING", 2, [1, 2]),
+            Stored("ACCEPTED", 2, [1]),
+        ]
+        assert await store.queries("default").transitions(two.id) == [accepted_line(), *both.transitions]
+
+    async def test_save_all_of_stale_ones(self, store: Store) -> None:
+        """What is stale or not there is left out, with its lines, and keeps no other from being saved (hazard 23)."""
+        await add(store, accepted_change(1), accepted_change(2))
+        old, other = [await stored(store, UUID(int=number)) for number in (1, 2)]
+        await save(store, start(old, cause(2)))
+        missing = start(accepted_change(3).operation, cause(2))
+        async with store.units() as unit:
+            saved = await unit.operations.save_all([note(old, cause(3)), note(other, cause(3)), missing])
+            await unit.commit()
+        assert ids(list(saved.values())) == [2]
+        peeked = [await store.peek(UUID(int=number)) for number in (1, 2, 3)]
+        assert peeked == [Stored("RUNNING", 2, [1, 2]), Stored("ACCEPTED", 2, [1, 2]), None]
+
+    async def test_save_all_waits_for_nobody(self, store: Store) -> None:
+        """A row that somebody else is at is left out: one row must not hold up the others, and no two that save the
+        same rows wait for one another."""
+        await add(store, accepted_change(1), accepted_change(2))
+        one, two = [await stored(store, UUID(int=number)) for number in (1, 2)]
+        async with store.units() as unit, store.units() as other:
+            assert ids(list((await unit.operations.save_all([note(one, cause(2))])).values())) == [1]
+            saved = await other.operations.save_all([note(two, cause(3)), note(one, cause(3))])
+            assert ids(list(saved.values())) == [2]
+            await unit.commit()
+            await other.commit()
+        assert [await store.peek(UUID(int=number)) for number in (1, 2)] == [Stored("ACCEPTED", 2, [1, 2])] * 2
+
+    async def test_save_all_of_nothing(self, store: Store) -> None:
+        """Nothing to save is saved."""
+        async with store.units() as unit:
+            assert await unit.operations.save_all([]) == {}
+
+    async def test_save_all_with_one_operation_twice(self, store: Store) -> None:
+        """Which of two changes would it be?"""
+        await add(store, accepted_change())
+        operation = await stored(store, ID_1)
+        with pytest.raises(ValueError, match="once"):
+            async with store.units() as unit:
+                await unit.operations.save_all([note(operation, cause(2)), note(operation, cause(3))])
+        assert await store.peek(ID_1) == Stored("ACCEPTED", 1, [1])
+
+    @pytest.mark.parametrize("number", [1, 3])
+    async def test_save_all_with_a_gap(self, store: Store, number: int) -> None:
+        """One whose lines do not continue its history has all of them refused (P6)."""
+        await add(store, accepted_change(1), accepted_change(2))
+        one, two = [await stored(store, UUID(int=number)) for number in (1, 2)]
+        change = note(two, cause(2))
+        lines = (replace(change.transitions[0], sequence=number),)
+        broken = Change(replace(change.operation, history_length=number), lines)
+        with pytest.raises(InvalidTransition):
+            async with store.units() as unit:
+                await unit.operations.save_all([note(one, cause(2)), broken])
+        assert [await store.peek(UUID(int=number)) for number in (1, 2)] == [Stored("ACCEPTED", 1, [1])] * 2
+
+    async def test_save_all_with_one_that_is_refused(self, store: Store) -> None:
+        """So has one that breaks a rule of the ledger (P2)."""
+        running = await add_running(store, 1)
+        done = await save(store, complete(running, 1, cause(3)))
+        await add(store, accepted_change(2))
+        other = await stored(store, UUID(int=2))
+        back = Change(replace(done, status=OperationStatus.RUNNING, result=None, finished_at=None))
+        with pytest.raises(InvalidTransition):
+            async with store.units() as unit:
+                await unit.operations.save_all([note(other, cause(2)), back])
+        assert await stored(store, other.id) == other
+
     # The rules that the database states
 
     async def test_the_end_is_final(self, store: Store) -> None:
@@ -382,6 +472,11 @@ class OperationRepositoryContract:
 
 
 ID_1 = UUID(int=1)
+
+
+def accepted_line() -> Transition:
+    """The first of every history here."""
+    return accepted_change().transitions[0]
 
 
 def ids(operations: list[Operation]) -> list[int]:

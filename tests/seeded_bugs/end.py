@@ -40,13 +40,13 @@ NO_COMPARE_AND_SET = Bug(
     (
         Hunk(
             "adapters/memory/operation_repository.py",
-            "        if stored is None or stored.version != operation.version:\n            raise StaleOperation\n",
-            "        if stored is None:\n            raise StaleOperation\n",
+            "        if stored is None or stored.version != operation.version:\n            return None\n",
+            "        if stored is None:\n            return None\n",
         ),
         Hunk(
-            "adapters/postgres/operation_repository.py",
-            'operations.c.version == sa.bindparam("at_version"))',
-            'sa.bindparam("at_version", type_=sa.Integer) > 0)',
+            "adapters/postgres/saving.py",
+            "operations.c.version == new.c.version)",
+            "new.c.version > 0)",
         ),
     ),
 )

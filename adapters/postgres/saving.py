@@ -1,0 +1,87 @@
+"""The statement that saves changes: compare-and-set of many operations, and their history lines, in one round trip.
+
+Every column is one array, so that any number of changes has the same parameters and the same plan.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from adapters.postgres.rows import Values, changing_columns, transition_to_row
+from adapters.postgres.tables import THIS_TRANSACTION, operations, transitions
+from domain.operation import Change
+
+NEW_VERSION: Mapping[str, Any] = {"version": operations.c.version + 1, "changed_in": THIS_TRANSACTION}
+_KEPT = {"id", "tenant", "type", "input", "labels", "accepted_at", "trace_context"}
+"""Columns that never change."""
+_COUNTED = {"version", "history_length", "changed_in"}
+"""Columns that go on from what is stored."""
+_CHANGING = [column for column in operations.c if column.name not in _KEPT | _COUNTED]
+_LINE = [column for column in transitions.c if column.name != "written_in"]
+_LINES = "lines"
+"""How many history lines the change adds."""
+
+
+def values_of(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
+    """The parameters of `saving`."""
+    changed = [change.operation for change in changes]
+    lines = [transition_to_row(change.operation.id, line) for change in changes for line in change.transitions]
+    return {
+        "new_id": [operation.id for operation in changed],
+        "new_version": [operation.version for operation in changed],
+        "new_lines": [len(change.transitions) for change in changes],
+        **_arrays("new", _CHANGING, [changing_columns(operation) for operation in changed]),
+        **_arrays("line", _LINE, lines),
+    }
+
+
+def saving(*, passing_over: bool) -> sa.Select[Any]:
+    """Saves those whose version is still the given one, and gives their id, version and history length. Rows that
+    another transaction holds are waited for, in the order of their ids, or passed over."""
+    new = _unnested("new", [operations.c.id, operations.c.version, sa.Column(_LINES, sa.Integer), *_CHANGING])
+    lines = _unnested("line", _LINE)
+    held = (
+        sa.select(operations.c.id)
+        .where(operations.c.id == sa.any_(_array("new", operations.c.id)))
+        .order_by(operations.c.id)
+        .with_for_update(key_share=True, skip_locked=passing_over)
+        .cte("held")
+        .prefix_with("MATERIALIZED")
+    )
+    saved = (
+        sa.update(operations)
+        .where(operations.c.id == new.c.id, operations.c.id == held.c.id, operations.c.version == new.c.version)
+        .values(
+            **NEW_VERSION,
+            history_length=operations.c.history_length + new.c[_LINES],
+            **{column.name: new.c[column.name] for column in _CHANGING},
+        )
+        .returning(operations.c.id, operations.c.version, operations.c.history_length)
+        .cte("saved")
+    )
+    written = (
+        sa.insert(transitions)
+        .from_select(
+            [column.name for column in _LINE],
+            sa.select(*lines.c).where(lines.c.operation_id == saved.c.id),
+            include_defaults=False,
+        )
+        .cte("written")
+    )
+    return sa.select(saved).add_cte(written)
+
+
+def _arrays(prefix: str, columns: Sequence[sa.Column[Any]], rows: Sequence[Values]) -> dict[str, Sequence[Any]]:
+    return {f"{prefix}_{column.name}": [row[column.name] for row in rows] for column in columns}
+
+
+def _array(prefix: str, column: sa.Column[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(f"{prefix}_{column.name}", type_=ARRAY(column.type, dimensions=1))
+
+
+def _unnested(prefix: str, columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:
+    arrays = [_array(prefix, column) for column in columns]
+    names = [sa.column(column.name, column.type) for column in columns]
+    return sa.func.unnest(*arrays).table_valued(*names).render_derived(name=prefix)
