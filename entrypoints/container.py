@@ -49,6 +49,7 @@ from application.services.dispatch import DispatchOperations
 from application.services.drift import ReadDrift
 from application.services.follow_up import FollowUpOperations
 from application.services.forget_keys import ForgetKeys
+from application.services.group_commit import GroupCommit
 from application.services.health import CheckHealth, SharedProbe
 from application.services.manage_keys import ManageKeys
 from application.services.note_key_uses import NoteKeyUses
@@ -132,6 +133,7 @@ class Container(containers.DeclarativeContainer):
     announcer = providers.Singleton(Announcer, connect_database)
     listener = providers.Singleton(Listener, connect_database)
     units = providers.Singleton(PostgresUnitsOfWork, database, announcer.provided.announce)
+    changes = providers.Singleton(GroupCommit, units)
     queries = providers.Singleton(PostgresQueries, providers.Singleton(reading, database))
     engine = providers.Singleton(TemporalWorkflowEngine, client, clock)
 
@@ -142,7 +144,7 @@ class Container(containers.DeclarativeContainer):
     callbacks = providers.Singleton(CompletionCallbacks, settings.provided.callback_url, callback_keys, clock, metrics)
     recorder = providers.Singleton(
         RecordEvidence,
-        units,
+        changes,
         clock,
         settings.provided.finality,
         providers.Factory(ReconcilePolicy, grace=settings.provided.reconcile_grace),
@@ -152,6 +154,7 @@ class Container(containers.DeclarativeContainer):
     receiver = providers.Singleton(
         ReceiveCallback,
         units,
+        changes,
         engine,
         clock,
         providers.Singleton(TemporalCallbackReader, client.provided.data_converter, client.provided.namespace),
@@ -163,19 +166,19 @@ class Container(containers.DeclarativeContainer):
     submit = providers.Singleton(SubmitOperation, units, clock, operation_ids, catalogue, validator)
     batch = providers.Singleton(SubmitBatch, units, clock, operation_ids, catalogue, validator)
     read = providers.Singleton(ReadOperations, queries)
-    cancel = providers.Singleton(CancelOperation, units, clock)
+    cancel = providers.Singleton(CancelOperation, changes, clock)
     delete = providers.Singleton(DeleteOperation, units)
     feed = providers.Singleton(PostgresChangeFeed, database, listener)
     hub = providers.Singleton(ChangeHub, feed, clock, metrics)
     wait = providers.Singleton(WaitForOperation, read, hub)
     stream = providers.Singleton(StreamEvents, read, feed, hub)
-    dispatcher = providers.Singleton(DispatchOperations, units, engine, clock, catalogue, callbacks, metrics)
-    follow_ups = providers.Singleton(FollowUpOperations, units, engine, clock, recorder)
+    dispatcher = providers.Singleton(DispatchOperations, units, changes, engine, clock, catalogue, callbacks, metrics)
+    follow_ups = providers.Singleton(FollowUpOperations, units, changes, engine, clock, recorder)
     verifier = providers.Singleton(VerifyOperations, units, engine, clock, recorder, settings.provided.verify_every)
     forgetter = providers.Singleton(ForgetKeys, units, clock)
     retainer = providers.Singleton(RetainOperations, units, clock, settings.provided.retention, metrics)
     reconciler = providers.Singleton(
-        ReconcileOperations, units, engine, clock, recorder, overlap=providers.Callable(_overlap, settings)
+        ReconcileOperations, units, changes, engine, clock, recorder, overlap=providers.Callable(_overlap, settings)
     )
     activities = providers.Singleton(LedgerActivities, recorder, reconciler)
     drift = providers.Singleton(ReadDrift, providers.Singleton(PostgresDriftQueries, database), clock)
@@ -267,6 +270,7 @@ async def wired(settings: Settings) -> AsyncIterator[Container]:
     try:
         yield container
     finally:
+        await container.changes().close()
         await container.announcer().close()
         container.listener().close()
         await database.dispose()

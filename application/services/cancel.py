@@ -3,8 +3,7 @@
 from uuid import UUID
 
 from application.ports.clock import Clock
-from application.ports.unit_of_work import UnitOfWorkFactory
-from application.services.compare_and_set import change_operation
+from application.services.group_commit import GroupCommit
 from domain.errors import OperationNotFound
 from domain.expected_version import ExpectedVersion, check_version
 from domain.lifecycle import request_cancel
@@ -15,8 +14,8 @@ from domain.transition import Source
 class CancelOperation:
     """Works while the engine is down: the request is kept and delivered later, once."""
 
-    def __init__(self, units: UnitOfWorkFactory, clock: Clock) -> None:
-        self._units = units
+    def __init__(self, changes: GroupCommit, clock: Clock) -> None:
+        self._changes = changes
         self._clock = clock
 
     async def cancel(
@@ -40,7 +39,7 @@ class CancelOperation:
             check_version(operation, expected)
             return change
 
-        outcome = await change_operation(self._units, operation_id, decide)
+        outcome = await self._changes.change(operation_id, decide)
         if outcome is None:
             raise OperationNotFound(f"there is no operation {operation_id}")
         return outcome.operation

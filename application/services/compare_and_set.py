@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 from uuid import UUID
 
 from application.ports.operation_repository import StaleOperation
@@ -12,6 +12,8 @@ from domain.operation import Change, Operation
 from domain.transition import Transition
 
 _T = TypeVar("_T")
+Decide: TypeAlias = Callable[[Operation], Change | None]
+"""What to make of an operation; nothing, where it returns None or the operation itself. It may be asked repeatedly."""
 MAX_TRIES = 50
 """An operation is changed a handful of times in its life: losing this often in a row means something else is wrong."""
 
@@ -27,9 +29,7 @@ class Outcome:
     """The attention that the operation did not need before."""
 
 
-async def change_operation(
-    units: UnitOfWorkFactory, operation_id: UUID, decide: Callable[[Operation], Change | None]
-) -> Outcome | None:
+async def change_operation(units: UnitOfWorkFactory, operation_id: UUID, decide: Decide) -> Outcome | None:
     """Apply what `decide` makes of the operation; decide again whenever somebody else was quicker.
 
     Returns None if there is no such operation. Raises StaleOperation after MAX_TRIES lost races, and whatever
@@ -45,7 +45,7 @@ async def change_operation(
             return Outcome(operation, changed=False)
         saved = await unit.operations.save(change)
         await unit.commit()
-        return Outcome(saved, True, change.transitions, _raised(operation, saved))
+        return outcome_of(operation, change, saved)
 
     return await until_current(units, operation_id, attempt)
 
@@ -64,6 +64,11 @@ async def until_current(
             except StaleOperation:
                 continue
     raise StaleOperation(f"operation {operation_id} changed under every one of {MAX_TRIES} attempts")
+
+
+def outcome_of(before: Operation, change: Change, saved: Operation) -> Outcome:
+    """Of a change that is stored."""
+    return Outcome(saved, True, change.transitions, _raised(before, saved))
 
 
 def _raised(before: Operation, after: Operation) -> AttentionKind | None:

@@ -15,8 +15,8 @@ from application.ports.workflow_engine import (
     StartRequest,
     WorkflowEngine,
 )
-from application.services.compare_and_set import change_operation
 from application.services.completion_callbacks import CompletionCallbacks
+from application.services.group_commit import GroupCommit
 from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
 from domain.errors import UnknownOperationType
@@ -39,6 +39,7 @@ class DispatchOperations:
     def __init__(
         self,
         units: UnitOfWorkFactory,
+        changes: GroupCommit,
         engine: WorkflowEngine,
         clock: Clock,
         catalogue: OperationCatalogue,
@@ -46,6 +47,7 @@ class DispatchOperations:
         metrics: Metrics,
     ) -> None:
         self._units = units
+        self._changes = changes
         self._engine = engine
         self._clock = clock
         self._catalogue = catalogue
@@ -117,7 +119,7 @@ class DispatchOperations:
             error = OperationError(ErrorCode.CANCELED, request.reason or words, {"actor": request.by})
             return fail(current, error, Cause(Source.DISPATCHER, words, self._clock.now(), actor=request.by))
 
-        await change_operation(self._units, operation.id, decide)
+        await self._changes.change(operation.id, decide)
 
     async def _rejected(self, operation: Operation, refusal: StartRejected) -> None:
         """Fail it, unless an earlier attempt, whose answer was lost, had gone through."""
@@ -130,7 +132,7 @@ class DispatchOperations:
             cause = Cause(Source.DISPATCHER, "the engine refuses to start the workflow", self._clock.now())
             return fail(current, OperationError(ErrorCode.START_REJECTED, str(refusal)), cause)
 
-        await change_operation(self._units, operation.id, decide)
+        await self._changes.change(operation.id, decide)
 
     async def _absent(self, operation: Operation) -> Observation | None:
         """The engine's word that no earlier attempt has started anything; None where one has, which is noted."""
@@ -148,14 +150,14 @@ class DispatchOperations:
             wait = exponential(current.dispatch.attempts, first=timedelta(seconds=0.5), cap=timedelta(seconds=30))
             return start_failed(current, error, Cause(Source.DISPATCHER, "", now), retry_at=now + wait)
 
-        await change_operation(self._units, operation.id, decide)
+        await self._changes.change(operation.id, decide)
 
     async def _note_dispatched(self, operation: Operation, *, ask_after: timedelta) -> None:
         def decide(current: Operation) -> Change | None:
             now = self._clock.now()
             return dispatched(current, follow_up_at=now + ask_after, now=now)
 
-        outcome = await change_operation(self._units, operation.id, decide)
+        outcome = await self._changes.change(operation.id, decide)
         if outcome is not None and outcome.changed:
             self._metrics.dispatched(max(timedelta(), self._clock.now() - operation.accepted_at))
         if outcome is None or (outcome.operation.done and outcome.operation.started_at is None):

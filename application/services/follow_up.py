@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
-from application.services.compare_and_set import change_operation
+from application.services.group_commit import GroupCommit
 from application.services.record import RecordEvidence
 from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
@@ -29,11 +29,13 @@ class FollowUpOperations:
     def __init__(
         self,
         units: UnitOfWorkFactory,
+        changes: GroupCommit,
         engine: WorkflowEngine,
         clock: Clock,
         recorder: RecordEvidence,
     ) -> None:
         self._units = units
+        self._changes = changes
         self._engine = engine
         self._clock = clock
         self._recorder = recorder
@@ -82,7 +84,7 @@ class FollowUpOperations:
             now = self._clock.now()
             return cancel_delivered(current, follow_up_at=now + CONFIRM_AFTER, now=now)
 
-        outcome = await change_operation(self._units, operation.id, decide)
+        outcome = await self._changes.change(operation.id, decide)
         return operation if outcome is None else outcome.operation
 
     async def _plan(self, operation: Operation, due_at: datetime | None) -> None:

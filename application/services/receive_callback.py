@@ -8,7 +8,7 @@ from application.ports.clock import Clock
 from application.ports.metrics import CallbackOutcome, Metrics
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
-from application.services.compare_and_set import change_operation
+from application.services.group_commit import GroupCommit
 from application.services.record import RecordEvidence
 from domain.divergence import contradiction
 from domain.evidence import ExecutionState, Observation
@@ -45,6 +45,7 @@ class ReceiveCallback:
     def __init__(
         self,
         units: UnitOfWorkFactory,
+        changes: GroupCommit,
         engine: WorkflowEngine,
         clock: Clock,
         reader: CallbackReader,
@@ -52,6 +53,7 @@ class ReceiveCallback:
         metrics: Metrics,
     ) -> None:
         self._units = units
+        self._changes = changes
         self._engine = engine
         self._clock = clock
         self._reader = reader
@@ -128,9 +130,9 @@ class ReceiveCallback:
             kept = note_while_short(operation, Cause(Source.CALLBACK, words, now, details=details))
             return kept.then(ask_soon(kept.operation, at=now))
 
-        await change_operation(self._units, operation_id, decide)
+        await self._changes.change(operation_id, decide)
 
     async def _ask_soon(self, operation_id: UUID) -> bool:
         """Whether a question is planned: none is about a final operation, or one whose start is not noted yet."""
-        outcome = await change_operation(self._units, operation_id, lambda row: ask_soon(row, at=self._clock.now()))
+        outcome = await self._changes.change(operation_id, lambda row: ask_soon(row, at=self._clock.now()))
         return outcome is not None and outcome.operation.follow_up.due_at is not None

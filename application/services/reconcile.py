@@ -10,7 +10,7 @@ from uuid import UUID
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
-from application.services.compare_and_set import change_operation
+from application.services.group_commit import GroupCommit
 from application.services.record import RecordEvidence
 from domain.attention import AttentionKind
 from domain.follow_up import ask_soon
@@ -60,6 +60,7 @@ class ReconcileOperations:
     def __init__(
         self,
         units: UnitOfWorkFactory,
+        changes: GroupCommit,
         engine: WorkflowEngine,
         clock: Clock,
         recorder: RecordEvidence,
@@ -70,6 +71,7 @@ class ReconcileOperations:
         """`overlap`: how far behind its watermark a pass begins; longer than the policy's grace, or what has begun
         within the grace is never looked at again."""
         self._units = units
+        self._changes = changes
         self._engine = engine
         self._clock = clock
         self._recorder = recorder
@@ -150,7 +152,7 @@ class ReconcileOperations:
             await self._engine.ping()
         for operation_id, verdict in zip(suspects, verdicts, strict=True):
             if not _answered(verdict) or verdict is Verdict.WAIT:
-                await change_operation(self._units, operation_id, lambda row: ask_soon(row, at=self._clock.now()))
+                await self._changes.change(operation_id, lambda row: ask_soon(row, at=self._clock.now()))
         return dict(zip(suspects, verdicts, strict=True))
 
     async def _ask(self, operation_id: UUID, begun: bool) -> Verdict | EngineUnavailable | None:

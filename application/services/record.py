@@ -6,8 +6,8 @@ from uuid import UUID
 
 from application.ports.clock import Clock
 from application.ports.metrics import Metrics
-from application.ports.unit_of_work import UnitOfWorkFactory
-from application.services.compare_and_set import Outcome, change_operation
+from application.services.compare_and_set import Outcome
+from application.services.group_commit import GroupCommit
 from domain.evidence import Observation, Report
 from domain.finality import Finality
 from domain.operation import Change, Operation
@@ -29,7 +29,7 @@ class RecordEvidence:
 
     def __init__(
         self,
-        units: UnitOfWorkFactory,
+        changes: GroupCommit,
         clock: Clock,
         finality: Finality,
         policy: ReconcilePolicy,
@@ -38,7 +38,7 @@ class RecordEvidence:
         confirm_after: timedelta = CONFIRM_AFTER,
     ) -> None:
         """`confirm_after`: how long after a reported outcome the engine is asked, if it has not called by then."""
-        self._units = units
+        self._changes = changes
         self._clock = clock
         self._finality = finality
         self._policy = policy
@@ -51,7 +51,7 @@ class RecordEvidence:
         def decide(operation: Operation) -> Change | None:
             return apply_report(operation, report, self._finality, self._clock.now(), self._confirm_after)
 
-        outcome = await change_operation(self._units, operation_id, decide)
+        outcome = await self._changes.change(operation_id, decide)
         if outcome is None:
             return Recorded.UNKNOWN_OPERATION
         self._count(outcome)
@@ -66,7 +66,7 @@ class RecordEvidence:
             decision = reconcile(operation, observation, self._clock.now(), self._policy, source)
             return decision.change
 
-        outcome = await change_operation(self._units, operation_id, decide)
+        outcome = await self._changes.change(operation_id, decide)
         if outcome is None:
             return Verdict.NO_CHANGE
         self._count(outcome)

@@ -1,6 +1,7 @@
 """What every rule and invariant works on: the ledger, the engine with its past, mail on its way, processes, time."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from enum import Enum
@@ -12,14 +13,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize
 
 from adapters.memory.callbacks import PendingCallback
 from adapters.memory.executions import Execution
+from application.ports.unit_of_work import UnitOfWorkFactory
 from application.services import reconcile
+from application.services.compare_and_set import Decide, Outcome
+from application.services.group_commit import GroupCommit
 from application.services.reconcile import PassCursor, ReconciledPage
 from application.services.submit import Submission
 from domain.evidence import ExecutionState, Observation, Report, ReportKind
 from domain.finality import Finality
 from domain.operation import Operation
 from tests.simulation.chronicle import ChronicledEngine, Past
-from tests.simulation.processes import Fate, Fates, FreeOfLocks, Processes
+from tests.simulation.processes import CURRENT, Fate, Fates, FreeOfLocks, Process, Processes
 from tests.support.faults import CrashingUnit
 from tests.support.ledger import FakeLedger
 
@@ -46,6 +50,17 @@ class Channels(Enum):
     CALLBACKS = "callbacks alone: none gets lost, nobody asks for long"
 
 
+class EachProcess(GroupCommit):
+    """A group is of one process, and ends with it."""
+
+    def __init__(self, units: UnitOfWorkFactory) -> None:
+        super().__init__(units)
+        self._own: defaultdict[Process | None, GroupCommit] = defaultdict(lambda: GroupCommit(units))
+
+    async def change(self, operation_id: UUID, decide: Decide) -> Outcome | None:
+        return await self._own[CURRENT.get()].change(operation_id, decide)
+
+
 class SimulatedLedger(FakeLedger):
     """Its processes can stand still, and its engine has a past."""
 
@@ -53,6 +68,7 @@ class SimulatedLedger(FakeLedger):
     faults: Fates
     world_class = ChronicledEngine
     faults_class = Fates
+    changes_class = EachProcess
 
     def units(self) -> Any:
         unit = self.store.units()

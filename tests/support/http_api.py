@@ -20,6 +20,7 @@ from application.services.cancel import CancelOperation
 from application.services.change_hub import ChangeHub
 from application.services.delete import DeleteOperation
 from application.services.drift import DriftReport, ReadDrift
+from application.services.group_commit import GroupCommit
 from application.services.health import CheckHealth
 from application.services.read import ReadOperations
 from application.services.receive_callback import ReceiveCallback
@@ -142,7 +143,7 @@ class Api:
             ledger=LedgerServices(
                 submit=SubmitOperation(*parts),
                 read=read,
-                cancel=CancelOperation(self.store.units, self.clock),
+                cancel=CancelOperation(GroupCommit(self.store.units), self.clock),
                 batch=SubmitBatch(*parts),
                 delete=DeleteOperation(self.store.units),
                 wait=WaitForOperation(read, self.hub),

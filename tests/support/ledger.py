@@ -27,6 +27,7 @@ from application.services.cancel import CancelOperation
 from application.services.completion_callbacks import CompletionCallbacks
 from application.services.dispatch import DispatchOperations
 from application.services.follow_up import FollowUpOperations
+from application.services.group_commit import GroupCommit
 from application.services.read import ReadOperations
 from application.services.receive_callback import ReceiveCallback
 from application.services.reconcile import ReconciledPage, ReconcileOperations
@@ -126,6 +127,7 @@ class FakeLedger:
 
     world_class: type[MemoryWorkflowEngine] = MemoryWorkflowEngine
     faults_class: type[Faults] = Faults
+    changes_class: type[GroupCommit] = GroupCommit
 
     def __init__(
         self,
@@ -142,19 +144,22 @@ class FakeLedger:
         self.engine = WatchedEngine(CrashingEngine(self.world, self.faults))
         self.catalogue = catalogue
         self.metrics = MemoryMetrics()
+        self.changes = self.changes_class(self.units)
         base_url = CALLBACK_URL if callbacks else None
         self.callbacks = CompletionCallbacks(base_url, KEYS, self.clock, self.metrics)
-        self.recorder = RecordEvidence(self.units, self.clock, finality, ReconcilePolicy(), self.metrics)
+        self.recorder = RecordEvidence(self.changes, self.clock, finality, ReconcilePolicy(), self.metrics)
         self.submitter = SubmitOperation(self.units, self.clock, MemoryOperationIds(self.clock), catalogue, AnyInput())
         self.dispatcher = DispatchOperations(
-            self.units, self.engine, self.clock, catalogue, self.callbacks, self.metrics
+            self.units, self.changes, self.engine, self.clock, catalogue, self.callbacks, self.metrics
         )
-        self.follow_ups = FollowUpOperations(self.units, self.engine, self.clock, self.recorder)
+        self.follow_ups = FollowUpOperations(self.units, self.changes, self.engine, self.clock, self.recorder)
         self.verifier = VerifyOperations(self.units, self.engine, self.clock, self.recorder, VERIFY_EVERY)
-        self.reconciler = ReconcileOperations(self.units, self.engine, self.clock, self.recorder)
+        self.reconciler = ReconcileOperations(self.units, self.changes, self.engine, self.clock, self.recorder)
         reader = TemporalCallbackReader(DataConverter.default, "default")
-        self.receiver = ReceiveCallback(self.units, self.engine, self.clock, reader, self.recorder, self.metrics)
-        self.canceller = CancelOperation(self.units, self.clock)
+        self.receiver = ReceiveCallback(
+            self.units, self.changes, self.engine, self.clock, reader, self.recorder, self.metrics
+        )
+        self.canceller = CancelOperation(self.changes, self.clock)
         self.reader = ReadOperations(self.store.queries)
 
     def units(self) -> Any:

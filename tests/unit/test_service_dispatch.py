@@ -178,7 +178,9 @@ async def test_type_that_this_worker_does_not_know_is_retried() -> None:
     ledger = FakeLedger()
     operation_id, known = await ledger.submit(type="other"), await ledger.submit()
     old = OperationCatalogue({"work": CATALOGUE.get("work")})
-    outdated = DispatchOperations(ledger.units, ledger.engine, ledger.clock, old, ledger.callbacks, ledger.metrics)
+    outdated = DispatchOperations(
+        ledger.units, ledger.changes, ledger.engine, ledger.clock, old, ledger.callbacks, ledger.metrics
+    )
     assert await outdated.step(10) == Step(2)
     row = ledger.row(operation_id)
     assert row.status is ACCEPTED
