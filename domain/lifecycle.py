@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from domain.cancel_request import CancelRequest
@@ -57,9 +58,10 @@ def note_while_short(operation: Operation, cause: Cause) -> Change:
 
 def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> Change:
     """ACCEPTED to RUNNING. `at` is when the execution started, if that is known better than by `cause.now`."""
-    moved = _move(operation, OperationStatus.RUNNING, cause)
-    return _with(
-        moved,
+    return _move(
+        operation,
+        OperationStatus.RUNNING,
+        cause,
         started_at=_clamp(at, operation.accepted_at, cause.now),
         dispatch=replace(operation.dispatch, due_at=None, done_at=operation.dispatch.done_at or cause.now),
         follow_up=_after_start(operation, cause.now),
@@ -96,7 +98,7 @@ def request_cancel(operation: Operation, *, reason: str | None, force: bool, cau
         return asked.then(fail(asked.operation, error, replace(cause, reason="cancelled before it was started")))
     if operation.dispatch.done_at is None:
         return asked
-    return _with(asked, follow_up=FollowUp(due_at=cause.now))
+    return Change(replace(asked.operation, follow_up=FollowUp(due_at=cause.now)), asked.transitions)
 
 
 def _finish(
@@ -108,9 +110,10 @@ def _finish(
     result: JsonValue = None,
     error: OperationError | None = None,
 ) -> Change:
-    moved = _move(operation, status, cause)
-    return _with(
-        moved,
+    return _move(
+        operation,
+        status,
+        cause,
         result=result,
         error=error,
         finished_at=_clamp(at, operation.started_at or operation.accepted_at, cause.now),
@@ -131,7 +134,8 @@ def _after_start(operation: Operation, now: datetime) -> FollowUp:
     return operation.follow_up if asked else FollowUp()
 
 
-def _move(operation: Operation, status: OperationStatus, cause: Cause) -> Change:
+def _move(operation: Operation, status: OperationStatus, cause: Cause, **fields: Any) -> Change:
+    """To that status, with what else changes on the way."""
     if not operation.status.may_become(status):
         raise InvalidTransition(f"{operation.status} cannot become {status}")
     moved = replace(
@@ -139,12 +143,9 @@ def _move(operation: Operation, status: OperationStatus, cause: Cause) -> Change
         status=status,
         history_length=operation.history_length + 1,
         updated_at=_later(operation, cause),
+        **fields,
     )
     return Change(moved, (_line(moved, operation.status, status, cause),))
-
-
-def _with(change: Change, **fields: object) -> Change:
-    return Change(replace(change.operation, **fields), change.transitions)  # type: ignore[arg-type]
 
 
 def _line(operation: Operation, before: OperationStatus | None, after: OperationStatus, cause: Cause) -> Transition:
