@@ -7,12 +7,15 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from application.ports.unit_of_work import DatabaseRefused, DatabaseUnavailable
+from application.ports.unit_of_work import DatabaseContended, DatabaseRefused, DatabaseUnavailable
 from domain.errors import InvalidInput, InvalidTransition, OperationNotDone, OperationNotFound, OpledgerError
 
 # Of SQLSTATE: connection lost (08), rolled back for others' sake (40), out of resources (53), shutting down, starting
 # up or a timeout (57), a lock not had in time, demoted to a replica by a fail-over, idle for too long in a transaction.
 _UNAVAILABLE = ("08", "40", "53", "57", "55P03", "25006", "25P03")
+
+# A lock not had in time, a deadlock.
+_CONTENDED = ("55P03", "40P01")
 
 _TOO_LONG = "has 1 to 255 characters"
 CONSTRAINTS: dict[str, tuple[type[OpledgerError], str]] = {
@@ -65,6 +68,8 @@ def translated() -> Iterator[None]:
 def _meaning(error: DBAPIError) -> OpledgerError | None:
     cause = _cause(error)
     sqlstate = getattr(cause, "sqlstate", None) or ""
+    if sqlstate in _CONTENDED:
+        return DatabaseContended(f"the database cannot be used: {cause}")
     if error.connection_invalidated or sqlstate.startswith(_UNAVAILABLE) or isinstance(cause, OSError):
         return _unavailable(cause or error)
     name = getattr(cause, "constraint_name", None) or ""

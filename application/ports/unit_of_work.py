@@ -13,6 +13,10 @@ class DatabaseUnavailable(OpledgerError):
     """The database cannot be reached."""
 
 
+class DatabaseContended(DatabaseUnavailable):
+    """What others were at was not to be had in time. Nothing was stored."""
+
+
 class DatabaseRefused(OpledgerError):
     """The database role may not do this."""
 

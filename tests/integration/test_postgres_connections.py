@@ -22,7 +22,7 @@ from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.probes import DatabaseProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.operation_queries import OperationFilter, PageKey
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
 from domain.errors import InvalidInput, StartupError
 from domain.json_value import JsonValue
 from domain.lifecycle import accept, note
@@ -193,7 +193,7 @@ async def test_a_lock_that_is_not_had_in_time(database_url: str) -> None:
         change = note(accepted_change().operation, cause(2))
         async with units() as first, units() as second:
             await first.operations.save(change)
-            with pytest.raises(DatabaseUnavailable):
+            with pytest.raises(DatabaseContended):
                 await second.operations.save(change)
 
 

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from adapters.memory.store import MemoryStore
 from application.ports.operation_repository import OperationRepository
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
 from application.services.compare_and_set import Outcome
-from application.services.group_commit import AT_ONCE, GROUP, GroupCommit
+from application.services.group_commit import GroupCommit
+from application.services.grouping import AT_ONCE, GROUP
 from domain.errors import InvalidTransition
 from domain.lifecycle import accept, note
 from domain.operation import Change, Operation
@@ -259,6 +260,20 @@ async def test_a_database_that_is_away() -> None:
     assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable] * 3
     database.before = _at_once
     assert version(await changes.change(UUID(int=1), noted)) == 2
+
+
+async def test_what_others_are_at() -> None:
+    """A group that waited for others in vain has stored nothing: each is done alone, and but one has to wait."""
+    database, changes = await holding(3)
+
+    async def contended() -> None:
+        database.before = _at_once
+        raise DatabaseContended("a lock")
+
+    database.before = contended
+    outcomes = await asyncio.gather(*(changes.change(UUID(int=number), noted) for number in (1, 2, 3)))
+    assert [version(outcome) for outcome in outcomes] == [2] * 3
+    assert database.commits == 3
 
 
 async def test_a_process_that_is_killed() -> None:
