@@ -62,6 +62,7 @@ from application.services.retain import RetainOperations
 from application.services.stream import StreamEvents
 from application.services.submit import SubmitOperation
 from application.services.submit_batch import SubmitBatch
+from application.services.submit_together import SubmitTogether
 from application.services.tenant_ledger import LedgerServices
 from application.services.verify import VerifyOperations
 from application.services.wait import WaitForOperation
@@ -163,8 +164,9 @@ class Container(containers.DeclarativeContainer):
     )
     operation_ids = providers.Singleton(RandomOperationIds)
     validator = providers.Singleton(JsonSchemaInputValidator)
-    submit = providers.Singleton(SubmitOperation, units, clock, operation_ids, catalogue, validator)
+    submit_alone = providers.Singleton(SubmitOperation, units, clock, operation_ids, catalogue, validator)
     batch = providers.Singleton(SubmitBatch, units, clock, operation_ids, catalogue, validator)
+    submit = providers.Singleton(SubmitTogether, submit_alone, batch)
     read = providers.Singleton(ReadOperations, queries)
     cancel = providers.Singleton(CancelOperation, changes, clock)
     delete = providers.Singleton(DeleteOperation, units)
@@ -311,6 +313,7 @@ async def http(settings: Settings) -> AsyncIterator[HttpParts]:
             )
         finally:
             hub.close()
+            await container.submit().close()
 
 
 @asynccontextmanager

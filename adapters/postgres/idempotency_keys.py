@@ -61,6 +61,8 @@ class PostgresIdempotencyKeys:
         return holder
 
     async def claim_all(self, records: Sequence[IdempotencyRecord], now: datetime) -> list[IdempotencyRecord]:
+        if not records:
+            return []
         # In the order of the keys, which is that of the locks: others that claim the same ones wait for the first.
         given = [(name(record.tenant), name(record.key), *_fields(record)) for record in records]
         with translated():

@@ -66,6 +66,8 @@ class PostgresOperationRepository:
         return None if row is None else from_row(row)
 
     async def get_all(self, operation_ids: Collection[UUID]) -> dict[UUID, Operation]:
+        if not operation_ids:
+            return {}
         with translated():
             rows = await self._connection.execute(_GET_ALL, {"of": list(operation_ids)})
         found = [from_row(row) for row in rows]

@@ -75,7 +75,14 @@ class SubmitOperation:
 
         Raises UnknownOperationType, InvalidInput, IdempotencyKeyReused; then nothing was stored.
         """
-        refusal = refusal_of(submission, self._catalogue, self._validator)
+        return await self.store(submission, self.refusal_of(submission))
+
+    def refusal_of(self, submission: Submission) -> OpledgerError | None:
+        """Why it would not be accepted, if it would not."""
+        return refusal_of(submission, self._catalogue, self._validator)
+
+    async def store(self, submission: Submission, refusal: OpledgerError | None) -> Submitted:
+        """Accept it as `submit` does, by what `refusal_of` has said of it."""
         if refusal is not None and submission.idempotency_key is None:
             raise refusal
         operation_id = self._ids.new()

@@ -44,7 +44,7 @@ class SubmitBatch:
         refusals = await asyncio.to_thread(self._refusals, submissions)
         checked = list(zip(submissions, refusals, strict=True))
         repeated = iter(await self._repeated([submission for submission, refusal in checked if refusal is not None]))
-        stored = iter(await self._store([submission for submission, refusal in checked if refusal is None]))
+        stored = iter(await self.store([submission for submission, refusal in checked if refusal is None]))
         return [next(stored) if refusal is None else next(repeated) or refusal for refusal in refusals]
 
     def _refusals(self, submissions: Sequence[Submission]) -> list[OpledgerError | None]:
@@ -64,7 +64,8 @@ class SubmitBatch:
             for submission, holder in zip(submissions, found, strict=True)
         ]
 
-    async def _store(self, submissions: Sequence[Submission]) -> list[Answer]:
+    async def store(self, submissions: Sequence[Submission]) -> list[Answer]:
+        """The same for submissions that have been checked, and are good."""
         if not submissions:
             return []
         now = self._clock.now()

@@ -14,8 +14,9 @@ from application.services.cancel import CancelOperation
 from application.services.delete import DeleteOperation
 from application.services.read import ReadOperations
 from application.services.stream import Quiet, Resync, Seen, Step, StreamEvents
-from application.services.submit import Submission, SubmitOperation, Submitted
+from application.services.submit import Submission, Submitted
 from application.services.submit_batch import Answer, SubmitBatch
+from application.services.submit_together import SubmitTogether
 from application.services.wait import WaitForOperation, Wish
 from application.services.waiting_room import WaitingRoom
 from domain.expected_version import ExpectedVersion
@@ -39,7 +40,7 @@ class Wanted:
 class LedgerServices:
     """The services of all tenants."""
 
-    submit: SubmitOperation
+    submit: SubmitTogether
     read: ReadOperations
     cancel: CancelOperation
     batch: SubmitBatch

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.memory.clock import MemoryClock
 from adapters.memory.metrics import MemoryMetrics
+from adapters.postgres.engine import create_engine
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.operation_ids import RandomOperationIds
 from application.services.compare_and_set import change_operation
@@ -21,7 +22,8 @@ from application.services.delete import DeleteOperation
 from application.services.retain import RetainOperations
 from application.services.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
 from application.services.submit_batch import Answer, SubmitBatch
-from domain.errors import OperationNotFound, OpledgerError
+from application.services.submit_together import SubmitTogether
+from domain.errors import InvalidInput, OperationNotFound, OpledgerError
 from domain.lifecycle import complete, note, start
 from domain.operation import Cause, Change, Operation
 from domain.operation_type import OperationCatalogue, OperationType
@@ -42,6 +44,7 @@ class Ledger:
         parts = self.units, self.clock, RandomOperationIds(), catalogue, JsonSchemaInputValidator()
         self.single = SubmitOperation(*parts)
         self.batch = SubmitBatch(*parts)
+        self.together = SubmitTogether(self.single, self.batch)
         self.deletion = DeleteOperation(self.units)
 
     async def submit(self, submission: Submission) -> Answer:
@@ -103,6 +106,30 @@ async def test_many_requests_under_one_key(postgres_engine: AsyncEngine) -> None
     answers = await at_once(*(ledger.submit(ask(number % 4, "k")) for number in range(TASKS)))
     assert kinds(answers) == {"made": 1, "replayed": TASKS / 4 - 1, "refused": TASKS * 3 / 4}
     assert await ledger.count("operations") == 1
+
+
+async def test_groups_of_two_processes(postgres_engine: AsyncEngine, database_url: str) -> None:
+    """Both take the same requests in opposite orders, and store them in groups: one operation a key, no deadlock."""
+    other_engine = create_engine(database_url)
+    one, other = Ledger(postgres_engine), Ledger(other_engine)
+    asked = [ask(number, f"k{number}") for number in range(50)]
+    answers: list[Answer] = await at_once(
+        *map(one.together.submit, asked), *map(other.together.submit, reversed(asked)), *map(one.together.submit, asked)
+    )
+    await other_engine.dispose()
+    assert kinds(answers) == {"made": 50, "replayed": 100}
+    assert [await one.count(table) for table in ("operations", "transitions", "idempotency_keys")] == [50, 50, 50]
+
+
+async def test_a_group_with_one_that_the_database_refuses(postgres_engine: AsyncEngine) -> None:
+    """It alone is told so."""
+    ledger = Ledger(postgres_engine)
+    good = [ledger.together.submit(ask(number)) for number in range(5)]
+    wrong = ledger.together.submit(Submission("t" * 256, "deploy", 1))
+    *answers, error = await asyncio.gather(*good, wrong, return_exceptions=True)
+    assert isinstance(error, InvalidInput)
+    assert all(isinstance(answer, Submitted) for answer in answers)
+    assert await ledger.count("operations") == 5
 
 
 async def test_an_expired_key_changes_hands_once(postgres_engine: AsyncEngine) -> None:

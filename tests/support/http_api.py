@@ -27,6 +27,7 @@ from application.services.receive_callback import ReceiveCallback
 from application.services.stream import StreamEvents
 from application.services.submit import SubmitOperation
 from application.services.submit_batch import SubmitBatch
+from application.services.submit_together import SubmitTogether
 from application.services.tenant_ledger import LedgerServices
 from application.services.wait import WaitForOperation
 from application.services.waiting_room import WaitingRoom
@@ -141,7 +142,7 @@ class Api:
         read = ReadOperations(self.store.queries)
         self.services = HttpServices(
             ledger=LedgerServices(
-                submit=SubmitOperation(*parts),
+                submit=SubmitTogether(SubmitOperation(*parts), SubmitBatch(*parts)),
                 read=read,
                 cancel=CancelOperation(GroupCommit(self.store.units), self.clock),
                 batch=SubmitBatch(*parts),

@@ -1,14 +1,9 @@
 """Group commit: those who come at the same time share a commit, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 from uuid import UUID
 
-from adapters.memory.store import MemoryStore
-from application.ports.operation_repository import OperationRepository
 from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
 from application.services.compare_and_set import Outcome
 from application.services.group_commit import GroupCommit
@@ -16,57 +11,9 @@ from application.services.grouping import AT_ONCE, GROUP
 from domain.errors import InvalidTransition
 from domain.lifecycle import accept, note
 from domain.operation import Change, Operation
+from tests.support.commits import Database, at_once, away, begun, never
 from tests.support.faults import Crash
 from tests.support.operations import cause
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A unit of work whose commit is the database's."""
-
-    operations: OperationRepository
-    commit: Callable[[], Awaitable[None]]
-
-
-class Database:
-    """Counts commits, and does before each what the test asked for."""
-
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.commits = 0
-        self.before: Callable[[], Awaitable[None]] = _at_once
-
-    @asynccontextmanager
-    async def units(self) -> AsyncIterator[Any]:
-        async with self.store.units() as unit:
-
-            async def commit() -> None:
-                await self.before()
-                await unit.commit()
-                self.commits += 1
-
-            yield Unit(unit.operations, commit)
-
-    def row(self, number: int) -> Operation:
-        """As it is committed."""
-        return self.store._tables.operations[UUID(int=number)]
-
-    def change_behind(self, number: int) -> None:
-        """What another process does to it."""
-        row = self.row(number)
-        self.store._tables.operations[row.id] = replace(row, version=row.version + 1)
-
-
-async def _at_once() -> None:
-    """Nothing to wait for."""
-
-
-async def _never() -> None:
-    await asyncio.get_running_loop().create_future()
-
-
-async def _away() -> None:
-    raise DatabaseUnavailable("away")
 
 
 async def holding(many: int) -> tuple[Database, GroupCommit]:
@@ -94,14 +41,6 @@ def version(outcome: Outcome | BaseException | None) -> int:
     """That the operation has by this answer, which is none of an error."""
     assert isinstance(outcome, Outcome)
     return outcome.operation.version
-
-
-async def begun(*calls: Awaitable[Any]) -> list["asyncio.Future[Any]"]:
-    """All of them, as far as they come without anybody else's doing."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    for _ in range(50):
-        await asyncio.sleep(0)
-    return tasks
 
 
 async def test_one_alone() -> None:
@@ -254,11 +193,11 @@ async def test_callers_that_hang_up() -> None:
 async def test_a_database_that_is_away() -> None:
     """All of the group are told, nothing is pretended; who comes afterwards is served."""
     database, changes = await holding(3)
-    database.before = _away
+    database.before = away
     calls = [changes.change(UUID(int=number), noted) for number in (1, 2, 3)]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable] * 3
-    database.before = _at_once
+    database.before = at_once
     assert version(await changes.change(UUID(int=1), noted)) == 2
 
 
@@ -267,7 +206,7 @@ async def test_what_others_are_at() -> None:
     database, changes = await holding(3)
 
     async def contended() -> None:
-        database.before = _at_once
+        database.before = at_once
         raise DatabaseContended("a lock")
 
     database.before = contended
@@ -310,7 +249,7 @@ async def test_the_end() -> None:
 async def test_the_end_while_the_database_says_nothing() -> None:
     """Who still waits is told so: those whose commit was under way, and those behind them."""
     database, changes = await holding(AT_ONCE * GROUP + 1)
-    database.before = _never
+    database.before = never
     tasks = await begun(*(changes.change(UUID(int=number), noted) for number in range(1, AT_ONCE * GROUP + 2)))
     await changes.close(within=0)
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
