@@ -1,15 +1,16 @@
 """Terminal records applied: the ledger's way, and what anybody would write first.
 
 Ours is what every channel takes, callbacks, reports, follow-up and reconciliation: RecordEvidence decides on the row as
-it is now, compares and sets, writes the history line, commits and has it announced. Theirs is SQLAlchemy's ORM on the
-same driver, table and pool: load the row, set what an end sets, add a history line, commit. It does comparable durable
-work, but compares nothing (two that end the same row at the same time both succeed), decides nothing and tells nobody.
-The same number of tasks does both, each with a row of its own, in this process. Without its history line, the
-alternative would be measured by the work that it leaves out.
+it is now, compares and sets, writes the history line, commits, all together with what comes in at the same time, and
+has it announced; each task has its answer after that commit. Theirs is SQLAlchemy's ORM on the same driver, table and
+pool: load the row, set what an end sets, add a history line, commit. It does comparable durable work, but compares
+nothing (two that end the same row at the same time both succeed), decides nothing and tells nobody. The same number of
+tasks does both, each with a row of its own, in this process. Without its history line, the alternative would be measured
+by the work that it leaves out.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -36,7 +37,9 @@ from domain.transition import Source
 from entrypoints.container import Container
 from entrypoints.settings import Settings
 
-TASKS: Final = 16
+AT_ONCE: Final = (16, 64)
+"""Tasks. One of a worker's loops has 16 operations in hand; a busy worker has three such loops and up to 100
+activities, and an API as many callbacks as there are closes to tell of."""
 CLOCK: Final = SystemClock()
 RESULT: Final[JsonValue] = {"machine": "machine-1", "ok": True}
 
@@ -69,23 +72,34 @@ class TransitionRecord(_Base):
 async def rows(scale: Scale) -> list[Row]:
     """Records per second."""
     each = scale.of(1_500, 50)
-    wanted = 2 * each * (scale.repeats + 1)
+    wanted = 2 * each * (scale.repeats + 1) * len(AT_ONCE)
     made = wanted * EVERY // (EVERY - 1) + EVERY
     with data_folder() as folder:
         async with database(folder) as url, _recorder(url) as recorder, _sessions(url) as sessions:
             await fill(url, made)
             ids = iter(running(made))
-            ours, theirs = await in_turns(
-                scale.repeats,
-                lambda: _recorded(recorder, ids, each),
-                lambda: _updated(sessions, ids, each),
-            )
-    what, against = "terminal records applied", "one ORM update a row"
-    note = f"{TASKS} tasks in one process; both write a history line"
-    return [Row(what, against, "1/s", column(ours, 0), column(theirs, 0), Goal(5, "at least"), note)]
+            return [
+                await _row(recorder, sessions, scale.repeats, partial(islice, ids, each), tasks) for tasks in AT_ONCE
+            ]
 
 
-async def _recorded(recorder: RecordEvidence, ids: Iterator[UUID], many: int) -> Figures:
+async def _row(
+    recorder: RecordEvidence,
+    sessions: async_sessionmaker[AsyncSession],
+    repeats: int,
+    some: Callable[[], Iterator[UUID]],
+    tasks: int,
+) -> Row:
+    ours, theirs = await in_turns(
+        repeats,
+        lambda: _recorded(recorder, some(), tasks),
+        lambda: _updated(sessions, some(), tasks),
+    )
+    what, note = f"terminal records applied, {tasks} at once", "by one process; both write a history line"
+    return Row(what, "one ORM update a row", "1/s", column(ours, 0), column(theirs, 0), Goal(5, "at least"), note)
+
+
+async def _recorded(recorder: RecordEvidence, ids: Iterator[UUID], tasks: int) -> Figures:
     async def one(operation_id: UUID) -> None:
         now = CLOCK.now()
         closed = Observation(ExecutionState.COMPLETED, now, closed_at=now, result=RESULT)
@@ -93,10 +107,10 @@ async def _recorded(recorder: RecordEvidence, ids: Iterator[UUID], many: int) ->
         if verdict is not Verdict.TRANSITION:
             raise RuntimeError(f"the record of {operation_id} came to {verdict}")
 
-    return await awaited(TASKS, [partial(one, operation_id) for operation_id in islice(ids, many)])
+    return await awaited(tasks, [partial(one, operation_id) for operation_id in ids])
 
 
-async def _updated(sessions: async_sessionmaker[AsyncSession], ids: Iterator[UUID], many: int) -> Figures:
+async def _updated(sessions: async_sessionmaker[AsyncSession], ids: Iterator[UUID], tasks: int) -> Figures:
     async def one(operation_id: UUID) -> None:
         now = CLOCK.now()
         async with sessions() as session:
@@ -120,7 +134,7 @@ async def _updated(sessions: async_sessionmaker[AsyncSession], ids: Iterator[UUI
             operation.history_length += 1
             await session.commit()
 
-    return await awaited(TASKS, [partial(one, operation_id) for operation_id in islice(ids, many)])
+    return await awaited(tasks, [partial(one, operation_id) for operation_id in ids])
 
 
 @asynccontextmanager
