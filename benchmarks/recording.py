@@ -5,8 +5,8 @@ it is now, compares and sets, writes the history line, commits, all together wit
 has it announced; each task has its answer after that commit. Theirs is SQLAlchemy's ORM on the same driver, table and
 pool: load the row, set what an end sets, add a history line, commit. It does comparable durable work, but compares
 nothing (two that end the same row at the same time both succeed), decides nothing and tells nobody. The same number of
-tasks does both, each with a row of its own, in this process. Without its history line, the alternative would be measured
-by the work that it leaves out.
+tasks does both, each with a row of its own, in this process. Without its history line, the alternative would be
+measured by the work that it leaves out.
 """
 
 import json
