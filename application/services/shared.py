@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 _T = TypeVar("_T")
 LIFE: Final = 1.0
@@ -24,5 +24,11 @@ class Shared(Generic[_T]):
         now = asyncio.get_running_loop().time()
         if self._reading is None or (self._reading.done() and now - self._begun >= self._life):
             self._reading = asyncio.ensure_future(self._read())
+            self._reading.add_done_callback(_heard)
             self._begun = now
         return await asyncio.shield(self._reading)
+
+
+def _heard(reading: asyncio.Task[Any]) -> None:
+    if not reading.cancelled():
+        reading.exception()  # whoever has not given up is told

@@ -1,6 +1,7 @@
 """Health: what is required decides, what is not degrades, and nothing that a probe does is an exception."""
 
 import asyncio
+import gc
 from dataclasses import dataclass
 
 import pytest
@@ -93,6 +94,20 @@ async def test_many_share_one_check() -> None:
     for _ in range(2):
         assert (await check()).checks == {"database": "it is away"}
     assert part.asked == 2
+
+
+async def test_nobody_is_left_to_hear_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shared check that fails after all have given up is no error of anybody's."""
+    monkeypatch.setattr(health, "PATIENCE", 0.05)
+    loop, left = asyncio.get_running_loop(), list[object]()
+    loop.set_exception_handler(lambda _, context: left.append(context))
+    try:
+        await CheckHealth([SharedProbe(Part("database", hangs=True), life=0)], []).check()
+        await asyncio.sleep(0.1)
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+    assert left == []
 
 
 async def test_a_shared_check_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
