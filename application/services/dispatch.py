@@ -31,6 +31,9 @@ from domain.transition import Source
 
 FIRST_QUESTION = timedelta(seconds=2)
 """How long after its start an operation that has not reported is asked about."""
+FIRST_QUESTION_WITH_CALLBACK = timedelta(seconds=10)
+"""The same where the engine calls by itself when the execution closes: asking only shows that a workflow which does not
+report has been taken up. Where many wait for a worker, a question for each after 2 s makes them wait longer."""
 
 
 class DispatchOperations:
@@ -83,22 +86,26 @@ class DispatchOperations:
         callback = self._callbacks.of(operation.id, operation.tenant)
         request = StartRequest(operation.id, operation_type, operation.input, callback, operation.trace)
         try:
-            await self._start_with_or_without_callback(request)
+            calls_back = await self._start_with_or_without_callback(request)
         except StartRejected as refusal:
             await self._rejected(operation, refusal)
         else:
-            await self._note_dispatched(operation, ask_after=FIRST_QUESTION)
+            ask_after = FIRST_QUESTION_WITH_CALLBACK if calls_back else FIRST_QUESTION
+            await self._note_dispatched(operation, ask_after=ask_after)
 
-    async def _start_with_or_without_callback(self, request: StartRequest) -> None:
-        """A callback that the engine does not take must not keep the operation from being started."""
+    async def _start_with_or_without_callback(self, request: StartRequest) -> bool:
+        """Whether the engine will call. A callback that it does not take must not keep the operation from being
+        started."""
         try:
             await self._engine.start(request)
         except CallbackRefused as refusal:
             await self._engine.start(replace(request, callback=None))
             self._callbacks.refused(str(refusal))
-        else:
-            if request.callback is not None:
-                self._callbacks.taken()
+            return False
+        if request.callback is None:
+            return False
+        self._callbacks.taken()
+        return True
 
     async def _cancelled(self, operation: Operation) -> None:
         """It was cancelled after an earlier attempt to start it: what that attempt started is told, and if it started

@@ -19,6 +19,7 @@ from domain.transition import Source
 
 FIRST_WAIT_FOR_CLOSE = timedelta(milliseconds=100)
 FIRST_WAIT_FOR_START = timedelta(seconds=2)
+"""For a worker to take it up; later for as long again as it has waited since its dispatch."""
 LONGEST_WAIT_FOR_CLOSE = timedelta(minutes=1)
 LONGEST_WAIT_FOR_START = timedelta(minutes=10)
 
@@ -99,5 +100,7 @@ class FollowUpOperations:
         if operation.reported is not None or operation.cancel_request is not None:
             return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_CLOSE, cap=LONGEST_WAIT_FOR_CLOSE)
         if operation.status is OperationStatus.ACCEPTED:
-            return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_START, cap=LONGEST_WAIT_FOR_START)
+            now = self._clock.now()
+            waited = now - (operation.dispatch.done_at or now)
+            return now + min(max(waited, FIRST_WAIT_FOR_START), LONGEST_WAIT_FOR_START)
         return None

@@ -387,6 +387,8 @@ async def test_an_engine_that_refuses_callbacks_starts_all_the_same() -> None:
     ledger.world.refuse_callbacks(True)
     ids = [await ledger.dispatched() for _ in range(3)]
     assert [start.callback for start in ledger.world.starts] == [None, None, None]
+    first_question = ledger.row(ledger.world.starts[0].operation_id).follow_up.due_at
+    assert first_question == ledger.clock.now() + FIRST_QUESTION, "nobody calls"
     assert {ledger.row(operation_id).dispatch.attempts for operation_id in ids} == {1}
     assert len(ledger.engine.calls["start"]) == 4
     assert ledger.metrics.refused

@@ -61,6 +61,14 @@ async def test_start_is_asked_about_ever_less_often() -> None:
     assert len(ledger.history(operation_id)) == 1
 
 
+async def test_start_with_a_callback_is_asked_about_later() -> None:
+    """The engine tells of the close by itself; only that a silent workflow runs is to be found out."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.dispatched()
+    assert await waits(ledger, operation_id, 9) == [10, 10, 20, 40, 80, 160, 320, 600, 600]
+    assert ledger.status(operation_id) is ACCEPTED
+
+
 async def test_questions_end_once_it_runs() -> None:
     """A running operation without news is asked about by nobody but the scheduled reconciliation."""
     ledger = FakeLedger()
