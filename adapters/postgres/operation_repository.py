@@ -1,6 +1,6 @@
 """Operations in PostgreSQL, for those that change them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,15 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.claims import CLAIM_DISPATCHES, CLAIM_FOLLOW_UPS, CLAIM_VERIFICATIONS
 from adapters.postgres.errors import translated
 from adapters.postgres.rows import from_row, standard_uuid, standing_from_row, to_row, transition_to_row
-from adapters.postgres.saving import NEW_VERSION, saving, values_of
+from adapters.postgres.saving import saving, values_of
 from adapters.postgres.tables import (
-    DISPATCHABLE,
     FINISHED,
     NOT_DONE,
-    TO_FOLLOW_UP,
-    TO_VERIFY,
     UNFINISHED,
     among,
     operations,
@@ -106,18 +104,12 @@ class PostgresOperationRepository:
             return (await self._connection.execute(sa.delete(operations).where(operations.c.id == old.c.id))).rowcount
 
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        changes = {
-            "dispatch_due_at": now + lease,
-            "dispatch_attempts": operations.c.dispatch_attempts + 1,
-            **NEW_VERSION,
-        }
-        claimed = await self._claim(operations.c.dispatch_due_at, DISPATCHABLE, now, limit, changes)
+        claimed = await self._claim(CLAIM_DISPATCHES, now, lease, limit)
         self.changed = self.changed or bool(claimed)
         return claimed
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        changes = {"follow_up_due_at": now + lease}
-        return await self._claim(operations.c.follow_up_due_at, TO_FOLLOW_UP, now, limit, changes)
+        return await self._claim(CLAIM_FOLLOW_UPS, now, lease, limit)
 
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         statement = (
@@ -129,8 +121,7 @@ class PostgresOperationRepository:
             await self._connection.execute(statement)
 
     async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        changes = {"verify_due_at": now + lease}
-        return await self._claim(operations.c.verify_due_at, TO_VERIFY, now, limit, changes)
+        return await self._claim(CLAIM_VERIFICATIONS, now, lease, limit)
 
     async def set_verified(self, operation_id: UUID, verification: Verification) -> None:
         statement = (
@@ -159,27 +150,10 @@ class PostgresOperationRepository:
             found = await self._connection.scalars(statement)
         return [standard_uuid(operation_id) for operation_id in found]
 
-    async def _claim(
-        self, due_at: sa.Column[Any], condition: str, now: datetime, limit: int, changes: Mapping[str, Any]
-    ) -> list[Operation]:
-        # MATERIALIZED: evaluated anew for every row of an outer loop, the LIMIT would not hold.
-        due = (
-            sa.select(operations.c.id, due_at.label("due_at"))
-            .where(sa.text(condition), due_at <= now)
-            .order_by(due_at, operations.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-            .prefix_with("MATERIALIZED")
-        )
-        statement = (
-            sa.update(operations)
-            .where(operations.c.id == due.c.id)
-            .values(**changes)
-            .returning(*operations.c, due.c.due_at)
-        )
+    async def _claim(self, statement: sa.Update, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         with translated():
-            rows = (await self._connection.execute(statement)).all()
+            parameters = {"by_now": now, "leased_until": now + lease, "at_most": limit}
+            rows = (await self._connection.execute(statement, parameters)).all()
         return [from_row(row) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
 
     async def _save(self, statement: sa.Select[Any], changes: Sequence[Change]) -> dict[UUID, Operation]:

@@ -3,17 +3,16 @@
 Every column is one array, so that any number of changes has the same parameters and the same plan.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.rows import Values, changing_columns, transition_to_row
-from adapters.postgres.tables import THIS_TRANSACTION, operations, transitions
+from adapters.postgres.tables import NEW_VERSION, operations, transitions
 from domain.operation import Change
 
-NEW_VERSION: Mapping[str, Any] = {"version": operations.c.version + 1, "changed_in": THIS_TRANSACTION}
 _KEPT = {"id", "tenant", "type", "input", "labels", "accepted_at", "trace_context"}
 """Columns that never change."""
 _COUNTED = {"version", "history_length", "changed_in"}

@@ -3,7 +3,8 @@
 Statuses and codes are text with a CHECK, not enum types: those cannot be changed inside a transaction.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -153,6 +154,8 @@ operations = sa.Table(
     sa.Index("ix_operations_changed", "changed_in", "id"),
     sa.Index("ix_operations_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
 )
+NEW_VERSION: Mapping[str, Any] = {"version": operations.c.version + 1, "changed_in": THIS_TRANSACTION}
+"""What every statement sets that gives an operation a new version."""
 
 
 def among(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:
