@@ -1,11 +1,13 @@
 """Start the workflows of accepted operations. Any number of dispatchers compete; any of them may die at any point."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 
 from application.ports.clock import Clock
 from application.ports.metrics import Metrics
-from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.ports.workflow_engine import (
     CallbackRefused,
     EngineUnavailable,
@@ -17,6 +19,7 @@ from application.ports.workflow_engine import (
 )
 from application.services.completion_callbacks import CompletionCallbacks
 from application.services.group_commit import GroupCommit
+from application.services.refill import refilling
 from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
 from domain.errors import UnknownOperationType
@@ -59,11 +62,14 @@ class DispatchOperations:
 
     async def step(self, limit: int) -> Step:
         """Dispatch up to `limit` operations that are due. One that cannot be started does not stop the others."""
-        return await work_through(
-            self._units,
-            lambda unit: unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit),
-            self._start,
-        )
+        return await work_through(self._units, lambda unit: self._claim(unit, limit), self._start)
+
+    def refilling(self) -> AbstractAsyncContextManager[Callable[[int], Awaitable[Step]]]:
+        """Steps that do the same without waiting for the slowest of each, for the length of a block."""
+        return refilling(self._units, self._claim, self._start)
+
+    async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
+        return await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit)
 
     async def _start(self, operation: Operation) -> bool:
         """Whether the engine was there to answer."""

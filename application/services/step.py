@@ -34,21 +34,33 @@ async def work_through(
     No transaction is open while the engine is asked. An operation that fails is left to its lease and does not stop
     the others.
     """
+    claimed = await claim_in_one(units, claim)
+    gate = asyncio.Semaphore(CONCURRENCY)
+
+    async def gated(operation: Operation) -> bool:
+        async with gate:
+            return await act_on(operation, act)
+
+    available = await asyncio.gather(*(gated(operation) for operation in claimed))
+    return Step(len(claimed), all(available))
+
+
+async def claim_in_one(
+    units: UnitOfWorkFactory, claim: Callable[[UnitOfWork], Awaitable[list[Operation]]]
+) -> list[Operation]:
+    """What is claimed, in a commit of its own."""
     async with units() as unit:
         claimed = await claim(unit)
         await unit.commit()
-    gate = asyncio.Semaphore(CONCURRENCY)
+    return claimed
 
-    async def guarded(operation: Operation) -> bool:
-        async with gate:
-            try:
-                return await act(operation)
-            except DatabaseUnavailable as outage:
-                _log.warning("operation %s is due again after its lease: %s", operation.id, outage)
-                return True
-            except Exception:
-                _log.exception("acting on operation %s failed; it is due again after its lease", operation.id)
-                return True
 
-    available = await asyncio.gather(*(guarded(operation) for operation in claimed))
-    return Step(len(claimed), all(available))
+async def act_on(operation: Operation, act: Callable[[Operation], Awaitable[bool]]) -> bool:
+    """What `act` says. Raises nothing: an operation that fails is left to its lease."""
+    try:
+        return await act(operation)
+    except DatabaseUnavailable as outage:
+        _log.warning("operation %s is due again after its lease: %s", operation.id, outage)
+    except Exception:
+        _log.exception("acting on operation %s failed; it is due again after its lease", operation.id)
+    return True

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from application.services.dispatch import DispatchOperations
 from entrypoints import container
 from entrypoints.logs import configure_logs
 from entrypoints.process import loop_factory, run_to_exit
@@ -18,6 +19,8 @@ from entrypoints.worker.temporal_worker import run_temporal_worker
 
 STEPS_PER_SECOND = 4
 LARGEST_STEP = 64
+DISPATCHING = Pace(between=0.02)
+"""What becomes due one by one is claimed together. At most 1,600 operations a second and worker."""
 FORGETTING = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
 RETAINING = Pace(batch=200, idle=60, outage=60, outage_batch=200, between=1.0)
 """At most 200 operations a second and worker: a backlog of a million is gone after an hour and a half, unnoticed."""
@@ -38,7 +41,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
     async with container.worker(settings) as parts:
         loops = [
             asyncio.create_task(prepare(parts.prepare_temporal), name="preparation"),
-            asyncio.create_task(poll("dispatch", parts.dispatcher.step), name="dispatch"),
+            asyncio.create_task(dispatch(parts.dispatcher), name="dispatch"),
             asyncio.create_task(poll("follow-up", parts.follow_ups.step), name="follow-up"),
             asyncio.create_task(poll("verify", parts.verifier.step, verifying(settings)), name="verify"),
             asyncio.create_task(poll("forget", parts.forgetter.step, FORGETTING), name="forget"),
@@ -56,6 +59,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
     return 0
+
+
+async def dispatch(dispatcher: DispatchOperations) -> None:
+    """Until cancelled."""
+    async with dispatcher.refilling() as step:
+        await poll("dispatch", step, DISPATCHING)
 
 
 def verifying(settings: Settings) -> Pace:

@@ -42,3 +42,9 @@ async def test_an_outage_makes_small_steps_until_something_goes_through() -> Non
     """A long outage must not write a retry for every waiting row every second."""
     answers = [Step(50, engine_available=False), Step(7, engine_available=False), Step(0), Step(7), Step(1)]
     assert await run_until_empty(list(answers)) == [50, 7, 7, 7, 50]
+
+
+async def test_an_outage_noticed_without_a_claim() -> None:
+    """A step that only waited for others may say it too; one that asked nobody does not end it."""
+    answers: list[Step | Exception] = [Step(0, engine_available=False), Step(0), Step(7), Step(1)]
+    assert await run_until_empty(answers) == [50, 7, 7, 50]
