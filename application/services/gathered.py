@@ -29,6 +29,7 @@ class Gathered(Generic[_Key, _Value]):
         self._patience = patience
         self._waiting: list[tuple[_Key, asyncio.Future[_Value | None]]] = []
         self._gathering: asyncio.Task[None] | None = None
+        self._answering: set[asyncio.Task[None]] = set()
 
     async def get(self, key: _Key) -> _Value | None:
         """What is under the key, or None. Whoever gives up does not end the question for the others."""
@@ -43,7 +44,10 @@ class Gathered(Generic[_Key, _Value]):
         while self._waiting:
             together = self._waiting[: self._most]
             del self._waiting[: self._most]
-            await asyncio.wait({asyncio.create_task(self._answer(together))}, timeout=self._patience)
+            answering = asyncio.create_task(self._answer(together))
+            self._answering.add(answering)  # or nobody would hold on to it once patience is over
+            answering.add_done_callback(self._answering.discard)
+            await asyncio.wait({answering}, timeout=self._patience)
 
     async def _answer(self, together: list[tuple[_Key, asyncio.Future[_Value | None]]]) -> None:
         wanted = [(key, answer) for key, answer in together if not answer.done()]
