@@ -3,6 +3,7 @@
 from tests.seeded_bugs.bug import PUSHED, SIMULATION, Bug, Hunk
 
 _RECEIVE = "application/services/receive_callback.py"
+_GROUP = "application/services/group_commit.py"
 _RECONCILE = "application/services/reconcile.py"
 
 ACK_BEFORE_COMMIT = Bug(
@@ -17,6 +18,32 @@ ACK_BEFORE_COMMIT = Bug(
             """\
             asyncio.ensure_future(self._record(operation, event))
             verdict = Verdict.TRANSITION
+""",
+        ),
+    ),
+)
+TOLD_BEFORE_COMMIT = Bug(
+    "told-before-commit",
+    "P4: those of a group are told that it is stored before the group is committed",
+    SIMULATION,
+    (
+        Hunk(
+            _GROUP, "from collections.abc import Sequence\n", "import asyncio\nfrom collections.abc import Sequence\n"
+        ),
+        Hunk(
+            _GROUP,
+            """\
+            if saved:
+                await unit.commit()
+        for operation_id, operation in saved.items():
+            by_id[operation_id].tell(outcome_of(found[operation_id], changes[operation_id], operation))
+""",
+            """\
+            for operation_id, operation in saved.items():
+                by_id[operation_id].tell(outcome_of(found[operation_id], changes[operation_id], operation))
+            await asyncio.sleep(0.01)
+            if saved:
+                await unit.commit()
 """,
         ),
     ),
@@ -144,6 +171,6 @@ FALSY_DROPPED = Bug(
     (Hunk("domain/lifecycle.py", "cause, at=at, result=result)", "cause, at=at, result=result or None)"),),
 )
 BUGS = (
-    *(ACK_BEFORE_COMMIT, NOT_FOUND, ANY_TOKEN, AT_ITS_WORD, NO_COMPARE_AND_SET, REPORT_IS_FINAL),
+    *(ACK_BEFORE_COMMIT, TOLD_BEFORE_COMMIT, NOT_FOUND, ANY_TOKEN, AT_ITS_WORD, NO_COMPARE_AND_SET, REPORT_IS_FINAL),
     *(NO_OVERLAP, WATERMARK_AT_THE_END, NOTIFY_ONLY, REWRITTEN, FALSY_DROPPED),
 )
