@@ -88,6 +88,9 @@ def _refuse_severed(connection: Any, *_: object) -> None:
 def _server_settings(settings: DatabaseSettings) -> dict[str, str]:
     return {
         "application_name": settings.application_name,
+        # What is asked often would be planned once for any parameters: for a tenant with few rows, and labels that few
+        # have. Where many have them that reads all rows of a tenant for a page, instead of the first ones.
+        "plan_cache_mode": "force_custom_plan",
         "statement_timeout": _milliseconds(settings.statement_timeout),
         "lock_timeout": _milliseconds(settings.lock_timeout),
         "idle_in_transaction_session_timeout": _milliseconds(settings.statement_timeout),

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.engine import create_engine
+from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.operation_queries import PostgresQueries
 from application.ports.operation_queries import OperationFilter, PageKey
 from domain.status import OperationStatus
@@ -119,6 +119,19 @@ async def test_skipping_by_counting_would_show(deep: AsyncEngine) -> None:
         found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {offset}")
         plan = json.loads(found.scalar_one())[0]["Plan"]
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] > 20 * SIZE
+
+
+async def test_a_page_is_planned_for_what_is_asked(database_url: str) -> None:
+    """However often it was asked: planned once for any tenant, type and labels, the page of a label that many have
+    would read all of a tenant's rows."""
+    engine = create_engine(database_url, DatabaseSettings(pool_size=1))
+    queries = PostgresQueries(engine)("reader")
+    for _ in range(10):
+        await queries.page(FILTERS["type"], newest_first=True, after=None, limit=SIZE)
+    plans = "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE 'SELECT weighed%'"
+    async with engine.connect() as connection:
+        assert [tuple(row) for row in await connection.execute(text(plans))] == [(10, 0)]
+    await engine.dispose()
 
 
 async def test_rare_labels_are_looked_up(deep: AsyncEngine) -> None:
