@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import create_engine
-from adapters.postgres.operation_queries import PostgresOperationQueries
+from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.group_commit import GroupCommit
@@ -60,7 +60,7 @@ async def noted(changes: GroupCommit, number: int, words: str) -> None:
 
 async def lines(engine: AsyncEngine) -> list[str]:
     """The words of all notes, after a look whether every history is whole (P6)."""
-    queries = PostgresOperationQueries(engine, "t")
+    queries = PostgresQueries(engine)("t")
     found = []
     for number in NUMBERS:
         operation = await queries.get(UUID(int=number))
