@@ -4,7 +4,7 @@ Every column is one array, so that any number of changes has the same parameters
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -19,19 +19,31 @@ _COUNTED = {"version", "history_length", "changed_in"}
 """Columns that go on from what is stored."""
 _CHANGING = [column for column in operations.c if column.name not in _KEPT | _COUNTED]
 _LINE = [column for column in transitions.c if column.name != "written_in"]
+MOST: Final = 1024 * 1024
+"""Characters of all columns: a statement that saves several changes has no more, and comes to its end well within its
+time limit, which one with thirty large results does not."""
 _LINES = "lines"
 """How many history lines the change adds."""
 
 
 def values_of(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
-    """The parameters of `saving`."""
-    changed = [change.operation for change in changes]
-    lines = [transition_to_row(change.operation.id, line) for change in changes for line in change.transitions]
+    """The parameters of `saving`: of the changes, from the first on, as many as hold MOST, and at least one."""
+    rows: list[Values] = []
+    weight = 0
+    for change in changes:
+        row = changing_columns(change.operation)
+        weight += sum(len(value) for value in row.values() if isinstance(value, str))
+        if rows and weight > MOST:
+            break
+        rows.append(row)
+    taken = changes[: len(rows)]
+    changed = [change.operation for change in taken]
+    lines = [transition_to_row(change.operation.id, line) for change in taken for line in change.transitions]
     return {
         "new_id": [operation.id for operation in changed],
         "new_version": [operation.version for operation in changed],
-        "new_lines": [len(change.transitions) for change in changes],
-        **_arrays("new", _CHANGING, [changing_columns(operation) for operation in changed]),
+        "new_lines": [len(change.transitions) for change in taken],
+        **_arrays("new", _CHANGING, rows),
         **_arrays("line", _LINE, lines),
     }
 

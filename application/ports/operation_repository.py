@@ -35,8 +35,9 @@ class OperationRepository(Protocol):
         return the operation with its new version. Raises StaleOperation."""
 
     async def save_all(self, changes: Sequence[Change]) -> dict[UUID, Operation]:
-        """The same for several operations, in one statement; those that were saved come back. The others are stale, or
-        somebody else is at them: nobody is waited for. Raises ValueError: two changes of one operation."""
+        """The same for several operations, in one statement; those that were saved come back. The others are stale,
+        somebody else is at them (nobody is waited for), or they are too large to go along. Raises ValueError: two
+        changes of one operation."""
 
     async def delete(self, operation: Operation) -> None:
         """Remove it with its history and its idempotency key, if the stored version is still the given one. Raises

@@ -13,7 +13,8 @@ _Request = Request[UUID, Decide, Outcome | None]
 
 class GroupCommit:
     """Changes operations, each caller's by compare-and-set. What goes wrong with one concerns no other: what its group
-    does not settle, because the row was changed, is held, or one of the group was refused, its caller does alone."""
+    does not settle, because the row was changed, is held, or is large, or one of the group was refused, its caller does
+    alone."""
 
     def __init__(self, units: UnitOfWorkFactory) -> None:
         self._units = units

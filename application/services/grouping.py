@@ -16,7 +16,7 @@ _K = TypeVar("_K", bound=Hashable)
 _Q = TypeVar("_Q")
 _A = TypeVar("_A")
 GROUP: Final = 32
-"""Most requests in a group. A result has up to 3 MiB, and they are all in one statement, which has its time limit."""
+"""Most requests in a group."""
 AT_ONCE: Final = 2
 """Groups under way: the next is decided on while the database works at one."""
 PATIENCE: Final = 1.0

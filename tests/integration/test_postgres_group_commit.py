@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import create_engine
 from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.saving import MOST
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.group_commit import GroupCommit
 from domain.errors import InvalidInput
 from domain.evidence import Progress
 from domain.follow_up import dispatched
-from domain.lifecycle import accept, note, start
+from domain.lifecycle import accept, complete, note, start
 from domain.operation import Cause, Change, Operation
 from domain.transition import Source
 from tests.support.operations import at, cause
@@ -70,6 +71,12 @@ async def lines(engine: AsyncEngine) -> list[str]:
         assert operation.version == len(history) - 1
         found += [line.reason for line in history[2:]]
     return found
+
+
+async def statuses(engine: AsyncEngine) -> set[str]:
+    """That there are."""
+    async with engine.connect() as connection:
+        return set(await connection.scalars(text("SELECT DISTINCT status FROM operations")))
 
 
 @contextmanager
@@ -153,6 +160,21 @@ async def test_one_that_the_database_refuses(postgres_engine: AsyncEngine) -> No
     assert isinstance(answers[0], InvalidInput)
     assert answers[1:] == [None] * (len(NUMBERS) - 1)
     assert sorted(await lines(postgres_engine)) == sorted(map(str, NUMBERS[1:]))
+
+
+async def test_large_ones(postgres_engine: AsyncEngine) -> None:
+    """What holds too much for one statement, which has its time limit, goes alone: every other one is as quick as
+    ever, and each is stored."""
+    await fill(postgres_engine)
+    changes = group_commit(postgres_engine)
+
+    def completed(operation: Operation) -> Change:
+        return complete(operation, "x" * (MOST // 3), cause(3))
+
+    with commits(postgres_engine) as seen:
+        await asyncio.gather(*(changes.change(UUID(int=number), completed) for number in NUMBERS))
+    assert len(seen) == 1 + len(NUMBERS) - 2
+    assert await statuses(postgres_engine) == {"COMPLETED"}
 
 
 async def test_connections_that_break(postgres_engine: AsyncEngine, other_engine: AsyncEngine) -> None:
