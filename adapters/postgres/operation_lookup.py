@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import connected
 from adapters.postgres.errors import translated
-from adapters.postgres.rows import from_row, storable
+from adapters.postgres.rows import from_row, standard_uuid, storable
 from adapters.postgres.tables import operations
 from application.services.gathered import Gathered
 from domain.operation import Operation
@@ -42,12 +42,13 @@ class OperationLookup:
 
     async def get(self, tenant: str, operation_id: UUID) -> Operation | None:
         """The operation, or None: there is none, or it is another tenant's."""
-        return await self._gathered.get((tenant, operation_id)) if storable(tenant) else None
+        row = await self._gathered.get((tenant, operation_id)) if storable(tenant) else None
+        # By each who asked: a row that this version cannot read is an error of those who want it, and of nobody else.
+        return None if row is None else from_row(row)
 
-    async def _read(self, asked: Collection[_Key]) -> Mapping[_Key, Operation]:
+    async def _read(self, asked: Collection[_Key]) -> Mapping[_Key, sa.Row[Any]]:
         tenants, ids = zip(*asked, strict=True)
         async with connected(self._engine) as connection:
             with translated():
                 rows = await connection.execute(_GET, {"tenants": list(tenants), "ids": list(ids)})
-                found = [from_row(row) for row in rows]
-        return {(operation.tenant, operation.id): operation for operation in found}
+                return {(row.tenant, standard_uuid(row.id)): row for row in rows}

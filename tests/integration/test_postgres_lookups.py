@@ -1,0 +1,31 @@
+"""Look-ups that are gathered, on a real connection: they share a statement, and nothing else."""
+
+import asyncio
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from domain.lifecycle import accept
+from domain.operation import Operation
+from tests.support.operations import cause
+
+
+async def test_a_row_that_cannot_be_read(postgres_engine: AsyncEngine) -> None:
+    """As a later version may write one while it takes over: its tenant is told so, who asks for others has them."""
+    async with PostgresUnitsOfWork(postgres_engine)() as unit:
+        for number, tenant in enumerate(["one", "two", "three"], start=1):
+            made = accept(UUID(int=number), tenant=tenant, type_name="deploy", value=None, labels={}, cause=cause())
+            await unit.operations.add(made)
+        await unit.commit()
+    async with postgres_engine.begin() as connection:
+        await connection.execute(text("""UPDATE operations SET progress = '{"steps": 3}' WHERE tenant = 'two'"""))
+    queries = PostgresQueries(postgres_engine)
+    one, two, three = await asyncio.gather(
+        *(queries(tenant).get(UUID(int=number)) for number, tenant in enumerate(["one", "two", "three"], start=1)),
+        return_exceptions=True,
+    )
+    assert isinstance(two, TypeError)
+    assert [isinstance(other, Operation) and other.tenant for other in (one, three)] == ["one", "three"]
