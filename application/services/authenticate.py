@@ -1,6 +1,7 @@
 """Who makes a request, by what it shows."""
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from application.ports.api_keys import ApiKeyReader
 from application.ports.clock import Clock
@@ -14,6 +15,9 @@ from domain.principal import Principal
 CACHE_LIFE = timedelta(seconds=10)
 """How long a key that was read is taken to be as it was. A revocation takes effect within this time, an expiry at
 once."""
+PATIENCE: Final = 0.25
+"""Seconds after which a question about known keys that is not answered yet, as on a connection that hangs, holds up the
+next one no longer."""
 
 
 class AuthenticateKeys:
@@ -21,8 +25,9 @@ class AuthenticateKeys:
     asked for each time, so that a new key counts at once; but those who ask for one are asked for together."""
 
     def __init__(self, keys: ApiKeyReader, clock: Clock, uses: NoteKeyUses) -> None:
-        # Each one question at a time: anybody can make keys up, and the database has connections for few.
-        self._known, self._unknown = Gathered(keys.find), Gathered(keys.find)
+        self._known = Gathered(keys.find, patience=PATIENCE)
+        # One question at a time: anybody can make keys up, and the database has connections for few.
+        self._unknown = Gathered(keys.find)
         self._clock = clock
         self._uses = uses
         self._read: dict[str, tuple[ApiKey, datetime]] = {}

@@ -148,6 +148,23 @@ async def test_a_flood_of_unknown_keys() -> None:
     assert world.keys.asked == 1 + 2 + 1
 
 
+async def test_a_question_that_is_not_answered() -> None:
+    """A connection may hang: whoever was known before is still known, by another."""
+    world = World()
+    keys = [await world.key(str(number)) for number in range(2)]
+    for text, _ in keys:
+        await world.authenticate.principal(text)
+    world.clock.advance(CACHE_LIFE)
+    world.keys.hold = hold = asyncio.Event()
+    stuck = asyncio.ensure_future(world.authenticate.principal(keys[0][0]))
+    await ticks()
+    world.keys.hold = None
+    assert (await asyncio.wait_for(world.authenticate.principal(keys[1][0]), 60)).actor == "1"
+    assert not stuck.done()
+    hold.set()
+    assert (await stuck).actor == "0"
+
+
 async def test_an_outage_is_told_to_all_who_asked() -> None:
     """And to nobody after it; one who gave up meanwhile takes nothing from the others."""
     world = World()
