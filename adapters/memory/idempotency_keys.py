@@ -7,6 +7,7 @@ from adapters.memory.constraints import check_name
 from adapters.memory.locks import HeldLocks
 from adapters.memory.tables import Draft, KeyId
 from application.ports.idempotency_keys import IdempotencyRecord
+from application.ports.unit_of_work import DatabaseContended
 
 
 class MemoryIdempotencyKeys:
@@ -27,9 +28,13 @@ class MemoryIdempotencyKeys:
         self._draft.keys[name] = record
         return record
 
-    async def claim_all(self, records: Sequence[IdempotencyRecord], now: datetime) -> list[IdempotencyRecord]:
+    async def claim_all(
+        self, records: Sequence[IdempotencyRecord], now: datetime, *, impatient: bool = False
+    ) -> list[IdempotencyRecord]:
         if len({_id(record) for record in records}) < len(records):
             raise ValueError("the same key is claimed twice")
+        if impatient and not all(self._locks.free(_id(record)) for record in records):
+            raise DatabaseContended("others are claiming one of the keys")
         for record in sorted(records, key=_id):
             await self.claim(record, now)
         return [self._draft.keys[_id(record)] for record in records]

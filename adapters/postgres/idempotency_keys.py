@@ -48,6 +48,7 @@ _ID = (keys.c.tenant, keys.c.key)
 # Built once: building them takes longer than running them.
 _CLAIM = _claim()
 _HOLDERS = _holders()
+_IMPATIENT = sa.text("SET LOCAL lock_timeout = '50ms'")
 
 
 class PostgresIdempotencyKeys:
@@ -60,12 +61,16 @@ class PostgresIdempotencyKeys:
         [holder] = await self.claim_all([record], now)
         return holder
 
-    async def claim_all(self, records: Sequence[IdempotencyRecord], now: datetime) -> list[IdempotencyRecord]:
+    async def claim_all(
+        self, records: Sequence[IdempotencyRecord], now: datetime, *, impatient: bool = False
+    ) -> list[IdempotencyRecord]:
         if not records:
             return []
         # In the order of the keys, which is that of the locks: others that claim the same ones wait for the first.
         given = [(name(record.tenant), name(record.key), *_fields(record)) for record in records]
         with translated():
+            if impatient:
+                await self._connection.execute(_IMPATIENT)
             won = await self._connection.execute(_CLAIM, {**_arrays(keys.columns, sorted(given)), "now": now})
             taken = {(row.tenant, row.key) for row in won}
             holders = await self._holders([record for record in records if _id(record) not in taken])

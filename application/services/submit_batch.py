@@ -64,14 +64,16 @@ class SubmitBatch:
             for submission, holder in zip(submissions, found, strict=True)
         ]
 
-    async def store(self, submissions: Sequence[Submission]) -> list[Answer]:
-        """The same for submissions that have been checked, and are good."""
+    async def store(self, submissions: Sequence[Submission], *, impatient: bool = False) -> list[Answer]:
+        """The same for submissions that have been checked, and are good. `impatient`: raises DatabaseContended where
+        others do not soon let go of a key."""
         if not submissions:
             return []
         now = self._clock.now()
         made = [accepted(submission, self._ids.new(), now) for submission in submissions]
         async with self._units() as unit:
-            holders = await _claim(unit, submissions, [change.operation.id for change in made], now)
+            ids = [change.operation.id for change in made]
+            holders = await _claim(unit, submissions, ids, now, impatient=impatient)
             new = [change for change, holder in zip(made, holders, strict=True) if _is_new(change, holder)]
             known = await unit.operations.get_all({holder.operation_id for holder in holders if holder is not None})
             await unit.operations.add_all(new)
@@ -81,7 +83,12 @@ class SubmitBatch:
 
 
 async def _claim(
-    unit: UnitOfWork, submissions: Sequence[Submission], ids: Sequence[UUID], now: datetime
+    unit: UnitOfWork,
+    submissions: Sequence[Submission],
+    ids: Sequence[UUID],
+    now: datetime,
+    *,
+    impatient: bool = False,
 ) -> list[Holder]:
     """Who holds the key of each; None for those without one."""
     claims: dict[tuple[str, str | None], IdempotencyRecord] = {}
@@ -89,7 +96,8 @@ async def _claim(
         claim = claim_of(submission, operation_id, now)
         if claim is not None:
             claims.setdefault((claim.tenant, claim.key), claim)
-    holders = dict(zip(claims, await unit.idempotency_keys.claim_all(list(claims.values()), now), strict=True))
+    claimed = await unit.idempotency_keys.claim_all(list(claims.values()), now, impatient=impatient)
+    holders = dict(zip(claims, claimed, strict=True))
     return [holders.get((submission.tenant, submission.idempotency_key)) for submission in submissions]
 
 

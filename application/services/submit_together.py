@@ -32,7 +32,9 @@ class SubmitTogether:
         await self._grouping.close(within)
 
     async def _store(self, requests: Sequence[_Request]) -> None:
-        answers = await self._batch.store([request.question for request in requests])
+        # Whose key others are at waits for them alone.
+        several = len(requests) > 1
+        answers = await self._batch.store([request.question for request in requests], impatient=several)
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Submitted):
                 request.tell(answer)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from application.ports.unit_of_work import DatabaseContended
 from domain.errors import InvalidInput, InvalidTransition
 from domain.operation import Change
 from tests.contract.stores import OnMemory, OnPostgres, Store, Stored, add, stored
@@ -80,6 +81,20 @@ class BatchContract:
         async with store.units() as unit:
             with pytest.raises(InvalidInput):
                 await unit.idempotency_keys.claim_all([record("good", 1), record(key, 2)], at(0))
+        assert await store.keys() == set()
+
+    async def test_an_impatient_claim(self, store: Store) -> None:
+        """It does not wait for who is claiming one of the keys; what it had of the others is free again."""
+        async with store.units() as first:
+            await first.idempotency_keys.claim(record("held", 1), at(0))
+            async with store.units() as second:
+                with pytest.raises(DatabaseContended):
+                    await second.idempotency_keys.claim_all(
+                        [record("free", 2), record("held", 3)], at(0), impatient=True
+                    )
+            async with store.units() as third:
+                claims = [record("free", 4)]
+                assert await third.idempotency_keys.claim_all(claims, at(0), impatient=True) == claims
         assert await store.keys() == set()
 
     async def test_concurrent_claims_in_opposite_orders(self, store: Store) -> None:

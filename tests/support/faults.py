@@ -72,8 +72,8 @@ class _Wrapped:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
 
-        async def call(*args: Any) -> Any:
-            return await self._faults.around(lambda: method(*args))
+        async def call(*args: Any, **named: Any) -> Any:
+            return await self._faults.around(lambda: method(*args, **named))
 
         return call
 

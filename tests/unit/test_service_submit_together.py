@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,12 +11,12 @@ from adapters.memory.clock import MemoryClock
 from adapters.system.operation_ids import RandomOperationIds
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.grouping import GROUP
-from application.services.submit import Submission, SubmitOperation, Submitted
+from application.services.submit import Submission, SubmitOperation, Submitted, claim_of
 from application.services.submit_batch import SubmitBatch
 from application.services.submit_together import SubmitTogether
 from domain.errors import IdempotencyKeyReused, InvalidInput, UnknownOperationType
 from domain.operation_type import OperationCatalogue, OperationType
-from tests.support.commits import Database, away, never
+from tests.support.commits import Database, away, begun, never
 
 CATALOGUE = OperationCatalogue({"work": OperationType("work", "Work", "workers")})
 
@@ -82,6 +83,21 @@ async def test_many_requests_under_one_key() -> None:
     assert kinds[::3] == [False, True, True]
     assert kinds[1::3] == kinds[2::3] == [IdempotencyKeyReused] * 3
     assert len(database.rows) == 1
+
+
+async def test_a_key_that_another_process_is_at() -> None:
+    """Its caller waits for that alone."""
+    database = Database()
+    service = together(database)
+    asked = ask(2, "held")
+    claim = claim_of(asked, UUID(int=1), MemoryClock().now())
+    assert claim is not None
+    async with database.store.units() as other:
+        await other.idempotency_keys.claim(claim, MemoryClock().now())
+        first, held, last = await begun(*map(service.submit, (ask(1, "a"), asked, ask(3))))
+        assert [first.done(), held.done(), last.done()] == [True, False, True]
+    assert not (await held).replayed
+    assert {row.input for row in database.rows.values()} == {1, 2, 3}
 
 
 async def test_a_key_of_two_tenants() -> None:
