@@ -6,7 +6,7 @@ Whoever comes alone waits for nobody. Whoever is one of many shares the round tr
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import suppress
-from contextvars import Context
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -65,6 +65,7 @@ class Grouping(Generic[_K, _Q, _A]):
         """`settle` does a group's requests in one commit, and tells each its answer after it. It raises
         DatabaseUnavailable where it is not known whether anything is stored; by anything else nothing is."""
         self._settle = settle
+        self._context = copy_context()
         self._patience = patience
         self._longest_wait = LONGEST_WAIT
         self._waiting: list[Request[_K, _Q, _A]] = []
@@ -101,7 +102,7 @@ class Grouping(Generic[_K, _Q, _A]):
         """Have those who wait served, if there is a place."""
         if self._waiting and len(self._tasks) - len(self._slow) < AT_ONCE:
             # It works for many: what is bound to the context of one (a request's id) is not its own.
-            task = asyncio.get_running_loop().create_task(self._work(), context=Context())
+            task = asyncio.get_running_loop().create_task(self._work(), context=self._context.copy())
             self._tasks.add(task)
 
     async def _work(self) -> None:
@@ -149,7 +150,7 @@ class Grouping(Generic[_K, _Q, _A]):
     async def _do(self, group: list[Request[_K, _Q, _A]], task: asyncio.Task[None]) -> None:
         """Everybody in it has an answer in the end."""
         end: BaseException = Unsettled()
-        patience = asyncio.get_running_loop().call_later(self._patience, self._pass_over, task, context=Context())
+        patience = asyncio.get_running_loop().call_later(self._patience, self._pass_over, task)
         try:
             await self._settle(group)
         except DatabaseContended:
