@@ -70,6 +70,7 @@ async def test_bad_rows_stop_no_other(ledger: RealLedger) -> None:
     known = {name: declared for name, declared in CATALOGUE.types.items() if name != "NoArgument-team"}
     outdated = ledger.container.dispatcher.provides(
         ledger.container.units(),
+        ledger.container.changes(),
         ledger.engine,
         ledger.container.clock(),
         OperationCatalogue(known),

@@ -105,6 +105,7 @@ async def test_the_end_of_groups_that_hang() -> None:
 async def test_a_group_belongs_to_no_request() -> None:
     """It is many's: what it logs does not carry the id of one."""
     settled = Settled()
+    grouping = Grouping(settled)
     REQUEST.set("mine")
-    await Grouping(settled).ask(1, "answer")
+    await grouping.ask(1, "answer")
     assert settled.contexts == ["nobody's"]
