@@ -26,7 +26,7 @@ from benchmarks.idle_executions import UNLIMITED, start_all
 from benchmarks.load import Figures, over_http
 from benchmarks.reference_apps import ANSWER, packed
 from benchmarks.rows import EVERY, fill, running
-from benchmarks.stage import api, data_folder, database, server, temporal
+from benchmarks.stage import PLANNED_ONCE, api, data_folder, database, server, temporal
 from entrypoints.embedded.net import free_port
 
 CLIENTS = 16
@@ -103,7 +103,7 @@ async def _subject(scale: Scale) -> AsyncIterator[_Subject]:
         path = f"/v1/operations/{executions[0]}"
         proxy = await connected(await _app(stack, "proxy", path, TEMPORAL_ADDRESS=address), CLIENTS)
         static = await connected(await _app(stack, "static", path, **{ANSWER: answer}), CLIENTS)
-        connection = await connector(url)()
+        connection = await connector(f"{url}&{PLANNED_ONCE}")()
         stack.push_async_callback(connection.close)
         lookup = await connection.prepare(LOOKUP)
         yield _Subject(ours, proxy, static, lookup, ids, executions, random.Random(1))

@@ -29,7 +29,7 @@ from application.services.record import RecordEvidence
 from benchmarks.harness import Goal, Row, Scale, column, in_turns
 from benchmarks.load import Figures, awaited
 from benchmarks.rows import EVERY, fill, running
-from benchmarks.stage import data_folder, database
+from benchmarks.stage import PLANNED_ONCE, data_folder, database
 from domain.evidence import ExecutionState, Observation
 from domain.json_value import JsonValue
 from domain.reconciliation import Verdict
@@ -151,7 +151,7 @@ async def _recorder(url: str) -> AsyncIterator[RecordEvidence]:
 @asynccontextmanager
 async def _sessions(url: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
     """A pool like the ledger's."""
-    engine = create_engine(url)
+    engine = create_engine(f"{url}&{PLANNED_ONCE}")
     try:
         yield async_sessionmaker(engine, expire_on_commit=False)
     finally:

@@ -17,6 +17,8 @@ from entrypoints.embedded.postgres import EmbeddedPostgres
 from entrypoints.embedded.temporal_server import EmbeddedTemporal
 
 OPLEDGER = (sys.executable, "-m", "entrypoints.cli.main")
+PLANNED_ONCE = "plan_cache_mode=auto"
+"""In a URL's query: PostgreSQL's default, for alternatives that have not chosen otherwise as the ledger has."""
 READY_WITHIN = 60.0
 """Seconds."""
 _FOREIGN = ("OPLEDGER_", "TEMPORAL_", "DATABASE_URL", "PG")
