@@ -30,7 +30,7 @@ class MemoryOperationQueries:
         if after is not None:
             mark = (after.accepted_at, after.operation_id)
             rows = [row for row in rows if (_position(row) < mark if newest_first else _position(row) > mark)]
-        held = list(itertools.accumulate(map(_weight, rows[:limit]), initial=0))
+        held = itertools.accumulate(map(_weight, rows[:limit]), initial=0)
         items = [row for row, before in zip(rows[:limit], held, strict=False) if before < PAGE_BYTES]
         return Page.of(items, more=len(items) < len(rows))
 

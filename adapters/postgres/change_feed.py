@@ -16,7 +16,7 @@ from adapters.postgres.connections import connected
 from adapters.postgres.engine import reading
 from adapters.postgres.errors import translated
 from adapters.postgres.notifications import Listener
-from adapters.postgres.rows import from_row, standard_uuid, transition_from_row
+from adapters.postgres.rows import from_row, standard_uuid, transition_from_row, weight
 from adapters.postgres.tables import among, operations, transitions
 from adapters.postgres.types import TransactionId
 from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
@@ -74,7 +74,7 @@ class PostgresChangeFeed:
         if not wanted:
             return {}
         rows = await self._rows(sa.select(operations).where(among(wanted)))
-        return {Position(row.changed_in, standard_uuid(row.id), STATE): (from_row(row), _weight(row)) for row in rows}
+        return {Position(row.changed_in, standard_uuid(row.id), STATE): (from_row(row), weight(row)) for row in rows}
 
     async def _load_lines(self, marks: Sequence[Mark]) -> dict[Position, _Content]:
         places = [mark.position for mark in marks if mark.position.sequence != STATE]
@@ -86,7 +86,7 @@ class PostgresChangeFeed:
         return {
             Position(row.written_in, standard_uuid(row.operation_id), row.sequence): (
                 transition_from_row(row),
-                _weight(row),
+                weight(row),
             )
             for row in rows
         }
@@ -130,11 +130,6 @@ def _lines(after: Position, below: int) -> sa.Select[Any]:
 
 def _number(transaction: int) -> sa.BindParameter[int]:
     return sa.literal(transaction, TransactionId())
-
-
-def _weight(row: sa.Row[Any]) -> int:
-    """Texts, and JSON, which is one until somebody reads it; all the rest is small."""
-    return sum(len(value) for value in row if isinstance(value, str))
 
 
 def _mark(row: sa.Row[Any]) -> Mark:

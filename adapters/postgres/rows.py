@@ -148,6 +148,11 @@ def name(text: str) -> str:
     return text
 
 
+def weight(values: Iterable[object]) -> int:
+    """Characters of texts, and of JSON, which is one until somebody reads it; all the rest is small."""
+    return sum(len(value) for value in values if isinstance(value, str))
+
+
 def storable(text: str) -> bool:
     """Whether PostgreSQL's `text` can hold it."""
     return clean_text(text, limit=len(text)) == text

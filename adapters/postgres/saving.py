@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from adapters.postgres.rows import Values, changing_columns, transition_to_row
+from adapters.postgres.rows import Values, changing_columns, transition_to_row, weight
 from adapters.postgres.tables import NEW_VERSION, operations, transitions
 from domain.operation import Change
 
@@ -29,11 +29,11 @@ _LINES = "lines"
 def values_of(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
     """The parameters of `saving`: of the changes, from the first on, as many as hold MOST, and at least one."""
     rows: list[Values] = []
-    weight = 0
+    held = 0
     for change in changes:
         row = changing_columns(change.operation)
-        weight += sum(len(value) for value in row.values() if isinstance(value, str))
-        if rows and weight > MOST:
+        held += weight(row.values())
+        if rows and held > MOST:
             break
         rows.append(row)
     taken = changes[: len(rows)]
@@ -52,7 +52,7 @@ def saving(*, passing_over: bool) -> sa.Select[Any]:
     """Saves those whose version is still the given one, and gives their id, version and history length. Rows that
     another transaction holds are waited for, in the order of their ids, or passed over."""
     heads = [operations.c.id, operations.c.version, sa.Column(_LINES, sa.Integer), *_CHANGING]
-    # The arrays are kept from the planner, which would make a plan for each length anew: longer than it takes to run.
+    # The arrays are kept from the planner: the plan is the same for every length.
     arrays = [_array("new", column) for column in heads] + [_array("line", column) for column in _LINE]
     given = sa.select(*arrays).cte("given").prefix_with("MATERIALIZED")
     new, lines = _unnested("new", heads, given), _unnested("line", _LINE, given)
