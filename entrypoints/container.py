@@ -1,5 +1,6 @@
 """The wiring: which adapter stands behind which port. The only importer of adapters."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -272,8 +273,8 @@ async def wired(settings: Settings) -> AsyncIterator[Container]:
     try:
         yield container
     finally:
-        await container.changes().close()
-        await container.announcer().close()
+        await asyncio.gather(container.submit().close(), container.changes().close())
+        await container.announcer().close()  # which says what they have committed last
         container.listener().close()
         await database.dispose()
 
@@ -313,7 +314,6 @@ async def http(settings: Settings) -> AsyncIterator[HttpParts]:
             )
         finally:
             hub.close()
-            await container.submit().close()
 
 
 @asynccontextmanager
