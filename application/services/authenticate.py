@@ -18,6 +18,10 @@ once."""
 PATIENCE: Final = 0.25
 """Seconds after which a question about known keys that is not answered yet, as on a connection that hangs, holds up the
 next one no longer."""
+LONGER_PATIENCE: Final = 1.0
+"""The same of questions about unknown keys."""
+UNKNOWN_AT_ONCE: Final = 3
+"""Most of these that are under way: anybody can make keys up, and the database has connections for few."""
 
 
 class AuthenticateKeys:
@@ -26,8 +30,7 @@ class AuthenticateKeys:
 
     def __init__(self, keys: ApiKeyReader, clock: Clock, uses: NoteKeyUses) -> None:
         self._known = Gathered(keys.find, patience=PATIENCE)
-        # One question at a time: anybody can make keys up, and the database has connections for few.
-        self._unknown = Gathered(keys.find)
+        self._unknown = Gathered(keys.find, patience=LONGER_PATIENCE, at_once=UNKNOWN_AT_ONCE)
         self._clock = clock
         self._uses = uses
         self._read: dict[str, tuple[ApiKey, datetime]] = {}

@@ -18,15 +18,17 @@ class Gathered(Generic[_Key, _Value]):
         self,
         ask: Callable[[Collection[_Key]], Awaitable[Mapping[_Key, _Value]]],
         *,
+        patience: float,
         most: int | None = None,
-        patience: float | None = None,
+        at_once: int | None = None,
     ) -> None:
-        """`ask` gives what there is of the keys. What it raises is raised to all who are in the question. `most`: keys
-        in a question; None: any number. `patience`: seconds after which a question that is not answered holds up the
-        next one no longer; None: there is one at a time."""
+        """`ask` gives what there is of the keys. What it raises is raised to all who are in the question. `patience`:
+        seconds after which a question that is not answered holds up the next one no longer. `most`: keys in a question;
+        `at_once`: questions that are under way; None: any number."""
         self._ask = ask
-        self._most = most
         self._patience = patience
+        self._most = most
+        self._at_once = at_once
         self._waiting: list[tuple[_Key, asyncio.Future[_Value | None]]] = []
         self._gathering: asyncio.Task[None] | None = None
         self._answering: set[asyncio.Task[None]] = set()
@@ -42,6 +44,8 @@ class Gathered(Generic[_Key, _Value]):
 
     async def _gather(self) -> None:
         while self._waiting:
+            if len(self._answering) == self._at_once:
+                await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
             together = self._waiting[: self._most]
             del self._waiting[: self._most]
             answering = asyncio.create_task(self._answer(together))

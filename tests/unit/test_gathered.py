@@ -8,6 +8,7 @@ import pytest
 
 from application.services.gathered import Gathered
 from domain.errors import OpledgerError
+from tests.support.commits import begun
 
 REQUEST: ContextVar[str] = ContextVar("request", default="nobody's")
 
@@ -43,7 +44,7 @@ async def _settled() -> None:
 async def test_one_alone() -> None:
     """It is asked for at once."""
     asked = Asked(a=1)
-    gathered = Gathered(asked)
+    gathered = Gathered(asked, patience=60.0)
     assert (await gathered.get("a"), await gathered.get("b")) == (1, None)
     assert asked.questions == [{"a"}, {"b"}]
 
@@ -51,7 +52,7 @@ async def test_one_alone() -> None:
 async def test_what_comes_meanwhile_goes_together() -> None:
     """Also what is asked for twice."""
     asked = Asked(a=1, b=2)
-    gathered = Gathered(asked)
+    gathered = Gathered(asked, patience=60.0)
     asked.held["a"] = asyncio.Event()
     first = asyncio.ensure_future(gathered.get("a"))
     await _settled()
@@ -64,7 +65,7 @@ async def test_what_comes_meanwhile_goes_together() -> None:
 async def test_what_was_read_before_it_was_asked_for_is_not_given() -> None:
     """Whoever has just written reads what he has written."""
     asked = Asked(a=1)
-    gathered = Gathered(asked)
+    gathered = Gathered(asked, patience=60.0)
     asked.held["a"] = asyncio.Event()
     before = asyncio.ensure_future(gathered.get("a"))
     await _settled()
@@ -77,7 +78,7 @@ async def test_what_was_read_before_it_was_asked_for_is_not_given() -> None:
 async def test_an_error_is_everybodys_who_is_in_the_question() -> None:
     """And nobody else's."""
     asked = Asked(a=1, b=2)
-    gathered = Gathered(asked)
+    gathered = Gathered(asked, patience=60.0)
     asked.error = OpledgerError("the database is away")
     together = await asyncio.gather(gathered.get("a"), gathered.get("b"), return_exceptions=True)
     assert [str(error) for error in together] == ["the database is away"] * 2
@@ -88,7 +89,7 @@ async def test_an_error_is_everybodys_who_is_in_the_question() -> None:
 async def test_one_who_gives_up() -> None:
     """He ends it for nobody, and what only he wanted is not asked for."""
     asked = Asked(a=1, b=2, c=3)
-    gathered = Gathered(asked)
+    gathered = Gathered(asked, patience=60.0)
     asked.held["a"] = asyncio.Event()
     first, gone, other = (asyncio.ensure_future(gathered.get(key)) for key in "abc")
     await _settled()
@@ -128,29 +129,30 @@ async def test_a_question_that_is_not_answered_does_not_hold_up_the_others() -> 
 async def test_how_much_is_asked_at_once(most: int | None, questions: list[int]) -> None:
     """As much as is said, or all."""
     asked = Asked()
-    gathered = Gathered(asked, most=most)
+    gathered = Gathered(asked, most=most, patience=60.0)
     await asyncio.gather(*(gathered.get(str(number)) for number in range(201)))
     assert [len(question) for question in asked.questions] == questions
 
 
-async def test_one_question_at_a_time() -> None:
-    """Without patience a question waits for the one before, however long."""
-    asked = Asked(a=1, b=2)
-    gathered = Gathered(asked)
-    asked.held["a"] = asyncio.Event()
-    first = asyncio.ensure_future(gathered.get("a"))
-    await _settled()
-    second = asyncio.ensure_future(gathered.get("b"))
-    await asyncio.sleep(0.05)
-    assert asked.questions == [{"a"}]
+async def test_how_many_questions_are_under_way() -> None:
+    """Where so many hang, the next waits for one of them, whatever has come meanwhile going with it."""
+    asked = Asked(a=1, b=2, c=3, d=4)
+    gathered = Gathered(asked, patience=0.0, at_once=2)
+    asked.held = {"a": asyncio.Event(), "b": asyncio.Event()}
+    first, second, third, fourth = [(await begun(gathered.get(key)))[0] for key in "abcd"]
+    assert asked.questions == [{"a"}, {"b"}]
+    asked.held["b"].set()
+    assert await asyncio.wait_for(asyncio.gather(second, third, fourth), 60) == [2, 3, 4]
+    assert asked.questions == [{"a"}, {"b"}, {"c", "d"}]
+    assert not first.done()
     asked.held["a"].set()
-    assert await asyncio.gather(first, second) == [1, 2]
+    assert await first == 1
 
 
 async def test_all_have_given_up() -> None:
     """Nothing is asked for nobody."""
     asked = Asked()
-    gathered = Gathered(asked)
+    gathered = Gathered(asked, patience=60.0)
     asked.held["a"] = asyncio.Event()
     first, second = (asyncio.ensure_future(gathered.get(key)) for key in "ab")
     await _settled()
@@ -167,5 +169,5 @@ async def test_a_question_belongs_to_no_request() -> None:
     """It is many's: what it logs does not carry the id of one."""
     asked = Asked()
     REQUEST.set("mine")
-    await Gathered(asked).get("a")
+    await Gathered(asked, patience=60.0).get("a")
     assert asked.contexts == ["nobody's"]

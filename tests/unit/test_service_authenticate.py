@@ -10,6 +10,7 @@ from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.clock import MemoryClock
 from adapters.memory.token_verifier import MemoryTokenVerifier
 from application.ports.unit_of_work import DatabaseUnavailable
+from application.services import authenticate
 from application.services.authenticate import CACHE_LIFE, Authenticate, AuthenticateKeys
 from application.services.manage_keys import ManageKeys
 from application.services.note_key_uses import NoteKeyUses
@@ -17,6 +18,7 @@ from domain.api_key import ApiKey
 from domain.credentials import InvalidCredentials
 from domain.principal import Principal
 from domain.scope import Scope
+from tests.support.commits import begun
 from tests.support.randomness import counting
 
 
@@ -163,6 +165,25 @@ async def test_a_question_that_is_not_answered() -> None:
     assert not stuck.done()
     hold.set()
     assert (await stuck).actor == "0"
+
+
+async def test_questions_about_unknown_keys_that_are_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that hangs holds up whoever has a new key for a while, and not until it is given up; yet made-up keys cannot
+    have more than a few hang."""
+    monkeypatch.setattr(authenticate, "LONGER_PATIENCE", 0.0)
+    world = World()
+    text, _ = await world.key()
+    world.keys.hold = hold = asyncio.Event()
+    made_up = [asyncio.create_task(world.authenticate.principal(f"opl_aaaaaaa1_{'a' * 32}"))]
+    await begun()
+    world.keys.hold = None
+    assert (await asyncio.wait_for(world.authenticate.principal(text), 60)).actor == "ci"
+    world.keys.hold = hold
+    for number in range(2, 10):
+        made_up += await begun(world.authenticate.principal(f"opl_aaaaaaa{number}_{'a' * 32}"))
+    assert world.keys.asked == 1 + authenticate.UNKNOWN_AT_ONCE
+    hold.set()
+    assert {type(answer) for answer in await asyncio.gather(*made_up, return_exceptions=True)} == {InvalidCredentials}
 
 
 async def test_an_outage_is_told_to_all_who_asked() -> None:
