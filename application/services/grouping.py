@@ -153,8 +153,10 @@ class Grouping(Generic[_K, _Q, _A]):
         patience = asyncio.get_running_loop().call_later(self._patience, self._pass_over, task)
         try:
             await self._settle(group)
-        except DatabaseContended:
-            pass  # By one of them; the others have nothing to wait for.
+        except DatabaseContended as contended:
+            # One of several: the others have nothing to wait for. One by itself has waited as long as it would alone.
+            if len(group) == 1:
+                end = contended
         except DatabaseUnavailable as outage:
             end = outage
         except asyncio.CancelledError:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from application.ports.unit_of_work import DatabaseUnavailable
-from application.services.grouping import AT_ONCE, GROUP, Grouping, Request
+import pytest
+
+from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
+from application.services.grouping import AT_ONCE, GROUP, Grouping, Request, Unsettled
 from tests.support.commits import begun
 
 REQUEST: ContextVar[str] = ContextVar("request", default="nobody's")
@@ -87,6 +89,19 @@ async def test_what_waits_for_too_long() -> None:
     outcomes = await asyncio.wait_for(asyncio.gather(*late, return_exceptions=True), 60)
     assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable] * 3
     assert settled.groups == [[key] for key in settled.held]
+
+
+@pytest.mark.parametrize(("many", "told"), [(1, DatabaseContended), (2, Unsettled)])
+async def test_what_others_are_at(many: int, told: type[Exception]) -> None:
+    """One that had a group of its own has waited for them, and would wait no better alone; of several it is not known
+    which of them has to."""
+
+    async def contended(group: Sequence[Request[int, Any, Any]]) -> None:
+        raise DatabaseContended("a lock")
+
+    grouping = Grouping(contended)
+    outcomes = await asyncio.gather(*(grouping.ask(key, key) for key in range(many)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [told] * many
 
 
 async def test_the_end_of_groups_that_hang() -> None:
