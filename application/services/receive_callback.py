@@ -11,6 +11,7 @@ from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
 from application.services.group_commit import GroupCommit
 from application.services.record import RecordEvidence
 from domain.divergence import contradiction
+from domain.errors import OperationNotFound
 from domain.evidence import ExecutionState, Observation
 from domain.follow_up import ask_soon
 from domain.json_value import JsonValue, clean_text
@@ -66,22 +67,22 @@ class ReceiveCallback:
         Raises DatabaseUnavailable, StaleOperation, and EngineUnavailable where no question could be planned: then
         nothing is stored, and the engine has to call again.
         """
-        outcome = await self._receive(operation_id, tenant, message)
+        try:
+            outcome = await self._receive(operation_id, tenant, message)
+        except OperationNotFound:
+            outcome = self._missing(operation_id)
         self._metrics.callback(outcome)
         return outcome
 
     async def _receive(self, operation_id: UUID, tenant: str, message: CallbackMessage) -> CallbackOutcome:
-        async with self._units() as unit:
-            operation = await unit.operations.get(operation_id)
-        if operation is None or operation.tenant != tenant:
-            return self._missing(operation_id)
         try:
             event = await self._reader.read(operation_id, message, self._clock.now())
         except UnreadableCallback as error:
+            await self._get(operation_id, tenant)
             await self._keep(operation_id, message, error)
             return CallbackOutcome.UNREADABLE
         try:
-            verdict = await self._record(operation, event)
+            verdict = await self._record(operation_id, tenant, event)
         except EngineUnavailable:
             if not await self._ask_soon(operation_id):
                 raise
@@ -90,31 +91,34 @@ class ReceiveCallback:
             await self._ask_soon(operation_id)
         return _OUTCOMES[verdict]
 
+    async def _get(self, operation_id: UUID, tenant: str) -> Operation:
+        """The tenant's operation. Raises OperationNotFound."""
+        async with self._units() as unit:
+            operation = await unit.operations.get(operation_id)
+        if operation is None or operation.tenant != tenant:
+            raise OperationNotFound
+        return operation
+
     def _missing(self, operation_id: UUID) -> CallbackOutcome:
         made = made_at(operation_id)
         late = made is not None and self._clock.now() - made > VISIBLE
         return CallbackOutcome.DELETED if late else CallbackOutcome.UNKNOWN_OPERATION
 
-    async def _record(self, operation: Operation, event: CloseEvent) -> Verdict:
+    async def _record(self, operation_id: UUID, tenant: str, event: CloseEvent) -> Verdict:
         """The event itself where that is the whole truth, else what the engine says of the chain."""
-        if event.whole and self._clock.now() - event.observation.asked_at <= FRESH:
-            verdict = await self._recorder.observation(operation.id, event.observation, Source.CALLBACK)
-            if verdict is not Verdict.NO_CHANGE or await self._settled(operation.id, event.observation):
+        at_its_word = event.whole and self._clock.now() - event.observation.asked_at <= FRESH
+        if at_its_word:
+            verdict = await self._recorder.observation(operation_id, event.observation, Source.CALLBACK, tenant=tenant)
+            if verdict is not Verdict.NO_CHANGE:
                 return verdict
+        operation = await self._get(operation_id, tenant)
+        if at_its_word and _settled(operation, event.observation):
+            return Verdict.NO_CHANGE
         running = operation.status is not OperationStatus.ACCEPTED
-        asked = await self._engine.observe(operation.id, likely_closed=running)
+        asked = await self._engine.observe(operation_id, likely_closed=running)
         # What the engine has forgotten since did close, by its own word.
         said = event.observation if asked.state is ExecutionState.NOT_FOUND else asked
-        return await self._recorder.observation(operation.id, said, Source.CALLBACK)
-
-    async def _settled(self, operation_id: UUID, observation: Observation) -> bool:
-        """Whether the operation says the same and is not marked. If not, which of several closes was the last is to be
-        asked: the one before and the one after a reset may be told in any order."""
-        async with self._units() as unit:
-            operation = await unit.operations.get(operation_id)
-        if operation is None or not operation.done:
-            return True
-        return operation.attention is None and contradiction(operation, observation) is None
+        return await self._recorder.observation(operation_id, said, Source.CALLBACK)
 
     async def _keep(self, operation_id: UUID, message: CallbackMessage, error: UnreadableCallback) -> None:
         """Whatever it says, something has closed: the engine is asked."""
@@ -136,3 +140,9 @@ class ReceiveCallback:
         """Whether a question is planned: none is about a final operation, or one whose start is not noted yet."""
         outcome = await self._changes.change(operation_id, lambda row: ask_soon(row, at=self._clock.now()))
         return outcome is not None and outcome.operation.follow_up.due_at is not None
+
+
+def _settled(operation: Operation, observation: Observation) -> bool:
+    """Whether the operation says the same and is not marked. If not, which of several closes was the last is to be
+    asked: the one before and the one after a reset may be told in any order."""
+    return not operation.done or (operation.attention is None and contradiction(operation, observation) is None)

@@ -57,12 +57,17 @@ class RecordEvidence:
         self._count(outcome)
         return Recorded.RECORDED if outcome.changed else Recorded.IGNORED
 
-    async def observation(self, operation_id: UUID, observation: Observation, source: Source) -> Verdict:
-        """Record what the engine says. The verdict is made on the row as it is now, not as it was when asked."""
+    async def observation(
+        self, operation_id: UUID, observation: Observation, source: Source, *, tenant: str | None = None
+    ) -> Verdict:
+        """Record what the engine says. The verdict is made on the row as it is now, not as it was when asked.
+        `tenant`: whose operation alone is changed; None: whosever it is."""
         decision: Decision = NO_CHANGE
 
         def decide(operation: Operation) -> Change | None:
             nonlocal decision
+            if tenant not in (None, operation.tenant):
+                return None
             decision = reconcile(operation, observation, self._clock.now(), self._policy, source)
             return decision.change
 

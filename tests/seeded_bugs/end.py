@@ -14,9 +14,9 @@ ACK_BEFORE_COMMIT = Bug(
         Hunk(_RECEIVE, "from datetime import timedelta\n", "import asyncio\nfrom datetime import timedelta\n"),
         Hunk(
             _RECEIVE,
-            "            verdict = await self._record(operation, event)\n",
+            "            verdict = await self._record(operation_id, tenant, event)\n",
             """\
-            asyncio.ensure_future(self._record(operation, event))
+            asyncio.ensure_future(self._record(operation_id, tenant, event))
             verdict = Verdict.TRANSITION
 """,
         ),
@@ -153,8 +153,8 @@ AT_ITS_WORD = Bug(
     (
         Hunk(
             _RECEIVE,
-            "if event.whole and self._clock.now() - event.observation.asked_at <= FRESH:",
-            "if event.whole:",
+            "event.whole and self._clock.now() - event.observation.asked_at <= FRESH",
+            "event.whole",
         ),
     ),
 )

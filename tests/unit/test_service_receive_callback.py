@@ -48,6 +48,16 @@ async def test_completed_without_a_question(result: Any) -> None:
     assert ledger.metrics.moves[Source.CALLBACK, COMPLETED] == 1
 
 
+async def test_completed_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that changes the row reads it, and nobody else does before."""
+    ledger = FakeLedger(callbacks=True)
+    ledger.world.complete(await ledger.running())
+    opened, units = [], ledger.store.units
+    monkeypatch.setattr(ledger.store, "units", lambda: opened.append(1) or units())
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    assert len(opened) == 1
+
+
 async def test_failed_without_a_question() -> None:
     """The whole failure is in the callback."""
     ledger = FakeLedger(callbacks=True)
@@ -319,9 +329,11 @@ async def test_unknown_operation() -> None:
     ledger.world.complete(operation_id)
     unknown = replace(the_call(ledger), operation_id=UUID(int=7))
     message = unknown.message
-    assert await ledger.receiver.receive(UUID(int=7), "default", message) is CallbackOutcome.UNKNOWN_OPERATION
-    assert await ledger.receiver.receive(operation_id, "other", message) is CallbackOutcome.UNKNOWN_OPERATION
+    for said in (message, CallbackMessage({}, b"")):
+        assert await ledger.receiver.receive(UUID(int=7), "default", said) is CallbackOutcome.UNKNOWN_OPERATION
+        assert await ledger.receiver.receive(operation_id, "other", said) is CallbackOutcome.UNKNOWN_OPERATION
     assert ledger.status(operation_id) is RUNNING
+    assert ledger.metrics.callbacks == {CallbackOutcome.UNKNOWN_OPERATION: 4}
 
 
 async def test_what_cannot_be_read_is_kept_and_asked_about() -> None:
