@@ -1,6 +1,6 @@
 """The statement that saves changes: compare-and-set of many operations, and their history lines, in one round trip.
 
-Every column is one array, so that any number of changes has the same parameters and the same plan.
+Every column is one array, so that any number of changes has the same statement.
 """
 
 from collections.abc import Sequence
@@ -51,15 +51,11 @@ def values_of(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
 def saving(*, passing_over: bool) -> sa.Select[Any]:
     """Saves those whose version is still the given one, and gives their id, version and history length. Rows that
     another transaction holds are waited for, in the order of their ids, or passed over."""
-    heads = [operations.c.id, operations.c.version, sa.Column(_LINES, sa.Integer), *_CHANGING]
-    # The arrays are kept from the planner: the plan is the same for every length.
-    arrays = [_array("new", column) for column in heads] + [_array("line", column) for column in _LINE]
-    given = sa.select(*arrays).cte("given").prefix_with("MATERIALIZED")
-    new, lines = _unnested("new", heads, given), _unnested("line", _LINE, given)
-    ids = sa.cast(sa.select(given.c.new_id).scalar_subquery(), ARRAY(sa.Uuid))
+    new = _unnested("new", [operations.c.id, operations.c.version, sa.Column(_LINES, sa.Integer), *_CHANGING])
+    lines = _unnested("line", _LINE)
     held = (
         sa.select(operations.c.id)
-        .where(operations.c.id == sa.any_(ids))
+        .where(operations.c.id == sa.any_(_array("new", operations.c.id)))
         .order_by(operations.c.id)
         .with_for_update(key_share=True, skip_locked=passing_over)
         .cte("held")
@@ -92,14 +88,12 @@ def _arrays(prefix: str, columns: Sequence[sa.Column[Any]], rows: Sequence[Value
     return {f"{prefix}_{column.name}": [row[column.name] for row in rows] for column in columns}
 
 
-def _array(prefix: str, column: sa.Column[Any]) -> sa.Label[Any]:
-    name = f"{prefix}_{column.name}"
-    return sa.bindparam(name, type_=ARRAY(column.type, dimensions=1)).label(name)
+def _array(prefix: str, column: sa.Column[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(f"{prefix}_{column.name}", type_=ARRAY(column.type, dimensions=1))
 
 
-def _unnested(prefix: str, columns: Sequence[sa.Column[Any]], given: sa.CTE) -> sa.CTE:
+def _unnested(prefix: str, columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:
     """A row for each element."""
-    arrays = [given.c[f"{prefix}_{column.name}"] for column in columns]
-    names = [sa.column(column.name, column.type) for column in columns]
-    rows = sa.func.unnest(*arrays).table_valued(*names, joins_implicitly=True).render_derived()
-    return sa.select(*rows.c).select_from(given, rows).cte(prefix)
+    arrays = [_array(prefix, column) for column in columns]
+    rows = sa.func.unnest(*arrays).table_valued(*(sa.column(column.name, column.type) for column in columns))
+    return rows.render_derived(name=prefix)
