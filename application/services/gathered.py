@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextvars import Context
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 _Key = TypeVar("_Key")
@@ -26,6 +26,7 @@ class Gathered(Generic[_Key, _Value]):
         seconds after which a question that is not answered holds up the next one no longer. `most`: keys in a question;
         `at_once`: questions that are under way; None: any number."""
         self._ask = ask
+        self._context = copy_context()
         self._patience = patience
         self._most = most
         self._at_once = at_once
@@ -39,7 +40,7 @@ class Gathered(Generic[_Key, _Value]):
         self._waiting.append((key, answer))
         if self._gathering is None or self._gathering.done():
             # It works for many: what is bound to the context of one (a request's id) is not its own.
-            self._gathering = asyncio.get_running_loop().create_task(self._gather(), context=Context())
+            self._gathering = asyncio.get_running_loop().create_task(self._gather(), context=self._context.copy())
         return await answer
 
     async def _gather(self) -> None:

@@ -166,8 +166,10 @@ async def test_all_have_given_up() -> None:
 
 
 async def test_a_question_belongs_to_no_request() -> None:
-    """It is many's: what it logs does not carry the id of one."""
+    """It is many's: what it logs carries what its maker has bound, not the id of one."""
     asked = Asked()
+    REQUEST.set("its maker's")
+    gathered = Gathered(asked, patience=60.0)
     REQUEST.set("mine")
-    await Gathered(asked, patience=60.0).get("a")
-    assert asked.contexts == ["nobody's"]
+    await gathered.get("a")
+    assert asked.contexts == ["its maker's"]

@@ -118,9 +118,10 @@ async def test_the_end_of_groups_that_hang() -> None:
 
 
 async def test_a_group_belongs_to_no_request() -> None:
-    """It is many's: what it logs does not carry the id of one."""
+    """It is many's: what it logs carries what its maker has bound, not the id of one."""
     settled = Settled()
+    REQUEST.set("its maker's")
     grouping = Grouping(settled)
     REQUEST.set("mine")
     await grouping.ask(1, "answer")
-    assert settled.contexts == ["nobody's"]
+    assert settled.contexts == ["its maker's"]
