@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
@@ -13,10 +13,25 @@ from application.ports.clock import Clock
 from application.ports.metrics import Metrics
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.feed_delay import FeedDelay
-from application.services.subscription import OperationGone, ServiceStopping, Subscription, SubscriptionEnded
+from application.services.subscription import (
+    HEAVIEST_QUEUE,
+    LONGEST_QUEUE,
+    OperationGone,
+    ServiceStopping,
+    Subscription,
+    SubscriptionEnded,
+)
 from domain.operation import Operation
 
 PAGE: Final = 200
+FIRST_BITE: Final = 25
+"""Events of a page that are loaded first: how large they are is known only then."""
+MUCH: Final = HEAVIEST_QUEUE // 4
+"""Characters that are loaded at once from then on, about, and handed out before readers get time to take them."""
+LEAST: Final = HEAVIEST_QUEUE // LONGEST_QUEUE
+"""What an event counts for at least when it is handed out: a queue is also full by their number."""
+TURNS: Final = LONGEST_QUEUE
+"""Of the event loop, within which a reader that keeps up has taken them."""
 POLL: Final = 1.0
 """Seconds between two looks where nothing is heard: a writer can be killed between its commit and its announcement."""
 SOON: Final = 0.01
@@ -40,6 +55,8 @@ class ChangeHub:
         self._subscriptions: defaultdict[Interest, set[Subscription]] = defaultdict(set)
         self._waiting = 0
         self._position: Position | None = None
+        self._untaken = 0
+        """What was handed out since readers last got time to take it."""
         self._starting: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
         self._closed = False
@@ -87,28 +104,30 @@ class ChangeHub:
         position = await self._feed.head()
         if not self._closed:
             self._position = position
-            self._reading = asyncio.get_running_loop().create_task(self._run(position))
+            self._reading = asyncio.get_running_loop().create_task(self._run())
 
     def _begun(self, attempt: asyncio.Task[None]) -> None:
         self._starting = None
         if not attempt.cancelled():
             attempt.exception()  # whoever came for it was told
 
-    async def _run(self, position: Position) -> None:
+    async def _run(self) -> None:
         try:
-            await self._read(position)
+            await self._read()
         except Exception:
             _log.exception("reading the change feed failed")
             self._end_all(SubscriptionEnded())
 
-    async def _read(self, position: Position) -> None:
+    async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         pause, looked = SOON, loop.time()
         while self._subscriptions:
+            assert self._position is not None
             try:
-                page = await self._feed.read(position, PAGE)
-                watched = [mark for mark in page.marks if self._watched(mark)]
-                events = await self._feed.load(watched) if watched else []
+                page = await self._feed.read(self._position, PAGE)
+                await self._tell([mark for mark in page.marks if self._watched(mark)])
+                if page.marks:
+                    self._position = page.marks[-1].position
                 if loop.time() - looked >= LOOK_FOR_GONE:
                     looked = loop.time()
                     await self._end_gone()
@@ -116,15 +135,36 @@ class ChangeHub:
                 _log.warning("the change feed cannot be read just now: %s", error)
                 await self._feed.changed(POLL)
                 continue
-            for event in events:
-                self._hand_out(event)
-            if page.marks:
-                self._position = position = page.marks[-1].position
             self._delay.note(not page.settled and not page.marks, loop.time())
             if len(page.marks) < PAGE:
                 pause = POLL if page.settled else min(2 * pause, POLL)
                 await self._feed.changed(pause)
                 pause = SOON if page.settled or page.marks else pause
+
+    async def _tell(self, marks: Sequence[Mark]) -> None:
+        """Load what they are about and hand it out, not all of it at once where it is much."""
+        bite = FIRST_BITE
+        while marks:
+            some, marks = marks[:bite], marks[bite:]
+            events = await self._feed.load(some)
+            for event in events:
+                self._hand_out(event)
+                self._untaken += max(event.weight, LEAST)
+                if self._untaken >= MUCH:
+                    self._untaken = 0
+                    await self._let_take()
+            self._position = some[-1].position
+            bite = max(1, MUCH * len(some) // (sum(event.weight for event in events) + 1))
+
+    async def _let_take(self) -> None:
+        """Until all have taken what they were told, or have had the time for it."""
+        behind = [subscription for several in self._subscriptions.values() for subscription in several]
+        for _ in range(TURNS):
+            while behind and behind[-1].empty:
+                behind.pop()
+            if not behind:
+                return
+            await asyncio.sleep(0)
 
     def _watched(self, mark: Mark) -> bool:
         return any(interest in self._subscriptions for interest in _interests(mark.tenant, mark.position.operation_id))

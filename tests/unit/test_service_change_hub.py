@@ -14,7 +14,8 @@ from application.ports.unit_of_work import DatabaseUnavailable
 from application.services import change_hub, feed_delay, subscription
 from application.services.change_hub import ChangeHub
 from application.services.delete import DeleteOperation
-from application.services.subscription import OperationGone, ReaderTooSlow, SubscriptionEnded
+from application.services.subscription import OperationGone, ReaderTooSlow, Subscription, SubscriptionEnded
+from domain.json_value import JsonValue
 from domain.lifecycle import accept, complete, start
 from domain.operation import Operation
 from tests.support.operations import cause
@@ -27,6 +28,9 @@ class Unsteady(ChangeFeed):
         self._feed = feed
         self.errors: list[Exception] = []
         self.loaded: list[Mark] = []
+        self.bites: list[int] = []
+        """How many were loaded each time."""
+        self.loads_until_error: int | None = None
         self.waits: list[float] = []
         self.unsettled = 0
 
@@ -43,7 +47,11 @@ class Unsteady(ChangeFeed):
 
     async def load(self, marks: Sequence[Mark]) -> list[Event]:
         self._fail()
+        if self.loads_until_error == len(self.bites):
+            self.loads_until_error = None
+            raise DatabaseUnavailable
         self.loaded += marks
+        self.bites.append(len(marks))
         return await self._feed.load(marks)
 
     async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
@@ -83,12 +91,12 @@ def hub(feed: Unsteady, metrics: MemoryMetrics) -> ChangeHub:
     return ChangeHub(feed, MemoryClock(), metrics)
 
 
-async def add(store: MemoryStore, number: int, tenant: str = "t") -> None:
-    """A new operation, committed."""
+async def add(store: MemoryStore, *numbers: int, tenant: str = "t", value: JsonValue = 1) -> None:
+    """New operations, committed together."""
     async with store.units() as unit:
-        await unit.operations.add(
-            accept(UUID(int=number), tenant=tenant, type_name="x", value=1, labels={}, cause=cause())
-        )
+        for number in numbers:
+            made = accept(UUID(int=number), tenant=tenant, type_name="x", value=value, labels={}, cause=cause())
+            await unit.operations.add(made)
         await unit.commit()
 
 
@@ -117,7 +125,7 @@ async def test_each_hears_of_its_own(store: MemoryStore, hub: ChangeHub, feed: U
     """Of one operation, or of a tenant's; what nobody follows is not even loaded."""
     async with hub.subscribe("t", UUID(int=2)) as one, hub.subscribe("t") as all_, hub.subscribe("u", UUID(int=2)) as u:
         for number, tenant in ((1, "t"), (2, "t"), (3, "v"), (4, "u")):
-            await add(store, number, tenant)
+            await add(store, number, tenant=tenant)
         assert numbers([await all_.next() for _ in range(4)]) == [1, 2]
         assert numbers([await one.next() for _ in range(2)]) == [2]
         assert u.empty
@@ -196,6 +204,56 @@ async def test_what_was_taken_weighs_nothing(hub: ChangeHub) -> None:
         assert (await quick.next()).operation_id.int == number
     assert quick.offer(event(1, weight=1))
     assert not quick.offer(event(2, weight=subscription.HEAVIEST_QUEUE))
+
+
+async def taken(subscription: Subscription, many: int) -> list[Event]:
+    """So many events, each as soon as it is there."""
+    return [await subscription.next() for _ in range(many)]
+
+
+@pytest.mark.parametrize(("many", "size"), [(1_000, 1), (12, subscription.HEAVIEST_QUEUE // 4)])
+async def test_much_at_once(store: MemoryStore, hub: ChangeHub, metrics: MemoryMetrics, many: int, size: int) -> None:
+    """Who takes each event as it comes is not too slow, whatever one commit brings: many, or large ones."""
+    async with hub.subscribe("t") as one, hub.subscribe("t") as other:
+        readers = [asyncio.ensure_future(taken(reader, 2 * many)) for reader in (one, other)]
+        await add(store, *range(1, many + 1), value="x" * size)
+        for events in await asyncio.gather(*readers):
+            assert numbers(events) == list(range(1, many + 1))
+    assert metrics.resyncs == 0
+
+
+async def test_one_who_takes_nothing_of_much(store: MemoryStore, hub: ChangeHub) -> None:
+    """The others hear all of it."""
+    async with hub.subscribe("t") as slow, hub.subscribe("t") as quick:
+        reader = asyncio.ensure_future(taken(quick, 2_000))
+        await add(store, *range(1, 1_001))
+        assert len(numbers(await reader)) == 1_000
+        with pytest.raises(ReaderTooSlow):
+            await slow.next()
+
+
+@pytest.mark.parametrize(("size", "most"), [(1, 75), (change_hub.MUCH // 4, 12)])
+async def test_how_much_is_loaded_at_once(
+    store: MemoryStore, hub: ChangeHub, feed: Unsteady, size: int, most: int
+) -> None:
+    """A few of a page, and then as many as will not be much, by what those were."""
+    async with hub.subscribe("t") as subscription:
+        await add(store, *range(1, 51), value="x" * size)
+        await taken(subscription, 100)
+    first, *others = feed.bites
+    assert (first, sum(others)) == (change_hub.FIRST_BITE, 75)
+    assert max(others) <= most
+
+
+async def test_an_outage_in_the_middle_of_a_page(store: MemoryStore, hub: ChangeHub, feed: Unsteady) -> None:
+    """What was handed out before is not handed out again."""
+    async with hub.subscribe("t") as subscription:
+        feed.loads_until_error = 1
+        await add(store, *range(1, 51))
+        assert numbers(await taken(subscription, 100)) == list(range(1, 51))
+        await add(store, 51)
+        assert numbers(await taken(subscription, 2)) == [51]
+    assert len(feed.loaded) == 102
 
 
 async def test_closed(store: MemoryStore, hub: ChangeHub) -> None:
