@@ -21,13 +21,13 @@ from adapters.postgres.engine import connector, create_engine
 from adapters.postgres.notifications import Listener
 from adapters.postgres.operation_queries import PostgresQueries
 from adapters.system.clock import SystemClock
+from application.ports.operation_view import OperationView
 from application.services.change_hub import ChangeHub
 from application.services.read import ReadOperations
 from application.services.wait import WaitForOperation, Wish
 from benchmarks.client import AT_ONCE, PATIENCE
 from benchmarks.harness import quantile
 from benchmarks.writer import Writer
-from domain.operation import Operation
 from entrypoints.http.credentials import DEFAULT_TENANT
 
 OPERATION = UUID(int=3)
@@ -39,7 +39,7 @@ class _CountedReads(ReadOperations):
 
     done = 0
 
-    async def get(self, tenant: str, operation_id: UUID) -> Operation:
+    async def get(self, tenant: str, operation_id: UUID) -> OperationView:
         operation = await super().get(tenant, operation_id)
         self.done += 1
         return operation

@@ -56,22 +56,26 @@ def translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        cause = _cause(error) or error
+        meaning = _unavailable(cause) if error.connection_invalidated else _meaning(cause)
+        if meaning is None:
+            raise
+        raise meaning from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # Of a driver that was asked straight; and SQLAlchemy passes on what it does not take for the driver's.
         meaning = _meaning(error)
         if meaning is None:
             raise
         raise meaning from error
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-        # SQLAlchemy passes on what it does not take for the driver's: time-outs, a socket's errors.
-        raise _unavailable(error) from error
 
 
-def _meaning(error: DBAPIError) -> OpledgerError | None:
-    cause = _cause(error)
+def _meaning(cause: BaseException) -> OpledgerError | None:
+    """Of the driver's own error."""
     sqlstate = getattr(cause, "sqlstate", None) or ""
     if sqlstate in _CONTENDED:
         return DatabaseContended(f"the database cannot be used: {cause}")
-    if error.connection_invalidated or sqlstate.startswith(_UNAVAILABLE) or isinstance(cause, OSError):
-        return _unavailable(cause or error)
+    if sqlstate.startswith(_UNAVAILABLE) or isinstance(cause, OSError | asyncpg.InterfaceError):
+        return _unavailable(cause)
     name = getattr(cause, "constraint_name", None) or ""
     if name in CONSTRAINTS:
         kind, message = CONSTRAINTS[name]

@@ -1,19 +1,19 @@
 """Operations by id, each asked for by its tenant: what is asked most, and by many at the same time."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.connections import connected
-from adapters.postgres.errors import translated
-from adapters.postgres.rows import from_row, standard_uuid, storable
+from adapters.postgres.rows import storable
+from adapters.postgres.straight import Straight
 from adapters.postgres.tables import operations
+from adapters.postgres.views import View, columns_of, views
 from application.services.gathered import Gathered
-from domain.operation import Operation
 
 _Key = tuple[str, UUID]
 MOST: Final = 100
@@ -26,10 +26,11 @@ _asked = (
     .table_valued(sa.column("tenant", sa.Text), sa.column("id", sa.Uuid), name="asked")
     .render_derived()
 )
-_GET: sa.Select[Any] = sa.select(operations).join(
-    _asked, sa.and_(operations.c.id == _asked.c.id, operations.c.tenant == _asked.c.tenant)
+_GET: Final = Straight(
+    sa.select(*columns_of(operations)).join(
+        _asked, sa.and_(operations.c.id == _asked.c.id, operations.c.tenant == _asked.c.tenant)
+    )
 )
-"""Built once: building it takes longer than running it."""
 
 
 class OperationLookup:
@@ -40,15 +41,13 @@ class OperationLookup:
         self._engine = engine
         self._gathered = Gathered(self._read, most=MOST, patience=PATIENCE)
 
-    async def get(self, tenant: str, operation_id: UUID) -> Operation | None:
+    async def get(self, tenant: str, operation_id: UUID) -> View | None:
         """The operation, or None: there is none, or it is another tenant's."""
-        row = await self._gathered.get((tenant, operation_id)) if storable(tenant) else None
+        record = await self._gathered.get((tenant, operation_id)) if storable(tenant) else None
         # By each who asked: a row that this version cannot read is an error of those who want it, and of nobody else.
-        return None if row is None else from_row(row)
+        return None if record is None else views([record])[0]
 
-    async def _read(self, asked: Collection[_Key]) -> Mapping[_Key, sa.Row[Any]]:
+    async def _read(self, asked: Collection[_Key]) -> Mapping[_Key, asyncpg.Record]:
         tenants, ids = zip(*asked, strict=True)
-        async with connected(self._engine) as connection:
-            with translated():
-                rows = await connection.execute(_GET, {"tenants": list(tenants), "ids": list(ids)})
-                return {(row.tenant, standard_uuid(row.id)): row for row in rows}
+        records = await _GET.fetch(self._engine, {"tenants": tenants, "ids": ids})
+        return {(record["tenant"], UUID(record["id"])): record for record in records}

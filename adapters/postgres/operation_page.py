@@ -7,17 +7,21 @@ from typing import Any, NewType
 import sqlalchemy as sa
 
 from adapters.postgres.json_text import dump
+from adapters.postgres.straight import Straight
 from adapters.postgres.tables import operations
+from adapters.postgres.views import columns_of
 from application.ports.operation_queries import PAGE_BYTES, OperationFilter, PageKey
 from domain.status import OperationStatus
 
 Parameters = dict[str, Any]
 Own = NewType("Own", "sa.Select[Any]")
 """A statement that returns the rows of the tenant `own_tenant` alone."""
+OwnStraight = NewType("OwnStraight", Straight)
+"""The same, compiled."""
 
 _rows = operations.c
 _POSITION = (_rows.accepted_at, _rows.id)
-_LARGE = (_rows.input, _rows.result, _rows.error_details, _rows.reported)
+_LARGE = ("input", "result", "error_details")
 """Columns that may hold any amount of JSON."""
 _CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
     "type": _rows.type == sa.bindparam("type"),
@@ -35,9 +39,9 @@ def own(statement: "sa.Select[Any]") -> Own:
 
 def page_of(
     criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int
-) -> tuple[Own, Parameters]:
-    """Rows of up to `limit` operations and one more, fewer where they would hold too much; `found` of each says how
-    many there are without regard to what they hold."""
+) -> tuple[OwnStraight, Parameters]:
+    """What `views` needs of up to `limit` operations and one more, fewer where they would hold too much; `followed` of
+    each says whether there is one behind it, whatever it holds."""
     narrowed = _narrowed(criteria)
     statuses = tuple(sorted(status.value for status in criteria.statuses))
     parameters = {**narrowed, "limit": limit + 1, **{f"status{place}": name for place, name in enumerate(statuses)}}
@@ -60,14 +64,15 @@ def _narrowed(criteria: OperationFilter) -> Parameters:
 
 
 @cache
-def _statement(conditions: Sequence[str], statuses: int, *, newest_first: bool, behind: bool) -> Own:
+def _statement(conditions: Sequence[str], statuses: int, *, newest_first: bool, behind: bool) -> OwnStraight:
     """Built once for each of the few hundred kinds: building it takes longer than running it."""
     narrowed = own(sa.select(operations).where(*(_CONDITIONS[name] for name in conditions)))
     if behind:
         given = (sa.bindparam("place_at", type_=_rows.accepted_at.type), sa.bindparam("place_id", type_=sa.Uuid))
         position, place = sa.tuple_(*_POSITION), sa.tuple_(*given)
         narrowed = Own(narrowed.where(position < place if newest_first else position > place))
-    return _weighed(_first(narrowed, statuses, newest_first=newest_first), newest_first=newest_first)
+    first = _first(narrowed, statuses, newest_first=newest_first)
+    return OwnStraight(Straight(_weighed(first, newest_first=newest_first)))
 
 
 def _first(narrowed: Own, statuses: int, *, newest_first: bool) -> "sa.Subquery":
@@ -92,10 +97,11 @@ def _order(of: sa.FromClause, *, newest_first: bool) -> list[sa.ColumnElement[An
 
 def _weighed(first: "sa.Subquery", *, newest_first: bool) -> Own:
     """Without those before which a page holds enough already."""
-    weights = [sa.func.coalesce(sa.func.octet_length(sa.cast(first.c[large.name], sa.Text)), 0) for large in _LARGE]
-    weight = sum(weights[1:], weights[0])
+    weights = [sa.func.coalesce(sa.func.octet_length(sa.cast(first.c[name], sa.Text)), 0) for name in _LARGE]
     order = _order(first, newest_first=newest_first)
-    before = sa.func.sum(weight).over(order_by=order, rows=(None, -1))
-    rows = sa.select(first, before.label("held_before"), sa.func.count().over().label("found")).subquery("weighed")
+    held = sa.func.sum(sum(weights[1:], weights[0])).over(order_by=order, rows=(None, -1))
+    followed = sa.func.lead(sa.true()).over(order_by=order, rows=(None, -1))  # one window for both: a second costs more
+    rows = sa.select(first, held.label("held_before"), followed.label("followed")).subquery("weighed")
     kept = sa.func.coalesce(rows.c.held_before, 0) < PAGE_BYTES
-    return Own(sa.select(rows).where(kept).order_by(*_order(rows, newest_first=newest_first)))
+    shown = sa.select(*columns_of(rows), rows.c.followed)
+    return Own(shown.where(kept).order_by(*_order(rows, newest_first=newest_first)))

@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.connections import connected
 from adapters.postgres.errors import translated
 from adapters.postgres.operation_lookup import OperationLookup
-from adapters.postgres.operation_page import Own, Parameters, own, page_of
-from adapters.postgres.rows import from_row, storable, transition_from_row
+from adapters.postgres.operation_page import Own, own, page_of
+from adapters.postgres.rows import storable, transition_from_row
 from adapters.postgres.tables import operations, transitions
+from adapters.postgres.views import View, views
 from application.ports.operation_queries import OperationFilter, Page, PageKey
-from domain.operation import Operation
 from domain.status import OperationStatus
 from domain.transition import Transition
 
@@ -39,15 +39,15 @@ class PostgresOperationQueries:
         self._lookup = lookup
         self._tenant = tenant
 
-    async def get(self, operation_id: UUID) -> Operation | None:
+    async def get(self, operation_id: UUID) -> View | None:
         return await self._lookup.get(self._tenant, operation_id)
 
     async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int) -> Page:
-        if not _could_match(criteria):
+        if not (storable(self._tenant) and _could_match(criteria)):
             return Page([])
-        rows = await self._rows(*page_of(criteria, newest_first=newest_first, after=after, limit=limit))
-        items = [from_row(row) for row in rows[:limit]]
-        return Page.of(items, more=bool(rows) and rows[0].found > len(items))
+        statement, parameters = page_of(criteria, newest_first=newest_first, after=after, limit=limit)
+        shown = (await statement.fetch(self._engine, {**parameters, "own_tenant": self._tenant}))[:limit]
+        return Page.of(views(shown), more=bool(shown) and bool(shown[-1]["followed"]))
 
     async def transitions(self, operation_id: UUID) -> list[Transition]:
         statement = (
@@ -63,13 +63,13 @@ class PostgresOperationQueries:
         rows = await self._rows(own(sa.select(*kinds, sa.func.count().label("many")).group_by(*kinds)))
         return {(row.type, OperationStatus(row.status)): row.many for row in rows}
 
-    async def _rows(self, statement: Own, parameters: Parameters | None = None) -> list[sa.Row[Any]]:
-        """The one way to the database: what it returns is the tenant's."""
+    async def _rows(self, statement: Own) -> list[sa.Row[Any]]:
+        """What it returns is the tenant's."""
         if not storable(self._tenant):
             return []
         async with connected(self._engine) as connection:
             with translated():
-                return list(await connection.execute(statement, {**(parameters or {}), "own_tenant": self._tenant}))
+                return list(await connection.execute(statement, {"own_tenant": self._tenant}))
 
 
 def _could_match(criteria: OperationFilter) -> bool:

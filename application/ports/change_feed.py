@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
+from application.ports.operation_view import OperationView
 from domain.errors import OpledgerError
-from domain.operation import Operation
 from domain.transition import Transition
 
 STATE: Final = 2**31 - 1
@@ -53,7 +53,7 @@ class Event:
 
     position: Position
     tenant: str
-    content: Operation | Transition
+    content: OperationView | Transition
     weight: int = 0
     """Characters that are stored of it, roughly: what it costs to keep."""
 

@@ -1,13 +1,13 @@
 """Port: what one tenant may read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol, Self
 from uuid import UUID
 
+from application.ports.operation_view import OperationView
 from domain.attention import AttentionKind
-from domain.operation import Operation
 from domain.status import OperationStatus
 from domain.transition import Transition
 
@@ -28,11 +28,11 @@ class PageKey:
 class Page:
     """Some operations, and where the next page starts, if there is one."""
 
-    items: list[Operation]
+    items: Sequence[OperationView]
     next_after: PageKey | None = None
 
     @classmethod
-    def of(cls, items: list[Operation], *, more: bool) -> Self:
+    def of(cls, items: Sequence[OperationView], *, more: bool) -> Self:
         """Of those operations; `more`: there are others behind the last."""
         return cls(items, PageKey(items[-1].accepted_at, items[-1].id) if more else None)
 
@@ -54,7 +54,7 @@ class OperationFilter:
 class OperationQueries(Protocol):
     """One tenant's operations. The tenant is fixed when it is made, so that no query can forget it."""
 
-    async def get(self, operation_id: UUID) -> Operation | None:
+    async def get(self, operation_id: UUID) -> OperationView | None:
         """The operation, or None: there is none, or it is another tenant's."""
 
     async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int) -> Page:

@@ -21,7 +21,7 @@ from application.services.subscription import (
     Subscription,
     SubscriptionEnded,
 )
-from domain.operation import Operation
+from domain.transition import Transition
 
 PAGE: Final = 200
 FIRST_BITE: Final = 25
@@ -175,7 +175,7 @@ class ChangeHub:
                 if not subscription.offer(event):
                     self._metrics.resynced()
         content = event.content
-        self._metrics.told(self._clock.now() - (content.updated_at if isinstance(content, Operation) else content.at))
+        self._metrics.told(self._clock.now() - (content.at if isinstance(content, Transition) else content.updated_at))
 
     async def _end_gone(self) -> None:
         watched = {operation_id for _, operation_id in self._subscriptions if operation_id is not None}

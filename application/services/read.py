@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from application.ports.operation_queries import OperationFilter, OperationQueriesFactory, Page, PageKey
+from application.ports.operation_view import OperationView
 from domain.errors import OperationNotFound
-from domain.operation import Operation
 from domain.status import OperationStatus
 from domain.transition import Transition
 
@@ -16,7 +16,7 @@ class ReadOperations:
     def __init__(self, queries: OperationQueriesFactory) -> None:
         self._queries = queries
 
-    async def get(self, tenant: str, operation_id: UUID) -> Operation:
+    async def get(self, tenant: str, operation_id: UUID) -> OperationView:
         """The operation. Raises OperationNotFound, for another tenant's too."""
         operation = await self._queries(tenant).get(operation_id)
         if operation is None:

@@ -8,10 +8,10 @@ from typing import Final
 from uuid import UUID
 
 from application.ports.change_feed import STATE, ChangeFeed, Event, Position
+from application.ports.operation_view import OperationView
 from application.services.change_hub import ChangeHub
 from application.services.read import ReadOperations
 from application.services.subscription import ReaderTooSlow, Subscription, SubscriptionEnded
-from domain.operation import Operation
 from domain.transition import Transition
 
 HEARTBEAT: Final = 15.0
@@ -83,7 +83,7 @@ class StreamEvents:
                     for step in await self._steps(item, seen):
                         seen = step.seen
                         yield step
-                    if isinstance(item.content, Operation) and item.content.done:
+                    if not isinstance(item.content, Transition) and item.content.done:
                         return
 
     async def of_tenant(self, tenant: str, after: Position | None) -> AsyncGenerator[Event | Quiet | Resync]:
@@ -179,7 +179,7 @@ class StreamEvents:
             timer.cancel()
 
 
-def _event(operation: Operation, content: Operation | Transition) -> Event:
+def _event(operation: OperationView, content: OperationView | Transition) -> Event:
     """What was read from the tables, as an event. It has no place in the feed."""
     sequence = content.sequence if isinstance(content, Transition) else STATE
     return Event(Position(0, operation.id, sequence), operation.tenant, content)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from application.ports.change_feed import Event, Position
 from application.ports.operation_queries import OperationFilter, Page, PageKey
+from application.ports.operation_view import OperationView
 from application.services.cancel import CancelOperation
 from application.services.delete import DeleteOperation
 from application.services.read import ReadOperations
@@ -69,11 +70,11 @@ class TenantLedger:
         """Accept many operations in one commit."""
         return await self._services.batch.submit([self._submission(one, trace) for one in wanted])
 
-    async def get(self, operation_id: UUID) -> Operation:
+    async def get(self, operation_id: UUID) -> OperationView:
         """One operation."""
         return await self._services.read.get(self._principal.tenant, operation_id)
 
-    async def wait(self, operation_id: UUID, wish: Wish) -> Operation:
+    async def wait(self, operation_id: UUID, wish: Wish) -> OperationView:
         """One operation, when it has changed."""
         with self.place():
             return await self._services.wait.wait(self._principal.tenant, operation_id, wish)

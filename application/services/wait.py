@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from application.ports.operation_view import OperationView
 from application.services.change_hub import ChangeHub
 from application.services.read import ReadOperations
 from application.services.subscription import ServiceStopping, SubscriptionEnded
-from domain.operation import Operation
+from domain.transition import Transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Wish:
     seconds: float
     until_done: bool = False
     """Whether other changes do not count."""
-    known: Callable[[Operation], bool] | None = None
+    known: Callable[[OperationView], bool] | None = None
     """Whether the client has this version; None: it has the one that is current when it asks."""
 
 
@@ -29,7 +30,7 @@ class WaitForOperation:
         self._read = read
         self._hub = hub
 
-    async def wait(self, tenant: str, operation_id: UUID, wish: Wish) -> Operation:
+    async def wait(self, tenant: str, operation_id: UUID, wish: Wish) -> OperationView:
         """The operation: changed, done, or as it stands when the time is over or the service stops. What is done does
         not change, and is answered at once. Raises OperationNotFound."""
         async with self._hub.subscribe(tenant, operation_id) as changes:
@@ -42,7 +43,7 @@ class WaitForOperation:
                         event = await changes.next()
                         now = event.content
                         # An older version than the one that was read may still be on its way.
-                        if not isinstance(now, Operation) or now.version <= latest.version:
+                        if isinstance(now, Transition) or now.version <= latest.version:
                             continue
                         latest = now
                         if _answers(now, wish, known=wish.known is not None and wish.known(now)):
@@ -55,5 +56,5 @@ class WaitForOperation:
         return await self._read.get(tenant, operation_id)
 
 
-def _answers(operation: Operation, wish: Wish, *, known: bool) -> bool:
+def _answers(operation: OperationView, wish: Wish, *, known: bool) -> bool:
     return operation.done or not (known or wish.until_done)

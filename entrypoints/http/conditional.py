@@ -2,8 +2,8 @@
 
 import re
 
+from application.ports.operation_view import OperationView
 from domain.expected_version import ExpectedVersion
-from domain.operation import Operation
 from entrypoints.http.problems import InvalidHeader
 
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
@@ -11,7 +11,7 @@ _TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
 _VERSION = re.compile(r'(?<!W/)"([1-9][0-9]{0,9})"')
 
 
-def entity_tag(operation: Operation) -> str:
+def entity_tag(operation: OperationView) -> str:
     """Strong: the same version is the same answer."""
     return f'"{operation.version}"'
 

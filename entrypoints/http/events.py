@@ -19,8 +19,8 @@ from application.ports.change_feed import Event
 from application.services.stream import Quiet, Resync, Step
 from application.services.tenant_ledger import TenantLedger
 from domain.errors import OpledgerError
-from domain.operation import Operation
 from domain.scope import Scope
+from domain.transition import Transition
 from entrypoints.http.access import check_still
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.edge import IS_HEAD
@@ -145,10 +145,10 @@ def _with_id(name: str, event: Event) -> bytes:
 def _rendered(event: Event) -> bytes:
     """The same bytes for all who are told of it: made once."""
     content = event.content
-    if isinstance(content, Operation):
-        return b"event: operation\ndata: %s\n\n" % json_bytes(operation_body(content))
-    line = LineBody(operation_id=event.operation_id, **asdict(transition_body(content)))
-    return b"event: transition\ndata: %s\n\n" % json_bytes(line)
+    if isinstance(content, Transition):
+        line = LineBody(operation_id=event.operation_id, **asdict(transition_body(content)))
+        return b"event: transition\ndata: %s\n\n" % json_bytes(line)
+    return b"event: operation\ndata: %s\n\n" % json_bytes(operation_body(content))
 
 
 def _last_event_id(request: ApiRequest, read: Callable[[str], _T]) -> _T | None:

@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from application.ports.operation_view import JsonText, OperationView
 from application.services.tenant_ledger import Wanted
 from domain.attention import Attention, AttentionKind
 from domain.cancel_request import CancelRequest
 from domain.evidence import Progress
-from domain.json_value import MAX_TEXT
+from domain.json_value import MAX_TEXT, JsonValue
 from domain.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
-from domain.operation import MISSING, Operation
+from domain.operation import MISSING
 from domain.operation_error import ErrorCode, OperationError
 from domain.status import OperationStatus
 from domain.transition import Source, Transition
@@ -140,16 +141,16 @@ def wanted(body: SubmitBody, idempotency_key: str | None) -> Wanted:
     return Wanted(body.type, value, body.labels, idempotency_key)
 
 
-def operation_body(operation: Operation) -> OperationBody:
+def operation_body(operation: OperationView) -> OperationBody:
     """The operation as clients see it."""
     return OperationBody(
         id=operation.id,
         type=operation.type,
         status=operation.status,
         done=operation.done,
-        input=UNSET if operation.input is MISSING else operation.input,
+        input=UNSET if operation.input is MISSING else _json(operation.input),
         labels=dict(operation.labels),
-        result=operation.result,
+        result=_json(operation.result),
         error=_error(operation.error),
         progress=_progress(operation.progress),
         accepted_at=_utc(operation.accepted_at),
@@ -205,8 +206,12 @@ def _attention(attention: Attention | None) -> AttentionBody | None:
     return None if attention is None else AttentionBody(attention.kind, _utc(attention.since), attention.message)
 
 
+def _json(value: "JsonValue | JsonText") -> "JsonValue | Raw":
+    return Raw(value.text) if isinstance(value, JsonText) else value
+
+
 def _utc(time: datetime) -> datetime:
-    return time.astimezone(UTC)
+    return time if time.tzinfo is UTC else time.astimezone(UTC)
 
 
 def _utc_or_none(time: datetime | None) -> datetime | None:

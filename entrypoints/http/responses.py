@@ -8,7 +8,7 @@ from litestar import Response
 from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
-from domain.operation import Operation
+from application.ports.operation_view import OperationView
 from entrypoints.http.conditional import entity_tag
 from entrypoints.http.representations import OperationBody, operation_body
 
@@ -34,16 +34,16 @@ class JsonResponse(Response[_T]):
         return json_bytes(content)
 
 
-def operation_response(operation: Operation, status: int, headers: dict[str, str]) -> JsonResponse[OperationBody]:
+def operation_response(operation: OperationView, status: int, headers: dict[str, str]) -> JsonResponse[OperationBody]:
     """The operation, and when to ask again where it is not done."""
     return JsonResponse(operation_body(operation), status_code=status, headers={**headers, **retry_after(operation)})
 
 
-def current_headers(operation: Operation) -> dict[str, str]:
+def current_headers(operation: OperationView) -> dict[str, str]:
     """What a current representation is sent with, 304 included: a cache may keep it, and asks before using it."""
     return {"ETag": entity_tag(operation), "Cache-Control": "private, no-cache", **retry_after(operation)}
 
 
-def retry_after(operation: Operation) -> dict[str, str]:
+def retry_after(operation: OperationView) -> dict[str, str]:
     """When to ask again; nothing for an operation that is done."""
     return {} if operation.done else {"Retry-After": POLL_AFTER}

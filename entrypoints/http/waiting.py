@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, TypeVar
 from litestar.datastructures import ResponseHeader
 from litestar.params import HeaderParameter, QueryParameter
 
+from application.ports.operation_view import OperationView
 from application.services.wait import Wish
 from domain.errors import OpledgerError
-from domain.operation import Operation
 from entrypoints.durations import parse_duration
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.conditional import entity_tag, matches
@@ -88,7 +88,7 @@ async def _gone(request: ApiRequest) -> None:
         pass
 
 
-def _known(request: ApiRequest) -> Callable[[Operation], bool] | None:
+def _known(request: ApiRequest) -> Callable[[OperationView], bool] | None:
     tags = request.headers.getall("if-none-match", [])
     if not tags or ", ".join(tags).strip() == "*":
         return None

@@ -1,6 +1,7 @@
 """What every tenant's queries keep to."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta, timezone
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.ports.operation_queries import PAGE_BYTES, OperationFilter, OperationQueries, Page, PageKey
+from application.ports.operation_view import JsonText, OperationView
 from domain.attention import Attention, AttentionKind
 from domain.json_value import JsonValue
 from domain.lifecycle import complete, fail, start
@@ -19,6 +21,7 @@ from domain.operation import Change, Operation
 from domain.operation_error import ErrorCode, OperationError
 from domain.status import OperationStatus
 from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
+from tests.contract.strategies import changes
 from tests.contract.test_operation_repository import SHARED, accepted_change, dispatched_change, ids
 from tests.support.operations import T0, at, cause
 
@@ -43,6 +46,13 @@ def attentive(change: Change, kind: AttentionKind, seconds: float = 0) -> Change
     return replace(change, operation=replace(change.operation, attention=Attention(kind, at(seconds), "why")))
 
 
+def shown(view: OperationView) -> dict[str, Any]:
+    """All that a view says, with its JSON read."""
+    names = [name for name in vars(OperationView) if not name.startswith("_")]
+    said = {name: getattr(view, name) for name in names}
+    return {name: json.loads(value.text) if isinstance(value, JsonText) else value for name, value in said.items()}
+
+
 def _with_input(change: Change, value: JsonValue) -> Change:
     return replace(change, operation=replace(change.operation, input=value))
 
@@ -51,7 +61,7 @@ async def all_pages(
     queries: OperationQueries, *, newest_first: bool = True, limit: int = 2, between: Callable[[], Any] | None = None
 ) -> list[int]:
     """The numbers of everything, by following the pages."""
-    seen: list[Operation] = []
+    seen: list[OperationView] = []
     after = None
     while True:
         page = await queries.page(EVERYTHING, newest_first=newest_first, after=after, limit=limit)
@@ -108,10 +118,29 @@ class OperationQueriesContract:
         assert await queries.transitions(UUID(int=1)) == []
         assert not await queries.counts()
 
+    @settings(deadline=None, max_examples=60, suppress_health_check=SHARED)
+    @given(changes())
+    async def test_shown_as_it_is_stored(self, store: Store, change: Change) -> None:
+        """Alone and in a list, an operation looks like what the repository has, whatever JSON is in it."""
+        operation_id = change.operation.id
+        async with store.units() as unit:
+            if await unit.operations.get(operation_id) is None:
+                await unit.operations.add(change)
+            await unit.commit()
+        there = await stored(store, operation_id)
+        queries, expected = store.queries(there.tenant), shown(there)
+        found = await queries.get(operation_id)
+        assert found is not None
+        assert shown(found) == expected
+        page = await queries.page(EVERYTHING, newest_first=True, after=None, limit=200)
+        assert [shown(one) for one in page.items if one.id == operation_id] == [expected]
+
     async def test_get(self, store: Store) -> None:
-        """The operation is what the repository has."""
+        """By its id alone."""
         await add(store, change_to(C, 1))
-        assert await store.queries("default").get(UUID(int=1)) == await stored(store, UUID(int=1))
+        found = await store.queries("default").get(UUID(int=1))
+        assert found is not None
+        assert shown(found) == shown(await stored(store, UUID(int=1)))
         assert await store.queries("default").get(UUID(int=2)) is None
 
     async def test_transitions(self, store: Store) -> None:

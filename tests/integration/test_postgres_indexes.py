@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.change_feed import PostgresChangeFeed
@@ -23,6 +23,7 @@ from domain.status import OperationStatus
 from entrypoints.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import at
 from tests.support.postgres import TEMPLATE
+from tests.support.statements import caught
 
 ROWS = 20_000
 # 97 % done, as in any ledger that has run for a while; ten tenants, of which one has half of all.
@@ -79,19 +80,11 @@ async def plan_of(engine: AsyncEngine, call: Callable[[], Awaitable[object]]) ->
 
 async def plans_of(engine: AsyncEngine, call: Callable[[], Awaitable[object]]) -> list[list[dict[str, Any]]]:
     """The plan nodes of each statement that the call executes."""
-    caught: list[tuple[str, Any]] = []
-
-    def catch(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        caught.append((statement, parameters))
-
-    event.listen(engine.sync_engine, "before_cursor_execute", catch)
-    try:
+    with caught(engine) as asked:
         await call()
-    finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", catch)
     plans = []
     async with engine.connect() as connection:
-        for statement, parameters in caught:
+        for statement, parameters in asked:
             found = await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
             plans.append(list(nodes(json.loads(found.scalar_one())[0]["Plan"])))
     return plans

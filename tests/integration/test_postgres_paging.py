@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import DatabaseSettings, create_engine
@@ -18,6 +18,7 @@ from entrypoints.embedded.postgres import EmbeddedPostgres
 from tests.integration.test_postgres_indexes import indexes, kinds, nodes, vacuum
 from tests.support.operations import T0
 from tests.support.postgres import TEMPLATE
+from tests.support.statements import caught
 
 SIZE = 20
 PAGES = 1_000
@@ -65,18 +66,11 @@ async def read(
     engine: AsyncEngine, criteria: OperationFilter, after: PageKey | None, *, newest_first: bool
 ) -> tuple[list[int], int, list[dict[str, Any]]]:
     """A page: the numbers on it, the buffers that it touched, and its plan."""
-    caught: list[tuple[str, Any]] = []
-
-    def catch(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        caught.append((statement, parameters))
-
-    event.listen(engine.sync_engine, "before_cursor_execute", catch)
-    try:
-        queries = PostgresQueries(engine)("reader")
-        page = await queries.page(criteria, newest_first=newest_first, after=after, limit=SIZE)
-    finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", catch)
-    [(statement, parameters)] = caught
+    with caught(engine) as asked:
+        page = await PostgresQueries(engine)("reader").page(
+            criteria, newest_first=newest_first, after=after, limit=SIZE
+        )
+    [(statement, parameters)] = asked
     async with engine.connect() as connection:
         found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
         plan = json.loads(found.scalar_one())[0]["Plan"]
@@ -128,7 +122,7 @@ async def test_a_page_is_planned_for_what_is_asked(database_url: str) -> None:
     queries = PostgresQueries(engine)("reader")
     for _ in range(10):
         await queries.page(FILTERS["type"], newest_first=True, after=None, limit=SIZE)
-    plans = "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE 'SELECT weighed%'"
+    plans = "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement LIKE 'SELECT CAST(%'"
     async with engine.connect() as connection:
         assert [tuple(row) for row in await connection.execute(text(plans))] == [(10, 0)]
     await engine.dispose()
