@@ -12,6 +12,7 @@ from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute
+from litestar.types import HTTPScope, WebSocketScope
 
 from application.ports.token_verifier import IdentityProviderUnavailable
 from application.ports.unit_of_work import DatabaseUnavailable
@@ -19,6 +20,7 @@ from application.services.tenant_ledger import TenantLedger
 from domain.principal import Principal
 from domain.scope import Scope, check_scope
 from entrypoints.http.credentials import Access
+from entrypoints.http.hosts import ANY_HOST, check_host
 from entrypoints.http.services import HttpServices
 
 ANYBODY: Final = "anybody"
@@ -28,14 +30,26 @@ ACCESS: Final = "access"
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard of all routes. Raises what `Access.principal` does, and MissingScope."""
-    needed = _needed(handler, str(connection.scope.get("method")))
-    if needed is None:
-        return
+    """Guard of all routes. Raises what `admitted` and `check_own_host` do."""
     access: Access = connection.app.state[ACCESS]
-    principal = await access.principal(connection.headers.getall("authorization", []))
+    if not handler.opt.get(ANY_HOST):
+        check_own_host(connection.scope, access)
+    needed = _needed(handler, str(connection.scope.get("method")))
+    if needed is not None:
+        connection.scope["user"] = await admitted(connection.scope, access, needed)
+
+
+def check_own_host(scope: HTTPScope | WebSocketScope, access: Access) -> None:
+    """That whoever is asked for no credentials asks for this machine. Raises MisdirectedRequest."""
+    if not access.controlled:
+        check_host(_values(scope, b"host"))
+
+
+async def admitted(scope: HTTPScope | WebSocketScope, access: Access, needed: Scope) -> Principal:
+    """Whom the request is answered as. Raises what `Access.principal` does, and MissingScope."""
+    principal = await access.principal(_values(scope, b"authorization"))
     check_scope(principal.scopes, needed)
-    connection.scope["user"] = principal
+    return principal
 
 
 async def check_still(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
@@ -45,8 +59,12 @@ async def check_still(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     access: Access = connection.app.state[ACCESS]
     if needed is not None:
         with contextlib.suppress(DatabaseUnavailable, IdentityProviderUnavailable):
-            principal = await access.still(connection.headers.getall("authorization", []))
+            principal = await access.still(_values(connection.scope, b"authorization"))
             check_scope(principal.scopes, needed)
+
+
+def _values(scope: HTTPScope | WebSocketScope, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
 def _needed(handler: BaseRouteHandler, method: str) -> Scope | None:
@@ -71,12 +89,6 @@ def routes(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
         for method, (handler, _) in route.route_handler_map.items()
         if method != "OPTIONS"
     )
-
-
-async def authenticated(request: Request[Any, Any, Any]) -> Principal:
-    """Whom the guard has let through."""
-    principal: Principal = request.user
-    return principal
 
 
 def own_ledger(services: HttpServices) -> Callable[[Request[Any, Any, Any]], Awaitable[TenantLedger]]:

@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler, Middleware
 
-from entrypoints.http.access import ACCESS, authenticated, authorize, check_declared, own_ledger
+from entrypoints.http.access import ACCESS, authorize, check_declared, own_ledger
 from entrypoints.http.batch import BatchController
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.callbacks import CallbackController
@@ -19,11 +19,11 @@ from entrypoints.http.edge import Edge
 from entrypoints.http.errors import MAX_BODY, answer
 from entrypoints.http.events import EventController
 from entrypoints.http.health import HealthController
-from entrypoints.http.hosts import check_host
 from entrypoints.http.metrics import MetricsController
 from entrypoints.http.openapi_document import openapi_config
 from entrypoints.http.operations import PREFIX, OperationController, check_request
-from entrypoints.http.page_token import PageTokens
+from entrypoints.http.page_token import PAGE_TOKENS, PageTokens
+from entrypoints.http.plain_reads import PlainReads
 from entrypoints.http.responses import JsonResponse
 from entrypoints.http.services import HttpServices
 
@@ -44,7 +44,6 @@ def create_app(
 
     Nothing outlives the app that `lifespan` does not end; nothing is connected before it is entered.
     """
-    tokens = PageTokens(page_token_key)
     app = Litestar(
         [_v1(), CallbackController, HealthController, MetricsController, DocsController, *route_handlers],
         debug=False,
@@ -52,22 +51,20 @@ def create_app(
         logging_config=None,
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
-            "page_tokens": Provide(lambda: tokens, sync_to_thread=False),
-            "principal": Provide(authenticated),
             "ledger": Provide(own_ledger(services)),
         },
         exception_handlers={Exception: answer},
-        guards=[authorize] if access.controlled else [check_host, authorize],
+        guards=[authorize],
         lifespan=list(lifespan),
         middleware=list(middleware),
         openapi_config=openapi_config(),
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY,
         response_class=JsonResponse,
-        state=State({ACCESS: access}),
+        state=State({ACCESS: access, PAGE_TOKENS: PageTokens(page_token_key)}),
     )
     check_declared(app)
-    app.asgi_handler = Edge(app.asgi_handler, services.answered)
+    app.asgi_handler = Edge(PlainReads(app.asgi_handler, services.ledger, access), services.answered)
     return app
 
 

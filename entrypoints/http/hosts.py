@@ -5,11 +5,9 @@ that were its own server. What it cannot do is name another host than its own.
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Final
-
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
+from typing import Final
 
 from entrypoints.access_settings import is_loopback
 from entrypoints.http.problems import MisdirectedRequest
@@ -19,10 +17,10 @@ ANY_HOST: Final = "any_host"
 _HOST = re.compile(r"(?:\[(?P<literal>[^\]]*)\]|(?P<name>[^:]*))(?::[0-9]*)?")
 
 
-async def check_host(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard of all routes where there is no access control. Raises MisdirectedRequest. A request without the header is
+def check_host(hosts: Iterable[str]) -> None:
+    """The request's Host headers, where there is no access control. Raises MisdirectedRequest. A request without one is
     no browser's."""
-    if not handler.opt.get(ANY_HOST) and not all(map(_is_own, connection.headers.getall("host", []))):
+    if not all(map(_is_own, hosts)):
         raise MisdirectedRequest
 
 

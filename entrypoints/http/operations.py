@@ -13,13 +13,12 @@ from application.ports.operation_queries import OperationFilter
 from application.services.tenant_ledger import TenantLedger
 from domain.attention import AttentionKind
 from domain.labels import VALUE
-from domain.principal import Principal
 from domain.scope import Scope
 from domain.status import OperationStatus
 from entrypoints.http.bodies import ApiRequest, check_body
 from entrypoints.http.conditional import entity_tag, expected_version, matches
 from entrypoints.http.openapi import ContractOperation, ListOperation, OptionalBodyOperation, not_modified, problems
-from entrypoints.http.page_token import ListQuery, PageTokens
+from entrypoints.http.page_token import PAGE_TOKENS, ListQuery, PageTokens
 from entrypoints.http.problems import InvalidHeader
 from entrypoints.http.queries import check_query, instant, label_filters
 from entrypoints.http.representations import (
@@ -146,8 +145,6 @@ class OperationController(Controller):
         self,
         request: ApiRequest,
         ledger: NamedDependency[TenantLedger],
-        principal: NamedDependency[Principal],
-        page_tokens: NamedDependency[PageTokens],
         statuses: Statuses = None,
         type_name: TypeName = None,
         attention: Attention = None,
@@ -168,7 +165,8 @@ class OperationController(Controller):
             accepted_after=instant("accepted_after", accepted_after),
             accepted_before=instant("accepted_before", accepted_before),
         )
-        query = ListQuery(principal.tenant, criteria, newest_first=order == "-accepted_at")
+        page_tokens: PageTokens = request.app.state[PAGE_TOKENS]
+        query = ListQuery(request.user.tenant, criteria, newest_first=order == "-accepted_at")
         after = None if page_token is None else page_tokens.read(query, page_token)
         page = await ledger.page(criteria, newest_first=query.newest_first, after=after, size=page_size)
         token = None if page.next_after is None else page_tokens.issue(query, page.next_after)

@@ -15,6 +15,8 @@ from application.ports.operation_queries import OperationFilter, PageKey
 from entrypoints.http.problems import InvalidPageToken
 
 SHORTEST_KEY: Final = 16
+PAGE_TOKENS: Final = "page_tokens"
+"""Under this name the application's state holds its PageTokens."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PLACE = struct.Struct(">q16s")

@@ -1,0 +1,74 @@
+"""The request that is made most: one operation, as it stands.
+
+It is answered before the web framework, which would take more time over it than all else together. Whatever else is in
+such a request (a query, a wish to wait, a tag) makes it the framework's; to the client there is no difference.
+"""
+
+import re
+from typing import Any, Final, cast
+from uuid import UUID
+
+from litestar import Request
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Receive, Send
+from litestar.types import Scope as AsgiScope
+
+from application.services.tenant_ledger import LedgerServices
+from domain.scope import Scope
+from entrypoints.http.access import admitted, check_own_host
+from entrypoints.http.credentials import Access
+from entrypoints.http.errors import answer
+from entrypoints.http.representations import operation_body
+from entrypoints.http.responses import current_headers, json_bytes
+
+ROUTE: Final = "/v1/operations/{operation_id}"
+_PATH: Final = re.compile(r"/v1/operations/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
+_MORE: Final = frozenset({b"if-none-match", b"prefer", b"content-length", b"transfer-encoding"})
+"""Headers that ask for more."""
+_HOST: Final = re.compile(rb"[0-9A-Za-z.:\[\]-]*")
+
+
+class PlainReads:
+    """ASGI middleware around the framework's router."""
+
+    def __init__(self, app: ASGIApp, ledger: LedgerServices, access: Access) -> None:
+        self._app = app
+        self._ledger = ledger
+        self._access = access
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        operation_id = _asked(scope)
+        if operation_id is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            status, headers, body = await self._read(cast(HTTPScope, scope), operation_id)
+        except Exception as error:
+            request = Request[Any, Any, Any](scope)
+            await answer(request, error).to_asgi_response(None, request)(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _read(self, scope: HTTPScope, operation_id: UUID) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        scope["path_template"] = ROUTE
+        check_own_host(scope, self._access)
+        principal = await admitted(scope, self._access, Scope.READ)
+        operation = await self._ledger.of(principal).get(operation_id)
+        body = json_bytes(operation_body(operation))
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers += [(name.lower().encode(), value.encode()) for name, value in current_headers(operation).items()]
+        return 200, headers, body
+
+
+def _asked(scope: AsgiScope) -> UUID | None:
+    """The operation that is asked for, and nothing besides."""
+    if scope["type"] != ScopeType.HTTP or scope["method"] != "GET" or scope["query_string"]:
+        return None
+    match = _PATH.fullmatch(scope["path"])
+    return None if match is None or any(map(_more, scope["headers"])) else UUID(match[1])
+
+
+def _more(header: tuple[bytes, bytes]) -> bool:
+    name, value = header
+    return name in _MORE or (name == b"host" and not _HOST.fullmatch(value))
