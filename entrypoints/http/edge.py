@@ -44,11 +44,13 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, receive, send)
-        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id), in_trace_of(scope["headers"]):
-            try:
+        bound = structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        try:
+            with in_trace_of(scope["headers"]):
                 await self._app(exchange.scope, exchange.upload.receive, exchange.send)
-            finally:
-                self._answered(*exchange.log())
+        finally:
+            self._answered(*exchange.log())
+            structlog.contextvars.reset_contextvars(**bound)
 
 
 class _Exchange:
@@ -81,9 +83,10 @@ class _Exchange:
         await self._send(message)
 
     def _headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        headers = [(name, self._allowed(value) if name.lower() == b"allow" else value) for name, value in headers]
         given = {name.lower() for name, _ in headers}
-        headers += [(name, value) for name, value in HEADERS.items() if name not in given]
+        if b"allow" in given:
+            headers = [(name, self._allowed(value) if name.lower() == b"allow" else value) for name, value in headers]
+        headers += [header for header in HEADERS.items() if header[0] not in given]
         if self._lingers:
             headers.append((b"connection", b"close"))
         return [*headers, (b"x-request-id", self.request_id.encode())]

@@ -41,6 +41,6 @@ class Upload:
 
 
 def _may_be_large(scope: HTTPScope) -> bool:
-    headers = {name.lower(): value for name, value in scope["headers"]}
+    headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"0")
     return b"transfer-encoding" in headers or not length.isdigit() or int(length) > _LITTLE
