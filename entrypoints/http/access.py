@@ -42,12 +42,12 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
 def check_own_host(scope: HTTPScope | WebSocketScope, access: Access) -> None:
     """That whoever is asked for no credentials asks for this machine. Raises MisdirectedRequest."""
     if not access.controlled:
-        check_host(_values(scope, b"host"))
+        check_host(header_values(scope, b"host"))
 
 
 async def admitted(scope: HTTPScope | WebSocketScope, access: Access, needed: Scope) -> Principal:
     """Whom the request is answered as. Raises what `Access.principal` does, and MissingScope."""
-    principal = await access.principal(_values(scope, b"authorization"))
+    principal = await access.principal(header_values(scope, b"authorization"))
     check_scope(principal.scopes, needed)
     return principal
 
@@ -59,11 +59,12 @@ async def check_still(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     access: Access = connection.app.state[ACCESS]
     if needed is not None:
         with contextlib.suppress(DatabaseUnavailable, IdentityProviderUnavailable):
-            principal = await access.still(_values(connection.scope, b"authorization"))
+            principal = await access.still(header_values(connection.scope, b"authorization"))
             check_scope(principal.scopes, needed)
 
 
-def _values(scope: HTTPScope | WebSocketScope, wanted: bytes) -> list[str]:
+def header_values(scope: HTTPScope | WebSocketScope, wanted: bytes) -> list[str]:
+    """All of a header's, by its name in lower case."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 

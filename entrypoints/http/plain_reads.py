@@ -1,7 +1,7 @@
 """The request that is made most: one operation, as it stands.
 
 It is answered before the web framework, which would take more time over it than all else together. Whatever else is in
-such a request (a query, a wish to wait, a tag) makes it the framework's; to the client there is no difference.
+such a request (a query, a wish to wait, a body) makes it the framework's; to the client there is no difference.
 """
 
 import re
@@ -15,7 +15,8 @@ from litestar.types import Scope as AsgiScope
 
 from application.services.tenant_ledger import LedgerServices
 from domain.scope import Scope
-from entrypoints.http.access import admitted, check_own_host
+from entrypoints.http.access import admitted, check_own_host, header_values
+from entrypoints.http.conditional import entity_tag, matches
 from entrypoints.http.credentials import Access
 from entrypoints.http.errors import answer
 from entrypoints.http.representations import operation_body
@@ -23,7 +24,7 @@ from entrypoints.http.responses import current_headers, json_bytes
 
 ROUTE: Final = "/v1/operations/{operation_id}"
 _PATH: Final = re.compile(r"/v1/operations/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
-_MORE: Final = frozenset({b"if-none-match", b"prefer", b"content-length", b"transfer-encoding"})
+_MORE: Final = frozenset({b"prefer", b"content-length", b"transfer-encoding"})
 """Headers that ask for more."""
 _HOST: Final = re.compile(rb"[0-9A-Za-z.:\[\]-]*")
 
@@ -55,10 +56,11 @@ class PlainReads:
         check_own_host(scope, self._access)
         principal = await admitted(scope, self._access, Scope.READ)
         operation = await self._ledger.of(principal).get(operation_id)
+        headers = [(name.lower().encode(), value.encode()) for name, value in current_headers(operation).items()]
+        if matches(header_values(scope, b"if-none-match"), entity_tag(operation)):
+            return 304, headers, b""
         body = json_bytes(operation_body(operation))
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        headers += [(name.lower().encode(), value.encode()) for name, value in current_headers(operation).items()]
-        return 200, headers, body
+        return 200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers], body
 
 
 def _asked(scope: AsgiScope) -> UUID | None:
