@@ -1,11 +1,13 @@
 """Everything that is claimed about speed, in one run: `python -m benchmarks [--only NAME ...]`.
 
-Embedded parts, fsync on. Each figure of ours and its alternative's are taken in turns. The table goes to the screen,
-and every figure to benchmarks/results.json. Exit code 0 also where a goal is missed: that is what the table is for.
+Embedded parts, fsync on. Each figure of ours and its alternative's are taken in turns. The table goes to the screen
+and, of a whole run, into docs/performance.md, and every figure to benchmarks/results.json. Exit code 0 also where a
+goal is missed: that is what the table is for.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -30,9 +32,9 @@ from benchmarks import (
     waiting,
 )
 from benchmarks.harness import Row, Scale
-from benchmarks.table import print_table, write_json
+from benchmarks.markdown import write_table
+from benchmarks.table import RESULTS, print_table, write_json
 
-RESULTS = Path(__file__).with_name("results.json")
 TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "reading": reading.rows,
     "listing": listing.rows,
@@ -83,6 +85,8 @@ def main() -> None:
     print_table(rows)
     if target := arguments.json or (None if arguments.only or arguments.part < 1 else RESULTS):
         write_json(rows, target)
+        if target == RESULTS:
+            write_table(json.loads(RESULTS.read_text())["rows"])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from benchmarks.harness import Row
 
+RESULTS = Path(__file__).with_name("results.json")
+"""Of the last whole run."""
 _MARKS = {True: "[green]reached[/]", False: "[red]missed[/]", None: ""}
 
 
@@ -32,8 +34,8 @@ def print_table(rows: Sequence[Row]) -> None:
     ):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for row in rows:
-        ratio = f"{_short(row.figure)} ({_spread(row.ratios)})" if row.ratios else ""
-        goal = f"{row.goal.sense} {_short(row.goal.bound)}" if row.goal else ""
+        ratio = f"{short(row.figure)} ({spread(row.ratios)})" if row.ratios else ""
+        goal = f"{row.goal.sense} {short(row.goal.bound)}" if row.goal else ""
         ours, theirs = (_of(values) for values in (row.ours, row.theirs))
         table.add_row(row.what, row.against, ratio, goal, _MARKS[row.reached], ours, theirs, row.unit)
     console = Console(width=max(200, Console().width))
@@ -56,13 +58,13 @@ def write_json(rows: Sequence[Row], path: Path) -> None:
 
 
 def _of(values: Sequence[float]) -> str:
-    return f"{_short(median(values))} ({_spread(values)})" if values else ""
+    return f"{short(median(values))} ({spread(values)})" if values else ""
 
 
-def _spread(values: Sequence[float]) -> str:
-    return f"{_short(min(values))}-{_short(max(values))}"
+def spread(values: Sequence[float]) -> str:
+    return f"{short(min(values))}-{short(max(values))}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three digits that say something."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

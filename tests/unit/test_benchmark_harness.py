@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness import Goal, Row, Scale, in_turns, quantile
-from benchmarks.table import print_table, write_json
+from benchmarks.markdown import BEGIN, END, PAGE, markdown, write_table
+from benchmarks.table import RESULTS, print_table, write_json
 
 
 async def test_turns_alternate_and_the_first_does_not_count() -> None:
@@ -65,3 +66,23 @@ def test_scale_and_quantile() -> None:
     """A part of something is something; the value that so many do not exceed."""
     assert (Scale(5, 1).of(200), Scale(1, 0.01).of(20), Scale(1, 0.5).of(10, least=8)) == (200, 1, 8)
     assert (quantile([3, 1, 2], 0.5), quantile(range(100), 0.99), quantile([7], 1)) == (2, 99, 7)
+
+
+def test_the_page_shows_the_figures_of_the_file() -> None:
+    """Both are of the same run."""
+    rows = json.loads(RESULTS.read_text())["rows"]
+    assert f"{BEGIN}{markdown(rows)}{END}" in PAGE.read_text()
+
+
+def test_the_table_on_a_page(tmp_path: Path) -> None:
+    """It takes the place of the last one, and of nothing else."""
+    write_json([Row("quick", "slow", "1/s", (40.0,), (10.0,), Goal(5, "at least"))], tmp_path / "results.json")
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    write_table(rows, page)
+    lines = page.read_text().splitlines()
+    assert lines[-3:] == ["| quick | slow | 4 (4-4) | at least 5 | **missed** | 40 | 10 | 1/s |", END.strip(), "after"]
+    assert "old" not in lines
+    with pytest.raises(ValueError, match="lacks the lines"):
+        write_table(rows, tmp_path / "results.json")
