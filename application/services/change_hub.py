@@ -32,6 +32,8 @@ LEAST: Final = HEAVIEST_QUEUE // LONGEST_QUEUE
 """What an event counts for at least when it is handed out: a queue is also full by their number."""
 TURNS: Final = LONGEST_QUEUE
 """Of the event loop, within which a reader that keeps up has taken them."""
+PORTION: Final = 100
+"""Subscriptions that are told in one turn of the event loop."""
 POLL: Final = 1.0
 """Seconds between two looks where nothing is heard: a writer can be killed between its commit and its announcement."""
 SOON: Final = 0.01
@@ -79,6 +81,7 @@ class ChangeHub:
             await self._start()
             yield subscription
         finally:
+            subscription.close()
             self._subscriptions[interest].discard(subscription)
             if not self._subscriptions[interest]:
                 del self._subscriptions[interest]
@@ -147,12 +150,15 @@ class ChangeHub:
         while marks:
             some, marks = marks[:bite], marks[bite:]
             events = await self._feed.load(some)
+            told: list[Event] = []
             for event in events:
-                self._hand_out(event)
+                told.append(event)
                 self._untaken += max(event.weight, LEAST)
                 if self._untaken >= MUCH:
-                    self._untaken = 0
+                    await self._hand_out(told)
+                    told, self._untaken = [], 0
                     await self._let_take()
+            await self._hand_out(told)
             self._position = some[-1].position
             bite = max(1, MUCH * len(some) // (sum(event.weight for event in events) + 1))
 
@@ -169,13 +175,27 @@ class ChangeHub:
     def _watched(self, mark: Mark) -> bool:
         return any(interest in self._subscriptions for interest in _interests(mark.tenant, mark.position.operation_id))
 
-    def _hand_out(self, event: Event) -> None:
-        for interest in _interests(event.tenant, event.operation_id):
-            for subscription in self._subscriptions.get(interest, ()):
-                if not subscription.offer(event):
-                    self._metrics.resynced()
-        content = event.content
-        self._metrics.told(self._clock.now() - (content.at if isinstance(content, Transition) else content.updated_at))
+    async def _hand_out(self, events: Sequence[Event]) -> None:
+        """In portions: what the first are told is sent before the last are told."""
+        of: defaultdict[Interest, list[Event]] = defaultdict(list)
+        for event in events:
+            for interest in _interests(event.tenant, event.operation_id):
+                of[interest].append(event)
+        for interest, concerned in of.items():
+            subscriptions = list(self._subscriptions.get(interest, ()))
+            for start in range(0, len(subscriptions), PORTION):
+                for subscription in subscriptions[start : start + PORTION]:
+                    self._offer(subscription, concerned)
+                await asyncio.sleep(0)
+        for event in events:
+            content = event.content
+            at = content.at if isinstance(content, Transition) else content.updated_at
+            self._metrics.told(self._clock.now() - at)
+
+    def _offer(self, subscription: Subscription, events: Sequence[Event]) -> None:
+        for event in events:
+            if not subscription.offer(event):
+                self._metrics.resynced()
 
     async def _end_gone(self) -> None:
         watched = {operation_id for _, operation_id in self._subscriptions if operation_id is not None}

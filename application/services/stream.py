@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -31,7 +32,7 @@ class Seen:
     """Of the history."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """An event of one operation, and how far whoever has it is."""
 
@@ -75,16 +76,22 @@ class StreamEvents:
         async with self._hub.subscribe(tenant, operation_id) as changes:
             operation = await self._read.get(tenant, operation_id)
             seen = seen or Seen(0, operation.history_length)
-            async with aclosing(self._live(changes, _event(operation, operation))) as items:
-                async for item in items:
-                    if not isinstance(item, Event):
-                        yield item
-                        continue
-                    for step in await self._steps(item, seen):
-                        seen = step.seen
-                        yield step
-                    if not isinstance(item.content, Transition) and item.content.done:
-                        return
+            told: Event | Quiet = _event(operation, operation)
+            try:
+                while True:
+                    if isinstance(told, Quiet):
+                        yield told
+                    else:
+                        for step in await self._steps(told, seen):
+                            seen = step.seen
+                            yield step
+                        if not isinstance(told.content, Transition) and told.content.done:
+                            return
+                    told = await self._next(changes)
+            except ReaderTooSlow:
+                yield Resync()
+            except SubscriptionEnded:
+                return
 
     async def of_tenant(self, tenant: str, after: Position | None) -> AsyncGenerator[Event | Quiet | Resync]:
         """What happens to any of the tenant's operations, from now, or behind `after`. Raises FeedRewound."""
@@ -102,18 +109,20 @@ class StreamEvents:
                 async for told in missed:
                     after = told.position or after
                     yield told
-            async with aclosing(self._live(changes)) as items:
-                async for item in items:
-                    if isinstance(item, Event):
-                        if item.position > after:
-                            after = item.position
-                            yield item
-                    elif isinstance(item, Quiet):
+            try:
+                while True:
+                    item = await self._next(changes)
+                    if isinstance(item, Quiet):
                         come_to = self._hub.position.before if self._hub.position and changes.empty else after
                         yield Quiet(come_to) if come_to > after else item
                         after = max(come_to, after)
-                    else:
+                    elif item.position > after:
+                        after = item.position
                         yield item
+            except ReaderTooSlow:
+                yield Resync()
+            except SubscriptionEnded:
+                return
 
     async def _missed(self, tenant: str, after: Position) -> AsyncGenerator[Event | Quiet]:
         """What is behind the place already. The feed is everybody's: how far it was read is told, so that whoever is
@@ -137,8 +146,7 @@ class StreamEvents:
         """What is new in the event to somebody who has seen so much."""
         content = event.content
         if isinstance(content, Transition):
-            follows = content.sequence == seen.lines + 1
-            return [Step(Seen(seen.version, content.sequence), event)] if follows else []
+            return [_step(event, seen.version, content.sequence)] if content.sequence == seen.lines + 1 else []
         if content.version <= seen.version:
             return []
         missed: list[Transition] = []
@@ -146,37 +154,22 @@ class StreamEvents:
             lines = await self._read.transitions(event.tenant, event.operation_id)
             missed = [line for line in lines if seen.lines < line.sequence <= content.history_length]
         return [
-            *(Step(Seen(seen.version, line.sequence), _event(content, line)) for line in missed),
-            Step(Seen(content.version, content.history_length), event),
+            *(_step(_event(content, line), seen.version, line.sequence) for line in missed),
+            _step(event, content.version, content.history_length),
         ]
 
-    async def _live(self, changes: Subscription, first: Event | None = None) -> AsyncGenerator[Event | Quiet | Resync]:
-        """What is told, behind what is known already."""
-        if first is not None:
-            yield first
-        loop = asyncio.get_running_loop()
-        spoke = loop.time()
-        # One timer, which goes on for what is left: a new one for each event would cost more than the event.
-        timer = loop.call_later(self._heartbeat, changes.nudge)
+    async def _next(self, changes: Subscription) -> Event | Quiet:
+        """What is told next, if it is not silence for too long. Raises SubscriptionEnded."""
         try:
-            while True:
-                try:
-                    event = await changes.next()
-                except TimeoutError:
-                    if loop.time() - spoke >= self._heartbeat:
-                        spoke = loop.time()
-                        yield Quiet()
-                    timer = loop.call_at(spoke + self._heartbeat, changes.nudge)
-                except ReaderTooSlow:
-                    yield Resync()
-                    return
-                except SubscriptionEnded:
-                    return
-                else:
-                    spoke = loop.time()
-                    yield event
-        finally:
-            timer.cancel()
+            return await changes.next(asyncio.get_running_loop().time() + self._heartbeat)
+        except TimeoutError:
+            return Quiet()
+
+
+@lru_cache(maxsize=32)
+def _step(event: Event, version: int, lines: int) -> Step:
+    """The same for all who are told of it: made once."""
+    return Step(Seen(version, lines), event)
 
 
 def _event(operation: OperationView, content: OperationView | Transition) -> Event:

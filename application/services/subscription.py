@@ -32,33 +32,31 @@ class ServiceStopping(SubscriptionEnded):
 class Subscription:
     """The events of one who waits, in order."""
 
-    __slots__ = ("_ended", "_events", "_nudged", "_waiter", "_weight")
+    __slots__ = ("_ended", "_events", "_timer", "_waiter", "_weight")
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
         self._weight = 0
         self._ended: SubscriptionEnded | None = None
-        self._nudged = False
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def next(self) -> Event:
-        """The next event, when there is one. Raises SubscriptionEnded, TimeoutError after a `nudge`."""
+    async def next(self, until: float) -> Event:
+        """The next event, when there is one. Raises SubscriptionEnded, and TimeoutError at that time of the event
+        loop's, which is never earlier than it was the last time."""
         while not self._events:
             if self._ended is not None:
                 raise self._ended
-            if self._nudged:
-                self._nudged = False
+            loop = asyncio.get_running_loop()
+            if loop.time() >= until:
                 raise TimeoutError
-            self._waiter = asyncio.get_running_loop().create_future()
+            # One timer, which goes on for what is left: a new one for each event would cost more than the event.
+            self._timer = self._timer or loop.call_at(until, self._time_is_up)
+            self._waiter = loop.create_future()
             await self._waiter
         event = self._events.popleft()
         self._weight -= event.weight
         return event
-
-    def nudge(self) -> None:
-        """Let nobody wait for the next event any longer."""
-        self._nudged = True
-        self._wake()
 
     @property
     def empty(self) -> bool:
@@ -82,6 +80,15 @@ class Subscription:
     def end(self, reason: SubscriptionEnded) -> None:
         """No more events after those that are waiting."""
         self._ended = self._ended or reason
+        self._wake()
+
+    def close(self) -> None:
+        """Nobody takes any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _time_is_up(self) -> None:
+        self._timer = None
         self._wake()
 
     def _wake(self) -> None:

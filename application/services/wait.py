@@ -37,17 +37,17 @@ class WaitForOperation:
             latest = await self._read.get(tenant, operation_id)
             if _answers(latest, wish, known=wish.known is None or wish.known(latest)):
                 return latest
+            until = asyncio.get_running_loop().time() + wish.seconds
             try:
-                async with asyncio.timeout(wish.seconds):
-                    while True:
-                        event = await changes.next()
-                        now = event.content
-                        # An older version than the one that was read may still be on its way.
-                        if isinstance(now, Transition) or now.version <= latest.version:
-                            continue
-                        latest = now
-                        if _answers(now, wish, known=wish.known is not None and wish.known(now)):
-                            return now
+                while True:
+                    event = await changes.next(until)
+                    now = event.content
+                    # An older version than the one that was read may still be on its way.
+                    if isinstance(now, Transition) or now.version <= latest.version:
+                        continue
+                    latest = now
+                    if _answers(now, wish, known=wish.known is not None and wish.known(now)):
+                        return now
             except ServiceStopping:
                 # All who wait are answered at this moment: no time for a query each.
                 return latest

@@ -1,10 +1,7 @@
 """Server-sent events: what happens to an operation, and to all of a tenant's."""
 
-import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
@@ -18,12 +15,10 @@ from msgspec.structs import asdict
 from application.ports.change_feed import Event
 from application.services.stream import Quiet, Resync, Step
 from application.services.tenant_ledger import TenantLedger
-from domain.errors import OpledgerError
 from domain.scope import Scope
 from domain.transition import Transition
 from entrypoints.http.access import check_still
 from entrypoints.http.bodies import ApiRequest
-from entrypoints.http.edge import IS_HEAD
 from entrypoints.http.event_ids import (
     HEADER,
     OF_OPERATION,
@@ -41,11 +36,8 @@ from entrypoints.http.representations import TransitionBody, operation_body, tra
 from entrypoints.http.responses import json_bytes
 
 _T = TypeVar("_T")
-CHECK_EVERY: Final = 10.0
-"""Seconds after which a stream that has something to send asks first whether the client may still have it."""
 _KEEP_ALIVE: Final = b": nothing new\n\n"
 _RESYNC: Final = b"event: resync\ndata: {}\n\n"
-_log = logging.getLogger(__name__)
 _RESUMES: Final = "The id of the last event that arrived: the stream goes on behind it"
 OperationEventId = Annotated[
     str | None, HeaderParameter(name=HEADER, description=_RESUMES, schema_extra={"pattern": OF_OPERATION})
@@ -93,7 +85,7 @@ class EventController(Controller):
                 raise refused()
             if operation.done and seen.version == operation.version:
                 return Response(None, status_code=204)
-        return _stream(request, ledger, _steps(ledger.follow(operation_id, seen)))
+        return _stream(request, ledger, ledger.follow(operation_id, seen), _step)
 
     @get(
         "/events",
@@ -114,19 +106,19 @@ class EventController(Controller):
         head = await ledger.head()
         if after is not None and after > head:
             raise refused()
-        return _stream(request, ledger, _events(ledger.follow_all(after)))
+        return _stream(request, ledger, ledger.follow_all(after), _event)
 
 
-async def _steps(items: AsyncGenerator[Step | Quiet | Resync]) -> AsyncGenerator[bytes]:
-    async with aclosing(items):
-        async for item in items:
-            yield _with_id(seen_id(item.seen), item.event) if isinstance(item, Step) else _sign(item)
+@lru_cache(maxsize=32)
+def _step(item: Step | Quiet | Resync) -> bytes:
+    """The same bytes for all who are told of it: made once."""
+    return _with_id(seen_id(item.seen), item.event) if isinstance(item, Step) else _sign(item)
 
 
-async def _events(items: AsyncGenerator[Event | Quiet | Resync]) -> AsyncGenerator[bytes]:
-    async with aclosing(items):
-        async for item in items:
-            yield _with_id(position_id(item.position), item) if isinstance(item, Event) else _sign(item)
+@lru_cache(maxsize=32)
+def _event(item: Event | Quiet | Resync) -> bytes:
+    """As `_step`."""
+    return _with_id(position_id(item.position), item) if isinstance(item, Event) else _sign(item)
 
 
 def _sign(item: Quiet | Resync) -> bytes:
@@ -138,17 +130,11 @@ def _sign(item: Quiet | Resync) -> bytes:
 
 
 def _with_id(name: str, event: Event) -> bytes:
-    return b"id: %s\n%s" % (name.encode(), _rendered(event))
-
-
-@lru_cache(maxsize=32)
-def _rendered(event: Event) -> bytes:
-    """The same bytes for all who are told of it: made once."""
     content = event.content
     if isinstance(content, Transition):
         line = LineBody(operation_id=event.operation_id, **asdict(transition_body(content)))
-        return b"event: transition\ndata: %s\n\n" % json_bytes(line)
-    return b"event: operation\ndata: %s\n\n" % json_bytes(operation_body(content))
+        return b"id: %s\nevent: transition\ndata: %s\n\n" % (name.encode(), json_bytes(line))
+    return b"id: %s\nevent: operation\ndata: %s\n\n" % (name.encode(), json_bytes(operation_body(content)))
 
 
 def _last_event_id(request: ApiRequest, read: Callable[[str], _T]) -> _T | None:
@@ -158,27 +144,7 @@ def _last_event_id(request: ApiRequest, read: Callable[[str], _T]) -> _T | None:
     return read(ids[0]) if ids else None
 
 
-def _stream(request: ApiRequest, ledger: TenantLedger, chunks: AsyncGenerator[bytes]) -> Stream:
-    chunks = _none() if request.scope.get(IS_HEAD) else _while_allowed(request, chunks)
-    return EventStream(chunks, ledger.place())
-
-
-async def _none() -> AsyncGenerator[bytes]:
-    return
-    yield b""
-
-
-async def _while_allowed(request: ApiRequest, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """What goes wrong in the middle of a stream ends it, and so does the end of the client's access: it comes back, and
-    is told then."""
-    loop = asyncio.get_running_loop()
-    checked = loop.time()
-    try:
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                if loop.time() - checked >= CHECK_EVERY:
-                    await check_still(request)
-                    checked = loop.time()
-                yield chunk
-    except OpledgerError as error:
-        _log.warning("a stream ended early: %s", error)
+def _stream(
+    request: ApiRequest, ledger: TenantLedger, items: AsyncGenerator[_T], render: Callable[[_T], bytes]
+) -> Stream:
+    return EventStream(items, render, partial(check_still, request), ledger.place())

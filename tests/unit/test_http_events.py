@@ -16,7 +16,7 @@ from application.services.delete import DeleteOperation
 from domain.credentials import InvalidCredentials
 from domain.principal import Principal
 from domain.scope import ALL_SCOPES, MissingScope
-from entrypoints.http import events
+from entrypoints.http import event_stream
 from tests.support.http_api import Api, problem
 from tests.support.sse import streaming
 from tests.support.waiting import subscribed
@@ -317,7 +317,7 @@ async def test_an_operation_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("error", [InvalidCredentials("it was revoked"), MissingScope("read")], ids=repr)
 async def test_access_that_ends(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """It ends what was begun with it, before anything more is sent; not being able to tell does not."""
-    monkeypatch.setattr(events, "CHECK_EVERY", 0.0)
+    monkeypatch.setattr(event_stream, "CHECK_EVERY", 0.0)
     access = Revocable()
     api = Api(access=access, tenant="t")
     made = await api.submit()

@@ -20,6 +20,9 @@ from domain.lifecycle import accept, complete, start
 from domain.operation import Operation
 from tests.support.operations import cause
 
+FAR = 1e9
+"""A time that does not come."""
+
 
 class Unsteady(ChangeFeed):
     """A feed that fails as it is told, and remembers what was asked of it."""
@@ -126,8 +129,8 @@ async def test_each_hears_of_its_own(store: MemoryStore, hub: ChangeHub, feed: U
     async with hub.subscribe("t", UUID(int=2)) as one, hub.subscribe("t") as all_, hub.subscribe("u", UUID(int=2)) as u:
         for number, tenant in ((1, "t"), (2, "t"), (3, "v"), (4, "u")):
             await add(store, number, tenant=tenant)
-        assert numbers([await all_.next() for _ in range(4)]) == [1, 2]
-        assert numbers([await one.next() for _ in range(2)]) == [2]
+        assert numbers([await all_.next(FAR) for _ in range(4)]) == [1, 2]
+        assert numbers([await one.next(FAR) for _ in range(2)]) == [2]
         assert u.empty
     assert {mark.tenant for mark in feed.loaded} == {"t"}
 
@@ -141,7 +144,7 @@ async def test_it_reads_only_while_somebody_is_there(store: MemoryStore, hub: Ch
     await add(store, 1)
     async with hub.subscribe("t") as later:
         await add(store, 2)
-        assert numbers([await later.next(), await later.next()]) == [2]
+        assert numbers([await later.next(FAR), await later.next(FAR)]) == [2]
 
 
 async def test_an_outage_loses_nothing(store: MemoryStore, hub: ChangeHub, feed: Unsteady) -> None:
@@ -150,7 +153,7 @@ async def test_an_outage_loses_nothing(store: MemoryStore, hub: ChangeHub, feed:
         for number in range(1, 5):
             feed.errors += [DatabaseUnavailable()] * number
             await add(store, number)
-            assert numbers([await subscription.next(), await subscription.next()]) == [number]
+            assert numbers([await subscription.next(FAR), await subscription.next(FAR)]) == [number]
 
 
 async def test_who_cannot_begin_is_told(hub: ChangeHub, feed: Unsteady) -> None:
@@ -168,10 +171,10 @@ async def test_an_error_that_nobody_expected(store: MemoryStore, hub: ChangeHub,
     async with hub.subscribe("t") as subscription:
         feed.errors = [RuntimeError("a bug")]
         with pytest.raises(SubscriptionEnded):
-            await subscription.next()
+            await subscription.next(FAR)
     async with hub.subscribe("t") as again:
         await add(store, 1)
-        assert numbers([await again.next(), await again.next()]) == [1]
+        assert numbers([await again.next(FAR), await again.next(FAR)]) == [1]
 
 
 async def test_too_slow(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,9 +183,9 @@ async def test_too_slow(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.
     async with hub.subscribe("t") as slow, hub.subscribe("t") as quick:
         for number in range(1, 4):
             await add(store, number)
-            assert numbers([await quick.next(), await quick.next()]) == [number]
+            assert numbers([await quick.next(FAR), await quick.next(FAR)]) == [number]
         with pytest.raises(ReaderTooSlow):
-            await slow.next()
+            await slow.next(FAR)
         assert slow.empty
 
 
@@ -192,7 +195,7 @@ async def test_too_much(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.
     async with hub.subscribe("t") as slow:
         await add(store, 1)
         with pytest.raises(ReaderTooSlow):
-            await slow.next()
+            await slow.next(FAR)
         assert slow.empty
 
 
@@ -201,14 +204,14 @@ async def test_what_was_taken_weighs_nothing(hub: ChangeHub) -> None:
     quick = subscription.Subscription()
     for number in range(1, 100):
         assert quick.offer(event(number, weight=subscription.HEAVIEST_QUEUE))
-        assert (await quick.next()).operation_id.int == number
+        assert (await quick.next(FAR)).operation_id.int == number
     assert quick.offer(event(1, weight=1))
     assert not quick.offer(event(2, weight=subscription.HEAVIEST_QUEUE))
 
 
 async def taken(subscription: Subscription, many: int) -> list[Event]:
     """So many events, each as soon as it is there."""
-    return [await subscription.next() for _ in range(many)]
+    return [await subscription.next(FAR) for _ in range(many)]
 
 
 @pytest.mark.parametrize(("many", "size"), [(1_000, 1), (12, subscription.HEAVIEST_QUEUE // 4)])
@@ -229,7 +232,7 @@ async def test_one_who_takes_nothing_of_much(store: MemoryStore, hub: ChangeHub)
         await add(store, *range(1, 1_001))
         assert len(numbers(await reader)) == 1_000
         with pytest.raises(ReaderTooSlow):
-            await slow.next()
+            await slow.next(FAR)
 
 
 @pytest.mark.parametrize(("size", "most"), [(1, 75), (change_hub.MUCH // 4, 12)])
@@ -260,14 +263,14 @@ async def test_closed(store: MemoryStore, hub: ChangeHub) -> None:
     """What has arrived is still given out; then it ends, also for those who come after."""
     async with hub.subscribe("t") as subscription, hub.subscribe("t") as witness:
         await add(store, 1)
-        await witness.next()
+        await witness.next(FAR)
         hub.close()
-        assert numbers([await subscription.next(), await subscription.next()]) == [1]
+        assert numbers([await subscription.next(FAR), await subscription.next(FAR)]) == [1]
         with pytest.raises(SubscriptionEnded):
-            await subscription.next()
+            await subscription.next(FAR)
     async with hub.subscribe("t") as late:
         with pytest.raises(SubscriptionEnded):
-            await late.next()
+            await late.next(FAR)
 
 
 async def test_how_often_it_looks(store: MemoryStore, hub: ChangeHub, feed: Unsteady) -> None:
@@ -278,7 +281,7 @@ async def test_how_often_it_looks(store: MemoryStore, hub: ChangeHub, feed: Unst
             await asyncio.sleep(0)
         assert feed.waits[:11] == [*(0.02 * 2**n for n in range(6)), *[change_hub.POLL] * 5]
         await add(store, 1)
-        await subscription.next()
+        await subscription.next(FAR)
 
 
 async def test_one_attempt_for_all_who_come(hub: ChangeHub, feed: Unsteady) -> None:
@@ -305,7 +308,7 @@ async def test_who_waits_for_what_is_removed(
         await end(store, 1)
         await DeleteOperation(store.units).delete("t", UUID(int=1))
         with pytest.raises(OperationGone):
-            await one.next()
+            await one.next(FAR)
         assert other._ended is None
 
 
@@ -318,10 +321,13 @@ async def test_what_is_counted(
         assert metrics.waiters == 3
         for number in (1, 2):
             await add(store, number)
-            await quick.next()
-            await quick.next()
+            await quick.next(FAR)
+            await quick.next(FAR)
         with pytest.raises(ReaderTooSlow):
-            await slow.next()
+            await slow.next(FAR)
+        async with asyncio.timeout(60):
+            while len(metrics.told_lags) < 4:  # noqa: ASYNC110
+                await asyncio.sleep(0)
         assert (len(metrics.told_lags), metrics.resyncs) == (4, 1)
     assert metrics.waiters == 0
 
@@ -343,3 +349,53 @@ async def test_what_is_held_back_is_told(
         while metrics.held_back:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+async def test_the_first_do_not_wait_for_the_last(
+    store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many, some can be sent their event before all have been told; and whoever comes or goes meanwhile disturbs
+    nobody."""
+    monkeypatch.setattr(change_hub, "PORTION", 1)
+    untold: list[int] = []
+
+    async def follow(subscriptions: list[Subscription]) -> list[int]:
+        async with hub.subscribe("t") as mine:
+            subscriptions.append(mine)
+            first = await mine.next(FAR)
+            untold.append(sum(other.empty for other in subscriptions if other is not mine))
+            async with hub.subscribe("t"):
+                pass
+            return numbers([first, await mine.next(FAR)])
+
+    all_: list[Subscription] = []
+    following = [asyncio.create_task(follow(all_)) for _ in range(3)]
+    while len(all_) < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await add(store, 1)
+    assert await asyncio.gather(*following) == [[1]] * 3
+    assert untold[0] == 2
+
+
+async def test_time_that_was_given_is_given() -> None:
+    """A timer of before, which an event came before, does not cut short what is waited for next."""
+    loop, one = asyncio.get_running_loop(), subscription.Subscription()
+    waiting = asyncio.create_task(one.next(loop.time() + 0.02))
+    await asyncio.sleep(0)
+    one.offer(event(1, weight=1))
+    assert (await waiting).operation_id.int == 1
+    until = loop.time() + 0.06
+    with pytest.raises(TimeoutError):
+        await one.next(until)
+    assert loop.time() >= until
+
+
+async def test_who_leaves_leaves_no_timer(hub: ChangeHub) -> None:
+    """It would keep what was waited for until its time."""
+    async with hub.subscribe("t") as one:
+        waiting = asyncio.create_task(one.next(FAR))
+        await asyncio.sleep(0)
+        timer = one._timer
+    assert timer is not None
+    assert timer.cancelled()
+    waiting.cancel()
