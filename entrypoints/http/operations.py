@@ -35,6 +35,7 @@ from entrypoints.http.representations import (
     wanted,
 )
 from entrypoints.http.responses import JsonResponse, current_headers, operation_response
+from entrypoints.http.told import ToldResponse
 from entrypoints.http.tracing import trace_to_carry
 from entrypoints.http.waiting import APPLIED, Prefer, Until, Wait, unless_gone, wish
 
@@ -211,10 +212,9 @@ class OperationController(Controller):
             operation = await ledger.get(operation_id)
         else:
             operation = await unless_gone(request, ledger.wait(operation_id, wished))
-        headers = current_headers(operation) | applied
         if matches(request.headers.getall("if-none-match", []), entity_tag(operation)):
-            return JsonResponse(None, status_code=304, headers=headers)
-        return JsonResponse(operation_body(operation), headers=headers)
+            return JsonResponse(None, status_code=304, headers=current_headers(operation) | applied)
+        return ToldResponse(operation, applied)
 
     @post(
         "/{operation_id:uuid}/cancel",

@@ -19,8 +19,7 @@ from entrypoints.http.access import admitted, check_own_host, header_values
 from entrypoints.http.conditional import entity_tag, matches
 from entrypoints.http.credentials import Access
 from entrypoints.http.errors import answer
-from entrypoints.http.representations import operation_body
-from entrypoints.http.responses import current_headers, json_bytes
+from entrypoints.http.responses import current_headers, raw_headers, rendered
 
 ROUTE: Final = "/v1/operations/{operation_id}"
 _PATH: Final = re.compile(r"/v1/operations/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
@@ -56,11 +55,9 @@ class PlainReads:
         check_own_host(scope, self._access)
         principal = await admitted(scope, self._access, Scope.READ)
         operation = await self._ledger.of(principal).get(operation_id)
-        headers = [(name.lower().encode(), value.encode()) for name, value in current_headers(operation).items()]
         if matches(header_values(scope, b"if-none-match"), entity_tag(operation)):
-            return 304, headers, b""
-        body = json_bytes(operation_body(operation))
-        return 200, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers], body
+            return 304, raw_headers(current_headers(operation)), b""
+        return 200, *rendered(operation)
 
 
 def _asked(scope: AsgiScope) -> UUID | None:

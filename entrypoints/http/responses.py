@@ -47,3 +47,15 @@ def current_headers(operation: OperationView) -> dict[str, str]:
 def retry_after(operation: OperationView) -> dict[str, str]:
     """When to ask again; nothing for an operation that is done."""
     return {} if operation.done else {"Retry-After": POLL_AFTER}
+
+
+def rendered(operation: OperationView) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of a 200 with its current representation."""
+    body = json_bytes(operation_body(operation))
+    given = {**current_headers(operation), "Content-Type": "application/json", "Content-Length": str(len(body))}
+    return raw_headers(given), body
+
+
+def raw_headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    """As a server takes them."""
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

@@ -72,20 +72,23 @@ class ClientGone(OpledgerError):
 
 async def unless_gone(request: ApiRequest, waiting: Coroutine[Any, Any, _T]) -> _T:
     """What it comes to, or, as soon as the client hangs up, ClientGone: a wait is not to go on for nobody."""
-    answer, leaving = asyncio.create_task(waiting), asyncio.create_task(_gone(request))
     try:
-        await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientGone("the client has hung up")
-        return answer.result()
-    finally:
-        answer.cancel()
-        leaving.cancel()
+        async with asyncio.timeout(None) as patience:
+            leaving = asyncio.create_task(_end_when_gone(request, patience))
+            try:
+                return await waiting
+            finally:
+                leaving.cancel()
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        raise ClientGone("the client has hung up") from None
 
 
-async def _gone(request: ApiRequest) -> None:
+async def _end_when_gone(request: ApiRequest, patience: asyncio.Timeout) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    patience.reschedule(asyncio.get_running_loop().time())
 
 
 def _known(request: ApiRequest) -> Callable[[OperationView], bool] | None:

@@ -105,6 +105,23 @@ async def test_many_wait_for_one() -> None:
     assert {(await task).json()["version"] for task in asked} == {2}
 
 
+async def test_the_answer_is_that_of_a_read() -> None:
+    """To the byte, whatever it holds, and each with the headers of its own: nobody can tell who waited."""
+    api = Api()
+    made, other = await api.submit(), await api.submit()
+    preferring = [await asking(api, made, headers={"Prefer": f"wait={seconds}"}) for seconds in (50, 60)]
+    asked = [await asking(api, one, params={"wait": LONG, "until": "done"}) for one in (made, other)]
+    await subscribed(api.hub, 4)
+    await api.start(made["id"])
+    assert [(await task).headers["preference-applied"] for task in preferring] == ["wait=50", "wait=60"]
+    for one, result in ((made, {"a": "\ud800"}), (other, 7)):
+        await api.complete_started(one["id"], result) if one is made else await api.complete(one["id"], result)
+    for one, task in zip((made, other), asked, strict=True):
+        told, read = await task, await api.client.get(f"/v1/operations/{one['id']}")
+        assert told.content == read.content
+        assert {**told.headers, "x-request-id": ""} == {**read.headers, "x-request-id": ""}
+
+
 async def test_a_stop_answers_every_wait() -> None:
     """With what is; who asks after that does not wait."""
     api = Api()
