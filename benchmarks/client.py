@@ -18,7 +18,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.arrived = 0.0
-        """When something came first since the last question or `forget`, on `time.perf_counter`."""
+        """When something came last, on `time.perf_counter`."""
         self._answer: asyncio.Future[bytes] | None = None
         self._kept = b""
         self._something = asyncio.Event()
@@ -29,8 +29,7 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """When, and whether the answer is whole."""
-        if not self._something.is_set():
-            self.arrived = time.perf_counter()
+        self.arrived = time.perf_counter()
         self._something.set()
         if self._answer is not None:
             self._kept += data
@@ -56,14 +55,9 @@ class Client(asyncio.Protocol):
         self._transport.write(whole_request)
         return self._answer
 
-    def forget(self) -> None:
-        """What arrived so far does not count for `something`."""
-        self._something.clear()
-
-    async def something(self) -> float:
-        """When something arrived, as soon as it has."""
+    async def something(self) -> None:
+        """Until something has arrived since the last question."""
         await self._something.wait()
-        return self.arrived
 
     def close(self) -> None:
         """Hang up."""
