@@ -21,8 +21,9 @@ from entrypoints.http.events import EventController
 from entrypoints.http.health import HealthController
 from entrypoints.http.metrics import MetricsController
 from entrypoints.http.openapi_document import openapi_config
-from entrypoints.http.operations import PREFIX, OperationController, check_request
+from entrypoints.http.operations import OperationController, check_request
 from entrypoints.http.page_token import PAGE_TOKENS, PageTokens
+from entrypoints.http.parameters import PREFIX
 from entrypoints.http.plain_reads import PlainReads
 from entrypoints.http.responses import JsonResponse
 from entrypoints.http.services import HttpServices

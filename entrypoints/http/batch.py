@@ -22,7 +22,7 @@ from entrypoints.http.batch_representations import (
 from entrypoints.http.bodies import ApiRequest, aside, decode
 from entrypoints.http.errors import MAX_BODY, problem_of
 from entrypoints.http.openapi import ContractOperation, problems
-from entrypoints.http.operations import PATH
+from entrypoints.http.parameters import PATH
 from entrypoints.http.problems import BodyTooLarge, FieldError, InvalidHeader, RequestError
 from entrypoints.http.representations import operation_body, wanted
 from entrypoints.http.responses import JsonResponse

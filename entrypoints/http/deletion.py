@@ -11,7 +11,7 @@ from domain.scope import Scope
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.conditional import expected_version
 from entrypoints.http.openapi import ContractOperation, problems
-from entrypoints.http.operations import PATH, IfMatch
+from entrypoints.http.parameters import PATH, IfMatch
 
 
 class DeletionController(Controller):

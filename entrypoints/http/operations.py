@@ -1,28 +1,39 @@
 """The operations: submit, read, cancel."""
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, get, post
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 
 from application.ports.operation_queries import OperationFilter
 from application.services.tenant_ledger import TenantLedger
-from domain.attention import AttentionKind
-from domain.labels import VALUE
 from domain.scope import Scope
-from domain.status import OperationStatus
 from entrypoints.http.bodies import ApiRequest, check_body
 from entrypoints.http.conditional import entity_tag, expected_version, matches
 from entrypoints.http.openapi import ContractOperation, ListOperation, OptionalBodyOperation, not_modified, problems
 from entrypoints.http.page_token import PAGE_TOKENS, ListQuery, PageTokens
+from entrypoints.http.parameters import (
+    PATH,
+    PREFIX,
+    After,
+    Attention,
+    Before,
+    IdempotencyKey,
+    IfMatch,
+    IfNoneMatch,
+    OrderBy,
+    PageSize,
+    PageToken,
+    Statuses,
+    TypeName,
+)
 from entrypoints.http.problems import InvalidHeader
 from entrypoints.http.queries import check_query, instant, label_filters
 from entrypoints.http.representations import (
-    LONGEST_TYPE,
     CancelBody,
     CountsBody,
     HistoryBody,
@@ -39,10 +50,7 @@ from entrypoints.http.told import ToldResponse
 from entrypoints.http.tracing import trace_to_carry
 from entrypoints.http.waiting import APPLIED, Prefer, Until, Wait, unless_gone, wish
 
-PREFIX: Final = "/v1"
-PATH: Final = "/operations"
 _NO_WISHES = CancelBody()
-_TIME = {"format": "date-time"}
 _LOCATION = ResponseHeader(name="Location", documentation_only=True, description="Where the operation is read")
 _REPLAYED = ResponseHeader(
     name="Idempotent-Replayed", documentation_only=True, description="`true`: the first request's answer, again"
@@ -53,39 +61,6 @@ _RETRY_AFTER = ResponseHeader(
 _ETAG = ResponseHeader(name="ETag", documentation_only=True, description="The version, as a strong entity tag")
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-Order = Literal["-accepted_at", "accepted_at"]
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        schema_extra={"min_length": 1, "max_length": 255, "pattern": r"^[\x20-\x7e]+$"},
-        description="Printable ASCII. For 24 hours the same key and body give the first answer again",
-    ),
-]
-IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="Entity tags the client has")]
-IfMatch = Annotated[
-    str | None,
-    HeaderParameter(
-        name="If-Match",
-        schema_extra={"pattern": r'^(\*|(W/)?"[^"]*"([ \t]*,[ \t]*(W/)?"[^"]*")*)$'},
-        description="Entity tags of the versions that this is meant for, or `*`: any",
-    ),
-]
-Statuses = Annotated[list[OperationStatus] | None, QueryParameter(name="status", description="Any of these")]
-TypeName = Annotated[
-    str | None, QueryParameter(name="type", min_length=1, max_length=LONGEST_TYPE, pattern=f"^{VALUE}$")
-]
-Attention = Annotated[
-    AttentionKind | None, QueryParameter(name="attention", description="What a person should look at, of this kind")
-]
-After = Annotated[str | None, QueryParameter(name="accepted_after", description="Exclusive", schema_extra=_TIME)]
-Before = Annotated[str | None, QueryParameter(name="accepted_before", description="Exclusive", schema_extra=_TIME)]
-OrderBy = Annotated[Order, QueryParameter(name="order", description="`-`: the newest first")]
-PageSize = Annotated[int, QueryParameter(name="page_size", ge=1, le=200)]
-PageToken = Annotated[
-    str | None,
-    QueryParameter(name="page_token", description="`next_page_token` of an answer to the same filters and order"),
-]
 
 
 async def check_request(request: Request[Any, Any, Any]) -> None:

@@ -19,10 +19,12 @@ from entrypoints.http.access import admitted, check_own_host, header_values
 from entrypoints.http.conditional import entity_tag, matches
 from entrypoints.http.credentials import Access
 from entrypoints.http.errors import answer
+from entrypoints.http.parameters import PATH, PREFIX
 from entrypoints.http.responses import current_headers, raw_headers, rendered
 
-ROUTE: Final = "/v1/operations/{operation_id}"
-_PATH: Final = re.compile(r"/v1/operations/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
+_PLACE: Final = f"{PREFIX}{PATH}/"
+ROUTE: Final = f"{_PLACE}{{operation_id}}"
+_PATH: Final = re.compile(_PLACE + r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
 _MORE: Final = frozenset({b"prefer", b"content-length", b"transfer-encoding"})
 """Headers that ask for more."""
 _HOST: Final = re.compile(rb"[0-9A-Za-z.:\[\]-]*")
