@@ -22,7 +22,12 @@ def json_bytes(content: Any) -> bytes:
     try:
         return msgspec.json.encode(content)
     except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(content)).encode()
+        return json.dumps(msgspec.to_builtins(content, enc_hook=_read)).encode()
+
+
+def _read(written: Any) -> Any:
+    """The value of JSON that was to be passed on as it is written."""
+    return json.loads(bytes(written))
 
 
 class JsonResponse(Response[_T]):

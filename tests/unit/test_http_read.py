@@ -1,10 +1,18 @@
 """GET of one operation, its history, and the counts."""
 
+import json
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
+from application.ports.operation_view import JsonText
+from domain.lifecycle import accept
+from domain.operation_error import ErrorCode, OperationError
+from entrypoints.http.representations import PageBody, operation_body
+from entrypoints.http.responses import json_bytes
 from tests.support.http_api import Api, problem
+from tests.support.operations import cause
 
 
 async def test_the_tag_is_the_version_and_a_known_version_is_304() -> None:
@@ -123,6 +131,15 @@ async def test_a_result_that_utf_8_cannot_say_is_still_json() -> None:
     answer = await api.client.get(f"/v1/operations/{made['id']}")
     assert answer.status_code == 200
     assert b'"\\ud800"' in answer.content
+
+
+def test_such_a_text_beside_json_that_nobody_has_read() -> None:
+    """As in the details of an error, next to the input as the database gives it."""
+    made = accept(UUID(int=1), tenant="a", type_name="deploy", value=None, labels={}, cause=cause()).operation
+    error = OperationError(ErrorCode.WORKFLOW_FAILED, "boom", {"cause": "\ud800"})
+    seen = replace(made, input=JsonText('{"n":1}'), error=error)  # type: ignore[arg-type]
+    said = json.loads(json_bytes(PageBody([operation_body(seen)], None)))["items"][0]
+    assert (said["input"], said["error"]["details"]) == ({"n": 1}, {"cause": "\ud800"})
 
 
 async def test_head_is_get_without_its_body() -> None:
