@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -46,6 +47,9 @@ def connecting() -> Iterator[None]:
         raise DatabaseUnavailable("every database connection is in use") from error
     except DBAPIError as error:
         raise _unavailable(_cause(error) or error) from error
+    except AsyncAdapt_asyncpg_dbapi.Error as error:
+        # What SQLAlchemy wants to know of a server it asks on the first connection, also of who is given that one bare.
+        raise _unavailable(error.__cause__ or error) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise _unavailable(error) from error
 
