@@ -1,8 +1,9 @@
 """Statements that are asked so often that SQLAlchemy, which builds them, would cost more to run them than they do."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import asyncpg
 import sqlalchemy as sa
@@ -30,8 +31,8 @@ class Straight:
         """The rows. Raises what `translated` does."""
         given = {**self._given, **parameters}
         values = [given[name] if process is None else process(given[name]) for name, process in self._places]
-        async with _lent(engine) as connection:
-            with translated():
+        with translated():
+            async with _lent(engine) as connection:
                 return await connection.fetch(self._sql, *values)
 
 
@@ -40,7 +41,11 @@ async def _lent(engine: AsyncEngine) -> AsyncIterator[Connection]:
     """A connection of the pool. Raises DatabaseUnavailable."""
     with connecting():
         lent = await engine.raw_connection()
+    connection = cast(Connection, lent.driver_connection)
     try:
-        yield lent.driver_connection  # type: ignore[misc]
+        yield connection
+    except (TimeoutError, asyncio.CancelledError):
+        connection.terminate()  # Its answer may never come, and whoever has it next would wait for that.
+        raise
     finally:
         await greenlet_spawn(lent.close)

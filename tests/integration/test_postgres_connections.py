@@ -150,6 +150,25 @@ async def test_server_that_stops_answering(database_url: str) -> None:
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.parametrize("patience", [None, 0.1])
+async def test_a_read_that_is_not_answered(database_url: str, patience: float | None) -> None:
+    """Given up by itself or by who asked: the connection is not the next one's to wait for."""
+    settings = replace(SMALL, statement_timeout=0.1, connect_timeout=0.4)
+    async with engine_for(database_url, settings) as engine:
+        queries = PostgresQueries(engine)("t")
+        async with engine.connect() as connection:
+            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(DatabaseUnavailable if patience is None else TimeoutError):
+                await asyncio.wait_for(
+                    queries.page(OperationFilter(), newest_first=True, after=None, limit=1), patience
+                )
+            assert await queries.get(ID) is None
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
 # Refused
 
 
