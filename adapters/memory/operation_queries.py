@@ -51,8 +51,8 @@ def _position(row: Operation) -> tuple[object, UUID]:
 
 
 def _weight(row: Operation) -> int:
-    """Bytes of what may be large."""
-    large = (row.input, row.result, row.error and dict(row.error.details), row.reported and row.reported.result)
+    """Bytes of what is shown and may be large."""
+    large = (row.input, row.result, row.error and dict(row.error.details))
     return sum(len(json.dumps(value)) for value in large if value is not None and value is not MISSING)
 
 

@@ -22,7 +22,7 @@ OwnStraight = NewType("OwnStraight", Straight)
 _rows = operations.c
 _POSITION = (_rows.accepted_at, _rows.id)
 _LARGE = ("input", "result", "error_details")
-"""Columns that may hold any amount of JSON."""
+"""Columns of those shown that may hold any amount of JSON."""
 _CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
     "type": _rows.type == sa.bindparam("type"),
     "labels": _rows.labels.op("@>", is_comparison=True)(sa.bindparam("labels", type_=_rows.labels.type)),

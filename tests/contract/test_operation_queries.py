@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from application.ports.operation_queries import PAGE_BYTES, OperationFilter, OperationQueries, Page, PageKey
 from application.ports.operation_view import JsonText, OperationView
 from domain.attention import Attention, AttentionKind
+from domain.evidence import Report, ReportKind
 from domain.json_value import JsonValue
 from domain.lifecycle import complete, fail, start
 from domain.operation import Change, Operation
@@ -217,6 +218,14 @@ class OperationQueriesContract:
             pages.append(ids(page.items))
             after = page.next_after
         assert pages == ([[6, 5, 4], [3, 2], [1]] if newest_first else [[1, 2], [3, 4, 5], [6]])
+
+    async def test_what_no_page_shows_ends_none(self, store: Store) -> None:
+        """As the outcome that a workflow has told, until its end confirms it."""
+        told = Report(ReportKind.COMPLETED, T0, result="x" * (PAGE_BYTES + 1))
+        running = [change_to(R, number, number) for number in (1, 2)]
+        await add(store, *(replace(one, operation=replace(one.operation, reported=told)) for one in running))
+        page = await store.queries("default").page(EVERYTHING, newest_first=False, after=None, limit=4)
+        assert (ids(page.items), page.next_after) == ([1, 2], None)
 
     # Filters
 
