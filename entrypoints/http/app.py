@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler, Middleware
+from litestar.types import ControllerRouterHandler
 
 from entrypoints.http.access import ACCESS, authorize, check_declared, own_ledger
 from entrypoints.http.batch import BatchController
@@ -37,7 +37,6 @@ def create_app(
     page_token_key: bytes,
     lifespan: Sequence[Lifespan] = (),
     access: Access,
-    middleware: Sequence[Middleware] = (),
     route_handlers: Sequence[ControllerRouterHandler] = (),
 ) -> Litestar:
     """The whole API on the given services. `access` tells who makes a request. Raises ValueError for a page token key
@@ -57,7 +56,6 @@ def create_app(
         exception_handlers={Exception: answer},
         guards=[authorize],
         lifespan=list(lifespan),
-        middleware=list(middleware),
         openapi_config=openapi_config(),
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY,
