@@ -16,11 +16,11 @@ from adapters.postgres.connections import connected
 from adapters.postgres.engine import reading
 from adapters.postgres.errors import translated
 from adapters.postgres.notifications import Listener
-from adapters.postgres.rows import from_row, standard_uuid, transition_from_row, weight
+from adapters.postgres.rows import standard_uuid, transition_from_row, weight
 from adapters.postgres.tables import among, operations, transitions
 from adapters.postgres.types import TransactionId
+from adapters.postgres.views import View, columns_of, views
 from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
-from domain.operation import Operation
 from domain.transition import Transition
 
 _SNAPSHOT = sa.text(
@@ -28,7 +28,7 @@ _SNAPSHOT = sa.text(
 )
 
 
-_Content = tuple[Operation | Transition, int]
+_Content = tuple[View | Transition, int]
 """With its weight."""
 
 
@@ -73,8 +73,11 @@ class PostgresChangeFeed:
         wanted = [mark.position.operation_id for mark in marks if mark.position.sequence == STATE]
         if not wanted:
             return {}
-        rows = await self._rows(sa.select(operations).where(among(wanted)))
-        return {Position(row.changed_in, standard_uuid(row.id), STATE): (from_row(row), weight(row)) for row in rows}
+        rows = await self._rows(sa.select(*columns_of(operations), operations.c.changed_in).where(among(wanted)))
+        return {
+            Position(row.changed_in, view.id, STATE): (view, weight(row))
+            for row, view in zip(rows, views(rows), strict=True)
+        }
 
     async def _load_lines(self, marks: Sequence[Mark]) -> dict[Position, _Content]:
         places = [mark.position for mark in marks if mark.position.sequence != STATE]

@@ -24,6 +24,7 @@ _FIELDS: Final = (
     *("cancel_requested_at", "cancel_requested_by", "cancel_reason", "cancel_forced", "cancel_delivered_at"),
     *("attention_kind", "attention_since", "attention_message", "version", "history_length"),
 )
+_Record = asyncpg.Record | sa.Row[Any]
 _MANY: Final = len(_FIELDS)
 _AS_TEXT: Final = {"id", "input", "labels", "result", "error_details", "progress"}
 """Taken as PostgreSQL writes them: the driver would make an object of each, in Python."""
@@ -61,13 +62,13 @@ def columns_of(rows: sa.FromClause) -> list[sa.ColumnElement[Any]]:
     return [sa.cast(rows.c[name], sa.Text) if name in _AS_TEXT else rows.c[name] for name in _FIELDS]
 
 
-def views(records: Sequence[asyncpg.Record]) -> list[View]:
+def views(records: Sequence[_Record]) -> list[View]:
     """The operations, in the records' order."""
     ids = msgspec.convert([record[0] for record in records], list[UUID])
     return [_view(record, operation_id) for record, operation_id in zip(records, ids, strict=True)]
 
 
-def _view(record: asyncpg.Record, operation_id: UUID) -> View:
+def _view(record: _Record, operation_id: UUID) -> View:
     _, tenant, type_name, status, given, labels, result, code, message, details, progress, *more = record[:_MANY]
     accepted_at, started_at, finished_at, updated_at, *more = more
     cancel_at, cancel_by, cancel_reason, forced, delivered_at, kind, since, words, version, lines = more

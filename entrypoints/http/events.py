@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from functools import lru_cache, partial
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 from litestar import Controller, Response, get
@@ -133,8 +133,14 @@ def _with_id(name: str, event: Event) -> bytes:
     content = event.content
     if isinstance(content, Transition):
         line = LineBody(operation_id=event.operation_id, **asdict(transition_body(content)))
-        return b"id: %s\nevent: transition\ndata: %s\n\n" % (name.encode(), json_bytes(line))
-    return b"id: %s\nevent: operation\ndata: %s\n\n" % (name.encode(), json_bytes(operation_body(content)))
+        return b"id: %s\nevent: transition\ndata: %s\n\n" % (name.encode(), _lines(line))
+    return b"id: %s\nevent: operation\ndata: %s\n\n" % (name.encode(), _lines(operation_body(content)))
+
+
+def _lines(body: Any) -> bytes:
+    """As the data of an event, which ends with its line: JSON that is passed on as somebody else stored it may have
+    several."""
+    return b"\ndata: ".join(json_bytes(body).splitlines())
 
 
 def _last_event_id(request: ApiRequest, read: Callable[[str], _T]) -> _T | None:

@@ -1,8 +1,9 @@
 """The stores that the suites of the store ports run on, each with a look behind the port."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,7 @@ from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.change_feed import ChangeFeed
 from application.ports.drift_queries import DriftQueries
 from application.ports.operation_queries import OperationQueriesFactory
+from application.ports.operation_view import JsonText, OperationView
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.operation import Change, Operation
 
@@ -140,3 +142,10 @@ async def stored(store: Store, operation_id: UUID) -> Operation:
         operation = await unit.operations.get(operation_id)
     assert operation is not None
     return operation
+
+
+def shown(view: OperationView) -> dict[str, Any]:
+    """All that a view says, with its JSON read."""
+    names = [name for name in vars(OperationView) if not name.startswith("_")]
+    said = {name: getattr(view, name) for name in names}
+    return {name: json.loads(value.text) if isinstance(value, JsonText) else value for name, value in said.items()}

@@ -5,15 +5,20 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
 
 from application.ports.change_feed import STATE, Event, FeedRewound, Mark, Position
+from application.ports.operation_view import OperationView
 from domain.evidence import Progress
 from domain.lifecycle import complete, start
 from domain.operation import Change, Operation
 from domain.schedule import FollowUp
 from domain.transition import Transition
-from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
-from tests.contract.test_operation_repository import LEASE, accepted_change
+from entrypoints.http.representations import operation_body
+from entrypoints.http.responses import json_bytes
+from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, shown, stored
+from tests.contract.strategies import changes
+from tests.contract.test_operation_repository import LEASE, SHARED, accepted_change
 from tests.support.operations import at, cause
 
 ID_1, ID_2, ID_3 = (UUID(int=number) for number in (1, 2, 3))
@@ -47,6 +52,12 @@ def told(events: list[Event]) -> list[tuple[UUID, int]]:
     ]
 
 
+def as_operation(event: Event) -> OperationView:
+    """What it is about, which is no history line."""
+    assert not isinstance(event.content, Transition)
+    return event.content
+
+
 def progressed(operation: Operation, fraction: float) -> Change:
     """A change without a history line."""
     return Change(replace(operation, progress=Progress(fraction, None)))
@@ -70,8 +81,23 @@ class ChangeFeedContract:
         events = await events_after(store, before)
         assert told(events) == [(ID_1, 1), (ID_1, 2), (ID_1, 3), (ID_1, -2)]
         assert [event.tenant for event in events] == [operation.tenant] * 4
-        assert events[-1].content == await stored(store, ID_1)
+        assert shown(as_operation(events[-1])) == shown(await stored(store, ID_1))
         assert [event.content for event in events[:3]] == await store.queries(operation.tenant).transitions(ID_1)
+
+    @settings(deadline=None, max_examples=60, suppress_health_check=SHARED)
+    @given(changes())
+    async def test_an_operation_looks_as_when_it_is_read(self, store: Store, change: Change) -> None:
+        """To the byte, which is what the entity tag says of all answers with the same version."""
+        operation, before = change.operation, await store.feed.head()
+        queries = store.queries(operation.tenant)
+        async with store.units() as unit:
+            if await unit.operations.get(operation.id) is not None:
+                return
+        await add(store, change)
+        found = await queries.get(operation.id)
+        assert found is not None
+        told_of = as_operation((await events_after(store, before))[-1])
+        assert json_bytes(operation_body(told_of)) == json_bytes(operation_body(found))
 
     async def test_each_has_its_weight(self, store: Store) -> None:
         """So much as is in it, above all input and result; of a line, its details."""

@@ -1,7 +1,6 @@
 """What every tenant's queries keep to."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta, timezone
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.ports.operation_queries import PAGE_BYTES, OperationFilter, OperationQueries, Page, PageKey
-from application.ports.operation_view import JsonText, OperationView
+from application.ports.operation_view import OperationView
 from domain.attention import Attention, AttentionKind
 from domain.evidence import Report, ReportKind
 from domain.json_value import JsonValue
@@ -21,7 +20,7 @@ from domain.lifecycle import complete, fail, start
 from domain.operation import Change, Operation
 from domain.operation_error import ErrorCode, OperationError
 from domain.status import OperationStatus
-from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
+from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, shown, stored
 from tests.contract.strategies import changes
 from tests.contract.test_operation_repository import SHARED, accepted_change, dispatched_change, ids
 from tests.support.operations import T0, at, cause
@@ -45,13 +44,6 @@ def change_to(status: OperationStatus, number: int = 1, seconds: float = 0, **fi
 def attentive(change: Change, kind: AttentionKind, seconds: float = 0) -> Change:
     """The operation needs attention since then."""
     return replace(change, operation=replace(change.operation, attention=Attention(kind, at(seconds), "why")))
-
-
-def shown(view: OperationView) -> dict[str, Any]:
-    """All that a view says, with its JSON read."""
-    names = [name for name in vars(OperationView) if not name.startswith("_")]
-    said = {name: getattr(view, name) for name in names}
-    return {name: json.loads(value.text) if isinstance(value, JsonText) else value for name, value in said.items()}
 
 
 def _with_input(change: Change, value: JsonValue) -> Change:

@@ -1,6 +1,7 @@
 """What every operation repository keeps to."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from application.ports.operation_repository import StaleOperation
+from application.ports.operation_view import OperationView
 from domain.attention import Attention, AttentionKind
 from domain.errors import InvalidInput, InvalidTransition
 from domain.evidence import Progress
@@ -479,7 +481,7 @@ def accepted_line() -> Transition:
     return accepted_change().transitions[0]
 
 
-def ids(operations: list[Operation]) -> list[int]:
+def ids(operations: Sequence[OperationView]) -> list[int]:
     """Their numbers."""
     return [operation.id.int for operation in operations]
 

@@ -1,6 +1,7 @@
 """Server-sent events, over HTTP."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -9,15 +10,19 @@ from uuid import UUID
 
 import pytest
 
+from application.ports.change_feed import Event, Position
+from application.ports.operation_view import JsonText
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services import change_hub, subscription
 from application.services import stream as streams
 from application.services.delete import DeleteOperation
 from domain.credentials import InvalidCredentials
+from domain.lifecycle import accept
 from domain.principal import Principal
 from domain.scope import ALL_SCOPES, MissingScope
-from entrypoints.http import event_stream
+from entrypoints.http import event_stream, events
 from tests.support.http_api import Api, problem
+from tests.support.operations import cause
 from tests.support.sse import streaming
 from tests.support.waiting import subscribed
 
@@ -357,3 +362,14 @@ async def test_a_client_that_leaves_is_forgotten() -> None:
         await all_.event()
         assert len(api.hub._subscriptions) == 2
     assert not api.hub._subscriptions
+
+
+def test_json_of_several_lines() -> None:
+    """As somebody may have stored it who brought operations along: a client puts the lines together again."""
+    made = accept(UUID(int=1), tenant="t", type_name="deploy", value=None, labels={}, cause=cause()).operation
+    as_stored: Any = JsonText('{"a":\r\n[1,\n2], "b": "\u2028"}')
+    event = Event(Position.behind(1), "t", replace(made, input=as_stored))
+    fields = [line.partition(": ") for line in events._event(event).decode().rstrip("\n").split("\n")]
+    assert [name for name, _, _ in fields] == ["id", "event", "data", "data", "data"]
+    data = "\n".join(value for name, _, value in fields if name == "data")
+    assert json.loads(data)["input"] == {"a": [1, 2], "b": "\u2028"}
