@@ -117,13 +117,19 @@ class RealLedger:
         return [event async for event in self.handle(operation_id).fetch_history_events()]
 
     async def row(self, operation_id: UUID) -> Operation:
-        """What everybody reads."""
-        return await self.container.read().get(TENANT, operation_id)
+        """As it is stored."""
+        [row] = await self._stored([operation_id])
+        return row
 
     async def rows(self) -> list[Operation]:
         """All of them, newest first."""
         page = await self.container.read().page(TENANT, OperationFilter(), newest_first=True, after=None, size=10_000)
-        return page.items
+        return await self._stored([one.id for one in page.items])
+
+    async def _stored(self, operation_ids: Sequence[UUID]) -> list[Operation]:
+        async with self.container.units()() as unit:
+            found = [await unit.operations.get(operation_id) for operation_id in operation_ids]
+        return [row for row in found if row is not None]
 
     async def history(self, operation_id: UUID) -> list[Transition]:
         """Its history, after a look whether that is whole (P6)."""
