@@ -25,6 +25,7 @@ from benchmarks import (
     footprint,
     growing,
     listing,
+    processes,
     reading,
     reconciling,
     recording,
@@ -48,7 +49,7 @@ TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "reconciling": reconciling.rows,
 }
 """By name, in the order of the table."""
-LONG: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {"growing": growing.rows}
+LONG: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {"growing": growing.rows, "processes": processes.rows}
 """Measured only where they are asked for."""
 
 

@@ -32,7 +32,7 @@ async def rows(scale: Scale) -> list[Row]:
             clients, engine = await connected(port, CLIENTS), await Temporal.connect(address)
             ours, theirs = await in_turns(
                 scale.repeats,
-                lambda: _submitted(clients, numbers, scale.of(1_500, 50)),
+                lambda: submitted(clients, numbers, scale.of(1_500, 50)),
                 lambda: _started(engine, numbers, scale.of(500, 50)),
             )
             for client in clients:
@@ -44,7 +44,8 @@ async def rows(scale: Scale) -> list[Row]:
     ]
 
 
-async def _submitted(clients: list[Client], numbers: Iterator[int], many: int) -> Figures:
+async def submitted(clients: list[Client], numbers: Iterator[int], many: int) -> Figures:
+    """So many operations, each under a key of its own."""
     body = msgspec.json.encode({"type": "deploy", "input": INPUT, "labels": {"team": "a"}})
     posts = [
         request("POST", "/v1/operations", f"Idempotency-Key: accepting-{next(numbers)}", body=body) for _ in range(many)
