@@ -23,7 +23,7 @@ from entrypoints.http.parameters import PATH, PREFIX
 from entrypoints.http.responses import current_headers, raw_headers, rendered
 
 _PLACE: Final = f"{PREFIX}{PATH}/"
-ROUTE: Final = f"{_PLACE}{{operation_id}}"
+_ROUTE: Final = f"{_PLACE}{{operation_id}}"
 _PATH: Final = re.compile(_PLACE + r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
 _MORE: Final = frozenset({b"prefer", b"content-length", b"transfer-encoding"})
 """Headers that ask for more."""
@@ -53,7 +53,7 @@ class PlainReads:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _read(self, scope: HTTPScope, operation_id: UUID) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        scope["path_template"] = ROUTE
+        scope["path_template"] = _ROUTE
         check_own_host(scope, self._access)
         principal = await admitted(scope, self._access, Scope.READ)
         operation = await self._ledger.of(principal).get(operation_id)

@@ -128,8 +128,8 @@ class RealLedger:
 
     async def _stored(self, operation_ids: Sequence[UUID]) -> list[Operation]:
         async with self.container.units()() as unit:
-            found = [await unit.operations.get(operation_id) for operation_id in operation_ids]
-        return [row for row in found if row is not None]
+            found = await unit.operations.get_all(operation_ids)
+        return [found[operation_id] for operation_id in operation_ids if operation_id in found]
 
     async def history(self, operation_id: UUID) -> list[Transition]:
         """Its history, after a look whether that is whole (P6)."""
