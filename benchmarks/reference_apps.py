@@ -23,7 +23,7 @@ from litestar.types import ASGIApp
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
-from entrypoints.http.server import run
+from entrypoints.http.server.uvicorn_server import run
 from entrypoints.process import leave
 
 ANSWER = "BENCHMARK_ANSWER"

@@ -25,6 +25,7 @@ from entrypoints.http.operations import OperationController, check_request
 from entrypoints.http.page_token import PAGE_TOKENS, PageTokens
 from entrypoints.http.parameters import PREFIX
 from entrypoints.http.plain_reads import PlainReads
+from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.responses import JsonResponse
 from entrypoints.http.services import HttpServices
 
@@ -60,10 +61,11 @@ def create_app(
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY,
         response_class=JsonResponse,
-        state=State({ACCESS: access, PAGE_TOKENS: PageTokens(page_token_key)}),
+        state=State({ACCESS: access, OPEN_BODIES: OpenBodies(), PAGE_TOKENS: PageTokens(page_token_key)}),
     )
     check_declared(app)
-    app.asgi_handler = Edge(PlainReads(app.asgi_handler, services.ledger, access), services.answered)
+    reads = PlainReads(app.asgi_handler, services.ledger, access)
+    app.asgi_handler = Edge(reads, services.answered)
     return app
 
 

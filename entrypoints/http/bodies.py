@@ -12,6 +12,9 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from entrypoints.http.problems import InvalidBody, MalformedBody, UnsupportedMediaType, clip_text
+from entrypoints.http.requests.header_syntax import media_type
+from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
+from entrypoints.http.server.request_body import body_error
 from entrypoints.http.wording import plain
 
 MAX_DEPTH: Final = 64
@@ -163,17 +166,24 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
     declared = request.headers.get("content-type")
     if coding != "identity" or (declared is not None and not _is_json(declared)):
         raise UnsupportedMediaType("the body is sent as application/json in UTF-8, without a content coding")
-    try:
-        body = await request.body()
-    except InternalServerException:
-        raise MalformedBody("the connection ended before the body did") from None
+    body = await read_body(request, lambda: MalformedBody("the connection ended before the body did"))
     if body and declared is None:
         raise UnsupportedMediaType("the body has no Content-Type; application/json is expected")
     if not body and not data.has_default:
         raise MalformedBody("a JSON object is expected, and the body is empty")
 
 
+async def read_body(request: Request[Any, Any, Any], gone: Callable[[], Exception]) -> bytes:
+    """The body. Raises TooManyOpenBodies, SlowBody, MalformedBody, and `gone` when the client left before its end."""
+    open_bodies: OpenBodies = request.app.state[OPEN_BODIES]
+    with open_bodies.place(request.scope):
+        try:
+            return await request.body()
+        except InternalServerException:
+            raise body_error(request.scope) or gone() from None
+
+
 def _is_json(content_type: str) -> bool:
-    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
-    charsets = [text.partition("=")[2].strip('" ') for text in parameters if text.startswith("charset")]
-    return media_type == "application/json" and all(charset in {"utf-8", "utf8"} for charset in charsets)
+    kind, parameters = media_type(content_type) or ("", [])
+    charsets = {value.lower() for name, value in parameters if name == "charset"}
+    return kind == "application/json" and charsets <= {"utf-8", "utf8"}

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from litestar import Controller, Request, post
 from litestar.di import NamedDependency
-from litestar.exceptions import InternalServerException
 from litestar.params import FromPath
 
 from application.ports.callback_reader import CallbackMessage
@@ -21,6 +20,7 @@ from application.services.completion_callbacks import PATH
 from domain.callback_token import TOKEN_HEADER
 from domain.errors import OperationNotFound
 from entrypoints.http.access import ANYBODY
+from entrypoints.http.bodies import read_body
 from entrypoints.http.hosts import ANY_HOST
 from entrypoints.http.openapi import CALLBACK_SECURITY, CallbackOperation, problems
 from entrypoints.http.problems import CallbackNotTaken, UnauthorizedCallback
@@ -98,7 +98,4 @@ def _headers(request: Request[Any, Any, Any]) -> dict[str, str]:
 
 
 async def _body(request: Request[Any, Any, Any]) -> bytes:
-    try:
-        return await request.body()
-    except InternalServerException:
-        raise CallbackNotTaken("The connection ended before the body did.") from None
+    return await read_body(request, lambda: CallbackNotTaken("The connection ended before the body did."))

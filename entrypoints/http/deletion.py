@@ -9,9 +9,9 @@ from litestar.params import FromPath
 from application.services.tenant_ledger import TenantLedger
 from domain.scope import Scope
 from entrypoints.http.bodies import ApiRequest
-from entrypoints.http.conditional import expected_version
 from entrypoints.http.openapi import ContractOperation, problems
 from entrypoints.http.parameters import PATH, IfMatch
+from entrypoints.http.requests.conditional import expected_version
 
 
 class DeletionController(Controller):

@@ -11,8 +11,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from entrypoints.http.access import ANYBODY
-from entrypoints.http.conditional import matches
 from entrypoints.http.openapi_document import document
+from entrypoints.http.requests.conditional import matches
 
 STATIC: Final = Path(__file__).parent / "static"
 ASSETS: Final = {

@@ -11,8 +11,8 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from entrypoints.http.server.request_body import Lingering, RequestBody
 from entrypoints.http.tracing import in_trace_of
-from entrypoints.http.upload import Upload
 
 _log = logging.getLogger("opledger.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -38,16 +38,17 @@ class Edge:
     def __init__(self, app: ASGIApp, answered: Answered) -> None:
         self._app = app
         self._answered = answered
+        self._lingering = Lingering()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        exchange = _Exchange(scope, RequestBody(scope, receive, self._lingering), send)
         bound = structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         try:
             with in_trace_of(scope["headers"]):
-                await self._app(exchange.scope, exchange.upload.receive, exchange.send)
+                await self._app(exchange.scope, exchange.body.receive, exchange.send)
         finally:
             self._answered(*exchange.log())
             structlog.contextvars.reset_contextvars(**bound)
@@ -56,8 +57,8 @@ class Edge:
 class _Exchange:
     """One request and its answer. A HEAD is a GET whose body is not sent."""
 
-    def __init__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        self.upload = Upload(scope, receive)
+    def __init__(self, scope: HTTPScope, body: RequestBody, send: Send) -> None:
+        self.body = body
         self._send = send
         self._lingers = False
         self._started = time.perf_counter()
@@ -71,14 +72,14 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            self._lingers = self.upload.unread
+            self._lingers = self.body.unread
             message["headers"] = self._headers(list(message["headers"]))
         elif message["type"] == "http.response.body":
             if self._method == "HEAD":
                 message["body"] = b""
             if self._lingers and not message.get("more_body", False):
                 await self._send({"type": "http.response.body", "body": message["body"], "more_body": True})
-                await self.upload.drop()
+                await self.body.drop()
                 message["body"] = b""
         await self._send(message)
 
@@ -117,6 +118,6 @@ class _Exchange:
 
 
 def _request_id(scope: HTTPScope) -> str:
-    """The client's, where it is one to put into a log; else a new one."""
-    given = next((value for name, value in scope["headers"] if name.lower() == b"x-request-id"), b"")
-    return given.decode("ascii") if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    """The client's, where it is the only one and safe to log; else a new one."""
+    given = [value for name, value in scope["headers"] if name.lower() == b"x-request-id"]
+    return given[0].decode("ascii") if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) else secrets.token_hex(16)

@@ -40,6 +40,7 @@ from entrypoints.http.problems import (
     BodyTooLarge,
     CallbackNotTaken,
     FieldError,
+    ForeignOrigin,
     HeadTooLarge,
     InvalidBody,
     InvalidHeader,
@@ -52,11 +53,17 @@ from entrypoints.http.problems import (
     NotReadyProblem,
     Problem,
     RequestError,
+    SlowBody,
+    TooManyOpenBodies,
+    TooManyPipelined,
     UnauthorizedCallback,
     UnsupportedMediaType,
+    UnsupportedTransferCoding,
+    UnsupportedVersion,
     clip,
     clip_text,
 )
+from entrypoints.http.requests.conditional import with_weak_tags
 from entrypoints.http.waiting import ClientGone
 
 MAYBE_STORED = "Whether a change was stored is not known. Try again; a submission with the same Idempotency-Key."
@@ -101,11 +108,13 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     MissingScope: Kind(
         403, "missing-scope", "The credentials lack a scope", challenge=f'{_REALM}, error="insufficient_scope"'
     ),
+    ForeignOrigin: Kind(403, "foreign-origin", "A page of another site sent the request"),
     NotFoundException: Kind(404, "not-found", "Not found", "There is nothing at this path."),
     OperationNotFound: Kind(404, "operation-not-found", "There is no such operation"),
     MethodNotAllowedException: Kind(
         405, "method-not-allowed", "Method not allowed", "The Allow header names the methods that this path has."
     ),
+    SlowBody: Kind(408, "slow-body", "The body arrives too slowly"),
     OperationAlreadyDone: Kind(409, "operation-already-done", "The operation is done already"),
     OperationNotDone: Kind(409, "operation-not-done", "The operation is not done yet"),
     VersionMismatch: Kind(412, "version-mismatch", "The operation is not at the version that is meant"),
@@ -118,8 +127,12 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
     RateLimited: Kind(429, "rate-limited", "Too many requests"),
     TooManyWaiting: Kind(429, "too-many-waiting", "Too many waits and streams are open", retry_after=5),
+    TooManyOpenBodies: Kind(429, "too-many-open-bodies", "Too many bodies are still arriving", retry_after=1),
+    TooManyPipelined: Kind(429, "too-many-pipelined", "Too many requests are pipelined", retry_after=1),
     HeadTooLarge: Kind(431, "head-too-large", "The request's head is too large"),
     ClientGone: Kind(499, "client-gone", "The client has hung up"),
+    UnsupportedTransferCoding: Kind(501, "unsupported-transfer-coding", "The transfer coding is not supported"),
+    UnsupportedVersion: Kind(505, "unsupported-http-version", "The HTTP version is not supported"),
     StaleOperation: Kind(503, "busy", "The operation is changing too fast", "Try again.", retry_after=1),
     DatabaseUnavailable: Kind(
         503, "database-unavailable", "The database cannot be reached", MAYBE_STORED, retry_after=5
@@ -157,6 +170,8 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         error = wrong_arguments(request, error)
     elif isinstance(error, RequestEntityTooLarge):
         error = BodyTooLarge(request.route_handler.resolve_request_max_body_size() or MAX_BODY)
+    elif isinstance(error, VersionMismatch):
+        error = with_weak_tags(error, request.headers.getall("if-match", []))
     kind = kind_of(error)
     if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("unexpected error", exc_info=error)

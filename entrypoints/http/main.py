@@ -10,7 +10,7 @@ from entrypoints import container
 from entrypoints.embedded import net
 from entrypoints.http.app import create_app
 from entrypoints.http.key_uses import noting
-from entrypoints.http.server import serve
+from entrypoints.http.server.uvicorn_server import serve
 from entrypoints.logs import configure_logs
 from entrypoints.process import loop_factory, raise_descriptor_limit, run_to_exit
 from entrypoints.settings import Settings, load_settings

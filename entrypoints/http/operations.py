@@ -13,7 +13,6 @@ from application.ports.operation_queries import OperationFilter
 from application.services.tenant_ledger import TenantLedger
 from domain.scope import Scope
 from entrypoints.http.bodies import ApiRequest, check_body
-from entrypoints.http.conditional import entity_tag, expected_version, matches
 from entrypoints.http.openapi import ContractOperation, ListOperation, OptionalBodyOperation, not_modified, problems
 from entrypoints.http.page_token import PAGE_TOKENS, ListQuery, PageTokens
 from entrypoints.http.parameters import (
@@ -45,6 +44,7 @@ from entrypoints.http.representations import (
     transition_body,
     wanted,
 )
+from entrypoints.http.requests.conditional import entity_tag, expected_version, matches
 from entrypoints.http.responses import JsonResponse, current_headers, operation_response
 from entrypoints.http.told import ToldResponse
 from entrypoints.http.tracing import trace_to_carry
@@ -72,8 +72,6 @@ async def check_request(request: Request[Any, Any, Any]) -> None:
 
 def _checked_key(request: ApiRequest) -> str | None:
     keys = request.headers.getall("idempotency-key", [])
-    if len(keys) > 1:
-        raise InvalidHeader("Idempotency-Key", "it is given more than once")
     if keys and not _KEY.fullmatch(keys[0]):
         raise InvalidHeader("Idempotency-Key", "it is 1 to 255 printable ASCII characters")
     return keys[0] if keys else None

@@ -26,7 +26,7 @@ IfMatch = Annotated[
     str | None,
     HeaderParameter(
         name="If-Match",
-        schema_extra={"pattern": r'^(\*|(W/)?"[^"]*"([ \t]*,[ \t]*(W/)?"[^"]*")*)$'},
+        schema_extra={"pattern": r'^(\*|[ \t,]*(W/)?"[^"]*"([ \t]*,[ \t,]*(W/)?"[^"]*")*[ \t,]*)$'},
         description="Entity tags of the versions that this is meant for, or `*`: any",
     ),
 ]

@@ -16,10 +16,10 @@ from litestar.types import Scope as AsgiScope
 from application.services.tenant_ledger import LedgerServices
 from domain.scope import Scope
 from entrypoints.http.access import admitted, check_own_host, header_values
-from entrypoints.http.conditional import entity_tag, matches
 from entrypoints.http.credentials import Access
 from entrypoints.http.errors import answer
 from entrypoints.http.parameters import PATH, PREFIX
+from entrypoints.http.requests.conditional import entity_tag, matches
 from entrypoints.http.responses import current_headers, raw_headers, rendered
 
 _PLACE: Final = f"{PREFIX}{PATH}/"

@@ -121,6 +121,40 @@ class HeadTooLarge(RequestError):
         super().__init__(f"URL and headers have at most {limit} bytes.")
 
 
+class TooManyPipelined(RequestError):
+    """More requests follow on one connection than may wait for earlier answers."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"At most {limit} requests of a connection wait for an earlier answer.")
+
+
+class UnsupportedTransferCoding(RequestError):
+    """The only transfer coding of a request body is chunked."""
+
+
+class UnsupportedVersion(RequestError):
+    """The server speaks HTTP/1.1 and HTTP/1.0."""
+
+
+class SlowBody(RequestError):
+    """The body arrives too slowly."""
+
+    def __init__(self, rate: int) -> None:
+        super().__init__(f"Send the body in one go: at least {rate} bytes a second.")
+
+
+class TooManyOpenBodies(RequestError):
+    """Too many request bodies of this client are still arriving: let one of them end first."""
+
+
+class ForeignOrigin(RequestError):
+    """A page of another site sent this request."""
+
+    def __init__(self, header: str) -> None:
+        rule = "a web page of another origin may not change operations; list its origin in OPLEDGER_CORS_ORIGINS"
+        super().__init__(f"{header}: {rule}", FieldError(rule, header=header))
+
+
 class UnauthorizedCallback(RequestError):
     """A callback proves by its token that it is about an operation that this ledger started; this one does not."""
 

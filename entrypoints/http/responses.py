@@ -9,8 +9,8 @@ from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
 from application.ports.operation_view import OperationView
-from entrypoints.http.conditional import entity_tag
 from entrypoints.http.representations import OperationBody, operation_body
+from entrypoints.http.requests.conditional import entity_tag
 
 _T = TypeVar("_T")
 POLL_AFTER = "1"

@@ -14,13 +14,14 @@ from application.services.wait import Wish
 from domain.errors import OpledgerError
 from entrypoints.durations import parse_duration
 from entrypoints.http.bodies import ApiRequest
-from entrypoints.http.conditional import entity_tag, matches
 from entrypoints.http.problems import InvalidParameter
+from entrypoints.http.requests.conditional import entity_tag, entity_tags, matches
+from entrypoints.http.requests.header_syntax import preferences
 
 LONGEST: Final = 60
 """Seconds."""
 _T = TypeVar("_T")
-_PREFERENCE = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?', re.ASCII | re.IGNORECASE)
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _RULE = f"it is a duration of at most {LONGEST}s, such as 20s or 500ms"
 
 
@@ -92,10 +93,10 @@ async def _end_when_gone(request: ApiRequest, patience: asyncio.Timeout) -> None
 
 
 def _known(request: ApiRequest) -> Callable[[OperationView], bool] | None:
-    tags = request.headers.getall("if-none-match", [])
-    if not tags or ", ".join(tags).strip() == "*":
+    headers = request.headers.getall("if-none-match", [])
+    if entity_tags(headers) in (None, ["*"]):
         return None
-    return lambda operation: matches(tags, entity_tag(operation))
+    return lambda operation: matches(headers, entity_tag(operation))
 
 
 def _seconds(wait: str) -> float:
@@ -109,9 +110,6 @@ def _seconds(wait: str) -> float:
 
 
 def _preferred(headers: list[str]) -> int | None:
-    """The first `wait` of the preferences. What is not understood is passed over, as the RFC has it."""
-    for preference in ",".join(headers).split(","):
-        found = _PREFERENCE.fullmatch(preference)
-        if found is not None:
-            return min(int(found[1]), LONGEST)
-    return None
+    """The `wait` of the preferences. One that is not a number of seconds is ignored, as RFC 7240 has it."""
+    seconds = preferences(headers).get("wait", "")
+    return min(int(seconds), LONGEST) if _SECONDS.fullmatch(seconds) else None

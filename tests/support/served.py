@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from litestar.types import ASGIApp
 
-from entrypoints.http.server import config
+from entrypoints.http.server.uvicorn_server import config
 
 
 @asynccontextmanager
@@ -22,6 +22,8 @@ async def served(app: ASGIApp, protocol: type[asyncio.Protocol]) -> AsyncIterato
         serving = asyncio.create_task(server._serve([listener]))
         while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
             await asyncio.sleep(0.01)
-        yield int(listener.getsockname()[1])
-        server.should_exit = True
-        await serving
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            server.should_exit = True
+            await serving

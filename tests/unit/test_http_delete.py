@@ -76,9 +76,19 @@ async def delete(api: Api, url: str, values: Sequence[str]) -> httpx.Response:
     return await api.client.request("DELETE", url, headers=[("If-Match", value) for value in values])
 
 
-MATCHING = [['"3"'], ["*"], ['"1", "3"'], ['"1"', '"3"'], ['W/"3", "3"'], ['"x,y" ,"3"'], [' "3" ']]
-OTHER = [['"2"'], ['"4"'], ['W/"3"'], ['"03"'], ['"+3"'], ['"x"'], ['""'], ['"2", "4"'], ['"3333333333333"']]
-NONSENSE = [[""], ["3"], ['"3'], ["W/3"], ['"3" "4"'], ['"3",'], ['*, "3"'], ["'3'"], ['w/"3"']]
+MATCHING = [
+    ['"3"'],
+    ["*"],
+    ['"1", "3"'],
+    ['"1"', '"3"'],
+    ['W/"3", "3"'],
+    ['"x,y" ,"3"'],
+    [' "3" '],
+    ['"3",'],
+    [', ,"3"'],
+]
+OTHER = [['"2"'], ['"4"'], ['"03"'], ['"+3"'], ['"x"'], ['""'], ['"2", "4"'], ['"3333333333333"']]
+NONSENSE = [[""], ["3"], ['"3'], ["W/3"], ['"3" "4"'], ['"3"x'], [","], ['*, "3"'], ["'3'"], ['w/"3"']]
 
 
 @pytest.mark.parametrize("values", MATCHING, ids=str)
@@ -90,12 +100,22 @@ async def test_the_version_that_is_meant(values: list[str]) -> None:
 
 @pytest.mark.parametrize("values", OTHER, ids=str)
 async def test_another_version(values: list[str]) -> None:
-    """412, which says at which version it is. Weak tags match nothing (RFC 9110, 13.1.1)."""
+    """412, which says at which version it is."""
     api = Api()
     url = await done(api)
     refused = problem(await delete(api, url, values), 412)
     assert refused["errors"] == [{"detail": "the operation is at version 3", "header": "If-Match"}]
     assert (await api.client.get(url)).status_code == 200
+
+
+@pytest.mark.parametrize("values", [['W/"3"'], ['"2", W/"3"']], ids=str)
+async def test_weak_tag_never_matches_and_the_problem_says_so(values: list[str]) -> None:
+    """412 (RFC 9110, 13.1.1): the version is the right one, and only the W/ is wrong."""
+    api = Api()
+    refused = problem(await delete(api, await done(api), values), 412)
+    assert refused["detail"].startswith(
+        "the operation is at version 3; a weak tag, which begins with W/, never matches"
+    )
 
 
 @pytest.mark.parametrize("values", NONSENSE, ids=str)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from entrypoints.http import upload
+from entrypoints.http.server import request_body
 from tests.support.http_api import Api
 
 PATHS = ["/v1/operations", "/nope", "/v1/operations/nope", "/livez", "/docs", "/openapi.json"]
@@ -91,7 +91,7 @@ async def test_a_refused_upload_does_not_hold_the_answer_up(path: str, content_t
         elif message["type"] == "http.response.body":
             assert whole.is_set()
 
-    upload.LINGER_SECONDS, kept = 0.1, upload.LINGER_SECONDS  # type: ignore[misc]
+    request_body.LINGER_SECONDS, kept = 0.1, request_body.LINGER_SECONDS  # type: ignore[misc]
     try:
         scope: Any = {
             "type": "http",
@@ -102,7 +102,7 @@ async def test_a_refused_upload_does_not_hold_the_answer_up(path: str, content_t
         }
         await asyncio.wait_for(Api().app(scope, receive, send), 5)
     finally:
-        upload.LINGER_SECONDS = kept  # type: ignore[misc]
+        request_body.LINGER_SECONDS = kept  # type: ignore[misc]
     assert whole.is_set()
 
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from domain.errors import StartupError
-from entrypoints.http.server import serve
+from entrypoints.http.server.uvicorn_server import serve
 from entrypoints.http.stopping import Stopping
 from tests.support.http_api import Api, problem
 
@@ -22,7 +22,7 @@ PROGRAM = """
 import asyncio, sys
 from litestar import get
 from entrypoints.http.app import create_app
-from entrypoints.http.server import run
+from entrypoints.http.server.uvicorn_server import run
 from tests.support.http_api import KEY, Api
 
 @get("/slow", scope="anybody", include_in_schema=False)

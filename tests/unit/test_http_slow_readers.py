@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 from litestar.types import Receive, Scope, Send
 
-from entrypoints.http.slow_readers import ServedProtocol
+from entrypoints.http.server.slow_readers import ServedProtocol
 from tests.support.served import served
 
 CHUNK = b"x" * 65_536

@@ -10,7 +10,7 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from domain.errors import StartupError
-from entrypoints.http.slow_readers import ServedProtocol
+from entrypoints.http.server.slow_readers import ServedProtocol
 
 DRAIN_SECONDS: Final = 10
 """How long open requests may take to end after SIGTERM."""

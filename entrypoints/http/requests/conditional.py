@@ -1,0 +1,52 @@
+"""Conditional requests (RFC 9110, section 13): the entity tag is the operation's version."""
+
+import re
+from typing import Final
+
+from application.ports.operation_view import OperationView
+from domain.errors import VersionMismatch
+from domain.expected_version import ExpectedVersion
+from entrypoints.http.problems import InvalidHeader
+
+_TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS: Final = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*[ \t,]*+")
+_EACH: Final = re.compile(_TAG)
+_VERSION: Final = re.compile(r'"([1-9][0-9]{0,9})"')
+
+
+def entity_tag(operation: OperationView) -> str:
+    """Strong: the same version is the same answer."""
+    return f'"{operation.version}"'
+
+
+def matches(if_none_match: list[str], tag: str) -> bool:
+    """Whether the client has this representation already, by the weak comparison. A header that is not valid is
+    ignored, as the RFC has it."""
+    tags = entity_tags(if_none_match)
+    return tags is not None and ("*" in tags or tag in {each.removeprefix("W/") for each in tags})
+
+
+def expected_version(if_match: list[str]) -> ExpectedVersion:
+    """The versions that a change is meant for; `*`, as no header, is any. The comparison is the strong one: weak tags
+    match nothing, and neither do tags of something else. Raises InvalidHeader."""
+    tags = entity_tags(if_match) if if_match else ["*"]
+    if tags is None:
+        raise InvalidHeader("If-Match", 'it is * or entity tags such as "3"')
+    if tags == ["*"]:
+        return None
+    return frozenset(int(found[1]) for found in map(_VERSION.fullmatch, tags) if found)
+
+
+def with_weak_tags(error: VersionMismatch, if_match: list[str]) -> VersionMismatch:
+    """The error, which says so where a weak tag was given: only that looks as if it should have matched."""
+    if not any(tag.startswith("W/") for tag in entity_tags(if_match) or ()):
+        return error
+    return VersionMismatch(f"{error}; a weak tag, which begins with W/, never matches in If-Match: leave out the W/")
+
+
+def entity_tags(values: list[str]) -> list[str] | None:
+    """The tags of a header (RFC 9110, 8.8.3), `*` alone, or None where it is neither."""
+    header = ", ".join(values)
+    if header.strip(" \t") == "*":
+        return ["*"]
+    return _EACH.findall(header) if _TAGS.fullmatch(header) else None

@@ -1,0 +1,1 @@
+"""The HTTP server: uvicorn, its limits, and what runs around every request."""
