@@ -26,6 +26,7 @@ from entrypoints.http.page_token import PAGE_TOKENS, PageTokens
 from entrypoints.http.parameters import PREFIX
 from entrypoints.http.plain_reads import PlainReads
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
+from entrypoints.http.requests.request_checks import RequestChecks
 from entrypoints.http.responses import JsonResponse
 from entrypoints.http.services import HttpServices
 
@@ -39,8 +40,10 @@ def create_app(
     lifespan: Sequence[Lifespan] = (),
     access: Access,
     route_handlers: Sequence[ControllerRouterHandler] = (),
+    allowed_origins: Sequence[str] = (),
 ) -> Litestar:
-    """The whole API on the given services. `access` tells who makes a request. Raises ValueError for a page token key
+    """The whole API on the given services. `access` tells who makes a request. Pages of `allowed_origins`, and of
+    the API's own, may change operations. Raises ValueError for a page token key
     that is too short, and for a route that does not say who may call it.
 
     Nothing outlives the app that `lifespan` does not end; nothing is connected before it is entered.
@@ -65,7 +68,7 @@ def create_app(
     )
     check_declared(app)
     reads = PlainReads(app.asgi_handler, services.ledger, access)
-    app.asgi_handler = Edge(reads, services.answered)
+    app.asgi_handler = Edge(RequestChecks(reads, app, allowed_origins), services.answered)
     return app
 
 

@@ -31,7 +31,6 @@ from entrypoints.http.event_ids import (
 )
 from entrypoints.http.event_stream import MEDIA_TYPE, EventStream
 from entrypoints.http.openapi import EventsOperation, problems
-from entrypoints.http.problems import InvalidHeader
 from entrypoints.http.representations import TransitionBody, operation_body, transition_body
 from entrypoints.http.responses import json_bytes
 
@@ -145,8 +144,6 @@ def _lines(body: Any) -> bytes:
 
 def _last_event_id(request: ApiRequest, read: Callable[[str], _T]) -> _T | None:
     ids = request.headers.getall("last-event-id", [])
-    if len(ids) > 1:
-        raise InvalidHeader(HEADER, "it is given more than once")
     return read(ids[0]) if ids else None
 
 

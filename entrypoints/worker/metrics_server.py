@@ -22,7 +22,7 @@ def metrics_app(page: MetricsPage) -> ASGIApp:
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "http":
-            status, media_type, body = await _answer(page, scope["method"], scope["path"])
+            status, media_type, body = await _answer(page, scope["method"], scope["raw_path"])
             headers = [
                 (b"content-type", f"{media_type}; charset=utf-8".encode()),
                 (b"content-length", str(len(body)).encode()),
@@ -50,10 +50,10 @@ def ensure_metrics_port(host: str, port: int | None) -> None:
         net.ensure_free(host, port, "OPLEDGER_METRICS_PORT")
 
 
-async def _answer(page: MetricsPage, method: str, path: str) -> tuple[int, str, bytes]:
-    if method not in {"GET", "HEAD"} or path not in {"/metrics", "/livez"}:
+async def _answer(page: MetricsPage, method: str, path: bytes) -> tuple[int, str, bytes]:
+    if method not in {"GET", "HEAD"} or path not in {b"/metrics", b"/livez"}:
         return 404, _TEXT, b"GET /metrics, GET /livez\n"
-    if path == "/livez":
+    if path == b"/livez":
         return 200, _TEXT, b"alive\n"
     return 200, MEDIA_TYPE, await page.read()
 

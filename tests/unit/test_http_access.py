@@ -125,11 +125,11 @@ async def test_whatever_the_header_is(header: bytes) -> None:
     assert answer.status == 401
 
 
-async def test_two_credentials_are_none() -> None:
-    """Nobody can tell which counts."""
+async def test_two_credentials_are_refused() -> None:
+    """A proxy may have checked the other one."""
     header = (b"authorization", (await GUARDED.key())["Authorization"].encode())
     answer, _ = await raw(GUARDED.app, "GET", "/v1/operations", headers=[header, header])
-    assert (answer.status, b"more than once" in answer.body) == (401, True)
+    assert (answer.status, b"more than once" in answer.body) == (400, True)
 
 
 async def test_expired_and_revoked() -> None:

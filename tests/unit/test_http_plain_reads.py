@@ -10,7 +10,7 @@ from litestar.types import Scope as AsgiScope
 from domain.scope import Scope
 from domain.token_bucket import Allowance
 from tests.support.http_access import Guarded, bearer
-from tests.support.http_api import Api
+from tests.support.http_api import Api, problem
 
 ID = "019b76da-a800-7000-8000-000000000001"
 SAME = {"X-Request-Id": "one"}
@@ -24,7 +24,8 @@ class Framework:
     def __init__(self, api: Api) -> None:
         self.came = 0
         edge: Any = api.app.asgi_handler
-        self._app, edge._app._app = edge._app._app, self
+        plain_reads = edge._app._app
+        self._app, plain_reads._app = plain_reads._app, self
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         self.came += 1
@@ -52,8 +53,9 @@ async def test_an_operation(method: str) -> None:
     assert (await both(api, path, method))["status"] == 200
     await api.complete(made["id"], {"text": "ä \ud800"})
     await both(api, path, method)
-    for tags in ('"2"', '"1", W/"2"', "*", '"1"', "2"):
-        await both(api, path, method, **{"If-None-Match": tags})
+    for tags, status in (('"3"', 304), ('"1", W/"3"', 304), ("*", 304), ('"1"', 200), ("3", 200), ('"3"x', 200)):
+        answer = await both(api, path, method, **{"If-None-Match": tags})
+        assert answer["status"] == status
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     await both(api, path, method, accept="text/html", traceparent=trace)
 
@@ -83,16 +85,33 @@ async def test_it_counts_against_the_allowance_once() -> None:
     assert (await api.ask("GET", f"/v1/operations/{made['id']}", key)).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["Authorization", "Host", "Content-Type", "Origin"])
+async def test_repeated_header_is_refused_both_ways(name: str) -> None:
+    """Before either of them."""
+    api = Api()
+    url = f"/v1/operations/{(await api.submit())['id']}"
+    for more in ({}, TO_THE_FRAMEWORK):
+        repeated = [(name, "localhost"), (name, "localhost"), *more.items()]
+        answer = await api.client.get(url, headers=repeated)
+        assert problem(answer, 400)["errors"] == [{"detail": "it is given more than once", "header": name}]
+
+
+@pytest.mark.parametrize("place", [0, 3, 15, -1])
+async def test_other_spelling_is_refused_both_ways(place: int) -> None:
+    """Before either of them."""
+    api = Api()
+    path = f"/v1/operations/{(await api.submit())['id']}"
+    other = f"{path[:place]}%{ord(path[place]):02x}{path[place:][1:]}"
+    for more in ({}, TO_THE_FRAMEWORK):
+        problem(await api.client.get(f"http://localhost{other}", headers=more), 404)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "headers"),
     [
         ("DELETE", f"/v1/operations/{ID}", {}),
         ("OPTIONS", f"/v1/operations/{ID}", {}),
         ("GET", f"/v1/operations/{ID}?wait=1s", {}),
-        ("GET", f"/v1/operations/{ID}/", {}),
-        ("GET", f"//v1/operations/{ID}", {}),
-        ("GET", f"/v1/operations/{ID.upper()}", {}),
-        ("GET", f"/v1/operations/{ID.replace('-', '')}", {}),
         ("GET", f"/v1/operations/{ID}/events", {}),
         ("GET", f"/v1/operations/{ID}", {"Content-Length": "1"}),
         ("GET", f"/v1/operations/{ID}", {"Host": "local host"}),

@@ -1,0 +1,30 @@
+"""Headers that a request may have once: of two, a proxy may have checked the other one."""
+
+from typing import Final
+
+from litestar.types import HTTPScope
+
+from domain.callback_token import TOKEN_HEADER
+from entrypoints.http.problems import InvalidHeader
+
+_NAMES: Final = (
+    "Authorization",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Type",
+    "Host",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Origin",
+    "Sec-Fetch-Site",
+    TOKEN_HEADER,
+)
+_SINGLE: Final = {name.lower().encode(): name for name in _NAMES}
+
+
+def check_single_headers(scope: HTTPScope) -> None:
+    """Raises InvalidHeader."""
+    names = [name for name, _ in scope["headers"] if name in _SINGLE]
+    if len(names) > len({*names}):
+        repeated = next(name for place, name in enumerate(names) if name in names[:place])
+        raise InvalidHeader(_SINGLE[repeated], "it is given more than once")

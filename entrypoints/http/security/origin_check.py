@@ -1,0 +1,36 @@
+"""Refuses changes that a page of another site sends through a visitor's browser.
+
+A page may send a POST without a body anywhere, and without access control that is all that a change needs. The rules
+are those of Go's http.CrossOriginProtection: browsers say by Sec-Fetch-Site, or else by Origin, where a request comes
+from, and other clients send neither.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from litestar.types import HTTPScope
+
+from entrypoints.http.access import header_values
+from entrypoints.http.problems import ForeignOrigin
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITE: Final = frozenset({"same-origin", "none"})
+
+
+def check_origin(scope: HTTPScope, allowed: Collection[str]) -> None:
+    """Raises ForeignOrigin. `allowed`: other origins whose pages may change operations."""
+    if scope["method"] in _SAFE:
+        return
+    origins, sites = header_values(scope, b"origin"), header_values(scope, b"sec-fetch-site")
+    if any(origin in allowed for origin in origins):
+        return
+    if sites and not _OWN_SITE.issuperset(sites):
+        raise ForeignOrigin("Sec-Fetch-Site")
+    if not sites and any(not _is_own(origin, header_values(scope, b"host")) for origin in origins):
+        raise ForeignOrigin("Origin")
+
+
+def _is_own(origin: str, hosts: list[str]) -> bool:
+    """The scheme is not compared: a proxy may have ended TLS."""
+    scheme, _, authority = origin.partition("://")
+    return scheme in {"http", "https"} and [authority.lower()] == [host.lower() for host in hosts]
