@@ -40,11 +40,11 @@ def create_app(
     lifespan: Sequence[Lifespan] = (),
     access: Access,
     route_handlers: Sequence[ControllerRouterHandler] = (),
-    allowed_origins: Sequence[str] = (),
+    origins: frozenset[str] = frozenset(),
 ) -> Litestar:
-    """The whole API on the given services. `access` tells who makes a request. Pages of `allowed_origins`, and of
-    the API's own, may change operations. Raises ValueError for a page token key
-    that is too short, and for a route that does not say who may call it.
+    """The whole API on the given services. `access` tells who makes a request. Web pages of `origins`, and of the
+    API's own, may change operations. Raises ValueError for a page token key that is too short, and for a route that
+    does not say who may call it.
 
     Nothing outlives the app that `lifespan` does not end; nothing is connected before it is entered.
     """
@@ -68,7 +68,7 @@ def create_app(
     )
     check_declared(app)
     reads = PlainReads(app.asgi_handler, services.ledger, access)
-    app.asgi_handler = Edge(RequestChecks(reads, app, allowed_origins), services.answered)
+    app.asgi_handler = Edge(RequestChecks(reads, app, origins), services.answered)
     return app
 
 

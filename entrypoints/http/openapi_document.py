@@ -17,6 +17,7 @@ from entrypoints.http.openapi_access import with_access
 from entrypoints.http.openapi_events import with_events
 from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
 from entrypoints.http.openapi_links import LINKS
+from entrypoints.http.openapi_requests import with_request_checks
 from entrypoints.http.openapi_waiting import with_places
 from entrypoints.http.representations import LABELS, CancelBody, SubmitBody
 
@@ -55,7 +56,7 @@ def document(app: Litestar) -> bytes:
     """The document, as it is served. Made once."""
     if _DOCUMENT not in app.state:
         schema = _completed(with_events(_with_batch_items(app.openapi_schema.to_schema())))
-        app.state[_DOCUMENT] = msgspec.json.encode(with_places(with_access(app, schema)))
+        app.state[_DOCUMENT] = msgspec.json.encode(with_request_checks(with_places(with_access(app, schema))))
     made: bytes = app.state[_DOCUMENT]
     return made
 
@@ -100,4 +101,7 @@ Times are RFC 3339 in UTC. Every error is `application/problem+json` (RFC 9457);
 Bodies are I-JSON (RFC 7493): UTF-8, no name twice in an object, numbers within a double. Nesting goes to 64 levels,
 and U+0000 cannot be stored. Unknown fields and query parameters are refused. HEAD answers wherever GET does.
 Without access control only what is asked of localhost or a loopback address is answered; anything else is 421.
+A path has one spelling: another one (`//`, a slash at the end, percent-encoded letters, capitals in an id) is 404.
+Request headers are given once, lists apart, and trailers are ignored. A body arrives at 1,000 bytes a second at least
+(408), and at most 100 of a client arrive at the same time (429).
 The `traceparent` and `tracestate` of a submission (W3C Trace Context) go along into its workflow."""

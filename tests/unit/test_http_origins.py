@@ -86,12 +86,19 @@ async def test_credentials_do_not_help() -> None:
     problem(answer, 403)
 
 
+async def test_any_origin_may_be_allowed() -> None:
+    """Only by the setting."""
+    app = create_app(API.services, page_token_key=KEY, access=API.app.state["access"], origins=frozenset({"*"}))
+    headers = [(b"origin", b"https://any.example"), (b"sec-fetch-site", b"cross-site")]
+    assert (await raw(app, "POST", f"/v1/operations/{ID}/cancel", headers=headers))[0].status == 404
+
+
 @pytest.mark.parametrize("more", [{}, {"Sec-Fetch-Site": "cross-site"}], ids=["no site", "cross-site"])
 async def test_origin_that_is_allowed(more: dict[str, str]) -> None:
     """That one, and no other one."""
     api = Api()
     app = create_app(
-        api.services, page_token_key=KEY, access=API.app.state["access"], allowed_origins=["https://ours.example"]
+        api.services, page_token_key=KEY, access=API.app.state["access"], origins=frozenset({"https://ours.example"})
     )
     for origin, status in (("https://ours.example", 404), ("http://ours.example", 403), ("https://evil.example", 403)):
         headers = [(b"origin", origin.encode()), *((name.lower().encode(), v.encode()) for name, v in more.items())]

@@ -17,11 +17,11 @@ from entrypoints.http.security.origin_check import check_origin
 class RequestChecks:
     """ASGI middleware: the path's spelling, repeated headers, and the origin of a change."""
 
-    def __init__(self, app: ASGIApp, routes: Litestar, allowed_origins: Collection[str]) -> None:
-        """`allowed_origins`: origins other than the API's own whose pages may change operations."""
+    def __init__(self, app: ASGIApp, routes: Litestar, origins: Collection[str]) -> None:
+        """`origins`: those other than the API's own whose pages may change operations."""
         self._app = app
         self._paths = CanonicalPaths(routes)
-        self._allowed_origins = frozenset(allowed_origins)
+        self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
@@ -37,4 +37,4 @@ class RequestChecks:
         if not self._paths.has(scope):
             raise NotFoundException
         check_single_headers(scope)
-        check_origin(scope, self._allowed_origins)
+        check_origin(scope, self._origins)

@@ -5,7 +5,6 @@ are those of Go's http.CrossOriginProtection: browsers say by Sec-Fetch-Site, or
 from, and other clients send neither.
 """
 
-from collections.abc import Collection
 from typing import Final
 
 from litestar.types import HTTPScope
@@ -13,16 +12,17 @@ from litestar.types import HTTPScope
 from entrypoints.http.access import header_values
 from entrypoints.http.problems import ForeignOrigin
 
+ANY_ORIGIN: Final = "*"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 
-def check_origin(scope: HTTPScope, allowed: Collection[str]) -> None:
-    """Raises ForeignOrigin. `allowed`: other origins whose pages may change operations."""
+def check_origin(scope: HTTPScope, allowed: frozenset[str]) -> None:
+    """Raises ForeignOrigin. `allowed`: other origins whose pages may change operations, or `*`: any."""
     if scope["method"] in _SAFE:
         return
     origins, sites = header_values(scope, b"origin"), header_values(scope, b"sec-fetch-site")
-    if any(origin in allowed for origin in origins):
+    if origins and (ANY_ORIGIN in allowed or allowed.issuperset(origins)):
         return
     if sites and not _OWN_SITE.issuperset(sites):
         raise ForeignOrigin("Sec-Fetch-Site")
