@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 from entrypoints.http.problems import MalformedBody, RequestError, SlowBody
 from entrypoints.http.server.framing import has_body
-from entrypoints.http.server.head_limits import LimitedHttpProtocol
+from entrypoints.http.server.idle_connections import IdleLimitedProtocol
 from entrypoints.http.server.request_body import CUT_OFF_LINGER_SECONDS, INCOMING, LINGER_SECONDS, IncomingBody
 
 
-class BodyProtocol(LimitedHttpProtocol):
+class BodyProtocol(IdleLimitedProtocol):
     """Answers 408 and closes when a body takes longer than `body_seconds` plus a second for every `body_rate` bytes
     received, or than `body_deadline`. The time starts when the request does: a pipelined one is not read before."""
 
