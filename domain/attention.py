@@ -12,6 +12,8 @@ class AttentionKind(StrEnum):
     """Its start failed, and is tried again."""
     STALLED = "STALLED"
     """It runs, and does not get on: its workflow task keeps failing or timing out."""
+    RESULT_UNREADABLE = "RESULT_UNREADABLE"
+    """It is COMPLETED, and its result could not be read, or not as a whole. Stays on the operation."""
     DIVERGED = "DIVERGED"
     """It is final, and the engine has since said something else: somebody reset or ran it again."""
 

@@ -15,6 +15,7 @@ from domain.operation import Cause, Change, Operation
 from domain.operation_error import ErrorCode
 from domain.status import OperationStatus
 from domain.transition import Source
+from domain.unreadable_result import is_marked_unreadable, marked_unreadable, unreadable_words
 
 CODES = {
     ExecutionState.FAILED: ErrorCode.WORKFLOW_FAILED,
@@ -74,7 +75,8 @@ def contradiction(operation: Operation, observation: Observation) -> str | None:
 
 
 def _same_result(operation: Operation, observation: Observation) -> bool:
-    return observation.result_unreadable is not None or observation.result == operation.result
+    unknown = observation.result_unreadable is not None or is_marked_unreadable(operation)
+    return unknown or observation.result == operation.result
 
 
 def _cleaned_up(operation: Operation, state: ExecutionState) -> bool:
@@ -84,10 +86,14 @@ def _cleaned_up(operation: Operation, state: ExecutionState) -> bool:
 
 def _agreed(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change | None:
     attention = operation.attention
-    if attention is None or observation.state not in CLOSED or observation.asked_at <= operation.updated_at:
+    if attention is None or attention.kind is not AttentionKind.DIVERGED:
+        return None
+    if observation.state not in CLOSED or observation.asked_at <= operation.updated_at:
         return None  # what was asked before the row was written may be from before what it is marked for
     reason = "the execution has closed again, as the operation says"
-    return note(replace(operation, attention=None), Cause(source, reason, now))
+    agreed = note(replace(operation, attention=None), Cause(source, reason, now))
+    missing = unreadable_words(observation) if operation.result is None or observation.result_altered else None
+    return marked_unreadable(agreed, missing, now)
 
 
 def _details(observation: Observation) -> dict[str, JsonValue]:

@@ -83,6 +83,8 @@ class Observation:
     """With COMPLETED."""
     result_unreadable: str | None = None
     """With COMPLETED, why the result could not be decoded, if it could not."""
+    result_altered: str | None = None
+    """With COMPLETED, which numbers of the result JSON does not have (NaN, infinities); they are null in `result`."""
     error: OperationError | None = None
     """With every unsuccessful close."""
     actor: str | None = None

@@ -1,6 +1,7 @@
 """JSON values, and text that a database and a log can take."""
 
 import math
+from collections.abc import Iterator
 from typing import TypeAlias
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
@@ -43,3 +44,32 @@ def strict_json(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         return {key: strict_json(item) for key, item in value.items()}
     return value
+
+
+SHOWN_POINTERS = 5
+"""How many places a note about a value names."""
+
+
+def not_finite_note(value: JsonValue) -> str | None:
+    """Says which numbers are NaN, infinite or beyond a double, as JSON Pointers (RFC 6901); None if there are none.
+    `strict_json` replaces exactly these by null."""
+    pointers = list(_not_finite(value, ""))
+    if not pointers:
+        return None
+    places = ", ".join(clean_text(pointer, 100) or "the whole value" for pointer in pointers[:SHOWN_POINTERS])
+    more = f" and {len(pointers) - SHOWN_POINTERS} more" if len(pointers) > SHOWN_POINTERS else ""
+    return f"JSON has no NaN and no infinity; shown as null: {places}{more}"
+
+
+def _not_finite(value: JsonValue, pointer: str) -> Iterator[str]:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            yield pointer
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, float | list | dict):
+                yield from _not_finite(item, f"{pointer}/{index}")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, float | list | dict):
+                yield from _not_finite(item, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")

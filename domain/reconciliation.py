@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.attention import AttentionKind
 from domain.divergence import diverge
 from domain.evidence import CLOSED, OPEN, ExecutionState, Observation
 from domain.follow_up import start_again
@@ -15,6 +16,7 @@ from domain.reporting import conclude
 from domain.stalling import stall
 from domain.status import OperationStatus
 from domain.transition import Source
+from domain.unreadable_result import has_result, marked_unreadable, unreadable_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ def _final(
     change = diverge(operation, observation, now, policy.grace, source)
     if change is None:
         return NO_CHANGE
-    return Decision(Verdict.DIVERGED if change.operation.attention else Verdict.ATTENTION, change)
+    attention = change.operation.attention
+    diverged = attention is not None and attention.kind is AttentionKind.DIVERGED
+    return Decision(Verdict.DIVERGED if diverged else Verdict.ATTENTION, change)
 
 
 def _open(operation: Operation, observation: Observation, now: datetime, source: Source) -> Decision:
@@ -104,16 +108,17 @@ def _closed(operation: Operation, observation: Observation, now: datetime, sourc
     details: dict[str, JsonValue] = {}
     if operation.reported is not None and operation.reported.kind.value != _outcome(observation):
         details["reported"] = operation.reported.kind.value
-    if observation.result_unreadable:
-        details["result_unreadable"] = observation.result_unreadable
+    if missing := observation.result_unreadable or observation.result_altered:
+        details["result_unreadable"] = missing
     reason = f"the execution is closed: {observation.state}"
     cause = Cause(source, reason, now, actor=observation.actor, details=details)
     if observation.error is not None:
         return started.then(fail(running, observation.error, cause, at=observation.closed_at))
     result = observation.result
-    if observation.result_unreadable and operation.reported is not None:
+    if observation.result_unreadable and operation.reported is not None and has_result(operation.reported):
         result = operation.reported.result
-    return started.then(complete(running, result, cause, at=observation.closed_at))
+    completed = complete(running, result, cause, at=observation.closed_at)
+    return started.then(marked_unreadable(completed, unreadable_words(observation, operation.reported), now))
 
 
 def _outcome(observation: Observation) -> str:

@@ -10,6 +10,7 @@ from domain.lifecycle import complete, fail, start
 from domain.operation import Cause, Change, Operation
 from domain.status import OperationStatus
 from domain.transition import Source
+from domain.unreadable_result import has_result, marked_unreadable
 
 CONFIRM_AFTER = timedelta(milliseconds=50)
 """How long after a reported outcome the engine is first asked: the close follows the report by a workflow task."""
@@ -60,7 +61,8 @@ def conclude(operation: Operation, report: Report, source: Source, now: datetime
     """End a RUNNING operation as the report says."""
     if report.error is None:
         cause = Cause(source, f"the workflow reports that it completed{because}", now)
-        return complete(operation, report.result, cause, at=report.at)
+        missing = None if has_result(report) else f"the workflow's report left the result out{because}"
+        return marked_unreadable(complete(operation, report.result, cause, at=report.at), missing, now)
     return fail(
         operation,
         report.error,

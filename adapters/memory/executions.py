@@ -6,7 +6,7 @@ from datetime import datetime
 
 from application.ports.workflow_engine import CompletionCallback
 from domain.evidence import OPEN, ExecutionState, Observation
-from domain.json_value import JsonValue, clean_text, strict_json
+from domain.json_value import JsonValue, clean_text, not_finite_note, strict_json
 from domain.operation_error import ErrorCode, OperationError
 
 BY_LAST_EVENT = frozenset(
@@ -35,6 +35,7 @@ class Execution:
     state: ExecutionState = ExecutionState.PENDING
     closed_at: datetime | None = None
     result: JsonValue = None
+    """As the workflow returned it: NaN and the infinities are still in it."""
     result_unreadable: str | None = None
     error: OperationError | None = None
     actor: str | None = None
@@ -60,8 +61,9 @@ class Execution:
             asked_at,
             started_at=None if likely_closed and self.state in BY_LAST_EVENT else self.started_at,
             closed_at=self.closed_at,
-            result=self.result,
+            result=strict_json(self.result),
             result_unreadable=self.result_unreadable,
+            result_altered=not_finite_note(self.result),
             error=self.error,
             actor=self.actor,
             stalled=self.stalled if self.open else None,
@@ -79,7 +81,7 @@ class Execution:
         return self if self.cancel_request is not None or not self.open else replace(self, cancel_request=ending)
 
     def completed(self, at: datetime, result: JsonValue, unreadable: str | None) -> "Execution":
-        value = None if unreadable is not None else strict_json(json.loads(json.dumps(result)))
+        value: JsonValue = None if unreadable is not None else json.loads(json.dumps(result))
         return replace(self._closed(ExecutionState.COMPLETED, at), result=value, result_unreadable=unreadable)
 
     def failed(self, at: datetime, error: OperationError) -> "Execution":

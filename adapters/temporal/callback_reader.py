@@ -15,6 +15,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter
 
 from adapters.temporal.close import Close, ended, moment
+from adapters.temporal.codec_errors import CodecUnavailable
 from adapters.temporal.failures import failed
 from adapters.temporal.payloads import PayloadReader, UnreadablePayload, json_of
 from adapters.temporal.start_request import workflow_context
@@ -78,7 +79,7 @@ async def _succeeded(content_type: str, body: bytes, reader: PayloadReader) -> t
         result = await reader.result([] if payload is None else [payload])
     except UnreadablePayload as error:
         return ExecutionState.COMPLETED, Close(result_unreadable=str(error)), False
-    return ExecutionState.COMPLETED, Close(result=result), True
+    return ExecutionState.COMPLETED, Close(result=result.value, result_altered=result.altered), True
 
 
 def _payload(content_type: str, body: bytes) -> Payload | None:
@@ -108,13 +109,18 @@ async def _failed(said: Mapping[str, JsonValue], reader: PayloadReader) -> tuple
         _unreadable("its failure's message is no text")
     failure = _failure(said, message)
     if failure is None or not isinstance(details, dict):
-        error = OperationError(ErrorCode.WORKFLOW_FAILED, message or "the workflow failed")
-        return ExecutionState.FAILED, Close(error=error), False
+        unknown = OperationError(ErrorCode.WORKFLOW_FAILED, message or "the workflow failed")
+        return ExecutionState.FAILED, Close(error=unknown), False
     for kind, state in _SERVERS_OWN.items():
         if details == {kind: {}}:
             return state, _ENDS[state], False
     own = not _SERVERS_OWN.keys() & details.keys()
-    return ExecutionState.FAILED, Close(error=await failed(failure, reader)), own
+    try:
+        return ExecutionState.FAILED, Close(error=await failed(failure, reader.patient())), own
+    except CodecUnavailable as outage:
+        words = clean_text(message) or "the workflow failed"
+        undecoded = OperationError(ErrorCode.WORKFLOW_FAILED, words, {"unreadable": str(outage)})
+        return ExecutionState.FAILED, Close(error=undecoded), False
 
 
 def _failure(said: Mapping[str, JsonValue], message: str) -> Failure | None:

@@ -2,19 +2,23 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import EventType
 
+from adapters.temporal.codec_errors import CodecUnavailable
 from adapters.temporal.failures import failed
 from adapters.temporal.history import Ending
 from adapters.temporal.payloads import PayloadReader, UnreadablePayload
+from application.ports.workflow_engine import PayloadsUnavailable
 from domain.evidence import ExecutionState, Observation
 from domain.json_value import JsonValue, clean_text
 from domain.operation_error import ErrorCode, OperationError
 
 MAX_ACTOR = 255
+CODEC_PATIENCE = timedelta(hours=1)
+"""How long after a close its payloads wait for a codec that is away. Later they count as unreadable."""
 _STATES: Mapping[int, ExecutionState] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: ExecutionState.COMPLETED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: ExecutionState.FAILED,
@@ -30,6 +34,7 @@ class Close:
 
     result: JsonValue = None
     result_unreadable: str | None = None
+    result_altered: str | None = None
     error: OperationError | None = None
     actor: str | None = None
 
@@ -44,6 +49,7 @@ class Close:
             closed_at=closed_at,
             result=self.result,
             result_unreadable=self.result_unreadable,
+            result_altered=self.result_altered,
             error=self.error,
             actor=self.actor,
         )
@@ -57,13 +63,23 @@ async def observed_close(ending: Ending, reader: PayloadReader, asked_at: dateti
     completed = ending.last.workflow_execution_completed_event_attributes.new_execution_run_id
     if completed or ending.last.workflow_execution_failed_event_attributes.new_execution_run_id:
         return None
-    close = await read_close(state, ending, reader)
+    close = await read_close(state, ending, reader, asked_at)
     return close.observation(state, asked_at, moment(ending.last.event_time))
 
 
-async def read_close(state: ExecutionState, ending: Ending, reader: PayloadReader) -> Close:
-    """What the history's end tells of a close in one of the four states that it tells all about."""
-    return await _READERS[state](ending, reader)
+async def read_close(state: ExecutionState, ending: Ending, reader: PayloadReader, asked_at: datetime) -> Close:
+    """What the history's end tells of a close in one of the four states that it tells all about.
+
+    A final operation keeps what was read of its close, so while the codec is away the close waits for it, up to
+    CODEC_PATIENCE. Raises PayloadsUnavailable.
+    """
+    closed_at = None if ending.last is None else moment(ending.last.event_time)
+    if closed_at is None or asked_at - closed_at > CODEC_PATIENCE:
+        return await _READERS[state](ending, reader)
+    try:
+        return await _READERS[state](ending, reader.patient())
+    except CodecUnavailable as outage:
+        raise PayloadsUnavailable(f"the payload codec is away: {outage}") from outage
 
 
 def ended(code: ErrorCode, said: str = "", identity: str = "") -> Close:
@@ -84,9 +100,10 @@ async def _completed(ending: Ending, reader: PayloadReader) -> Close:
         return Close(result_unreadable="the execution's history is gone")
     try:
         attributes = ending.last.workflow_execution_completed_event_attributes
-        return Close(result=await reader.result(attributes.result.payloads))
+        result = await reader.result(attributes.result.payloads)
     except UnreadablePayload as error:
         return Close(result_unreadable=str(error))
+    return Close(result=result.value, result_altered=result.altered)
 
 
 async def _failed(ending: Ending, reader: PayloadReader) -> Close:

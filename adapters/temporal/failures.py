@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from temporalio.api.failure.v1 import Failure
 
-from adapters.temporal.payloads import PayloadReader, UnreadablePayload, json_of
+from adapters.temporal.payloads import PayloadReader, UnreadablePayload, json_of, read_json
 from domain.json_value import JsonValue, clean_text
 from domain.operation_error import ErrorCode, OperationError
 
@@ -38,11 +38,13 @@ async def failed(failure: Failure, reader: PayloadReader) -> OperationError:
         "non_retryable": root.application_failure_info.non_retryable,
         "causes": [_type(link) for link in chain],
     }
-    if application := _application_details(root):
+    message, hidden = _message(root)
+    application, missing = _application_details(root)
+    if application:
         details["details"] = application
-    if unreadable:
-        details["unreadable"] = unreadable
-    return OperationError(ErrorCode.WORKFLOW_FAILED, _message(root) or _type(root), details)
+    if notes := [note for note in (unreadable, hidden, missing) if note]:
+        details["unreadable"] = "; ".join(notes)
+    return OperationError(ErrorCode.WORKFLOW_FAILED, message or _type(root), details)
 
 
 def _chain(failure: Failure) -> Iterator[Failure]:
@@ -60,24 +62,26 @@ def _type(failure: Failure) -> str:
     return clean_text(name, MAX_TYPE)
 
 
-def _message(failure: Failure) -> str:
-    """The message, out of the encoded attributes where the workflow's side hides it there."""
+def _message(failure: Failure) -> tuple[str, str | None]:
+    """The message, out of the encoded attributes where the workflow's side hides it there; and why that failed."""
     if failure.HasField("encoded_attributes"):
         try:
             attributes = json_of(failure.encoded_attributes)
-        except UnreadablePayload:
-            return failure.message
+        except UnreadablePayload as error:
+            return failure.message, f"the message could not be read: {error}"
         if isinstance(attributes, dict) and isinstance(message := attributes.get("message"), str):
-            return message
-    return failure.message
+            return message, None
+    return failure.message, None
 
 
-def _application_details(failure: Failure) -> list[JsonValue]:
-    """All of them, or none where one is not JSON or they are many: half of them would mislead."""
+def _application_details(failure: Failure) -> tuple[list[JsonValue], str | None]:
+    """All of them, or none where one is not JSON or they are many: half of them would mislead. And what is missing."""
     payloads = failure.application_failure_info.details.payloads
     if sum(len(payload.data) for payload in payloads) > MAX_DETAILS_BYTES:
-        return []
+        return [], f"the details are left out: more than {MAX_DETAILS_BYTES} bytes"
     try:
-        return [json_of(payload) for payload in payloads]
-    except UnreadablePayload:
-        return []
+        decoded = [read_json(payload) for payload in payloads]
+    except UnreadablePayload as error:
+        return [], f"the details could not be read: {error}"
+    altered = next((one.altered for one in decoded if one.altered is not None), None)
+    return [one.value for one in decoded], altered and f"the details are not complete: {altered}"

@@ -54,7 +54,7 @@ async def observation(
     if state is ExecutionState.RUNNING and not await _taken_up(latest):
         state = ExecutionState.PENDING
     if state in CLOSED:
-        close = await _closed(state, latest, reader)
+        close = await _closed(state, latest, reader, asked_at)
         return close.observation(state, asked_at, moment(latest.info.close_time), started_at)
     stalled = await _stalled(latest, reader) if state in OPEN else None
     return Observation(state, asked_at, started_at=started_at, stalled=stalled)
@@ -84,10 +84,10 @@ async def _stalled(latest: Latest, reader: PayloadReader) -> str | None:
     return await stalled_words(attempt - 1, await latest.history.task_problem(), reader)
 
 
-async def _closed(state: ExecutionState, latest: Latest, reader: PayloadReader) -> Close:
+async def _closed(state: ExecutionState, latest: Latest, reader: PayloadReader, asked_at: datetime) -> Close:
     if state is ExecutionState.TIMED_OUT:
         return _timed_out(latest)
-    return await read_close(state, await latest.history.ending(), reader)
+    return await read_close(state, await latest.history.ending(), reader, asked_at)
 
 
 def _timed_out(latest: Latest) -> Close:

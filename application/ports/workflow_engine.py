@@ -32,6 +32,11 @@ class EngineUnavailable(OpledgerError):
     """The engine cannot be reached, or asks to be left alone for a while."""
 
 
+class PayloadsUnavailable(EngineUnavailable):
+    """The engine answers, and the codec that decodes this execution's payloads does not. Other executions may be
+    observed meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class CompletionCallback:
     """Where the engine calls when the chain has closed, and the headers that it sends."""

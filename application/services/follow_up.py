@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
+from application.ports.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
 from application.services.group_commit import GroupCommit
 from application.services.record import RecordEvidence
 from application.services.step import LEASE, Step, work_through
@@ -53,9 +53,9 @@ class FollowUpOperations:
         """Whether the engine was there to answer."""
         try:
             await self._follow_up(operation)
-        except EngineUnavailable:
+        except EngineUnavailable as outage:
             await self._plan(operation, self._clock.now() + exponential(operation.follow_up.attempts + 1))
-            return False
+            return isinstance(outage, PayloadsUnavailable)
         return True
 
     async def _follow_up(self, operation: Operation) -> None:

@@ -10,6 +10,7 @@ from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
 from application.services.group_commit import GroupCommit
 from application.services.record import RecordEvidence
+from domain.attention import AttentionKind
 from domain.divergence import contradiction
 from domain.errors import OperationNotFound
 from domain.evidence import ExecutionState, Observation
@@ -145,4 +146,5 @@ class ReceiveCallback:
 def _settled(operation: Operation, observation: Observation) -> bool:
     """Whether the operation says the same and is not marked. If not, which of several closes was the last is to be
     asked: the one before and the one after a reset may be told in any order."""
-    return not operation.done or (operation.attention is None and contradiction(operation, observation) is None)
+    diverged = operation.attention is not None and operation.attention.kind is AttentionKind.DIVERGED
+    return not operation.done or (not diverged and contradiction(operation, observation) is None)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
+from application.ports.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
 from application.services.record import RecordEvidence
 from application.services.step import LEASE, Step, work_through
 from domain.operation import Operation
@@ -38,8 +38,8 @@ class VerifyOperations:
         """Whether the engine was there to answer. If not, the operation is due again after its lease."""
         try:
             observation = await self._engine.observe(operation.id)
-        except EngineUnavailable:
-            return False
+        except EngineUnavailable as outage:
+            return isinstance(outage, PayloadsUnavailable)
         await self._recorder.observation(operation.id, observation, Source.VERIFICATION)
         async with self._units() as unit:
             due_at = self._next(operation.id, observation.asked_at)

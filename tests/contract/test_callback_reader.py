@@ -89,7 +89,9 @@ class ReaderContract:
     async def test_nan_is_null(self, world: EngineWorld) -> None:
         """JSON has no NaN: it is read as observing it is."""
         await world.complete(operation_id := await world.with_callback(), {"ratio": [float("nan"), 1.0]})
-        assert (await same_as_observed(world, operation_id)).result == {"ratio": [None, 1.0]}
+        said = await same_as_observed(world, operation_id)
+        assert said.result == {"ratio": [None, 1.0]}
+        assert said.result_altered == "JSON has no NaN and no infinity; shown as null: /ratio/0"
 
     async def test_failure(self, world: EngineWorld) -> None:
         """The error, as observing gives it."""

@@ -71,10 +71,13 @@ class EngineContract:
         assert seen.started_at <= seen.closed_at
 
     async def test_nan_in_a_result_is_null(self, world: EngineWorld) -> None:
-        """JSON has no NaN: it is read as null."""
+        """JSON has no NaN: it is read as null, and the observation says where."""
         operation_id = await world.started()
         await world.complete(operation_id, {"ratio": [float("nan"), float("inf"), 1.0]})
-        assert (await world.observe(operation_id)).result == {"ratio": [None, None, 1.0]}
+        seen = await world.observe(operation_id)
+        assert seen.result == {"ratio": [None, None, 1.0]}
+        assert seen.result_unreadable is None
+        assert seen.result_altered == "JSON has no NaN and no infinity; shown as null: /ratio/0, /ratio/1"
 
     async def test_failure_brings_the_error(self, world: EngineWorld) -> None:
         """A failed execution tells why, and what kind of failure it was."""

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from temporalio.api.command.v1 import (
@@ -20,9 +21,9 @@ from temporalio.client import Client
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 from temporalio.exceptions import ApplicationError
 
-from adapters.temporal import payloads, start_request
+from adapters.temporal import close, payloads, start_request
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
-from application.ports.workflow_engine import StartFailed
+from application.ports.workflow_engine import PayloadsUnavailable, StartFailed
 from domain.evidence import ExecutionState, Observation
 from domain.operation_error import ErrorCode
 from tests.contract.engine_proxy import Proxy
@@ -55,6 +56,13 @@ class Broken(PayloadCodec):
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         raise RuntimeError("no key")
+
+
+class Away(Broken):
+    """Stands for one whose key service cannot be reached."""
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        raise ConnectionError("no route")
 
 
 class Hanging(Broken):
@@ -166,17 +174,25 @@ async def test_wrong_key_is_unreadable(masked: TemporalWorld, temporal_address: 
     assert seen.result_unreadable
 
 
-@pytest.mark.parametrize(("codec", "words"), [(Broken(), "RuntimeError: no key"), (Hanging(), "took longer than")])
+FAILING_CODECS = [
+    (Broken(), "RuntimeError: no key"),
+    (Away(), "ConnectionError: no route"),
+    (Hanging(), "took longer than"),
+]
+
+
+@pytest.mark.parametrize(("codec", "words"), FAILING_CODECS)
 async def test_codec_that_fails(
     plain: TemporalWorld, monkeypatch: pytest.MonkeyPatch, codec: PayloadCodec, words: str
 ) -> None:
-    """A codec that raises or hangs holds nobody up: a start may pass later, a result or error says so."""
+    """A codec that raises or hangs delays a start; a result or an error says so once it has waited long enough."""
     monkeypatch.setattr(payloads, "DECODE_TIMEOUT", 0.1)
     monkeypatch.setattr(start_request, "ENCODE_TIMEOUT", 0.1)
+    monkeypatch.setattr(close, "CODEC_PATIENCE", timedelta(0))
     config = plain.client.config()
     config["data_converter"] = DataConverter(payload_codec=codec)
     engine = TemporalWorkflowEngine(Client(**config), SystemClock())
-    with pytest.raises(StartFailed, match=words):
+    with pytest.raises(StartFailed, match=r"no key|took longer than"):
         await engine.start(plain.request({"n": 1}))
     done, broken = await plain.started(), await plain.started()
     await plain.complete(done, 1)
@@ -189,6 +205,27 @@ async def test_codec_that_fails(
     assert error is not None
     assert error.message == "m"
     assert words in str(error.details["unreadable"])
+
+
+@pytest.mark.parametrize("codec", [Away(), Hanging()])
+async def test_codec_that_is_away_delays_the_end(
+    plain: TemporalWorld, monkeypatch: pytest.MonkeyPatch, codec: PayloadCodec
+) -> None:
+    """What is read of a close is final, so it is not read while the codec is away."""
+    monkeypatch.setattr(payloads, "DECODE_TIMEOUT", 0.1)
+    config = plain.client.config()
+    config["data_converter"] = DataConverter(payload_codec=codec)
+    engine = TemporalWorkflowEngine(Client(**config), SystemClock())
+    done, broken = await plain.started(), await plain.started()
+    await plain.complete(done, 1)
+    info = ApplicationFailureInfo(type="T")
+    info.details.payloads.append(json_payload(b"1"))
+    attributes = FailWorkflowExecutionCommandAttributes(failure=Failure(message="m", application_failure_info=info))
+    await plain.close(broken, fail_workflow_execution_command_attributes=attributes)
+    for operation_id in (done, broken):
+        for likely_closed in (False, True):
+            with pytest.raises(PayloadsUnavailable, match="the payload codec is away"):
+                await engine.observe(operation_id, likely_closed=likely_closed)
 
 
 async def test_root_cause_speaks(plain: TemporalWorld) -> None:
@@ -217,15 +254,35 @@ async def test_cause_without_words_is_named(plain: TemporalWorld) -> None:
     assert (error.message, error.details["type"]) == ("TimeoutError", "TimeoutError")
 
 
-@pytest.mark.parametrize("details", [json_payload(b"{broken"), json_payload(b'"' + b"x" * 20_000 + b'"')])
-async def test_odd_details_are_left_out(plain: TemporalWorld, details: Payload) -> None:
-    """Application details that are not JSON, or many, do not hide the error."""
+@pytest.mark.parametrize(
+    ("details", "words"),
+    [
+        (json_payload(b"{broken"), "the details could not be read: JSONDecodeError"),
+        (json_payload(b'"' + b"x" * 20_000 + b'"'), "the details are left out: more than 16384 bytes"),
+        (json_payload(b"x", b"binary/encrypted"), "its encoding is binary/encrypted, not JSON"),
+    ],
+    ids=["broken", "large", "encrypted"],
+)
+async def test_odd_details_are_left_out(plain: TemporalWorld, details: Payload, words: str) -> None:
+    """Application details that are not JSON, or many, do not hide the error, which says that they are missing."""
     failure = Failure(message="m", application_failure_info=ApplicationFailureInfo(type="T"))
     failure.application_failure_info.details.payloads.append(details)
     error = (await failed(plain, failure)).error
     assert error is not None
     assert error.message == "m"
     assert "details" not in error.details
+    assert words in str(error.details["unreadable"])
+
+
+async def test_nan_in_details_is_said(plain: TemporalWorld) -> None:
+    """A number that JSON does not have is null in the details, and `unreadable` says which."""
+    failure = Failure(message="m", application_failure_info=ApplicationFailureInfo(type="T"))
+    failure.application_failure_info.details.payloads.append(json_payload(b'{"loss": NaN}'))
+    error = (await failed(plain, failure)).error
+    assert error is not None
+    assert error.details["details"] == [{"loss": None}]
+    words = "the details are not complete: JSON has no NaN and no infinity; shown as null: /loss"
+    assert error.details["unreadable"] == words
 
 
 async def test_encoded_attributes_are_read(masked: TemporalWorld) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from application.ports.workflow_engine import PayloadsUnavailable
 from application.services.dispatch import FIRST_QUESTION
 from application.services.step import Step
 from domain.evidence import ReportKind
@@ -368,3 +369,18 @@ async def test_cancel_of_an_execution_that_does_not_show_yet_is_delivered_once_i
     error = ledger.row(operation_id).error
     assert error is not None
     assert error.code is ErrorCode.CANCELED
+
+
+async def test_codec_outage_delays_one_operation_and_no_other() -> None:
+    """The engine answers and this one's payloads cannot be decoded: the question is planned again, and the loop keeps
+    its pace."""
+    ledger, operation_id = await reported(result=1)
+    ledger.world.complete(operation_id, 1)
+    ledger.clock.advance(CONFIRM_AFTER)
+    ledger.engine.break_for("observe", operation_id, PayloadsUnavailable("the payload codec is away"))
+    assert await ledger.follow_ups.step(1) == Step(1, engine_available=True)
+    assert ledger.status(operation_id) is RUNNING
+    assert due(ledger, operation_id) > ledger.clock.now()
+    ledger.engine.before.clear()
+    await next_step(ledger, operation_id)
+    assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, 1)
