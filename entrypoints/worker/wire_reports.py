@@ -1,13 +1,18 @@
-"""From the wire's status updates to the domain's reports."""
+"""From the wire's status updates to the domain's reports. docs/other-languages.md describes the format."""
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.evidence import Progress, Report, ReportKind
-from domain.json_value import JsonValue, clean_text, strict_json, too_deep
+from domain.json_value import JsonValue, clean_text, not_finite_note, strict_json, too_deep
 from domain.operation_error import ErrorCode, OperationError
-from opledger.wire import ReportedError, StatusUpdate, UpdateKind
+from entrypoints.worker.raw_arguments import InvalidArgument
+from entrypoints.worker.wire_fields import Fields, shown
+from opledger.wire import UpdateKind
 
+MAX_ATTEMPT = 2**31 - 1
+"""Temporal counts attempts in 32 bits."""
+MAX_TYPE = 255
+MAX_PROGRESS = 1000
 _KINDS = {
     UpdateKind.STARTED: ReportKind.STARTED,
     UpdateKind.PROGRESS: ReportKind.PROGRESS,
@@ -15,48 +20,83 @@ _KINDS = {
     UpdateKind.FAILED: ReportKind.FAILED,
     UpdateKind.CANCELED: ReportKind.FAILED,
 }
+_UPDATE = frozenset(
+    {"operation_id", "kind", "occurred_at", "attempt", "may_retry", "result", "result_omitted", "error", "progress"}
+)
+_ERROR = frozenset({"message", "type", "non_retryable", "details"})
+_PROGRESS = frozenset({"fraction", "message"})
+_KIND_RULE = f"one of {', '.join(UpdateKind)}, in lower case"
 
 
-def read_update(update: StatusUpdate) -> tuple[UUID, Report]:
-    """The operation and the report. Raises ValueError, which names the field, for what no SDK of ours would send."""
-    kind = UpdateKind(update.kind)
-    readable = not too_deep(update.result)
-    return UUID(update.operation_id), Report(
+def read_update(value: JsonValue) -> tuple[UUID, Report]:
+    """The operation and the report. Raises InvalidArgument with every fault of it."""
+    if not isinstance(value, dict):
+        raise InvalidArgument(f"it is not an object but {shown(value)}")
+    faults: list[str] = []
+    fields = Fields(value, _UPDATE, faults)
+    operation_id, at = fields.uuid("operation_id"), fields.time("occurred_at")
+    kind = _kind(fields)
+    # Go sends the zero value of a number that is not set.
+    attempt = max(1, fields.integer("attempt", 1, 0, MAX_ATTEMPT))
+    may_retry, omitted = fields.flag("may_retry"), fields.flag("result_omitted")
+    error = _error(kind, fields.fields("error", _ERROR))
+    progress = _progress(kind, fields)
+    if faults or operation_id is None or at is None or kind is None:
+        raise InvalidArgument(*faults)
+    result = fields.value("result")
+    # A result that cannot be kept as it is: the ledger fetches it from the engine, which says what is wrong with it.
+    whole = not omitted and not too_deep(result) and not_finite_note(result) is None
+    return operation_id, Report(
         kind=_KINDS[kind],
-        at=_time(update.occurred_at),
-        attempt=max(1, update.attempt),
-        result=strict_json(update.result) if kind is UpdateKind.COMPLETED and readable else None,
-        error=_error(kind, update.error),
-        progress=_progress(update) if kind is UpdateKind.PROGRESS else None,
-        provisional=update.may_retry or update.result_omitted or not readable,
+        at=at,
+        attempt=attempt,
+        result=result if kind is UpdateKind.COMPLETED and whole else None,
+        error=error,
+        progress=progress,
+        provisional=may_retry or not whole,
     )
 
 
-def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError(f"occurred_at has no zone: {text!r}")
-    return time.astimezone(UTC)
+def _kind(fields: Fields) -> UpdateKind | None:
+    kind = fields.value("kind")
+    if isinstance(kind, str) and kind in set(UpdateKind):
+        return UpdateKind(kind)
+    fields.fault("kind", _KIND_RULE)
+    return None
 
 
-def _error(kind: UpdateKind, error: ReportedError | None) -> OperationError | None:
-    if _KINDS[kind] is not ReportKind.FAILED:
+def _error(kind: UpdateKind | None, fields: Fields | None) -> OperationError | None:
+    """The fields are checked whatever the kind, and used where it is a failure."""
+    canceled = kind is UpdateKind.CANCELED
+    code = ErrorCode.CANCELED if canceled else ErrorCode.WORKFLOW_FAILED
+    words = "canceled" if canceled else "failed"
+    error = OperationError(code, words) if fields is None else _described(fields, code, words)
+    return error if kind in (UpdateKind.FAILED, UpdateKind.CANCELED) else None
+
+
+def _described(fields: Fields, code: ErrorCode, words: str) -> OperationError:
+    message, kind = fields.text("message", required=True), fields.text("type")
+    details: dict[str, JsonValue] = {"non_retryable": fields.flag("non_retryable")}
+    if kind:
+        details["type"] = clean_text(kind, MAX_TYPE)
+    items = fields.items("details")
+    if too_deep(items):
+        details["unreadable"] = "the details are left out: they are nested too deeply"
+    elif items:
+        details["details"] = strict_json(items)
+        if note := not_finite_note(items):
+            details["unreadable"] = f"the details are not complete: {note}"
+    return OperationError(code, clean_text(message or words), details)
+
+
+def _progress(kind: UpdateKind | None, update: Fields) -> Progress | None:
+    fields = update.fields("progress", _PROGRESS)
+    if fields is None:
+        if kind is UpdateKind.PROGRESS and update.value("progress") is None:
+            update.fault("progress", "an object with fraction, message or both")
         return None
-    code = ErrorCode.CANCELED if kind is UpdateKind.CANCELED else ErrorCode.WORKFLOW_FAILED
-    if error is None:
-        return OperationError(code, "canceled" if kind is UpdateKind.CANCELED else "failed")
-    details: dict[str, JsonValue] = {"non_retryable": error.non_retryable}
-    if error.type is not None:
-        details["type"] = error.type
-    if error.details and not too_deep(error.details):
-        details["details"] = strict_json(error.details)
-    return OperationError(code, error.message, details)
-
-
-def _progress(update: StatusUpdate) -> Progress | None:
-    if update.progress is None:
+    fraction, message = fields.number("fraction"), fields.text("message")
+    if kind is not UpdateKind.PROGRESS:
         return None
-    fraction, message = update.progress.fraction, update.progress.message
-    if fraction is not None:
-        fraction = min(1.0, max(0.0, fraction)) if fraction == fraction else None
-    return Progress(fraction, None if message is None else clean_text(message, 1000))
+    within = None if fraction is None else min(1.0, max(0.0, fraction))
+    return Progress(within, None if message is None else clean_text(message, MAX_PROGRESS))

@@ -6,6 +6,7 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.client import Client
+from temporalio.common import RawValue
 
 from domain.attention import AttentionKind
 from domain.evidence import ExecutionState
@@ -95,8 +96,9 @@ class Interfering:
         self.done: set[str] = set()
 
     @activity.defn(name=UPDATE_ACTIVITY)
-    async def update_operation_status(self, update: StatusUpdate) -> UpdateOutcome:
-        outcome = await self._inner.update_operation_status(update)
+    async def update_operation_status(self, raw: RawValue) -> UpdateOutcome:
+        outcome = await self._inner.update_operation_status([raw])
+        update = activity.payload_converter().from_payload(raw.payload, StatusUpdate)
         if update.kind is UpdateKind.COMPLETED and update.operation_id not in self.done:
             self.done.add(update.operation_id)
             assert outcome is UpdateOutcome.RECORDED

@@ -9,9 +9,9 @@ from adapters.postgres.json_text import MAX_DEPTH as STORABLE_DEPTH
 from adapters.temporal.payloads import UnreadablePayload, json_of
 from domain.json_value import MAX_DEPTH, JsonValue, too_deep
 from entrypoints.worker.wire_reports import read_update
-from opledger.wire import ReportedError, StatusUpdate, UpdateKind
 
 ID = "019a0000-0000-7000-8000-000000000001"
+AT = "2026-01-01T00:00:00Z"
 
 
 def nested(depth: int) -> JsonValue:
@@ -46,17 +46,18 @@ def test_a_deep_result_of_the_engine_is_unreadable_not_fatal(depth: int) -> None
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 450])
 def test_a_deep_result_of_a_report_is_left_to_the_engine(depth: int) -> None:
     """The report is provisional: the engine is asked."""
-    _, report = read_update(StatusUpdate(ID, UpdateKind.COMPLETED, "2026-01-01T00:00:00Z", result=nested(depth)))
+    _, report = read_update({"operation_id": ID, "kind": "completed", "occurred_at": AT, "result": nested(depth)})
     assert report.result is None
     assert report.provisional
 
 
 def test_deep_details_of_an_error_are_left_out() -> None:
     """The message is what matters; the write must not fail."""
-    error = ReportedError("boom", details=[nested(450)])
-    _, report = read_update(StatusUpdate(ID, UpdateKind.FAILED, "2026-01-01T00:00:00Z", error=error))
+    error: JsonValue = {"message": "boom", "details": [nested(450)]}
+    _, report = read_update({"operation_id": ID, "kind": "failed", "occurred_at": AT, "error": error})
     assert report.error is not None
     assert "details" not in report.error.details
+    assert "nested too deeply" in str(report.error.details["unreadable"])
 
 
 def test_the_store_takes_what_the_ledger_lets_in() -> None:

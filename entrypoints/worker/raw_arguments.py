@@ -1,0 +1,73 @@
+"""Decodes the arguments of the ledger's activities.
+
+The SDK retries an activity whose arguments it cannot decode until the caller's timeout. So the activities take raw
+payloads, decode them here, and refuse what will never be readable with an error that is not retried.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import TypeVar
+
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from domain.json_value import JsonValue, clean_text
+
+INVALID_ARGUMENT = "InvalidArgument"
+"""Type of the application error. Never retried."""
+MAX_FAULTS = 20
+"""How many faults an error lists."""
+_JSON = frozenset({b"json/plain", b"json/protobuf"})
+_NO_CODEC = "set OPLEDGER_DATA_CONVERTER or OPLEDGER_CODEC_ENDPOINT if the workers encode their payloads"
+_T = TypeVar("_T")
+
+
+class InvalidArgument(ValueError):
+    """The argument cannot be read. Has every fault, each with the name of its field."""
+
+    def __init__(self, *faults: str) -> None:
+        self.faults = [clean_text(fault, 300) for fault in faults[:MAX_FAULTS]]
+        more = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
+        super().__init__("; ".join([*self.faults, *more]))
+
+
+def refusal(error: InvalidArgument) -> ApplicationError:
+    """The error that fails the activity for good, with the list of faults as its details."""
+    name = activity.info().activity_type
+    message = f"the argument of {name} cannot be read: {error}"
+    return ApplicationError(message, error.faults, type=INVALID_ARGUMENT, non_retryable=True)
+
+
+def json_argument(arguments: Sequence[RawValue]) -> JsonValue:
+    """The single argument as a JSON value, where NaN and the infinities may still be in it. Raises InvalidArgument."""
+    payload = _single(arguments).payload
+    encoding = payload.metadata.get("encoding", b"")
+    if encoding == b"binary/null":
+        return None
+    if encoding not in _JSON:
+        shown = encoding.decode(errors="replace") or "missing"
+        raise InvalidArgument(f"encoding: json/plain or json/protobuf; it is {shown} ({_NO_CODEC})")
+    try:
+        value: JsonValue = json.loads(payload.data)
+    except RecursionError:
+        raise InvalidArgument("the JSON is nested too deeply") from None
+    except ValueError as error:
+        raise InvalidArgument(f"it is not JSON: {error}") from None
+    return value
+
+
+def typed_argument(arguments: Sequence[RawValue], kind: type[_T]) -> _T:
+    """The single argument, converted as the SDK does it. Raises InvalidArgument."""
+    payload = _single(arguments).payload
+    try:
+        converted: _T = activity.payload_converter().from_payload(payload, kind)
+    except Exception as error:
+        raise InvalidArgument(f"{type(error).__name__}: {error}") from error
+    return converted
+
+
+def _single(arguments: Sequence[RawValue]) -> RawValue:
+    if len(arguments) != 1:
+        raise InvalidArgument(f"exactly one argument is expected; {len(arguments)} were sent")
+    return arguments[0]

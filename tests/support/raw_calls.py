@@ -1,0 +1,27 @@
+"""A workflow that calls the ledger's activities with any payloads, as a worker in another language may."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+
+from tests.support.ledger_workflows import LEDGER_QUEUE
+
+LONG = timedelta(seconds=20)
+"""Long enough for a second attempt to be in the history."""
+Sent = list[tuple[str, str]]
+"""Encoding and data of each argument."""
+
+
+@workflow.defn
+class CallsActivity:
+    """Calls one of the ledger's activities with exactly these payloads; returns the answer."""
+
+    @workflow.run
+    async def run(self, name: str, local: bool, sent: Sent) -> str:
+        payloads = [RawValue(Payload(metadata={"encoding": one.encode()}, data=data.encode())) for one, data in sent]
+        if local:
+            return str(await workflow.execute_local_activity(name, args=payloads, schedule_to_close_timeout=LONG))
+        call = workflow.execute_activity(name, args=payloads, task_queue=LEDGER_QUEUE, schedule_to_close_timeout=LONG)
+        return str(await call)
