@@ -34,8 +34,10 @@ from adapters.prometheus.requests import PrometheusRequests
 from adapters.system.clock import SystemClock
 from adapters.system.operation_ids import RandomOperationIds
 from adapters.temporal.callback_reader import TemporalCallbackReader
-from adapters.temporal.connection import connect
+from adapters.temporal.connection import configured_namespace, connect
+from adapters.temporal.data_converter import check_payload_codec, load_data_converter
 from adapters.temporal.probe import TemporalProbe
+from adapters.temporal.remote_codec import RemoteCodec
 from adapters.temporal.schedule import ReconciliationSchedule, check_schedule, ensure_schedule
 from adapters.temporal.search_attribute import check_search_attribute, ensure_search_attribute
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
@@ -109,6 +111,12 @@ def _token_verifier(settings: Settings, key_set: KeySet) -> JwtVerifier:
         scope_claim=settings.jwt_scope_claim,
     )
     return JwtVerifier(rules, key_set)
+
+
+def _remote_codec(settings: Settings) -> RemoteCodec | None:
+    if settings.codec_endpoint is None:
+        return None
+    return RemoteCodec(settings.codec_endpoint, configured_namespace(), settings.codec_authorization)
 
 
 def _access(settings: Settings, clock: SystemClock, keys: AuthenticateKeys, key_set: KeySet | None) -> Access:
@@ -264,15 +272,19 @@ class HttpParts:
 @asynccontextmanager
 async def wired(settings: Settings) -> AsyncIterator[Container]:
     """A container that is ready, and whose connections are closed at the end. Raises StartupError."""
+    remote = _remote_codec(settings)
+    converter = load_data_converter(settings.data_converter, remote)
     container = Container(
         settings=providers.Object(settings),
         catalogue=providers.Object(checked_catalogue(settings)),
-        client=providers.Object(await connect()),
+        client=providers.Object(await connect(data_converter=converter)),
     )
     database: AsyncEngine = container.database()
     try:
         yield container
     finally:
+        if remote is not None:
+            await remote.close()
         await asyncio.gather(container.submit().close(), container.changes().close())
         await container.announcer().close()  # which says what they have committed last
         container.listener().close()
@@ -284,7 +296,7 @@ async def worker(settings: Settings) -> AsyncIterator[WorkerParts]:
     """The worker's parts."""
     async with wired(settings) as container:
         yield WorkerParts(
-            connect=partial(connect, lazy=False),
+            connect=partial(connect, lazy=False, data_converter=container.client().data_converter),
             activities=container.activities().all(),
             dispatcher=container.dispatcher(),
             follow_ups=container.follow_ups(),
@@ -380,6 +392,7 @@ async def checks(settings: Settings) -> AsyncIterator[dict[str, Callable[[], Awa
             **{probe.name: probe.check for probe in probes},
             "search attribute": partial(check_search_attribute, container.client()),
             "schedule": partial(check_schedule, container.client()),
+            "payload codec": partial(check_payload_codec, container.client()),
             "access": partial(check_access, settings, container.api_keys(), container.key_set(), container.clock()),
             "callbacks": partial(check_callbacks, container.callbacks(), container.engine().check_callback),
             "divergences": partial(check_divergences, container.drift()),

@@ -17,6 +17,7 @@ from domain.errors import StartupError
 from domain.finality import Finality
 from domain.token_bucket import Allowance
 from entrypoints.access_settings import AccessKind, Algorithm, check_access
+from entrypoints.codec_settings import check_codec
 from entrypoints.durations import parse_duration
 
 CONFIG_FILE = "opledger.toml"
@@ -62,6 +63,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_waiters_each: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
     callback_url: str | None = None
     callback_keys: str | None = None
+    data_converter: str | None = None
+    codec_endpoint: str | None = None
+    codec_authorization: str | None = None
     verify_every: timedelta = timedelta(hours=1)
     verify_rate: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     stop_delay: timedelta = timedelta()
@@ -72,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         check_access(self)
+        check_codec(self)
         if not timedelta(seconds=1) <= self.reconcile_every <= timedelta(days=1):
             raise ValueError("reconcile_every is between 1s and 1d")
         if not timedelta() <= self.reconcile_grace <= timedelta(hours=1):

@@ -53,6 +53,11 @@ async def connect(
         raise StartupError(f"Temporal at {address} cannot be used: {error}") from None
 
 
+def configured_namespace() -> str:
+    """The namespace that `connect` uses. Raises StartupError: the configuration cannot be read."""
+    return _load(None, None, None).get("namespace", "default")
+
+
 def identity() -> str:
     """Who we are in histories and in Temporal's UI."""
     return f"opledger@{socket.gethostname()}:{os.getpid()}"

@@ -76,6 +76,7 @@ async def test_doctor_beside_up(stack: Stack, ledger: Ledger) -> None:
     expected = ("operations", "database", "migrations", "temporal", "search attribute", "schedule")
     assert findings(ended) == {
         **dict.fromkeys(expected, ("ok", "well")),
+        "payload codec": ("ok", "none: Temporal keeps inputs and results as JSON"),
         "access": ("ok", "everybody on this machine may do everything: OPLEDGER_ACCESS is none"),
         "callbacks": ("ok", "taken by the server"),
         "divergences": ("ok", "none"),
@@ -99,6 +100,7 @@ async def test_doctor_where_things_are_wrong(
         "operations",
         "database",
         "migrations",
+        "payload codec",
         "access",
         "callbacks",
         "divergences",

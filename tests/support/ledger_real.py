@@ -195,8 +195,9 @@ class RealLedger:
         workflows: Sequence[type] = (),
         activities: Sequence[Any] | None = None,
         loops: Collection[str] = ("dispatch", "follow-up"),
+        team: Client | None = None,
     ) -> AsyncIterator[None]:
-        """Both workers, and the loops, run."""
+        """Both workers, and the loops, run. `team`: the client of the team's worker, if it is not the ledger's."""
         steps = {"dispatch": self.container.dispatcher().step, "follow-up": self.container.follow_ups().step}
         own = self.container.activities().all() if activities is None else activities
         every = [*WORKFLOWS, *workflows]
@@ -204,7 +205,7 @@ class RealLedger:
         try:
             async with (
                 worker(self.client, LEDGER_QUEUE, [*every, ReconcileOperations], [*ACTIVITIES, *own]),
-                worker(self.client, TEAM_QUEUE, every, ACTIVITIES),
+                worker(team or self.client, TEAM_QUEUE, every, ACTIVITIES),
             ):
                 yield
         finally:

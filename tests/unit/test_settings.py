@@ -62,6 +62,18 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
         ({"OPLEDGER_RATE_BURST": "0"}, "OPLEDGER_RATE_BURST"),
         ({"OPLEDGER_MAX_WAITERS": "0"}, "OPLEDGER_MAX_WAITERS"),
         ({"OPLEDGER_MAX_WAITERS_EACH": "0"}, "OPLEDGER_MAX_WAITERS_EACH"),
+        ({"OPLEDGER_DATA_CONVERTER": "my_module"}, "data_converter is module:name, such as"),
+        ({"OPLEDGER_DATA_CONVERTER": "my module:it"}, "data_converter is module:name, such as"),
+        ({"OPLEDGER_CODEC_ENDPOINT": "codec.example"}, "codec_endpoint is the base URL of a codec server"),
+        ({"OPLEDGER_CODEC_ENDPOINT": "http://codec.example"}, "https, or http for a loopback address alone"),
+        ({"OPLEDGER_CODEC_ENDPOINT": "https://u:p@codec.example"}, "no user, query or fragment"),
+        ({"OPLEDGER_CODEC_ENDPOINT": "https://codec.example?a=1"}, "no user, query or fragment"),
+        ({"OPLEDGER_CODEC_ENDPOINT": "https://codec.example:99999"}, "codec_endpoint is the base URL"),
+        ({"OPLEDGER_CODEC_AUTHORIZATION": "Bearer x"}, "codec_authorization is set and codec_endpoint is not"),
+        (
+            {"OPLEDGER_CODEC_ENDPOINT": "https://codec.example", "OPLEDGER_CODEC_AUTHORIZATION": "Bearer x\r\nY: z"},
+            "codec_authorization is a header's value, such as `Bearer ...`: printable ASCII in one line",
+        ),
         ({"OPLEDGER_CONFIG": "does-not-exist.toml"}, "does-not-exist.toml"),
     ],
 )
@@ -108,7 +120,8 @@ def test_where_an_identity_providers_keys_may_be(place: str, tmp_path: Path) -> 
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     """Settings end up in logs and tracebacks."""
-    environment = {"OPLEDGER_PAGE_TOKEN_KEY": "k" * 32, "DATABASE_URL": "postgresql://u:secret@h/d", **KEYS}
+    codec = {"OPLEDGER_CODEC_ENDPOINT": "https://c.example", "OPLEDGER_CODEC_AUTHORIZATION": "Bearer secret"}
+    environment = {"OPLEDGER_PAGE_TOKEN_KEY": "k" * 32, "DATABASE_URL": "postgresql://u:secret@h/d", **KEYS, **codec}
     shown = repr(load_settings({}, environment, tmp_path))
     assert "kkk" not in shown
     assert "s3cret" not in shown
@@ -191,3 +204,17 @@ def test_what_is_no_duration(text: str) -> None:
     """No guessing of units."""
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
+
+
+def test_a_refused_codec_authorization_is_not_shown(tmp_path: Path) -> None:
+    """The error says the rule, not the value."""
+    environment = {"OPLEDGER_CODEC_ENDPOINT": "https://c.example", "OPLEDGER_CODEC_AUTHORIZATION": "Bearer s3cret\x00"}
+    with pytest.raises(StartupError) as refused:
+        load_settings({}, environment, tmp_path)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["https://codec.example/team-a/", "http://127.0.0.1:8081", "http://localhost:8081"])
+def test_codec_endpoints_that_are_taken(url: str, tmp_path: Path) -> None:
+    """What it decodes is in plain text on the way: https, or this machine alone."""
+    assert load_settings({}, {"OPLEDGER_CODEC_ENDPOINT": url}, tmp_path).codec_endpoint == url
