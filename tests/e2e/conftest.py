@@ -11,6 +11,7 @@ import pytest
 from temporalio.client import Client
 
 from entrypoints.operations_file import SHIPPED
+from tests.support.pages import block
 from tests.support.places import in_memory
 from tests.support.stack import Service, Stack, running
 from tests.support.stack_apart import Apart, running_apart
@@ -71,7 +72,7 @@ def operations_file(place: Path) -> Path:
     """The shipped types, and some more."""
     path = place / "types.toml"
     shipped = SHIPPED.read_text().replace('task_timeout = "3s"', "")
-    path.write_text(shipped.replace(PATIENT, QUICK) + EXTRA)
+    path.write_text(shipped.replace(PATIENT, QUICK) + EXTRA + block("docs/other-languages.md", "operations.toml"))
     return path
 
 
