@@ -169,6 +169,23 @@ async def test_what_is_not_declared(postgres_engine: AsyncEngine) -> None:
     }
 
 
+async def test_0010_with_rows(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """Down, the attention that the older schema does not know goes; another stays."""
+    await with_alembic(empty_database_url, functools.partial(command.upgrade, revision="0001"))
+    async with empty_engine.begin() as connection:
+        await connection.exec_driver_sql(FILL_0001)
+    await with_alembic(empty_database_url, functools.partial(command.upgrade, revision="0010"))
+    async with empty_engine.begin() as connection:
+        await connection.exec_driver_sql(FILL_0002_ATTENTION.replace("'DIVERGED'", "'RESULT_UNREADABLE'"))
+    await with_alembic(empty_database_url, functools.partial(command.downgrade, revision="-1"))
+    async with empty_engine.connect() as connection:
+        found = await connection.execute(
+            sa.text("SELECT attention_kind, attention_message FROM operations ORDER BY id")
+        )
+        kinds = [tuple(row) for row in found]
+    assert kinds == [*[("DISPATCH_RETRYING", "why")] * 2, ("STALLED", "why"), (None, None)]
+
+
 async def test_migrate_says_what_it_did(empty_database_url: str) -> None:
     """The first brings the database to the head, the second finds it there."""
     first, second = await migrate(empty_database_url), await migrate(empty_database_url)

@@ -95,7 +95,8 @@ class Convergence(Invariants):
         """The row says what the engine says of the latest run; or it was final before, and people are told."""
         if not row.done:
             return self.unfinished_is_true(operation_id, row, execution)
-        if row.attention is not None or agrees(row, execution, in_full=not self.past(operation_id).restarts):
+        diverged = row.attention is not None and row.attention.kind is AttentionKind.DIVERGED
+        if diverged or agrees(row, execution, in_full=not self.past(operation_id).restarts):
             return True
         if row.started_at is None and execution.state in CLEANED_UP:
             return True

@@ -94,6 +94,7 @@ class Invariants(World):
         if row.attention is None:
             return
         assert BELONGS[row.attention.kind](row)
+        assert row.attention.kind is not AttentionKind.RESULT_UNREADABLE or row.result is None
         if row.attention.kind is AttentionKind.DIVERGED and self.finality is Finality.ENGINE:
             past = self.past(operation_id)
             assert past.restarts or past.late_start

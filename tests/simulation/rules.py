@@ -148,7 +148,10 @@ class Workers(World):
     @rule(
         pick=PICKS,
         what=st.sampled_from(
-            ["take_up", "complete", "fail", "continue_as_new", "retry_attempt", "give_way", "time_out", "stall"]
+            [
+                *("take_up", "complete", "complete_unreadable", "fail", "continue_as_new", "retry_attempt"),
+                *("give_way", "time_out", "stall"),
+            ]
         ),
         result=st.sampled_from([None, 0, "", [], {}, {"a": 1}]),
         told=st.booleans(),
@@ -165,6 +168,9 @@ class Workers(World):
                 self.post(operation_id, ReportKind.COMPLETED, result=result)
                 if told:  # else reported, but the close is refused or pre-empted (hazard 16)
                     self.world.complete(operation_id, result)
+            case "complete_unreadable":
+                self.post(operation_id, ReportKind.COMPLETED, provisional=True)
+                self.world.complete(operation_id, unreadable="its encoding is binary/encrypted, not JSON")
             case "fail":
                 self.post(operation_id, ReportKind.FAILED, error=OperationError(ErrorCode.WORKFLOW_FAILED, "boom"))
                 self.world.fail(operation_id, "boom")
