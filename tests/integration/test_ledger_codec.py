@@ -12,6 +12,8 @@ from temporalio.converter import DataConverter
 
 from adapters.temporal.data_converter import load_data_converter
 from adapters.temporal.remote_codec import RemoteCodec
+from application.ports.callback_reader import CallbackMessage
+from application.ports.metrics import CallbackOutcome
 from application.ports.workflow_engine import EngineUnavailable
 from domain.attention import AttentionKind
 from domain.evidence import Progress
@@ -22,7 +24,8 @@ from entrypoints.embedded.postgres import EmbeddedPostgres
 from entrypoints.settings import Settings
 from tests.support.aes_codec import DATA_CONVERTER, ENCRYPTED
 from tests.support.codec_server import CodecServer, codec_server
-from tests.support.ledger_real import CATALOGUE, RealLedger, own_database, real_ledger
+from tests.support.ledger_real import CATALOGUE, TENANT, RealLedger, own_database, real_ledger
+from tests.support.raw_calls import ReturnsOddly
 
 AES = "tests.support.aes_codec:DATA_CONVERTER"
 SECRET = {"password": "swordfish"}
@@ -153,6 +156,52 @@ async def test_endpoint_that_is_away_delays_and_fails_nothing(
         for operation_id in (starting, ending):
             row = await ledger.reconciled(operation_id)
             assert (row.status, row.result, row.attention) == (COMPLETED, SECRET, None)
+    await remote.close()
+
+
+ODD_RESULTS = {
+    "bytes": (None, "the result could not be read: its encoding is binary/plain, not JSON"),
+    "nan": (
+        {"loss": None, "steps": [1, None, 3]},
+        "the result is not complete: JSON has no NaN and no infinity; shown as null: /loss, /steps/1",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ODD_RESULTS)
+async def test_result_that_is_no_json_is_on_the_operation(temporal_client: Client, database: str, what: str) -> None:
+    """COMPLETED, with what could be read and an attention that says what could not."""
+    async with (
+        real_ledger(temporal_client, database) as ledger,
+        ledger.working(workflows=[ReturnsOddly]),
+    ):
+        row = await ledger.reconciled(await ledger.dispatched("Fixable-team", what))
+        assert row.attention is not None
+        assert row.attention.kind is AttentionKind.RESULT_UNREADABLE
+        assert (row.status, row.result, row.attention.message) == (COMPLETED, *ODD_RESULTS[what])
+        stored = await ledger.row(row.id)
+        assert stored.attention == row.attention
+
+
+async def test_callback_is_read_with_the_codec(temporal_client: Client, database: str, server: CodecServer) -> None:
+    """The body is the encrypted payload, and enough: nobody is asked."""
+    remote = RemoteCodec(server.url, temporal_client.namespace)
+    client = with_converter(temporal_client, load_data_converter(None, remote))
+    async with real_ledger(client, database) as ledger:
+        operation_id = await ledger.dispatched("nobody")
+        [result] = await DATA_CONVERTER.encode([SECRET])
+        now = ledger.container.clock().now().isoformat().replace("+00:00", "Z")
+        headers = {
+            "nexus-operation-state": "succeeded",
+            "nexus-operation-close-time": now,
+            "content-type": "application/x-temporal-payload",
+        }
+        message = CallbackMessage(headers, result.SerializeToString())
+        outcome = await ledger.container.receiver().receive(operation_id, TENANT, message)
+        assert outcome is CallbackOutcome.APPLIED
+        row = await ledger.row(operation_id)
+        assert (row.status, row.result, row.attention) == (COMPLETED, SECRET, None)
+        assert ledger.engine.calls["observe"] == []
     await remote.close()
 
 
