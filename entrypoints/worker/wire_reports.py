@@ -20,11 +20,11 @@ _KINDS = {
     UpdateKind.FAILED: ReportKind.FAILED,
     UpdateKind.CANCELED: ReportKind.FAILED,
 }
-_UPDATE = frozenset(
+UPDATE_FIELDS = frozenset(
     {"operation_id", "kind", "occurred_at", "attempt", "may_retry", "result", "result_omitted", "error", "progress"}
 )
-_ERROR = frozenset({"message", "type", "non_retryable", "details"})
-_PROGRESS = frozenset({"fraction", "message"})
+ERROR_FIELDS = frozenset({"message", "type", "non_retryable", "details"})
+PROGRESS_FIELDS = frozenset({"fraction", "message"})
 _KIND_RULE = f"one of {', '.join(UpdateKind)}, in lower case"
 
 
@@ -33,13 +33,13 @@ def read_update(value: JsonValue) -> tuple[UUID, Report]:
     if not isinstance(value, dict):
         raise InvalidArgument(f"it is not an object but {shown(value)}")
     faults: list[str] = []
-    fields = Fields(value, _UPDATE, faults)
+    fields = Fields(value, UPDATE_FIELDS, faults)
     operation_id, at = fields.uuid("operation_id"), fields.time("occurred_at")
     kind = _kind(fields)
     # Go sends the zero value of a number that is not set.
     attempt = max(1, fields.integer("attempt", 1, 0, MAX_ATTEMPT))
     may_retry, omitted = fields.flag("may_retry"), fields.flag("result_omitted")
-    error = _error(kind, fields.fields("error", _ERROR))
+    error = _error(kind, fields.fields("error", ERROR_FIELDS))
     progress = _progress(kind, fields)
     if faults or operation_id is None or at is None or kind is None:
         raise InvalidArgument(*faults)
@@ -90,7 +90,7 @@ def _described(fields: Fields, code: ErrorCode, words: str) -> OperationError:
 
 
 def _progress(kind: UpdateKind | None, update: Fields) -> Progress | None:
-    fields = update.fields("progress", _PROGRESS)
+    fields = update.fields("progress", PROGRESS_FIELDS)
     if fields is None:
         if kind is UpdateKind.PROGRESS and update.value("progress") is None:
             update.fault("progress", "an object with fraction, message or both")
