@@ -15,8 +15,8 @@ MAX_WORDS = 300
 
 
 class BoundedCodec(PayloadCodec, WithSerializationContext):
-    """Raises what passes: the SDK and the ledger retry it. A payload that the codec refuses is returned with an
-    encoding that says why, because the SDK retries every error of a codec, this one without end."""
+    """Raises errors that pass: the SDK and the ledger retry. Returns a payload that the codec refuses with an encoding
+    that gives the reason, because the SDK retries every error of a codec, also one that never passes."""
 
     def __init__(self, inner: PayloadCodec) -> None:
         self._inner = inner

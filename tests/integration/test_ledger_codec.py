@@ -184,7 +184,7 @@ async def test_result_that_is_no_json_is_on_the_operation(temporal_client: Clien
 
 
 async def test_callback_is_read_with_the_codec(temporal_client: Client, database: str, server: CodecServer) -> None:
-    """The body is the encrypted payload, and enough: nobody is asked."""
+    """The body is the encrypted payload and is sufficient: Temporal is not asked."""
     remote = RemoteCodec(server.url, temporal_client.namespace)
     client = with_converter(temporal_client, load_data_converter(None, remote))
     async with real_ledger(client, database) as ledger:

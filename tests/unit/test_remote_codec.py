@@ -1,4 +1,4 @@
-"""The remote codec: bounded in time, size and retries; an outage is told from a payload that is refused."""
+"""The remote codec: bounded in time, size and retries. An outage and a refused payload are different errors."""
 
 import asyncio
 import logging
@@ -144,7 +144,7 @@ async def test_secrets_are_not_logged(
 
 
 async def test_refused_payload_is_not_an_error_of_the_sdk(server: CodecServer, codec: RemoteCodec) -> None:
-    """The SDK would retry that without end: the payload says by its encoding that nobody can read it."""
+    """The SDK would retry an error. The encoding of the returned payload gives the reason instead."""
     [encrypted] = AesCodec(b"k" * 32).encrypt([PAYLOAD])
     [passed] = await BoundedCodec(codec).decode([encrypted])
     words = "undecodable (PayloadRefused: decode: the codec endpoint answers 400)"

@@ -41,7 +41,7 @@ def attention(operation: Operation) -> tuple[AttentionKind, str] | None:
 
 
 def unread() -> Operation:
-    """COMPLETED, and nobody knows with what."""
+    """COMPLETED with a result that could not be read."""
     return after(running(), close(result=None, result_unreadable=ENCRYPTED))
 
 
@@ -88,7 +88,7 @@ def test_report_without_the_result_does_not_stand_in(kind: ReportKind) -> None:
 
 
 def test_result_lost_with_its_execution_is_on_the_operation() -> None:
-    """The report left the result out, and the execution was deleted before anybody asked."""
+    """The report left the result out, and the execution was deleted before the ledger asked."""
     report = reported(ReportKind.COMPLETED, provisional=True)
     change = apply_report(running(), report, Finality.ENGINE, at(5))
     assert change is not None
@@ -100,7 +100,7 @@ def test_result_lost_with_its_execution_is_on_the_operation() -> None:
 
 @pytest.mark.parametrize("later", [close(30, result=None, result_unreadable=ENCRYPTED), close(30, result={"a": 1})])
 def test_attention_stays_on_the_final_operation(later: Observation) -> None:
-    """The same close, told again, ends nothing; read with a codec by now, it is no divergence."""
+    """A repeat of the close changes nothing. With a codec configured meanwhile it is no divergence either."""
     assert reconcile(unread(), later, at(40), POLICY).change is None
 
 
