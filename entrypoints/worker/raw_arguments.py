@@ -33,10 +33,11 @@ class InvalidArgument(ValueError):
 
 
 def refusal(error: InvalidArgument) -> ApplicationError:
-    """The error that fails the activity for good, with the list of faults as its details."""
+    """The error that fails the activity for good. It has no details: they would be a payload, which a workflow whose
+    codec differs from the ledger's could not decode."""
     name = activity.info().activity_type
     message = f"the argument of {name} cannot be read: {error}"
-    return ApplicationError(message, error.faults, type=INVALID_ARGUMENT, non_retryable=True)
+    return ApplicationError(message, type=INVALID_ARGUMENT, non_retryable=True)
 
 
 def json_argument(arguments: Sequence[RawValue]) -> JsonValue:

@@ -22,7 +22,7 @@ from domain.status import OperationStatus
 from entrypoints import container
 from entrypoints.embedded.postgres import EmbeddedPostgres
 from entrypoints.settings import Settings
-from tests.support.aes_codec import DATA_CONVERTER, ENCRYPTED
+from tests.support.aes_codec import DATA_CONVERTER, ENCRYPTED, StrictCodec
 from tests.support.codec_server import CodecServer, codec_server
 from tests.support.ledger_real import CATALOGUE, TENANT, RealLedger, own_database, real_ledger
 from tests.support.raw_calls import ReturnsOddly
@@ -52,9 +52,11 @@ def with_converter(client: Client, converter: DataConverter) -> Client:
 
 
 @contextlib.asynccontextmanager
-async def ledger_with(client: Client, converter: DataConverter, database: str) -> AsyncIterator[RealLedger]:
+async def ledger_with(
+    client: Client, converter: DataConverter, database: str, of_team: DataConverter = DATA_CONVERTER
+) -> AsyncIterator[RealLedger]:
     """A ledger with that converter, beside a team's worker that encrypts."""
-    team = with_converter(client, DATA_CONVERTER)
+    team = with_converter(client, of_team)
     async with (
         real_ledger(with_converter(client, converter), database) as ledger,
         ledger.working(team=team),
@@ -96,6 +98,21 @@ async def test_without_the_codec_nothing_is_retried(temporal_client: Client, dat
         refused = [event for event in events if event.HasField("activity_task_failed_event_attributes")]
         assert refused
         assert await ledger.path(operation_id) == ["ACCEPTED", "RUNNING", "COMPLETED"]
+
+
+async def test_refusals_do_not_harm_the_workflow(temporal_client: Client, database: str) -> None:
+    """P7: the refusal of a report carries no payload, which a codec that insists on encryption could not decode."""
+    strict = DataConverter(payload_codec=StrictCodec())
+    async with ledger_with(temporal_client, DataConverter.default, database, of_team=strict) as ledger:
+        operation_id = await ledger.dispatched("NoArgument-team")
+        row = await ledger.reconciled(operation_id)
+        assert row.status is COMPLETED
+        failed_tasks = [
+            event
+            for event in await ledger.events(operation_id)
+            if event.HasField("workflow_task_failed_event_attributes")
+        ]
+        assert failed_tasks == []
 
 
 @pytest.mark.parametrize("way", ["endpoint", "module"])

@@ -41,6 +41,15 @@ class AesCodec(PayloadCodec):
         return Payload.FromString(self._cipher.decrypt(payload.data[:12], payload.data[12:], None))
 
 
+class StrictCodec(AesCodec):
+    """Refuses payloads that are not encrypted."""
+
+    def decrypt(self, payloads: Sequence[Payload]) -> list[Payload]:
+        if any(payload.metadata.get("encoding") != ENCRYPTED for payload in payloads):
+            raise ValueError("not encrypted")
+        return super().decrypt(payloads)
+
+
 DATA_CONVERTER = DataConverter(
     payload_codec=AesCodec(), failure_converter_class=DefaultFailureConverterWithEncodedAttributes
 )
