@@ -21,7 +21,7 @@ from uuid import UUID
 
 from temporalio.client import Client
 
-from adapters.postgres.engine import Connection
+from adapters.postgres.driver import Connection
 from benchmarks.application import application, connections, submit
 from benchmarks.executions import in_parallel, new_ids, start
 from benchmarks.harness import Goal, Row, Scale, in_turns, quantile

@@ -18,7 +18,7 @@ from statistics import median
 
 from temporalio.client import Client
 
-from adapters.postgres.engine import Connection
+from adapters.postgres.driver import Connection
 from benchmarks.application import application, connections, submit
 from benchmarks.executions import new_ids, run
 from benchmarks.harness import Goal, Row, Scale, column, in_turns

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from adapters.postgres.engine import Connection, connector
+from adapters.postgres.driver import Connection, connector
 from domain.status import OperationStatus
 
 _INSERT = """

@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 from temporalio.client import Client as Temporal
 
-from adapters.postgres.engine import connector
+from adapters.postgres.driver import connector
 from adapters.postgres.tables import operations
 from benchmarks.client import Client, connected, request
 from benchmarks.harness import Goal, Row, Scale, column, in_turns

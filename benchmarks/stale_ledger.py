@@ -9,7 +9,7 @@ from uuid import UUID
 from dependency_injector import providers
 from temporalio.client import Client
 
-from adapters.postgres.engine import Connection
+from adapters.postgres.driver import Connection
 from adapters.postgres.migrations import migrate
 from application.ports.workflow_engine import WorkflowEngine
 from application.services.reconcile import ReconcileOperations

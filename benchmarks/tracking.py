@@ -13,7 +13,7 @@ from functools import partial
 
 from temporalio.client import Client
 
-from adapters.postgres.engine import Connection
+from adapters.postgres.driver import Connection
 from benchmarks.executions import new_ids, run
 from benchmarks.harness import Goal, Row, Scale, in_turns
 from benchmarks.ledger_rows import connection, insert, until

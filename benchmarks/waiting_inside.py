@@ -17,7 +17,8 @@ import uvloop
 
 from adapters.memory.metrics import MemoryMetrics
 from adapters.postgres.change_feed import PostgresChangeFeed
-from adapters.postgres.engine import connector, create_engine
+from adapters.postgres.driver import connector
+from adapters.postgres.engine import create_engine
 from adapters.postgres.notifications import Listener
 from adapters.postgres.operation_queries import PostgresQueries
 from adapters.system.clock import SystemClock

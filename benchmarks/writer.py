@@ -4,7 +4,8 @@ import time
 from dataclasses import replace
 from uuid import UUID
 
-from adapters.postgres.engine import connector, create_engine
+from adapters.postgres.driver import connector
+from adapters.postgres.engine import create_engine
 from adapters.postgres.notifications import Announcer
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock

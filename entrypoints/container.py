@@ -22,12 +22,13 @@ from adapters.jwt.verifier import JwtVerifier, TokenRules
 from adapters.postgres.api_keys import PostgresApiKeys
 from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.engine import connector, create_engine, reading
+from adapters.postgres.driver import DatabaseSettings, connector
+from adapters.postgres.engine import create_engine, reading
 from adapters.postgres.grants import grant_to as grant_privileges
 from adapters.postgres.migrations import migrate as migrate_database
 from adapters.postgres.notifications import Announcer, Listener
 from adapters.postgres.operation_queries import PostgresQueries
-from adapters.postgres.probes import DatabaseProbe, MigrationProbe
+from adapters.postgres.probes import DatabaseProbe, MigrationProbe, NotificationProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.prometheus.requests import PrometheusRequests
@@ -138,10 +139,14 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     database_url = providers.Callable(Settings.require_database_url, settings)
-    database = providers.Singleton(create_engine, database_url)
-    connect_database = providers.Singleton(connector, database_url)
+    database_settings = providers.Factory(DatabaseSettings, transaction_pooling=settings.provided.transaction_pooling)
+    database = providers.Singleton(create_engine, database_url, database_settings)
+    connect_database = providers.Singleton(connector, database_url, database_settings)
+    connect_directly = providers.Singleton(
+        connector, providers.Callable(Settings.require_direct_url, settings), name="OPLEDGER_DATABASE_DIRECT_URL"
+    )
     announcer = providers.Singleton(Announcer, connect_database)
-    listener = providers.Singleton(Listener, connect_database)
+    listener = providers.Singleton(Listener, connect_directly)
     units = providers.Singleton(PostgresUnitsOfWork, database, announcer.provided.announce)
     changes = providers.Singleton(GroupCommit, units)
     queries = providers.Singleton(PostgresQueries, providers.Singleton(reading, database))
@@ -387,7 +392,13 @@ async def checks(settings: Settings) -> AsyncIterator[dict[str, Callable[[], Awa
     """What can be looked at from here, by name; each raises OpledgerError about what is not well, and may return words
     about what is."""
     async with wired(settings) as container:
-        probes: list[Probe] = [container.database_probe(), container.migration_probe(), container.temporal_probe()]
+        notifications = NotificationProbe(container.connect_database(), container.connect_directly())
+        probes: list[Probe] = [
+            container.database_probe(),
+            container.migration_probe(),
+            notifications,
+            container.temporal_probe(),
+        ]
         yield {
             **{probe.name: probe.check for probe in probes},
             "search attribute": partial(check_search_attribute, container.client()),

@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     database_url: str | None = None
+    database_direct_url: str | None = None
     host: str = "127.0.0.1"
     port: Port = 8080
     data_dir: str = ".opledger"
@@ -89,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("stop_delay is between 0s and 5m")
         if self.retention is not None and self.retention < SHORTEST_RETENTION:
             raise ValueError("retention is at least 1d: so long idempotency keys hold")
+        if self.database_direct_url is not None and self.database_url is None:
+            raise ValueError("database_direct_url is set and database_url is not: it is the server behind that pooler")
         self._check_callbacks()
 
     def _check_callbacks(self) -> None:
@@ -113,6 +116,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 "DATABASE_URL is not set: set it, or run `opledger up`, which brings a database of its own"
             )
         return self.database_url
+
+    def require_direct_url(self) -> str:
+        """URL of the server itself, which may have a transaction pooler in front. Raises StartupError: DATABASE_URL is
+        not set."""
+        return self.database_direct_url or self.require_database_url()
+
+    @property
+    def transaction_pooling(self) -> bool:
+        """Whether DATABASE_URL is a transaction pooler's."""
+        return self.database_direct_url is not None
 
     def allowance(self) -> Allowance:
         """What each credential may ask of a process."""

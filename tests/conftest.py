@@ -6,10 +6,19 @@ import pytest
 from hypothesis import settings
 from temporalio.client import Client
 
+from tests.support.pgbouncer import pgbouncer, pooled_engine, pooled_url
 from tests.support.postgres import database_url, empty_database_url, postgres_engine, postgres_server
 from tests.support.temporal_server import temporal_server
 
-__all__ = ["database_url", "empty_database_url", "postgres_engine", "postgres_server"]
+__all__ = [
+    "database_url",
+    "empty_database_url",
+    "pgbouncer",
+    "pooled_engine",
+    "pooled_url",
+    "postgres_engine",
+    "postgres_server",
+]
 
 settings.register_profile("ci", max_examples=100, stateful_step_count=60, deadline=None)
 settings.register_profile("nightly", max_examples=3_000, stateful_step_count=80, deadline=None)

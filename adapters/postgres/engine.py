@@ -1,49 +1,35 @@
-"""The connection pool, and connections beside it."""
+"""The connection pool."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from typing import Any
 
-import asyncpg
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from domain.errors import StartupError
+from adapters.postgres.driver import DatabaseSettings, connector
 
-_SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg"}
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-_RENAMED = {"ssl": "sslmode"}
-_LIBPQ_ALONE = {"channel_binding", "connect_timeout", "gssencmode", "keepalives"}
-"""Parameters of libpq in URLs that providers hand out; asyncpg would send them to the server, which refuses them."""
+_READ_ONLY = "25006"
+"""SQLSTATE of a write on a server that accepts none."""
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseSettings:
-    """How the database is used. Times in seconds; None is without a limit."""
+def create_engine(url: str, settings: DatabaseSettings | None = None, name: str = "DATABASE_URL") -> AsyncEngine:
+    """A pool that connects when it is first used. `name` is the URL's setting. Raises StartupError: the URL cannot be
+    used.
 
-    application_name: str = "opledger"
-    pool_size: int = 20
-    max_overflow: int = 0
-    """Connections beyond the pool, each closed after its use: making one costs more than what it is used for."""
-    pool_timeout: float = 5.0
-    """How long to wait for a free connection."""
-    connect_timeout: float = 5.0
-    statement_timeout: float | None = 15.0
-    lock_timeout: float | None = 5.0
-    """How long a statement waits for another transaction's lock."""
-
-
-def create_engine(url: str, settings: DatabaseSettings | None = None) -> AsyncEngine:
-    """A pool that connects when it is first used. Raises StartupError: not a PostgreSQL URL.
-
-    What the URL's query says of a server setting (`application_name`, `statement_timeout`) goes before `settings`.
+    A server setting in the URL, such as `application_name` or `statement_timeout`, takes precedence over `settings`.
     """
     settings = settings or DatabaseSettings()
+    connect = connector(url, settings, name)
+    statement_cache = {"prepared_statement_cache_size": 0} if settings.transaction_pooling else {}
+
+    def create() -> Any:
+        """What SQLAlchemy makes of `async_creator`, which cannot be given arguments."""
+        return engine.sync_engine.dialect.dbapi.connect(async_creator_fn=connect, **statement_cache)  # type: ignore[union-attr]
+
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connector(url, settings),
+        creator=create,
         isolation_level="READ COMMITTED",
         pool_size=settings.pool_size,
         max_overflow=settings.max_overflow,
@@ -52,7 +38,8 @@ def create_engine(url: str, settings: DatabaseSettings | None = None) -> AsyncEn
         json_deserializer=str,
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "checkout", _refuse_severed)
+    event.listen(engine.sync_engine, "checkout", _refuse_lost)
+    event.listen(engine.sync_engine, "handle_error", _leave_read_only_server)
     return engine
 
 
@@ -62,58 +49,14 @@ def reading(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def connector(url: str, settings: DatabaseSettings | None = None) -> Callable[[], Awaitable[Connection]]:
-    """What makes a connection, each time it is called. Raises StartupError: not a PostgreSQL URL."""
-    settings = settings or DatabaseSettings()
-    dsn, given = _dsn(url)
-    server_settings = {key: value for key, value in _server_settings(settings).items() if key not in given}
-    # Longer than the server's own limit, for a server that does not answer at all any more.
-    patience = None if settings.statement_timeout is None else settings.statement_timeout + settings.connect_timeout
-
-    async def connect() -> Connection:
-        return await asyncpg.connect(
-            dsn, timeout=settings.connect_timeout, command_timeout=patience, server_settings=server_settings
-        )
-
-    return connect
-
-
-def _refuse_severed(connection: Any, *_: object) -> None:
-    """Have the pool replace a connection that the server has closed. asyncpg knows without asking, so that this costs
-    nothing, where `pool_pre_ping` costs three round trips."""
-    if connection.driver_connection.is_closed():
+def _refuse_lost(connection: Any, *_: object) -> None:
+    """Have the pool replace a connection that is of no use any more. The driver knows without asking, so that this
+    costs nothing, where `pool_pre_ping` costs three round trips."""
+    if connection.driver_connection.lost:
         raise DisconnectionError
 
 
-def _server_settings(settings: DatabaseSettings) -> dict[str, str]:
-    return {
-        "application_name": settings.application_name,
-        # What is asked often would be planned once for any parameters: for a tenant with few rows, and labels that few
-        # have. Where many have them that reads all rows of a tenant for a page, instead of the first ones.
-        "plan_cache_mode": "force_custom_plan",
-        "statement_timeout": _milliseconds(settings.statement_timeout),
-        "lock_timeout": _milliseconds(settings.lock_timeout),
-        "idle_in_transaction_session_timeout": _milliseconds(settings.statement_timeout),
-    }
-
-
-def _milliseconds(seconds: float | None) -> str:
-    return str(int((seconds or 0) * 1000))
-
-
-def _dsn(url: str) -> tuple[str, set[str]]:
-    """The URL as asyncpg reads it, and the names of its query parameters."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        what = "has a port that is no number" if "port" in str(error).lower() else "is not a URL"
-        raise StartupError(f"DATABASE_URL {what}") from None
-    if parts.scheme not in _SCHEMES:
-        raise StartupError(f"DATABASE_URL begins with postgresql://, not {parts.scheme or 'nothing'}://")
-    if parts.fragment:
-        raise StartupError("DATABASE_URL has a '#' in it: in a password it is written %23")
-    pairs = [(_RENAMED.get(key, key), value) for key, value in parse_qsl(parts.query)]
-    query = {key: value for key, value in pairs if key not in _LIBPQ_ALONE}
-    suffix = "?" + urlencode(query, quote_via=quote) if query else ""
-    return f"postgresql://{parts.netloc}{parts.path}{suffix}", set(query)
+def _leave_read_only_server(context: ExceptionContext) -> None:
+    """Replace every connection of the pool after a write was refused: the primary may be another server by now."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Final
 
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
@@ -14,6 +15,14 @@ from domain.errors import InvalidInput, InvalidTransition, OperationNotDone, Ope
 # Of SQLSTATE: connection lost (08), rolled back for others' sake (40), out of resources (53), shutting down, starting
 # up or a timeout (57), a lock not had in time, demoted to a replica by a fail-over, idle for too long in a transaction.
 _UNAVAILABLE = ("08", "40", "53", "57", "55P03", "25006", "25P03")
+
+# A prepared statement that is not there, or is there already: another connection's, given to us by a pooler.
+_POOLED = ("26000", "42P05")
+
+POOLER_HINT: Final = (
+    "if DATABASE_URL is a pooler's, such as pgbouncer, in transaction mode, set OPLEDGER_DATABASE_DIRECT_URL to the "
+    "server's own URL"
+)
 
 # A lock not had in time, a deadlock.
 _CONTENDED = ("55P03", "40P01")
@@ -78,7 +87,7 @@ def _meaning(cause: BaseException) -> OpledgerError | None:
     sqlstate = getattr(cause, "sqlstate", None) or ""
     if sqlstate in _CONTENDED:
         return DatabaseContended(f"the database cannot be used: {cause}")
-    if sqlstate.startswith(_UNAVAILABLE) or isinstance(cause, OSError | asyncpg.InterfaceError):
+    if sqlstate.startswith(_UNAVAILABLE) or sqlstate in _POOLED or isinstance(cause, OSError | asyncpg.InterfaceError):
         return _unavailable(cause)
     name = getattr(cause, "constraint_name", None) or ""
     if name in CONSTRAINTS:
@@ -97,4 +106,11 @@ def _cause(error: DBAPIError) -> BaseException | None:
 
 
 def _unavailable(cause: BaseException) -> DatabaseUnavailable:
-    return DatabaseUnavailable(f"the database cannot be used: {str(cause) or type(cause).__name__}")
+    words = f"the database cannot be used: {str(cause) or type(cause).__name__}"
+    sqlstate = getattr(cause, "sqlstate", None) or ""
+    pooled = sqlstate in _POOLED or (sqlstate == "08P01" and "startup parameter" in str(cause))
+    if not pooled:
+        return DatabaseUnavailable(words)
+    return DatabaseUnavailable(
+        f"{words.partition(chr(10))[0]}; {POOLER_HINT}"
+    )  # the driver's own hint is for developers

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.connections import connected
-from adapters.postgres.engine import DatabaseSettings, create_engine
+from adapters.postgres.driver import DatabaseSettings
+from adapters.postgres.engine import create_engine
 from adapters.postgres.errors import translated
 from domain.errors import StartupError
 

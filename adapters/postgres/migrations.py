@@ -14,7 +14,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from adapters.postgres.connections import connected
-from adapters.postgres.engine import DatabaseSettings, create_engine
+from adapters.postgres.driver import DatabaseSettings
+from adapters.postgres.engine import create_engine
 from adapters.postgres.errors import translated
 from domain.errors import StartupError
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from adapters.postgres.engine import Connection
+from adapters.postgres.driver import Connection
 from adapters.postgres.errors import connecting
 from application.ports.unit_of_work import DatabaseUnavailable
 
@@ -64,7 +64,7 @@ class Announcer:
                 self._hang_up()
 
     async def _say(self) -> None:
-        if self._connection is None or self._connection.is_closed():
+        if self._connection is None or self._connection.lost:
             self._connection = await self._connect()
         await self._connection.execute(f"NOTIFY {CHANNEL}", timeout=ANSWERS)
 
@@ -109,14 +109,15 @@ class Listener:
             await asyncio.sleep(AGAIN)
 
     async def _listen(self) -> None:
-        """Until the connection is severed, or does not answer. Raises what the driver does."""
+        """Until the connection is severed, does not answer, or its server accepts no writes any more. Raises what the
+        driver does."""
         severed = asyncio.Event()
         connection = await self._connect()
         try:
             connection.add_termination_listener(lambda _: severed.set())
             await connection.add_listener(CHANNEL, self._wake)
             self._wake()
-            while not severed.is_set():
+            while not severed.is_set() and not connection.lost:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(SILENT):
                         await severed.wait()

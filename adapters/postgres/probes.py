@@ -1,13 +1,22 @@
-"""Whether the database is there, and is this version's."""
+"""Checks of the database: it answers, has this version's schema, and delivers notifications."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import connected
-from adapters.postgres.errors import translated
+from adapters.postgres.driver import Connection
+from adapters.postgres.errors import POOLER_HINT, connecting, translated
 from adapters.postgres.migrations import check_known, head
 from domain.errors import StartupError
+
+_DELIVERY: Final = 3.0
+"""Seconds that a notification may take."""
 
 
 class DatabaseProbe:
@@ -50,3 +59,40 @@ class MigrationProbe:
             except ProgrammingError:  # there is no such table
                 return None
             return found.scalar_one_or_none()
+
+
+class NotificationProbe:
+    """A notification sent on the one kind of connection arrives on the other: same database, and no transaction pooler
+    in front of the listener, which would lose them without an error."""
+
+    name = "notifications"
+
+    def __init__(
+        self, connect: Callable[[], Awaitable[Connection]], connect_directly: Callable[[], Awaitable[Connection]]
+    ) -> None:
+        self._connect = connect
+        self._connect_directly = connect_directly
+
+    async def check(self) -> None:
+        """Raises DatabaseUnavailable, or StartupError with what to set."""
+        with connecting():
+            listener = await self._connect_directly()
+            try:
+                sender = await self._connect()
+                try:
+                    await self._deliver(sender, listener)
+                finally:
+                    sender.terminate()
+            finally:
+                listener.terminate()
+
+    async def _deliver(self, sender: Connection, listener: Connection) -> None:
+        channel = f"opledger_check_{secrets.token_hex(8)}"
+        arrived = asyncio.Event()
+        await listener.add_listener(channel, lambda *_: arrived.set())
+        await sender.execute(f"NOTIFY {channel}")
+        try:
+            async with asyncio.timeout(_DELIVERY):
+                await arrived.wait()
+        except TimeoutError:
+            raise StartupError(f"a notification did not arrive within {_DELIVERY:g} s: {POOLER_HINT}") from None

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
-from adapters.postgres.engine import Connection
+from adapters.postgres.driver import Connection
 from adapters.postgres.errors import connecting, translated
 
 _DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]

@@ -61,7 +61,7 @@ def revoke(flags: Mapping[str, Any], prefix: str) -> None:
 
 def _run(flags: Mapping[str, Any], action: Action) -> None:
     settings = of_running_stack(load_settings(flags))
-    run_to_exit(partial(_act, settings.require_database_url(), action))
+    run_to_exit(partial(_act, settings.require_direct_url(), action))
 
 
 async def _act(database_url: str, action: Action, stop: asyncio.Event) -> int:

@@ -14,7 +14,7 @@ def migrate_database(grant_to: str | None) -> None:
 
 
 async def _migrate(grant_to: str | None, stop: asyncio.Event) -> int:
-    database_url = load_settings().require_database_url()
+    database_url = load_settings().require_direct_url()
     print(await container.migrate(database_url))
     if grant_to is not None:
         print(await container.grant_to(database_url, grant_to))

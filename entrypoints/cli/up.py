@@ -33,7 +33,7 @@ def serve(
         raise StartupError("callback_url is set, which --no-callbacks contradicts: leave out one of them")
     container.checked_catalogue(settings)
     options = _options(settings, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port, callbacks=callbacks)
-    run_to_exit(partial(_serve, options))
+    run_to_exit(partial(_serve, options, settings.database_direct_url))
 
 
 def _options(
@@ -68,7 +68,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return environment
 
 
-async def _serve(options: Options, stop: asyncio.Event) -> int:
+async def _serve(options: Options, direct_url: str | None, stop: asyncio.Event) -> int:
     begun = time.monotonic()
 
     def on_ready(application: Running) -> None:
@@ -80,7 +80,7 @@ async def _serve(options: Options, stop: asyncio.Event) -> int:
         stop,
         tell(_say),
         on_ready=on_ready,
-        migrate=migrate,
+        migrate=lambda url: migrate(direct_url or url),
         prepare_engine=prepare_temporal(ours=options.temporal_address is None),
     )
     return 0

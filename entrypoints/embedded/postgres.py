@@ -45,7 +45,7 @@ class EmbeddedPostgres:
 
     def __init__(self, folder: DataFolder, *, durable: bool = True, settings: Mapping[str, str] | None = None) -> None:
         """`durable`: flush a new cluster to disk before use; pointless where the folder is a temporary one."""
-        self._folder = folder
+        self.folder = folder
         self._durable = durable
         self._settings = {**SETTINGS, **(settings or {})}
         self._bin = binaries.postgres_bin()
@@ -81,20 +81,20 @@ class EmbeddedPostgres:
 
     async def prepare(self) -> None:
         self._identity = await asyncio.to_thread(privileges.identity_for_postgres)
-        for folder in (self._folder.path, self._socket):
+        for folder in (self.folder.path, self._socket):
             privileges.hand_over(folder, self._identity)
-        await leftovers_gone(self._folder.lock_of(self.name))
-        if self._folder.postgres.exists():
+        await leftovers_gone(self.folder.lock_of(self.name))
+        if self.folder.postgres.exists():
             await self._check_version()
             self._drop_stale_pid_file()
         else:
             await self._initialise()
-            await asyncio.to_thread(self._initialised.rename, self._folder.postgres)
+            await asyncio.to_thread(self._initialised.rename, self.folder.postgres)
 
     def command(self) -> Command:
         settings = {**self._settings, "unix_socket_directories": str(self._socket)}
         flags = [f"--{key}={value}" for key, value in settings.items()]
-        return self._command("postgres", "-D", str(self._folder.postgres), *flags)
+        return self._command("postgres", "-D", str(self.folder.postgres), *flags)
 
     async def ready(self) -> bool:
         """Whether it answers; asked only once its process file says so, which keeps refusals out of the log."""
@@ -109,37 +109,38 @@ class EmbeddedPostgres:
 
     async def create_database(self, name: str = "opledger", *, template: str | None = None) -> bool:
         """Create a database; False where it is there already. From a `template` nobody is connected to: about 20 ms."""
-        if await self._execute("SELECT 1 FROM pg_database WHERE datname = $1", name):
+        if await self.execute("SELECT 1 FROM pg_database WHERE datname = $1", name):
             return False
         statement = f"CREATE DATABASE {_quoted(name)}" + (f" TEMPLATE {_quoted(template)}" if template else "")
         try:
-            await self._execute(statement)
+            await self.execute(statement)
         except asyncpg.DuplicateDatabaseError:
             return False
         return True
 
     async def drop_database(self, name: str) -> None:
         """Drop a database, with whoever is connected to it."""
-        await self._execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
+        await self.execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
 
     @property
     def _initialised(self) -> Path:
-        return self._folder.path / "postgres.new"
+        return self.folder.path / "postgres.new"
 
     @property
     def _pid_file(self) -> Path:
-        return self._folder.postgres / "postmaster.pid"
+        return self.folder.postgres / "postmaster.pid"
 
     @property
     def _socket(self) -> Path:
-        return self._folder.socket_folder()
+        return self.folder.socket_folder()
 
     async def _connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         return await asyncpg.connect(
             host=str(self._socket), port=PORT, user=USER, database="postgres", ssl=False, timeout=5
         )
 
-    async def _execute(self, statement: str, *arguments: str) -> list[asyncpg.Record]:
+    async def execute(self, statement: str, *arguments: str) -> list[asyncpg.Record]:
+        """Run one statement in the database `postgres`, outside of any transaction."""
         connection = await self._connect()
         try:
             return await connection.fetch(statement, *arguments)
@@ -152,8 +153,8 @@ class EmbeddedPostgres:
         return Command(
             argv=(str(self._bin / program), *arguments),
             env={**env, "LC_ALL": "C", "TZ": "UTC"},
-            log=self._folder.logs / f"{self.name}.log",
-            lock=self._folder.lock_of(self.name),
+            log=self.folder.logs / f"{self.name}.log",
+            lock=self.folder.lock_of(self.name),
             stop=STOP,
             identity=self._identity,
         )
@@ -182,10 +183,10 @@ class EmbeddedPostgres:
         )
         output, _ = await process.communicate()
         version = re.search(r"\d+", output.decode())
-        made_by = (self._folder.postgres / "PG_VERSION").read_text().strip()
+        made_by = (self.folder.postgres / "PG_VERSION").read_text().strip()
         if version and version[0] != made_by:
             raise StartupError(
-                f"{self._folder.postgres} was made by PostgreSQL {made_by}, this is {version[0]}: use the former "
+                f"{self.folder.postgres} was made by PostgreSQL {made_by}, this is {version[0]}: use the former "
                 f"package, or export and import the data"
             )
 
@@ -196,7 +197,7 @@ class EmbeddedPostgres:
             return
         working_folder = Path("/proc", self._pid_file.read_text().partition("\n")[0].strip() or "none", "cwd")
         try:
-            by_hand = working_folder.samefile(self._folder.postgres)
+            by_hand = working_folder.samefile(self.folder.postgres)
         except OSError:
             by_hand = False
         if not by_hand:

@@ -156,6 +156,7 @@ def _processes(
         **options.env,
         **(callbacks.environment if callbacks else {}),
         "DATABASE_URL": application.database_url,
+        **({} if options.database_url else {"OPLEDGER_DATABASE_DIRECT_URL": ""}),
         "TEMPORAL_ADDRESS": application.temporal_address,
         "TEMPORAL_NAMESPACE": application.temporal_namespace,
         "OPLEDGER_HOST": options.host,

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.memory.store import MemoryStore
 from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.engine import Connection, connector
+from adapters.postgres.driver import Connection, connector
 from adapters.postgres.notifications import Announcer, Listener
 from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
@@ -23,6 +23,7 @@ from application.ports.operation_queries import OperationQueriesFactory
 from application.ports.operation_view import JsonText, OperationView
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.operation import Change, Operation
+from tests.support.pgbouncer import POOLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,14 @@ class MemoryBackend:
 class PostgresBackend:
     """The real one, looked at with SQL."""
 
-    def __init__(self, engine: AsyncEngine, connect: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        connect: Callable[[], Awaitable[Connection]],
+        connect_directly: Callable[[], Awaitable[Connection]] | None = None,
+    ) -> None:
         self._engine = engine
-        self._announcer, self._listener = Announcer(connect), Listener(connect)
+        self._announcer, self._listener = Announcer(connect), Listener(connect_directly or connect)
         self.units = PostgresUnitsOfWork(engine, self._announcer.announce)
         self.queries = PostgresQueries(engine)
         self.drift = PostgresDriftQueries(engine)
@@ -116,6 +122,16 @@ class OnPostgres:
     @pytest.fixture
     async def store(self, postgres_engine: AsyncEngine, database_url: str) -> AsyncIterator[Store]:
         backend = PostgresBackend(postgres_engine, connector(database_url))
+        yield backend
+        await backend.close()
+
+
+class ThroughPooler:
+    """For a suite that runs on such a database with a transaction pooler in front of it."""
+
+    @pytest.fixture
+    async def store(self, pooled_engine: AsyncEngine, pooled_url: str, database_url: str) -> AsyncIterator[Store]:
+        backend = PostgresBackend(pooled_engine, connector(pooled_url, POOLED), connector(database_url))
         yield backend
         await backend.close()
 

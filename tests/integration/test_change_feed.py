@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.memory.metrics import MemoryMetrics
 from adapters.postgres import notifications
 from adapters.postgres.change_feed import PostgresChangeFeed
-from adapters.postgres.engine import Connection, connector, create_engine, reading
+from adapters.postgres.driver import Connection, connector
+from adapters.postgres.engine import create_engine, reading
 from adapters.postgres.notifications import CHANNEL, Announcer, Listener
 from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork

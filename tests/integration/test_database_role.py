@@ -14,7 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.api_keys import PostgresApiKeys
-from adapters.postgres.engine import connector, create_engine
+from adapters.postgres.driver import connector
+from adapters.postgres.engine import create_engine
 from adapters.postgres.errors import translated
 from adapters.postgres.grants import PRIVILEGES, grant_to
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe

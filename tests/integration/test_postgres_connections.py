@@ -8,7 +8,6 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import pytest
@@ -16,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.engine import DatabaseSettings, create_engine
+from adapters.postgres.driver import DatabaseSettings
+from adapters.postgres.engine import create_engine
 from adapters.postgres.errors import translated
 from adapters.postgres.json_text import MAX_DEPTH
 from adapters.postgres.operation_queries import PostgresQueries
@@ -31,6 +31,7 @@ from domain.operation import Change
 from entrypoints.embedded.data_folder import opened
 from entrypoints.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import ID, T0, cause
+from tests.support.postgres import over_tcp
 
 SMALL = DatabaseSettings(pool_size=1, max_overflow=0, pool_timeout=0.1)
 
@@ -91,29 +92,9 @@ async def test_a_connection_severed_in_the_middle(database_url: str) -> None:
                 assert await unit.operations.get(ID) is None
 
 
-@contextlib.asynccontextmanager
-async def hung_up_at(question: bytes, url: str) -> AsyncIterator[str]:
-    """The same database's URL, where every connection ends when it asks that."""
-    parts = urlsplit(url)
-    place = dict(parse_qsl(parts.query))
-
-    async def forward(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with contextlib.closing(target):
-            while (data := await source.read(2**16)) and question not in data:
-                target.write(data)
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, to_server = await asyncio.open_unix_connection(f"{place['host']}/.s.PGSQL.{place['port']}")
-        await asyncio.gather(forward(reader, to_server), forward(answers, writer))
-
-    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        yield f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?ssl=disable"
-
-
 async def test_a_first_connection_severed_at_once(database_url: str) -> None:
     """While SQLAlchemy asks what it wants to know of a server: past its own statements, which have its errors."""
-    async with hung_up_at(b"show transaction isolation", database_url) as url, engine_for(url) as engine:
+    async with over_tcp(database_url, hang_up_at=b"show transaction isolation") as url, engine_for(url) as engine:
         for call in (PostgresQueries(engine)("t").get(ID), PostgresQueries(engine)("t").counts()):
             with pytest.raises(DatabaseUnavailable):
                 await call

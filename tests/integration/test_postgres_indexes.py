@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.change_feed import PostgresChangeFeed
 from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.engine import connector, create_engine
+from adapters.postgres.driver import connector
+from adapters.postgres.engine import create_engine
 from adapters.postgres.notifications import Listener
 from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork

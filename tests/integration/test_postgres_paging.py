@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.engine import DatabaseSettings, create_engine
+from adapters.postgres.driver import DatabaseSettings
+from adapters.postgres.engine import create_engine
 from adapters.postgres.operation_queries import PostgresQueries
 from application.ports.operation_queries import OperationFilter, PageKey
 from domain.status import OperationStatus

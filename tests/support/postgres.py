@@ -1,10 +1,13 @@
 """A real PostgreSQL for the session, and a migrated database for each test that asks for one."""
 
+import asyncio
+import contextlib
 import itertools
 import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -54,6 +57,26 @@ async def postgres_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(database_url)
     yield engine
     await engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def over_tcp(url: str, *, hang_up_at: bytes | None = None) -> AsyncIterator[str]:
+    """The same database's URL with a host and a port. A connection ends when the client sends `hang_up_at`."""
+    parts = urlsplit(url)
+    place = dict(parse_qsl(parts.query))
+
+    async def forward(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.closing(target):
+            while (data := await source.read(2**16)) and (hang_up_at is None or hang_up_at not in data):
+                target.write(data)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, to_server = await asyncio.open_unix_connection(f"{place['host']}/.s.PGSQL.{place['port']}")
+        await asyncio.gather(forward(reader, to_server), forward(answers, writer))
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?ssl=disable"
 
 
 async def _database(server: EmbeddedPostgres, template: str | None) -> AsyncIterator[str]:

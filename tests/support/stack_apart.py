@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from temporalio.client import Client
@@ -19,12 +19,19 @@ from tests.support.stack_ledger import Ledger
 class Apart:
     """Two servers, and `opledger api` and `opledger worker` as often as asked for."""
 
-    def __init__(self, folder: Path, postgres: EmbeddedPostgres, temporal: EmbeddedTemporal, **variables: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        postgres: EmbeddedPostgres,
+        temporal: EmbeddedTemporal,
+        database: Mapping[str, str],
+        **variables: str,
+    ) -> None:
         self.postgres = postgres
         self.temporal = temporal
         self._folder = folder
         self._variables = {
-            "DATABASE_URL": postgres.url,
+            **database,
             "TEMPORAL_ADDRESS": temporal.address,
             "OPLEDGER_PAGE_TOKEN_KEY": "the same for every api",
             **variables,
@@ -68,22 +75,37 @@ class Apart:
             service.kill()
 
 
+Database = Callable[[EmbeddedPostgres], AbstractAsyncContextManager[Mapping[str, str]]]
+"""Puts something in front of or beside the server; gives the variables that tell opledger where its database is."""
+
+
 @asynccontextmanager
-async def running_apart(folder: Path, types: Path, **variables: str) -> AsyncIterator[Apart]:
+async def directly(postgres: EmbeddedPostgres) -> AsyncIterator[Mapping[str, str]]:
+    """The server itself."""
+    yield {"DATABASE_URL": postgres.url}
+
+
+@asynccontextmanager
+async def running_apart(
+    folder: Path, types: Path, database: Database = directly, **variables: str
+) -> AsyncIterator[Apart]:
     """A migrated database, one API, one worker; Temporal not started yet."""
     await asyncio.to_thread(folder.mkdir)
     with opened(folder / "data") as data:
         postgres, temporal = EmbeddedPostgres(data, durable=False), EmbeddedTemporal(data, durable=False)
-        apart = Apart(folder, postgres, temporal, OPLEDGER_OPERATIONS=str(types), **variables)
         try:
             await postgres.start()
             await postgres.create_database()
-            await apart.command("migrate")
-            apart.start_api()
-            apart.start_worker()
-            yield apart
+            async with database(postgres) as place:
+                apart = Apart(folder, postgres, temporal, place, OPLEDGER_OPERATIONS=str(types), **variables)
+                try:
+                    await apart.command("migrate")
+                    apart.start_api()
+                    apart.start_worker()
+                    yield apart
+                finally:
+                    apart.kill()
         finally:
-            apart.kill()
             await asyncio.gather(postgres.stop(), temporal.stop())
 
 

@@ -74,6 +74,7 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
             {"OPLEDGER_CODEC_ENDPOINT": "https://codec.example", "OPLEDGER_CODEC_AUTHORIZATION": "Bearer x\r\nY: z"},
             "codec_authorization is a header's value, such as `Bearer ...`: printable ASCII in one line",
         ),
+        ({"OPLEDGER_DATABASE_DIRECT_URL": "postgresql://h/d"}, "database_direct_url is set and database_url is not"),
         ({"OPLEDGER_CONFIG": "does-not-exist.toml"}, "does-not-exist.toml"),
     ],
 )
@@ -81,6 +82,17 @@ def test_what_does_not_fit_is_named(environment: dict[str, str], words: str, tmp
     """Bad input gets a clear error that names the setting and the rule."""
     with pytest.raises(StartupError, match=words.replace(".", r"\.")):
         load_settings({}, environment, tmp_path)
+
+
+def test_a_direct_url_means_transaction_pooling(tmp_path: Path) -> None:
+    """Without one, the server is reached directly, also by what would go round a pooler."""
+    environment = {"DATABASE_URL": "postgresql://server/d"}
+    settings = load_settings({}, environment, tmp_path)
+    assert (settings.transaction_pooling, settings.require_direct_url()) == (False, "postgresql://server/d")
+    pooled = {"DATABASE_URL": "postgresql://pooler/d", "OPLEDGER_DATABASE_DIRECT_URL": "postgresql://server/d"}
+    settings = load_settings({}, pooled, tmp_path)
+    assert (settings.transaction_pooling, settings.require_direct_url()) == (True, "postgresql://server/d")
+    assert settings.require_database_url() == "postgresql://pooler/d"
 
 
 def test_retention_is_off_unless_it_is_given(tmp_path: Path) -> None:

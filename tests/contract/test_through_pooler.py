@@ -1,0 +1,48 @@
+"""The suites of the store ports on PostgreSQL behind a transaction pooler: what works directly works through it."""
+
+from tests.contract.stores import ThroughPooler
+from tests.contract.test_batches import BatchContract
+from tests.contract.test_change_feed import ChangeFeedContract
+from tests.contract.test_deletion import DeletionContract
+from tests.contract.test_drift_queries import DriftQueriesContract
+from tests.contract.test_idempotency_keys import IdempotencyKeysContract
+from tests.contract.test_operation_queries import OperationQueriesContract
+from tests.contract.test_operation_repository import OperationRepositoryContract
+from tests.contract.test_operation_verification import VerificationContract
+from tests.contract.test_unit_of_work import UnitOfWorkContract
+
+
+class TestBatches(ThroughPooler, BatchContract):
+    """See the suite."""
+
+
+class TestChangeFeed(ThroughPooler, ChangeFeedContract):
+    """See the suite."""
+
+
+class TestDeletion(ThroughPooler, DeletionContract):
+    """See the suite."""
+
+
+class TestDriftQueries(ThroughPooler, DriftQueriesContract):
+    """See the suite."""
+
+
+class TestIdempotencyKeys(ThroughPooler, IdempotencyKeysContract):
+    """See the suite."""
+
+
+class TestOperationQueries(ThroughPooler, OperationQueriesContract):
+    """See the suite."""
+
+
+class TestOperationRepository(ThroughPooler, OperationRepositoryContract):
+    """See the suite."""
+
+
+class TestVerification(ThroughPooler, VerificationContract):
+    """See the suite."""
+
+
+class TestUnitOfWork(ThroughPooler, UnitOfWorkContract):
+    """See the suite."""
