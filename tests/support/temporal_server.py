@@ -15,6 +15,9 @@ from typing import Any
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
+UNHURRIED = {"frontend.keepAliveMaxConnectionAge": "24h"}
+"""By default the server closes each connection after five minutes. A request that meets this fails, and what tests ask
+of the server around the product is not repeated."""
 TEMPORAL = Path(sys.executable).parent / "temporal"
 
 
@@ -42,7 +45,7 @@ async def temporal_server(
     address = f"127.0.0.1:{(port := free_port())}"
     command = [str(TEMPORAL), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)]
     command += ["--log-level", "error", "--search-attribute", "OperationUUID=Keyword"]
-    for key, value in (dynamic_config or {}).items():
+    for key, value in {**UNHURRIED, **(dynamic_config or {})}.items():
         command += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)  # noqa: ASYNC220
