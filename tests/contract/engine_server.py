@@ -11,7 +11,8 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from tests.contract.engine_world import eventually
-from tests.support.temporal_server import TEMPORAL, free_port
+from tests.support.ports import free_port
+from tests.support.temporal_server import TEMPORAL
 
 
 class OwnServer:

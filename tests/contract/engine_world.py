@@ -15,7 +15,7 @@ from domain.json_value import JsonValue
 from domain.operation import MISSING, Input
 from domain.operation_type import OperationType, RetryPolicy
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds; far above what anything takes."""
 RETRYING = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
 

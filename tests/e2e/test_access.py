@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 
-from entrypoints.embedded.net import free_port
 from tests.e2e.test_readme import block
 from tests.support.http_access import bearer
+from tests.support.ports import free_port
 from tests.support.stack import Ended, Service, Stack, environment
 from tests.support.stack_fork import Forks
 from tests.support.stack_ledger import eventually

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from entrypoints.embedded.data_folder import opened
-from entrypoints.embedded.net import free_port
+from tests.support.ports import free_port
 from tests.support.stack import Ended, Service, Stack, environment, run
 from tests.support.stack_fork import Forks
 from tests.support.stack_ledger import Ledger, eventually

@@ -80,7 +80,8 @@ class Fates:
         await self._temporal.workflow_service.delete_workflow_execution(
             DeleteWorkflowExecutionRequest(
                 namespace="default", workflow_execution=WorkflowExecution(workflow_id=operation_id)
-            )
+            ),
+            retry=True,
         )
         return operation_id
 

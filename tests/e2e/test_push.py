@@ -188,7 +188,8 @@ async def reset(temporal: Client, operation_id: str) -> None:
             workflow_task_finish_event_id=4,
             request_id=str(uuid4()),
             reason="for a test",
-        )
+        ),
+        retry=True,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from entrypoints.embedded import net
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -62,7 +62,7 @@ def test_declare_a_type_and_track_your_own_workflow(tmp_path: Path) -> None:
     """Copy and paste: operations.toml, worker.py, submit; the row shows progress and the result."""
     (tmp_path / "operations.toml").write_text(block("operations.toml"))
     (tmp_path / "worker.py").write_text(block("worker.py"))
-    api, temporal = net.free_port(), net.free_port()
+    api, temporal = free_port(), free_port()
     up = [sys.executable, "-m", "entrypoints.cli.main", "up", "--ephemeral", "--port", str(api)]
     words = shlex.split(block("submit"))
     body = words[words.index("-d") + 1]

@@ -100,7 +100,7 @@ async def test_pass_whose_worker_goes_in_the_middle_of_a_page(temporal_client: C
         ledger.engine.before[("observe", ids[12])] = hang
         async with ledger.working(loops=()):
             handle = await start_pass(temporal_client, PassState())
-            await asyncio.wait_for(in_the_middle.wait(), 30)
+            await asyncio.wait_for(in_the_middle.wait(), 60)
         assert (await ledger.row(ids[12])).status is OperationStatus.ACCEPTED
         ledger.engine.before.clear()
         async with ledger.working(loops=()):

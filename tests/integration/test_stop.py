@@ -15,8 +15,8 @@ from entrypoints.container import HttpParts
 from entrypoints.http.main import run
 from entrypoints.settings import Settings
 from tests.support.operations import ID, cause
+from tests.support.ports import free_port
 from tests.support.waiting import subscribed
-from tests.unit.test_http_server import free_port
 
 
 async def up(client: httpx.AsyncClient) -> None:

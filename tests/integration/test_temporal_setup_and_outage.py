@@ -32,8 +32,8 @@ from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_server import OwnServer
 from tests.contract.engine_temporal import SystemClock, TemporalWorld
 
-BOUND = 12.0
-"""Seconds; far above the longest time-out, so that only a call without any is caught."""
+BOUND = 40.0
+"""Seconds; far above the longest time-out, also with a load, so that only a call without any is caught."""
 
 CALLBACK = CompletionCallback("http://127.0.0.1:8080/", {})
 

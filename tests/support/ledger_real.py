@@ -36,7 +36,7 @@ from tests.support.ledger import WatchedEngine
 from tests.support.ledger_workflows import ACTIVITIES, LEDGER_QUEUE, TEAM_QUEUE, WORKFLOWS
 from tests.support.postgres import TEMPLATE
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 FAST = Pace(idle=0.02, outage=0.1)
 TENANT = "default"
 NOBODY = "nobody-listens-here"

@@ -14,10 +14,10 @@ from adapters.postgres.driver import DatabaseSettings
 from adapters.postgres.engine import create_engine
 from entrypoints.embedded import privileges
 from entrypoints.embedded.data_folder import DataFolder
-from entrypoints.embedded.net import free_port
 from entrypoints.embedded.part import launch
 from entrypoints.embedded.postgres import PORT, USER, EmbeddedPostgres
 from entrypoints.embedded.process import Command, GuardedProcess, leftovers_gone
+from tests.support.ports import free_port
 
 POOLED = DatabaseSettings(transaction_pooling=True)
 DEFAULT_IGNORED = "extra_float_digits"

@@ -17,7 +17,7 @@ from uuid import uuid4
 import psutil
 from temporalio.client import Client
 
-from entrypoints.embedded.net import free_port
+from tests.support.ports import free_port
 from tests.support.stack_ledger import PATIENCE, Ledger, eventually
 
 OPLEDGER = Path(sys.executable).with_name("opledger")

@@ -9,9 +9,9 @@ from pathlib import Path
 from temporalio.client import Client
 
 from entrypoints.embedded.data_folder import opened
-from entrypoints.embedded.net import free_port
 from entrypoints.embedded.postgres import EmbeddedPostgres
 from entrypoints.embedded.temporal_server import EmbeddedTemporal
+from tests.support.ports import free_port
 from tests.support.stack import Service, run
 from tests.support.stack_ledger import Ledger
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,18 +14,12 @@ from typing import Any
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
+from tests.support.ports import free_port
+
 UNHURRIED = {"frontend.keepAliveMaxConnectionAge": "24h"}
 """By default the server closes each connection after five minutes. A request that meets this fails, and what tests ask
 of the server around the product is not repeated."""
 TEMPORAL = Path(sys.executable).parent / "temporal"
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.asynccontextmanager

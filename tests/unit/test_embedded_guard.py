@@ -24,7 +24,7 @@ def command(folder: Path, code: str, stop: Stop = ((signal.SIGTERM, 20.0),)) -> 
 
 
 async def said(process: GuardedProcess, text: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while text not in process.log_tail():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -24,7 +24,7 @@ class Events(list[tuple[str, str]]):
         self.append((event.part, event.what))
 
     async def seen(self, event: tuple[str, str], times: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.count(event) < times:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 

@@ -100,7 +100,7 @@ async def test_a_refused_upload_does_not_hold_the_answer_up(path: str, content_t
             "query_string": b"",
             "headers": [(b"content-length", b"1000000"), (b"content-type", content_type.encode())],
         }
-        await asyncio.wait_for(Api().app(scope, receive, send), 5)
+        await asyncio.wait_for(Api().app(scope, receive, send), 60)
     finally:
         request_body.LINGER_SECONDS = kept  # type: ignore[misc]
     assert whole.is_set()

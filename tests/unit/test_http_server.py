@@ -16,6 +16,7 @@ from domain.errors import StartupError
 from entrypoints.http.server.uvicorn_server import serve
 from entrypoints.http.stopping import Stopping
 from tests.support.http_api import Api, problem
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -39,14 +40,6 @@ print("stopped", came_up, flush=True)
 """
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @asynccontextmanager
 async def served() -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
     """The server's process, and a client of it."""
@@ -56,7 +49,7 @@ async def served() -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.Asyn
     )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            for _ in range(200):
+            for _ in range(600):
                 try:
                     await client.get("/livez")
                     break
@@ -79,7 +72,7 @@ async def test_a_real_server_answers_and_stops() -> None:
         problem(await client.post("/v1/operations", content=b" " * 20_000_000, headers=headers), 413)
 
         async def pieces() -> AsyncIterator[bytes]:
-            for _ in range(200):
+            for _ in range(600):
                 yield b" " * 65_536
 
         problem(await client.post("/v1/operations", content=pieces(), headers=headers), 413)
@@ -113,7 +106,7 @@ async def test_an_event_stops_it_too() -> None:
         await answering(client)
     assert signal.getsignal(signal.SIGTERM) is before
     stop.set()
-    assert await asyncio.wait_for(serving, 10) is True
+    assert await asyncio.wait_for(serving, 60) is True
 
 
 async def test_on_the_way_out_it_is_not_ready_before_it_takes_nothing_more() -> None:
@@ -128,7 +121,7 @@ async def test_on_the_way_out_it_is_not_ready_before_it_takes_nothing_more() -> 
         await asyncio.sleep(0)
         assert problem(await client.get("/readyz"), 503)["detail"] == "not well: process"
         assert (await client.post("/v1/operations", json={"type": "deploy"})).status_code == 202
-    assert await asyncio.wait_for(serving, 10) is True
+    assert await asyncio.wait_for(serving, 60) is True
     await leaving
 
 

@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from domain.errors import StartupError
-from entrypoints.embedded.net import free_port
 from entrypoints.scrape import MetricsPage
 from entrypoints.worker.metrics_server import ensure_metrics_port, serve_metrics
 from tests.support.http_api import Drift, page
+from tests.support.ports import free_port
 
 
 async def test_it_serves_metrics_and_a_sign_of_life_until_it_is_stopped() -> None:
@@ -31,7 +31,7 @@ async def test_it_serves_metrics_and_a_sign_of_life_until_it_is_stopped() -> Non
         for method, path in (("GET", "/"), ("POST", "/metrics"), ("GET", "/v1/operations")):
             assert (await client.request(method, path)).status_code == 404
     stop.set()
-    await asyncio.wait_for(serving, 10)
+    await asyncio.wait_for(serving, 60)
 
 
 async def test_a_taken_port_is_found_at_the_start(caplog: pytest.LogCaptureFixture) -> None:

@@ -82,7 +82,7 @@ class Starter:
                 trouble.append(failed.failure.message or WorkflowTaskFailedCause.Name(failed.cause))
         return trouble
 
-    async def until_event(self, handle: WorkflowHandle[Any, Any], name: str, *, within: float = 30) -> None:
+    async def until_event(self, handle: WorkflowHandle[Any, Any], name: str, *, within: float = 60) -> None:
         """Wait until an event of this type is in the history.
 
         Raises:

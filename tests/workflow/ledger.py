@@ -66,7 +66,7 @@ class RecordingLedger:
         return update
 
 
-async def eventually(condition: Callable[[], bool], *, within: float = 30) -> None:
+async def eventually(condition: Callable[[], bool], *, within: float = 60) -> None:
     """Wait until the condition holds.
 
     Raises:

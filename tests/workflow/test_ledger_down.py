@@ -21,7 +21,7 @@ from tests.workflow.workflows import (
     Unheard,
 )
 
-GENEROUS = 30
+GENEROUS = 60
 """Seconds: a report is bounded at two, the rest is for a busy machine."""
 
 
