@@ -73,7 +73,8 @@ async def test_doctor_beside_up(stack: Stack, ledger: Ledger) -> None:
     ended = await eventually(well, "the schedule that the worker makes")
     assert ended
     assert ended.code == 0, ended
-    expected = ("operations", "database", "migrations", "temporal", "search attribute", "schedule")
+    servers = ("database", "migrations", "notifications", "temporal")
+    expected = ("operations", *servers, "search attribute", "schedule")
     assert findings(ended) == {
         **dict.fromkeys(expected, ("ok", "well")),
         "payload codec": ("ok", "none: Temporal keeps inputs and results as JSON"),
@@ -100,6 +101,7 @@ async def test_doctor_where_things_are_wrong(
         "operations",
         "database",
         "migrations",
+        "notifications",
         "payload codec",
         "access",
         "callbacks",
