@@ -59,7 +59,7 @@ class Crowd:
         after it is answered. All at once, those that the database is not free for within five seconds are refused."""
         for start in range(0, len(self.clients), AT_ONCE):
             for client in self.clients[start : start + AT_ONCE]:
-                client.ask(f"{self.path}?wait=60s", f'If-None-Match: "{self.writer.version}"')
+                client.ask(f"{self.path}?wait=55s", f'If-None-Match: "{self.writer.version}"')
             await _asked([self.probe], self.path)
         await at_rest(self.server)
 

@@ -18,8 +18,9 @@ from entrypoints.http.problems import InvalidParameter
 from entrypoints.http.requests.conditional import entity_tag, entity_tags, matches
 from entrypoints.http.requests.header_syntax import preferences
 
-LONGEST: Final = 60
-"""Seconds."""
+LONGEST: Final = 55
+"""Seconds. Below 60, the default read timeout of nginx and of AWS load balancers: a wait that lasts as long as that
+is answered 504 by the proxy."""
 _T = TypeVar("_T")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _RULE = f"it is a duration of at most {LONGEST}s, such as 20s or 500ms"
@@ -36,7 +37,7 @@ Wait = Annotated[
     QueryParameter(
         name="wait",
         description=f"Answer at the next change, or after this time (at most {LONGEST}s)",
-        schema_extra={"pattern": "^((60|[1-5]?[0-9])s|[0-9]{1,4}ms)$", "examples": ["20s"]},
+        schema_extra={"pattern": "^((5[0-5]|[1-4]?[0-9])s|[0-9]{1,4}ms)$", "examples": ["20s"]},
     ),
 ]
 Until = Annotated[

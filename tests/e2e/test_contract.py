@@ -30,13 +30,13 @@ async def test_a_wait_ends_with_the_operation(ledger: Ledger) -> None:
     """`until=done` answers when it is done, whatever happens before; with the version that is known it is 304."""
     operation_id = await ledger.submit(seconds=1)
     path = f"/v1/operations/{operation_id}"
-    answer = await ledger.http.get(f"{path}?wait=60s&until=done", timeout=90)
+    answer = await ledger.http.get(f"{path}?wait=55s&until=done", timeout=90)
     assert answer.json()["status"] == "COMPLETED"
     assert "retry-after" not in answer.headers
     known = {"If-None-Match": answer.headers["etag"], "Prefer": "wait=1"}
     again = await ledger.http.get(path, headers=known)
     assert (again.status_code, again.headers["preference-applied"]) == (304, "wait=1")
-    problem(await ledger.http.get(f"{path}?wait=61s"), 400)
+    problem(await ledger.http.get(f"{path}?wait=56s"), 400)
 
 
 async def test_a_wait_ends_with_the_next_change(ledger: Ledger) -> None:
@@ -44,7 +44,7 @@ async def test_a_wait_ends_with_the_next_change(ledger: Ledger) -> None:
     operation_id = await ledger.submit("elsewhere")
     first = await ledger.http.get(f"/v1/operations/{operation_id}")
     known = {"If-None-Match": first.headers["etag"]}
-    url = f"/v1/operations/{operation_id}?wait=60s"
+    url = f"/v1/operations/{operation_id}?wait=55s"
     waiting = asyncio.create_task(ledger.http.get(url, headers=known, timeout=90))
     await ledger.cancel(operation_id, reason="no longer needed", force=True)
     assert (await waiting).json()["version"] > first.json()["version"]

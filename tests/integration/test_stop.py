@@ -51,7 +51,7 @@ async def test_waits_are_answered_and_streams_end(
     serving = asyncio.create_task(run(Settings(database_url=database_url, port=port), stop))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         await up(client)
-        waiting = asyncio.create_task(client.get(f"/v1/operations/{ID}", params={"wait": "60s"}))
+        waiting = asyncio.create_task(client.get(f"/v1/operations/{ID}", params={"wait": "55s"}))
         async with client.stream("GET", path) as stream:
             chunks = stream.aiter_text()
             first = await anext(chunks)

@@ -15,7 +15,7 @@ from tests.support.http_api import Api, problem, scope_of
 from tests.support.sse import PATIENCE, Streamed
 from tests.support.waiting import subscribed
 
-PATHS = ["/v1/events", "/v1/operations/{id}/events", "/v1/operations/{id}?wait=60s"]
+PATHS = ["/v1/events", "/v1/operations/{id}/events", "/v1/operations/{id}?wait=55s"]
 
 
 @asynccontextmanager
@@ -134,7 +134,7 @@ async def test_what_never_began_holds_nothing(path: str, monkeypatch: pytest.Mon
 
     api = Api(room=WaitingRoom(places=1, each=1))
     made = (await api.submit())["id"]
-    assert (await api.client.head(path.format(id=made).replace("60s", "0s"))).status_code == 200
+    assert (await api.client.head(path.format(id=made).replace("55s", "0s"))).status_code == 200
     monkeypatch.setattr(ReadOperations, "get", away)
     monkeypatch.setattr(api.hub, "_start", away)
     await api.client.get(path.format(id=made))
