@@ -16,7 +16,7 @@ from litestar.openapi.spec import (
     RequestBody,
     Schema,
 )
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
 from domain.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
 from entrypoints.http.errors import KINDS
@@ -24,6 +24,8 @@ from entrypoints.http.problems import MEDIA_TYPE, Problem
 from entrypoints.http.queries import LABEL_PREFIX
 
 _STRING = Schema(type=OpenAPIType.STRING)
+_URI = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI_REFERENCE)
+_TRUE = Schema(type=OpenAPIType.STRING, const="true")
 _LABEL = Schema(type=OpenAPIType.STRING, max_length=MAX_VALUE, pattern=f"^{VALUE}$")
 _REQUEST_ID = OpenAPIHeader(
     schema=_STRING, description="The client's own, or a new one; the log knows the request by it"
@@ -31,6 +33,13 @@ _REQUEST_ID = OpenAPIHeader(
 _RETRY_AFTER = OpenAPIHeader(schema=Schema(type=OpenAPIType.INTEGER), description="Seconds to wait before trying again")
 _ETAG = OpenAPIHeader(schema=_STRING, description="The operation's version, as a strong entity tag")
 _CHALLENGE = OpenAPIHeader(schema=_STRING, description="The header that a genuine callback has")
+_HEADER_SCHEMAS: Final = {
+    "Retry-After": Schema(type=OpenAPIType.INTEGER),
+    "Location": _URI,
+    "Idempotent-Replayed": _TRUE,
+}
+"""Of the headers that a route declares; the schema of any other is a string."""
+_PATH_PARAMETERS: Final = {"operation_id": "The id of the operation"}
 _RARE: Final = {
     "malformed-head",
     "not-ready",
@@ -104,11 +113,20 @@ class ContractOperation(Operation):
             if isinstance(response, OpenAPIResponse):
                 self._complete(status, response)
         for parameter in self.parameters or []:
-            if isinstance(parameter, Parameter) and isinstance(parameter.schema, Schema):
-                parameter.schema = _sendable(parameter.schema)
+            if isinstance(parameter, Parameter):
+                if isinstance(parameter.schema, Schema):
+                    parameter.schema = _sendable(parameter.schema)
+                parameter.description = parameter.description or _PATH_PARAMETERS.get(parameter.name)
 
     def _complete(self, status: str, response: OpenAPIResponse) -> None:
+        for media in (response.content or {}).values():
+            for example in (media.examples or {}).values():
+                if isinstance(example, Example):
+                    example.id = None  # it is the key already, and OpenAPI has no such field
         headers = dict(response.headers or {}) | {"X-Request-Id": _REQUEST_ID}
+        for name, header in headers.items():
+            if isinstance(header, OpenAPIHeader) and header.schema is None:
+                header.schema = _HEADER_SCHEMAS.get(name, _STRING)
         if status == "401":
             headers["WWW-Authenticate"] = _CHALLENGE
         if status == "503":
@@ -139,11 +157,12 @@ class ListOperation(ContractOperation):
             param_in="query",
             style="form",
             explode=True,
-            description=f"`{LABEL_PREFIX}KEY=VALUE`, up to {MAX_LABELS} of them: operations that have all the labels",
+            description=f"`{LABEL_PREFIX}KEY=VALUE`, at most {MAX_LABELS}. Operations that have all these labels",
             schema=Schema(
                 type=OpenAPIType.OBJECT,
-                pattern_properties={f"^label\\.{KEY}$": _LABEL},
-                additional_properties=False,
+                property_names=Schema(pattern=f"^label\\.{KEY}$"),
+                additional_properties=_LABEL,
+                max_properties=MAX_LABELS,
                 examples=[{"label.team": "a"}],
             ),
         )

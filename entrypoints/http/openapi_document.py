@@ -17,9 +17,11 @@ from entrypoints.http.openapi_access import with_access
 from entrypoints.http.openapi_events import with_events
 from entrypoints.http.openapi_examples import ANSWERS, REQUESTS
 from entrypoints.http.openapi_links import LINKS
+from entrypoints.http.openapi_order import SUCCESS, in_order
 from entrypoints.http.openapi_requests import with_request_checks
 from entrypoints.http.openapi_waiting import with_places
 from entrypoints.http.representations import LABELS, CancelBody, SubmitBody
+from entrypoints.release import release_version
 
 _DOCUMENT: Final = "openapi_document"
 
@@ -35,7 +37,7 @@ def openapi_config() -> OpenAPIConfig:
     """What the document says about the API as a whole."""
     return OpenAPIConfig(
         title="opledger",
-        version="1",
+        version=release_version(),
         summary="A ledger of long-running operations",
         description=_DESCRIPTION,
         components=Components(security_schemes={CALLBACK_SECURITY: _CALLBACK_TOKEN}),
@@ -56,7 +58,7 @@ def document(app: Litestar) -> bytes:
     """The document, as it is served. Made once."""
     if _DOCUMENT not in app.state:
         schema = _completed(with_events(_with_batch_items(app.openapi_schema.to_schema())))
-        app.state[_DOCUMENT] = msgspec.json.encode(with_request_checks(with_places(with_access(app, schema))))
+        app.state[_DOCUMENT] = msgspec.json.encode(in_order(with_request_checks(with_places(with_access(app, schema)))))
     made: bytes = app.state[_DOCUMENT]
     return made
 
@@ -75,7 +77,9 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
             for status, link in LINKS.get(name, {}).items():
                 operation["responses"][status]["links"] = link
             for status, response in operation["responses"].items():
-                _exemplify(response, ANSWERS.get(name) if status.startswith("2") else None)
+                if status.startswith("2"):
+                    _exemplify(response, ANSWERS.get(name))
+                    response["description"] = SUCCESS.get(name, response["description"])
     return schema
 
 

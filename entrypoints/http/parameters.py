@@ -30,17 +30,32 @@ IfMatch = Annotated[
         description="Entity tags of the versions that this is meant for, or `*`: any",
     ),
 ]
-Statuses = Annotated[list[OperationStatus] | None, QueryParameter(name="status", description="Any of these")]
+Statuses = Annotated[
+    list[OperationStatus] | None, QueryParameter(name="status", description="Operations in any of these statuses")
+]
 TypeName = Annotated[
-    str | None, QueryParameter(name="type", min_length=1, max_length=LONGEST_TYPE, pattern=f"^{VALUE}$")
+    str | None,
+    QueryParameter(
+        name="type",
+        min_length=1,
+        max_length=LONGEST_TYPE,
+        pattern=f"^{VALUE}$",
+        description="Operations of this type",
+    ),
 ]
 Attention = Annotated[
-    AttentionKind | None, QueryParameter(name="attention", description="What a person should look at, of this kind")
+    AttentionKind | None, QueryParameter(name="attention", description="Operations that need attention of this kind")
 ]
-After = Annotated[str | None, QueryParameter(name="accepted_after", description="Exclusive", schema_extra=_TIME)]
-Before = Annotated[str | None, QueryParameter(name="accepted_before", description="Exclusive", schema_extra=_TIME)]
-OrderBy = Annotated[Order, QueryParameter(name="order", description="`-`: the newest first")]
-PageSize = Annotated[int, QueryParameter(name="page_size", ge=1, le=200)]
+After = Annotated[
+    str | None,
+    QueryParameter(name="accepted_after", description="Operations accepted after this time", schema_extra=_TIME),
+]
+Before = Annotated[
+    str | None,
+    QueryParameter(name="accepted_before", description="Operations accepted before this time", schema_extra=_TIME),
+]
+OrderBy = Annotated[Order, QueryParameter(name="order", description="By time of acceptance; with `-` the newest first")]
+PageSize = Annotated[int, QueryParameter(name="page_size", ge=1, le=200, description="Most operations of a page")]
 PageToken = Annotated[
     str | None,
     QueryParameter(name="page_token", description="`next_page_token` of an answer to the same filters and order"),

@@ -9,15 +9,19 @@ import hashlib
 import json
 import os
 import re
+import tomllib
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from entrypoints.http.docs import ASSETS, STATIC
+from entrypoints.http.openapi_order import ORDER
 from tests.support.http_access import Guarded
 from tests.support.http_api import Api
 
@@ -39,6 +43,41 @@ async def test_the_contract_is_the_one_that_was_agreed() -> None:
     if os.environ.get("OPLEDGER_WRITE_OPENAPI"):
         SNAPSHOT.write_text(text)
     assert json.loads(text) == json.loads(SNAPSHOT.read_text()), "the contract changed; see this file's docstring"
+
+
+async def test_the_document_is_valid() -> None:
+    """By the OpenAPI 3.1 schema, with and without access control."""
+    for api in (Api(), Guarded()):
+        document = (await api.client.get("/openapi.json")).json()
+        assert [str(error.message) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+async def test_the_version_is_the_release() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert (await fetched())["info"]["version"] == project["version"]
+
+
+async def test_paths_are_in_the_order_of_the_life_cycle() -> None:
+    document = await fetched()
+    operations = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert sorted(operations) == sorted(ORDER)
+    assert operations[:2] == ["submitOperation", "listOperations"]
+    firsts = [next(iter(item.values()))["operationId"] for item in document["paths"].values()]
+    assert firsts == [name for name in ORDER if name in firsts]
+    tags = {tag for item in document["paths"].values() for operation in item.values() for tag in operation["tags"]}
+    assert tags == {tag["name"] for tag in document["tags"]}
+
+
+async def test_everything_is_described() -> None:
+    """Every parameter and response, and every header with its schema."""
+    generic = {status.description for status in HTTPStatus}
+    for item in (await fetched())["paths"].values():
+        for operation in item.values():
+            described = [*operation.get("parameters", []), *operation["responses"].values()]
+            for response in operation["responses"].values():
+                described += response["headers"].values()
+                assert all(header["schema"] for header in response["headers"].values())
+            assert all(one["description"] not in generic for one in described), operation["operationId"]
 
 
 async def test_every_error_is_documented_as_a_problem() -> None:
