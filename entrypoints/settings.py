@@ -19,6 +19,7 @@ from domain.token_bucket import Allowance
 from entrypoints.access_settings import AccessKind, Algorithm, check_access
 from entrypoints.codec_settings import check_codec
 from entrypoints.durations import parse_duration
+from entrypoints.proxy_settings import ProxyRules, allowed_origins, proxy_rules
 
 CONFIG_FILE = "opledger.toml"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -62,6 +63,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rate_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
     max_waiters: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
     max_waiters_each: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
+    public_url: str | None = None
+    root_path: str = ""
+    trusted_proxies: str = ""
+    cors_origins: str = ""
     callback_url: str | None = None
     callback_keys: str | None = None
     data_converter: str | None = None
@@ -78,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         check_access(self)
         check_codec(self)
+        self.proxy_rules()
+        self.allowed_origins()
         if not timedelta(seconds=1) <= self.reconcile_every <= timedelta(days=1):
             raise ValueError("reconcile_every is between 1s and 1d")
         if not timedelta() <= self.reconcile_grace <= timedelta(hours=1):
@@ -126,6 +133,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def transaction_pooling(self) -> bool:
         """Whether DATABASE_URL is a transaction pooler's."""
         return self.database_direct_url is not None
+
+    def proxy_rules(self) -> ProxyRules:
+        """How the API is reached."""
+        return proxy_rules(self)
+
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins of web pages that may use the API."""
+        return allowed_origins(self)
 
     def allowance(self) -> Allowance:
         """What each credential may ask of a process."""

@@ -31,6 +31,8 @@ def serve(
     settings = load_settings(flags)
     if settings.callback_url and not callbacks:
         raise StartupError("callback_url is set, which --no-callbacks contradicts: leave out one of them")
+    if settings.root_path:
+        raise StartupError("root_path is for `opledger api` behind a proxy; `opledger up` serves this machine alone")
     container.checked_catalogue(settings)
     options = _options(settings, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port, callbacks=callbacks)
     run_to_exit(partial(_serve, options, settings.database_direct_url))

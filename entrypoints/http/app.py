@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -20,7 +21,7 @@ from entrypoints.http.errors import MAX_BODY, answer
 from entrypoints.http.events import EventController
 from entrypoints.http.health import HealthController
 from entrypoints.http.metrics import MetricsController
-from entrypoints.http.openapi_document import openapi_config
+from entrypoints.http.openapi_document import PUBLIC_URL, openapi_config
 from entrypoints.http.operations import OperationController, check_request
 from entrypoints.http.page_token import PAGE_TOKENS, PageTokens
 from entrypoints.http.parameters import PREFIX
@@ -28,8 +29,11 @@ from entrypoints.http.plain_reads import PlainReads
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.requests.request_checks import RequestChecks
 from entrypoints.http.responses import JsonResponse
+from entrypoints.http.security.forwarded import Forwarded
 from entrypoints.http.services import HttpServices
+from entrypoints.proxy_settings import ProxyRules
 
+NO_PROXIES: Final = ProxyRules()
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
@@ -39,6 +43,7 @@ def create_app(
     page_token_key: bytes,
     lifespan: Sequence[Lifespan] = (),
     access: Access,
+    proxies: ProxyRules = NO_PROXIES,
     route_handlers: Sequence[ControllerRouterHandler] = (),
     origins: frozenset[str] = frozenset(),
 ) -> Litestar:
@@ -64,11 +69,18 @@ def create_app(
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY,
         response_class=JsonResponse,
-        state=State({ACCESS: access, OPEN_BODIES: OpenBodies(), PAGE_TOKENS: PageTokens(page_token_key)}),
+        state=State(
+            {
+                ACCESS: access,
+                OPEN_BODIES: OpenBodies(),
+                PAGE_TOKENS: PageTokens(page_token_key),
+                PUBLIC_URL: proxies.public_url,
+            }
+        ),
     )
     check_declared(app)
     reads = PlainReads(app.asgi_handler, services.ledger, access)
-    app.asgi_handler = Edge(RequestChecks(reads, app, origins), services.answered)
+    app.asgi_handler = Forwarded(Edge(RequestChecks(reads, app, origins), services.answered), proxies)
     return app
 
 

@@ -13,6 +13,7 @@ from litestar.params import FromPath
 from entrypoints.http.access import ANYBODY
 from entrypoints.http.openapi_document import document
 from entrypoints.http.requests.conditional import matches
+from entrypoints.http.security.forwarded import base_path
 
 STATIC: Final = Path(__file__).parent / "static"
 ASSETS: Final = {
@@ -36,7 +37,7 @@ class DocsController(Controller):
     @get("/openapi.json")
     async def openapi(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         """OpenAPI 3.1."""
-        return Response(document(request.app), media_type=MediaType.JSON)
+        return Response(document(request.app, base_path(request.scope)), media_type=MediaType.JSON)
 
     @get("/docs")
     async def page(self) -> Response[bytes]:

@@ -30,7 +30,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
     """Serve until `stop` is set, then until the last request is drained. Raises StartupError: a taken port."""
     net.ensure_free(settings.host, settings.port, "--port")
     async with container.http(settings) as parts, noting(parts.key_uses):
-        app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
+        app = create_app(
+            parts.services,
+            page_token_key=parts.page_token_key,
+            access=parts.access,
+            proxies=settings.proxy_rules(),
+        )
         closing = asyncio.Event()
         # Streams and waits end before the rest is drained, which they would hold up.
         way_out = parts.stopping.see_out(stop, settings.stop_delay, parts.end_waiting, closing.set)

@@ -24,6 +24,8 @@ from entrypoints.http.representations import LABELS, CancelBody, SubmitBody
 from entrypoints.release import release_version
 
 _DOCUMENT: Final = "openapi_document"
+PUBLIC_URL: Final = "public_url"
+"""Key of the application's state: the base URL that clients use, or None."""
 
 
 class _Unrouted(Router):
@@ -54,13 +56,13 @@ _CALLBACK_TOKEN = SecurityScheme(
 )
 
 
-def document(app: Litestar) -> bytes:
-    """The document, as it is served. Made once."""
+def document(app: Litestar, base: str) -> bytes:
+    """The document, as it is served to a client that sees the API under that path. The schema is made once."""
     if _DOCUMENT not in app.state:
         schema = _completed(with_events(_with_batch_items(app.openapi_schema.to_schema())))
-        app.state[_DOCUMENT] = msgspec.json.encode(in_order(with_request_checks(with_places(with_access(app, schema)))))
-    made: bytes = app.state[_DOCUMENT]
-    return made
+        app.state[_DOCUMENT] = in_order(with_request_checks(with_places(with_access(app, schema))))
+    server = {"url": app.state[PUBLIC_URL] or base or "/"}
+    return msgspec.json.encode({**app.state[_DOCUMENT], "servers": [server]})
 
 
 def _completed(schema: dict[str, Any]) -> dict[str, Any]:

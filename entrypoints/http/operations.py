@@ -46,6 +46,7 @@ from entrypoints.http.representations import (
 )
 from entrypoints.http.requests.conditional import entity_tag, expected_version, matches
 from entrypoints.http.responses import JsonResponse, current_headers, operation_response
+from entrypoints.http.security.forwarded import base_path
 from entrypoints.http.told import ToldResponse
 from entrypoints.http.tracing import trace_to_carry
 from entrypoints.http.waiting import APPLIED, Prefer, Until, Wait, unless_gone, wish
@@ -102,7 +103,7 @@ class OperationController(Controller):
         """A 202 means: stored, and going to run once. Repeat a request whose answer was lost under the same
         `Idempotency-Key`."""
         submitted = await ledger.submit(wanted(data, _checked_key(request)), trace=trace_to_carry())
-        headers = {"Location": f"{PREFIX}{PATH}/{submitted.operation.id}"}
+        headers = {"Location": f"{base_path(request.scope)}{PREFIX}{PATH}/{submitted.operation.id}"}
         if submitted.replayed:
             headers["Idempotent-Replayed"] = "true"
         return operation_response(submitted.operation, 202, headers)

@@ -43,6 +43,7 @@ from domain.transition import Source
 from entrypoints.http.app import create_app
 from entrypoints.http.credentials import Access
 from entrypoints.http.services import HttpServices
+from entrypoints.proxy_settings import ProxyRules
 from entrypoints.scrape import MetricsPage
 
 KEY = b"a key for tests, and long enough"
@@ -128,6 +129,7 @@ class Api:
     drift: Drift = field(default_factory=Drift)
     answers: list[tuple[str, str, int, float]] = field(default_factory=list)
     heartbeat: float = 15.0
+    proxies: ProxyRules = field(default_factory=ProxyRules)
     room: WaitingRoom = field(default_factory=lambda: WaitingRoom(places=1000, each=1000))
 
     def __post_init__(self) -> None:
@@ -159,7 +161,8 @@ class Api:
             metrics_page=MetricsPage(self.drift, page),
         )
 
-        return create_app(self.services, page_token_key=KEY, access=self.access or Somebody(self))
+        access = self.access or Somebody(self)
+        return create_app(self.services, page_token_key=KEY, access=access, proxies=self.proxies)
 
     async def submit(self, **body: Any) -> dict[str, Any]:
         """Submit, and give what was answered."""

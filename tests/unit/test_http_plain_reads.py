@@ -9,6 +9,7 @@ from litestar.types import Scope as AsgiScope
 
 from domain.scope import Scope
 from domain.token_bucket import Allowance
+from entrypoints.http.plain_reads import PlainReads
 from tests.support.http_access import Guarded, bearer
 from tests.support.http_api import Api, problem
 
@@ -23,9 +24,10 @@ class Framework:
 
     def __init__(self, api: Api) -> None:
         self.came = 0
-        edge: Any = api.app.asgi_handler
-        plain_reads = edge._app._app
-        self._app, plain_reads._app = plain_reads._app, self
+        layer: Any = api.app.asgi_handler
+        while not isinstance(layer, PlainReads):
+            layer = layer._app
+        self._app, layer._app = layer._app, self
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         self.came += 1

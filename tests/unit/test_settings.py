@@ -75,6 +75,22 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
             "codec_authorization is a header's value, such as `Bearer ...`: printable ASCII in one line",
         ),
         ({"OPLEDGER_DATABASE_DIRECT_URL": "postgresql://h/d"}, "database_direct_url is set and database_url is not"),
+        ({"OPLEDGER_PUBLIC_URL": "ledger.example"}, "public_url is the base URL"),
+        ({"OPLEDGER_PUBLIC_URL": "https://ledger.example/a?b"}, "public_url is the base URL"),
+        ({"OPLEDGER_PUBLIC_URL": "https://ledger.example//a"}, "public_url is the base URL"),
+        ({"OPLEDGER_PUBLIC_URL": "https://u@ledger.example"}, "public_url is the base URL"),
+        ({"OPLEDGER_ROOT_PATH": "ops"}, "root_path is a path such as /ops"),
+        ({"OPLEDGER_ROOT_PATH": "/../ops"}, "root_path is a path such as /ops"),
+        ({"OPLEDGER_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, "trusted_proxies has addresses and networks"),
+        ({"OPLEDGER_TRUSTED_PROXIES": "10.0.0.1/8"}, "trusted_proxies has addresses and networks"),
+        ({"OPLEDGER_CORS_ORIGINS": "dashboard.example"}, "cors_origins has 'dashboard.example'"),
+        ({"OPLEDGER_CORS_ORIGINS": "https://a.example/"}, "cors_origins has 'https://a.example/'"),
+        ({"OPLEDGER_CORS_ORIGINS": "https://*.example"}, "an origin is scheme, host and port"),
+        ({"OPLEDGER_CORS_ORIGINS": "https://A.example"}, "in lower case"),
+        ({"OPLEDGER_CORS_ORIGINS": "https://a.example:443"}, "without a default port"),
+        ({"OPLEDGER_CORS_ORIGINS": "http://a.example:80"}, "without a default port"),
+        ({"OPLEDGER_CORS_ORIGINS": "null"}, "cors_origins has 'null'"),
+        ({"OPLEDGER_CORS_ORIGINS": "*"}, "while there is no access control"),
         ({"OPLEDGER_CONFIG": "does-not-exist.toml"}, "does-not-exist.toml"),
     ],
 )
@@ -230,3 +246,18 @@ def test_a_refused_codec_authorization_is_not_shown(tmp_path: Path) -> None:
 def test_codec_endpoints_that_are_taken(url: str, tmp_path: Path) -> None:
     """What it decodes is in plain text on the way: https, or this machine alone."""
     assert load_settings({}, {"OPLEDGER_CODEC_ENDPOINT": url}, tmp_path).codec_endpoint == url
+def test_proxies_and_origins(tmp_path: Path) -> None:
+    environment = {
+        "OPLEDGER_ACCESS": "keys",
+        "OPLEDGER_PUBLIC_URL": "https://ledger.example/ops/",
+        "OPLEDGER_ROOT_PATH": "/ops/",
+        "OPLEDGER_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+        "OPLEDGER_CORS_ORIGINS": "https://a.example, http://localhost:3000,",
+    }
+    settings = load_settings({}, environment, tmp_path)
+    rules = settings.proxy_rules()
+    assert (rules.public_url, rules.public_path, rules.root_path) == ("https://ledger.example/ops", "/ops", "/ops")
+    assert [str(network) for network in rules.trusted] == ["10.0.0.0/8", "::1/128"]
+    assert settings.allowed_origins() == {"https://a.example", "http://localhost:3000"}
+    every = load_settings({}, {"OPLEDGER_ACCESS": "keys", "OPLEDGER_CORS_ORIGINS": "*"}, tmp_path)
+    assert every.allowed_origins() == {"*"}

@@ -1,1 +1,1 @@
-"""Who may call, and from where."""
+"""Who may use the API, from where, and under which address."""

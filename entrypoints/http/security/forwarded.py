@@ -1,0 +1,93 @@
+"""The address that the client used, where a proxy stands in between."""
+
+import ipaddress
+from typing import Any, Final, cast
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from entrypoints.proxy_settings import ProxyRules, is_prefix
+
+_BASE: Final = "opledger_base"
+_HOST: Final = b"x-forwarded-host"
+_PREFIX: Final = b"x-forwarded-prefix"
+_NOWHERE: Final = "/"
+"""A path that no route has."""
+
+
+def base_path(scope: Any) -> str:
+    """The prefix under which the client sees the API, for links; empty, or a path without a slash at its end."""
+    return str(scope.get(_BASE, ""))
+
+
+class Forwarded:
+    """ASGI middleware around everything. Applies X-Forwarded-Host, -Prefix, -Proto and -For of trusted proxies, and
+    removes the root path, so that each route has one path inside.
+
+    Of several values the last one counts: the nearest proxy wrote it.
+    """
+
+    def __init__(self, app: ASGIApp, rules: ProxyRules) -> None:
+        self._rules = rules
+        self._app = app
+        if rules.trusted:
+            trusted = [str(network) for network in rules.trusted]
+            self._app = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app), trusted))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            self._apply(scope)
+        await self._app(scope, receive, send)
+
+    def _apply(self, scope: HTTPScope) -> None:
+        prefix = ""
+        if self._rules.trusted and self._is_trusted(scope):
+            _replace_host(scope)
+            prefix = _forwarded_prefix(scope)
+        root = _remove_root(scope, self._rules.root_path)
+        public = self._rules.public_path
+        cast(Any, scope)[_BASE] = prefix + root if public is None else public
+
+    def _is_trusted(self, scope: HTTPScope) -> bool:
+        client = scope["client"]
+        if client is None:
+            return False
+        try:
+            address = ipaddress.ip_address(client[0])
+        except ValueError:
+            return False
+        return any(address in network for network in self._rules.trusted)
+
+
+def _replace_host(scope: HTTPScope) -> None:
+    host = _last(scope, _HOST)
+    if host:
+        others = [header for header in scope["headers"] if header[0] != b"host"]
+        scope["headers"] = [(b"host", host), *others]
+
+
+def _forwarded_prefix(scope: HTTPScope) -> str:
+    """What the proxy has removed from the path; nothing where it is not a plain path."""
+    prefix = (_last(scope, _PREFIX) or b"").decode("latin-1").rstrip("/")
+    return prefix if is_prefix(prefix) else ""
+
+
+def _remove_root(scope: HTTPScope, configured: str) -> str:
+    """Removes the root path from the path; returns it. A path outside of a configured one leads nowhere. Without one,
+    the root path is that of an application that this one is mounted in."""
+    root = configured or str(scope.get("root_path") or "").rstrip("/")
+    scope["root_path"] = ""
+    if not root:
+        return ""
+    raw_path = cast(bytes, scope.get("raw_path") or scope["path"].encode())
+    if scope["path"].startswith(f"{root}/") and raw_path.startswith(f"{root}/".encode()):
+        scope["path"], scope["raw_path"] = scope["path"][len(root) :], raw_path[len(root) :]
+    elif configured:
+        scope["path"], scope["raw_path"] = _NOWHERE, _NOWHERE.encode()
+    return root
+
+
+def _last(scope: HTTPScope, name: bytes) -> bytes | None:
+    values = [value for given, value in scope["headers"] if given == name]
+    return values[-1].rpartition(b",")[2].strip() if values else None
