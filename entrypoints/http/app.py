@@ -7,7 +7,7 @@ from typing import Final
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from entrypoints.http.access import ACCESS, authorize, check_declared, own_ledger
 from entrypoints.http.batch import BatchController
@@ -29,6 +29,7 @@ from entrypoints.http.plain_reads import PlainReads
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.requests.request_checks import RequestChecks
 from entrypoints.http.responses import JsonResponse
+from entrypoints.http.security.cors import Cors
 from entrypoints.http.security.forwarded import Forwarded
 from entrypoints.http.services import HttpServices
 from entrypoints.proxy_settings import ProxyRules
@@ -44,12 +45,12 @@ def create_app(
     lifespan: Sequence[Lifespan] = (),
     access: Access,
     proxies: ProxyRules = NO_PROXIES,
-    route_handlers: Sequence[ControllerRouterHandler] = (),
     origins: frozenset[str] = frozenset(),
+    route_handlers: Sequence[ControllerRouterHandler] = (),
 ) -> Litestar:
-    """The whole API on the given services. `access` tells who makes a request. Web pages of `origins`, and of the
-    API's own, may change operations. Raises ValueError for a page token key that is too short, and for a route that
-    does not say who may call it.
+    """The whole API on the given services. `access` tells who makes a request, `origins` are those of the web pages
+    that may use it, beside the API's own. Raises ValueError for a page token key that is too short, and for a route that does not say who may
+    call it.
 
     Nothing outlives the app that `lifespan` does not end; nothing is connected before it is entered.
     """
@@ -80,7 +81,8 @@ def create_app(
     )
     check_declared(app)
     reads = PlainReads(app.asgi_handler, services.ledger, access)
-    app.asgi_handler = Forwarded(Edge(RequestChecks(reads, app, origins), services.answered), proxies)
+    checked: ASGIApp = RequestChecks(reads, app, origins)
+    app.asgi_handler = Forwarded(Edge(Cors(checked, origins) if origins else checked, services.answered), proxies)
     return app
 
 

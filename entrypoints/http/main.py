@@ -35,6 +35,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
             page_token_key=parts.page_token_key,
             access=parts.access,
             proxies=settings.proxy_rules(),
+            origins=settings.allowed_origins(),
         )
         closing = asyncio.Event()
         # Streams and waits end before the rest is drained, which they would hold up.

@@ -130,6 +130,7 @@ class Api:
     answers: list[tuple[str, str, int, float]] = field(default_factory=list)
     heartbeat: float = 15.0
     proxies: ProxyRules = field(default_factory=ProxyRules)
+    origins: frozenset[str] = frozenset()
     room: WaitingRoom = field(default_factory=lambda: WaitingRoom(places=1000, each=1000))
 
     def __post_init__(self) -> None:
@@ -162,7 +163,8 @@ class Api:
         )
 
         access = self.access or Somebody(self)
-        return create_app(self.services, page_token_key=KEY, access=access, proxies=self.proxies)
+        more = {"proxies": self.proxies, "origins": self.origins}
+        return create_app(self.services, page_token_key=KEY, access=access, **more)  # type: ignore[arg-type]
 
     async def submit(self, **body: Any) -> dict[str, Any]:
         """Submit, and give what was answered."""

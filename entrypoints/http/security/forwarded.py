@@ -80,7 +80,7 @@ def _remove_root(scope: HTTPScope, configured: str) -> str:
     scope["root_path"] = ""
     if not root:
         return ""
-    raw_path = cast(bytes, scope.get("raw_path") or scope["path"].encode())
+    raw_path = scope.get("raw_path") or scope["path"].encode()
     if scope["path"].startswith(f"{root}/") and raw_path.startswith(f"{root}/".encode()):
         scope["path"], scope["raw_path"] = scope["path"][len(root) :], raw_path[len(root) :]
     elif configured:
