@@ -56,6 +56,10 @@ class ApiKey:
         key's state only to who has the secret."""
         if not hmac.compare_digest(self.secret_hash, secret_hash(text)):
             raise InvalidCredentials("there is no such API key")
+        self.check_counts(now)
+
+    def check_counts(self, now: datetime) -> None:
+        """Raises InvalidCredentials: the key is revoked or has expired at that time."""
         if not self.counts(now):
             words = "has expired" if self.revoked_at is None else "is revoked"
             raise InvalidCredentials(f"the API key {self.prefix} {words}")

@@ -1,6 +1,7 @@
 """Who makes a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from domain.scope import Scope
 
@@ -15,3 +16,5 @@ class Principal:
     scopes: frozenset[Scope] = frozenset()
     credential: str | None = None
     """Which key or subject it showed, for limits and logs: never a secret. None: it showed none."""
+    expires_at: datetime | None = field(default=None, compare=False)
+    """When the credential expires; None: never."""

@@ -29,6 +29,7 @@ from adapters.postgres.migrations import migrate as migrate_database
 from adapters.postgres.notifications import Announcer, Listener
 from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe, NotificationProbe
+from adapters.postgres.stream_tickets import PostgresStreamTickets
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.prometheus.requests import PrometheusRequests
@@ -42,6 +43,7 @@ from adapters.temporal.remote_codec import RemoteCodec
 from adapters.temporal.schedule import ReconciliationSchedule, check_schedule, ensure_schedule
 from adapters.temporal.search_attribute import check_search_attribute, ensure_search_attribute
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
+from application.access.stream_tickets import StreamTicketOffice
 from application.ports.probe import Probe
 from application.ports.token_verifier import IdentityProviderUnavailable
 from application.services.authenticate import Authenticate, AuthenticateKeys
@@ -221,8 +223,16 @@ class Container(containers.DeclarativeContainer):
         WaitingRoom, settings.provided.max_waiters, each=settings.provided.max_waiters_each
     )
     metrics_page = providers.Singleton(MetricsPage, drift, metrics.provided.page)
+    tickets = providers.Singleton(
+        StreamTicketOffice,
+        providers.Singleton(PostgresStreamTickets, database),
+        clock,
+        providers.Object(secrets.token_bytes),
+        access,
+    )
     http_services = providers.Factory(
         HttpServices,
+        tickets=tickets,
         ledger=providers.Factory(
             LedgerServices,
             submit=submit,

@@ -1,6 +1,7 @@
 """Tokens of one identity provider, checked as RFC 8725 says: one algorithm, its issuer, this audience, an expiry."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
@@ -55,7 +56,8 @@ class JwtVerifier:
             raise InvalidCredentials(f"the token's claim {self._rules.tenant_claim} names no tenant")
         if not is_name(subject):
             raise InvalidCredentials("the token's claim sub names nobody")
-        return Principal(str(tenant), subject, self._scopes(claims), f"token {(tenant, subject)}")
+        scopes, expires_at = self._scopes(claims), _expires_at(claims)
+        return Principal(str(tenant), subject, scopes, f"token {(tenant, subject)}", expires_at)
 
     async def _claims(self, token: str) -> dict[str, Any]:
         rules = self._rules
@@ -90,3 +92,11 @@ class JwtVerifier:
         if not isinstance(words, list):
             raise InvalidCredentials(f"the token's claim {self._rules.scope_claim} is neither a text nor a list")
         return frozenset(scope for scope in Scope if scope.value in words)
+
+
+def _expires_at(claims: dict[str, Any]) -> datetime | None:
+    """When the token is refused; None: beyond what a datetime holds."""
+    try:
+        return datetime.fromtimestamp(int(claims["exp"]) + LEEWAY, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None

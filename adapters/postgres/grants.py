@@ -23,6 +23,7 @@ PRIVILEGES: Final = {
     "idempotency_keys": "SELECT, INSERT, UPDATE, DELETE",
     "watermarks": "SELECT, INSERT, UPDATE",
     "api_keys": "SELECT, UPDATE (last_used_at)",  # `opledger keys` is for the owner
+    "stream_tickets": "SELECT, INSERT, UPDATE (expires_at), DELETE",  # the update is for row locks
     "alembic_version": "SELECT",
 }
 """By table. A table that is not here cannot be used by the service at all."""

@@ -232,3 +232,16 @@ api_keys = sa.Table(
     sa.CheckConstraint(_some_of("scopes", Scope), "scopes_known"),
     sa.CheckConstraint("expires_at > created_at", "expires_later"),
 )
+
+stream_tickets = sa.Table(
+    "stream_tickets",
+    metadata,
+    sa.Column("secret_hash", BYTEA, primary_key=True, comment="SHA-256 of the ticket's text, which is stored nowhere"),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("credential", sa.Text),
+    sa.Column("credential_expires_at", Instant),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.CheckConstraint("octet_length(secret_hash) = 32", "secret_hash_length"),
+    sa.CheckConstraint(f"char_length(tenant) BETWEEN 1 AND {MAX_NAME}", "tenant_length"),
+    sa.Index("ix_stream_tickets_expires_at", "expires_at"),
+)

@@ -24,6 +24,11 @@ UNKNOWN_AT_ONCE: Final = 3
 """Most of these that are under way: anybody can make keys up, and the database has connections for few."""
 
 
+_KEY: Final = "key "
+_TOKEN: Final = "token "
+"""How the names of credentials begin (Principal.credential)."""
+
+
 class AuthenticateKeys:
     """Reads a key once every CACHE_LIFE and process, and not again with each request. A prefix that there is not is
     asked for each time, so that a new key counts at once; but those who ask for one are asked for together."""
@@ -41,7 +46,12 @@ class AuthenticateKeys:
         key = await self._find(prefix_of(text), now)
         key.check(text, now)
         self._uses.note(key.prefix, now)
-        return Principal(key.tenant, key.name, key.scopes, f"key {key.prefix}")
+        return Principal(key.tenant, key.name, key.scopes, _KEY + key.prefix, key.expires_at)
+
+    async def recheck(self, prefix: str) -> None:
+        """Checks by the prefix alone that a key still counts. Raises InvalidCredentials, DatabaseUnavailable."""
+        now = self._clock.now()
+        (await self._find(prefix, now)).check_counts(now)
 
     async def _find(self, prefix: str, now: datetime) -> ApiKey:
         cached = self._read.get(prefix)
@@ -69,3 +79,12 @@ class Authenticate:
         if self._tokens is not None:
             return await self._tokens.verify(credential)
         raise InvalidCredentials("nothing is taken here")
+
+    async def recheck(self, principal: Principal) -> None:
+        """Checks that the principal's credential, which is not at hand, still counts. Of a token only its expiry is
+        known, and the principal states it. Raises InvalidCredentials, DatabaseUnavailable."""
+        credential = principal.credential or ""
+        if self._keys is not None and credential.startswith(_KEY):
+            await self._keys.recheck(credential.removeprefix(_KEY))
+        elif self._tokens is None or not credential.startswith(_TOKEN):
+            raise InvalidCredentials("credentials of this kind are not accepted any more")

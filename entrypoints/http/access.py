@@ -14,6 +14,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, WebSocketScope
 
+from application.access.stream_tickets import StreamTicketOffice
 from application.ports.token_verifier import IdentityProviderUnavailable
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.tenant_ledger import TenantLedger
@@ -21,12 +22,15 @@ from domain.principal import Principal
 from domain.scope import Scope, check_scope
 from entrypoints.http.credentials import Access
 from entrypoints.http.hosts import ANY_HOST, check_host
+from entrypoints.http.security.tickets import TAKES_TICKETS, take_ticket
 from entrypoints.http.services import HttpServices
 
 ANYBODY: Final = "anybody"
 """In place of a scope: the route asks for no client's credentials."""
 ACCESS: Final = "access"
 """Under this name the application's state holds its Access."""
+TICKETS: Final = "stream_tickets"
+"""Under this name the application's state holds its StreamTicketOffice. A request with a ticket has it as `auth`."""
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -35,8 +39,15 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if not handler.opt.get(ANY_HOST):
         check_own_host(connection.scope, access)
     needed = _needed(handler, str(connection.scope.get("method")))
-    if needed is not None:
+    if needed is None:
+        return
+    ticket = take_ticket(connection.scope) if handler.opt.get(TAKES_TICKETS) else None
+    if ticket is None:
         connection.scope["user"] = await admitted(connection.scope, access, needed)
+    else:
+        tickets: StreamTicketOffice = connection.app.state[TICKETS]
+        connection.scope["user"] = await tickets.redeem(ticket)
+        connection.scope["auth"] = tickets
 
 
 def check_own_host(scope: HTTPScope | WebSocketScope, access: Access) -> None:
@@ -57,7 +68,11 @@ async def check_still(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     now, nothing."""
     needed = _needed(connection.route_handler, str(connection.scope.get("method")))
     access: Access = connection.app.state[ACCESS]
-    if needed is not None:
+    tickets: StreamTicketOffice | None = connection.scope.get("auth")
+    if tickets is not None:
+        with contextlib.suppress(DatabaseUnavailable):
+            await tickets.recheck(connection.user)
+    elif needed is not None:
         with contextlib.suppress(DatabaseUnavailable, IdentityProviderUnavailable):
             principal = await access.still(header_values(connection.scope, b"authorization"))
             check_scope(principal.scopes, needed)

@@ -9,10 +9,11 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from entrypoints.http.access import ACCESS, authorize, check_declared, own_ledger
+from entrypoints.http.access import ACCESS, TICKETS, authorize, check_declared, own_ledger
 from entrypoints.http.batch import BatchController
 from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.callbacks import CallbackController
+from entrypoints.http.controllers.stream_tickets import StreamTicketController
 from entrypoints.http.credentials import Access
 from entrypoints.http.deletion import DeletionController
 from entrypoints.http.docs import DocsController
@@ -49,8 +50,8 @@ def create_app(
     route_handlers: Sequence[ControllerRouterHandler] = (),
 ) -> Litestar:
     """The whole API on the given services. `access` tells who makes a request, `origins` are those of the web pages
-    that may use it, beside the API's own. Raises ValueError for a page token key that is too short, and for a route that does not say who may
-    call it.
+    that may use it, beside the API's own. Raises ValueError for a page token key that is too short, and for a route
+    that does not say who may call it.
 
     Nothing outlives the app that `lifespan` does not end; nothing is connected before it is entered.
     """
@@ -74,6 +75,7 @@ def create_app(
             {
                 ACCESS: access,
                 OPEN_BODIES: OpenBodies(),
+                TICKETS: services.tickets,
                 PAGE_TOKENS: PageTokens(page_token_key),
                 PUBLIC_URL: proxies.public_url,
             }
@@ -87,5 +89,5 @@ def create_app(
 
 
 def _v1() -> Router:
-    handlers = [OperationController, BatchController, DeletionController, EventController]
+    handlers = [OperationController, BatchController, DeletionController, EventController, StreamTicketController]
     return Router(PREFIX, route_handlers=handlers, before_request=check_request)

@@ -30,6 +30,10 @@ class Access(Protocol):
     async def still(self, authorization: Sequence[str]) -> Principal:
         """The same later on in the request, which is not counted again."""
 
+    async def recheck(self, principal: Principal) -> None:
+        """Checks that the principal of a stream ticket would still be admitted. Raises InvalidCredentials,
+        DatabaseUnavailable."""
+
 
 class NoAccessControl:
     """Everybody may do everything, in one tenant. For loopback alone."""
@@ -43,6 +47,9 @@ class NoAccessControl:
     async def still(self, authorization: Sequence[str]) -> Principal:
         """The same."""
         return await self.principal(authorization)
+
+    async def recheck(self, principal: Principal) -> None:
+        """Every principal is."""
 
 
 class BearerAccess:
@@ -63,6 +70,10 @@ class BearerAccess:
     async def still(self, authorization: Sequence[str]) -> Principal:
         """Whose it is, if it is anybody's still."""
         return await self._authenticate.principal(_credential(authorization))
+
+    async def recheck(self, principal: Principal) -> None:
+        """By the name of its credential."""
+        await self._authenticate.recheck(principal)
 
 
 def _credential(authorization: Sequence[str]) -> str:

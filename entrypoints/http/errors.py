@@ -21,6 +21,7 @@ from application.ports.operation_repository import StaleOperation
 from application.ports.token_verifier import IdentityProviderUnavailable
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.waiting_room import TooManyWaiting, WaitingRoomFull
+from domain.access.stream_ticket import InvalidTicket
 from domain.callback_token import TOKEN_HEADER
 from domain.credentials import InvalidCredentials, MissingCredentials
 from domain.errors import (
@@ -102,6 +103,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
         401, "unauthorized-callback", "The callback is not one that this ledger asked for", challenge=TOKEN_HEADER
     ),
     MissingCredentials: Kind(401, "missing-credentials", "Credentials are needed", challenge=_REALM),
+    InvalidTicket: Kind(401, "invalid-ticket", "The stream ticket is not valid", challenge=_REALM),
     InvalidCredentials: Kind(
         401, "invalid-credentials", "The credentials are not valid", challenge=f'{_REALM}, error="invalid_token"'
     ),
@@ -228,6 +230,8 @@ def _field_errors(error: Exception) -> list[FieldError]:
             return [FieldError(str(error), header="If-Match")]
         case IdempotencyKeyReused():
             return [FieldError(str(error), header="Idempotency-Key")]
+        case InvalidTicket():
+            return [FieldError(str(error), parameter="ticket")]
         case InvalidCredentials():
             return [FieldError(str(error), header="Authorization")]
     return []

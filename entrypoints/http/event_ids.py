@@ -1,18 +1,21 @@
 """The ids of events: where a stream goes on. Clients keep them and send them back, and need not understand them."""
 
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from application.ports.change_feed import STATE, Position
 from application.services.stream import Seen
-from entrypoints.http.problems import InvalidHeader
+from entrypoints.http.problems import InvalidHeader, InvalidParameter, RequestError
 
+_T = TypeVar("_T")
 HEADER: Final = "Last-Event-ID"
+PARAMETER: Final = "last_event_id"
 _NUMBER: Final = "(0|[1-9][0-9]{0,8})"
 OF_TENANT: Final = f"^(0|[1-9][0-9]{{0,18}})-[0-9a-f]{{32}}-({_NUMBER}|{STATE})$"
 OF_OPERATION: Final = rf"^{_NUMBER}\.{_NUMBER}$"
-_RULE: Final = "it is not the id of an event of this stream; without the header the stream begins with what is now"
+_RULE: Final = "it is not the id of an event of this stream; without one the stream begins with what is now"
 
 
 def position_id(position: Position) -> str:
@@ -25,24 +28,38 @@ def seen_id(seen: Seen) -> str:
     return f"{seen.version}.{seen.lines}"
 
 
-def read_position(text: str) -> Position:
-    """Raises InvalidHeader."""
-    transaction, operation_id, sequence = _parts(OF_TENANT, text, "-")
+def read_position(text: str) -> Position | None:
+    """The position of an event of a tenant's stream; None: the text is no such id."""
+    if not re.fullmatch(OF_TENANT, text):
+        return None
+    transaction, operation_id, sequence = text.split("-")
     return Position(int(transaction), UUID(hex=operation_id), int(sequence))
 
 
-def read_seen(text: str) -> Seen:
-    """Raises InvalidHeader."""
-    version, lines = _parts(OF_OPERATION, text, ".")
+def read_seen(text: str) -> Seen | None:
+    """How far a client of an operation's stream is; None: the text is no such id."""
+    if not re.fullmatch(OF_OPERATION, text):
+        return None
+    version, lines = text.split(".")
     return Seen(int(version), int(lines))
 
 
-def refused() -> InvalidHeader:
-    """What is wrong with an id that there cannot be."""
-    return InvalidHeader(HEADER, _RULE)
+class ResumePoint(Generic[_T]):
+    """The last event that a client has: by the header, or, without it, by the query. A new EventSource cannot set the
+    header; when it reconnects, its header is newer than its URL."""
 
+    def __init__(self, headers: list[str], query: str | None, read: Callable[[str], _T | None]) -> None:
+        """Raises InvalidHeader, InvalidParameter."""
+        if len(headers) > 1:
+            raise InvalidHeader(HEADER, "it is given more than once")
+        self.seen: _T | None = None
+        self._error: RequestError = InvalidHeader(HEADER, _RULE)
+        given = [] if query is None else [(query, InvalidParameter(PARAMETER, _RULE))]
+        for text, error in [*given, *((text, InvalidHeader(HEADER, _RULE)) for text in headers)]:
+            self.seen, self._error = read(text), error
+            if self.seen is None:
+                raise error
 
-def _parts(pattern: str, text: str, separator: str) -> list[str]:
-    if not re.fullmatch(pattern, text):
-        raise refused()
-    return text.split(separator)
+    def refused(self) -> RequestError:
+        """The error for an id that this stream cannot have."""
+        return self._error

@@ -8,7 +8,7 @@ from uuid import UUID
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, HeaderParameter
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import Stream
 from msgspec.structs import asdict
 
@@ -23,26 +23,35 @@ from entrypoints.http.event_ids import (
     HEADER,
     OF_OPERATION,
     OF_TENANT,
+    PARAMETER,
+    ResumePoint,
     position_id,
     read_position,
     read_seen,
-    refused,
     seen_id,
 )
 from entrypoints.http.event_stream import MEDIA_TYPE, EventStream
 from entrypoints.http.openapi import EventsOperation, problems
 from entrypoints.http.representations import TransitionBody, operation_body, transition_body
 from entrypoints.http.responses import json_bytes
+from entrypoints.http.security.tickets import TAKES_TICKETS
 
 _T = TypeVar("_T")
 _KEEP_ALIVE: Final = b": nothing new\n\n"
 _RESYNC: Final = b"event: resync\ndata: {}\n\n"
 _RESUMES: Final = "The id of the last event that arrived: the stream goes on behind it"
+_QUERY: Final = f"As the header {HEADER}, for a new EventSource, which cannot set it; the header goes before it"
 OperationEventId = Annotated[
     str | None, HeaderParameter(name=HEADER, description=_RESUMES, schema_extra={"pattern": OF_OPERATION})
 ]
 TenantEventId = Annotated[
     str | None, HeaderParameter(name=HEADER, description=_RESUMES, schema_extra={"pattern": OF_TENANT})
+]
+OperationEvent = Annotated[
+    str | None, QueryParameter(name=PARAMETER, description=_QUERY, schema_extra={"pattern": OF_OPERATION})
+]
+TenantEvent = Annotated[
+    str | None, QueryParameter(name=PARAMETER, description=_QUERY, schema_extra={"pattern": OF_TENANT})
 ]
 
 
@@ -57,6 +66,7 @@ class EventController(Controller):
     with `Last-Event-ID` goes on where it was."""
 
     tags = ("events",)
+    opt = {TAKES_TICKETS: True}  # noqa: RUF012
 
     @get(
         "/operations/{operation_id:uuid}/events",
@@ -73,15 +83,17 @@ class EventController(Controller):
         ledger: NamedDependency[TenantLedger],
         operation_id: FromPath[UUID],
         last_event_id: OperationEventId = None,
+        last_event: OperationEvent = None,
     ) -> Stream | Response[None]:
         """First `operation`, how it stands. Then for each line of its history a `transition`, and after every change
         `operation` again; what changes faster than it is read is told of once. A comment every 15 seconds. The stream
         ends when the operation is done; resumed behind its end, the answer is 204."""
-        seen = _last_event_id(request, read_seen)
+        resume = ResumePoint(request.headers.getall(HEADER.lower(), []), last_event, read_seen)
         operation = await ledger.get(operation_id)
+        seen = resume.seen
         if seen is not None:
             if seen.version > operation.version or seen.lines > operation.history_length:
-                raise refused()
+                raise resume.refused()
             if operation.done and seen.version == operation.version:
                 return Response(None, status_code=204)
         return _stream(request, ledger, ledger.follow(operation_id, seen), _step)
@@ -96,16 +108,20 @@ class EventController(Controller):
         responses=problems(400),
     )
     async def of_tenant(
-        self, request: ApiRequest, ledger: NamedDependency[TenantLedger], last_event_id: TenantEventId = None
+        self,
+        request: ApiRequest,
+        ledger: NamedDependency[TenantLedger],
+        last_event_id: TenantEventId = None,
+        last_event: TenantEvent = None,
     ) -> Stream:
         """From now on: for each new line of a history a `transition`, and after every change the `operation` as it
         stands; what changes faster than it is read is told of once. `position` has nothing to tell but its id, from
         where to resume. A comment every 15 seconds."""
-        after = _last_event_id(request, read_position)
+        resume = ResumePoint(request.headers.getall(HEADER.lower(), []), last_event, read_position)
         head = await ledger.head()
-        if after is not None and after > head:
-            raise refused()
-        return _stream(request, ledger, ledger.follow_all(after), _event)
+        if resume.seen is not None and resume.seen > head:
+            raise resume.refused()
+        return _stream(request, ledger, ledger.follow_all(resume.seen), _event)
 
 
 @lru_cache(maxsize=32)
@@ -140,11 +156,6 @@ def _lines(body: Any) -> bytes:
     """As the data of an event, which ends with its line: JSON that is passed on as somebody else stored it may have
     several."""
     return b"\ndata: ".join(json_bytes(body).splitlines())
-
-
-def _last_event_id(request: ApiRequest, read: Callable[[str], _T]) -> _T | None:
-    ids = request.headers.getall("last-event-id", [])
-    return read(ids[0]) if ids else None
 
 
 def _stream(

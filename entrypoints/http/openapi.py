@@ -46,6 +46,7 @@ _RARE: Final = {
     "callback-not-taken",
     "missing-credentials",
     "invalid-credentials",
+    "invalid-ticket",
     "waiting-room-full",
 }
 """Kinds of problems that most routes do not have."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from application.access.stream_tickets import StreamTicketOffice
 from application.ports.metrics import Metrics
 from application.services.health import CheckHealth
 from application.services.receive_callback import ReceiveCallback
@@ -16,6 +17,7 @@ class HttpServices:
     """One service a use case, and what the edge itself needs."""
 
     ledger: LedgerServices
+    tickets: StreamTicketOffice
     health: CheckHealth
     receive_callback: ReceiveCallback
     callback_keys: CallbackKeys | None

@@ -19,6 +19,7 @@ from adapters.postgres.engine import create_engine
 from adapters.postgres.errors import translated
 from adapters.postgres.grants import PRIVILEGES, grant_to
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
+from adapters.postgres.stream_tickets import PostgresStreamTickets
 from adapters.postgres.tables import metadata
 from application.ports.unit_of_work import DatabaseRefused
 from domain.errors import OperationNotDone, StartupError
@@ -31,6 +32,7 @@ from tests.contract.test_idempotency_keys import IdempotencyKeysContract
 from tests.contract.test_operation_queries import OperationQueriesContract
 from tests.contract.test_operation_repository import OperationRepositoryContract, accepted_change
 from tests.contract.test_operation_verification import VerificationContract
+from tests.contract.test_stream_tickets import ticket
 from tests.contract.test_unit_of_work import UnitOfWorkContract
 from tests.support.operations import ID, at
 
@@ -123,6 +125,15 @@ async def test_api_keys_are_read_and_noted_but_not_made(service: AsyncEngine, po
     for call in (keys.add(key(2)), keys.revoke(key(1).prefix, at(9))):
         with pytest.raises(DatabaseRefused, match="api_keys"):
             await call
+
+
+async def test_stream_tickets_are_stored_and_taken(service: AsyncEngine) -> None:
+    """And the expired ones deleted."""
+    tickets = PostgresStreamTickets(service)
+    await tickets.add(ticket(1, until=10), at(0))
+    await tickets.add(ticket(2), at(20))
+    assert await tickets.take(ticket(1).secret_hash) is None
+    assert await tickets.take(ticket(2).secret_hash) == ticket(2)
 
 
 async def test_an_operation_is_deleted_with_its_history(

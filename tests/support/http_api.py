@@ -13,9 +13,12 @@ from adapters.memory.clock import MemoryClock
 from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.memory.store import MemoryStore
+from adapters.memory.stream_tickets import MemoryStreamTickets
+from application.access.stream_tickets import StreamTicketOffice
 from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.probe import Probe
+from application.ports.stream_tickets import StreamTickets
 from application.services.cancel import CancelOperation
 from application.services.change_hub import ChangeHub
 from application.services.delete import DeleteOperation
@@ -45,6 +48,7 @@ from entrypoints.http.credentials import Access
 from entrypoints.http.services import HttpServices
 from entrypoints.proxy_settings import ProxyRules
 from entrypoints.scrape import MetricsPage
+from tests.support.randomness import counting
 
 KEY = b"a key for tests, and long enough"
 MACHINE: dict[str, JsonValue] = {
@@ -110,6 +114,9 @@ class Somebody:
     async def still(self, authorization: Sequence[str]) -> Principal:
         return await self.principal(authorization)
 
+    async def recheck(self, principal: Principal) -> None:
+        pass
+
 
 @dataclass
 class Api:
@@ -131,6 +138,7 @@ class Api:
     heartbeat: float = 15.0
     proxies: ProxyRules = field(default_factory=ProxyRules)
     origins: frozenset[str] = frozenset()
+    tickets: StreamTickets = field(default_factory=MemoryStreamTickets)
     room: WaitingRoom = field(default_factory=lambda: WaitingRoom(places=1000, each=1000))
 
     def __post_init__(self) -> None:
@@ -143,7 +151,9 @@ class Api:
         """The application."""
         parts = self.store.units, self.clock, MemoryOperationIds(self.clock), CATALOGUE, JsonSchemaInputValidator()
         read = ReadOperations(self.store.queries)
+        self.reader = self.access or Somebody(self)
         self.services = HttpServices(
+            tickets=StreamTicketOffice(self.tickets, self.clock, counting(), self.reader),
             ledger=LedgerServices(
                 submit=SubmitTogether(SubmitOperation(*parts), SubmitBatch(*parts)),
                 read=read,
@@ -162,9 +172,8 @@ class Api:
             metrics_page=MetricsPage(self.drift, page),
         )
 
-        access = self.access or Somebody(self)
         more = {"proxies": self.proxies, "origins": self.origins}
-        return create_app(self.services, page_token_key=KEY, access=access, **more)  # type: ignore[arg-type]
+        return create_app(self.services, page_token_key=KEY, access=self.reader, **more)  # type: ignore[arg-type]
 
     async def submit(self, **body: Any) -> dict[str, Any]:
         """Submit, and give what was answered."""

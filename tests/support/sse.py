@@ -104,11 +104,13 @@ async def streaming(api: Api, path: str, last_event_id: str | None = None) -> As
 
 
 @asynccontextmanager
-async def stream_of(application: Any, path: str, given: Mapping[str, str]) -> AsyncIterator[Streamed]:
-    """The same, of any application, with these headers."""
+async def stream_of(
+    application: Any, path: str, given: Mapping[str, str], query: bytes = b""
+) -> AsyncIterator[Streamed]:
+    """The same, of any application, with these headers and this query."""
     headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
     stream = Streamed()
-    task = asyncio.create_task(application(scope_of("GET", path, b"", headers), stream.receive, stream.send))
+    task = asyncio.create_task(application(scope_of("GET", path, query, headers), stream.receive, stream.send))
     try:
         yield stream
     finally:

@@ -45,6 +45,9 @@ class Revocable:
             raise self.error
         return await self.principal(authorization)
 
+    async def recheck(self, principal: Principal) -> None:
+        await self.still([])
+
 
 def path_of(made: dict[str, Any]) -> str:
     """Where the operation is followed."""

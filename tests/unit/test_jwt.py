@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -72,7 +73,10 @@ async def test_clocks_may_differ_a_little() -> None:
     world = World()
     now = int(time.time())
     assert LEEWAY >= 5
-    await world.verifier.verify(world.provider.token(exp=now - 2, iat=now + 2))
+    principal = await world.verifier.verify(world.provider.token(exp=now - 2, iat=now + 2))
+    assert principal.expires_at == datetime.fromtimestamp(now - 2 + LEEWAY, UTC)
+    endless = await world.verifier.verify(world.provider.token(exp=10**18))
+    assert endless.expires_at is None
 
 
 @pytest.mark.parametrize(

@@ -264,3 +264,26 @@ async def test_keys_and_tokens_are_told_apart_by_their_form() -> None:
         await Authenticate(None, tokens).principal(text)
     with pytest.raises(InvalidCredentials):
         await Authenticate(None, None).principal(text)
+
+
+async def test_recheck_by_the_name_of_a_credential() -> None:
+    """A key counts until it is revoked or expires; a token as long as its principal says; nothing else counts."""
+    world = World()
+    (text, prefix), (brief, _) = await world.key(), await world.key(life=timedelta(seconds=1))
+    principal, expiring = [await world.authenticate.principal(one) for one in (text, brief)]
+    keys = Authenticate(world.authenticate, None)
+    tokens = Authenticate(None, MemoryTokenVerifier())
+    await keys.recheck(principal)
+    await keys.recheck(expiring)
+    person = Principal("a", credential="token person")
+    await tokens.recheck(person)
+    for refusing, other in ((tokens, principal), (keys, person), (keys, Principal("a"))):
+        with pytest.raises(InvalidCredentials, match="not accepted any more"):
+            await refusing.recheck(other)
+    world.clock.advance(timedelta(seconds=1))
+    with pytest.raises(InvalidCredentials, match="expired"):
+        await keys.recheck(expiring)
+    await world.manage.revoke(prefix)
+    world.clock.advance(CACHE_LIFE)
+    with pytest.raises(InvalidCredentials, match="revoked"):
+        await keys.recheck(principal)

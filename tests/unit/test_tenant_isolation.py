@@ -109,12 +109,20 @@ async def streamed(tenants: Tenants) -> None:
         assert (await events.event()).data["id"] == made["id"]
 
 
+async def streamed_with_a_ticket(tenants: Tenants) -> None:
+    """A ticket is its own tenant's."""
+    made = (await tenants.by_other("POST", "/v1/stream-tickets")).json()
+    path = f"/v1/operations/{tenants.id}/events?ticket={made['ticket']}"
+    problem(await tenants.client.get(path), 404)
+
+
 WALKS: dict[tuple[str, str], Callable[[Tenants], Awaitable[None]]] = {
     ("POST", "/v1/operations"): submitted,
     ("POST", "/v1/operations/batch"): submitted_together,
     ("GET", "/v1/operations"): listed,
     ("GET", "/v1/operations/counts"): counted,
     ("GET", "/v1/events"): streamed,
+    ("POST", "/v1/stream-tickets"): streamed_with_a_ticket,
 }
 
 

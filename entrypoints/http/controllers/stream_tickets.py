@@ -1,0 +1,47 @@
+"""Route: stream tickets for browsers."""
+
+from datetime import datetime
+from typing import Annotated
+
+from litestar import Controller, post
+from litestar.di import NamedDependency
+from msgspec import Meta, Struct
+
+from domain.scope import Scope
+from entrypoints.http.bodies import ApiRequest
+from entrypoints.http.openapi import ContractOperation, problems
+from entrypoints.http.responses import JsonResponse
+from entrypoints.http.services import HttpServices
+
+
+class StreamTicketBody(Struct, frozen=True):
+    """A credential for one event stream."""
+
+    ticket: Annotated[str, Meta(description="Counts once, as the query parameter `ticket` of a stream")]
+    expires_at: datetime
+
+
+class StreamTicketController(Controller):
+    """Stream tickets."""
+
+    path = "/stream-tickets"
+    tags = ("events",)
+
+    @post(
+        status_code=201,
+        operation_id="createStreamTicket",
+        scope=Scope.READ,
+        summary="Create a stream ticket",
+        operation_class=ContractOperation,
+        responses=problems(400),
+    )
+    async def create(
+        self, request: ApiRequest, services: NamedDependency[HttpServices]
+    ) -> JsonResponse[StreamTicketBody]:
+        """EventSource cannot send the header `Authorization`. It opens a stream as `GET /v1/events?ticket=...` or
+        `GET /v1/operations/{operation_id}/events?ticket=...` instead. A ticket counts once and for one minute, for
+        reading alone; the stream ends with the credential that the ticket was issued to. EventSource reconnects under
+        the same URL, and a used ticket is answered 401: the page then creates a new ticket, and a new EventSource with
+        the id of the last event as `last_event_id`."""
+        made = await services.tickets.issue(request.user)
+        return JsonResponse(StreamTicketBody(made.text, made.stored.expires_at), status_code=201)
