@@ -18,7 +18,8 @@ LIFE: Final = timedelta(minutes=1)
 SECRET_BYTES: Final = 20
 _MARK: Final = "opt_"
 """What every ticket begins with: scanners of logs can look for it."""
-_FORM: Final = re.compile(_MARK + "[a-z2-7]{32}")
+FORM: Final = _MARK + "[a-z2-7]{32}"
+"""A regular expression."""
 
 
 class InvalidTicket(InvalidCredentials):
@@ -63,6 +64,6 @@ def make_stream_ticket(secret: bytes, principal: Principal, now: datetime) -> Ne
 
 def ticket_hash(text: str) -> bytes:
     """What is stored of a ticket's text. Raises InvalidTicket: it has not the form of one."""
-    if not _FORM.fullmatch(text):
+    if not re.fullmatch(FORM, text):
         raise InvalidTicket("it does not have the form of a stream ticket")
     return hashlib.sha256(text.encode()).digest()

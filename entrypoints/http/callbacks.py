@@ -53,7 +53,7 @@ class CallbackController(Controller):
         summary="Take in the close of an execution",
         operation_class=CallbackOperation,
         request_max_body_size=MAX_CALLBACK,
-        responses=problems(400, 401, 404, 413, words=_WORDS),
+        responses=problems(400, 401, 404, 413, words=_WORDS, never=("invalid-ticket",)),
         security=[{CALLBACK_SECURITY: []}],
     )
     async def receive(

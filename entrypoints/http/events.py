@@ -40,6 +40,8 @@ _T = TypeVar("_T")
 _KEEP_ALIVE: Final = b": nothing new\n\n"
 _RESYNC: Final = b"event: resync\ndata: {}\n\n"
 _RESUMES: Final = "The id of the last event that arrived: the stream goes on behind it"
+_WORDS: Final = {401: "The stream ticket is not valid"}
+_NEVER: Final = ("unauthorized-callback",)
 _QUERY: Final = f"As the header {HEADER}, for a new EventSource, which cannot set it; the header goes before it"
 OperationEventId = Annotated[
     str | None, HeaderParameter(name=HEADER, description=_RESUMES, schema_extra={"pattern": OF_OPERATION})
@@ -75,7 +77,8 @@ class EventController(Controller):
         summary="Follow an operation until it is done",
         operation_class=EventsOperation,
         media_type=MEDIA_TYPE,
-        responses={204: ResponseSpec(None, False, "Nothing comes any more")} | problems(400, 404),
+        responses={204: ResponseSpec(None, False, "Nothing comes any more")}
+        | problems(400, 401, 404, words=_WORDS, never=_NEVER),
     )
     async def of_operation(
         self,
@@ -105,7 +108,7 @@ class EventController(Controller):
         summary="Follow all operations",
         operation_class=EventsOperation,
         media_type=MEDIA_TYPE,
-        responses=problems(400),
+        responses=problems(400, 401, words=_WORDS, never=_NEVER),
     )
     async def of_tenant(
         self,

@@ -18,10 +18,12 @@ from litestar.openapi.spec import (
 )
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
+from domain.access.stream_ticket import FORM as TICKET_FORM
 from domain.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
 from entrypoints.http.errors import KINDS
 from entrypoints.http.problems import MEDIA_TYPE, Problem
 from entrypoints.http.queries import LABEL_PREFIX
+from entrypoints.http.security.tickets import PARAMETER as TICKET
 
 _STRING = Schema(type=OpenAPIType.STRING)
 _URI = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI_REFERENCE)
@@ -32,7 +34,7 @@ _REQUEST_ID = OpenAPIHeader(
 )
 _RETRY_AFTER = OpenAPIHeader(schema=Schema(type=OpenAPIType.INTEGER), description="Seconds to wait before trying again")
 _ETAG = OpenAPIHeader(schema=_STRING, description="The operation's version, as a strong entity tag")
-_CHALLENGE = OpenAPIHeader(schema=_STRING, description="The header that a genuine callback has")
+_CHALLENGE = OpenAPIHeader(schema=_STRING, description="How to show credentials")
 _HEADER_SCHEMAS: Final = {
     "Retry-After": Schema(type=OpenAPIType.INTEGER),
     "Location": _URI,
@@ -46,7 +48,6 @@ _RARE: Final = {
     "callback-not-taken",
     "missing-credentials",
     "invalid-credentials",
-    "invalid-ticket",
     "waiting-room-full",
 }
 """Kinds of problems that most routes do not have."""
@@ -176,6 +177,14 @@ class EventsOperation(ContractOperation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        # Not a security scheme: clients of hey-api send their credential in each one, and this one is in the URL.
+        ticket = Parameter(
+            name=TICKET,
+            param_in="query",
+            description="A ticket of `POST /v1/stream-tickets`, in place of `Authorization`, for EventSource",
+            schema=Schema(type=OpenAPIType.STRING, pattern=f"^{TICKET_FORM}$"),
+        )
+        self.parameters = [*(self.parameters or []), ticket]
         answer = (self.responses or {})["200"]
         if isinstance(answer, OpenAPIResponse):
             answer.description = "Events, as text/event-stream (HTML standard, 9.2); the schema is that of each event"

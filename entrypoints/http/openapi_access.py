@@ -11,7 +11,6 @@ from domain.token_bucket import RateLimited
 from entrypoints.http.access import ACCESS, ANYBODY, routes
 from entrypoints.http.errors import KINDS
 from entrypoints.http.problems import MEDIA_TYPE
-from entrypoints.http.security.tickets import PARAMETER, TAKES_TICKETS
 
 BEARER: Final = "bearer"
 _SCHEME: Final = {
@@ -19,13 +18,6 @@ _SCHEME: Final = {
     "scheme": "bearer",
     "description": "An API key (`opl_...`, made by `opledger keys create`) or a JWT of the identity provider. "
     f"Scopes: {listed(Scope)}; `admin` is all of them.",
-}
-TICKET: Final = "streamTicket"
-_TICKET_SCHEME: Final = {
-    "type": "apiKey",
-    "in": "query",
-    "name": PARAMETER,
-    "description": "A stream ticket of `POST /v1/stream-tickets`, for EventSource: single use, one minute",
 }
 
 
@@ -56,13 +48,11 @@ def with_access(app: Litestar, schema: dict[str, Any]) -> dict[str, Any]:
     """The document with scheme, scopes and errors, where credentials are asked for; else as it was."""
     if not app.state[ACCESS].controlled:
         return schema
-    schema["components"].setdefault("securitySchemes", {}).update({BEARER: _SCHEME, TICKET: _TICKET_SCHEME})
+    schema["components"].setdefault("securitySchemes", {})[BEARER] = _SCHEME
     for method, path, handler in routes(app):
         operation = schema["paths"].get(path, {}).get(method.lower())
         if operation is not None and handler.opt["scope"] != ANYBODY:
             operation["security"] = [{BEARER: [str(handler.opt["scope"])]}]
-            if handler.opt.get(TAKES_TICKETS):
-                operation["security"].append({TICKET: []})
             responses = operation["responses"]
             request_id = next(iter(responses.values()))["headers"]["X-Request-Id"]
             responses |= {status: _response(status, request_id) for status in _ERRORS}

@@ -91,3 +91,23 @@ async def test_a_file_of_keys_that_is_none(serve: Serve, tmp_path: Path) -> None
     with pytest.raises(StartupError, match="jwt_jwks: it is not a JSON Web Key Set"):
         async with serve("jwt"):
             pass
+
+
+async def test_a_stream_ticket_counts_once_in_all_processes(serve: Serve, database_url: str) -> None:
+    """It is stored: any process takes it, one that was started later too, and no other after that."""
+    headers = bearer(await key(database_url))
+    async with serve("keys", rate_burst=10) as first:
+        tickets = [(await first.post("/v1/stream-tickets", headers=headers)).json()["ticket"] for _ in range(2)]
+        async with serve("keys") as second:
+            heads = [await api.head(f"/v1/events?ticket={tickets[0]}") for api in (second, first, second)]
+            assert [head.status_code for head in heads] == [200, 401, 401]
+            both = await asyncio.gather(*(api.head(f"/v1/events?ticket={tickets[1]}") for api in (first, second)))
+            assert sorted(head.status_code for head in both) == [200, 401]
+
+
+async def test_a_stream_ticket_survives_a_restart(serve: Serve, database_url: str) -> None:
+    headers = bearer(await key(database_url))
+    async with serve("keys") as before:
+        ticket = (await before.post("/v1/stream-tickets", headers=headers)).json()["ticket"]
+    async with serve("keys") as after:
+        assert (await after.head(f"/v1/events?ticket={ticket}")).status_code == 200

@@ -45,8 +45,9 @@ async def running(api: Guarded) -> AsyncIterator[str]:
         completing.cancel()
 
 
-async def check(client: Client) -> None:
-    """The client waits until the operation is done, and a filter by label gives the labelled operation alone."""
+async def check(client: Client, *, follows: bool = False) -> None:
+    """The client waits until the operation is done, and a filter by label gives the labelled operation alone. One that
+    follows events too gets them."""
     api = Guarded()
     key = (await api.key())["Authorization"].removeprefix("Bearer ")
     async with running(api) as url:
@@ -56,6 +57,7 @@ async def check(client: Client) -> None:
         "waited": "COMPLETED",
         "filtered": [said["submitted"]],
         "refused": 400,
+        **({"followed": ["operation"]} if follows else {}),
     }
 
 
@@ -78,4 +80,4 @@ async def test_hey_api(tmp_path: Path, document: str) -> None:
     folder = javascript.project(tmp_path, "hey-api.ts")
     await javascript.package(folder, "openapi-ts", "-i", document, "-o", "generated", "--silent")
     await javascript.package(folder, "tsc")
-    await check(lambda url, key: javascript.run(folder, "node", "built/hey-api.js", url, key))
+    await check(lambda url, key: javascript.run(folder, "node", "built/hey-api.js", url, key), follows=True)

@@ -219,8 +219,7 @@ async def test_the_document_says_what_each_route_takes() -> None:
         elif scope == ANYBODY:
             assert controlled == uncontrolled
         else:
-            tickets = [{"streamTicket": []}] if path.endswith("/events") else []
-            assert controlled["security"] == [{"bearer": [scope]}, *tickets]
+            assert controlled["security"] == [{"bearer": [scope]}]
             assert {"missing-credentials", "missing-scope", "rate-limited"} <= kinds(controlled)
             assert "security" not in uncontrolled
             assert not {"missing-credentials", "missing-scope", "rate-limited"} & kinds(uncontrolled)

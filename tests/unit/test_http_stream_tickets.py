@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from application.services.waiting_room import WaitingRoom
 from domain.access.stream_ticket import LIFE
 from domain.principal import Principal
 from domain.scope import Scope
@@ -182,6 +183,16 @@ async def test_nothing_logs_a_ticket(caplog: pytest.LogCaptureFixture, monkeypat
     assert len(logged) >= 5
     assert not [line for line in logged if good in line]
     assert good not in str(api.answers)
+
+
+async def test_streams_count_for_the_credential() -> None:
+    """However they were opened."""
+    api = Guarded(room=WaitingRoom(places=10, each=1))
+    key = await api.key()
+    async with streaming(api, "/v1/events", f"ticket={await ticket(api, key)}") as stream:
+        await stream.event()
+        problem(await api.client.get(f"/v1/events?ticket={await ticket(api, key)}"), 429)
+        problem(await api.client.get("/v1/events", headers=key), 429)
 
 
 async def test_without_access_control_tickets_work_too() -> None:

@@ -30,6 +30,7 @@ class Forwarded:
 
     def __init__(self, app: ASGIApp, rules: ProxyRules) -> None:
         self._rules = rules
+        self._public_path = rules.public_path
         self._app = app
         if rules.trusted:
             trusted = [str(network) for network in rules.trusted]
@@ -46,8 +47,7 @@ class Forwarded:
             _replace_host(scope)
             prefix = _forwarded_prefix(scope)
         root = _remove_root(scope, self._rules.root_path)
-        public = self._rules.public_path
-        cast(Any, scope)[_BASE] = prefix + root if public is None else public
+        cast(Any, scope)[_BASE] = prefix + root if self._public_path is None else self._public_path
 
     def _is_trusted(self, scope: HTTPScope) -> bool:
         client = scope["client"]
