@@ -143,8 +143,7 @@ async def test_no_page_and_two_origins() -> None:
     """Neither gets more than any other client."""
     api = Api(origins=ORIGINS)
     for headers in ([], [("Origin", PAGE), ("Origin", PAGE)]):
-        answer = await api.client.get("/v1/operations", headers=headers)
-        assert (answer.status_code, readable(answer)) == (200, False)
+        assert not readable(await api.client.get("/v1/operations", headers=headers))
 
 
 async def test_every_documented_header_passes() -> None:
