@@ -60,7 +60,7 @@ def allowed_origins(settings: "Settings") -> frozenset[str]:
             )
     if ANY_ORIGIN in origins and settings.access == "none":
         raise ValueError(
-            "cors_origins is * while there is no access control: every web page that somebody on this machine opens "
+            "cors_origins is * while there is no access control: every web page in a browser on this machine "
             "could submit and cancel operations; name the origins, or set OPLEDGER_ACCESS"
         )
     return origins

@@ -33,7 +33,7 @@ class StreamTicketOffice:
     def __init__(
         self, tickets: StreamTickets, clock: Clock, randomness: Callable[[int], bytes], access: Rechecks
     ) -> None:
-        """`randomness` returns that many bytes that nobody can guess."""
+        """`randomness` returns that many unpredictable bytes."""
         self._tickets = tickets
         self._clock = clock
         self._randomness = randomness
@@ -48,7 +48,7 @@ class StreamTicketOffice:
         return made
 
     async def redeem(self, text: str) -> Principal:
-        """Whom the stream is for. The ticket is used then, whatever comes of the request. Raises InvalidTicket,
+        """The principal of the stream. The ticket is used up, even if the request fails later. Raises InvalidTicket,
         InvalidCredentials, DatabaseUnavailable."""
         hashed = ticket_hash(text)
         async with self._lookups:

@@ -38,7 +38,7 @@ class StreamTicket:
     expires_at: datetime
 
     def principal(self) -> Principal:
-        """Whom a stream with the ticket is for."""
+        """The principal of a stream that the ticket opens."""
         scopes = frozenset({Scope.READ})
         return Principal(self.tenant, None, scopes, self.credential, self.credential_expires_at)
 

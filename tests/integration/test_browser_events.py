@@ -17,7 +17,7 @@ from tests.support.served import served
 
 
 class Page:
-    """What the page is told."""
+    """The events that the page reports."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
@@ -62,15 +62,15 @@ async def test_no_event_is_lost_or_repeated(tmp_path: Path) -> None:
     """The connection ends twice; what happens meanwhile arrives with the next ticket, once."""
     api = Guarded()
     key = await api.key()
-    async with page(tmp_path, api) as told:
-        assert (await told.event())[0] == "position"
+    async with page(tmp_path, api) as events:
+        assert (await events.event())[0] == "position"
         for _ in range(2):
             made = [(await api.ask("POST", "/v1/operations", key, json={"type": "deploy"})).json()["id"]]
-            assert await told.of(made[0]) == ["transition", "operation"]
+            assert await events.of(made[0]) == ["transition", "operation"]
             for subscription in [one for many in api.hub._subscriptions.values() for one in many]:
                 subscription.end(SubscriptionEnded())
             made += [(await api.ask("POST", "/v1/operations", key, json={"type": "deploy"})).json()["id"]]
-            assert await told.of(made[1]) == ["transition", "operation"]
+            assert await events.of(made[1]) == ["transition", "operation"]
     created = [answer for answer in api.answers if answer[1] == "/v1/stream-tickets"]
     assert [status for _, _, status, _ in created] == [201] * 3
     assert all(status == 200 for _, route, status, _ in api.answers if route == "/v1/events")

@@ -99,7 +99,7 @@ async def test_creating_a_ticket_needs_the_scope_read() -> None:
 
 
 async def test_one_credential_a_request() -> None:
-    """Two tickets, or a ticket and the header: nobody can tell which counts."""
+    """Two tickets, or a ticket and the header: it is ambiguous which one counts."""
     api = Guarded()
     key = await api.key()
     first, second = await ticket(api, key), await ticket(api, key)
