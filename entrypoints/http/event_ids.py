@@ -50,8 +50,6 @@ class ResumePoint(Generic[_T]):
 
     def __init__(self, headers: list[str], query: str | None, read: Callable[[str], _T | None]) -> None:
         """Raises InvalidHeader, InvalidParameter."""
-        if len(headers) > 1:
-            raise InvalidHeader(HEADER, "it is given more than once")
         self.seen: _T | None = None
         self._error: RequestError = InvalidHeader(HEADER, _RULE)
         given = [] if query is None else [(query, InvalidParameter(PARAMETER, _RULE))]

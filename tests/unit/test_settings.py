@@ -246,6 +246,8 @@ def test_a_refused_codec_authorization_is_not_shown(tmp_path: Path) -> None:
 def test_codec_endpoints_that_are_taken(url: str, tmp_path: Path) -> None:
     """What it decodes is in plain text on the way: https, or this machine alone."""
     assert load_settings({}, {"OPLEDGER_CODEC_ENDPOINT": url}, tmp_path).codec_endpoint == url
+
+
 def test_proxies_and_origins(tmp_path: Path) -> None:
     environment = {
         "OPLEDGER_ACCESS": "keys",
