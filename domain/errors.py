@@ -1,5 +1,17 @@
 """The one error root; each error's docstring is its default message."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One error in a request body."""
+
+    message: str
+    pointer: str
+    """Where, as an RFC 6901 JSON pointer into the body."""
+
 
 class OpledgerError(Exception):
     """Something went wrong in opledger."""
@@ -28,17 +40,25 @@ class VersionMismatch(OpledgerError):
     """The operation is not at the version that the request is about."""
 
 
-class UnknownOperationType(OpledgerError):
-    """There is no such operation type."""
-
-
 class InvalidInput(OpledgerError):
     """The request does not fit its rules."""
 
-    def __init__(self, message: str | None = None, *, pointer: str = "") -> None:
+    def __init__(self, message: str | None = None, *, pointer: str = "", more: Sequence[Fault] = ()) -> None:
         super().__init__(message)
-        self.pointer = pointer
-        """Where in the request body, as an RFC 6901 JSON pointer."""
+        self.faults: tuple[Fault, ...] = (Fault(str(self), pointer), *more)
+        """Every error that was found; the first is the message."""
+
+    @property
+    def pointer(self) -> str:
+        """Where the first error is."""
+        return self.faults[0].pointer
+
+
+class UnknownOperationType(InvalidInput):
+    """There is no such operation type."""
+
+    def __init__(self, message: str | None = None, *, more: Sequence[Fault] = ()) -> None:
+        super().__init__(message, pointer="/type", more=more)
 
 
 class IdempotencyKeyReused(OpledgerError):

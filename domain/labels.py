@@ -1,9 +1,9 @@
 """Labels: short texts by which clients sort their operations."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from domain.errors import InvalidInput
+from domain.errors import Fault, InvalidInput
 
 MAX_LABELS = 32
 KEY = "[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?"
@@ -11,17 +11,29 @@ KEY = "[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?"
 MAX_VALUE = 255
 VALUE = r"[^\x00-\x1f\x7f-\x9f]*"
 """Any text without control characters, as a regular expression for the whole value."""
+_KEY = re.compile(KEY)
+_VALUE = re.compile(VALUE)
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
-    """Raises InvalidInput, which names the label and the rule."""
+    """Raises InvalidInput, which names the labels and the rules."""
+    faults = label_faults(labels)
+    if faults:
+        raise InvalidInput(faults[0].message, pointer=faults[0].pointer, more=faults[1:])
+
+
+def label_faults(labels: Mapping[str, str]) -> list[Fault]:
+    """Every label that breaks a rule. Of too many labels none is looked at."""
     if len(labels) > MAX_LABELS:
-        raise InvalidInput(f"at most {MAX_LABELS} labels, not {len(labels)}", pointer="/labels")
-    for key, value in labels.items():
-        pointer = "/labels/" + key.replace("~", "~0").replace("/", "~1")
-        if not re.fullmatch(KEY, key):
-            rule = "1 to 63 letters, digits, '_', '.', '/' and '-', with a letter or a digit at both ends"
-            raise InvalidInput(f"a label's key is {rule}", pointer=pointer)
-        if len(value) > MAX_VALUE or not re.fullmatch(VALUE, value):
-            rule = f"at most {MAX_VALUE} characters, none of them a control character"
-            raise InvalidInput(f"a label's value is {rule}", pointer=pointer)
+        return [Fault(f"at most {MAX_LABELS} labels, not {len(labels)}", "/labels")]
+    return [fault for key, value in labels.items() for fault in _faults(key, value)]
+
+
+def _faults(key: str, value: str) -> Iterator[Fault]:
+    pointer = "/labels/" + key.replace("~", "~0").replace("/", "~1")
+    if not _KEY.fullmatch(key):
+        rule = "1 to 63 letters, digits, '_', '.', '/' and '-', with a letter or a digit at both ends"
+        yield Fault(f"a label's key is {rule}", pointer)
+    if len(value) > MAX_VALUE or not _VALUE.fullmatch(value):
+        rule = f"at most {MAX_VALUE} characters, none of them a control character"
+        yield Fault(f"a label's value is {rule}", pointer)

@@ -48,8 +48,12 @@ class OperationCatalogue:
         try:
             return self.types[name]
         except KeyError:
-            declared = ", ".join(sorted(self.types)) or "none"
-            raise UnknownOperationType(f"{name!r} is not a declared operation type (declared: {declared})") from None
+            raise UnknownOperationType(self.unknown(name)) from None
+
+    def unknown(self, name: str) -> str:
+        """The message for a type that is not declared."""
+        declared = ", ".join(sorted(self.types)) or "none"
+        return f"{name!r} is not a declared operation type (declared: {declared})"
 
     def __iter__(self) -> Iterator[OperationType]:
         return iter(self.types.values())

@@ -1,1 +1,1 @@
-"""Inputs against JSON Schema, with jsonschema."""
+"""Inputs against JSON Schema, with jsonschema-rs."""

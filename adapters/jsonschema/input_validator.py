@@ -1,65 +1,48 @@
 """Adapter: inputs against the JSON Schema (draft 2020-12) of their operation type."""
 
-import itertools
 from collections.abc import Sequence
-from typing import Any
 
-from jsonschema.exceptions import best_match
-from jsonschema.protocols import Validator
-from referencing import Registry
-
-from adapters.jsonschema.dialect import Dialect
-from adapters.jsonschema.wording import place_and_rule
-from domain.errors import InvalidInput
+from adapters.jsonschema.compiled import compile_schema
+from adapters.jsonschema.explanation import Explanation
+from domain.errors import Fault
 from domain.operation import MISSING, Input
 from domain.operation_type import OperationType
 
-_MOST_ERRORS = 100
-"""Errors among which the most telling one is looked for."""
-_LONGEST_NAME = 100
-
 
 class JsonSchemaInputValidator:
-    """Schemas are compiled at their first use, and trusted: a `pattern` that backtracks for ever is the operator's
-    own. `check_schema` is what vouches for them at the start."""
+    """The verdict is jsonschema-rs's. What is wrong is looked for only in an input that was refused, within a bound.
+
+    Schemas are compiled at their first use, and trusted: `check_schema` checks them at the start."""
 
     def __init__(self) -> None:
-        self._compiled: dict[str, tuple[OperationType, Validator]] = {}
+        self._compiled: dict[str, tuple[OperationType, _Compiled]] = {}
 
-    def validate(self, operation_type: OperationType, value: Input) -> None:
-        """Raises InvalidInput, with a JSON pointer to the offending field under `/input`."""
+    def faults(self, operation_type: OperationType, value: Input) -> Sequence[Fault]:
+        """Returns what does not fit, with JSON pointers under `/input`; nothing where the input is valid."""
         if operation_type.input_schema is None:
-            return
+            return ()
         if value is MISSING:
-            raise InvalidInput("input is required", pointer="/input")
-        errors = itertools.islice(self._validator(operation_type).iter_errors(value), _MOST_ERRORS)
-        try:
-            error = best_match(errors)
-        except OverflowError:
-            raise InvalidInput("input holds a number that is out of range", pointer="/input") from None
-        if error is not None:
-            place, rule = place_and_rule(error)
-            raise InvalidInput(f"{_name(place)} {rule}", pointer=_pointer(place))
+            return (Fault("input is required", "/input"),)
+        return self._of(operation_type).faults(value)
 
-    def _validator(self, operation_type: OperationType) -> Validator:
+    def _of(self, operation_type: OperationType) -> "_Compiled":
         known = self._compiled.get(operation_type.name)
         if known is None or known[0] is not operation_type:
-            known = (operation_type, compile_schema(dict(operation_type.input_schema or {})))
+            known = (operation_type, _Compiled(operation_type))
             self._compiled[operation_type.name] = known
         return known[1]
 
 
-def compile_schema(schema: dict[str, Any]) -> Validator:
-    """A validator that resolves references within the schema alone."""
-    registry: Registry[Any] = Registry()
-    validator: Validator = Dialect(schema, registry=registry)
-    return validator
+class _Compiled:
+    def __init__(self, operation_type: OperationType) -> None:
+        schema = dict(operation_type.input_schema or {})
+        self._verdict = compile_schema(schema)
+        self._explanation = Explanation(schema)
 
-
-def _pointer(place: Sequence[str | int]) -> str:
-    return "/input" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
-
-
-def _name(place: Sequence[str | int]) -> str:
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return "input" + (name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…")
+    def faults(self, value: Input) -> Sequence[Fault]:
+        try:
+            if self._verdict.is_valid(value):
+                return ()
+        except ValueError:
+            return (Fault("input cannot be checked: it is nested too deeply, or a text is not Unicode", "/input"),)
+        return self._explanation.of(value)

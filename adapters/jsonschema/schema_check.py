@@ -1,19 +1,22 @@
 """Whether a declared schema is one, before anything is checked against it."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
+from jsonschema_rs import ValidationError
 from referencing import Registry, Resource
 from referencing.exceptions import NoSuchAnchor, Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from adapters.jsonschema.input_validator import compile_schema
+from adapters.jsonschema.compiled import compile_schema
 from domain.errors import StartupError
 from domain.operation_type import OperationType
 
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_META = Draft202012Validator(Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER)
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+_MAX_DEPTH: Final = 100
+_PATTERNS: Final = "a regular expression of at most 1 MB, without look-around and back-references"
+_LISTS: Final = ("allOf", "anyOf", "oneOf")
+_SINGLE: Final = ("not", "if", "then", "else")
 
 
 def check_schema(operation_type: OperationType) -> None:
@@ -26,32 +29,78 @@ def check_schema(operation_type: OperationType) -> None:
         raise StartupError(f"{where} must be an object")
     if str(schema.get("$schema", _DRAFT)).rstrip("#") != _DRAFT:
         raise StartupError(f"{where}/$schema must be {_DRAFT}, the only draft that is supported")
-    error = best_match(_META.iter_errors(schema))
-    if error is not None:
-        place = "".join(f"/{part}" for part in error.absolute_path)
-        raise StartupError(f"{where}{place}: {SchemaError.create_from(error).message[:300]}")
+    if _deeper_than(schema, _MAX_DEPTH):
+        raise StartupError(f"{where} is nested deeper than {_MAX_DEPTH} levels")
     _check_references(where, schema)
+    try:
+        compile_schema(schema)
+    except ValidationError as error:
+        place = "".join(f"/{part}" for part in error.instance_path)
+        rule = f"must be {_PATTERNS}" if '"regex"' in error.message else error.message[:300]
+        raise StartupError(f"{where}{place}: {rule}") from None
+    except ValueError as error:
+        raise StartupError(f"{where}: {str(error)[:300]}") from None
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        level = [inner for item in level for inner in _inside(item) if isinstance(inner, dict | list)]
+    return bool(level)
+
+
+def _inside(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value
 
 
 def _check_references(where: str, schema: dict[str, Any]) -> None:
     root: Resource[Any] = DRAFT202012.create_resource(schema)
     registry: Registry[Any] = Registry()
     pending: list[tuple[Any, Resource[Any]]] = [(registry.resolver_with_root(root), root)]
+    checked: set[int] = set()
     while pending:
         resolver, resource = pending.pop()
-        contents = resource.contents if isinstance(resource.contents, dict) else {}
-        for keyword in ("$ref", "$dynamicRef"):
-            if keyword in contents:
-                _resolve(resolver, contents[keyword], f"{where}: {keyword} {contents[keyword]!r}")
-        pending += [(resolver.in_subresource(inner), inner) for inner in resource.subresources()]
-    try:
-        compile_schema(schema).is_valid(None)
-    except RecursionError:
-        raise StartupError(f"{where} refers to itself without an end") from None
+        _check_chain(where, resource.contents, resolver, checked)
+        try:
+            subresources = list(resource.subresources())
+        except (AttributeError, TypeError, ValueError):
+            continue  # Not a schema: compiling it says what is wrong.
+        pending += [(resolver.in_subresource(inner), inner) for inner in subresources]
 
 
-def _resolve(resolver: Any, reference: str, what: str) -> None:
+def _check_chain(where: str, schema: Any, resolver: Any, checked: set[int]) -> None:
+    """Raises StartupError: a reference leads nowhere, or back to its own value without an end."""
+    above: dict[int, None] = {}
+    pending: list[tuple[Any, Any, bool]] = [(schema, resolver, False)]
+    while pending:
+        schema, resolver, left = pending.pop()
+        if left:
+            del above[id(schema)]
+            checked.add(id(schema))
+        elif id(schema) in above:
+            raise StartupError(f"{where} refers to itself without an end")
+        elif isinstance(schema, Mapping) and id(schema) not in checked:
+            above[id(schema)] = None
+            pending.append((schema, resolver, True))
+            pending += [(*each, False) for each in _in_place(where, schema, resolver)]
+
+
+def _in_place(where: str, schema: Mapping[str, Any], resolver: Any) -> Iterator[tuple[Any, Any]]:
+    """The schemas that are applied to the same value."""
+    for keyword in ("$ref", "$dynamicRef"):
+        if keyword in schema:
+            yield _resolved(resolver, schema[keyword], f"{where}: {keyword} {schema[keyword]!r}")
+    for keyword in _LISTS:
+        if isinstance(schema.get(keyword), list):
+            yield from ((inner, resolver) for inner in schema[keyword])
+    yield from ((schema[keyword], resolver) for keyword in _SINGLE if keyword in schema)
+    if isinstance(schema.get("dependentSchemas"), dict):
+        yield from ((inner, resolver) for inner in schema["dependentSchemas"].values())
+
+
+def _resolved(resolver: Any, reference: Any, what: str) -> tuple[Any, Any]:
     try:
-        resolver.lookup(reference)
-    except (Unresolvable, NoSuchAnchor, ValueError):
+        found = resolver.lookup(reference)
+    except (Unresolvable, NoSuchAnchor, ValueError, AttributeError, TypeError):
         raise StartupError(f"{what} leads nowhere: only places within the schema can be referred to") from None
+    return found.contents, found.resolver

@@ -1,7 +1,9 @@
 """Port: whether an input fits the JSON Schema of its operation type."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from domain.errors import Fault
 from domain.operation import Input
 from domain.operation_type import OperationType
 
@@ -9,5 +11,7 @@ from domain.operation_type import OperationType
 class InputValidator(Protocol):
     """Checks inputs against declared schemas."""
 
-    def validate(self, operation_type: OperationType, value: Input) -> None:
-        """Raises InvalidInput, with a JSON pointer to the offending field under `/input`."""
+    def faults(self, operation_type: OperationType, value: Input) -> Sequence[Fault]:
+        """Returns what does not fit, with JSON pointers under `/input`; nothing where the input is valid.
+
+        Time, memory and the number of faults are bounded, whatever the input is."""

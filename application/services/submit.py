@@ -12,8 +12,14 @@ from application.ports.idempotency_keys import IdempotencyRecord
 from application.ports.input_validator import InputValidator
 from application.ports.operation_ids import OperationIds
 from application.ports.unit_of_work import UnitOfWorkFactory
-from domain.errors import IdempotencyKeyReused, OperationNotFound, OpledgerError
-from domain.labels import check_labels
+from domain.errors import (
+    IdempotencyKeyReused,
+    InvalidInput,
+    OperationNotFound,
+    OpledgerError,
+    UnknownOperationType,
+)
+from domain.labels import label_faults
 from domain.lifecycle import accept
 from domain.operation import MISSING, Cause, Change, Input, Operation
 from domain.operation_type import OperationCatalogue
@@ -103,14 +109,15 @@ class SubmitOperation:
 def refusal_of(
     submission: Submission, catalogue: OperationCatalogue, validator: InputValidator
 ) -> OpledgerError | None:
-    """Why it would not be accepted: UnknownOperationType or InvalidInput; None: it would."""
-    try:
-        operation_type = catalogue.get(submission.type)
-        check_labels(submission.labels)
-        validator.validate(operation_type, submission.input)
-    except OpledgerError as error:
-        return error
-    return None
+    """Why it would not be accepted, with every fault: UnknownOperationType or InvalidInput; None: it would.
+
+    The error was never raised, so it holds no traceback and no frame."""
+    labels = label_faults(submission.labels)
+    operation_type = catalogue.types.get(submission.type)
+    if operation_type is None:
+        return UnknownOperationType(catalogue.unknown(submission.type), more=labels)
+    faults = [*validator.faults(operation_type, submission.input), *labels]
+    return InvalidInput(faults[0].message, pointer=faults[0].pointer, more=faults[1:]) if faults else None
 
 
 def accepted(submission: Submission, operation_id: UUID, now: datetime) -> Change:

@@ -18,6 +18,8 @@ from domain.operation_type import OperationCatalogue
 Answer = Submitted | OpledgerError
 """What became of one submission: its operation, or why it has none."""
 Holder = IdempotencyRecord | None
+_CHECKED_AT_ONCE = 20
+"""Submissions whose inputs are checked before the caller is asked again whether it still waits."""
 
 
 class SubmitBatch:
@@ -40,8 +42,19 @@ class SubmitBatch:
     async def submit(self, submissions: Sequence[Submission]) -> list[Answer]:
         """An answer for each, in their order. Of several under one key the first that is good makes the operation, and
         the others repeat it. A repeat of an earlier request is answered as that was, be it good by now or not."""
-        # A schema takes seconds for megabytes of input, in which everybody else's requests go on.
-        refusals = await asyncio.to_thread(self._refusals, submissions)
+        return await self.accept(submissions, await self.check(submissions))
+
+    async def check(self, submissions: Sequence[Submission]) -> list[OpledgerError | None]:
+        """Why each would not be accepted, if it would not. Nothing is read or stored, so the caller may cancel."""
+        refusals: list[OpledgerError | None] = []
+        for start in range(0, len(submissions), _CHECKED_AT_ONCE):
+            part = submissions[start : start + _CHECKED_AT_ONCE]
+            # In a thread, so that other requests go on; in parts, so that a cancellation ends it.
+            refusals += await asyncio.to_thread(self._refusals, part)
+        return refusals
+
+    async def accept(self, submissions: Sequence[Submission], refusals: Sequence[OpledgerError | None]) -> list[Answer]:
+        """The same as `submit`, with what `check` has said of each."""
         checked = list(zip(submissions, refusals, strict=True))
         repeated = iter(await self._repeated([submission for submission, refusal in checked if refusal is not None]))
         stored = iter(await self.store([submission for submission, refusal in checked if refusal is None]))

@@ -6,6 +6,7 @@ from contextlib import suppress
 from application.services.grouping import LAST_ONES, Grouping, Request, Unsettled
 from application.services.submit import Submission, SubmitOperation, Submitted
 from application.services.submit_batch import SubmitBatch
+from domain.errors import OpledgerError
 
 _Request = Request[Hashable, Submission, Submitted]
 
@@ -21,11 +22,15 @@ class SubmitTogether:
 
     async def submit(self, submission: Submission) -> Submitted:
         """As SubmitOperation's. After DatabaseUnavailable it is not known whether it is accepted."""
-        refusal = self._alone.refusal_of(submission)
+        refusal = self.refusal_of(submission)
         if refusal is None:
             with suppress(Unsettled):
                 return await self._grouping.ask(_key(submission), submission)
         return await self._alone.store(submission, refusal)
+
+    def refusal_of(self, submission: Submission) -> OpledgerError | None:
+        """Why it would not be accepted, if it would not."""
+        return self._alone.refusal_of(submission)
 
     async def close(self, within: float = LAST_ONES) -> None:
         """As Grouping's."""

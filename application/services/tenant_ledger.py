@@ -20,6 +20,7 @@ from application.services.submit_batch import Answer, SubmitBatch
 from application.services.submit_together import SubmitTogether
 from application.services.wait import WaitForOperation, Wish
 from application.services.waiting_room import WaitingRoom
+from domain.errors import OpledgerError
 from domain.expected_version import ExpectedVersion
 from domain.operation import Input, Operation
 from domain.principal import Principal
@@ -50,6 +51,10 @@ class LedgerServices:
     stream: StreamEvents
     waiting_room: WaitingRoom
 
+    def refusal_of(self, wanted: Wanted) -> OpledgerError | None:
+        """Why a submission would not be accepted, if it would not; the same for every tenant."""
+        return self.submit.refusal_of(Submission("", wanted.type, wanted.input, wanted.labels))
+
     def of(self, principal: Principal) -> "TenantLedger":
         """The principal's own part of the ledger."""
         return TenantLedger(self, principal)
@@ -66,9 +71,19 @@ class TenantLedger:
         """Accept an operation."""
         return await self._services.submit.submit(self._submission(wanted, trace))
 
-    async def submit_batch(self, wanted: Sequence[Wanted], *, trace: Mapping[str, str]) -> list[Answer]:
-        """Accept many operations in one commit."""
-        return await self._services.batch.submit([self._submission(one, trace) for one in wanted])
+    def refusal_of(self, wanted: Wanted) -> OpledgerError | None:
+        """Why it would not be accepted, if it would not."""
+        return self._services.refusal_of(wanted)
+
+    async def check_batch(self, wanted: Sequence[Wanted]) -> list[OpledgerError | None]:
+        """Why each of many submissions would not be accepted, if it would not. Nothing is stored."""
+        return await self._services.batch.check([self._submission(one, {}) for one in wanted])
+
+    async def submit_batch(
+        self, wanted: Sequence[Wanted], refusals: Sequence[OpledgerError | None], *, trace: Mapping[str, str]
+    ) -> list[Answer]:
+        """Accept in one commit those of many submissions that were not refused."""
+        return await self._services.batch.accept([self._submission(one, trace) for one in wanted], refusals)
 
     async def get(self, operation_id: UUID) -> OperationView:
         """One operation."""

@@ -1,8 +1,9 @@
 """The ASGI application."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -11,7 +12,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from entrypoints.http.access import ACCESS, TICKETS, authorize, check_declared, own_ledger
 from entrypoints.http.batch import BatchController
-from entrypoints.http.bodies import ApiRequest
+from entrypoints.http.bodies import READERS, ApiRequest
 from entrypoints.http.callbacks import CallbackController
 from entrypoints.http.controllers.stream_tickets import StreamTicketController
 from entrypoints.http.credentials import Access
@@ -27,8 +28,10 @@ from entrypoints.http.operations import OperationController, check_request
 from entrypoints.http.page_token import PAGE_TOKENS, PageTokens
 from entrypoints.http.parameters import PREFIX
 from entrypoints.http.plain_reads import PlainReads
+from entrypoints.http.representations import SubmitBody
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.requests.request_checks import RequestChecks
+from entrypoints.http.requests.submissions import read_submission
 from entrypoints.http.responses import JsonResponse
 from entrypoints.http.security.cors import Cors
 from entrypoints.http.security.forwarded import Forwarded
@@ -78,6 +81,7 @@ def create_app(
                 TICKETS: services.tickets,
                 PAGE_TOKENS: PageTokens(page_token_key),
                 PUBLIC_URL: proxies.public_url,
+                READERS: _readers(services),
             }
         ),
     )
@@ -86,6 +90,10 @@ def create_app(
     checked: ASGIApp = RequestChecks(reads, app, origins)
     app.asgi_handler = Forwarded(Edge(Cors(checked, origins) if origins else checked, services.answered), proxies)
     return app
+
+
+def _readers(services: HttpServices) -> Mapping[Any, Callable[..., Any]]:
+    return {SubmitBody: partial(read_submission, check=services.ledger.refusal_of)}
 
 
 def _v1() -> Router:

@@ -19,14 +19,16 @@ from entrypoints.http.batch_representations import (
     BatchItemBody,
     SubmissionAnswerBody,
 )
-from entrypoints.http.bodies import ApiRequest, aside, decode
+from entrypoints.http.bodies import ApiRequest, aside
 from entrypoints.http.errors import MAX_BODY, problem_of
 from entrypoints.http.openapi import ContractOperation, problems
 from entrypoints.http.parameters import PATH
 from entrypoints.http.problems import BodyTooLarge, FieldError, InvalidHeader, RequestError
 from entrypoints.http.representations import operation_body, wanted
+from entrypoints.http.requests.submissions import InputCheck, read_submission
 from entrypoints.http.responses import JsonResponse
 from entrypoints.http.tracing import trace_to_carry
+from entrypoints.http.waiting import unless_gone
 
 MAX_BATCH: Final = 4 * 1024 * 1024
 """Bytes: 500 submissions of 8 KiB, and what reads in a fraction of a second."""
@@ -71,9 +73,10 @@ class BatchController(Controller):
         A body has up to 4 MiB, and each submission up to 256 KiB of it."""
         if request.headers.getall("idempotency-key", []):
             raise InvalidHeader("Idempotency-Key", "a batch has none: give each submission its own idempotency_key")
-        read = await aside(lambda: _read_all(data), size=len(await request.body()))
+        read = await aside(lambda: _read_all(data, ledger.refusal_of), size=len(await request.body()))
         good = [one for one in read if isinstance(one, Wanted)]
-        answers = iter(await ledger.submit_batch(good, trace=trace_to_carry()))
+        refusals = await unless_gone(request, ledger.check_batch(good))
+        answers = iter(await ledger.submit_batch(good, refusals, trace=trace_to_carry()))
         found = [next(answers) if isinstance(one, Wanted) else one for one in read]
         return JsonResponse(BatchAnswerBody([_answered(one, _pointer(place)) for place, one in enumerate(found)]))
 
@@ -82,13 +85,13 @@ def _pointer(place: int) -> str:
     return f"/operations/{place}"
 
 
-def _read_all(data: BatchBody) -> list[Wanted | RequestError]:
-    return [_read(item, _pointer(place)) for place, item in enumerate(data.operations)]
+def _read_all(data: BatchBody, check: InputCheck) -> list[Wanted | RequestError]:
+    return [_read(item, _pointer(place), check) for place, item in enumerate(data.operations)]
 
 
-def _read(item: Any, pointer: str) -> Wanted | RequestError:
+def _read(item: Any, pointer: str, check: InputCheck) -> Wanted | RequestError:
     try:
-        body = decode(item, BatchItemBody, at=pointer)
+        body = read_submission(item, BatchItemBody, check=check, at=pointer)
     except RequestError as error:
         return error
     if len(json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_BODY:

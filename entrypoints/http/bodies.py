@@ -1,17 +1,18 @@
 """Reading a request's body: I-JSON (RFC 7493), strictly, and never deeper or larger than is good for us."""
 
 import asyncio
+import itertools
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
-from entrypoints.http.problems import InvalidBody, MalformedBody, UnsupportedMediaType, clip_text
+from entrypoints.http.problems import FieldError, InvalidBody, MalformedBody, UnsupportedMediaType, clip_text
 from entrypoints.http.requests.header_syntax import media_type
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.server.request_body import body_error
@@ -23,8 +24,10 @@ _LONGEST_INTEGER = 309
 _LITTLE = 64 * 1024
 """Bytes that are read in a few milliseconds."""
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-_PATH = re.compile(r" - at `\$(?P<path>.*)`\Z")
-_FIELD = re.compile(r"(?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
+_PATH = re.compile(r" - at `\$.*`\Z", re.DOTALL)
+_MAX_ERRORS: Final = 20
+READERS: Final = "body_readers"
+"""Where the application's state has what reads bodies of some types, where it is not `decode`."""
 _T = TypeVar("_T")
 
 
@@ -55,32 +58,43 @@ def parse_json(body: bytes) -> Any:
 
 
 def decode(value: Any, into: type[_T], *, at: str = "") -> _T:
-    """The value, which is at that place of the body, as a request of that type. Raises InvalidBody, which points to the
-    field."""
+    """The value, which is at that place of the body, as a request of that type. Raises InvalidBody, which points to
+    every field that is wrong."""
     try:
         return msgspec.convert(value, into)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), value, at) from None
+        errors = list(itertools.islice(_field_errors(value, into, at), _MAX_ERRORS))
+        raise InvalidBody(*(errors or [FieldError(plain(str(error)), pointer=at)])) from None
 
 
-def _invalid(message: str, value: Any, at: str) -> InvalidBody:
-    place = _PATH.search(message)
-    path = place["path"] if place else ""
-    pointer = at + _pointer(path, value)
-    words = message[: place.start()] if place else message
-    if field := _FIELD.search(words):
-        detail = "is required" if "missing" in words else "is not a known field"
-        return InvalidBody(detail, pointer=f"{pointer}/{_escaped(field['name'])}")
-    return InvalidBody(plain(words), pointer=pointer)
+def _field_errors(value: Any, into: Any, at: str) -> Iterator[FieldError]:
+    """msgspec stops at the first field that is wrong. So each is read by itself."""
+    body = getattr(into, "__origin__", into)
+    if not isinstance(value, dict) or not (isinstance(body, type) and issubclass(body, msgspec.Struct)):
+        return
+    fields = {field.encode_name: field for field in msgspec.structs.fields(body)}
+    for name, field in fields.items():
+        pointer = f"{at}/{_escaped(name)}"
+        if name in value:
+            yield from _value_errors(value[name], field.type, pointer)
+        elif field.required:
+            yield FieldError("is required", pointer=pointer)
+    yield from (
+        FieldError("is not a known field", pointer=f"{at}/{_escaped(name)}") for name in value if name not in fields
+    )
 
 
-def _pointer(path: str, value: Any) -> str:
-    """msgspec writes `[...]` for the value of some key of a mapping; ours are mappings of texts."""
-    field, of_mapping, _ = path.removeprefix(".").partition("[...]")
-    if not of_mapping:
-        return path.replace(".", "/")
-    wrong = next((name for name, text in value[field].items() if not isinstance(text, str)), "")
-    return f"/{field}/{_escaped(wrong)}"
+def _value_errors(value: Any, into: Any, at: str) -> Iterator[FieldError]:
+    """Ours are plain values, and mappings of texts."""
+    try:
+        msgspec.convert(value, into)
+    except msgspec.ValidationError as error:
+        words = _PATH.sub("", str(error))
+        texts = value.items() if isinstance(value, dict) and words != str(error) else ()
+        wrong = [name for name, text in texts if not isinstance(text, str)]
+        if not wrong:
+            yield FieldError(plain(words), pointer=at)
+        yield from (FieldError("expected a string", pointer=f"{at}/{_escaped(name)}") for name in wrong)
 
 
 def _escaped(name: str) -> str:
@@ -154,7 +168,8 @@ class ApiRequest(Request[Any, Any, Any]):
         """The body as what the route handler's `data` is annotated with."""
         into = self.route_handler.parsed_fn_signature.parameters["data"].annotation
         body = await self.body()
-        return await aside(lambda: decode(parse_json(body), into), size=len(body))
+        read = self.app.state[READERS].get(into, decode)
+        return await aside(lambda: read(parse_json(body), into), size=len(body))
 
 
 async def check_body(request: Request[Any, Any, Any]) -> None:

@@ -193,12 +193,14 @@ def problem_of(error: Exception) -> Problem:
 
 
 def _problem(kind: Kind, error: Exception) -> Problem:
+    errors = _field_errors(error)
+    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
     fields: dict[str, Any] = {
         "type": kind.type,
         "title": kind.title,
         "status": kind.status,
-        "detail": clip_text(kind.detail or str(error)),
-        "errors": _field_errors(error) or msgspec.UNSET,
+        "detail": clip_text(kind.detail or str(error)) + more,
+        "errors": errors or msgspec.UNSET,
     }
     if isinstance(error, NotReady):
         return NotReadyProblem(checks=error.checks, **fields)
@@ -223,9 +225,7 @@ def _field_errors(error: Exception) -> list[FieldError]:
         case RequestError():
             return error.errors
         case InvalidInput():
-            return [clip(FieldError(str(error), pointer=error.pointer))]
-        case UnknownOperationType():
-            return [clip(FieldError(str(error), pointer="/type"))]
+            return [clip(FieldError(fault.message, pointer=fault.pointer)) for fault in error.faults]
         case VersionMismatch():
             return [FieldError(str(error), header="If-Match")]
         case IdempotencyKeyReused():

@@ -1,5 +1,6 @@
 """What an error looks like on the wire: RFC 9457, with the fields that are wrong."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -59,8 +60,13 @@ class MalformedBody(RequestError):
 class InvalidBody(RequestError):
     """The body is JSON, and does not fit its rules."""
 
-    def __init__(self, detail: str, *, pointer: str) -> None:
-        super().__init__(f"{pointer or 'the body'}: {detail}", FieldError(detail, pointer=pointer))
+    def __init__(self, first: FieldError, *more: FieldError) -> None:
+        place = first.pointer or "the body"
+        super().__init__(f"{place}: {first.detail}", first, *more)
+
+    def and_also(self, more: Sequence[FieldError]) -> "InvalidBody":
+        """The same with further errors."""
+        return InvalidBody(*self.errors, *more)
 
 
 class InvalidParameter(RequestError):

@@ -1,6 +1,5 @@
 """What every input validator keeps to, and what the one on JSON Schema says."""
 
-import time
 from typing import Any
 
 import pytest
@@ -8,11 +7,12 @@ import pytest
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.jsonschema.schema_check import check_schema
 from application.ports.input_validator import InputValidator
-from domain.errors import InvalidInput, StartupError
+from domain.errors import Fault, StartupError
 from domain.json_value import JsonValue
 from domain.operation import MISSING, Input
 from domain.operation_type import OperationType
 
+_MISNAMED = "input.xx has a wrong name: it must have at most 1 characters"
 VALUES: list[JsonValue] = [None, {}, [], 0, "", False, 1.5, {"a": [1, {"b": None}]}]
 
 
@@ -21,27 +21,38 @@ def declared(schema: dict[str, JsonValue] | None) -> OperationType:
     return OperationType("deploy", "Deploy", "queue", input_schema=schema)
 
 
-def refused(schema: dict[str, JsonValue], value: Input) -> InvalidInput:
-    """The error for an input."""
+def faults(schema: dict[str, JsonValue] | None, value: Input) -> list[Fault]:
+    """What is wrong with an input."""
     check_schema(declared(schema))
-    with pytest.raises(InvalidInput) as caught:
-        JsonSchemaInputValidator().validate(declared(schema), value)
-    return caught.value
+    validator: InputValidator = JsonSchemaInputValidator()
+    return list(validator.faults(declared(schema), value))
+
+
+def deep(levels: int) -> dict[str, JsonValue]:
+    """A schema of that depth."""
+    schema: dict[str, JsonValue] = {}
+    for _ in range(levels):
+        schema = {"not": schema}
+    return schema
+
+
+def refused(schema: dict[str, JsonValue], value: Input) -> Fault:
+    """The only fault of an input."""
+    [fault] = faults(schema, value)
+    return fault
 
 
 @pytest.mark.parametrize("value", [MISSING, *VALUES])
 def test_without_a_schema_anything_is_taken(value: Input) -> None:
     """No input at all included."""
-    validator: InputValidator = JsonSchemaInputValidator()
-    validator.validate(declared(None), value)
+    assert faults(None, value) == []
 
 
 @pytest.mark.parametrize("value", VALUES)
 def test_the_schema_that_allows_all_still_asks_for_an_input(value: Input) -> None:
     """A schema says what the input is like: that there is one comes first."""
-    JsonSchemaInputValidator().validate(declared({}), value)
-    error = refused({}, MISSING)
-    assert (str(error), error.pointer) == ("input is required", "/input")
+    assert faults({}, value) == []
+    assert refused({}, MISSING) == Fault("input is required", "/input")
 
 
 @pytest.mark.parametrize(
@@ -65,11 +76,10 @@ def test_the_schema_that_allows_all_still_asks_for_an_input(value: Input) -> Non
         ({"maxItems": 1}, [1, 2], "/input", "input must have at most 1 items"),
         ({"uniqueItems": True}, [{"a": 1}, {"a": 1.0}], "/input", "input must not hold an item twice"),
         ({"additionalProperties": False}, {"x": 1}, "/input/x", "input.x is not a known field"),
-        ({"additionalProperties": False}, {"x": 1, "y": 2}, "/input", "input has fields or items that are not known"),
         ({"unevaluatedProperties": False}, {"x": 1}, "/input/x", "input.x is not a known field"),
-        ({"propertyNames": {"maxLength": 1}}, {"xx": 1}, "/input", "input must have at most 1 characters"),
+        ({"propertyNames": {"maxLength": 1}}, {"xx": 1}, "/input/xx", _MISNAMED),
         ({"not": {}}, 1, "/input", "input has a form that is not allowed"),
-        ({"properties": {"a": False}}, {"a": 1}, "/input", "input holds a field or item that is not allowed"),
+        ({"properties": {"a": False}}, {"a": 1}, "/input/a", "input.a is not allowed"),
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, 1, "/input", "input must have one of the allowed forms"),
         ({"contains": {"const": 1}}, [2], "/input", "input must contain an item of the kind asked for"),
         ({"$ref": "#/$defs/n", "$defs": {"n": {"minimum": 5}}}, 1, "/input", "input must be at least 5"),
@@ -77,8 +87,7 @@ def test_the_schema_that_allows_all_still_asks_for_an_input(value: Input) -> Non
 )
 def test_the_field_and_the_rule_are_named(schema: Any, value: Any, pointer: str, message: str) -> None:
     """A JSON pointer to the field, `required` to the missing one, and the rule in words."""
-    error = refused(schema, value)
-    assert (error.pointer, str(error)) == (pointer, message)
+    assert refused(schema, value) == Fault(message, pointer)
 
 
 @pytest.mark.parametrize(
@@ -98,15 +107,15 @@ def test_the_field_and_the_rule_are_named(schema: Any, value: Any, pointer: str,
 )
 def test_the_input_is_not_repeated(schema: Any) -> None:
     """It may hold secrets; and what is said stays short."""
-    error = refused(schema, "s3cret" * 1_000)
-    assert "s3cret" not in str(error)
-    assert len(str(error)) < 300
+    fault = refused(schema, "s3cret" * 1_000)
+    assert "s3cret" not in fault.message
+    assert len(fault.message) < 300
 
 
 def test_a_long_enumeration_is_cut() -> None:
     """A schema of any size makes a message of a bearable one."""
-    assert len(str(refused({"enum": ["x" * 50] * 1}, 1))) < 300
-    assert len(str(refused({"enum": [f"{n:050}" for n in range(500)]}, 1))) < 300
+    assert len(refused({"enum": ["x" * 50] * 1}, 1).message) < 300
+    assert len(refused({"enum": [f"{n:050}" for n in range(500)]}, 1).message) < 300
 
 
 @pytest.mark.parametrize(
@@ -125,34 +134,21 @@ def test_a_long_enumeration_is_cut() -> None:
 )
 def test_unique_items_are_compared_as_json(one: JsonValue, other: JsonValue, same: bool) -> None:
     """JSON Schema, 4.2.2: numbers by value, true and false are no numbers."""
-    if same:
-        refused({"uniqueItems": True}, [one, other])
-    else:
-        JsonSchemaInputValidator().validate(declared({"uniqueItems": True}), [one, other])
+    assert bool(faults({"uniqueItems": True}, [one, other])) is same
 
 
-def test_a_large_input_is_checked_in_bearable_time() -> None:
-    """What a client sends cannot keep the process busy: unique objects, and errors without number."""
-    unique: list[JsonValue] = [{"a": number} for number in range(20_000)]
-    wrong: list[JsonValue] = ["x"] * 100_000
-    started = time.perf_counter()
-    JsonSchemaInputValidator().validate(declared({"uniqueItems": True}), unique)
-    refused({"items": {"type": "integer"}}, wrong)
-    assert time.perf_counter() - started < 5
-
-
-def test_a_number_beyond_a_double_is_no_crash() -> None:
-    """Arithmetic on it may overflow; that is the client's to hear."""
-    refused({"multipleOf": 0.1}, 10**400)
+def test_a_number_beyond_a_double_is_checked_exactly() -> None:
+    """In exact arithmetic: nothing overflows."""
+    assert faults({"multipleOf": 0.1}, 10**400) == []
+    assert faults({"multipleOf": 7}, 7 * 10**300 + 1) == [Fault("input must be a multiple of 7", "/input")]
 
 
 def test_a_changed_type_is_compiled_anew() -> None:
     """Validators are kept by type, not by name alone."""
     validator = JsonSchemaInputValidator()
-    validator.validate(declared({"type": "integer"}), 1)
-    validator.validate(declared({"type": "string"}), "a")
-    with pytest.raises(InvalidInput):
-        validator.validate(declared({"type": "string"}), 1)
+    assert not validator.faults(declared({"type": "integer"}), 1)
+    assert not validator.faults(declared({"type": "string"}), "a")
+    assert validator.faults(declared({"type": "string"}), 1)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +164,17 @@ def test_a_changed_type_is_compiled_anew() -> None:
         ({"properties": {"a": {"$ref": "#/$defs/missing"}}}, "#/$defs/missing"),
         ({"items": {"$ref": "#nowhere"}}, "#nowhere"),
         ({"$ref": "#"}, "refers to itself"),
+        ({"items": {"allOf": [{"$ref": "#/items"}]}}, "refers to itself"),
+        ({"$defs": {"a": {"not": {"$ref": "#b"}}, "b": {"$anchor": "b", "if": {"$ref": "#/$defs/a"}}}}, "to itself"),
+        ({"properties": {"a": {"pattern": "(?=a)b"}}}, "input_schema/properties/a/pattern: must be a regular"),
+        ({"pattern": "(a)\\1"}, "without look-around and back-references"),
+        ({"patternProperties": {"(?!a)": {}}}, "without look-around and back-references"),
+        ({"pattern": "(a{1,1000}){1,1000}"}, "of at most 1 MB"),
+        (deep(200), "nested deeper than 100 levels"),
+        (deep(100_000), "nested deeper than 100 levels"),
+        ({"properties": [1]}, "input_schema/properties"),
+        ({"$ref": 5}, "$ref"),
+        ({"allOf": {}}, "input_schema/allOf"),
         ({"$schema": 5}, "$schema"),
     ],
 )
@@ -190,5 +197,4 @@ def test_a_schema_that_is_none_is_told_at_the_start(schema: Any, words: str) -> 
 )
 def test_a_schema_that_is_one_passes(schema: Any) -> None:
     """References within it, and recursion that ends with the input, included; and then it works."""
-    check_schema(declared(schema))
-    JsonSchemaInputValidator().validate(declared(schema), {})
+    assert faults(schema, {}) == []

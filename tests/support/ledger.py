@@ -1,7 +1,7 @@
 """The whole ledger on fakes, and an engine that a test can listen to and interfere with."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -35,6 +35,7 @@ from application.services.record import Recorded, RecordEvidence
 from application.services.submit import Submission, SubmitOperation
 from application.services.verify import VerifyOperations
 from domain.callback_token import TOKEN_HEADER, CallbackKeys
+from domain.errors import Fault
 from domain.evidence import Observation, Report, ReportKind
 from domain.finality import Finality
 from domain.operation import Operation
@@ -56,7 +57,8 @@ LEASE = timedelta(seconds=31)
 class AnyInput:
     """Takes every input."""
 
-    def validate(self, operation_type: OperationType, value: object) -> None: ...
+    def faults(self, operation_type: OperationType, value: object) -> Sequence[Fault]:
+        return ()
 
 
 class WatchedEngine:

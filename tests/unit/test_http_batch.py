@@ -1,5 +1,6 @@
 """POST /v1/operations/batch."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from entrypoints.http import bodies
 from entrypoints.http.batch import MAX_BATCH
 from entrypoints.http.batch_representations import MOST_OPERATIONS
 from entrypoints.http.errors import MAX_BODY
-from tests.support.http_api import Api, problem
+from tests.support.http_api import Api, problem, scope_of
 
 URL = "/v1/operations/batch"
 
@@ -47,8 +48,8 @@ async def test_a_large_one_does_not_hold_the_others_up(monkeypatch: pytest.Monke
         return noted
 
     monkeypatch.setattr(bodies, "parse_json", noting("read", bodies.parse_json))
-    checked = noting("checked", JsonSchemaInputValidator.validate)
-    monkeypatch.setattr(JsonSchemaInputValidator, "validate", lambda *arguments: checked(*arguments))
+    checked = noting("checked", JsonSchemaInputValidator.faults)
+    monkeypatch.setattr(JsonSchemaInputValidator, "faults", lambda *arguments: checked(*arguments))
     asked = {"type": "reboot", "input": {"machine": "m", "more": [1.5] * 1_500}}
     body = json.dumps({"operations": [asked] * MOST_OPERATIONS}).encode()
     answer = await Api().client.post(URL, content=body, headers={"content-type": "application/json"})
@@ -216,3 +217,35 @@ async def test_nothing_but_a_post() -> None:
     answer = await Api().client.get(URL)
     problem(answer, 405)
     assert "POST" in answer.headers["allow"]
+
+
+async def test_a_client_that_hangs_up_stops_the_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is checked for nobody, and nothing is stored."""
+    api = Api()
+    checking, gone = threading.Event(), threading.Event()
+    checked: list[object] = []
+
+    def slow(self: Any, operation_type: Any, value: Any) -> list[Any]:
+        checked.append(value)
+        checking.set()
+        assert gone.wait(10)
+        return []
+
+    monkeypatch.setattr(JsonSchemaInputValidator, "faults", slow)
+    body = json.dumps({"operations": [{"type": "reboot"}] * MOST_OPERATIONS}).encode()
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if not messages:
+            await asyncio.to_thread(checking.wait, 10)
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await api.app(scope_of("POST", URL, b"", [(b"content-type", b"application/json")]), receive, send)
+    gone.set()
+    assert sent[0]["status"] == 499
+    assert len(checked) < MOST_OPERATIONS
+    assert await stored(api) == []

@@ -134,6 +134,42 @@ async def test_what_is_wrong_in_the_body_is_pointed_to(body: Any, pointer: str) 
     assert (await api.client.get("/v1/operations")).json()["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"nope": 1, "labels": {"a": 1, "b": None}}, ["/type", "/labels/a", "/labels/b", "/nope"]),
+        ({"type": 5, "labels": {"": "x", "b/": "x"}}, ["/type", "/labels/", "/labels/b~1"]),
+        ({"type": "nope", "labels": {"a b": "1", "c": "\n"}}, ["/type", "/labels/a b", "/labels/c"]),
+        ({"type": "reboot", "labels": {"": "x"}, "x": 1}, ["/x", "/input", "/labels/"]),
+        (
+            {"type": "reboot", "input": {"seconds": 3601, "x": 1}, "labels": [], "y": 1},
+            ["/labels", "/y", "/input/machine", "/input/seconds", "/input/x"],
+        ),
+        (
+            {"type": "reboot", "input": {"machine": "m" * 9, "seconds": "1"}, "labels": {"a": "x" * 256}},
+            ["/input/machine", "/input/seconds", "/labels/a"],
+        ),
+    ],
+)
+async def test_every_error_of_a_body_is_reported(body: Any, pointers: list[str]) -> None:
+    """Of its own fields and of the input, alone and in a batch, so that one attempt is enough to correct them."""
+    api = Api()
+    answer = problem(await api.client.post("/v1/operations", json=body), 422)
+    assert sorted(error["pointer"] for error in answer["errors"]) == sorted(pointers)
+    assert answer["detail"].endswith(f"({len(pointers) - 1} more)")
+    [item] = (await api.client.post("/v1/operations/batch", json={"operations": [body]})).json()["items"]
+    assert [error["pointer"] for error in item["problem"]["errors"]] == [
+        f"/operations/0{error['pointer']}" for error in answer["errors"]
+    ]
+
+
+async def test_the_number_of_errors_is_limited() -> None:
+    """The first ones are enough to see what is wrong."""
+    body = {"type": "reboot", "input": {f"i{n}": 1 for n in range(500)}} | {f"f{n}": 1 for n in range(500)}
+    errors = problem(await Api().client.post("/v1/operations", json=body), 422)["errors"]
+    assert 20 <= len(errors) <= 52
+
+
 def _all() -> Any:
     from application.ports.operation_queries import OperationFilter
 

@@ -13,7 +13,7 @@ from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.system.operation_ids import RandomOperationIds
 from application.services.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
 from application.services.submit_batch import Answer, SubmitBatch
-from domain.errors import IdempotencyKeyReused, InvalidInput, UnknownOperationType
+from domain.errors import Fault, IdempotencyKeyReused, InvalidInput, UnknownOperationType
 from domain.evidence import ReportKind
 from domain.finality import Finality
 from domain.operation_type import OperationCatalogue, OperationType
@@ -95,14 +95,49 @@ async def test_inputs_are_checked_beside_the_event_loop() -> None:
     class Where:
         threads: ClassVar[set[int]] = set()
 
-        def validate(self, operation_type: OperationType, value: object) -> None:
+        def faults(self, operation_type: OperationType, value: object) -> list[Fault]:
             self.threads.add(threading.get_ident())
+            return []
 
     ledger = Ledger()
     batches = SubmitBatch(ledger.units, ledger.clock, RandomOperationIds(), CATALOGUE, Where())
     await batches.submit([ask(1), ask(2)])
     assert Where.threads
     assert threading.get_ident() not in Where.threads
+
+
+async def test_a_cancelled_check_stops_after_the_part_at_hand() -> None:
+    """A client that has gone away costs no more than what is being checked."""
+    entered, leave = threading.Event(), threading.Event()
+    checked: list[object] = []
+
+    class Slow:
+        def faults(self, operation_type: OperationType, value: object) -> list[Fault]:
+            checked.append(value)
+            entered.set()
+            assert leave.wait(10)
+            return []
+
+    ledger = Ledger()
+    batches = SubmitBatch(ledger.units, ledger.clock, RandomOperationIds(), CATALOGUE, Slow())
+    checking = asyncio.create_task(batches.submit([ask(number) for number in range(500)]))
+    assert await asyncio.to_thread(entered.wait, 10)
+    checking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await checking
+    leave.set()
+    assert len(checked) <= 20
+    assert not ledger.rows()
+
+
+async def test_a_refusal_keeps_no_traceback() -> None:
+    """A traceback holds frames, and they hold the inputs."""
+    ledger = Ledger()
+    refusals = await ledger.batches.check([ask("x", type="strict"), ask(type="nope"), ask(labels={"": "a"})])
+    assert [type(refusal) for refusal in refusals] == [InvalidInput, UnknownOperationType, InvalidInput]
+    for refusal in refusals:
+        assert refusal is not None
+        assert (refusal.__traceback__, refusal.__context__) == (None, None)
 
 
 async def test_a_repeated_batch_gives_the_first_operations() -> None:

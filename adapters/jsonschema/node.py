@@ -1,0 +1,94 @@
+"""One place of a schema together with the value that it is about."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from jsonschema_rs import Draft202012Validator
+from referencing.jsonschema import DRAFT202012
+
+from adapters.jsonschema.compiled import compile_schema
+
+MAX_STEPS: Final = 5_000
+"""Places of a schema and rules that are looked at to explain one input: some milliseconds."""
+_MISSING: Any = object()
+
+
+class OutOfSteps(Exception):
+    """An explanation takes longer than it may."""
+
+
+@dataclass(slots=True)
+class Rules:
+    """The rules of one schema that need nothing but their value, each compiled once."""
+
+    _compiled: dict[tuple[str, int | str], tuple[Any, Draft202012Validator]] = field(default_factory=dict)
+
+    def hold(self, keyword: str, rule: Any, value: Any) -> bool:
+        """Whether the value keeps the rule."""
+        key = keyword, rule if isinstance(rule, str) else id(rule)
+        known = self._compiled.get(key)
+        if known is None:
+            known = self._compiled[key] = (rule, compile_schema({keyword: rule}))
+        return known[1].is_valid(value)
+
+
+@dataclass(slots=True)
+class Budget:
+    """The steps that are left."""
+
+    steps: int = MAX_STEPS
+
+    def spend(self, steps: int = 1) -> None:
+        """Raises OutOfSteps."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise OutOfSteps
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A schema, the value that it is about, and where that value is in the input."""
+
+    schema: Any
+    value: Any
+    path: tuple[str | int, ...]
+    resolver: Any
+    rules: Rules
+    budget: Budget
+
+    def keep(self, keyword: str, rule: Any, value: Any = _MISSING) -> bool:
+        """Whether the value keeps a rule that needs nothing else."""
+        checked = self.value if value is _MISSING else value
+        self.budget.spend(1 + (len(checked) if keyword == "uniqueItems" and isinstance(checked, list) else 0))
+        return self.rules.hold(keyword, rule, checked)
+
+    def by(self, schema: Any) -> "Node":
+        """The same value by another schema."""
+        return self._other(schema, self.value, self.path, self.resolver)
+
+    def referred(self, reference: str) -> "Node":
+        """The same value by the schema that is referred to."""
+        resolved = self.resolver.lookup(reference)
+        return self._other(resolved.contents, self.value, self.path, resolved.resolver)
+
+    def inner(self, schema: Any, value: Any, step: str | int) -> "Node":
+        """A field or an item by its schema."""
+        return self._other(schema, value, (*self.path, step), self.resolver)
+
+    def sibling(self, keyword: str) -> Any:
+        """Another keyword's value in the same schema; None where it has none."""
+        return self.schema.get(keyword)
+
+    def fields(self) -> Iterator[tuple[str, Any]]:
+        """The fields, of an object."""
+        return iter(self.value.items() if isinstance(self.value, Mapping) else ())
+
+    def items(self) -> Iterator[tuple[int, Any]]:
+        """The items, of an array."""
+        return iter(enumerate(self.value) if isinstance(self.value, list) else ())
+
+    def _other(self, schema: Any, value: Any, path: tuple[str | int, ...], resolver: Any) -> "Node":
+        if isinstance(schema, Mapping) and "$id" in schema and schema is not self.schema:
+            resolver = resolver.in_subresource(DRAFT202012.create_resource(schema))
+        return Node(schema, value, path, resolver, self.rules, self.budget)
