@@ -30,6 +30,7 @@ from benchmarks import (
     reconciling,
     recording,
     tracking,
+    validating,
     waiting,
 )
 from benchmarks.harness import Row, Scale
@@ -49,7 +50,11 @@ TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "reconciling": reconciling.rows,
 }
 """By name, in the order of the table."""
-LONG: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {"growing": growing.rows, "processes": processes.rows}
+LONG: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
+    "growing": growing.rows,
+    "processes": processes.rows,
+    "validating": validating.rows,
+}
 """Measured only where they are asked for."""
 
 
