@@ -6,7 +6,7 @@ from datetime import datetime
 from domain.attention import Attention, AttentionKind
 from domain.evidence import Report
 from domain.json_value import JsonValue, clean_text
-from domain.lifecycle import note
+from domain.lifecycle import note, touched
 from domain.operation import Cause, Change, Operation
 from domain.schedule import FollowUp, Verification, first_verification
 
@@ -24,7 +24,7 @@ def start_failed(operation: Operation, error: str, cause: Cause, *, retry_at: da
     }
     cause = replace(cause, reason=attention.message, details=details)
     waiting = replace(operation, dispatch=dispatch, attention=attention)
-    return note(waiting, cause) if _news(operation, dispatch.attempts, error) else Change(waiting)
+    return note(waiting, cause) if _news(operation, dispatch.attempts, error) else touched(waiting, cause.now)
 
 
 def _news(operation: Operation, attempt: int, error: str) -> bool:
@@ -38,16 +38,14 @@ def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime) -
     """The engine has taken the start; ask it about the operation at `follow_up_at`, or at once to deliver a cancel."""
     if operation.dispatch.done_at is not None or operation.done:
         return Change(operation)
-    return Change(
-        replace(
-            operation,
-            dispatch=replace(operation.dispatch, due_at=None, done_at=now),
-            attention=None,
-            follow_up=FollowUp(due_at=now if operation.cancel_pending else follow_up_at),
-            verification=first_verification(now),
-            updated_at=max(now, operation.updated_at),
-        )
+    started = replace(
+        operation,
+        dispatch=replace(operation.dispatch, due_at=None, done_at=now),
+        attention=None,
+        follow_up=FollowUp(due_at=now if operation.cancel_pending else follow_up_at),
+        verification=first_verification(now),
     )
+    return touched(started, now)
 
 
 def start_withheld(operation: Operation, *, until: datetime) -> Change:
@@ -64,14 +62,13 @@ def start_again(operation: Operation, cause: Cause) -> Change:
     return note(replace(forgotten, follow_up=FollowUp(), verification=Verification()), cause)
 
 
-def keep_report(operation: Operation, report: Report, *, follow_up_at: datetime, now: datetime) -> Change:
+def keep_report(operation: Operation, report: Report, *, follow_up_at: datetime) -> Change:
     """Keep a reported outcome until the engine is asked, which is due at `follow_up_at`."""
     return Change(
         replace(
             operation,
             reported=report,
             follow_up=FollowUp(due_at=follow_up_at),
-            updated_at=max(now, operation.updated_at),
         )
     )
 
@@ -81,7 +78,7 @@ def cancel_delivered(operation: Operation, *, follow_up_at: datetime, now: datet
     if operation.cancel_request is None or operation.done:
         return Change(operation)
     request = replace(operation.cancel_request, delivered_at=now)
-    return Change(replace(operation, cancel_request=request, follow_up=FollowUp(due_at=follow_up_at)))
+    return touched(replace(operation, cancel_request=request, follow_up=FollowUp(due_at=follow_up_at)), now)
 
 
 def ask_soon(operation: Operation, *, at: datetime) -> Change:

@@ -53,7 +53,12 @@ def note(operation: Operation, cause: Cause) -> Change:
 
 def note_while_short(operation: Operation, cause: Cause) -> Change:
     """The same for what can repeat without end: a line as long as the history has fewer than LONGEST_HISTORY."""
-    return note(operation, cause) if operation.history_length < LONGEST_HISTORY else Change(operation)
+    return note(operation, cause) if operation.history_length < LONGEST_HISTORY else touched(operation, cause.now)
+
+
+def touched(operation: Operation, now: datetime) -> Change:
+    """A change that clients can see, without a history line."""
+    return Change(replace(operation, updated_at=max(now, operation.updated_at)))
 
 
 def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> Change:

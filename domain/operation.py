@@ -31,7 +31,8 @@ Input = JsonValue | Literal[Missing.MISSING]
 class Operation:
     """Frozen: every change returns a `Change`. The id is all that correlates it with its execution.
 
-    `version` grows by one with every change that is stored, and is what compare-and-set compares.
+    `revision` grows by one with every change that is stored, and is what compare-and-set compares. `version` grows by
+    one, and `updated_at` moves, with every stored change that clients can see; the store counts both.
     `history_length` is the sequence of the last transition.
     """
 
@@ -58,6 +59,7 @@ class Operation:
     verification: Verification = field(default_factory=Verification)
     trace: Mapping[str, str] = field(default_factory=dict)
     """W3C trace context of the submission (`traceparent`, `tracestate`), for the execution; empty: it had none."""
+    revision: int = 1
     version: int = 1
     history_length: int = 0
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from domain.evidence import OUTCOMES, Report, ReportKind
 from domain.finality import Finality
 from domain.follow_up import keep_report
-from domain.lifecycle import complete, fail, start
+from domain.lifecycle import complete, fail, start, touched
 from domain.operation import Cause, Change, Operation
 from domain.status import OperationStatus
 from domain.transition import Source
@@ -32,7 +32,7 @@ def apply_report(
     if report.kind in OUTCOMES:
         return _outcome(change, report, finality, now, confirm_after)
     if operation.reported is not None and operation.reported.attempt < report.attempt:
-        return Change(replace(operation, reported=None, updated_at=max(now, operation.updated_at)))
+        return Change(replace(operation, reported=None))
     return change if change.transitions else None
 
 
@@ -40,8 +40,7 @@ def _progress(change: Change, report: Report, now: datetime) -> Change | None:
     operation = change.operation
     if report.progress is None or report.progress == operation.progress:
         return change if change.transitions else None
-    updated = replace(operation, progress=report.progress, updated_at=max(now, operation.updated_at))
-    return change.then(Change(updated))
+    return change.then(touched(replace(operation, progress=report.progress), now))
 
 
 def _outcome(
@@ -54,7 +53,7 @@ def _outcome(
         return change if change.transitions else None
     if operation.reported == report:
         return change if change.transitions else None
-    return change.then(keep_report(operation, report, follow_up_at=now + confirm_after, now=now))
+    return change.then(keep_report(operation, report, follow_up_at=now + confirm_after))
 
 
 def conclude(operation: Operation, report: Report, source: Source, now: datetime, *, because: str = "") -> Change:

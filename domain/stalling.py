@@ -5,7 +5,7 @@ from dataclasses import replace
 from domain.attention import Attention, AttentionKind
 from domain.evidence import Observation
 from domain.json_value import clean_text
-from domain.lifecycle import note_while_short
+from domain.lifecycle import note_while_short, touched
 from domain.operation import Cause, Change, Operation
 
 
@@ -23,4 +23,4 @@ def stall(operation: Operation, observation: Observation, cause: Cause) -> Chang
         return note_while_short(raised, replace(cause, reason=f"stalled: {message}"))
     if attention.message == message:
         return None
-    return Change(replace(operation, attention=replace(attention, message=message)))
+    return touched(replace(operation, attention=replace(attention, message=message)), cause.now)

@@ -84,4 +84,5 @@ _RULES: dict[str, Callable[[Operation], bool]] = {
     "nothing_due_when_done": _nothing_due_when_done,
     "unfinished_is_verified": _unfinished_is_verified,
     "version_positive": lambda row: row.version >= 1,
+    "revision_positive": lambda row: row.revision >= 1,
 }

@@ -10,6 +10,7 @@ from adapters.memory.locks import HeldLocks
 from adapters.memory.stored_form import stored_operation, stored_transition
 from adapters.memory.tables import Draft
 from application.ports.operation_repository import StaleOperation
+from application.ports.operation_view import looks_the_same
 from domain.attention import AttentionKind
 from domain.deletion import check_done
 from domain.errors import InvalidTransition
@@ -66,7 +67,7 @@ class MemoryOperationRepository:
         check_done(operation)
         await self._locks.take(operation.id)
         stored = self._draft.operations.get(operation.id)
-        if stored is None or stored.version != operation.version or not stored.done:
+        if stored is None or stored.revision != operation.revision or not stored.done:
             raise StaleOperation
         await self._remove(stored.id)
 
@@ -84,7 +85,7 @@ class MemoryOperationRepository:
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         def claimed(row: Operation) -> Operation:
             dispatch = replace(row.dispatch, due_at=now + lease, attempts=row.dispatch.attempts + 1)
-            return replace(row, dispatch=dispatch, version=row.version + 1)
+            return replace(row, dispatch=dispatch, revision=row.revision + 1)
 
         return await self._claim(lambda row: row.dispatch.due_at, now, limit, claimed)
 
@@ -97,7 +98,7 @@ class MemoryOperationRepository:
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         await self._locks.take(operation.id)
         stored = self._draft.operations.get(operation.id)
-        if stored is not None and stored.version == operation.version and not stored.done:
+        if stored is not None and stored.revision == operation.revision and not stored.done:
             self._draft.operations[stored.id] = replace(stored, follow_up=follow_up)
 
     async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
@@ -158,9 +159,14 @@ class MemoryOperationRepository:
         """None: it is stale. The lock is held."""
         operation = change.operation
         stored = self._draft.operations.get(operation.id)
-        if stored is None or stored.version != operation.version:
+        if stored is None or stored.revision != operation.revision:
             return None
-        saved = stored_operation(replace(operation, version=operation.version + 1))
+        saved = stored_operation(replace(operation, revision=operation.revision + 1))
+        if looks_the_same(stored, saved):
+            saved = replace(saved, version=stored.version, updated_at=stored.updated_at)
+        else:
+            updated_at = max(stored.updated_at, saved.updated_at)
+            saved = replace(saved, version=stored.version + 1, updated_at=updated_at)
         check_row(saved)
         check_successor(stored, saved)
         self._draft.operations[saved.id] = saved

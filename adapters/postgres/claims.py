@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from adapters.postgres.tables import DISPATCHABLE, NEW_VERSION, TO_FOLLOW_UP, TO_VERIFY, operations
+from adapters.postgres.tables import DISPATCHABLE, TO_FOLLOW_UP, TO_VERIFY, operations
 
 
 def _claim(due_at: sa.Column[Any], condition: str, **changes: Any) -> sa.Update:
@@ -28,7 +28,10 @@ def _claim(due_at: sa.Column[Any], condition: str, **changes: Any) -> sa.Update:
 
 
 CLAIM_DISPATCHES: Final = _claim(
-    operations.c.dispatch_due_at, DISPATCHABLE, dispatch_attempts=operations.c.dispatch_attempts + 1, **NEW_VERSION
+    operations.c.dispatch_due_at,
+    DISPATCHABLE,
+    dispatch_attempts=operations.c.dispatch_attempts + 1,
+    revision=operations.c.revision + 1,
 )
 CLAIM_FOLLOW_UPS: Final = _claim(operations.c.follow_up_due_at, TO_FOLLOW_UP)
 CLAIM_VERIFICATIONS: Final = _claim(operations.c.verify_due_at, TO_VERIFY)

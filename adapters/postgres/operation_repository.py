@@ -43,7 +43,7 @@ class PostgresOperationRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self.changed = False
-        """Whether an operation has a new version in this transaction."""
+        """Whether this transaction has something to tell: a new version, or a history line."""
 
     async def add(self, change: Change) -> None:
         await self.add_all([change])
@@ -83,7 +83,7 @@ class PostgresOperationRepository:
     async def delete(self, operation: Operation) -> None:
         check_done(operation)
         statement = sa.delete(operations).where(
-            operations.c.id == operation.id, operations.c.version == operation.version, sa.text(FINISHED)
+            operations.c.id == operation.id, operations.c.revision == operation.revision, sa.text(FINISHED)
         )
         with translated():
             deleted = (await self._connection.execute(statement)).rowcount
@@ -104,9 +104,7 @@ class PostgresOperationRepository:
             return (await self._connection.execute(sa.delete(operations).where(operations.c.id == old.c.id))).rowcount
 
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        claimed = await self._claim(CLAIM_DISPATCHES, now, lease, limit)
-        self.changed = self.changed or bool(claimed)
-        return claimed
+        return await self._claim(CLAIM_DISPATCHES, now, lease, limit)
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         return await self._claim(CLAIM_FOLLOW_UPS, now, lease, limit)
@@ -114,7 +112,7 @@ class PostgresOperationRepository:
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         statement = (
             sa.update(operations)
-            .where(operations.c.id == operation.id, operations.c.version == operation.version, sa.text(NOT_DONE))
+            .where(operations.c.id == operation.id, operations.c.revision == operation.revision, sa.text(NOT_DONE))
             .values(follow_up_due_at=follow_up.due_at, follow_up_attempts=follow_up.attempts)
         )
         with translated():
@@ -166,8 +164,9 @@ class PostgresOperationRepository:
         for row in rows:
             change = given[row.id]
             _check_sequence(change, before=row.history_length - len(change.transitions))
-            saved[change.operation.id] = replace(change.operation, version=row.version)
-        self.changed = self.changed or bool(saved)
+            self.changed |= bool(change.transitions) or row.version != change.operation.version
+            counted = {"revision": row.revision, "version": row.version, "updated_at": row.updated_at}
+            saved[change.operation.id] = replace(change.operation, **counted)
         return saved
 
     async def _append(self, *changes: Change) -> None:

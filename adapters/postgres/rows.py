@@ -40,6 +40,7 @@ def to_row(operation: Operation) -> Values:
         "accepted_at": operation.accepted_at,
         "trace_context": dump(dict(operation.trace)) if operation.trace else None,
         "version": operation.version,
+        "revision": operation.revision,
         "history_length": operation.history_length,
         **changing_columns(operation),
     }
@@ -93,6 +94,7 @@ def from_row(found: Row[Any]) -> Operation:
         verification=Verification(row.verified_at, row.verify_due_at),
         trace={} if row.trace_context is None else cast(Mapping[str, str], load(row.trace_context)),
         version=row.version,
+        revision=row.revision,
         history_length=row.history_length,
     )
 

@@ -10,14 +10,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.rows import Values, changing_columns, transition_to_row, weight
-from adapters.postgres.tables import NEW_VERSION, operations, transitions
+from adapters.postgres.tables import operations, transitions
+from adapters.postgres.types import JsonText, TransactionId
+from adapters.postgres.views import FIELDS
 from domain.operation import Change
 
 _KEPT = {"id", "tenant", "type", "input", "labels", "accepted_at", "trace_context"}
 """Columns that never change."""
-_COUNTED = {"version", "history_length", "changed_in"}
+_COUNTED = {"revision", "version", "history_length", "changed_in"}
 """Columns that go on from what is stored."""
 _CHANGING = [column for column in operations.c if column.name not in _KEPT | _COUNTED]
+_SHOWN = [column.name for column in _CHANGING if column.name in FIELDS and column.name != "updated_at"]
+"""Columns whose change clients see."""
 _LINE = [column for column in transitions.c if column.name != "written_in"]
 MOST: Final = 1024 * 1024
 """Characters of all columns: a statement that saves several changes has no more, and comes to its end well within its
@@ -41,7 +45,7 @@ def values_of(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
     lines = [transition_to_row(change.operation.id, line) for change in taken for line in change.transitions]
     return {
         "new_id": [operation.id for operation in changed],
-        "new_version": [operation.version for operation in changed],
+        "new_revision": [operation.revision for operation in changed],
         "new_lines": [len(change.transitions) for change in taken],
         **_arrays("new", _CHANGING, rows),
         **_arrays("line", _LINE, lines),
@@ -49,9 +53,9 @@ def values_of(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
 
 
 def saving(*, passing_over: bool) -> sa.Select[Any]:
-    """Saves those whose version is still the given one, and gives their id, version and history length. Rows that
-    another transaction holds are waited for, in the order of their ids, or passed over."""
-    new = _unnested("new", [operations.c.id, operations.c.version, sa.Column(_LINES, sa.Integer), *_CHANGING])
+    """Saves those whose revision is still the given one, and gives what it has counted. Rows that another transaction
+    holds are waited for, in the order of their ids, or passed over."""
+    new = _unnested("new", [operations.c.id, operations.c.revision, sa.Column(_LINES, sa.Integer), *_CHANGING])
     lines = _unnested("line", _LINE)
     held = (
         sa.select(operations.c.id)
@@ -63,13 +67,9 @@ def saving(*, passing_over: bool) -> sa.Select[Any]:
     )
     saved = (
         sa.update(operations)
-        .where(operations.c.id == new.c.id, operations.c.id == held.c.id, operations.c.version == new.c.version)
-        .values(
-            **NEW_VERSION,
-            history_length=operations.c.history_length + new.c[_LINES],
-            **{column.name: new.c[column.name] for column in _CHANGING},
-        )
-        .returning(operations.c.id, operations.c.version, operations.c.history_length)
+        .where(operations.c.id == new.c.id, operations.c.id == held.c.id, operations.c.revision == new.c.revision)
+        .values({column.name: new.c[column.name] for column in _CHANGING} | _counted(new))
+        .returning(*(operations.c[name] for name in ("id", "revision", "version", "updated_at", "history_length")))
         .cte("saved")
     )
     written = (
@@ -82,6 +82,26 @@ def saving(*, passing_over: bool) -> sa.Select[Any]:
         .cte("written")
     )
     return sa.select(saved).add_cte(written)
+
+
+def _counted(new: sa.TableValuedAlias) -> dict[str, sa.ColumnElement[Any]]:
+    """The counters, and what moves with the version alone."""
+    seen = sa.or_(*(_comparable(operations.c[name]).is_distinct_from(_comparable(new.c[name])) for name in _SHOWN))
+    this_transaction = sa.func.pg_current_xact_id(type_=TransactionId())
+    return {
+        "revision": operations.c.revision + 1,
+        "history_length": operations.c.history_length + new.c[_LINES],
+        "version": operations.c.version + sa.cast(seen, sa.Integer),
+        "updated_at": sa.case(
+            (seen, sa.func.greatest(operations.c.updated_at, new.c.updated_at)), else_=operations.c.updated_at
+        ),
+        "changed_in": sa.case((seen, this_transaction), else_=operations.c.changed_in),
+    }
+
+
+def _comparable(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """PostgreSQL does not compare `json`; the text is what was written."""
+    return sa.cast(column, sa.Text) if isinstance(column.type, JsonText) else column
 
 
 def _arrays(prefix: str, columns: Sequence[sa.Column[Any]], rows: Sequence[Values]) -> dict[str, Sequence[Any]]:

@@ -3,8 +3,7 @@
 Statuses and codes are text with a CHECK, not enum types: those cannot be changed inside a transaction.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -57,6 +56,7 @@ TO_VERIFY = "verify_due_at IS NOT NULL"
 ATTENTIVE = "attention_kind IS NOT NULL"
 FINISHED = "finished_at IS NOT NULL"
 UNFINISHED = f"dispatched_at IS NOT NULL AND {NOT_DONE}"
+COUNTS_ALL = "counts every change; `version` the visible ones"
 THIS_TRANSACTION = sa.text("pg_current_xact_id()")
 
 operations = sa.Table(
@@ -97,6 +97,7 @@ operations = sa.Table(
     sa.Column("verify_due_at", Instant),
     sa.Column("trace_context", JsonText(), comment="W3C, as the submission had it"),
     sa.Column("changed_in", TransactionId, nullable=False, server_default=THIS_TRANSACTION),
+    sa.Column("revision", sa.Integer, nullable=False, server_default="1", comment=COUNTS_ALL),
     sa.CheckConstraint(f"char_length(tenant) BETWEEN 1 AND {MAX_NAME}", "tenant_length"),
     sa.CheckConstraint(f"char_length(type) BETWEEN 1 AND {MAX_NAME}", "type_length"),
     sa.CheckConstraint(_any_of("status", OperationStatus), "status_known"),
@@ -134,6 +135,7 @@ operations = sa.Table(
     ),
     sa.CheckConstraint("dispatch_attempts >= 0 AND follow_up_attempts >= 0", "attempts_not_negative"),
     sa.CheckConstraint("version >= 1", "version_positive"),
+    sa.CheckConstraint("revision >= 1", "revision_positive"),
     sa.CheckConstraint("history_length >= 1", "history_begins_with_acceptance"),
     sa.Index("ix_operations_due_dispatch", "dispatch_due_at", "id", postgresql_where=sa.text(DISPATCHABLE)),
     sa.Index("ix_operations_due_follow_up", "follow_up_due_at", "id", postgresql_where=sa.text(TO_FOLLOW_UP)),
@@ -154,8 +156,6 @@ operations = sa.Table(
     sa.Index("ix_operations_changed", "changed_in", "id"),
     sa.Index("ix_operations_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
 )
-NEW_VERSION: Mapping[str, Any] = {"version": operations.c.version + 1, "changed_in": THIS_TRANSACTION}
-"""What every statement sets that gives an operation a new version."""
 
 
 def among(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:

@@ -34,7 +34,7 @@ class PostgresUnitsOfWork:
     """Opens units of work, each on a connection of its own."""
 
     def __init__(self, engine: AsyncEngine, announce: Callable[[], None] = lambda: None) -> None:
-        """`announce` is called after every commit that gives an operation a new version."""
+        """`announce` is called after every commit of a new version or a history line."""
         self._engine = engine
         self._announce = announce
 

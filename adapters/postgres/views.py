@@ -18,14 +18,14 @@ from domain.operation import MISSING, Missing
 from domain.operation_error import ErrorCode, OperationError
 from domain.status import OperationStatus
 
-_FIELDS: Final = (
+FIELDS: Final = (
     *("id", "tenant", "type", "status", "input", "labels", "result", "error_code", "error_message", "error_details"),
     *("progress", "accepted_at", "started_at", "finished_at", "updated_at"),
     *("cancel_requested_at", "cancel_requested_by", "cancel_reason", "cancel_forced", "cancel_delivered_at"),
     *("attention_kind", "attention_since", "attention_message", "version", "history_length"),
 )
 _Record = asyncpg.Record | sa.Row[Any]
-_MANY: Final = len(_FIELDS)
+_MANY: Final = len(FIELDS)
 _AS_TEXT: Final = {"id", "input", "labels", "result", "error_details", "progress"}
 """Taken as PostgreSQL writes them: the driver would make an object of each, in Python."""
 
@@ -59,7 +59,7 @@ class View(NamedTuple):
 
 def columns_of(rows: sa.FromClause) -> list[sa.ColumnElement[Any]]:
     """What `views` needs of rows of operations, as the first columns of a statement."""
-    return [sa.cast(rows.c[name], sa.Text) if name in _AS_TEXT else rows.c[name] for name in _FIELDS]
+    return [sa.cast(rows.c[name], sa.Text) if name in _AS_TEXT else rows.c[name] for name in FIELDS]
 
 
 def views(records: Sequence[_Record]) -> list[View]:

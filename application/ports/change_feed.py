@@ -74,7 +74,7 @@ class MarkPage:
 
 class ChangeFeed(Protocol):
     """Every history line once, and every operation at its last version: one that is changed again before it is read
-    has its mark at the later place alone. Claims that leave the version as it is are no change.
+    has its mark at the later place alone. What leaves the version as it is is no change of the operation.
 
     What was read stays behind the reader: no mark appears later at a place before it. The marks are those of all
     tenants, and what they hold is for whoever is of their tenant.

@@ -31,8 +31,9 @@ class OperationRepository(Protocol):
         """Those of the given operations that are there, in one statement."""
 
     async def save(self, change: Change) -> Operation:
-        """Compare-and-set: store the change if the stored version is still the one that the change started from, and
-        return the operation with its new version. Raises StaleOperation."""
+        """Compare-and-set: store the change if the stored revision is still the one that the change started from, and
+        return the operation with its new revision. It has a new version and a new `updated_at` only where clients see a
+        difference. Raises StaleOperation."""
 
     async def save_all(self, changes: Sequence[Change]) -> dict[UUID, Operation]:
         """The same for several operations, in one statement; those that were saved come back. The others are stale,
@@ -40,7 +41,7 @@ class OperationRepository(Protocol):
         changes of one operation."""
 
     async def delete(self, operation: Operation) -> None:
-        """Remove it with its history and its idempotency key, if the stored version is still the given one. Raises
+        """Remove it with its history and its idempotency key, if the stored revision is still the given one. Raises
         StaleOperation, and OperationNotDone for what is not done: its execution would run on with no row."""
 
     async def purge(self, finished_before: datetime, limit: int) -> int:
@@ -49,17 +50,17 @@ class OperationRepository(Protocol):
 
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Take up to `limit` operations whose start is due, oldest first, none that another claimant is taking now.
-        Each comes back with one attempt more, a new version, and due again after `lease`: what a claimant that dies
+        Each comes back with one attempt more, a new revision, and due again after `lease`: what a claimant that dies
         leaves behind is taken up by another."""
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        """Take up to `limit` operations that the engine is to be asked about, in the same way. The version stays."""
+        """Take up to `limit` operations that the engine is to be asked about, in the same way. The revision stays."""
 
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         """Plan the next question, unless the operation has changed since: then that change has planned its own."""
 
     async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        """Take up to `limit` operations whose verification is due, in the same way. The version stays."""
+        """Take up to `limit` operations whose verification is due, in the same way. The revision stays."""
 
     async def set_verified(self, operation_id: UUID, verification: Verification) -> None:
         """Note that the engine was asked, and when to ask again; nothing where the operation is done or is to be

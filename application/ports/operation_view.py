@@ -1,9 +1,9 @@
-"""An operation as whoever asks sees it."""
+"""The operation as clients see it: the one declaration of what is visible."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from domain.attention import Attention
@@ -23,8 +23,10 @@ class JsonText:
 
 
 class OperationView(Protocol):
-    """What an Operation says to who asks about it, without what is there to change it by. An Operation is one; what
-    only reads takes others, which cost less to make."""
+    """What clients can see of an Operation, and what finds and orders it. An Operation is one; what only reads takes
+    others, which cost less to make.
+
+    A change of any of these is a new version, but for COUNTED, which follow from the change."""
 
     @property
     def id(self) -> UUID: ...
@@ -79,3 +81,12 @@ class OperationView(Protocol):
 
     @property
     def history_length(self) -> int: ...
+
+
+COUNTED: Final = frozenset({"tenant", "updated_at", "version", "history_length"})
+VISIBLE: Final = tuple(name for name in vars(OperationView) if not name.startswith("_") and name not in COUNTED)
+
+
+def looks_the_same(one: OperationView, other: OperationView) -> bool:
+    """Whether clients see no difference. As JSON: 1 and 1.0 differ, and so do 1 and true."""
+    return all(repr(getattr(one, name)) == repr(getattr(other, name)) for name in VISIBLE)

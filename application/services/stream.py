@@ -76,7 +76,7 @@ class StreamEvents:
         async with self._hub.subscribe(tenant, operation_id) as changes:
             operation = await self._read.get(tenant, operation_id)
             seen = seen or Seen(0, operation.history_length)
-            told: Event | Quiet = _event(operation, operation)
+            told: Event | Quiet = _event(operation)
             try:
                 while True:
                     if isinstance(told, Quiet):
@@ -146,17 +146,24 @@ class StreamEvents:
         """What is new in the event to somebody who has seen so much."""
         content = event.content
         if isinstance(content, Transition):
-            return [_step(event, seen.version, content.sequence)] if content.sequence == seen.lines + 1 else []
+            missed = await self._lines(event, seen.lines, content.sequence - 1)
+            last = [_step(event, seen.version, content.sequence)] if content.sequence > seen.lines else []
+            return [*(_step(line, seen.version, line.position.sequence) for line in missed), *last]
         if content.version <= seen.version:
             return []
-        missed: list[Transition] = []
-        if seen.lines < content.history_length:
-            lines = await self._read.transitions(event.tenant, event.operation_id)
-            missed = [line for line in lines if seen.lines < line.sequence <= content.history_length]
+        missed = await self._lines(event, seen.lines, content.history_length)
         return [
-            *(_step(_event(content, line), seen.version, line.sequence) for line in missed),
-            _step(event, content.version, content.history_length),
+            *(_step(line, seen.version, line.position.sequence) for line in missed),
+            _step(event, content.version, max(seen.lines, content.history_length)),
         ]
+
+    async def _lines(self, event: Event, seen: int, last: int) -> list[Event]:
+        """The history lines after those that were seen, as far as `last`. Where two transactions were at the operation
+        at the same time, the feed can have a later line first."""
+        if last <= seen:
+            return []
+        lines = await self._read.transitions(event.tenant, event.operation_id)
+        return [_line(event, line) for line in lines if seen < line.sequence <= last]
 
     async def _next(self, changes: Subscription) -> Event | Quiet:
         """What is told next, if it is not silence for too long. Raises SubscriptionEnded."""
@@ -172,7 +179,11 @@ def _step(event: Event, version: int, lines: int) -> Step:
     return Step(Seen(version, lines), event)
 
 
-def _event(operation: OperationView, content: OperationView | Transition) -> Event:
-    """What was read from the tables, as an event. It has no place in the feed."""
-    sequence = content.sequence if isinstance(content, Transition) else STATE
-    return Event(Position(0, operation.id, sequence), operation.tenant, content)
+def _event(operation: OperationView) -> Event:
+    """An operation that was read from the table, as an event. It has no place in the feed."""
+    return Event(Position(0, operation.id, STATE), operation.tenant, operation)
+
+
+def _line(event: Event, line: Transition) -> Event:
+    """A history line that was read from the table, of the operation of an event."""
+    return Event(Position(0, event.operation_id, line.sequence), event.tenant, line)

@@ -99,6 +99,7 @@ def changes(draw: st.DrawFn) -> Change:
         reported=draw(optional(reports)),
         follow_up=FollowUp(None if status.done else draw(optional(times)), draw(counts)),
         verification=Verification(draw(optional(times)), draw(times) if unfinished else None),
+        revision=draw(st.integers(1, 2**31 - 2)),
         version=draw(st.integers(1, 2**31 - 2)),
         history_length=len(lines),
     )

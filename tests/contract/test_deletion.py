@@ -19,11 +19,11 @@ from tests.support.operations import at, cause
 A, R, C, F = OperationStatus
 
 
-async def delete(store: Store, number: int, *, version: int | None = None) -> None:
+async def delete(store: Store, number: int, *, revision: int | None = None) -> None:
     """Remove it, committed."""
     operation = await stored(store, UUID(int=number))
     async with store.units() as unit:
-        await unit.operations.delete(replace(operation, version=version or operation.version))
+        await unit.operations.delete(replace(operation, revision=revision or operation.revision))
         await unit.commit()
 
 
@@ -85,7 +85,7 @@ class DeletionContract:
         assert await left(store, range(1, 2)) == [1]
 
     async def test_compare_and_delete(self, store: Store) -> None:
-        """Only the version that was looked at; a second time it is gone."""
+        """Only the revision that was looked at; a second time it is gone."""
         await add(store, change_to(C, 1))
         operation = await stored(store, UUID(int=1))
         await save(store, note(operation, cause(9)))
@@ -125,7 +125,7 @@ class DeletionContract:
             with pytest.raises(StaleOperation):
                 await saving
         else:
-            assert (await saving).version == operation.version + 1
+            assert (await saving).revision == operation.revision + 1
 
     @pytest.mark.parametrize("commits", [True, False])
     async def test_a_claim_of_its_key_waits_for_the_deletion(self, store: Store, commits: bool) -> None:

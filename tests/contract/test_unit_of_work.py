@@ -114,7 +114,7 @@ class UnitOfWorkContract:
             second = asyncio.create_task(save(store, note(operation, cause(3))))
             done, _ = await asyncio.wait({second}, timeout=0.1)
             assert not done
-        assert (await second).version == 2
+        assert (await second).revision == 2
 
     # The watermark
 

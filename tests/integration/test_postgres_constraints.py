@@ -46,6 +46,7 @@ OPERATIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "accepted_is_due_or_dispatched": (accepted, NO_DISPATCH),
     "attempts_not_negative": (accepted, {"dispatch_attempts": -1}),
     "version_positive": (accepted, {"version": 0}),
+    "revision_positive": (accepted, {"revision": 0}),
     "history_begins_with_acceptance": (accepted, {"history_length": 0}),
 }
 TRANSITIONS: dict[str, dict[str, Any]] = {

@@ -67,13 +67,13 @@ NO_COMPARE_AND_SET = Bug(
     (
         Hunk(
             "adapters/memory/operation_repository.py",
-            "        if stored is None or stored.version != operation.version:\n            return None\n",
+            "        if stored is None or stored.revision != operation.revision:\n            return None\n",
             "        if stored is None:\n            return None\n",
         ),
         Hunk(
             "adapters/postgres/saving.py",
-            "operations.c.version == new.c.version)",
-            "new.c.version > 0)",
+            "operations.c.revision == new.c.revision)",
+            "new.c.revision > 0)",
         ),
     ),
 )

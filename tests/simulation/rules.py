@@ -247,7 +247,7 @@ class Callbacks(World):
         outcome = self.process(self.ledger.receiver.receive(operation_id, "default", message))
         after = self.rows[operation_id]
         assert outcome is CallbackOutcome.UNREADABLE
-        planned = {"follow_up": before.follow_up, "version": before.version, "updated_at": before.updated_at}
+        planned = {"follow_up": before.follow_up, "revision": before.revision}
         assert replace(after, history_length=before.history_length, **planned) == before
 
     @precondition(lambda self: self.callbacks)

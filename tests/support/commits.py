@@ -54,7 +54,7 @@ class Database:
     def change_behind(self, number: int) -> None:
         """What another process does to it."""
         row = self.row(number)
-        self.rows[row.id] = replace(row, version=row.version + 1)
+        self.rows[row.id] = replace(row, revision=row.revision + 1)
 
 
 async def at_once() -> None:

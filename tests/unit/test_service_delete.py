@@ -11,6 +11,7 @@ from application.ports.operation_repository import StaleOperation
 from application.services.delete import DeleteOperation
 from application.services.record import Recorded
 from application.services.submit import Submission
+from domain.attention import Attention, AttentionKind
 from domain.errors import OperationNotDone, OperationNotFound, VersionMismatch
 from domain.evidence import ExecutionState, ReportKind
 from domain.lifecycle import note
@@ -18,7 +19,9 @@ from domain.operation import Operation
 from domain.status import OperationStatus
 from tests.support.faults import Crash
 from tests.support.ledger import LEASE, FakeLedger
-from tests.support.operations import cause
+from tests.support.operations import at, cause
+
+ATTENTION = Attention(AttentionKind.DIVERGED, at(99), "why")
 
 
 async def done(ledger: FakeLedger, *, key: str | None = None) -> Operation:
@@ -103,7 +106,7 @@ async def test_a_change_between_look_and_deletion(conditional: bool) -> None:
                 async def get(operation_id: UUID) -> Operation | None:
                     found = await look(operation_id)
                     async with units() as other:
-                        await other.operations.save(note(operation, cause(99)))
+                        await other.operations.save(note(replace(operation, attention=ATTENTION), cause(99)))
                         await other.commit()
                     return found
 

@@ -37,10 +37,10 @@ def refused(operation: Operation) -> Change:
     return Change(replace(operation, started_at=operation.accepted_at))
 
 
-def version(outcome: Outcome | BaseException | None) -> int:
+def revision(outcome: Outcome | BaseException | None) -> int:
     """That the operation has by this answer, which is none of an error."""
     assert isinstance(outcome, Outcome)
-    return outcome.operation.version
+    return outcome.operation.revision
 
 
 async def test_one_alone() -> None:
@@ -48,7 +48,7 @@ async def test_one_alone() -> None:
     database, changes = await holding(1)
     outcome = await changes.change(UUID(int=1), noted)
     assert outcome == Outcome(database.row(1), True, outcome.transitions if outcome else ())
-    assert (version(outcome), database.commits) == (2, 1)
+    assert (revision(outcome), database.commits) == (2, 1)
 
 
 async def test_many_at_once() -> None:
@@ -56,7 +56,7 @@ async def test_many_at_once() -> None:
     database, changes = await holding(GROUP)
     outcomes = await asyncio.gather(*(changes.change(UUID(int=number), noted) for number in range(1, GROUP + 1)))
     assert [outcome and outcome.operation for outcome in outcomes] == [database.row(n) for n in range(1, GROUP + 1)]
-    assert {version(outcome) for outcome in outcomes} == {2}
+    assert {revision(outcome) for outcome in outcomes} == {2}
     assert database.commits == 1
 
 
@@ -88,7 +88,7 @@ async def test_one_operation_many_times() -> None:
     """Each change starts from the one before, in the order in which they came; none is lost."""
     database, changes = await holding(1)
     outcomes = await asyncio.gather(*(changes.change(UUID(int=1), noted) for _ in range(10)))
-    assert [version(outcome) for outcome in outcomes] == list(range(2, 12))
+    assert [revision(outcome) for outcome in outcomes] == list(range(2, 12))
     assert database.row(1).history_length == 11
 
 
@@ -118,7 +118,7 @@ async def test_a_decision_that_raises() -> None:
         return_exceptions=True,
     )
     assert isinstance(outcomes[1], InvalidTransition)
-    assert [database.row(number).version for number in (1, 2, 3)] == [2, 1, 2]
+    assert [database.row(number).revision for number in (1, 2, 3)] == [2, 1, 2]
     assert database.commits == 1
 
 
@@ -132,8 +132,8 @@ async def test_a_change_that_is_refused() -> None:
         return_exceptions=True,
     )
     assert isinstance(outcomes[1], InvalidTransition)
-    assert [version(outcomes[0]), version(outcomes[2])] == [2, 2]
-    assert [database.row(number).version for number in (1, 2, 3)] == [2, 1, 2]
+    assert [revision(outcomes[0]), revision(outcomes[2])] == [2, 2]
+    assert [database.row(number).revision for number in (1, 2, 3)] == [2, 1, 2]
 
 
 async def test_a_lost_race() -> None:
@@ -142,7 +142,7 @@ async def test_a_lost_race() -> None:
     decided = []
 
     def decide(operation: Operation) -> Change:
-        decided.append(operation.version)
+        decided.append(operation.revision)
         if len(decided) == 1:
             database.change_behind(2)
         return noted(operation)
@@ -151,7 +151,7 @@ async def test_a_lost_race() -> None:
         changes.change(UUID(int=1), noted), changes.change(UUID(int=2), decide), changes.change(UUID(int=3), noted)
     )
     assert decided == [1, 2]
-    assert [version(outcome) for outcome in outcomes] == [2, 3, 2]
+    assert [revision(outcome) for outcome in outcomes] == [2, 3, 2]
     assert database.commits == 2
 
 
@@ -163,7 +163,7 @@ async def test_a_row_that_somebody_holds() -> None:
         one, two, three = await begun(*(changes.change(UUID(int=number), noted) for number in (1, 2, 3)))
         assert [one.done(), two.done(), three.done()] == [True, False, True]
         await holder.commit()
-    assert version(await two) == 3
+    assert revision(await two) == 3
 
 
 async def test_callers_that_hang_up() -> None:
@@ -183,11 +183,11 @@ async def test_callers_that_hang_up() -> None:
     during.cancel()
     before.cancel()
     release.set()
-    assert version(await other) == 2
+    assert revision(await other) == 2
     await changes.close()
     assert during.cancelled()
     assert before.cancelled()
-    assert [database.row(number).version for number in (1, 2, 2 + AT_ONCE)] == [2, 2, 1]
+    assert [database.row(number).revision for number in (1, 2, 2 + AT_ONCE)] == [2, 2, 1]
 
 
 async def test_a_database_that_is_away() -> None:
@@ -198,7 +198,7 @@ async def test_a_database_that_is_away() -> None:
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable] * 3
     database.before = at_once
-    assert version(await changes.change(UUID(int=1), noted)) == 2
+    assert revision(await changes.change(UUID(int=1), noted)) == 2
 
 
 async def test_what_others_are_at() -> None:
@@ -211,7 +211,7 @@ async def test_what_others_are_at() -> None:
 
     database.before = contended
     outcomes = await asyncio.gather(*(changes.change(UUID(int=number), noted) for number in (1, 2, 3)))
-    assert [version(outcome) for outcome in outcomes] == [2] * 3
+    assert [revision(outcome) for outcome in outcomes] == [2] * 3
     assert database.commits == 3
 
 
@@ -243,7 +243,7 @@ async def test_the_end() -> None:
     tasks = await begun(*(changes.change(UUID(int=number), noted) for number in range(1, many + 1)))
     asyncio.get_running_loop().call_soon(release.set)
     await changes.close()
-    assert [version(outcome) for outcome in await asyncio.gather(*tasks)] == [2] * many
+    assert [revision(outcome) for outcome in await asyncio.gather(*tasks)] == [2] * many
     assert asyncio.all_tasks() <= others
 
 

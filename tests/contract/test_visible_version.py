@@ -1,0 +1,162 @@
+"""The version and `updated_at` move with what clients see, and with nothing else."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adapters.postgres.views import View
+from application.ports.change_feed import STATE
+from application.ports.operation_view import COUNTED, VISIBLE, OperationView
+from domain.errors import InvalidTransition, OperationAlreadyDone
+from domain.evidence import ExecutionState, Progress, ReportKind
+from domain.finality import Finality
+from domain.follow_up import ask_soon, cancel_delivered, dispatched, start_failed, start_withheld
+from domain.lifecycle import accept, note, request_cancel
+from domain.operation import Cause, Change, Operation
+from domain.reconciliation import ReconcilePolicy, reconcile
+from domain.reporting import apply_report
+from domain.transition import Source
+from entrypoints.http.representations import OperationBody, operation_body
+from tests.contract.stores import OnMemory, OnPostgres, Store, save, stored
+from tests.support.operations import T0, cause, observed, reported
+
+_NEW: dict[str, Any] = {"tenant": "default", "type_name": "deploy", "value": {"a": 1}, "labels": {}, "cause": cause()}
+SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+Move = Callable[[Operation, datetime], Change | None]
+
+
+def _cause(now: datetime, reason: str = "why") -> Cause:
+    return Cause(Source.RECONCILIATION, reason, now)
+
+
+def _report(kind: ReportKind, **fields: Any) -> Move:
+    return lambda operation, now: apply_report(operation, reported(kind, **fields), Finality.ENGINE, now)
+
+
+def _observation(state: ExecutionState, **fields: Any) -> Move:
+    def move(operation: Operation, now: datetime) -> Change | None:
+        observation = replace(observed(state), asked_at=now, **fields)
+        return reconcile(operation, observation, now, ReconcilePolicy(grace=timedelta(seconds=1))).change
+
+    return move
+
+
+def _when_due(move: Move) -> Move:
+    return lambda operation, now: move(operation, now) if operation.dispatch.due_at is not None else None
+
+
+MOVES: dict[str, Move] = {
+    "dispatched": lambda operation, now: dispatched(operation, follow_up_at=now, now=now),
+    "start failed": _when_due(lambda operation, now: start_failed(operation, "boom", _cause(now), retry_at=now)),
+    "withheld": _when_due(lambda operation, now: start_withheld(operation, until=now)),
+    "noted": lambda operation, now: note(operation, _cause(now)),
+    "asked soon": lambda operation, now: ask_soon(operation, at=now),
+    "cancelled": lambda operation, now: request_cancel(operation, reason="r", force=False, cause=_cause(now)),
+    "cancelled by force": lambda operation, now: request_cancel(operation, reason=None, force=True, cause=_cause(now)),
+    "told": lambda operation, now: cancel_delivered(operation, follow_up_at=now, now=now),
+    "reports its start": _report(ReportKind.STARTED),
+    "reports its start again": _report(ReportKind.STARTED, attempt=2),
+    "reports half": _report(ReportKind.PROGRESS, progress=Progress(0.5, None)),
+    "reports more": _report(ReportKind.PROGRESS, progress=Progress(0.9, "soon")),
+    "reports its end": _report(ReportKind.COMPLETED, result=1),
+    "runs": _observation(ExecutionState.RUNNING),
+    "stalls": _observation(ExecutionState.RUNNING, stalled="task failed"),
+    "stalls otherwise": _observation(ExecutionState.RUNNING, stalled="task failed again"),
+    "is missing": _observation(ExecutionState.NOT_FOUND),
+    "is unknown": _observation(ExecutionState.UNKNOWN),
+    "completes": _observation(ExecutionState.COMPLETED),
+    "fails": _observation(ExecutionState.FAILED),
+}
+
+
+def body(view: OperationView) -> dict[str, Any]:
+    """The operation as clients get it."""
+    shown: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(operation_body(view)))
+    return shown
+
+
+async def read(store: Store, operation_id: UUID) -> dict[str, Any]:
+    """What a GET answers."""
+    view = await store.queries("default").get(operation_id)
+    assert view is not None
+    return body(view)
+
+
+def _apply(move: Move, operation: Operation, now: datetime) -> Change | None:
+    try:
+        change = move(operation, now)
+    except (InvalidTransition, OperationAlreadyDone):
+        return None
+    return None if change is None or change.operation == operation else change
+
+
+class VisibleVersion:
+    """What every store keeps to."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    @settings(deadline=None, max_examples=40, suppress_health_check=SHARED)
+    @given(st.uuids(), st.lists(st.sampled_from([*MOVES, "claimed"]), min_size=1, max_size=12), st.booleans())
+    async def test_any_path(self, store: Store, operation_id: UUID, names: list[str], together: bool) -> None:
+        """Each change that the representation shows raises the version by one and moves `updated_at`; no other does,
+        and the feed tells of no other."""
+        async with store.units() as unit:
+            if await unit.operations.get(operation_id):
+                return
+            await unit.operations.add(accept(operation_id, **_NEW))
+            await unit.commit()
+        for number, name in enumerate(names, 1):
+            before, now = await read(store, operation_id), T0 + timedelta(minutes=number)
+            head = await store.feed.head()
+            await self._make(store, name, await stored(store, operation_id), now, together=together)
+            after = await read(store, operation_id)
+            same = _without_counters(before) == _without_counters(after)
+            assert after["version"] == before["version"] + (not same), name
+            assert (after["updated_at"] == before["updated_at"]) == same, name
+            marks = (await store.feed.read(head, 100)).marks
+            told = [mark.position.operation_id for mark in marks if mark.position.sequence == STATE]
+            assert (operation_id in told) != same, name
+
+    async def _make(self, store: Store, name: str, operation: Operation, now: datetime, *, together: bool) -> None:
+        if name == "claimed":
+            async with store.units() as unit:
+                for row in await unit.operations.claim_due_dispatches(now, timedelta(0), 1000):
+                    assert (row.id != operation.id) or row.revision == operation.revision + 1
+                await unit.commit()
+        elif (change := _apply(MOVES[name], operation, now)) is not None:
+            if together:
+                async with store.units() as unit:
+                    [saved] = (await unit.operations.save_all([change])).values()
+                    await unit.commit()
+            else:
+                saved = await save(store, change)
+            assert saved == await stored(store, operation.id)
+            assert saved.revision == operation.revision + 1
+
+
+class TestMemory(OnMemory, VisibleVersion):
+    """The fake."""
+
+
+class TestPostgres(OnPostgres, VisibleVersion):
+    """The real one."""
+
+
+def _without_counters(shown: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shown.items() if name not in ("version", "updated_at")}
+
+
+def test_what_is_visible_is_declared_once() -> None:
+    """The read model, the rows that it is made of, and the representation have the same fields."""
+    fields = {"cancel_requested" if name == "cancel_request" else name for name in VISIBLE}
+    assert fields == set(OperationBody.__struct_fields__) - {"version", "updated_at"}
+    assert {*View._fields, "done"} == {*VISIBLE, *COUNTED}
