@@ -1,7 +1,6 @@
 """Read `operations.toml`: the declared operation types."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import msgspec
 from domain.errors import StartupError
 from domain.operation_type import OperationCatalogue, OperationType, RetryPolicy
 from entrypoints.durations import Duration, decode_duration
+from entrypoints.files import exists, read_toml
 
 SHIPPED = Path(__file__).parent / "operations.toml"
 LOCAL = Path("operations.toml")
@@ -44,16 +44,18 @@ def find_operations_file(named: str | None) -> Path:
     """The file that was named, else `operations.toml` here, else the one that opledger ships."""
     if named:
         return Path(named)
-    return LOCAL if LOCAL.exists() else SHIPPED
+    return LOCAL if exists(LOCAL) else SHIPPED
 
 
 def load_catalogue(path: Path) -> OperationCatalogue:
     """The declared types. Raises StartupError, which names the file, the place in it, and the rule."""
+    content = read_toml(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
         declared = msgspec.convert(content, _File, dec_hook=decode_duration)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise StartupError(f"{path}: {error}") from None
+    except RecursionError:
+        raise StartupError(f"{path}: it is nested too deeply") from None
     for name in declared.operations:
         if not _NAME.match(name):
             raise StartupError(f"{path}: operations.{name}: a type's name is a lower-case word of up to 63 characters")

@@ -7,33 +7,51 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from domain.errors import OpledgerError
 
 _log = logging.getLogger(__name__)
 
 
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 Main = Callable[[asyncio.Event], Awaitable[int]]
 """Gets the event that says when to stop; returns the exit code."""
 
 
 def run_to_exit(main: Main, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> NoReturn:
-    """Run until done or told to stop, then leave with the code; with 1 and one clear line on an OpledgerError.
+    """Run until done or told to stop, then leave with the code; with 1 and one clear line on an error that the user can
+    mend.
 
-    `main` gets an event that the first SIGTERM or SIGINT sets; a second one ends the process at once. The way out is
-    a flush and `os._exit`: temporalio can crash while the interpreter takes itself apart.
+    `main` gets an event that the first of STOP_SIGNALS sets; a second one ends the process at once, SIGHUP apart: a
+    terminal that closes and its shell both send it. The way out is a flush and `os._exit`: temporalio can crash while
+    the interpreter takes itself apart.
     """
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             code = runner.run(_until_stopped(main))
-    except OpledgerError as error:
-        print(f"opledger: {error}", file=sys.stderr)
-        code = 1
-    except Exception:
-        _log.exception("ended by an error that nobody expected")
+    except Exception as error:
+        if not complain(error):
+            _log.exception("unexpected error")
         code = 1
     leave(code)
+
+
+def complain(error: Exception) -> bool:
+    """Say in one line what the user can mend: an error of ours, or a file that cannot be used. Whether it is one."""
+    if isinstance(error, OpledgerError):
+        say(f"opledger: {error}")
+    elif isinstance(error, OSError) and error.filename is not None:
+        say(f"opledger: {error.filename}: {error.strerror}")
+    else:
+        return False
+    return True
+
+
+def say(line: str) -> None:
+    """Print a line to standard error, where there still is one: a closed terminal must not stop a shutdown."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line.encode(errors="replace").decode(), file=sys.stderr, flush=True)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -60,20 +78,23 @@ def raise_descriptor_limit() -> None:
 
 def leave(code: int) -> NoReturn:
     """End this process without the interpreter's clean-up."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)
 
 
 async def _until_stopped(main: Main) -> int:
     stop = asyncio.Event()
 
-    def on_signal() -> None:
-        if stop.is_set():
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set() and number is not signal.SIGHUP:
             leave(130)
         stop.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
+    for number in STOP_SIGNALS:
+        # Under nohup the closing terminal is to be ignored.
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, on_signal, number)
     return await main(stop)

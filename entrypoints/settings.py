@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from domain.token_bucket import Allowance
 from entrypoints.access_settings import AccessKind, Algorithm, check_access
 from entrypoints.codec_settings import check_codec
 from entrypoints.durations import parse_duration
+from entrypoints.files import exists, read_toml
 from entrypoints.proxy_settings import ProxyRules, allowed_origins, proxy_rules
 
 CONFIG_FILE = "opledger.toml"
@@ -181,12 +181,9 @@ Layer = dict[str, tuple[Any, str]]
 def _from_file(environment: Mapping[str, str], directory: Path) -> Layer:
     named = environment.get("OPLEDGER_CONFIG")
     path = Path(named) if named else directory / CONFIG_FILE
-    if not named and not path.exists():
+    if not named and not exists(path):
         return {}
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StartupError(f"{path}: {error}") from None
+    content = read_toml(path)
     for name in content:
         if name not in Settings.__struct_fields__:
             raise StartupError(f"{path}: unknown setting {name!r}")

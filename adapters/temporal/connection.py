@@ -67,4 +67,4 @@ def _load(profile: str | None, config_file: str | None, environ: Mapping[str, st
     try:
         return ClientConfig.load_client_connect_config(profile, config_file=config_file, override_env_vars=environ)
     except (RuntimeError, ValueError, OSError) as error:
-        raise StartupError(f"Temporal's configuration cannot be read: {error}") from None
+        raise StartupError(f"Temporal's configuration cannot be read: {str(error)[:500]}") from None

@@ -6,8 +6,6 @@ from typing import Any
 
 import rich_click as click
 
-from domain.errors import OpledgerError
-
 PORT = click.option("--port", type=click.IntRange(0, 65535), help="Port of the API.")
 HOST = click.option("--host", help="Address of the API; other than loopback needs OPLEDGER_ACCESS.")
 DATA_DIR = click.option("--data-dir", help="Where the embedded parts keep their data.")
@@ -165,11 +163,14 @@ def demo() -> None:
 
 
 def main() -> None:
-    """Run the command; an error of ours is one clear line and exit code 1."""
+    """Run the command; an error that the user can mend is one clear line and exit code 1."""
     try:
         cli()
-    except OpledgerError as error:
-        print(f"opledger: {error}", file=sys.stderr)
+    except Exception as error:
+        from entrypoints.process import complain
+
+        if not complain(error):
+            raise
         sys.exit(1)
 
 

@@ -1,32 +1,56 @@
 """What runs under `opledger up` on this machine, for the commands that are used beside it."""
 
-import json
 import os
 import secrets
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
+from domain.errors import StartupError
+from entrypoints.files import exists, read
 from entrypoints.settings import Settings
+
+_Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
+
+
+class RunningStack(msgspec.Struct):
+    """What `run.json` says, as far as it is used here."""
+
+    database_url: _Text
+    temporal_address: _Text
+    temporal_namespace: _Text
+    callback_url: _Text | None = None
 
 
 def of_running_stack(settings: Settings) -> Settings:
-    """The settings, with the addresses of the embedded parts where these run and nothing else is set."""
-    status = Path(settings.data_dir) / "run.json"
-    if not status.exists():
-        return settings
+    """The settings, with the addresses of the embedded parts where these run and nothing else is set. Raises
+    StartupError: the folder belongs to another user, or `run.json` is broken. Where DATABASE_URL is set, the command
+    is not about the embedded parts, and such a folder is passed over."""
     try:
-        running = json.loads(status.read_text())
-        addresses = (running["temporal_address"], running["temporal_namespace"], running["database_url"])
-    except (OSError, ValueError, KeyError, TypeError):
+        running = _running(Path(settings.data_dir) / "run.json")
+    except StartupError as error:
+        if settings.database_url:
+            return settings
+        raise StartupError(f"{error}; choose another folder with --data-dir, or set DATABASE_URL") from None
+    if running is None:
         return settings
-    os.environ.setdefault("TEMPORAL_ADDRESS", addresses[0])
-    os.environ.setdefault("TEMPORAL_NAMESPACE", addresses[1])
-    callback_url = settings.callback_url or running.get("callback_url")
+    os.environ.setdefault("TEMPORAL_ADDRESS", running.temporal_address)
+    os.environ.setdefault("TEMPORAL_NAMESPACE", running.temporal_namespace)
+    callback_url = settings.callback_url or running.callback_url
     no_key = f"doctor:{secrets.token_hex(32)}"  # the server is asked whether it would call; nothing ever verifies that
     return msgspec.structs.replace(
         settings,
-        database_url=settings.database_url or addresses[2],
+        database_url=settings.database_url or running.database_url,
         callback_url=callback_url,
         callback_keys=settings.callback_keys or (no_key if callback_url else None),
     )
+
+
+def _running(path: Path) -> RunningStack | None:
+    if not exists(path):
+        return None
+    try:
+        return msgspec.json.decode(read(path), type=RunningStack)
+    except (ValueError, RecursionError) as error:
+        raise StartupError(f"{path} is not what `opledger up` writes: {error}") from None

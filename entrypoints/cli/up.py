@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import sys
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -16,7 +15,7 @@ from entrypoints.embedded import net
 from entrypoints.embedded.callbacks import KEYS, URL
 from entrypoints.embedded.options import Options, Running
 from entrypoints.embedded.up import up
-from entrypoints.process import run_to_exit
+from entrypoints.process import run_to_exit, say
 from entrypoints.settings import Settings, load_settings
 
 TEMPORAL_PORT = 7233
@@ -75,21 +74,17 @@ async def _serve(options: Options, direct_url: str | None, stop: asyncio.Event) 
 
     def on_ready(application: Running) -> None:
         for line in _welcome(application, time.monotonic() - begun):
-            _say(line)
+            say(line)
 
     await up(
         options,
         stop,
-        tell(_say),
+        tell(say),
         on_ready=on_ready,
         migrate=lambda url: migrate(direct_url or url),
         prepare_engine=prepare_temporal(ours=options.temporal_address is None),
     )
     return 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _welcome(application: Running, seconds: float) -> list[str]:

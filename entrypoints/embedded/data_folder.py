@@ -10,6 +10,7 @@ from pathlib import Path
 
 from domain.errors import StartupError
 from entrypoints.embedded import locks, privileges
+from entrypoints.files import exists
 
 MARKER = "opledger.lock"
 """Says that the folder is ours; locked while an opledger uses it; holds that one's process id."""
@@ -51,8 +52,9 @@ def opened(path: Path | None) -> Iterator[DataFolder]:
     place = path.expanduser().absolute() if path else Path(tempfile.mkdtemp(prefix="opledger-"))
     try:
         with _held(place) as folder:
-            folder.logs.mkdir(mode=0o700, exist_ok=True)
-            _place_runtime(folder)
+            with _usable(place):
+                folder.logs.mkdir(mode=0o700, exist_ok=True)
+                _place_runtime(folder)
             try:
                 yield folder
             finally:
@@ -63,12 +65,20 @@ def opened(path: Path | None) -> Iterator[DataFolder]:
 
 
 def reset(path: Path) -> bool:
-    """Delete everything in a data folder; False where there is none. Raises StartupError: in use, or not ours."""
+    """Delete everything in a data folder; False where there is none. Raises StartupError: in use, not ours, or a part
+    of it cannot be deleted."""
     path = path.expanduser().absolute()
-    if not path.exists():
+    if not exists(path):
         return False
-    if not (path / MARKER).is_file():
-        raise StartupError(f"{path} is not an opledger data folder: nothing was deleted")
+    with _usable(path):
+        _check_owner(path)
+        if not (path / MARKER).is_file():
+            raise StartupError(f"{path} is not an opledger data folder: nothing was deleted")
+        _empty(path)
+    return True
+
+
+def _empty(path: Path) -> None:
     with _held(path):
         _wait_for_parts(path)
         for entry in path.iterdir():
@@ -78,7 +88,6 @@ def reset(path: Path) -> bool:
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
-    return True
 
 
 def user_of(path: Path) -> int | None:
@@ -88,7 +97,7 @@ def user_of(path: Path) -> int | None:
         return None
     descriptor = locks.try_lock(marker)
     if descriptor is None:
-        return int(marker.read_text().strip() or 0)
+        return _process_id(marker)
     os.close(descriptor)
     return None
 
@@ -97,9 +106,10 @@ def user_of(path: Path) -> int | None:
 def _held(path: Path) -> Iterator[DataFolder]:
     _check_or_create(path)
     marker = path / MARKER
-    descriptor = locks.try_lock(marker)
+    with _usable(path):
+        descriptor = locks.try_lock(marker)
     if descriptor is None:
-        raise StartupError(f"{path} is in use by another opledger (pid {marker.read_text().strip() or 'unknown'})")
+        raise StartupError(f"{path} is in use by another opledger (pid {_process_id(marker) or 'unknown'})")
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -123,16 +133,35 @@ def _wait_for_parts(path: Path, seconds: float = 20.0) -> None:
 
 
 def _check_or_create(path: Path) -> None:
-    try:
+    with _usable(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner, entries = path.stat().st_uid, {entry.name for entry in path.iterdir()}
-        if owner not in privileges.our_users():
-            raise StartupError(f"the data folder {path} belongs to another user (uid {owner})")
+        _check_owner(path)
+        entries = {entry.name for entry in path.iterdir()}
         if entries and MARKER not in entries:
             raise StartupError(f"{path} is not empty and not an opledger data folder: choose another")
         path.chmod(0o700)
+
+
+def _check_owner(path: Path) -> None:
+    owner = path.stat().st_uid
+    if owner not in privileges.our_users():
+        raise StartupError(f"the data folder {path} belongs to another user (uid {owner})")
+
+
+@contextlib.contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """Turns what the system refuses within the folder into a StartupError that names the place."""
+    try:
+        yield
     except OSError as error:
-        raise StartupError(f"the data folder {path} cannot be used: {error.strerror}") from error
+        place = f" ({error.filename})" if error.filename not in (None, str(path)) else ""
+        raise StartupError(f"the data folder {path} cannot be used: {error.strerror}{place}") from error
+
+
+def _process_id(marker: Path) -> int:
+    """As the marker says; 0 where it says nothing."""
+    text = marker.read_bytes()[:20].strip()
+    return int(text) if text.isdigit() else 0
 
 
 def _place_runtime(folder: DataFolder) -> None:
@@ -154,5 +183,7 @@ def _drop_runtime(folder: DataFolder) -> None:
         if target.name.startswith(RUNTIME_PREFIX):
             shutil.rmtree(target, ignore_errors=True)
         folder.runtime.unlink()
-    elif folder.runtime.exists():
+    elif folder.runtime.is_dir():
         shutil.rmtree(folder.runtime, ignore_errors=True)
+    else:
+        folder.runtime.unlink(missing_ok=True)

@@ -99,7 +99,7 @@ class EmbeddedPostgres:
     async def ready(self) -> bool:
         """Whether it answers; asked only once its process file says so, which keeps refusals out of the log."""
         try:
-            if not self._pid_file.read_text().rstrip().endswith("ready"):
+            if not self._pid_file.read_text(errors="replace").rstrip().endswith("ready"):
                 return False
             connection = await self._connect()
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
@@ -183,7 +183,7 @@ class EmbeddedPostgres:
         )
         output, _ = await process.communicate()
         version = re.search(r"\d+", output.decode())
-        made_by = (self.folder.postgres / "PG_VERSION").read_text().strip()
+        made_by = (self.folder.postgres / "PG_VERSION").read_text(errors="replace").strip()
         if version and version[0] != made_by:
             raise StartupError(
                 f"{self.folder.postgres} was made by PostgreSQL {made_by}, this is {version[0]}: use the former "
@@ -195,7 +195,8 @@ class EmbeddedPostgres:
         take that for a running server and refuse. A server that somebody started by hand is left to that check."""
         if sys.platform != "linux" or not self._pid_file.exists():
             return
-        working_folder = Path("/proc", self._pid_file.read_text().partition("\n")[0].strip() or "none", "cwd")
+        process_id = self._pid_file.read_text(errors="replace").partition("\n")[0].strip()
+        working_folder = Path("/proc", process_id if process_id.isdigit() else "none", "cwd")
         try:
             by_hand = working_folder.samefile(self.folder.postgres)
         except OSError:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from domain.errors import StartupError
 from entrypoints.embedded import guard, locks
+from entrypoints.embedded.log_files import earlier, keep_short, open_log, tail
 from entrypoints.embedded.privileges import Identity
 
-LOG_LIMIT = 8 * 1024 * 1024
-"""Bytes past which a log is set aside, as `.1`, at the next start."""
 LEFTOVER_WAIT = 20.0
 """Seconds that processes of a killed run get to end: their guards need less."""
 Stop = tuple[tuple[signal.Signals, float], ...]
@@ -41,6 +40,8 @@ class GuardedProcess:
         """The command's own process; 0 if it could not even be forked."""
         self._guard = guard_process
         self._log_start = log_start
+        self._set_aside = False
+        """Whether the log was set aside since this start."""
 
     @classmethod
     async def start(cls, command: Command) -> "GuardedProcess":
@@ -49,7 +50,7 @@ class GuardedProcess:
         if lock is None:
             raise StartupError(f"processes of an earlier run still hold {command.lock}: find them with lsof, stop them")
         try:
-            log, log_start = _open_log(command.log)
+            log, log_start = open_log(command.log)
             try:
                 guarded = await _spawn_guard(command, log, lock)
             finally:
@@ -74,8 +75,17 @@ class GuardedProcess:
         return self._guard.returncode is None
 
     async def wait(self) -> int:
-        """The exit status: the command's (128 + signal where it was killed), or the guard's if that was killed."""
-        return await self._guard.wait()
+        """The exit status: the command's (128 + signal where it was killed), or the guard's if that was killed. The log
+        is kept short meanwhile."""
+        shortening = asyncio.create_task(keep_short(self.command.log, self._log_begins_anew))
+        try:
+            return await self._guard.wait()
+        finally:
+            shortening.cancel()
+
+    def _log_begins_anew(self) -> None:
+        self._set_aside = True
+        self._log_start = 0
 
     async def stop(self) -> int:
         """Ask the guard to stop the command; bounded by the sum of the command's stop seconds."""
@@ -90,13 +100,8 @@ class GuardedProcess:
 
     def log_tail(self, lines: int = 8) -> str:
         """The last lines written since this start."""
-        try:
-            with self.command.log.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(self._log_start, size - 8192))
-                text = file.read().decode(errors="replace")
-        except OSError:
-            return ""
+        text = tail(earlier(self.command.log)) if self._set_aside else ""
+        text += tail(self.command.log, self._log_start)
         return "\n".join(text.strip().splitlines()[-lines:])
 
 
@@ -135,12 +140,3 @@ async def _spawn_guard(command: Command, log: int, lock: int) -> asyncio.subproc
         pass_fds=(lock,),
         start_new_session=True,  # a terminal's Ctrl-C is for the application alone
     )
-
-
-def _open_log(path: Path) -> tuple[int, int]:
-    """The log's descriptor, for appending, and its size so far."""
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size > LOG_LIMIT:
-            path.replace(path.with_name(path.name + ".1"))
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    return descriptor, os.fstat(descriptor).st_size

@@ -1,5 +1,6 @@
 """`run.json` in the data folder: what runs where."""
 
+import contextlib
 import json
 import os
 
@@ -32,6 +33,11 @@ class StatusFile:
         temporary = self._path.with_suffix(".tmp")
         temporary.write_text(json.dumps(values, indent=2) + "\n")
         temporary.replace(self._path)
+
+    def remove(self) -> None:
+        """Nothing runs any more."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def on_event(self, event: Event) -> None:
         if self._application and event.what in ("ready", "died"):

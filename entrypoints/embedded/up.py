@@ -81,7 +81,7 @@ async def running(
             yield application
         finally:
             await supervisor.stop()
-            folder.run_json.unlink(missing_ok=True)
+            status.remove()
 
 
 def _check_ports(options: Options) -> int:

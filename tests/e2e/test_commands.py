@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from entrypoints.embedded.data_folder import opened
 from tests.support.ports import free_port
@@ -224,8 +225,9 @@ async def test_reset(tmp_path: Path, forked: Forks) -> None:
     assert not (data / "postgres").exists()
 
 
-async def test_ephemeral(tmp_path: Path) -> None:
-    """`up --ephemeral` until Ctrl-C: exit code 0, and neither a process nor a file is left."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+async def test_ephemeral(tmp_path: Path, number: signal.Signals) -> None:
+    """`up --ephemeral` until Ctrl-C, or until its terminal closes: exit code 0, and no process and no file is left."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     ports = ("--port", "0", "--temporal-port", str(free_port()), "--ui-port", str(free_port()))
@@ -234,7 +236,7 @@ async def test_ephemeral(tmp_path: Path) -> None:
         said = await up.until_said("  data ")
         assert str(temporary) in said
         assert {"postgres", "temporal"} <= {process.name().partition("-")[0] for process in up.family()}
-        up.process.send_signal(signal.SIGINT)
+        up.process.send_signal(number)
         assert await up.ended() == 0
         await up.nobody_left()
     finally:
