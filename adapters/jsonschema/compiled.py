@@ -3,10 +3,13 @@
 import json
 from typing import Any, Final
 
+import msgspec
 from jsonschema_rs import Draft202012Validator, RegexOptions
 
 _MAX_PATTERN: Final = 1_000_000
 """Bytes of a compiled regular expression. Matching is linear in the text, and this bounds the factor."""
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class UniqueItems:
@@ -35,11 +38,15 @@ def compile_schema(schema: dict[str, Any]) -> Draft202012Validator:
     )
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> bytes:
     """The same text for values that JSON Schema calls equal: 1 and 1.0 are, 1 and true are not.
 
     Texts and not numbers, because a client can choose integers whose hashes collide."""
-    return json.dumps(_plain(value), sort_keys=True)
+    try:
+        text = _encode(value)
+        return _encode(_plain(value)) if b"." in text or b"e" in text else text
+    except OverflowError:  # An integer beyond 64 bits, which msgspec does not write.
+        return json.dumps(_plain(value), sort_keys=True).encode()
 
 
 def _plain(value: Any) -> Any:
