@@ -5,6 +5,7 @@ Each check has a process of its own, 20 s and 4 GiB. A check that does not end i
 import asyncio
 import json
 import resource
+import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -15,6 +16,7 @@ from benchmarks.validating_once import CASES, IMPLEMENTATIONS
 
 _SECONDS: Final = 20.0
 _BYTES: Final = 4 << 30
+_KILLED: Final = (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT)
 
 
 async def rows(scale: Scale) -> list[Row]:
@@ -48,10 +50,14 @@ async def _words(name: str, case: str) -> str:
 async def _once(name: str, case: str) -> bytes | None:
     command = sys.executable, "-m", "benchmarks.validating_once", name, case
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, preexec_fn=_limited
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, preexec_fn=_limited
     )
-    answer, _ = await process.communicate()
-    return answer if process.returncode == 0 else None
+    answer, words = await process.communicate()
+    if process.returncode == 0:
+        return answer
+    if process.returncode not in _KILLED and b"MemoryError" not in words:
+        raise RuntimeError(f"{name} on {case}: {words.decode()[-500:]}")
+    return None
 
 
 def _limited() -> None:
