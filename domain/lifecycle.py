@@ -76,8 +76,11 @@ def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> 
 
 
 def complete(operation: Operation, result: JsonValue, cause: Cause, *, at: datetime | None = None) -> Change:
-    """RUNNING to COMPLETED. Raises InvalidTransition from any other status."""
-    return _finish(operation, OperationStatus.COMPLETED, cause, at=at, result=result)
+    """RUNNING to COMPLETED. Reported progress becomes 1.0 and keeps its message; an operation whose workflow never
+    reported progress still has none. Raises InvalidTransition from any other status."""
+    progress = operation.progress and replace(operation.progress, fraction=1.0)
+    finished = replace(operation, progress=progress)
+    return _finish(finished, OperationStatus.COMPLETED, cause, at=at, result=result)
 
 
 def fail(operation: Operation, error: OperationError, cause: Cause, *, at: datetime | None = None) -> Change:

@@ -51,7 +51,7 @@ class ErrorBody(Struct, frozen=True):
 class ProgressBody(Struct, frozen=True):
     """How far it is."""
 
-    fraction: Annotated[float, Meta(description="0.0 to 1.0")] | None
+    fraction: Annotated[float, Meta(description="0.0 to 1.0; 1.0 once the operation is COMPLETED")] | None
     message: str | None
 
 

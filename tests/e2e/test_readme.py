@@ -75,7 +75,7 @@ def test_declare_a_type_and_track_your_own_workflow(tmp_path: Path) -> None:
             assert answer.status_code == 202, answer.text
             done = eventually(f"{url}/v1/operations/{answer.json()['id']}", {"status": "COMPLETED"})
     assert done["result"] == {"moved": json.loads(body)["input"]["rows"]}
-    assert done["progress"] == {"fraction": 0.75, "message": "moving part 4 of 4"}
+    assert done["progress"] == {"fraction": 1.0, "message": "moving part 4 of 4"}
 
 
 async def test_the_fakes() -> None:

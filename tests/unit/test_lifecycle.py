@@ -1,11 +1,14 @@
 """The state machine: what moves, what is refused, and what Hypothesis finds over any sequence of moves."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidTransition, OperationAlreadyDone, OpledgerError
-from domain.evidence import ExecutionState, Observation, ReportKind
+from domain.evidence import ExecutionState, Observation, Progress, ReportKind
 from domain.finality import Finality
 from domain.follow_up import cancel_delivered, dispatched, start_again, start_failed
 from domain.lifecycle import complete, fail, request_cancel, start
@@ -50,6 +53,54 @@ def test_final_is_final(operation: Operation) -> None:
         fail(operation, OperationError(ErrorCode.TERMINATED, "x"), cause(9))
     with pytest.raises(OperationAlreadyDone):
         request_cancel(operation, reason=None, force=False, cause=cause(9))
+
+
+COMPLETIONS: dict[str, Callable[[Operation], Change | None]] = {
+    "by the workflow's report": lambda operation: apply_report(
+        operation, reported(ReportKind.COMPLETED), Finality.WORKFLOW, at(6)
+    ),
+    "by the engine": lambda operation: (
+        reconcile(operation, observed(ExecutionState.COMPLETED), at(11), ReconcilePolicy()).change
+    ),
+    "by the kept report of a lost execution": lambda operation: (
+        reconcile(
+            replace(operation, reported=reported(ReportKind.COMPLETED)),
+            observed(ExecutionState.NOT_FOUND, 100),
+            at(101),
+            ReconcilePolicy(),
+        ).change
+    ),
+}
+
+
+@pytest.mark.parametrize("way", COMPLETIONS)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Progress(0.67, "copying"), Progress(1.0, "copying")),
+        (Progress(0.0), Progress(1.0)),
+        (Progress(None, "copying"), Progress(1.0, "copying")),
+        (Progress(1.0, "done"), Progress(1.0, "done")),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_completed_operation_has_made_all_its_progress(
+    way: str, before: Progress | None, after: Progress | None
+) -> None:
+    """The fraction becomes 1.0 and the message stays, whichever channel brings the completion. What never reported
+    progress has none: a bar that was never shown does not appear full."""
+    change = COMPLETIONS[way](replace(running(), progress=before))
+    assert change is not None
+    assert (change.operation.status, change.operation.progress) == (S.COMPLETED, after)
+
+
+def test_failed_operation_keeps_its_progress() -> None:
+    """It shows how far the operation came."""
+    change = fail(
+        replace(running(), progress=Progress(0.67, "copying")), OperationError(ErrorCode.TERMINATED, "x"), cause(9)
+    )
+    assert change.operation.progress == Progress(0.67, "copying")
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))
