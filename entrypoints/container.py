@@ -190,7 +190,17 @@ class Container(containers.DeclarativeContainer):
     hub = providers.Singleton(ChangeHub, feed, clock, metrics)
     wait = providers.Singleton(WaitForOperation, read, hub)
     stream = providers.Singleton(StreamEvents, read, feed, hub)
-    dispatcher = providers.Singleton(DispatchOperations, units, changes, engine, clock, catalogue, callbacks, metrics)
+    dispatcher = providers.Singleton(
+        DispatchOperations,
+        units,
+        changes,
+        engine,
+        clock,
+        catalogue,
+        callbacks,
+        metrics,
+        finality=settings.provided.finality,
+    )
     follow_ups = providers.Singleton(FollowUpOperations, units, changes, engine, clock, recorder)
     verifier = providers.Singleton(VerifyOperations, units, engine, clock, recorder, settings.provided.verify_every)
     forgetter = providers.Singleton(ForgetKeys, units, clock)

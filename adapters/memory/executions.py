@@ -6,6 +6,7 @@ from datetime import datetime
 
 from application.ports.workflow_engine import CompletionCallback
 from domain.evidence import OPEN, ExecutionState, Observation
+from domain.finality import OutcomeReports
 from domain.json_value import JsonValue, clean_text, not_finite_note, strict_json
 from domain.operation_error import ErrorCode, OperationError
 
@@ -42,6 +43,8 @@ class Execution:
     cancel_request: Ending | None = None
     callback: CompletionCallback | None = None
     """Of the whole chain."""
+    outcome_reports: OutcomeReports | None = None
+    """The rule in the memo, of the whole chain; None: another client started it."""
     run_started_at: datetime | None = None
     """Of the latest run, where that is not the first."""
     stalled: str | None = None
@@ -117,6 +120,7 @@ class Execution:
             self.request_id,
             state=ExecutionState.RUNNING,
             callback=self.callback,
+            outcome_reports=self.outcome_reports,
             run_started_at=at,
         )
 

@@ -20,6 +20,7 @@ from application.ports.workflow_engine import (
     StartRequest,
 )
 from domain.evidence import ExecutionState, Observation
+from domain.finality import OutcomeReports
 from domain.json_value import JsonValue
 from domain.operation import MISSING
 from domain.operation_error import ErrorCode, OperationError
@@ -57,7 +58,12 @@ class MemoryWorkflowEngine:
         present = self._executions.get(request.operation_id)
         request_id = str(request.operation_id)
         if present is None:
-            execution = Execution(self._clock.now(), request_id, callback=request.callback)
+            execution = Execution(
+                self._clock.now(),
+                request_id,
+                callback=request.callback,
+                outcome_reports=request.outcome_reports,
+            )
             self._executions[request.operation_id] = execution
             self.starts.append(_over_the_wire(request))
         elif present.request_id != request_id:
@@ -111,6 +117,10 @@ class MemoryWorkflowEngine:
         check_callback(callback, refused=self._refuses_callbacks)
 
     # What a worker does. Whatever it does takes the execution up.
+
+    def outcome_reports(self, operation_id: UUID) -> OutcomeReports | None:
+        """The rule that the workflow reads in its memo."""
+        return self._executions[operation_id].outcome_reports
 
     def take_up(self, operation_id: UUID) -> None:
         """A worker runs the first task."""

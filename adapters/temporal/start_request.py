@@ -15,11 +15,11 @@ from temporalio.converter import PayloadConverter, WorkflowSerializationContext,
 
 from adapters.temporal.completion_callback import as_callback
 from application.ports.workflow_engine import StartFailed, StartRejected, StartRequest
-from domain.json_value import clean_text
+from domain.json_value import JsonValue, clean_text
 from domain.operation import MISSING
 from domain.operation_type import OperationType
 from domain.operation_type import RetryPolicy as TypeRetryPolicy
-from opledger.wire import OPERATION_UUID
+from opledger.wire import MEMO, OPERATION_UUID
 
 TRACE_HEADER = "_tracer-data"
 """Where `temporalio.contrib.opentelemetry`, and Temporal's SDKs for other languages, look for the trace context."""
@@ -31,7 +31,7 @@ async def start_request(client: Client, request: StartRequest) -> StartWorkflowE
     """The raw request: the SDK's own `start_workflow` has no place for completion callbacks.
 
     Raises StartRejected for what can never be put on the wire, CallbackRefused where that is the callback, StartFailed
-    where the payload codec fails.
+    where the payload codec fails. The memo goes through the codec too, as the SDK's own starts do it.
     """
     operation_id = str(request.operation_id)
     try:
@@ -51,8 +51,10 @@ async def start_request(client: Client, request: StartRequest) -> StartWorkflowE
         raw.completion_callbacks.append(as_callback(request.callback))
     if request.trace:
         raw.header.fields[TRACE_HEADER].CopyFrom(PayloadConverter.default.to_payload(dict(request.trace)))
-    if payloads := await _arguments(client, request):
-        raw.input.payloads.extend(payloads)
+    if request.input is not MISSING:
+        raw.input.payloads.append(await _encoded(client, request, request.input))
+    terms: JsonValue = {"report_outcome": request.outcome_reports.value}
+    raw.memo.fields[MEMO].CopyFrom(await _encoded(client, request, terms))
     return raw
 
 
@@ -85,14 +87,13 @@ def _duration(value: timedelta | None) -> Duration | None:
     return duration
 
 
-async def _arguments(client: Client, request: StartRequest) -> list[Payload]:
-    """No payload for MISSING, one for any JSON value, null too."""
-    if request.input is MISSING:
-        return []
+async def _encoded(client: Client, request: StartRequest, value: JsonValue) -> Payload:
+    """One payload for any JSON value, null too."""
     converter = client.data_converter.with_context(workflow_context(client.namespace, request.operation_id))
     try:
         async with asyncio.timeout(ENCODE_TIMEOUT):
-            return await converter.encode([request.input])
+            [payload] = await converter.encode([value])
+            return payload
     except RecursionError:
         raise StartRejected("the input is nested too deeply") from None
     except TimeoutError:

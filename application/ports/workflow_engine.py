@@ -8,6 +8,7 @@ from uuid import UUID
 
 from domain.errors import OpledgerError
 from domain.evidence import ExecutionState, Observation
+from domain.finality import Finality, OutcomeReports, outcome_reports
 from domain.operation import Input
 from domain.operation_type import OperationType
 
@@ -56,6 +57,12 @@ class StartRequest:
     callback: CompletionCallback | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     """W3C trace context that the execution belongs to; empty: none."""
+    finality: Finality = Finality.ENGINE
+
+    @property
+    def outcome_reports(self) -> OutcomeReports:
+        """The rule that the execution carries, all its runs included."""
+        return outcome_reports(self.finality, calls_back=self.callback is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
 from domain.errors import UnknownOperationType
 from domain.evidence import ExecutionState, Observation
+from domain.finality import Finality
 from domain.follow_up import dispatched, start_failed, start_withheld
 from domain.lifecycle import fail
 from domain.operation import Cause, Change, Operation
@@ -51,6 +52,8 @@ class DispatchOperations:
         catalogue: OperationCatalogue,
         callbacks: CompletionCallbacks,
         metrics: Metrics,
+        *,
+        finality: Finality = Finality.ENGINE,
     ) -> None:
         self._units = units
         self._changes = changes
@@ -59,6 +62,7 @@ class DispatchOperations:
         self._catalogue = catalogue
         self._callbacks = callbacks
         self._metrics = metrics
+        self._finality = finality
 
     async def step(self, limit: int) -> Step:
         """Dispatch up to `limit` operations that are due. One that cannot be started does not stop the others."""
@@ -90,7 +94,7 @@ class DispatchOperations:
     async def _launch(self, operation: Operation) -> None:
         operation_type = self._catalogue.get(operation.type)
         callback = self._callbacks.of(operation.id, operation.tenant)
-        request = StartRequest(operation.id, operation_type, operation.input, callback, operation.trace)
+        request = StartRequest(operation.id, operation_type, operation.input, callback, operation.trace, self._finality)
         try:
             calls_back = await self._start_with_or_without_callback(request)
         except StartRejected as refusal:

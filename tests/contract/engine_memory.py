@@ -35,6 +35,9 @@ class MemoryWorld(EngineWorld):
         [start] = [start for start in self.memory.starts if start.operation_id == operation_id]
         return start.trace
 
+    async def outcome_reports_of(self, operation_id: UUID) -> str | None:
+        return self.memory.outcome_reports(operation_id)
+
     async def take_up(self, operation_id: UUID) -> None:
         self.memory.take_up(operation_id)
 

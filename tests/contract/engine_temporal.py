@@ -39,6 +39,7 @@ from application.ports.callback_reader import CallbackMessage
 from application.ports.workflow_engine import CompletionCallback
 from domain.evidence import ExecutionState
 from domain.json_value import JsonValue
+from opledger.wire import MEMO
 from tests.contract.callback_receiver import CallbackReceiver
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_world import PATIENCE, EngineWorld, eventually
@@ -96,6 +97,12 @@ class TemporalWorld(EngineWorld):
         carried: dict[str, str] = PayloadConverter.default.from_payload(fields[TRACE_HEADER])
         return carried
 
+    async def outcome_reports_of(self, operation_id: UUID) -> str | None:
+        handle = self.client.get_workflow_handle(str(operation_id))
+        terms = await (await handle.describe()).memo_value(MEMO, {})
+        rule: str | None = terms.get("report_outcome")
+        return rule
+
     async def take_up(self, operation_id: UUID) -> None:
         await self.respond(await self.poll(operation_id))
         self._worked_on.add(operation_id)
@@ -114,8 +121,11 @@ class TemporalWorld(EngineWorld):
         await self.close(operation_id, cancel_workflow_execution_command_attributes=attributes)
 
     async def continue_as_new(self, operation_id: UUID) -> None:
+        started = (await self.history(operation_id))[0].workflow_execution_started_event_attributes
         attributes = ContinueAsNewWorkflowExecutionCommandAttributes(
-            workflow_type=WorkflowType(name="Work"), task_queue=TaskQueue(name=f"queue-{operation_id}")
+            workflow_type=WorkflowType(name="Work"),
+            task_queue=TaskQueue(name=f"queue-{operation_id}"),
+            memo=started.memo,  # an SDK carries it over, the server does not
         )
         await self.close(operation_id, continue_as_new_workflow_execution_command_attributes=attributes)
 

@@ -98,6 +98,10 @@ class EngineWorld(ABC):
         """The trace context that a worker would get."""
 
     @abstractmethod
+    async def outcome_reports_of(self, operation_id: UUID) -> str | None:
+        """The rule about outcome reports that the latest run of a workflow would read; None: it has none."""
+
+    @abstractmethod
     async def take_up(self, operation_id: UUID) -> None: ...
 
     @abstractmethod

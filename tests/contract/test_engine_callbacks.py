@@ -9,6 +9,7 @@ import pytest
 
 from application.ports.workflow_engine import CallbackRefused, CompletionCallback, StartRejected
 from domain.evidence import ExecutionState
+from domain.finality import OutcomeReports
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import RETRYING, EngineWorld
@@ -87,6 +88,15 @@ class CallbacksContract:
         assert (await world.observe(request.operation_id)).state is ExecutionState.NOT_FOUND
         await world.engine.start(request)
         assert (await world.observe(request.operation_id)).state is ExecutionState.PENDING
+        assert await world.outcome_reports_of(request.operation_id) == OutcomeReports.WHEN_SAFE
+
+    async def test_execution_with_a_callback_does_not_report_its_outcome(self, world: EngineWorld) -> None:
+        """The engine calls when the chain closes; the rule holds in every run of it."""
+        operation_id = await world.with_callback()
+        assert await world.outcome_reports_of(operation_id) == OutcomeReports.NEVER
+        await world.take_up(operation_id)
+        await world.continue_as_new(operation_id)
+        assert await world.outcome_reports_of(operation_id) == OutcomeReports.NEVER
 
     async def test_refused_type_is_no_refused_callback(self, world: EngineWorld) -> None:
         """What is wrong with the type is said first."""

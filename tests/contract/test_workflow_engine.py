@@ -10,6 +10,7 @@ import pytest
 
 from application.ports.workflow_engine import EngineUnavailable, ExecutionExists, StartFailed, StartRejected
 from domain.evidence import ExecutionState
+from domain.finality import Finality, OutcomeReports
 from domain.json_value import JsonValue
 from domain.operation import MISSING
 from domain.operation_error import ErrorCode
@@ -209,6 +210,23 @@ class EngineContract:
         await world.engine.start(replace(request, trace=trace))
         assert await world.trace_of(request.operation_id) == trace
         assert await world.trace_of(plain) == {}
+
+    async def test_every_run_says_whether_it_reports_its_outcome(self, world: EngineWorld) -> None:
+        """The start writes the rule down, and no further run of the chain loses it."""
+        operation_id = await world.started(retry_policy=RETRYING)
+        assert await world.outcome_reports_of(operation_id) == OutcomeReports.WHEN_SAFE
+        await world.take_up(operation_id)
+        await world.continue_as_new(operation_id)
+        assert await world.outcome_reports_of(operation_id) == OutcomeReports.WHEN_SAFE
+        await world.take_up(operation_id)
+        await world.retry_attempt(operation_id)
+        assert await world.outcome_reports_of(operation_id) == OutcomeReports.WHEN_SAFE
+
+    async def test_workflow_whose_report_is_final_always_reports(self, world: EngineWorld) -> None:
+        """Its report is all that the ledger waits for."""
+        request = replace(world.request(), finality=Finality.WORKFLOW)
+        await world.engine.start(request)
+        assert await world.outcome_reports_of(request.operation_id) == OutcomeReports.ALWAYS
 
     async def test_lost_reply_starts_once(self, world: EngineWorld) -> None:
         """A start whose reply was lost took effect; repeating it is nothing."""

@@ -152,7 +152,14 @@ class FakeLedger:
         self.recorder = RecordEvidence(self.changes, self.clock, finality, ReconcilePolicy(), self.metrics)
         self.submitter = SubmitOperation(self.units, self.clock, MemoryOperationIds(self.clock), catalogue, AnyInput())
         self.dispatcher = DispatchOperations(
-            self.units, self.changes, self.engine, self.clock, catalogue, self.callbacks, self.metrics
+            self.units,
+            self.changes,
+            self.engine,
+            self.clock,
+            catalogue,
+            self.callbacks,
+            self.metrics,
+            finality=finality,
         )
         self.follow_ups = FollowUpOperations(self.units, self.changes, self.engine, self.clock, self.recorder)
         self.verifier = VerifyOperations(self.units, self.engine, self.clock, self.recorder, VERIFY_EVERY)

@@ -13,7 +13,7 @@ from application.services.step import Step
 from domain.attention import AttentionKind
 from domain.callback_token import TOKEN_HEADER
 from domain.evidence import ExecutionState, ReportKind
-from domain.finality import Finality
+from domain.finality import Finality, OutcomeReports
 from domain.operation_error import ErrorCode
 from domain.operation_type import OperationCatalogue, OperationType
 from domain.status import OperationStatus
@@ -282,6 +282,27 @@ async def test_workflow_is_quicker_than_its_dispatcher(finality: Finality, kind:
     assert ledger.status(operation_id) is (COMPLETED if final else RUNNING)
     assert ledger.row(operation_id).dispatch.due_at is None
     assert (ledger.row(operation_id).reported is not None) is (kind is ReportKind.COMPLETED and not final)
+
+
+@pytest.mark.parametrize(
+    ("finality", "callbacks", "refused", "rule"),
+    [
+        (Finality.ENGINE, False, False, OutcomeReports.WHEN_SAFE),
+        (Finality.ENGINE, True, False, OutcomeReports.NEVER),
+        (Finality.ENGINE, True, True, OutcomeReports.WHEN_SAFE),
+        (Finality.WORKFLOW, False, False, OutcomeReports.ALWAYS),
+        (Finality.WORKFLOW, True, False, OutcomeReports.ALWAYS),
+    ],
+)
+async def test_start_says_whether_the_workflow_reports_its_outcome(
+    finality: Finality, callbacks: bool, refused: bool, rule: OutcomeReports
+) -> None:
+    """P7: no workflow waits for a report that the ledger does not need. A start that is repeated without its callback
+    says so."""
+    ledger = FakeLedger(finality, callbacks=callbacks)
+    ledger.world.refuse_callbacks(refused)
+    operation_id = await ledger.dispatched()
+    assert ledger.world.outcome_reports(operation_id) is rule
 
 
 async def test_passing_refusals_are_visible_and_further_apart() -> None:

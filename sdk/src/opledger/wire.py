@@ -19,6 +19,20 @@ UPDATE_ACTIVITY = "update_operation_status"
 OPERATION_UUID: SearchAttributeKey[str] = SearchAttributeKey.for_keyword("OperationUUID")
 """The search attribute that carries the operation's id on every execution that the ledger starts."""
 
+MEMO = "opledger"
+"""The memo on every execution that the ledger starts: `{"report_outcome": OutcomeReports}`."""
+
+
+class OutcomeReports(StrEnum):
+    """Whether a tracked workflow reports its outcome. It must wait for that report after its body has ended."""
+
+    ALWAYS = "always"
+    """The ledger takes the report as final and asks nobody else."""
+    WHEN_SAFE = "when_safe"
+    """Only where nothing of the workflow can still act while it waits: no handlers, no other tasks."""
+    NEVER = "never"
+    """Temporal calls the ledger when the workflow closes."""
+
 
 class UpdateKind(StrEnum):
     """What a tracked workflow reports."""
