@@ -12,7 +12,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
 
-from opledger import LEDGER_TASK_QUEUE, OPERATION_UUID
+from opledger import LEDGER_TASK_QUEUE, MEMO, OPERATION_UUID, OutcomeReports
+from tests.workflow.ending import ENDING
 from tests.workflow.ledger import RecordingLedger
 from tests.workflow.workflows import ACTIVITIES, WORKFLOWS
 
@@ -29,14 +30,14 @@ async def ledger(temporal_client: Client) -> AsyncIterator[RecordingLedger]:
     own = Worker(
         temporal_client,
         task_queue=LEDGER_TASK_QUEUE,
-        workflows=WORKFLOWS,
+        workflows=[*WORKFLOWS, *ENDING],
         activities=[*ACTIVITIES, recording.update_operation_status],
         max_heartbeat_throttle_interval=HEARTBEATS,
     )
     other = Worker(
         temporal_client,
         task_queue=REMOTE_QUEUE,
-        workflows=WORKFLOWS,
+        workflows=[*WORKFLOWS, *ENDING],
         activities=ACTIVITIES,
         max_heartbeat_throttle_interval=HEARTBEATS,
     )
@@ -52,18 +53,26 @@ def queue(request: pytest.FixtureRequest) -> str:
 
 
 class Starter:
-    """Starts workflows as the ledger does: the operation's id is the workflow id and the search attribute."""
+    """Starts workflows as the ledger does: the operation's id is the workflow id and the search attribute, and the memo
+    has the rule about outcome reports."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
 
     async def __call__(
-        self, run: Any, *args: Any, queue: str = REMOTE_QUEUE, **options: Any
+        self,
+        run: Any,
+        *args: Any,
+        queue: str = REMOTE_QUEUE,
+        rule: OutcomeReports | None = OutcomeReports.WHEN_SAFE,
+        **options: Any,
     ) -> WorkflowHandle[Any, Any]:
-        """Start a workflow by its run method or name."""
+        """Start a workflow by its run method or name. `rule`: None for a start without the memo."""
         operation_id = options.pop("id", None) or str(uuid4())
         attributes = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, operation_id)])
         options.setdefault("search_attributes", attributes)
+        if rule is not None:
+            options.setdefault("memo", {MEMO: {"report_outcome": rule.value}})
         return await self.client.start_workflow(run, args=args, id=operation_id, task_queue=queue, **options)
 
     async def event_types(self, handle: WorkflowHandle[Any, Any]) -> list[str]:

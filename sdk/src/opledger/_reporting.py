@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import is_cancelled_exception
 
-from opledger.wire import LEDGER_TASK_QUEUE, UPDATE_ACTIVITY, StatusUpdate, UpdateKind
+from opledger.wire import LEDGER_TASK_QUEUE, UPDATE_ACTIVITY, ReportedProgress, StatusUpdate, UpdateKind
 
 _ATTEMPT_TIMEOUT = timedelta(seconds=3)
 _RETRIES = RetryPolicy(
@@ -20,27 +20,52 @@ _RETRIES = RetryPolicy(
     maximum_interval=timedelta(seconds=2),
 )
 _LOCAL_ATTEMPTS = 4
+_LOCAL_START_TIMEOUT = timedelta(seconds=1)
+"""A local activity keeps the workflow task open, and what arrives meanwhile waits until the task ends. So a ledger that
+hangs may not delay a workflow by its start report for long; without it, the ledger asks Temporal."""
 
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """Where the reports go, and for how long one may be tried."""
+    """Where the reports go, for how long one may be tried, and whether there is one of the outcome."""
 
     ledger_task_queue: str = LEDGER_TASK_QUEUE
     report_timeout: timedelta = timedelta(seconds=10)
+    report_outcome: bool | None = None
+    """None: as the ledger says in the memo."""
 
 
 class Reporter:
     """One workflow run's way to the ledger."""
 
-    def __init__(self, operation_id: str, options: TrackingOptions) -> None:
+    def __init__(self, operation_id: str, options: TrackingOptions, *, keeps_newest: bool) -> None:
+        """`keeps_newest`: what progress is reported during a progress report is sent after it."""
         self._operation_id = operation_id
         self._options = options
+        self._keeps_newest = keeps_newest
         self._local = workflow.info().task_queue == options.ledger_task_queue
         self._ledger_answers = True
         self._started = False
+        self._starting: asyncio.Task[None] | None = None
         self._progress: asyncio.Task[Any] | None = None
+        self._newest: ReportedProgress | None = None
         self._under_way: list[asyncio.Task[Any]] = []
+
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """The tasks of this reporter."""
+        return self._under_way if self._starting is None else [self._starting, *self._under_way]
+
+    def begin(self) -> None:
+        """Report the start as soon as the body waits for the first time.
+
+        In a task of its own, so that the body comes first, and one that ends without ever waiting reports no start.
+        """
+
+        async def send() -> None:
+            self.send_started()
+
+        self._starting = asyncio.create_task(send())
 
     def send_started(self) -> None:
         """Report the start, once, and wait for nothing."""
@@ -48,14 +73,18 @@ class Reporter:
             self._started = True
             self._send(UpdateKind.STARTED)
 
-    def abandon(self) -> None:
-        """Give up the reports under way where that is needed: the body has ended, its outcome says more than they do.
+    def end(self) -> None:
+        """Start no further report but the outcome's, and give up those under way where that is needed.
 
-        Two things measured on SDK 1.35 decide where. A run that closes while one of its local activities is executing
-        can leave its workflow task unanswered until that times out, again and again. And an ordinary activity that
-        was cancelled without waiting (ABANDON) fails every workflow task once the server records its time-out, so
-        those are left to end by themselves, or with the workflow.
+        The body has ended, and nothing of this may hold up the close. Two things measured on SDK 1.35 decide where
+        reports are given up. A run that closes while one of its local activities is executing can leave its workflow
+        task unanswered until that times out, again and again. And an ordinary activity that was cancelled without
+        waiting (ABANDON) fails every workflow task once the server records its timeout, so those are left to end by
+        themselves, or with the workflow.
         """
+        self._newest = None
+        if self._starting is not None:
+            self._starting.cancel()
         if self._local:
             for report in self._under_way:
                 report.cancel()
@@ -80,16 +109,17 @@ class Reporter:
         report.add_done_callback(functools.partial(self._settle, kind))
         return report
 
-    async def send_progress(self, **content: Any) -> None:
-        """Report progress, and wait for it as long as the ledger answers.
+    async def send_progress(self, progress: ReportedProgress) -> None:
+        """Report progress, and wait for the report as long as the ledger answers.
 
-        Once it does not, one report at a time is under way and none is waited for: a thousand of them would otherwise
-        add a thousand time-outs to the workflow.
+        One report is under way at a time. What is reported meanwhile is sent after it, the newest only, and without
+        waiting: a thousand lost reports would otherwise add a thousand timeouts to the workflow.
         """
         if self._progress is not None and not self._progress.done():
+            self._newest = progress if self._keeps_newest else None
             return
         self.send_started()
-        self._progress = report = self._send(UpdateKind.PROGRESS, **content)
+        self._progress = report = self._send(UpdateKind.PROGRESS, progress=progress)
         if report is not None and self._ledger_answers:
             await workflow.wait([report])
 
@@ -134,6 +164,8 @@ class Reporter:
         # ever if its intervals stay below `local_retry_threshold`. So the attempts are counted, and sized so that all
         # of them together (4 x 0.15, and 0.05 + 0.1 + 0.2 between them) stay below the time-out.
         timeout = self._options.report_timeout
+        if update.kind is UpdateKind.STARTED:
+            timeout = min(timeout, _LOCAL_START_TIMEOUT)
         return workflow.start_local_activity(
             UPDATE_ACTIVITY,
             update,
@@ -157,6 +189,11 @@ class Reporter:
             self._ledger_answers = True
         elif isinstance(err, Exception) and not is_cancelled_exception(err):
             self._note_lost(kind, err)
+        else:
+            return
+        if report is self._progress and self._newest is not None:
+            newest, self._newest = self._newest, None
+            self._progress = self._send(UpdateKind.PROGRESS, progress=newest)
 
     def _note_lost(self, kind: UpdateKind, err: Exception) -> None:
         self._ledger_answers = False

@@ -1,0 +1,231 @@
+"""Workflows whose end can be missed: with handlers of every kind, and with work that goes on."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+
+from opledger import track_operation_status
+from tests.workflow.workflows import FOR_EVER, UNHEARD_QUEUE, pause
+
+unheard = track_operation_status(ledger_task_queue=UNHEARD_QUEUE, report_timeout=timedelta(seconds=2))
+
+
+class Queue:
+    """Processes what its handlers put into a queue, and returns when it has processed enough and the queue is empty."""
+
+    def __init__(self) -> None:
+        self._queue: list[int] = []
+        self._processed: list[int] = []
+
+    async def process(self, enough: int) -> list[int]:
+        """What was processed."""
+        while len(self._processed) < enough:
+            await workflow.wait_condition(lambda: bool(self._queue))
+            self._processed += self._queue
+            self._queue.clear()
+        return list(self._processed)
+
+    @workflow.signal
+    def add(self, item: int) -> None:
+        """Put it into the queue."""
+        self._queue.append(item)
+
+    @workflow.update
+    async def put(self, item: int) -> int:
+        """Put it into the queue; the same item."""
+        self._queue.append(item)
+        return item
+
+
+@workflow.defn
+class TrackedQueue(Queue):
+    """With the decorator."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self, enough: int) -> list[int]:
+        """Process the queue."""
+        return await self.process(enough)
+
+
+@workflow.defn
+class UnheardQueue(Queue):
+    """With the decorator, and a ledger whose worker does not run."""
+
+    @workflow.run
+    @unheard
+    async def run(self, enough: int) -> list[int]:
+        """Process the queue."""
+        return await self.process(enough)
+
+
+def take_nothing() -> None:
+    """A handler without arguments."""
+
+
+def take_anything(name: str, args: Sequence[RawValue]) -> None:
+    """A dynamic handler."""
+
+
+@workflow.defn
+class SetsHandler:
+    """Sets a handler at run time, and may take it away again."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self, kind: str, removes: bool) -> str:
+        """Set the handler of that kind."""
+        self._set(kind, take_anything if "dynamic" in kind else take_nothing)
+        await pause()
+        if removes:
+            self._set(kind, None)
+        return kind
+
+    def _set(self, kind: str, handler: Any) -> None:
+        match kind:
+            case "signal":
+                workflow.set_signal_handler("later", handler)
+            case "dynamic signal":
+                workflow.set_dynamic_signal_handler(handler)
+            case "update":
+                workflow.set_update_handler("later", handler)
+            case "dynamic update":
+                workflow.set_dynamic_update_handler(handler)
+            case "query":
+                workflow.set_query_handler("later", handler)
+
+
+@workflow.defn
+class SignalHandler:
+    """Has one in its class, and takes it away before it ends: a signal that comes then is not lost untracked either."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self) -> None:
+        """Take the handler away."""
+        await pause()
+        workflow.set_signal_handler("add", None)
+
+    @workflow.signal
+    def add(self) -> None:
+        """Do nothing."""
+
+
+@workflow.defn
+class DynamicSignalHandler:
+    """Takes any signal."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self) -> None:
+        """Wait a little."""
+        await pause()
+
+    @workflow.signal(dynamic=True)
+    def any_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """Do nothing."""
+
+
+@workflow.defn
+class UpdateHandler:
+    """Has an update handler."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self) -> None:
+        """Wait a little."""
+        await pause()
+
+    @workflow.update
+    def put(self) -> None:
+        """Do nothing."""
+
+
+@workflow.defn
+class DynamicUpdateHandler:
+    """Takes any update."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self) -> None:
+        """Wait a little."""
+        await pause()
+
+    @workflow.update(dynamic=True)
+    def any_update(self, name: str, args: Sequence[RawValue]) -> None:
+        """Do nothing."""
+
+
+@workflow.defn
+class InheritedHandler(UpdateHandler):
+    """Has the handler of its base class."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self) -> None:
+        """Wait a little."""
+        await pause()
+
+
+@workflow.defn
+class QueryHandler:
+    """Only answers questions, which change nothing."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self) -> None:
+        """Wait a little."""
+        await pause()
+
+    @workflow.query
+    def answer(self) -> int:
+        """A number."""
+        return 42
+
+
+@workflow.defn
+class LeavesWorkBehind:
+    """Ends while a task of its own goes on, which ends with it."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self) -> None:
+        """Start the task, and wait a little."""
+        self._task = asyncio.create_task(workflow.sleep(FOR_EVER))
+        await pause()
+
+
+@workflow.defn
+class Insists:
+    """Reports its outcome in any case."""
+
+    @workflow.run
+    @track_operation_status(report_outcome=True)
+    async def run(self) -> None:
+        """Wait a little."""
+        await pause()
+
+    @workflow.signal
+    def add(self) -> None:
+        """Do nothing."""
+
+
+@workflow.defn
+class Abstains:
+    """Reports its outcome in no case."""
+
+    @workflow.run
+    @track_operation_status(report_outcome=False)
+    async def run(self) -> None:
+        """Wait a little."""
+        await pause()
+
+
+ENDING = [
+    *(TrackedQueue, UnheardQueue, SetsHandler, SignalHandler, DynamicSignalHandler, UpdateHandler),
+    *(DynamicUpdateHandler, InheritedHandler, QueryHandler, LeavesWorkBehind, Insists, Abstains),
+]
