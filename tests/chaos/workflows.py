@@ -42,18 +42,22 @@ class Quick:
 
 @workflow.defn
 class Sleep:
-    """Works for a while, and says how far it is."""
+    """Works for a while, says how far it is, and counts its signals."""
+
+    def __init__(self) -> None:
+        self._nudges = 0
 
     @workflow.run
     @track_operation_status
     async def run(self, order: dict[str, Any]) -> dict[str, Any]:
         await report_progress(0.5, "half way")
         await workflow.sleep(order["seconds"])
-        return {"slept": order["seconds"], "number": order["number"]}
+        return {"slept": order["seconds"], "number": order["number"], "nudges": self._nudges}
 
     @workflow.signal
     def nudge(self) -> None:
-        """Changes nothing; makes the server refuse a close that was under way."""
+        """One more; makes the server refuse a close that is under way."""
+        self._nudges += 1
 
 
 @workflow.defn

@@ -10,6 +10,7 @@ from temporalio.common import RawValue
 
 from domain.attention import AttentionKind
 from domain.evidence import ExecutionState
+from domain.finality import Finality
 from domain.operation_error import ErrorCode
 from domain.status import OperationStatus
 from domain.transition import Source
@@ -138,3 +139,18 @@ async def test_close_that_is_refused(temporal_client: Client, database_url: str)
             assert (row.status, row.result) == (COMPLETED, 1)
             assert row.result == await ledger.handle(operation_id).result()
             assert await ledger.path(operation_id) == WHOLE_LIFE
+
+
+async def test_workflow_with_handlers_reports_its_outcome_where_reports_are_final(
+    temporal_client: Client, database_url: str
+) -> None:
+    """The dispatcher says so at the start: nobody asks the engine, and no pass runs."""
+    async with (
+        real_ledger(temporal_client, database_url, finality=Finality.WORKFLOW) as ledger,
+        ledger.working(loops=["dispatch"]),
+    ):
+        for place in ("ledger", "team"):
+            operation_id = await ledger.running(f"Waits-{place}")
+            await ledger.handle(operation_id).signal("finish", {"n": 1})
+            row, lines = await ledger.done(operation_id), await ledger.history(operation_id)
+            assert (row.result, lines[-1].source) == ({"n": 1}, Source.WORKFLOW)

@@ -92,7 +92,7 @@ async def test_reset_chain_goes_on(temporal_client: Client, database_url: str) -
             await ledger.whole_pass()
             assert (await ledger.row(operation_id)).status is RUNNING
             await ledger.handle(operation_id).signal("finish", "in the end")
-            row = await ledger.done(operation_id)
+            row = await ledger.reconciled(operation_id)
             assert (row.status, row.result) == (COMPLETED, "in the end")
             assert await ledger.path(operation_id) == ["ACCEPTED", "RUNNING", "COMPLETED"]
 

@@ -124,4 +124,5 @@ async def test_progress_is_on_the_row(ledger: RealLedger, place: str) -> None:
     row = await ledger.until(operation_id, lambda row: row.progress is not None)
     assert row.progress == Progress(0.5, "half way")
     await ledger.handle(operation_id).signal("finish", {"n": 1})
-    assert (await ledger.done(operation_id)).result == {"n": 1}
+    row = await ledger.reconciled(operation_id)
+    assert (row.result, row.progress) == ({"n": 1}, Progress(1.0, "half way"))

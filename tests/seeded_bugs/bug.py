@@ -76,6 +76,8 @@ class Bug:
 SIMULATION = Simulation()
 PUSHED = Campaign(100, 0.25, 7, callbacks=True, faults={"callback_early": 2, "callback_forged": 2})
 """Nothing fails but what the workload itself does; Temporal calls back."""
+SIGNALLED = Campaign(80, 0.25, 7, callbacks=True, faults={}, types=("sleep", "delayed"))
+"""Clients send signals while workflows close."""
 ASKED = Campaign(100, 0.25, 7, callbacks=False, faults={})
 """The same, and nobody calls."""
 UNHEARD = Campaign(*(120, 0.4, 7), callbacks=False, faults={"start_lost": 10}, types=("untracked", "untracked-failure"))

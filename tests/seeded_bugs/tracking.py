@@ -1,10 +1,10 @@
 """Mistakes of the decorator, which harm the workflow itself: ledger and engine agree about what has become of it."""
 
-from tests.seeded_bugs.bug import PUSHED, Bug, Hunk
+from tests.seeded_bugs.bug import PUSHED, SIGNALLED, Bug, Hunk
 
 _TRACKING = "sdk/src/opledger/tracking.py"
 _ERROR = """\
-        await _report_error(err, reporter)
+        await outcome.send_error(err)
         raise
 """
 
@@ -17,7 +17,7 @@ SWALLOWED = Bug(
             _TRACKING,
             _ERROR,
             """\
-        await _report_error(err, reporter)
+        await outcome.send_error(err)
         if is_cancelled_exception(err):
             return None
         raise
@@ -38,10 +38,22 @@ PLAIN_IS_FAILED = Bug(
             from temporalio.exceptions import ApplicationError
 
             err = ApplicationError(str(err), type=type(err).__name__)
-        await _report_error(err, reporter)
+        await outcome.send_error(err)
         raise err
 """,
         ),
     ),
 )
-BUGS = (SWALLOWED, PLAIN_IS_FAILED)
+AWAITED = Bug(
+    "outcome-awaited",
+    "P7: the outcome is reported and awaited after the body; signals that arrive meanwhile are lost",
+    SIGNALLED,
+    (
+        Hunk(
+            "sdk/src/opledger/_outcome.py",
+            "        return self._rule is not OutcomeReports.NEVER\n",
+            "        return True\n",
+        ),
+    ),
+)
+BUGS = (SWALLOWED, PLAIN_IS_FAILED, AWAITED)

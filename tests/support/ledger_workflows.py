@@ -19,6 +19,9 @@ TEAM_QUEUE = "team-under-test"
 SHORT = timedelta(seconds=30)
 ONCE = RetryPolicy(maximum_attempts=1)
 tracked = track_operation_status(ledger_task_queue=LEDGER_QUEUE, report_timeout=timedelta(seconds=2))
+reporting = track_operation_status(
+    ledger_task_queue=LEDGER_QUEUE, report_timeout=timedelta(seconds=2), report_outcome=True
+)
 
 
 @activity.defn
@@ -199,13 +202,13 @@ class Waits:
 
 @workflow.defn
 class Listens:
-    """Returns how many signals it has heard by the time its one activity is done."""
+    """Returns how many signals it has heard by the time its one activity is done, and always reports it."""
 
     def __init__(self) -> None:
         self._heard = 0
 
     @workflow.run
-    @tracked
+    @reporting
     async def run(self) -> int:
         await pause()
         return self._heard

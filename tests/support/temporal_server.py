@@ -37,7 +37,9 @@ async def temporal_server(
     """
     address = f"127.0.0.1:{(port := free_port())}"
     command = [str(TEMPORAL), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(port)]
-    command += ["--log-level", "error", "--search-attribute", "OperationUUID=Keyword"]
+    command += ["--log-level", "error"]
+    for name in ("OperationUUID", "Team"):
+        command += ["--search-attribute", f"{name}=Keyword"]
     for key, value in {**UNHURRIED, **(dynamic_config or {})}.items():
         command += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
     with tempfile.TemporaryFile("w+") as output:

@@ -11,7 +11,7 @@ import pytest
 
 from domain.callback_token import CallbackKeys
 from tests.chaos.checker.chains import Chain
-from tests.chaos.checker.expectations import LEFT_ALONE, REFUSED, as_expected
+from tests.chaos.checker.expectations import LEFT_ALONE, REFUSED, SIGNALS, as_expected
 from tests.chaos.checker.facts import End, Order, Row, Run
 from tests.chaos.kinds import Fate
 from tests.chaos.stumbling import TIMES, stumbles
@@ -20,7 +20,7 @@ from tests.chaos.workload import SORTS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = Row("op", "COMPLETED", 3, NOW, NOW, NOW)
-INPUT = {"number": 7, "seconds": 2.5, "value": 0, "machine": "m1", "outcome": "success"}
+INPUT = {"number": 7, "seconds": 2.5, "value": 0, "machine": "m1", "outcome": "success", SIGNALS: 0}
 ASKED = {"cancel_requested": True, "interrupted": True}
 STUMBLED = {"task_failures": 2}
 
@@ -62,8 +62,16 @@ def test_left_alone_it_comes_to_one_thing(kind: str) -> None:
             assert complaints(kind, "LEFT_ALONE", end(wrong, content if wrong == "COMPLETED" else None), **run)
     if kind_of_end == "WORKFLOW_FAILED":
         assert complaints(kind, "LEFT_ALONE", end(kind_of_end, "Activity task failed"))
-    if kind_of_end == "COMPLETED" and kind != "delayed":
+    if kind_of_end == "COMPLETED":
         assert complaints(kind, "LEFT_ALONE", end(kind_of_end, {"another": "result"}), **run)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("sleep", "nudges"), ("delayed", "signals")])
+def test_every_accepted_signal_is_in_the_result(kind: str, name: str) -> None:
+    """One that the server took and the body did not see is lost."""
+    _, content = LEFT_ALONE[kind](INPUT)
+    assert complaints(kind, "SIGNALLED_AT_CLOSE", end("COMPLETED", {**content, name: 3}), signals=3) == []
+    assert complaints(kind, "SIGNALLED_AT_CLOSE", end("COMPLETED", {**content, name: 2}), signals=3)
 
 
 def test_false_is_not_zero() -> None:

@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 from opledger import LEDGER_TASK_QUEUE, MEMO, OPERATION_UUID, OutcomeReports
 from tests.workflow.ending import ENDING
 from tests.workflow.ledger import RecordingLedger
+from tests.workflow.reporting import REPORTING
 from tests.workflow.workflows import ACTIVITIES, WORKFLOWS
 
 UNHANDLED_COMMAND = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
@@ -30,14 +31,14 @@ async def ledger(temporal_client: Client) -> AsyncIterator[RecordingLedger]:
     own = Worker(
         temporal_client,
         task_queue=LEDGER_TASK_QUEUE,
-        workflows=[*WORKFLOWS, *ENDING],
+        workflows=[*WORKFLOWS, *ENDING, *REPORTING],
         activities=[*ACTIVITIES, recording.update_operation_status],
         max_heartbeat_throttle_interval=HEARTBEATS,
     )
     other = Worker(
         temporal_client,
         task_queue=REMOTE_QUEUE,
-        workflows=[*WORKFLOWS, *ENDING],
+        workflows=[*WORKFLOWS, *ENDING, *REPORTING],
         activities=ACTIVITIES,
         max_heartbeat_throttle_interval=HEARTBEATS,
     )

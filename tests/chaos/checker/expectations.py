@@ -11,8 +11,6 @@ from typing import Any
 from tests.chaos.checker.chains import Chain
 from tests.chaos.checker.facts import End, Order, Row, Run, Violation
 
-ANYTHING = object()
-"""A result that depends on when others did what."""
 Expected = tuple[str, Any]
 """The kind of end, and with it the result or the message."""
 BY_FORCE = ("TERMINATED", "TERMINATED_AND_RESET", "DELETED", "API_FORCE")
@@ -22,6 +20,8 @@ GIVES_WAY = ("give-way", "linger", "sleep")
 """Their bodies wait for a timer above all, and are cancelled there."""
 STUMBLES = "stumble"
 REFUSED = "refused"
+SIGNALS = "accepted signals"
+"""Beside an order's input: how many signals the server has accepted. Each of them has to be in the result."""
 
 
 def _deployed(order: Mapping[str, Any]) -> Expected:
@@ -32,7 +32,10 @@ def _deployed(order: Mapping[str, Any]) -> Expected:
 
 LEFT_ALONE: Mapping[str, Callable[[Mapping[str, Any]], Expected]] = {
     "quick": lambda order: ("COMPLETED", {"done": order["number"]}),
-    "sleep": lambda order: ("COMPLETED", {"slept": order["seconds"], "number": order["number"]}),
+    "sleep": lambda order: (
+        "COMPLETED",
+        {"slept": order["seconds"], "number": order["number"], "nudges": order[SIGNALS]},
+    ),
     "fail": lambda order: ("WORKFLOW_FAILED", f"order {order['number']} cannot be done"),
     "fail-in-activity": lambda order: ("WORKFLOW_FAILED", f"order {order['number']}: disk 7 is full"),
     "third-time": lambda order: ("COMPLETED", {"attempt": 3}),
@@ -45,7 +48,7 @@ LEFT_ALONE: Mapping[str, Callable[[Mapping[str, Any]], Expected]] = {
     "echo": lambda order: ("COMPLETED", order["value"]),
     "untracked": lambda order: ("COMPLETED", [order["number"]]),
     "untracked-failure": lambda order: ("WORKFLOW_FAILED", f"order {order['number']} failed untold"),
-    "delayed": lambda order: ("COMPLETED", ANYTHING),
+    "delayed": lambda order: ("COMPLETED", {"signals": order[SIGNALS], "number": order["number"]}),
     STUMBLES: lambda order: ("COMPLETED", {"went on": order["number"]}),
     "deploy": _deployed,
 }
@@ -85,12 +88,12 @@ def _unmet(order: Order, run: Run, end: End) -> str | None:
         return None if end.kind == "CANCELED" else "CANCELED, because it was asked to end while it waited"
     if gives_way and run.cancel_requested and end.kind == "CANCELED":
         return None  # the request came as it was about to end by itself
-    kind, content = LEFT_ALONE[order.type](order.input)
+    kind, content = LEFT_ALONE[order.type]({**order.input, SIGNALS: run.signals})
     if end.kind != kind:
         return kind
     if kind == "WORKFLOW_FAILED" and end.message != content:
         return f"the message {content!r}"
-    if kind == "COMPLETED" and content is not ANYTHING and _canonical(json.loads(end.result)) != _canonical(content):
+    if kind == "COMPLETED" and _canonical(json.loads(end.result)) != _canonical(content):
         return f"the result {content!r}"
     return None
 

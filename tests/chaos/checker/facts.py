@@ -72,6 +72,8 @@ class Run:
     cancel_requested: bool = False
     interrupted: bool = False
     """Whether it was asked to cancel before any of its timers had fired."""
+    signals: int = 0
+    """How many signals the server has accepted for it."""
     task_failures: int = 0
     """How many of its workflow tasks failed by their own code."""
 

@@ -21,6 +21,7 @@ BY_ITS_CODE = (
 REFUSED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 CANCEL_REQUESTED = "workflow_execution_cancel_requested_event_attributes"
 TIMER_FIRED = "timer_fired_event_attributes"
+SIGNALED = "workflow_execution_signaled_event_attributes"
 CLOSES = {
     "workflow_execution_completed_event_attributes": "COMPLETED",
     "workflow_execution_failed_event_attributes": "WORKFLOW_FAILED",
@@ -46,6 +47,7 @@ def read_run(workflow_id: str, run_id: str, events: Sequence[HistoryEvent]) -> R
         refused_closes=_failed_tasks(events, REFUSED),
         cancel_requested=CANCEL_REQUESTED in (kinds := [event.WhichOneof("attributes") for event in events]),
         interrupted=next((kind for kind in kinds if kind in (CANCEL_REQUESTED, TIMER_FIRED)), None) == CANCEL_REQUESTED,
+        signals=kinds.count(SIGNALED),
         task_failures=_failed_tasks(events, *BY_ITS_CODE),
     )
 

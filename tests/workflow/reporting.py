@@ -1,0 +1,132 @@
+"""Workflows that report progress where it is awkward, and ones that continue as new with other attributes."""
+
+import asyncio
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+
+from opledger import OPERATION_UUID, report_progress, track_operation_status
+from tests.workflow.workflows import pause
+
+OTHER = SearchAttributeKey.for_keyword("Team")
+PARALLEL = 10
+
+
+@workflow.defn
+class AsksForProgress:
+    """Reports progress in a query handler and in an update validator, where a workflow may change nothing."""
+
+    def __init__(self) -> None:
+        self._done = False
+
+    @workflow.run
+    @track_operation_status
+    async def run(self) -> str:
+        """Wait for the end, then report progress as ever."""
+        await workflow.wait_condition(lambda: self._done)
+        await report_progress(0.9, "from the body")
+        return "done"
+
+    @workflow.query
+    async def ask(self) -> str:
+        """Report, and answer."""
+        await report_progress(0.1, "from a query")
+        return "answer"
+
+    @workflow.update
+    async def finish(self) -> None:
+        """End it."""
+        self._done = True
+
+    @finish.validator
+    def check_finish(self) -> None:
+        """Report, as far as a validator can."""
+        with_nothing_to_wait_for = report_progress(0.2, "from a validator")
+        try:
+            with_nothing_to_wait_for.send(None)
+        except StopIteration:
+            return
+        raise AssertionError("the report waits")
+
+
+@workflow.defn
+class InParallel:
+    """Runs activities in parallel, and reports how many are done after each."""
+
+    def __init__(self) -> None:
+        self._done = 0
+        self._finished = False
+
+    @workflow.run
+    @track_operation_status
+    async def run(self, waits: bool) -> int:
+        """Run them all, and maybe wait for the end."""
+        await asyncio.gather(*(self._step() for _ in range(PARALLEL)))
+        await workflow.wait_condition(lambda: self._finished or not waits)
+        return self._done
+
+    async def _step(self) -> None:
+        await pause()
+        self._done += 1
+        await report_progress(self._done / PARALLEL, f"{self._done} of {PARALLEL}")
+
+    @workflow.signal
+    def finish(self) -> None:
+        """End it."""
+        self._finished = True
+
+
+@workflow.defn
+class Drops:
+    """Continues as new with search attributes and memo of its own, or without what it has taken away."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self, how: str, left: int) -> dict[str, Any]:
+        """Count down; what the last run has."""
+        await pause()
+        if left:
+            self._continue(how, left - 1)
+        info = workflow.info()
+        own = workflow.memo_value("own", None)
+        return {"uuid": info.typed_search_attributes.get(OPERATION_UUID), "own": own}
+
+    def _continue(self, how: str, left: int) -> None:
+        other = TypedSearchAttributes([SearchAttributePair(OTHER, "x")])
+        match how:
+            case "attributes":
+                workflow.continue_as_new(args=[how, left], search_attributes=other)
+            case "no attributes":
+                workflow.continue_as_new(args=[how, left], search_attributes=TypedSearchAttributes.empty)
+            case "attributes of the old kind":
+                workflow.continue_as_new(args=[how, left], search_attributes={OTHER.name: ["x"]})
+            case "memo":
+                workflow.continue_as_new(args=[how, left], memo={"own": left})
+            case "removed":
+                workflow.upsert_search_attributes([OPERATION_UUID.value_unset()])
+                workflow.continue_as_new(args=[how, left])
+            case _:
+                workflow.continue_as_new(args=[how, left], search_attributes=other, memo={"own": left})
+
+
+@workflow.defn
+class DropsInHandler:
+    """Continues as new from a signal handler, which is not a part of its run method."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self, left: int) -> int:
+        """Wait for the signal in every run but the last."""
+        self._left = left
+        await workflow.wait_condition(lambda: left == 0)
+        return left
+
+    @workflow.signal
+    async def go_on(self) -> None:
+        """Continue as new with nothing of what the run has."""
+        other = TypedSearchAttributes([SearchAttributePair(OTHER, "x")])
+        workflow.continue_as_new(self._left - 1, search_attributes=other, memo={"own": 1})
+
+
+REPORTING = [AsksForProgress, InParallel, Drops, DropsInHandler]

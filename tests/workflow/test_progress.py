@@ -1,0 +1,99 @@
+"""Progress reports: the newest arrives, and nothing is reported from where a workflow may not act."""
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from opledger import UpdateKind
+from tests.workflow.conftest import Starter
+from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.replaying import replay
+from tests.workflow.reporting import PARALLEL, AsksForProgress, InParallel
+from tests.workflow.workflows import ACTIVITIES
+
+PROGRESS = UpdateKind.PROGRESS
+
+
+def fractions(ledger: RecordingLedger, operation_id: str) -> list[float | None]:
+    """What the ledger was told, in order."""
+    return [update.progress.fraction for update in ledger.updates(operation_id) if update.progress is not None]
+
+
+async def test_read_only_context_reports_nothing(start: Starter, ledger: RecordingLedger, queue: str) -> None:
+    """A query handler and an update validator: no report, no lost report, and the body reports as ever."""
+    handle = await start(AsksForProgress.run, queue=queue)
+    assert await handle.query(AsksForProgress.ask) == "answer"
+    await handle.execute_update(AsksForProgress.finish)
+    assert await handle.result() == "done"
+    assert fractions(ledger, handle.id) == [0.9]
+    assert await start.task_trouble(handle) == []
+
+
+async def test_workflow_that_was_queried_replays(start: Starter, ledger: RecordingLedger, queue: str) -> None:
+    """A query leaves nothing behind in which the live run would differ from its replay."""
+    handle = await start(AsksForProgress.run, queue=queue)
+    await handle.query(AsksForProgress.ask)
+    await handle.execute_update(AsksForProgress.finish)
+    await handle.result()
+    await replay(await handle.fetch_history(), [AsksForProgress])
+
+
+async def test_queried_workflow_ends_on_another_worker(temporal_client: Client, start: Starter) -> None:
+    """The worker that answered the query is restarted, and the next one replays the workflow."""
+    queue = "restarted-after-a-query"
+    workflows, activities = [AsksForProgress], ACTIVITIES
+    async with Worker(temporal_client, task_queue=queue, workflows=workflows, activities=activities):
+        handle = await start(AsksForProgress.run, queue=queue)
+        assert await handle.query(AsksForProgress.ask) == "answer"
+    async with Worker(temporal_client, task_queue=queue, workflows=workflows, activities=activities):
+        await handle.execute_update(AsksForProgress.finish)
+        assert await handle.result() == "done"
+    assert await start.task_trouble(handle) == []
+
+
+async def test_newest_progress_of_parallel_activities_arrives(
+    start: Starter, ledger: RecordingLedger, queue: str
+) -> None:
+    """While a report is under way the newest value is kept, and is sent after it: none of the older ones."""
+    handle = await start(InParallel.run, True, queue=queue)
+    await eventually(lambda: 1.0 in fractions(ledger, handle.id))
+    assert fractions(ledger, handle.id) == sorted(set(fractions(ledger, handle.id)), key=float)  # type: ignore[arg-type]
+    await handle.signal(InParallel.finish)
+    assert await handle.result() == PARALLEL
+    await replay(await handle.fetch_history(), [InParallel])
+
+
+async def test_one_report_follows_the_one_that_is_held(start: Starter, ledger: RecordingLedger) -> None:
+    """All that came while the ledger thought about the first value is one more report."""
+    operation_id = "00000000-0000-7000-8000-0000000000aa"
+    released = ledger.hold(operation_id, PROGRESS)
+    handle = await start(InParallel.run, True, id=operation_id)
+    await eventually(lambda: PROGRESS in ledger.received(operation_id))
+    done = "activity_task_completed_event_attributes"
+
+    async def all_done() -> int:
+        return (await start.event_types(handle)).count(done)
+
+    while await all_done() < PARALLEL + 1:  # the activities, and the report of the start
+        pass
+    released.set()
+    await eventually(lambda: 1.0 in fractions(ledger, operation_id))
+    assert fractions(ledger, operation_id) == [0.1, 1.0]
+    await handle.signal(InParallel.finish)
+    await handle.result()
+
+
+async def test_end_does_not_wait_for_the_newest_progress(start: Starter, ledger: RecordingLedger, queue: str) -> None:
+    """A value that is kept when the body ends is dropped: the close has no report to wait for."""
+    handle = await start(InParallel.run, False, queue=queue)
+    assert await handle.result() == PARALLEL
+    assert await start.task_trouble(handle) == []
+    await replay(await handle.fetch_history(), [InParallel])
+
+
+async def test_run_of_an_earlier_version_reports_as_it_did(start: Starter, ledger: RecordingLedger, queue: str) -> None:
+    """Without the memo a value that comes during a report is dropped: its history has no such report, and must
+    replay."""
+    handle = await start(InParallel.run, True, queue=queue, rule=None)
+    await handle.signal(InParallel.finish)
+    assert await handle.result() == PARALLEL
+    await replay(await handle.fetch_history(), [InParallel])
