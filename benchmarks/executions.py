@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from adapters.system.operation_ids import RandomOperationIds
-from opledger.wire import OPERATION_UUID
+from opledger.wire import MEMO, OPERATION_UUID, OutcomeReports
 
 AT_ONCE = 16
 """Requests under way together: as many as the dispatcher has."""
@@ -25,9 +25,12 @@ def new_ids(many: int) -> list[UUID]:
 async def start(
     client: Client, workflow: str, queue: str, operation_id: UUID, *, marked: bool
 ) -> WorkflowHandle[Any, Any]:
-    """One execution. `marked`: with the search attribute by which it is an operation's."""
+    """One execution. `marked`: with search attribute and memo as the ledger starts an operation without callbacks."""
     marks = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, str(operation_id))]) if marked else None
-    return await client.start_workflow(workflow, 1, id=str(operation_id), task_queue=queue, search_attributes=marks)
+    memo = {MEMO: {"report_outcome": OutcomeReports.WHEN_SAFE.value}} if marked else None
+    return await client.start_workflow(
+        workflow, 1, id=str(operation_id), task_queue=queue, search_attributes=marks, memo=memo
+    )
 
 
 async def run(client: Client, workflow: str, queue: str, ids: Sequence[UUID], *, marked: bool) -> float:

@@ -15,14 +15,15 @@ from typing import Any
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 
-from opledger import LEDGER_TASK_QUEUE, UpdateKind
+from opledger import LEDGER_TASK_QUEUE, OutcomeReports, UpdateKind
 from tests.support.temporal_server import temporal_server
-from tests.workflow import workflows
+from tests.workflow import reporting, workflows
 from tests.workflow.conftest import HEARTBEATS, REMOTE_QUEUE, Starter
 from tests.workflow.ledger import RecordingLedger, eventually
 
 HISTORIES = Path(__file__).parent / "histories"
 IDENTITY = "recorder"
+RECORDED = [*workflows.WORKFLOWS, reporting.InParallel]
 
 _TRACE = re.compile(r'File "[^"]*/([^"/]+)"')
 
@@ -36,6 +37,19 @@ async def cancel_once_started(handle: WorkflowHandle[Any, Any], ledger: Recordin
 async def hang(handle: WorkflowHandle[Any, Any], ledger: RecordingLedger) -> None:
     """Let the ledger hang for this operation."""
     ledger.hanging.add(handle.id)
+
+
+async def say_goodbye(handle: WorkflowHandle[Any, Any], ledger: RecordingLedger) -> None:
+    """End a workflow that waits for the word."""
+    await handle.signal("tell", "bye")
+
+
+async def finish_once_all_is_reported(handle: WorkflowHandle[Any, Any], ledger: RecordingLedger) -> None:
+    """End a workflow whose newest progress has arrived."""
+    await eventually(
+        lambda: any(update.progress and update.progress.fraction == 1 for update in ledger.updates(handle.id))
+    )
+    await handle.signal("finish")
 
 
 Then = Callable[[WorkflowHandle[Any, Any], RecordingLedger], Awaitable[None]]
@@ -52,6 +66,17 @@ SCENARIOS: dict[str, tuple[Any, list[Any], Then | None]] = {
     "ledger-hung": (workflows.Impatient.run, ["return"], hang),
     "ledger-unheard": (workflows.Unheard.run, [], None),
 }
+"""Recorded before starts had a memo."""
+
+RULED: dict[str, tuple[Any, list[Any], OutcomeReports, Then | None]] = {
+    "safe-completed": (workflows.EchoLater.run, [{"a": 0}], OutcomeReports.WHEN_SAFE, None),
+    "safe-with-handlers": (workflows.Talkative.run, [], OutcomeReports.WHEN_SAFE, say_goodbye),
+    "never-completed": (workflows.EchoLater.run, [{"a": 0}], OutcomeReports.NEVER, None),
+    "never-failed": (workflows.FailsInActivity.run, ["fail_deeply"], OutcomeReports.NEVER, None),
+    "always-with-handlers": (workflows.Talkative.run, [], OutcomeReports.ALWAYS, say_goodbye),
+    "parallel-progress": (reporting.InParallel.run, [True], OutcomeReports.WHEN_SAFE, finish_once_all_is_reported),
+}
+"""By the rule in the memo."""
 
 
 def scrubbed(history: str) -> str:
@@ -69,30 +94,34 @@ def scrubbed(history: str) -> str:
 
 
 async def record() -> None:
-    """Run every scenario in the ledger's own worker and in another, and write each history to a file."""
+    """Run the scenarios without a history in the ledger's own worker and in another, and write each to a file."""
     HISTORIES.mkdir(exist_ok=True)
     async with temporal_server() as address:
         client = await Client.connect(address, identity=IDENTITY)
         ledger = RecordingLedger()
         activities: list[Callable[..., Any]] = [*workflows.ACTIVITIES, ledger.update_operation_status]
-        options: dict[str, Any] = {"workflows": workflows.WORKFLOWS, "max_heartbeat_throttle_interval": HEARTBEATS}
+        options: dict[str, Any] = {"workflows": RECORDED, "max_heartbeat_throttle_interval": HEARTBEATS}
         async with (
             Worker(client, task_queue=LEDGER_TASK_QUEUE, activities=activities, **options),
             Worker(client, task_queue=REMOTE_QUEUE, activities=workflows.ACTIVITIES, **options),
         ):
             start = Starter(client)
             number = 0
+            every = {name: (run, args, None, then) for name, (run, args, then) in SCENARIOS.items()} | RULED
             for queue, where in ((LEDGER_TASK_QUEUE, "local"), (REMOTE_QUEUE, "remote")):
-                for name, (run, args, then) in SCENARIOS.items():
+                for name, (run, args, rule, then) in every.items():
                     number += 1
+                    path = HISTORIES / f"{where}-{name}.json"
+                    if path.exists():
+                        continue
                     operation_id = f"00000000-0000-7000-8000-{number:012d}"
-                    handle = await start(run, *args, queue=queue, id=operation_id)
+                    handle = await start(run, *args, queue=queue, rule=rule, id=operation_id)
                     if then is not None:
                         await then(handle, ledger)
                     with contextlib.suppress(WorkflowFailureError):
                         await handle.result()
                     history = await handle.fetch_history()
-                    (HISTORIES / f"{where}-{name}.json").write_text(scrubbed(history.to_json()))
+                    path.write_text(scrubbed(history.to_json()))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ from temporalio import workflow
 from temporalio.client import WorkflowHistory
 
 from opledger import track_operation_status
-from tests.workflow.record_histories import HISTORIES, IDENTITY, SCENARIOS
+from tests.workflow.record_histories import HISTORIES, IDENTITY, RECORDED, RULED, SCENARIOS
 from tests.workflow.replaying import replay
-from tests.workflow.workflows import WORKFLOWS
 
 FILES = sorted(HISTORIES.glob("*.json"))
 
@@ -25,7 +24,9 @@ def history(path: Path) -> WorkflowHistory:
 
 def test_every_scenario_is_recorded() -> None:
     """A history that is missing is a history that is not replayed."""
-    assert {path.stem for path in FILES} >= {f"{where}-{name}" for name in SCENARIOS for where in ("local", "remote")}
+    assert {path.stem for path in FILES} >= {
+        f"{where}-{name}" for name in SCENARIOS | RULED for where in ("local", "remote")
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -33,7 +34,7 @@ async def test_recorded_history_replays(path: Path) -> None:
     """The commands of today's code are those in the history."""
     recorded = history(path)
     name = recorded.events[0].workflow_execution_started_event_attributes.workflow_type.name
-    await replay(recorded, [candidate for candidate in WORKFLOWS if candidate.__name__ == name])
+    await replay(recorded, [candidate for candidate in RECORDED if candidate.__name__ == name])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
