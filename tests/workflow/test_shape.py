@@ -105,7 +105,7 @@ async def test_signal_and_update_at_the_start_are_handled(start: Starter, ledger
     heard = await handle.result()
     assert set(heard) == {"run", "first", "second", "bye"}
     assert heard[-1] == "bye"
-    assert ledger.outcome(handle.id).result == heard
+    assert ledger.ends(handle.id) == [], "a workflow with handlers waited for a report"
 
 
 async def test_handlers_may_report_progress(start: Starter, ledger: RecordingLedger, queue: str) -> None:
