@@ -52,11 +52,9 @@ def with_converter(client: Client, converter: DataConverter) -> Client:
 
 
 @contextlib.asynccontextmanager
-async def ledger_with(
-    client: Client, converter: DataConverter, database: str, of_team: DataConverter = DATA_CONVERTER
-) -> AsyncIterator[RealLedger]:
+async def ledger_with(client: Client, converter: DataConverter, database: str) -> AsyncIterator[RealLedger]:
     """A ledger with that converter, beside a team's worker that encrypts."""
-    team = with_converter(client, of_team)
+    team = with_converter(client, DATA_CONVERTER)
     async with (
         real_ledger(with_converter(client, converter), database) as ledger,
         ledger.working(team=team),
@@ -101,9 +99,12 @@ async def test_without_the_codec_nothing_is_retried(temporal_client: Client, dat
 
 
 async def test_refusals_do_not_harm_the_workflow(temporal_client: Client, database: str) -> None:
-    """P7: the refusal of a report carries no payload, which a codec that insists on encryption could not decode."""
-    strict = DataConverter(payload_codec=StrictCodec())
-    async with ledger_with(temporal_client, DataConverter.default, database, of_team=strict) as ledger:
+    """P7: the refusal of a report carries no payload, which a codec that insists on encryption could not decode.
+
+    The start is encrypted: its memo is a payload, and such a worker takes no start in plain text from anybody.
+    """
+    strict = with_converter(temporal_client, DataConverter(payload_codec=StrictCodec()))
+    async with real_ledger(strict, database) as ledger, ledger.working(own=temporal_client):
         operation_id = await ledger.dispatched("NoArgument-team")
         row = await ledger.reconciled(operation_id)
         assert row.status is COMPLETED
@@ -128,7 +129,7 @@ async def test_with_the_codec_everything_is_read_and_nothing_is_plain(
         assert row.progress == Progress(0.5, "half way")
         await with_converter(temporal_client, DATA_CONVERTER).get_workflow_handle(str(waiting)).signal("finish", SECRET)
         for operation_id in (echoed, waiting):
-            row = await ledger.done(operation_id)
+            row = await ledger.reconciled(operation_id)
             assert (row.status, row.result, row.attention) == (COMPLETED, SECRET, None)
             events = await ledger.events(operation_id)
             encodings = {payload.metadata["encoding"] for payload in payloads_of(events)}
@@ -238,5 +239,5 @@ async def test_wired_as_the_settings_say(
     async with container.worker(settings) as parts:
         client = await parts.connect()
         assert await client.data_converter.decode(await client.data_converter.encode([SECRET])) == [SECRET]
-    assert [path for path, _ in server.requests] == ["/encode", "/encode", "/decode"]
+    assert [path for path, _ in server.requests] == ["/encode", "/encode", "/encode", "/decode"]
     assert {headers["authorization"] for _, headers in server.requests} == {"Bearer b1"}

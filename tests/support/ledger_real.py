@@ -196,15 +196,17 @@ class RealLedger:
         activities: Sequence[Any] | None = None,
         loops: Collection[str] = ("dispatch", "follow-up"),
         team: Client | None = None,
+        own: Client | None = None,
     ) -> AsyncIterator[None]:
-        """Both workers, and the loops, run. `team`: the client of the team's worker, if it is not the ledger's."""
+        """Runs both workers and the loops. `team` and `own`: the clients of the team's and of the ledger's worker,
+        if they are not the ledger's."""
         steps = {"dispatch": self.container.dispatcher().step, "follow-up": self.container.follow_ups().step}
-        own = self.container.activities().all() if activities is None else activities
+        ledgers = self.container.activities().all() if activities is None else activities
         every = [*WORKFLOWS, *workflows]
         tasks = [asyncio.create_task(poll(name, steps[name], FAST)) for name in loops]
         try:
             async with (
-                worker(self.client, LEDGER_QUEUE, [*every, ReconcileOperations], [*ACTIVITIES, *own]),
+                worker(own or self.client, LEDGER_QUEUE, [*every, ReconcileOperations], [*ACTIVITIES, *ledgers]),
                 worker(team or self.client, TEAM_QUEUE, every, ACTIVITIES),
             ):
                 yield
