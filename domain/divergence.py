@@ -12,7 +12,7 @@ from domain.evidence import CLOSED, OPEN, ExecutionState, Observation
 from domain.json_value import JsonValue
 from domain.lifecycle import note
 from domain.operation import Cause, Change, Operation
-from domain.operation_error import ErrorCode
+from domain.operation_error import NEVER_STARTED, ErrorCode
 from domain.status import OperationStatus
 from domain.transition import Source
 from domain.unreadable_result import is_marked_unreadable, marked_unreadable, unreadable_words
@@ -80,8 +80,9 @@ def _same_result(operation: Operation, observation: Observation) -> bool:
 
 
 def _cleaned_up(operation: Operation, state: ExecutionState) -> bool:
-    """Whether it is the end that we make of an execution that turned up after its operation was given up."""
-    return operation.started_at is None and state in (ExecutionState.TERMINATED, ExecutionState.CANCELED)
+    """Whether it is the end that the ledger makes of an execution that turned up after its operation was given up."""
+    given_up = operation.started_at is None and operation.error is not None and operation.error.code in NEVER_STARTED
+    return given_up and state in (ExecutionState.TERMINATED, ExecutionState.CANCELED)
 
 
 def _agreed(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change | None:

@@ -68,6 +68,8 @@ UNSUCCESSFUL = frozenset(
     {ExecutionState.FAILED, ExecutionState.CANCELED, ExecutionState.TERMINATED, ExecutionState.TIMED_OUT}
 )
 CLOSED = UNSUCCESSFUL | {ExecutionState.COMPLETED}
+WITHOUT_WORKER = UNSUCCESSFUL - {ExecutionState.FAILED}
+"""The closes that need no worker: the workflow may never have run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,15 @@ class Observation:
     """With every unsuccessful close."""
     actor: str | None = None
     """Who cancelled or terminated it, where the engine knows."""
+    never_taken: bool = False
+    """With a close that needs no worker: the engine's history shows that no worker ever took the chain. False: one did,
+    or it is not known."""
     stalled: str | None = None
     """While it is open: why it does not get on, where its workflow task keeps failing or timing out."""
 
     def __post_init__(self) -> None:
+        if self.never_taken and self.state not in WITHOUT_WORKER:
+            raise ValueError(f"an execution that is {self.state} was taken by a worker")
         if self.stalled is not None and self.state not in OPEN:
             raise ValueError(f"an observation of {self.state} cannot be stalled")
         if (self.state in UNSUCCESSFUL) != (self.error is not None):

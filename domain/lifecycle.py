@@ -84,7 +84,7 @@ def complete(operation: Operation, result: JsonValue, cause: Cause, *, at: datet
 
 
 def fail(operation: Operation, error: OperationError, cause: Cause, *, at: datetime | None = None) -> Change:
-    """RUNNING to FAILED; ACCEPTED to FAILED for the two causes that precede a start. Raises InvalidTransition."""
+    """RUNNING to FAILED; ACCEPTED to FAILED for a cause that needs no worker. Raises InvalidTransition."""
     if operation.status is OperationStatus.ACCEPTED and error.code not in BEFORE_START:
         raise InvalidTransition(f"an operation that has not run cannot fail with {error.code}")
     return _finish(operation, OperationStatus.FAILED, cause, at=at, error=error)

@@ -24,8 +24,11 @@ class ErrorCode(StrEnum):
     """The engine no longer knows its execution, and nobody saw how it ended."""
 
 
-BEFORE_START = frozenset({ErrorCode.CANCELED, ErrorCode.START_REJECTED})
-"""The only causes for which an ACCEPTED operation fails without having run."""
+BEFORE_START = frozenset({ErrorCode.CANCELED, ErrorCode.START_REJECTED, ErrorCode.TERMINATED, ErrorCode.TIMED_OUT})
+"""The only causes for which an ACCEPTED operation fails without having run: it was given up before its start, or its
+execution closed before any worker took it."""
+NEVER_STARTED = frozenset({ErrorCode.CANCELED, ErrorCode.START_REJECTED})
+"""Those of them for which the ledger gives up an operation that it has not started."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,10 +99,15 @@ def _open(operation: Operation, observation: Observation, now: datetime, source:
 def _started(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:
     if operation.status is not OperationStatus.ACCEPTED:
         return Change(operation)
-    return start(operation, Cause(source, "the engine has taken the workflow up", now), at=observation.started_at)
+    return start(operation, Cause(source, "a worker has taken the workflow", now), at=observation.started_at)
 
 
 def _closed(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:
+    """An execution that closed has run, unless the engine's history shows that no worker ever took it."""
+    if observation.never_taken and operation.status is OperationStatus.ACCEPTED and observation.error is not None:
+        reason = f"the execution closed before any worker took it: {observation.state}"
+        cause = Cause(source, reason, now, actor=observation.actor)
+        return fail(operation, observation.error, cause, at=observation.closed_at)
     started = _started(operation, observation, now, source)
     running = started.operation
     details: dict[str, JsonValue] = {}

@@ -47,6 +47,8 @@ class Execution:
     """The rule in the memo, of the whole chain; None: another client started it."""
     run_started_at: datetime | None = None
     """Of the latest run, where that is not the first."""
+    never_taken: bool = False
+    """Closed before any worker took it."""
     stalled: str | None = None
 
     @property
@@ -59,10 +61,12 @@ class Execution:
 
     def observed(self, asked_at: datetime, *, likely_closed: bool = False) -> Observation:
         """The engine's word on it."""
+        short = likely_closed and self.state in BY_LAST_EVENT
         return Observation(
             self.state,
             asked_at,
-            started_at=None if likely_closed and self.state in BY_LAST_EVENT else self.started_at,
+            started_at=None if short else self.started_at,
+            never_taken=self.never_taken and not short,
             closed_at=self.closed_at,
             result=strict_json(self.result),
             result_unreadable=self.result_unreadable,
@@ -97,12 +101,12 @@ class Execution:
         return self._ended(ExecutionState.CANCELED, ErrorCode.CANCELED, at, asked)
 
     def terminated(self, at: datetime, ending: Ending) -> "Execution":
-        return self._ended(ExecutionState.TERMINATED, ErrorCode.TERMINATED, at, ending)
+        return self._ended(ExecutionState.TERMINATED, ErrorCode.TERMINATED, at, ending)._without_worker(self)
 
     def timed_out(self, at: datetime, which: str, seconds: float) -> "Execution":
         message = f"the workflow did not close within its {which} timeout of {seconds:g} s"
         error = OperationError(ErrorCode.TIMED_OUT, message, {"timeout": which, "seconds": seconds})
-        return replace(self._closed(ExecutionState.TIMED_OUT, at), error=error)
+        return replace(self._closed(ExecutionState.TIMED_OUT, at), error=error)._without_worker(self)
 
     def next_run(self, at: datetime) -> "Execution":
         """By continue-as-new or by the workflow's own retry."""
@@ -110,7 +114,7 @@ class Execution:
 
     def reset(self, at: datetime) -> "Execution":
         """The engine knows the new run by the old request. What no worker took up cannot be reset."""
-        if self.state is ExecutionState.PENDING:
+        if self.state is ExecutionState.PENDING or self.never_taken:
             raise ValueError("no worker has taken the execution up")
         return self._further_run(at)
 
@@ -128,6 +132,9 @@ class Execution:
         reason, actor = clean_text(ending.reason) or None, ending.actor or None
         error = OperationError(code, reason or code.value.lower(), {"reason": reason, "actor": actor})
         return replace(self._closed(state, at), error=error, actor=actor)
+
+    def _without_worker(self, before: "Execution") -> "Execution":
+        return replace(self, never_taken=before.state is ExecutionState.PENDING)
 
     def _closed(self, state: ExecutionState, at: datetime) -> "Execution":
         return replace(self._must_be_open(), state=state, closed_at=at)

@@ -1,5 +1,4 @@
-"""Reads a run's history where describing it does not say enough: how it closed, whether it was ever taken up, and what
-its workflow task trips over."""
+"""Reads a run's history where a description does not say enough: how it began, how it closed, why its task fails."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -35,6 +34,18 @@ class Ending:
     """Where the last event says that the run was canceled: who asked for that, and why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a history begins."""
+
+    task_started: bool
+    """Whether a worker was given a task of this run."""
+    previous_run: str = ""
+    """The run that this one goes on from; empty: none."""
+    previous_timed_out: bool = False
+    """Whether it is a retry because that run timed out: then that one need not have been given to a worker either."""
+
+
 class RunHistory:
     """One run's history; without a run id, the current run's. What was deleted meanwhile reads as empty."""
 
@@ -68,8 +79,12 @@ class RunHistory:
                 break
         return None
 
-    async def taken_up(self) -> bool:
-        """Whether a worker was ever given a task of it."""
+    def of_run(self, run_id: str) -> "RunHistory":
+        """The history of another run of the same workflow id."""
+        return RunHistory(self._client, WorkflowExecution(workflow_id=self._execution.workflow_id, run_id=run_id))
+
+    async def opening(self) -> Opening | None:
+        """The first events in one question; None where the history is gone."""
         request = GetWorkflowExecutionHistoryRequest(
             namespace=self._client.namespace, execution=self._execution, maximum_page_size=LOOK_FORWARD
         )
@@ -77,10 +92,17 @@ class RunHistory:
             response = await call(self._client.workflow_service.get_workflow_execution_history, request)
         except RPCError as error:
             if unknown_execution(error):
-                return False
+                return None
             raise engine_error(error) from error
-        started = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
-        return any(event.event_type == started for event in response.history.events)
+        events = response.history.events
+        if not events:
+            return None
+        began = events[0].workflow_execution_started_event_attributes
+        return Opening(
+            any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED for event in events),
+            began.continued_execution_run_id,
+            began.continued_failure.HasField("timeout_failure_info"),
+        )
 
     async def _backwards(self, page: int) -> AsyncIterator[HistoryEvent]:
         """From the last event on. The page token holds on to the run that the first answer was about (measured)."""

@@ -1,7 +1,7 @@
 """What the server says of an execution, as the port's observation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from temporalio.api.enums.v1 import PendingWorkflowTaskState, WorkflowExecutionStatus
@@ -12,7 +12,8 @@ from adapters.temporal.close import Close, moment, read_close
 from adapters.temporal.history import RunHistory
 from adapters.temporal.payloads import PayloadReader
 from adapters.temporal.stalling import MANY_ATTEMPTS, stalled_words
-from domain.evidence import CLOSED, OPEN, ExecutionState, Observation
+from adapters.temporal.taken import ever_taken
+from domain.evidence import CLOSED, OPEN, WITHOUT_WORKER, ExecutionState, Observation
 from domain.operation_error import ErrorCode, OperationError
 
 STATES: Mapping[int, ExecutionState] = {
@@ -55,26 +56,30 @@ async def observation(
         state = ExecutionState.PENDING
     if state in CLOSED:
         close = await _closed(state, latest, reader, asked_at)
-        return close.observation(state, asked_at, moment(latest.info.close_time), started_at)
+        closed = close.observation(state, asked_at, moment(latest.info.close_time), started_at)
+        return replace(closed, never_taken=state in WITHOUT_WORKER and await ever_taken(latest.history) is False)
     stalled = await _stalled(latest, reader) if state in OPEN else None
     return Observation(state, asked_at, started_at=started_at, stalled=stalled)
 
 
 async def _taken_up(latest: Latest) -> bool:
-    """Whether a worker has been given a task of the chain.
+    """Whether a worker has been given a task of the open chain.
 
     A first task that waits is told apart from a later one by the history's length: 2 events before it starts, unless
-    a signal, a request to cancel or a pause came first (measured); only then the history itself is read. A further run
-    counts as taken up, although one that follows a run time-out need not have been.
+    a signal, a request to cancel or a pause came first (measured). Only then, and where a further run waits for its
+    first task, are histories read.
     """
     task = latest.description.pending_workflow_task
-    if latest.further_run or task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED:
+    if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED:
         return True
-    if latest.info.history_length < 3:
-        return False
+    short = latest.info.history_length < 3
     paused = latest.info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
     first_task_waits = latest.description.HasField("pending_workflow_task") and task.attempt <= 1
-    return await latest.history.taken_up() if paused or first_task_waits else True
+    if not (short or paused or first_task_waits):
+        return True
+    if short and not latest.further_run:
+        return False
+    return await ever_taken(latest.history) is True
 
 
 async def _stalled(latest: Latest, reader: PayloadReader) -> str | None:

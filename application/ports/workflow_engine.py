@@ -92,7 +92,7 @@ class WorkflowEngine(Protocol):
         """How the latest run of the operation's chain stands. Strongly consistent.
 
         `likely_closed` says what the caller expects: then a close costs one question, and whatever else it is one
-        more. The answer is as true; it may leave `started_at` out.
+        more. The answer is as true; it may leave `started_at` and `never_taken` out.
         """
 
     async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:

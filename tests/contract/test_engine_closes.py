@@ -121,11 +121,52 @@ BY_LAST_EVENT = frozenset(
 
 def truth(seen: Observation) -> Observation:
     """Without what may differ."""
-    return replace(seen, asked_at=seen.closed_at or seen.asked_at.min, started_at=None)
+    return replace(seen, asked_at=seen.closed_at or seen.asked_at.min, started_at=None, never_taken=False)
+
+
+async def terminated_before_its_first_task(world: EngineWorld) -> UUID:
+    await world.terminate_from_outside(operation_id := await world.started(), "no need", "ops@host")
+    return operation_id
+
+
+async def asked_to_cancel_and_terminated(world: EngineWorld) -> UUID:
+    await world.cancel_from_outside(operation_id := await world.started(), "no need", "ops@host")
+    await world.terminate_from_outside(operation_id, "no need", "ops@host")
+    return operation_id
+
+
+async def timed_out_after_a_task(world: EngineWorld) -> UUID:
+    await world.take_up(operation_id := await world.started(run_timeout=timedelta(seconds=1)))
+    await world.time_out(operation_id)
+    return operation_id
+
+
+NEVER_TAKEN: dict[Story, bool] = {
+    terminated_before_its_first_task: True,
+    asked_to_cancel_and_terminated: True,
+    timed_out: True,
+    timed_out_after_a_task: False,
+    terminated: False,
+    canceled: False,
+    failed: False,
+    completed: False,
+    waiting: False,
+    running: False,
+}
 
 
 class ClosesContract:
     """What every workflow engine says of what has probably closed."""
+
+    @pytest.mark.parametrize(
+        ("story", "never_taken"), NEVER_TAKEN.items(), ids=lambda part: getattr(part, "__name__", "")
+    )
+    async def test_close_tells_whether_a_worker_ever_took_it(
+        self, world: EngineWorld, story: Story, never_taken: bool
+    ) -> None:
+        """A close before the first task is told apart from one of a run that had begun."""
+        operation_id = await story(world)
+        assert (await world.observe(operation_id)).never_taken is never_taken
 
     @pytest.mark.parametrize(("story", "state"), STORIES.items(), ids=lambda part: getattr(part, "__name__", ""))
     async def test_same_truth(self, world: EngineWorld, story: Story, state: ExecutionState) -> None:

@@ -334,7 +334,7 @@ class OperationRepositoryContract:
             {"status": OperationStatus.RUNNING, "started_at": at(1)},
             {"status": OperationStatus.COMPLETED, **GONE},
             {"status": OperationStatus.FAILED, **GONE},
-            {"status": OperationStatus.FAILED, "error": OperationError(ErrorCode.TERMINATED, ""), **GONE},
+            {"status": OperationStatus.FAILED, "error": OperationError(ErrorCode.WORKFLOW_FAILED, ""), **GONE},
             {"verification": Verification(at(1), at(1))},
             {"dispatch": Dispatch(None, 1, at(1))},
             {"status": OperationStatus.RUNNING, "started_at": at(1), **TAKEN, "verification": Verification(at(1))},

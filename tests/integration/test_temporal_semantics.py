@@ -28,11 +28,14 @@ from temporalio.converter import encode_search_attributes
 from adapters.temporal.history import Ending, RunHistory
 from adapters.temporal.observation import STATES, Latest, observation
 from adapters.temporal.payloads import PayloadReader
+from adapters.temporal.taken import ever_taken
 from application.ports.workflow_engine import ExecutionExists
 from domain.evidence import ExecutionState
+from domain.operation_type import RetryPolicy
 from opledger.wire import OPERATION_UUID
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
+from tests.contract.engine_world import eventually
 
 OPEN = frozenset(
     {
@@ -166,7 +169,34 @@ async def test_deleted_first_run_of_a_chain(world: TemporalWorld) -> None:
     history = RunHistory(world.client, gone)
     assert await history.ending() == Ending()
     assert await history.task_problem() is None
-    assert await history.taken_up() is False
+    assert await history.opening() is None
+    assert await ever_taken(history) is None
+
+
+async def test_retries_of_time_outs_without_any_worker_are_never_taken(world: TemporalWorld) -> None:
+    """A retry policy retries time-outs too: the last run follows others, and none of them was ever taken."""
+    policy = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=3)
+    operation_id = await world.started(run_timeout=timedelta(seconds=1), retry_policy=policy)
+
+    async def second_run() -> bool:
+        events = await world.history(operation_id)
+        return bool(events[0].workflow_execution_started_event_attributes.continued_execution_run_id)
+
+    await eventually(second_run)
+    assert (await world.observe(operation_id)).state is ExecutionState.PENDING
+    await world.time_out(operation_id)
+    seen = await world.observe(operation_id)
+    assert (seen.state, seen.never_taken) == (ExecutionState.TIMED_OUT, True)
+
+
+async def test_retry_of_a_run_that_was_taken_counts_as_taken(world: TemporalWorld) -> None:
+    """The second run times out without a worker; the first one had one."""
+    policy = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
+    operation_id = await world.started(run_timeout=timedelta(seconds=1), retry_policy=policy)
+    await world.take_up(operation_id)
+    await world.time_out(operation_id)
+    seen = await world.observe(operation_id)
+    assert (seen.state, seen.never_taken) == (ExecutionState.TIMED_OUT, False)
 
 
 @pytest.mark.parametrize(

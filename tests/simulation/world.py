@@ -225,8 +225,11 @@ class World(RuleBasedStateMachine):
 
     def begun_ids(self) -> list[UUID]:
         """Of executions that a worker has taken up, now closed or not."""
-        found = self.executions.items()
-        return [operation_id for operation_id, execution in found if execution.state is not ExecutionState.PENDING]
+        return [
+            operation_id
+            for operation_id, execution in self.executions.items()
+            if execution.state is not ExecutionState.PENDING and not execution.never_taken
+        ]
 
     def found_by_passes(self, operation_id: UUID) -> bool:
         """Whether the index listed the latest change in time."""

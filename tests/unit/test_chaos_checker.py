@@ -108,6 +108,11 @@ TRUE_STORIES: dict[str, dict[str, Any]] = {
         "lines": FAILED_LINES,
         "runs": (ended(End("CANCELED", at(4))),),
     },
+    "a termination before any worker took it": {
+        "row": dataclasses.replace(TERMINATED, started_at=None, history_length=2),
+        "lines": history(("ACCEPTED", 0), ("FAILED", 5)),
+        "runs": (ended(TERMINATION, taken=False),),
+    },
     "a failure": {
         "row": failed("WORKFLOW_FAILED", "disk full"),
         "lines": FAILED_LINES,
@@ -185,6 +190,10 @@ UNTRUE_STORIES: dict[str, tuple[str, dict[str, Any]]] = {
             "lines": history(("ACCEPTED", 0), ("FAILED", 5)),
             "runs": (ended(TERMINATION),),
         },
+    ),
+    "RUNNING of what no worker ever took": (
+        "P2",
+        {"row": TERMINATED, "lines": FAILED_LINES, "runs": (ended(TERMINATION, taken=False),)},
     ),
     "a completion without a start": (
         "P2",

@@ -105,9 +105,9 @@ def test_failed_operation_keeps_its_progress() -> None:
 
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_accepted_fails_only_for_what_precedes_a_start(code: ErrorCode) -> None:
-    """CANCELED before the start and START_REJECTED; everything else passes through RUNNING."""
+    """Given up before the start, or closed before any worker took it; everything else passes through RUNNING."""
     error = OperationError(code, "x")
-    if code in (ErrorCode.CANCELED, ErrorCode.START_REJECTED):
+    if code in (ErrorCode.CANCELED, ErrorCode.START_REJECTED, ErrorCode.TERMINATED, ErrorCode.TIMED_OUT):
         assert fail(accepted(), error, cause(1)).operation.status is S.FAILED
     else:
         with pytest.raises(InvalidTransition):

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.evidence import ExecutionState, Observation, ReportKind
+from domain.evidence import WITHOUT_WORKER, ExecutionState, Observation, ReportKind
 from domain.finality import Finality
 from domain.operation import Operation
 from domain.operation_error import ErrorCode
@@ -127,6 +127,46 @@ def test_every_pair_of_status_and_observation_has_its_decision(
 def test_the_table_is_whole() -> None:
     """No pair is left out, so that a new state cannot be forgotten (hazard 18)."""
     assert all(set(row) == set(ExecutionState) for row in TABLE.values())
+
+
+@pytest.mark.parametrize("state", sorted(WITHOUT_WORKER))
+@pytest.mark.parametrize("name", ["accepted", "claimed", "dispatched", "just dispatched"])
+def test_closed_before_any_worker_took_it_never_runs(name: str, state: ExecutionState) -> None:
+    """ACCEPTED to FAILED in one line, without `started_at`."""
+    decision = reconcile(OPERATIONS[name], replace(observed(state), never_taken=True), at(11), POLICY)
+    assert decision.change is not None
+    row, [line] = decision.change.operation, decision.change.transitions
+    assert (line.from_status, line.to_status) == (OperationStatus.ACCEPTED, OperationStatus.FAILED)
+    assert line.reason == f"the execution closed before any worker took it: {state}"
+    assert row.error == observed(state).error
+    assert (row.started_at, row.finished_at, row.attention) == (None, at(9), None)
+    assert (row.dispatch.due_at, row.follow_up.due_at, row.verification.due_at) == (None, None, None)
+
+
+def test_never_taken_does_not_take_running_back() -> None:
+    """A report said that it runs: that stands."""
+    _, after, path = decide(running(), replace(observed(S.TERMINATED), never_taken=True))
+    assert path == [OperationStatus.FAILED]
+    assert after.started_at is not None
+
+
+@pytest.mark.parametrize("state", sorted(set(S) - WITHOUT_WORKER))
+def test_only_a_close_without_a_worker_can_be_never_taken(state: ExecutionState) -> None:
+    """What completed, failed or runs was taken by definition."""
+    with pytest.raises(ValueError, match="was taken by a worker"):
+        replace(observed(state), never_taken=True)
+
+
+@pytest.mark.parametrize("state", sorted(WITHOUT_WORKER))
+def test_a_final_operation_that_never_ran_agrees_with_its_own_close(state: ExecutionState) -> None:
+    """A repeat of the close is no divergence; a run that begins all the same is one."""
+    _, row, _ = decide(dispatched_at(1), replace(observed(state), never_taken=True))
+    again = replace(observed(state, seconds=20), never_taken=True)
+    assert decide(row, again, 21)[0] is NONE
+    assert decide(row, observed(S.RUNNING, seconds=60), 61)[0] is APART
+    for other in WITHOUT_WORKER - {state}:
+        expected = NONE if state is S.CANCELED and other is S.TERMINATED else APART
+        assert decide(row, observed(other, seconds=60), 61)[0] is expected
 
 
 def test_an_operation_first_seen_completed_passes_through_running() -> None:

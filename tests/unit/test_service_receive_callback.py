@@ -80,6 +80,23 @@ async def test_a_termination_is_checked_and_brings_reason_and_actor() -> None:
     assert ledger.engine.calls["observe"] == [operation_id]
 
 
+@pytest.mark.parametrize("taken", [False, True], ids=["never taken", "taken"])
+@pytest.mark.parametrize("how", ["terminated", "timed out"])
+async def test_a_close_without_worker_asks_the_history_whether_it_ran(how: str, taken: bool) -> None:
+    """The callback cannot tell it. Of what ran, RUNNING is in the history; of what never ran, it is not."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.dispatched()
+    if taken:
+        ledger.world.take_up(operation_id)
+    if how == "terminated":
+        ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    else:
+        ledger.world.time_out(operation_id)
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    assert ledger.statuses(operation_id) == ([ACCEPTED, RUNNING, FAILED] if taken else [ACCEPTED, FAILED])
+    assert (ledger.row(operation_id).started_at is not None) is taken
+
+
 async def test_two_closes_within_moments_and_the_first_is_told_first() -> None:
     """The row has become final by the first one's word after the second one: that is older than the row, and news."""
     ledger = FakeLedger(callbacks=True)

@@ -106,12 +106,13 @@ async def test_index_that_lags_behind_the_watermark() -> None:
 
 
 async def test_accepted_rows_are_looked_at() -> None:
-    """Hazard 17: terminated before its first task: not ACCEPTED for ever."""
+    """Hazard 17: terminated before its first task: not ACCEPTED for ever, and never RUNNING."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
     await ledger.whole_pass()
-    assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, FAILED]
+    assert ledger.statuses(operation_id) == [ACCEPTED, FAILED]
+    assert ledger.row(operation_id).started_at is None
 
 
 async def test_a_final_operation_that_runs_again_diverges() -> None:
@@ -216,7 +217,10 @@ async def test_every_end_brings_error_reason_and_actor(
     assert row.error is not None
     assert (row.status, row.error.code, row.error.message) == (FAILED, code, message)
     assert (line.source, line.actor, line.at) == (Source.RECONCILIATION, actor, ledger.clock.now())
-    assert line.reason == f"the execution is closed: {'FAILED' if code is ErrorCode.WORKFLOW_FAILED else code}"
+    never_taken = not seen_running and code in (ErrorCode.TERMINATED, ErrorCode.TIMED_OUT)
+    how = "closed before any worker took it" if never_taken else "is closed"
+    assert line.reason == f"the execution {how}: {'FAILED' if code is ErrorCode.WORKFLOW_FAILED else code}"
+    assert (row.started_at is None) is never_taken
     assert row.finished_at == ended
 
 

@@ -7,7 +7,7 @@ from tests.chaos.checker.acceptance import answered_once, one_chain
 from tests.chaos.checker.chains import chains
 from tests.chaos.checker.expectations import as_expected
 from tests.chaos.checker.facts import Facts, Violation
-from tests.chaos.checker.histories import lines_are_whole, moves, terminal
+from tests.chaos.checker.histories import lines_are_whole, moves, running_needs_a_worker, terminal
 from tests.chaos.checker.outcomes import contradicts, outcome, reported_end
 
 
@@ -39,6 +39,7 @@ def check(facts: Facts) -> Findings:
             unfinished.append(operation_id)
         violations += lines_are_whole(row, lines)
         violations += moves(row, lines)
+        violations += running_needs_a_worker(row, lines, found)
         violations += one_chain(row, lines, found, deleted)
         violations += outcome(row, lines, found, deleted)
         if (order := facts.orders.get(operation_id)) is not None:

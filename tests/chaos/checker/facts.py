@@ -76,6 +76,8 @@ class Run:
     """How many signals the server has accepted for it."""
     task_failures: int = 0
     """How many of its workflow tasks failed by their own code."""
+    taken: bool = True
+    """Whether a worker was given a task of it."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,24 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from tests.chaos.checker.chains import Chain
 from tests.chaos.checker.facts import DONE, Line, Row, Violation
 
 MOVES = {("ACCEPTED", "RUNNING"), ("RUNNING", "COMPLETED"), ("RUNNING", "FAILED")}
 NEVER_RAN = ("CANCELED", "START_REJECTED")
+"""Codes of what was given up before its start."""
+NEVER_TAKEN = ("CANCELED", "TERMINATED", "TIMED_OUT")
+"""Codes of what closed before any worker took it."""
+
+
+def running_needs_a_worker(row: Row, lines: Sequence[Line], found: Sequence[Chain]) -> Iterator[Violation]:
+    """P2: RUNNING where a worker has taken a chain, and ACCEPTED to FAILED where none has."""
+    taken = any(run.taken for chain in found for run in chain.runs)
+    ran = any(line.to_status == "RUNNING" for line in lines)
+    if found and ran and not taken:
+        yield Violation(row.id, "P2", "no RUNNING of what no worker ever took", f"RUNNING, then {row.error_code}")
+    if taken and row.status == "FAILED" and not ran and row.error_code not in NEVER_RAN:
+        yield Violation(row.id, "P2", "RUNNING of what a worker has taken", f"FAILED {row.error_code} at once")
 
 
 def moves(row: Row, lines: Sequence[Line]) -> Iterator[Violation]:
@@ -18,8 +32,8 @@ def moves(row: Row, lines: Sequence[Line]) -> Iterator[Violation]:
         if before.to_status in DONE:
             yield Violation(row.id, "P2", f"nothing after {before.to_status}", f"{step} at line {line.sequence}")
         elif step == ("ACCEPTED", "FAILED"):
-            if row.error_code not in NEVER_RAN:
-                yield Violation(row.id, "P2", f"ACCEPTED to FAILED for {NEVER_RAN} alone", str(row.error_code))
+            if row.error_code not in NEVER_RAN + NEVER_TAKEN:
+                yield Violation(row.id, "P2", "ACCEPTED to FAILED for what needs no worker", str(row.error_code))
         elif step not in MOVES:
             yield Violation(row.id, "P2", f"one of {sorted(MOVES)}", f"{step} at line {line.sequence}")
     last = lines[-1].to_status if lines else None

@@ -20,6 +20,7 @@ BY_ITS_CODE = (
 )
 REFUSED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 CANCEL_REQUESTED = "workflow_execution_cancel_requested_event_attributes"
+TASK_STARTED = "workflow_task_started_event_attributes"
 TIMER_FIRED = "timer_fired_event_attributes"
 SIGNALED = "workflow_execution_signaled_event_attributes"
 CLOSES = {
@@ -49,6 +50,7 @@ def read_run(workflow_id: str, run_id: str, events: Sequence[HistoryEvent]) -> R
         interrupted=next((kind for kind in kinds if kind in (CANCEL_REQUESTED, TIMER_FIRED)), None) == CANCEL_REQUESTED,
         signals=kinds.count(SIGNALED),
         task_failures=_failed_tasks(events, *BY_ITS_CODE),
+        taken=TASK_STARTED in kinds,
     )
 
 
