@@ -34,13 +34,18 @@ def _news(operation: Operation, attempt: int, error: str) -> bool:
     return not known or attempt & (attempt - 1) == 0
 
 
-def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime) -> Change:
-    """The engine has taken the start; ask it about the operation at `follow_up_at`, or at once to deliver a cancel."""
-    if operation.dispatch.done_at is not None or operation.done:
+def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime, calls_back: bool = False) -> Change:
+    """The engine has taken the start; ask it about the operation at `follow_up_at`, or at once to deliver a cancel.
+    `calls_back`: whether the engine calls when the execution closes."""
+    if operation.done:
         return Change(operation)
+    if operation.dispatch.done_at is not None:  # a report was quicker, and does not know of the callback
+        if operation.dispatch.calls_back == calls_back:
+            return Change(operation)
+        return Change(replace(operation, dispatch=replace(operation.dispatch, calls_back=calls_back)))
     started = replace(
         operation,
-        dispatch=replace(operation.dispatch, due_at=None, done_at=now),
+        dispatch=replace(operation.dispatch, due_at=None, done_at=now, calls_back=calls_back),
         attention=None,
         follow_up=FollowUp(due_at=now if operation.cancel_pending else follow_up_at),
         verification=first_verification(now),

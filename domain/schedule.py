@@ -13,6 +13,8 @@ class Dispatch:
     attempts: int = 0
     """Counted when an attempt begins, so that a dispatcher that died in the middle has left a trace."""
     done_at: datetime | None = None
+    calls_back: bool = False
+    """Whether the last attempt asked the engine to call when the execution closes."""
 
 
 @dataclass(frozen=True, slots=True)

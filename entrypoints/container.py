@@ -44,6 +44,9 @@ from adapters.temporal.schedule import ReconciliationSchedule, check_schedule, e
 from adapters.temporal.search_attribute import check_search_attribute, ensure_search_attribute
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.access.stream_tickets import StreamTicketOffice
+from application.converge.close_poll import PollCloses
+from application.converge.inquiry import Inquiry
+from application.converge.start_watch import WatchStarts
 from application.ports.probe import Probe
 from application.ports.token_verifier import IdentityProviderUnavailable
 from application.services.authenticate import Authenticate, AuthenticateKeys
@@ -205,9 +208,12 @@ class Container(containers.DeclarativeContainer):
     verifier = providers.Singleton(VerifyOperations, units, engine, clock, recorder, settings.provided.verify_every)
     forgetter = providers.Singleton(ForgetKeys, units, clock)
     retainer = providers.Singleton(RetainOperations, units, clock, settings.provided.retention, metrics)
+    inquiry = providers.Singleton(Inquiry, units, changes, engine, clock, recorder)
     reconciler = providers.Singleton(
-        ReconcileOperations, units, changes, engine, clock, recorder, overlap=providers.Callable(_overlap, settings)
+        ReconcileOperations, units, engine, clock, inquiry, overlap=providers.Callable(_overlap, settings)
     )
+    close_poll = providers.Singleton(PollCloses, units, engine, inquiry, settings.provided.close_poll)
+    start_watch = providers.Singleton(WatchStarts, units, clock, catalogue, inquiry)
     activities = providers.Singleton(LedgerActivities, recorder, reconciler)
     drift = providers.Singleton(ReadDrift, providers.Singleton(PostgresDriftQueries, database), clock)
     api_keys = providers.Singleton(PostgresApiKeys, database)
@@ -273,6 +279,9 @@ class WorkerParts:
     dispatcher: DispatchOperations
     follow_ups: FollowUpOperations
     verifier: VerifyOperations
+    close_poll: PollCloses | None
+    """None: it is off."""
+    start_watch: WatchStarts
     forgetter: ForgetKeys
     retainer: RetainOperations | None
     """None: everything is kept."""
@@ -326,6 +335,8 @@ async def worker(settings: Settings) -> AsyncIterator[WorkerParts]:
             dispatcher=container.dispatcher(),
             follow_ups=container.follow_ups(),
             verifier=container.verifier(),
+            close_poll=None if settings.close_poll is None else container.close_poll(),
+            start_watch=container.start_watch(),
             forgetter=container.forgetter(),
             retainer=None if settings.retention is None else container.retainer(),
             metrics_page=container.metrics_page(),

@@ -72,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data_converter: str | None = None
     codec_endpoint: str | None = None
     codec_authorization: str | None = None
+    close_poll: timedelta | None = timedelta(seconds=2)
     verify_every: timedelta = timedelta(hours=1)
     verify_rate: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     stop_delay: timedelta = timedelta()
@@ -95,6 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("verify_every is between 10s and 1d")
         if not timedelta() <= self.stop_delay <= timedelta(minutes=5):
             raise ValueError("stop_delay is between 0s and 5m")
+        if self.close_poll is not None and not timedelta(seconds=0.5) <= self.close_poll <= timedelta(minutes=5):
+            raise ValueError("close_poll is off, or between 500ms and 5m")
         if self.retention is not None and self.retention < SHORTEST_RETENTION:
             raise ValueError("retention is at least 1d: so long idempotency keys hold")
         if self.database_direct_url is not None and self.database_url is None:
@@ -209,6 +212,8 @@ _FIELDS = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 def _typed(name: str, value: Any, origin: str) -> Any:
     kind = _FIELDS[name]
     try:
+        if kind == timedelta | None and value == "off":
+            return None
         if kind in (timedelta, timedelta | None):
             return value if isinstance(value, timedelta) else parse_duration(str(value))
         return msgspec.convert(value, kind, strict=False)

@@ -26,15 +26,15 @@ class MemoryIndex:
         """Be up to date again."""
         self._frozen = None
 
-    def changed_since(self, since: datetime, page: bytes | None) -> IndexPage:
+    def changed_since(self, since: datetime, page: bytes | None, *, closed_only: bool = False) -> IndexPage:
         """See the port. A page token says which operation came last: what is deleted meanwhile moves nothing."""
         if page is not None and not page.isdigit():
             raise EngineUnavailable("something went wrong, please retry")
         last = int(page or b"-1")
         left = [
-            IndexEntry(operation_id, self._state(operation_id, execution))
+            IndexEntry(operation_id, self._state(operation_id, execution), execution.closed_at)
             for operation_id, execution in sorted(self._listed().items())
-            if operation_id.int > last and _changed(execution, since)
+            if operation_id.int > last and _changed(execution, since) and not (closed_only and execution.open)
         ]
         entries = left[: self._page_size]
         more = len(left) > len(entries)

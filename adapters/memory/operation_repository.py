@@ -17,6 +17,7 @@ from domain.errors import InvalidTransition
 from domain.operation import Change, Operation
 from domain.schedule import FollowUp, Verification
 from domain.standing import Standing
+from domain.status import OperationStatus
 
 
 class MemoryOperationRepository:
@@ -82,9 +83,12 @@ class MemoryOperationRepository:
             await self._remove(operation_id)
         return len(old[:limit])
 
-    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+    async def claim_due_dispatches(
+        self, now: datetime, lease: timedelta, limit: int, *, calls_back: bool = False
+    ) -> list[Operation]:
         def claimed(row: Operation) -> Operation:
-            dispatch = replace(row.dispatch, due_at=now + lease, attempts=row.dispatch.attempts + 1)
+            attempts = row.dispatch.attempts + 1
+            dispatch = replace(row.dispatch, due_at=now + lease, attempts=attempts, calls_back=calls_back)
             return replace(row, dispatch=dispatch, revision=row.revision + 1)
 
         return await self._claim(lambda row: row.dispatch.due_at, now, limit, claimed)
@@ -126,6 +130,23 @@ class MemoryOperationRepository:
             if row.attention is not None and row.attention.kind is AttentionKind.STALLED
         ]
         return [operation_id for _, operation_id in sorted(found)[:limit]]
+
+    async def oldest_without_callback(self) -> datetime | None:
+        rows = self._draft.operations.values()
+        uncalled = [row for row in rows if row.verification.due_at is not None and not row.dispatch.calls_back]
+        return min((row.accepted_at for row in uncalled), default=None)
+
+    async def waiting(
+        self, types: Collection[str], dispatched_before: datetime, each_end: int
+    ) -> dict[str, list[UUID]]:
+        found: dict[str, list[tuple[datetime, UUID]]] = {}
+        for row in self._draft.operations.values():
+            since = row.dispatch.done_at
+            accepted = row.status is OperationStatus.ACCEPTED and row.type in types
+            if accepted and since is not None and since <= dispatched_before:
+                found.setdefault(row.type, []).append((since, row.id))
+        ends = {kind: {*sorted(rows)[:each_end], *sorted(rows)[-each_end:]} for kind, rows in found.items()}
+        return {kind: [operation_id for _, operation_id in rows] for kind, rows in ends.items()}
 
     async def _claim(
         self,

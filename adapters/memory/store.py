@@ -1,5 +1,6 @@
 """The ledger's database, in memory."""
 
+from datetime import UTC, datetime
 from types import TracebackType
 
 from adapters.memory.change_feed import MemoryChangeFeed
@@ -9,18 +10,21 @@ from adapters.memory.locks import RowLocks
 from adapters.memory.operation_queries import MemoryOperationQueries
 from adapters.memory.operation_repository import MemoryOperationRepository
 from adapters.memory.tables import Draft, Tables
+from adapters.memory.turns import MemoryTurns
 from adapters.memory.watermarks import MemoryWatermarks
+from application.ports.clock import Clock
 
 
 class MemoryUnitOfWork:
     """One transaction on a `MemoryStore`."""
 
-    def __init__(self, tables: Tables, locks: RowLocks) -> None:
+    def __init__(self, tables: Tables, locks: RowLocks, clock: Clock) -> None:
         self._draft = Draft(tables)
         self._locks = locks.holder()
         self.operations = MemoryOperationRepository(self._draft, self._locks)
         self.idempotency_keys = MemoryIdempotencyKeys(self._draft, self._locks)
         self.watermarks = MemoryWatermarks(self._draft, self._locks)
+        self.turns = MemoryTurns(self._draft, self._locks, clock)
 
     async def commit(self) -> None:
         self._draft.commit()
@@ -36,11 +40,20 @@ class MemoryUnitOfWork:
         self._locks.release()
 
 
+class MachineClock:
+    """The machine's."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
 class MemoryStore:
     """Holds what is committed. `units` and `queries` are the factories that the services take, `drift` the queries over
     all tenants, `feed` what has changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        """`clock` is the database's: the machine's, unless one is given."""
+        self._clock = clock or MachineClock()
         self._tables = Tables()
         self._locks = RowLocks()
         self.drift = MemoryDriftQueries(self._tables)
@@ -48,7 +61,7 @@ class MemoryStore:
 
     def units(self) -> MemoryUnitOfWork:
         """A new unit of work."""
-        return MemoryUnitOfWork(self._tables, self._locks)
+        return MemoryUnitOfWork(self._tables, self._locks, self._clock)
 
     def queries(self, tenant: str) -> MemoryOperationQueries:
         """The queries of one tenant."""

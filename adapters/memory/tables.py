@@ -14,6 +14,14 @@ from domain.transition import Transition
 KeyId = tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    """A turn: until when it is taken, and how far it came."""
+
+    until: datetime
+    mark: datetime | None
+
+
 @dataclass(slots=True)
 class Tables:
     """Rows by primary key."""
@@ -22,6 +30,7 @@ class Tables:
     history: dict[UUID, tuple[Transition, ...]] = field(default_factory=dict)
     keys: dict[KeyId, IdempotencyRecord] = field(default_factory=dict)
     watermarks: dict[str, datetime] = field(default_factory=dict)
+    turns: dict[str, TurnRow] = field(default_factory=dict)
     log: ChangeLog = field(default_factory=ChangeLog)
 
 
@@ -34,6 +43,7 @@ class Draft:
         self.history = Overlay(committed.history)
         self.keys = Overlay(committed.keys)
         self.watermarks = Overlay(committed.watermarks)
+        self.turns = Overlay(committed.turns)
 
     def commit(self) -> None:
         """Make this unit's changes everybody's. Raises OperationNotFound for a key without its operation."""
@@ -44,6 +54,7 @@ class Draft:
         self.history.commit()
         self.keys.commit()
         self.watermarks.commit()
+        self.turns.commit()
         self._committed.log.note(changed, written)
 
     def _changes(self) -> tuple[list[UUID], list[tuple[UUID, int]]]:
@@ -67,3 +78,4 @@ class Draft:
         self.history.rollback()
         self.keys.rollback()
         self.watermarks.rollback()
+        self.turns.rollback()

@@ -84,10 +84,12 @@ class MemoryWorkflowEngine:
             return Observation(ExecutionState.UNKNOWN, asked_at, started_at=execution.started_at)
         return execution.observed(asked_at, likely_closed=likely_closed)
 
-    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
+    async def changed_since(
+        self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
+    ) -> IndexPage:
         """See the port."""
         self._reach()
-        return self._index.changed_since(since, page)
+        return self._index.changed_since(since, page, closed_only=closed_only)
 
     async def with_problems(self) -> frozenset[UUID]:
         """See the port."""

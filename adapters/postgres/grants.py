@@ -22,6 +22,7 @@ PRIVILEGES: Final = {
     "transitions": "SELECT, INSERT",  # those of a deleted operation go with it, by the owner's foreign key
     "idempotency_keys": "SELECT, INSERT, UPDATE, DELETE",
     "watermarks": "SELECT, INSERT, UPDATE",
+    "turns": "SELECT, INSERT, UPDATE",
     "api_keys": "SELECT, UPDATE (last_used_at)",  # `opledger keys` is for the owner
     "stream_tickets": "SELECT, INSERT, UPDATE (expires_at), DELETE",  # the update is for row locks
     "alembic_version": "SELECT",

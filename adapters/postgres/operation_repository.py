@@ -17,11 +17,14 @@ from adapters.postgres.saving import saving, values_of
 from adapters.postgres.tables import (
     FINISHED,
     NOT_DONE,
+    UNCALLED,
     UNFINISHED,
+    WAITING,
     among,
     operations,
     transitions,
 )
+from adapters.postgres.types import Instant
 from application.ports.operation_repository import StaleOperation
 from domain.attention import AttentionKind
 from domain.deletion import check_done
@@ -33,6 +36,21 @@ from domain.standing import Standing
 # Built once: building them takes longer than running them.
 _GET = sa.select(operations).where(operations.c.id == sa.bindparam("of"))
 _GET_ALL = sa.select(operations).where(operations.c.id == sa.any_(sa.bindparam("of", type_=ARRAY(sa.Uuid))))
+_OLDEST_UNCALLED = sa.select(sa.func.min(operations.c.accepted_at)).where(sa.text(UNCALLED))
+_OF_TYPE = f"SELECT id FROM operations WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before"
+_WAITING = sa.text(
+    f"""
+    SELECT asked.type, ends.id FROM unnest(:types) AS asked (type) CROSS JOIN LATERAL (
+        ({_OF_TYPE} ORDER BY dispatched_at, id LIMIT :each_end)
+        UNION
+        ({_OF_TYPE} ORDER BY dispatched_at DESC, id DESC LIMIT :each_end)
+    ) AS ends
+    """
+).bindparams(
+    sa.bindparam("types", type_=ARRAY(sa.Text)),
+    sa.bindparam("before", type_=Instant),
+    sa.bindparam("each_end", type_=sa.Integer),
+)
 _SAVE = saving(passing_over=False)
 _SAVE_ALL = saving(passing_over=True)
 
@@ -103,8 +121,10 @@ class PostgresOperationRepository:
         with translated():
             return (await self._connection.execute(sa.delete(operations).where(operations.c.id == old.c.id))).rowcount
 
-    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        return await self._claim(CLAIM_DISPATCHES, now, lease, limit)
+    async def claim_due_dispatches(
+        self, now: datetime, lease: timedelta, limit: int, *, calls_back: bool = False
+    ) -> list[Operation]:
+        return await self._claim(CLAIM_DISPATCHES, now, lease, limit, with_callback=calls_back)
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         return await self._claim(CLAIM_FOLLOW_UPS, now, lease, limit)
@@ -148,9 +168,27 @@ class PostgresOperationRepository:
             found = await self._connection.scalars(statement)
         return [standard_uuid(operation_id) for operation_id in found]
 
-    async def _claim(self, statement: sa.Update, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+    async def oldest_without_callback(self) -> datetime | None:
         with translated():
-            parameters = {"by_now": now, "leased_until": now + lease, "at_most": limit}
+            oldest: datetime | None = await self._connection.scalar(_OLDEST_UNCALLED)
+        return oldest
+
+    async def waiting(
+        self, types: Collection[str], dispatched_before: datetime, each_end: int
+    ) -> dict[str, list[UUID]]:
+        parameters = {"types": list(types), "before": dispatched_before, "each_end": each_end}
+        with translated():
+            rows = await self._connection.execute(_WAITING, parameters)
+        found: dict[str, list[UUID]] = {}
+        for row in rows:
+            found.setdefault(row.type, []).append(standard_uuid(row.id))
+        return found
+
+    async def _claim(
+        self, statement: sa.Update, now: datetime, lease: timedelta, limit: int, **more: Any
+    ) -> list[Operation]:
+        with translated():
+            parameters = {"by_now": now, "leased_until": now + lease, "at_most": limit, **more}
             rows = (await self._connection.execute(statement, parameters)).all()
         return [from_row(row) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
 

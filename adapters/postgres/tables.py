@@ -57,6 +57,8 @@ ATTENTIVE = "attention_kind IS NOT NULL"
 FINISHED = "finished_at IS NOT NULL"
 UNFINISHED = f"dispatched_at IS NOT NULL AND {NOT_DONE}"
 COUNTS_ALL = "counts every change; `version` the visible ones"
+UNCALLED = f"{UNFINISHED} AND NOT calls_back"
+WAITING = "status = 'ACCEPTED' AND dispatched_at IS NOT NULL"
 THIS_TRANSACTION = sa.text("pg_current_xact_id()")
 
 operations = sa.Table(
@@ -98,6 +100,13 @@ operations = sa.Table(
     sa.Column("trace_context", JsonText(), comment="W3C, as the submission had it"),
     sa.Column("changed_in", TransactionId, nullable=False, server_default=THIS_TRANSACTION),
     sa.Column("revision", sa.Integer, nullable=False, server_default="1", comment=COUNTS_ALL),
+    sa.Column(
+        "calls_back",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.text("false"),
+        comment="whether the engine calls when the execution closes",
+    ),
     sa.CheckConstraint(f"char_length(tenant) BETWEEN 1 AND {MAX_NAME}", "tenant_length"),
     sa.CheckConstraint(f"char_length(type) BETWEEN 1 AND {MAX_NAME}", "type_length"),
     sa.CheckConstraint(_any_of("status", OperationStatus), "status_known"),
@@ -141,6 +150,8 @@ operations = sa.Table(
     sa.Index("ix_operations_due_follow_up", "follow_up_due_at", "id", postgresql_where=sa.text(TO_FOLLOW_UP)),
     sa.Index("ix_operations_due_verification", "verify_due_at", "id", postgresql_where=sa.text(TO_VERIFY)),
     sa.Index("ix_operations_verified", "verified_at", postgresql_where=sa.text(TO_VERIFY)),
+    sa.Index("ix_operations_uncalled", "accepted_at", postgresql_where=sa.text(UNCALLED)),
+    sa.Index("ix_operations_waiting", "type", "dispatched_at", "id", postgresql_where=sa.text(WAITING)),
     sa.Index("ix_operations_finished", "finished_at", "id", postgresql_where=sa.text(FINISHED)),
     # Two, because an outage makes them many: over all tenants since when, and each tenant's in the order of its list.
     sa.Index("ix_operations_attention", "attention_kind", "attention_since", "id", postgresql_where=sa.text(ATTENTIVE)),
@@ -211,6 +222,14 @@ watermarks = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("at", Instant, nullable=False),
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("mark", Instant),
 )
 
 api_keys = sa.Table(

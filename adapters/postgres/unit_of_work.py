@@ -9,6 +9,7 @@ from adapters.postgres.connections import connected
 from adapters.postgres.errors import translated
 from adapters.postgres.idempotency_keys import PostgresIdempotencyKeys
 from adapters.postgres.operation_repository import PostgresOperationRepository
+from adapters.postgres.turns import PostgresTurns
 from adapters.postgres.watermarks import PostgresWatermarks
 
 
@@ -21,6 +22,7 @@ class PostgresUnitOfWork:
         self.operations = PostgresOperationRepository(connection)
         self.idempotency_keys = PostgresIdempotencyKeys(connection)
         self.watermarks = PostgresWatermarks(connection)
+        self.turns = PostgresTurns(connection)
 
     async def commit(self) -> None:
         """Deferred constraints speak up here. After DatabaseUnavailable it is not known whether it is durable."""

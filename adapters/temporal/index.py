@@ -11,6 +11,7 @@ from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, Lis
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from adapters.temporal.close import moment
 from adapters.temporal.errors import engine_error
 from adapters.temporal.observation import STATES
 from adapters.temporal.rpc import call
@@ -38,19 +39,22 @@ class Index:
         self._page_size = page_size
         self._knows_problems = True
 
-    async def changed_since(self, since: datetime, page: bytes | None) -> IndexPage:
+    async def changed_since(self, since: datetime, page: bytes | None, *, closed_only: bool = False) -> IndexPage:
         """See the port. A run that was retried is listed as FAILED; where its successor stands on the same page, only
         that is given. Raises EngineUnavailable."""
         then = since.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        changed = f"ExecutionStatus != 'ContinuedAsNew' AND (CloseTime > '{then}' OR StartTime > '{then}')"
+        when = f"CloseTime > '{then}'" if closed_only else f"(CloseTime > '{then}' OR StartTime > '{then}')"
+        changed = f"ExecutionStatus != 'ContinuedAsNew' AND {when}"
         try:
             response = await self._list(f"{_OURS} AND {changed}", page or b"")
         except RPCError as error:
             raise engine_error(error) from error
         latest = sorted(response.executions, key=lambda info: info.start_time.ToNanoseconds())
-        states = {ours: STATES.get(info.status, ExecutionState.UNKNOWN) for ours, info in _operations(latest)}
-        entries = [IndexEntry(operation_id, state) for operation_id, state in states.items()]
-        return IndexPage(entries, response.next_page_token or None)
+        entries = {
+            ours: IndexEntry(ours, STATES.get(info.status, ExecutionState.UNKNOWN), moment(info.close_time))
+            for ours, info in _operations(latest)
+        }
+        return IndexPage(list(entries.values()), response.next_page_token or None)
 
     async def with_problems(self) -> frozenset[UUID]:
         """See the port. Empty on a server that does not keep such a list. Raises EngineUnavailable."""

@@ -73,9 +73,11 @@ class TemporalWorkflowEngine:
         started_at = await self._chain_start(operation_id, latest)
         return await observation(latest, reader, asked_at=asked_at, started_at=started_at)
 
-    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
+    async def changed_since(
+        self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
+    ) -> IndexPage:
         """See the port."""
-        return await self._index.changed_since(since, page)
+        return await self._index.changed_since(since, page, closed_only=closed_only)
 
     async def with_problems(self) -> frozenset[UUID]:
         """See the port."""

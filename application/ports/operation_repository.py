@@ -48,10 +48,12 @@ class OperationRepository(Protocol):
         """Remove up to `limit` operations that were done before then, exclusive, in the same way, those that have been
         so for longest first, none that somebody else is at; return how many."""
 
-    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+    async def claim_due_dispatches(
+        self, now: datetime, lease: timedelta, limit: int, *, calls_back: bool = False
+    ) -> list[Operation]:
         """Take up to `limit` operations whose start is due, oldest first, none that another claimant is taking now.
         Each comes back with one attempt more, a new revision, and due again after `lease`: what a claimant that dies
-        leaves behind is taken up by another."""
+        leaves behind is taken up by another. `calls_back`: whether the claimant's starts carry a callback."""
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Take up to `limit` operations that the engine is to be asked about, in the same way. The revision stays."""
@@ -68,6 +70,16 @@ class OperationRepository(Protocol):
 
     async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
         """How those of the given operations stand that are there, in one statement."""
+
+    async def oldest_without_callback(self) -> datetime | None:
+        """When the oldest operation was accepted that is dispatched and not done, and of whose end the engine does not
+        call; None where there is none."""
+
+    async def waiting(
+        self, types: Collection[str], dispatched_before: datetime, each_end: int
+    ) -> dict[str, list[UUID]]:
+        """Operations that are dispatched and not seen to run: of each type up to `each_end` of those that wait longest
+        and of those that wait shortest. Types without any are left out."""
 
     async def stalled(self, limit: int) -> list[UUID]:
         """Up to `limit` operations whose attention is STALLED, those that are so for longest first."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from application.ports.idempotency_keys import IdempotencyKeys
 from application.ports.operation_repository import OperationRepository
+from application.ports.turns import Turns
 from application.ports.watermarks import Watermarks
 from domain.errors import OpledgerError
 
@@ -32,6 +33,9 @@ class UnitOfWork(Protocol):
 
     @property
     def watermarks(self) -> Watermarks: ...
+
+    @property
+    def turns(self) -> Turns: ...
 
     async def commit(self) -> None:
         """Make it durable."""

@@ -71,6 +71,8 @@ class IndexEntry:
 
     operation_id: UUID
     state: ExecutionState
+    closed_at: datetime | None = None
+    """None while the run is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,12 @@ class WorkflowEngine(Protocol):
         more. The answer is as true; it may leave `started_at` and `never_taken` out.
         """
 
-    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
+    async def changed_since(
+        self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
+    ) -> IndexPage:
         """The runs that have closed or begun since, as the engine's index lists them: those of operations' own
-        executions, in pages. A run that is listed as continued by another one is left out."""
+        executions, in pages. A run that is listed as continued by another one is left out. `closed_only` leaves out
+        those that are open."""
 
     async def with_problems(self) -> frozenset[UUID]:
         """The open executions whose workflow task keeps failing or timing out, as the engine's index lists them."""

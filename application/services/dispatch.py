@@ -33,11 +33,9 @@ from domain.operation_type import OperationCatalogue
 from domain.status import OperationStatus
 from domain.transition import Source
 
-FIRST_QUESTION = timedelta(seconds=2)
-"""How long after its start an operation that has not reported is asked about."""
-FIRST_QUESTION_WITH_CALLBACK = timedelta(seconds=10)
-"""The same where the engine calls by itself when the execution closes: asking only shows that a workflow which does not
-report has been taken up. Where many wait for a worker, a question for each after 2 s makes them wait longer."""
+FIRST_QUESTION = timedelta(seconds=10)
+"""How long after its start an operation is asked about that waits for a worker: `WatchStarts` sees most starts sooner,
+and the close poll or a callback most ends."""
 
 
 class DispatchOperations:
@@ -73,7 +71,8 @@ class DispatchOperations:
         return refilling(self._units, self._claim, self._start)
 
     async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
-        return await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit)
+        attached = self._callbacks.attached
+        return await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit, calls_back=attached)
 
     async def _start(self, operation: Operation) -> bool:
         """Whether the engine was there to answer."""
@@ -100,8 +99,7 @@ class DispatchOperations:
         except StartRejected as refusal:
             await self._rejected(operation, refusal)
         else:
-            ask_after = FIRST_QUESTION_WITH_CALLBACK if calls_back else FIRST_QUESTION
-            await self._note_dispatched(operation, ask_after=ask_after)
+            await self._note_dispatched(operation, ask_after=FIRST_QUESTION, calls_back=calls_back)
 
     async def _start_with_or_without_callback(self, request: StartRequest) -> bool:
         """Whether the engine will call. A callback that it does not take must not keep the operation from being
@@ -169,13 +167,13 @@ class DispatchOperations:
 
         await self._changes.change(operation.id, decide)
 
-    async def _note_dispatched(self, operation: Operation, *, ask_after: timedelta) -> None:
+    async def _note_dispatched(self, operation: Operation, *, ask_after: timedelta, calls_back: bool = False) -> None:
         def decide(current: Operation) -> Change | None:
             now = self._clock.now()
-            return dispatched(current, follow_up_at=now + ask_after, now=now)
+            return dispatched(current, follow_up_at=now + ask_after, now=now, calls_back=calls_back)
 
         outcome = await self._changes.change(operation.id, decide)
-        if outcome is not None and outcome.changed:
+        if outcome is not None and outcome.changed and outcome.operation.status is OperationStatus.ACCEPTED:
             self._metrics.dispatched(max(timedelta(), self._clock.now() - operation.accepted_at))
         if outcome is None or (outcome.operation.done and outcome.operation.started_at is None):
             # This process stood still so long that the operation was given up meanwhile, and perhaps deleted.

@@ -1,22 +1,18 @@
 """Hold the ledger against what the engine's index says has changed: a pass costs what changed, not what runs."""
 
-import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from application.converge.inquiry import Answer, Inquiry, answered, begun
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
-from application.services.group_commit import GroupCommit
-from application.services.record import RecordEvidence
+from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
 from domain.attention import AttentionKind
-from domain.follow_up import ask_soon
 from domain.reconciliation import Verdict
 from domain.standing import Standing
-from domain.status import OperationStatus
 from domain.transition import Source
 
 OVERLAP = timedelta(minutes=1)
@@ -60,23 +56,19 @@ class ReconcileOperations:
     def __init__(
         self,
         units: UnitOfWorkFactory,
-        changes: GroupCommit,
         engine: WorkflowEngine,
         clock: Clock,
-        recorder: RecordEvidence,
+        inquiry: Inquiry,
         *,
         overlap: timedelta = OVERLAP,
-        concurrency: int = 8,
     ) -> None:
         """`overlap`: how far behind its watermark a pass begins; longer than the policy's grace, or what has begun
         within the grace is never looked at again."""
         self._units = units
-        self._changes = changes
         self._engine = engine
         self._clock = clock
-        self._recorder = recorder
+        self._inquiry = inquiry
         self._overlap = overlap
-        self._gate = asyncio.Semaphore(concurrency)
 
     async def page(self, cursor: PassCursor | None = None) -> ReconciledPage:
         """Reconcile one page of a pass; without a cursor, the first page of a new one.
@@ -88,9 +80,9 @@ class ReconcileOperations:
         """
         cursor = cursor or await self._begin()
         index = await self._engine.changed_since(cursor.since, cursor.page or None)
-        suspects = await self._suspects(index.entries)
-        asked = await self._ask_all({standing.id: _begun(standing) for standing in suspects})
-        failed_final = any(standing.status.done and not _answered(asked[standing.id]) for standing in suspects)
+        suspects = await self._inquiry.suspects(index.entries)
+        asked = await self._ask_all(begun(suspects))
+        failed_final = any(standing.status.done and not answered(asked[standing.id]) for standing in suspects)
         cursor = replace(cursor, incomplete=cursor.incomplete or failed_final)
         if index.next_page is None:
             await self._end(cursor)
@@ -100,8 +92,13 @@ class ReconcileOperations:
             listed=len(index.entries),
             asked=len(asked),
             corrected=sum(verdict in _CORRECTIONS for verdict in asked.values()),
-            failed=sum(not _answered(verdict) for verdict in asked.values()),
+            failed=sum(not answered(verdict) for verdict in asked.values()),
         )
+
+    async def _ask_all(self, suspects: Mapping[UUID, bool]) -> dict[UUID, Answer]:
+        answers = await self._inquiry.ask(suspects, Source.RECONCILIATION)
+        await self._inquiry.plan_open(answers)
+        return answers
 
     async def _begin(self) -> PassCursor:
         began_at = self._clock.now()
@@ -115,19 +112,6 @@ class ReconcileOperations:
         async with self._units() as unit:
             await unit.watermarks.advance(cursor.began_at)
             await unit.commit()
-
-    async def _suspects(self, entries: Iterable[IndexEntry]) -> list[Standing]:
-        """The operations about which the index says something else than the ledger."""
-        listed: dict[UUID, list[IndexEntry]] = {}
-        for entry in entries:
-            listed.setdefault(entry.operation_id, []).append(entry)
-        async with self._units() as unit:
-            standings = await unit.operations.standings(listed)
-        return [
-            standing
-            for standing in standings
-            if any(standing.worth_asking(entry.state) for entry in listed[standing.id])
-        ]
 
     async def _stalled(self) -> list[UUID]:
         """Open operations whose execution has a problem that the ledger does not know of, or has none any more. Where
@@ -144,40 +128,9 @@ class ReconcileOperations:
         news = [standing.id for standing in standings if _may_be_stalled(standing)]
         return [*recovered, *news][:STALLED_PER_PASS]
 
-    async def _ask_all(self, suspects: Mapping[UUID, bool]) -> dict[UUID, Verdict | EngineUnavailable | None]:
-        """The verdicts, for suspects and whether each has begun."""
-        verdicts = await asyncio.gather(*(self._ask(*suspect) for suspect in suspects.items()))
-        if verdicts and all(isinstance(verdict, EngineUnavailable) for verdict in verdicts):
-            # One that cannot be answered for is called the same as an engine that is away, and must not stop the pass.
-            await self._engine.ping()
-        for operation_id, verdict in zip(suspects, verdicts, strict=True):
-            if not _answered(verdict) or verdict is Verdict.WAIT:
-                await self._changes.change(operation_id, lambda row: ask_soon(row, at=self._clock.now()))
-        return dict(zip(suspects, verdicts, strict=True))
-
-    async def _ask(self, operation_id: UUID, begun: bool) -> Verdict | EngineUnavailable | None:
-        async with self._gate:
-            try:
-                observation = await self._engine.observe(operation_id, likely_closed=begun)
-                return await self._recorder.observation(operation_id, observation, Source.RECONCILIATION)
-            except EngineUnavailable as outage:
-                _log.warning("operation %s could not be asked about; it is asked again: %s", operation_id, outage)
-                return outage
-            except Exception:
-                _log.exception("reconciling operation %s failed; it is asked about again", operation_id)
-                return None
-
 
 _CORRECTIONS = frozenset({Verdict.TRANSITION, Verdict.START_AGAIN, Verdict.DIVERGED, Verdict.ATTENTION})
 
 
-def _answered(verdict: Verdict | EngineUnavailable | None) -> bool:
-    return isinstance(verdict, Verdict)
-
-
 def _may_be_stalled(standing: Standing) -> bool:
     return not standing.status.done and standing.attention is not AttentionKind.STALLED
-
-
-def _begun(standing: Standing) -> bool:
-    return standing.status is not OperationStatus.ACCEPTED

@@ -21,6 +21,8 @@ STEPS_PER_SECOND = 4
 LARGEST_STEP = 64
 DISPATCHING = Pace(between=0.02)
 """What becomes due one by one is claimed together. At most 1,600 operations a second and worker."""
+TAKING_TURNS = Pace(idle=0.25)
+"""How often a worker looks whether a turn is due."""
 FORGETTING = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
 RETAINING = Pace(batch=200, idle=60, outage=60, outage_batch=200, between=1.0)
 """At most 200 operations a second and worker: a backlog of a million is gone after an hour and a half, unnoticed."""
@@ -44,8 +46,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
             asyncio.create_task(dispatch(parts.dispatcher), name="dispatch"),
             asyncio.create_task(poll("follow-up", parts.follow_ups.step), name="follow-up"),
             asyncio.create_task(poll("verify", parts.verifier.step, verifying(settings)), name="verify"),
+            asyncio.create_task(poll("start watch", parts.start_watch.step, TAKING_TURNS), name="start-watch"),
             asyncio.create_task(poll("forget", parts.forgetter.step, FORGETTING), name="forget"),
         ]
+        if parts.close_poll is not None:
+            loops.append(
+                asyncio.create_task(poll("close poll", parts.close_poll.step, TAKING_TURNS), name="close-poll")
+            )
         if parts.retainer is not None:
             loops.append(asyncio.create_task(poll("retain", parts.retainer.step, RETAINING), name="retain"))
         if settings.metrics_port is not None:

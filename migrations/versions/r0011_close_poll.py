@@ -1,4 +1,4 @@
-"""Failure of what no worker ever took."""
+"""Failure of what no worker ever took, and what the close poll and the start watch read."""
 
 from alembic import op
 
@@ -15,8 +15,31 @@ UP = (
     DROP CONSTRAINT {RULE},
     ADD CONSTRAINT {RULE} CHECK (status <> 'FAILED' OR started_at IS NOT NULL OR error_code IN ({CODES}))
     """,
+    # Of what runs already it is not known: the close poll covers it.
+    "ALTER TABLE operations ADD COLUMN calls_back boolean NOT NULL DEFAULT false",
+    "COMMENT ON COLUMN operations.calls_back IS 'whether the engine calls when the execution closes'",
+    """
+    CREATE INDEX ix_operations_uncalled ON operations (accepted_at)
+    WHERE dispatched_at IS NOT NULL AND status IN ('ACCEPTED', 'RUNNING') AND NOT calls_back
+    """,
+    """
+    CREATE INDEX ix_operations_waiting ON operations (type, dispatched_at, id)
+    WHERE status = 'ACCEPTED' AND dispatched_at IS NOT NULL
+    """,
+    """
+    CREATE TABLE turns (
+        name text NOT NULL,
+        until timestamptz NOT NULL,
+        mark timestamptz,
+
+        CONSTRAINT pk_turns PRIMARY KEY (name)
+    )
+    """,
 )
 DOWN = (
+    "DROP TABLE turns",
+    "DROP INDEX ix_operations_waiting, ix_operations_uncalled",
+    "ALTER TABLE operations DROP COLUMN calls_back",
     """
     UPDATE operations SET started_at = accepted_at
     WHERE started_at IS NULL AND error_code IN ('TERMINATED', 'TIMED_OUT')

@@ -33,6 +33,20 @@ class IndexContract:
         }
         assert await world.settled_changes(since, [*expected, unchanged], expected) == expected
 
+    async def test_closes_alone(self, world: EngineWorld) -> None:
+        """Without what is open, and with the time of each close."""
+        since = world.now()
+        await world.take_up(running := await world.started())
+        await world.complete(closed := await world.started(), None)
+
+        async def listed() -> bool:
+            page = await world.engine.changed_since(since, closed_only=True)
+            found = {entry.operation_id: entry for entry in page.entries}
+            assert running not in found
+            return closed in found and found[closed].closed_at == (await world.observe(closed)).closed_at
+
+        await eventually(listed)
+
     async def test_nothing_since_now(self, world: EngineWorld) -> None:
         """The index does not list what lies before, once it has caught up."""
         closed = await world.started()

@@ -120,6 +120,8 @@ CHANGES: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
         "ix_operations_due_verification",
         lambda unit: unit.operations.claim_due_verifications(at(9**6), LEASE, 50),
     ),
+    "oldest without callback": ("ix_operations_uncalled", lambda unit: unit.operations.oldest_without_callback()),
+    "waiting": ("ix_operations_waiting", lambda unit: unit.operations.waiting(["type1"], at(9**6), 4)),
     "stalled": ("ix_operations_attention", lambda unit: unit.operations.stalled(50)),
     "standings": ("pk_operations", lambda unit: unit.operations.standings(SOME)),
     "oldest unfinished": ("ix_operations_verified", lambda unit: unit.watermarks.oldest_unfinished()),

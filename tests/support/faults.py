@@ -50,6 +50,7 @@ class CrashingUnit:
         self.operations = _Wrapped(inner.operations, faults)
         self.idempotency_keys = _Wrapped(inner.idempotency_keys, faults)
         self.watermarks = _Wrapped(inner.watermarks, faults)
+        self.turns = _Wrapped(inner.turns, faults)
 
     async def commit(self) -> None:
         await self._faults.around(self._inner.commit)
@@ -94,8 +95,12 @@ class CrashingEngine:
         )
         return observation
 
-    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
-        found: IndexPage = await self._faults.around(lambda: self._inner.changed_since(since, page))
+    async def changed_since(
+        self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
+    ) -> IndexPage:
+        found: IndexPage = await self._faults.around(
+            lambda: self._inner.changed_since(since, page, closed_only=closed_only)
+        )
         return found
 
     async def with_problems(self) -> frozenset[UUID]:

@@ -15,6 +15,9 @@ from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.memory.store import MemoryStore
 from adapters.memory.workflow_engine import MemoryWorkflowEngine
 from adapters.temporal.callback_reader import TemporalCallbackReader
+from application.converge.close_poll import PollCloses
+from application.converge.inquiry import Inquiry
+from application.converge.start_watch import WatchStarts
 from application.ports.metrics import CallbackOutcome
 from application.ports.workflow_engine import (
     CompletionCallback,
@@ -49,6 +52,7 @@ WORK = OperationType("work", workflow="Work", task_queue="workers")
 CATALOGUE = OperationCatalogue({"work": WORK, "other": OperationType("other", "Other", "workers")})
 CALLBACK_URL = "http://ledger.test"
 KEYS = CallbackKeys({"k1": "s" * 32})
+CLOSE_POLL = timedelta(seconds=2)
 VERIFY_EVERY = timedelta(hours=1)
 LEASE = timedelta(seconds=31)
 """A little longer than what a claim is good for."""
@@ -89,8 +93,12 @@ class WatchedEngine:
         )
         return answer
 
-    async def changed_since(self, since: datetime, page: bytes | None = None) -> IndexPage:
-        answer: IndexPage = await self._watched("changed_since", None, lambda: self._inner.changed_since(since, page))
+    async def changed_since(
+        self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
+    ) -> IndexPage:
+        answer: IndexPage = await self._watched(
+            "changed_since", None, lambda: self._inner.changed_since(since, page, closed_only=closed_only)
+        )
         return answer
 
     async def with_problems(self) -> frozenset[UUID]:
@@ -140,7 +148,7 @@ class FakeLedger:
         index_page: int = 1000,
     ) -> None:
         self.clock = MemoryClock()
-        self.store = MemoryStore()
+        self.store = MemoryStore(self.clock)
         self.world = self.world_class(self.clock, page_size=index_page)
         self.faults = self.faults_class()
         self.engine = WatchedEngine(CrashingEngine(self.world, self.faults))
@@ -163,7 +171,10 @@ class FakeLedger:
         )
         self.follow_ups = FollowUpOperations(self.units, self.changes, self.engine, self.clock, self.recorder)
         self.verifier = VerifyOperations(self.units, self.engine, self.clock, self.recorder, VERIFY_EVERY)
-        self.reconciler = ReconcileOperations(self.units, self.changes, self.engine, self.clock, self.recorder)
+        inquiry = Inquiry(self.units, self.changes, self.engine, self.clock, self.recorder)
+        self.reconciler = ReconcileOperations(self.units, self.engine, self.clock, inquiry)
+        self.close_poll = PollCloses(self.units, self.engine, inquiry, CLOSE_POLL)
+        self.start_watch = WatchStarts(self.units, self.clock, catalogue, inquiry)
         reader = TemporalCallbackReader(DataConverter.default, "default")
         self.receiver = ReceiveCallback(
             self.units, self.changes, self.engine, self.clock, reader, self.recorder, self.metrics

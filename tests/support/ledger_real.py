@@ -194,13 +194,19 @@ class RealLedger:
         *,
         workflows: Sequence[type] = (),
         activities: Sequence[Any] | None = None,
-        loops: Collection[str] = ("dispatch", "follow-up"),
+        loops: Collection[str] = ("dispatch", "follow-up", "start watch"),
         team: Client | None = None,
         own: Client | None = None,
     ) -> AsyncIterator[None]:
         """Runs both workers and the loops. `team` and `own`: the clients of the team's and of the ledger's worker,
         if they are not the ledger's."""
-        steps = {"dispatch": self.container.dispatcher().step, "follow-up": self.container.follow_ups().step}
+        steps = {
+            "dispatch": self.container.dispatcher().step,
+            "follow-up": self.container.follow_ups().step,
+            "start watch": self.container.start_watch().step,
+            "close poll": self.container.close_poll().step,
+            "verify": self.container.verifier().step,
+        }
         ledgers = self.container.activities().all() if activities is None else activities
         every = [*WORKFLOWS, *workflows]
         tasks = [asyncio.create_task(poll(name, steps[name], FAST)) for name in loops]

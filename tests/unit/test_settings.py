@@ -42,6 +42,8 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
         ({"OPLEDGER_PAGE_TOKEN_KEY": "short"}, "page_token_key has at least 16"),
         ({"OPLEDGER_VERIFY_EVERY": "9s"}, "verify_every is between 10s and 1d"),
         ({"OPLEDGER_VERIFY_EVERY": "25h"}, "verify_every is between 10s and 1d"),
+        ({"OPLEDGER_CLOSE_POLL": "100ms"}, "close_poll is off, or between 500ms and 5m"),
+        ({"OPLEDGER_CLOSE_POLL": "no"}, "OPLEDGER_CLOSE_POLL: expected a duration"),
         ({"OPLEDGER_STOP_DELAY": "6m"}, "stop_delay is between 0s and 5m"),
         ({"OPLEDGER_VERIFY_RATE": "0"}, "OPLEDGER_VERIFY_RATE"),
         ({"OPLEDGER_VERIFY_RATE": "1001"}, "OPLEDGER_VERIFY_RATE"),
@@ -109,6 +111,15 @@ def test_a_direct_url_means_transaction_pooling(tmp_path: Path) -> None:
     settings = load_settings({}, pooled, tmp_path)
     assert (settings.transaction_pooling, settings.require_direct_url()) == (True, "postgresql://server/d")
     assert settings.require_database_url() == "postgresql://pooler/d"
+
+
+def test_close_poll_is_on_unless_it_is_turned_off(tmp_path: Path) -> None:
+    """Every 2 s, another interval, or not at all."""
+    assert load_settings({}, {}, tmp_path).close_poll == timedelta(seconds=2)
+    assert load_settings({}, {"OPLEDGER_CLOSE_POLL": "5s"}, tmp_path).close_poll == timedelta(seconds=5)
+    assert load_settings({}, {"OPLEDGER_CLOSE_POLL": "off"}, tmp_path).close_poll is None
+    (tmp_path / "opledger.toml").write_text('close_poll = "off"')
+    assert load_settings({}, {}, tmp_path).close_poll is None
 
 
 def test_retention_is_off_unless_it_is_given(tmp_path: Path) -> None:

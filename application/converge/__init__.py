@@ -1,0 +1,1 @@
+"""How the ledger comes to agree with the engine."""

@@ -1,0 +1,89 @@
+"""The close poll: finds the ends of operations of which the engine does not call, within seconds."""
+
+import asyncio
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from application.converge.inquiry import Inquiry, answered, begun
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
+from application.services.step import Step
+from domain.reconciliation import Verdict
+from domain.transition import Source
+
+TURN = "close-poll"
+OVERLAP = timedelta(seconds=10)
+"""How far behind the last turn a turn begins: the index lags by seconds, and the clocks of engine and database differ.
+What it lists later than that the reconciliation finds."""
+PAGES_PER_SECOND = 4
+"""The engine takes 10 list calls a second for a namespace, of everybody together."""
+
+
+class PollCloses:
+    """Any number of workers poll; one has the turn. The index is a hint: the engine is asked about what it lists
+    against the ledger's word. An overlap asks nothing twice."""
+
+    def __init__(self, units: UnitOfWorkFactory, engine: WorkflowEngine, inquiry: Inquiry, every: timedelta) -> None:
+        self._units = units
+        self._engine = engine
+        self._inquiry = inquiry
+        self._every = every
+        self._asked: dict[IndexEntry, datetime] = {}
+        """Closes that were asked about, with the turn's time: the ledger need not show it, where another run followed
+        or the operation is gone."""
+
+    async def step(self, limit: int) -> Step:
+        """Take the turn, if it is due and an operation is open whose end would not be called; claims what it asks
+        about. `limit` is not used: a turn reads all that has closed."""
+        since_and_now = await self._begin()
+        if since_and_now is None:
+            return Step(0)
+        try:
+            return Step(await self._read(*since_and_now))
+        except EngineUnavailable:
+            return Step(0, engine_available=False)
+
+    async def _begin(self) -> tuple[datetime, datetime] | None:
+        """From when on closes matter, and the database's present; None where there is no turn to take."""
+        async with self._units() as unit:
+            oldest = await unit.operations.oldest_without_callback()
+            turn = None if oldest is None else await unit.turns.take(TURN, self._every)
+            if oldest is None or turn is None:
+                return None
+            await unit.commit()
+        # An operation's execution cannot have closed before the operation was accepted.
+        since = max(oldest, turn.mark) if turn.mark is not None else oldest
+        return min(since, turn.now) - OVERLAP, turn.now
+
+    async def _read(self, since: datetime, now: datetime) -> int:
+        """How many operations were asked about. The mark moves when all pages are read, never before."""
+        self._asked = {entry: at for entry, at in self._asked.items() if at >= now - 3 * OVERLAP}
+        asked, page = 0, None
+        while True:
+            index = await self._engine.changed_since(since, page, closed_only=True)
+            asked += await self._ask(index.entries, now)
+            if index.next_page is None:
+                break
+            page = index.next_page
+            await self._keep()
+            await asyncio.sleep(1 / PAGES_PER_SECOND)
+        async with self._units() as unit:
+            await unit.turns.advance(TURN, now)
+            await unit.commit()
+        return asked
+
+    async def _ask(self, entries: Collection[IndexEntry], now: datetime) -> int:
+        fresh = [entry for entry in entries if entry not in self._asked]
+        suspects = await self._inquiry.suspects(fresh)
+        answers = await self._inquiry.ask(begun(suspects), Source.RECONCILIATION)
+        await self._inquiry.plan_open(answers)
+        for entry in fresh:
+            answer = answers.get(entry.operation_id)
+            if answered(answer) and answer is not Verdict.WAIT:
+                self._asked[entry] = now
+        return len(answers)
+
+    async def _keep(self) -> None:
+        async with self._units() as unit:
+            await unit.turns.keep(TURN, self._every)
+            await unit.commit()

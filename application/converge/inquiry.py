@@ -1,0 +1,93 @@
+"""Asks the engine about operations that a hint speaks of: only its answer is evidence."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeAlias
+from uuid import UUID
+
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
+from application.services.group_commit import GroupCommit
+from application.services.record import RecordEvidence
+from domain.follow_up import ask_soon
+from domain.reconciliation import Verdict
+from domain.standing import Standing
+from domain.status import OperationStatus
+from domain.transition import Source
+
+Answer: TypeAlias = Verdict | EngineUnavailable | None
+"""What came of a question; None: recording it failed."""
+_log = logging.getLogger(__name__)
+
+
+class Inquiry:
+    """Shared by everything that reads the engine's index."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        changes: GroupCommit,
+        engine: WorkflowEngine,
+        clock: Clock,
+        recorder: RecordEvidence,
+        *,
+        concurrency: int = 8,
+    ) -> None:
+        self._units = units
+        self._changes = changes
+        self._engine = engine
+        self._clock = clock
+        self._recorder = recorder
+        self._gate = asyncio.Semaphore(concurrency)
+
+    async def suspects(self, entries: Iterable[IndexEntry]) -> list[Standing]:
+        """The operations about which the index says something else than the ledger."""
+        listed: dict[UUID, list[IndexEntry]] = {}
+        for entry in entries:
+            listed.setdefault(entry.operation_id, []).append(entry)
+        async with self._units() as unit:
+            standings = await unit.operations.standings(listed)
+        return [
+            standing
+            for standing in standings
+            if any(standing.worth_asking(entry.state) for entry in listed[standing.id])
+        ]
+
+    async def ask(self, begun: Mapping[UUID, bool], source: Source) -> dict[UUID, Answer]:
+        """The answers, for operations and whether each has begun. Raises EngineUnavailable where nothing could be asked
+        and the engine does not answer at all."""
+        answers = await asyncio.gather(*(self._ask(*one, source) for one in begun.items()))
+        if answers and all(isinstance(answer, EngineUnavailable) for answer in answers):
+            # One that cannot be answered for is called the same as an engine that is away, and must not stop the pass.
+            await self._engine.ping()
+        return dict(zip(begun, answers, strict=True))
+
+    async def plan_open(self, answers: Mapping[UUID, Answer]) -> None:
+        """Leave operations without an answer, or with one that is too early, to the follow-up."""
+        for operation_id, answer in answers.items():
+            if not answered(answer) or answer is Verdict.WAIT:
+                await self._changes.change(operation_id, lambda row: ask_soon(row, at=self._clock.now()))
+
+    async def _ask(self, operation_id: UUID, begun: bool, source: Source) -> Answer:
+        async with self._gate:
+            try:
+                observation = await self._engine.observe(operation_id, likely_closed=begun)
+                return await self._recorder.observation(operation_id, observation, source)
+            except EngineUnavailable as outage:
+                _log.warning("operation %s could not be asked about; it is asked again: %s", operation_id, outage)
+                return outage
+            except Exception:
+                _log.exception("recording what the engine says of operation %s failed", operation_id)
+                return None
+
+
+def answered(answer: Answer) -> bool:
+    """Whether the engine's word was recorded."""
+    return isinstance(answer, Verdict)
+
+
+def begun(standings: Collection[Standing]) -> dict[UUID, bool]:
+    """Which of them have begun: then a close costs one question."""
+    return {standing.id: standing.status is not OperationStatus.ACCEPTED for standing in standings}

@@ -1,0 +1,69 @@
+"""The start watch: sees within two seconds that a worker has taken an operation whose workflow does not report it."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID
+
+from application.converge.inquiry import Inquiry
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.workflow_engine import EngineUnavailable
+from application.services.step import Step
+from domain.operation_type import OperationCatalogue
+from domain.reconciliation import Verdict
+from domain.transition import Source
+
+TURN = "start-watch"
+EVERY = timedelta(seconds=1)
+REPORTS_WITHIN = timedelta(milliseconds=500)
+"""A workflow that reports its start has usually done so by then, and costs no question."""
+EACH_END = 4
+"""Operations of a type that a turn asks about at first: so many of those that wait longest and of those that wait
+shortest. A task queue gives its tasks out about in their order."""
+LARGEST = 64
+
+
+class WatchStarts:
+    """Any number of workers watch; one has the turn.
+
+    A turn asks about both ends of each type's queue. As long as half of those it asked about were taken, it goes on
+    with the next ones. So its cost is one question for each start that is not reported, and 8 a second for each type of
+    which operations wait, however many.
+    """
+
+    def __init__(self, units: UnitOfWorkFactory, clock: Clock, catalogue: OperationCatalogue, inquiry: Inquiry) -> None:
+        self._units = units
+        self._clock = clock
+        self._types = [declared.name for declared in catalogue]
+        self._inquiry = inquiry
+
+    async def step(self, limit: int) -> Step:
+        """Take the turn, if it is due and operations wait. `limit` is not used: see the class."""
+        asked: set[UUID] = set()
+        types, each_end = self._types, EACH_END
+        first = True
+        while types:
+            waiting = await self._waiting(types, each_end, take_turn=first)
+            first = False
+            unasked = {kind: [one for one in ids if one not in asked] for kind, ids in waiting.items()}
+            try:
+                answers = await self._inquiry.ask(
+                    {one: False for ids in unasked.values() for one in ids}, Source.CONFIRMATION
+                )
+            except EngineUnavailable:
+                return Step(len(asked), engine_available=False)
+            asked |= answers.keys()
+            moved = {one for one, answer in answers.items() if answer is Verdict.TRANSITION}
+            types = [kind for kind, ids in unasked.items() if ids and 2 * len(moved.intersection(ids)) >= len(ids)]
+            each_end = min(2 * each_end, LARGEST)
+        return Step(len(asked))
+
+    async def _waiting(self, types: Collection[str], each_end: int, *, take_turn: bool) -> dict[str, list[UUID]]:
+        async with self._units() as unit:
+            before = self._clock.now() - REPORTS_WITHIN
+            waiting = await unit.operations.waiting(types, before, each_end)
+            if waiting and take_turn:
+                if await unit.turns.take(TURN, EVERY) is None:
+                    return {}
+                await unit.commit()
+        return waiting

@@ -1,0 +1,108 @@
+"""What every operation repository keeps to in what the close poll and the start watch read."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from domain.follow_up import dispatched
+from domain.lifecycle import accept, complete, start
+from domain.operation import Change, Operation
+from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
+from tests.support.operations import at, cause
+
+LEASE = timedelta(seconds=30)
+
+
+def numbered(number: int) -> UUID:
+    return UUID(int=number)
+
+
+async def accepted(store: Store, number: int, type_name: str = "work") -> Operation:
+    """Accepted at second `number`."""
+    change = accept(numbered(number), tenant="t", type_name=type_name, value=1, labels={}, cause=cause(number))
+    await add(store, change)
+    return await stored(store, numbered(number))
+
+
+async def waiting(store: Store, number: int, type_name: str = "work", *, calls_back: bool = False) -> Operation:
+    """Dispatched a second later."""
+    row = await accepted(store, number, type_name)
+    change = dispatched(row, follow_up_at=at(9**6), now=at(number + 1), calls_back=calls_back)
+    return await save(store, change)
+
+
+async def ends(store: Store, types: list[str], each_end: int, seconds: float = 1000) -> dict[str, set[UUID]]:
+    async with store.units() as unit:
+        found = await unit.operations.waiting(types, at(seconds), each_end)
+    assert all(len(ids) == len(set(ids)) for ids in found.values())
+    return {kind: set(ids) for kind, ids in found.items()}
+
+
+async def oldest(store: Store) -> object:
+    async with store.units() as unit:
+        return await unit.operations.oldest_without_callback()
+
+
+class WatchingContract:
+    """Subclasses give the store."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError
+
+    async def test_both_ends_of_each_type(self, store: Store) -> None:
+        """Those that wait longest and shortest, each once, and of the asked types alone."""
+        for number in range(1, 8):
+            await waiting(store, number)
+        for number in range(11, 14):
+            await waiting(store, number, "other")
+        await waiting(store, 20, "third")
+        found = await ends(store, ["work", "other", "no such type"], 2)
+        assert found == {
+            "work": {numbered(number) for number in (1, 2, 6, 7)},
+            "other": {numbered(number) for number in (11, 12, 13)},
+        }
+        assert await ends(store, ["work"], 2, seconds=4) == {"work": {numbered(number) for number in (1, 2, 3)}}
+        assert await ends(store, [], 2) == {}
+
+    async def test_what_does_not_wait(self, store: Store) -> None:
+        """Not started yet, or seen to run."""
+        await accepted(store, 1)
+        await save(store, start(await waiting(store, 2), cause(5)))
+        assert await ends(store, ["work"], 5) == {}
+
+    async def test_oldest_without_callback(self, store: Store) -> None:
+        """Of those that are dispatched and not done, running ones too."""
+        await accepted(store, 1)
+        await waiting(store, 2, calls_back=True)
+        assert await oldest(store) is None
+        running = await save(store, start(await waiting(store, 3), cause(5)))
+        await waiting(store, 4)
+        assert await oldest(store) == at(3)
+        await save(store, complete(running, 1, cause(6)))
+        assert await oldest(store) == at(4)
+
+    @pytest.mark.parametrize("calls_back", [False, True])
+    async def test_a_claim_says_whether_its_start_carries_a_callback(self, store: Store, calls_back: bool) -> None:
+        """A report that is quicker than the dispatcher's note finds it there."""
+        await accepted(store, 1)
+        async with store.units() as unit:
+            [claimed] = await unit.operations.claim_due_dispatches(at(2), LEASE, 1, calls_back=calls_back)
+            await unit.commit()
+        assert claimed.dispatch.calls_back is calls_back
+        row = await save(store, start(claimed, cause(3)))
+        assert (await stored(store, row.id)).dispatch.calls_back is calls_back
+        assert await oldest(store) == (None if calls_back else at(1))
+        corrected = dispatched(row, follow_up_at=at(9), now=at(4), calls_back=not calls_back)
+        await save(store, Change(replace(corrected.operation), corrected.transitions))
+        assert await oldest(store) == (at(1) if calls_back else None)
+
+
+class TestMemory(OnMemory, WatchingContract):
+    """The store in memory keeps the contract."""
+
+
+class TestPostgres(OnPostgres, WatchingContract):
+    """PostgreSQL keeps the contract."""
