@@ -1,4 +1,4 @@
-"""Something about an operation that a person should look at."""
+"""Why an operation needs attention."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,12 +6,16 @@ from enum import StrEnum
 
 
 class AttentionKind(StrEnum):
-    """What is the matter."""
+    """What is wrong with the operation."""
 
     DISPATCH_RETRYING = "DISPATCH_RETRYING"
     """Its start failed, and is tried again."""
     STALLED = "STALLED"
-    """It runs, and does not get on: its workflow task keeps failing or timing out."""
+    """Its workflow task keeps failing or timing out."""
+    NO_WORKER = "NO_WORKER"
+    """No worker polls the task queue that it waits for."""
+    ACTIVITY_RETRYING = "ACTIVITY_RETRYING"
+    """One of its activities keeps failing, and is retried."""
     RESULT_UNREADABLE = "RESULT_UNREADABLE"
     """It is COMPLETED, and its result could not be read, or not as a whole. Stays on the operation."""
     DIVERGED = "DIVERGED"
@@ -20,7 +24,7 @@ class AttentionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """What is the matter, since when, in words."""
+    """Kind, time of the beginning, and a message for people."""
 
     kind: AttentionKind
     since: datetime

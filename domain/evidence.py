@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from domain.attention import AttentionKind
 from domain.json_value import JsonValue
 from domain.operation_error import OperationError
 
@@ -73,6 +74,16 @@ WITHOUT_WORKER = UNSUCCESSFUL - {ExecutionState.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why an open execution makes no progress."""
+
+    kind: AttentionKind
+    message: str
+    waits_since: datetime | None = None
+    """With NO_WORKER, since when a task has waited, where only that shows it: a worker may just be starting."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """The engine's word on a chain, strongly consistent as of `asked_at`."""
 
@@ -94,13 +105,13 @@ class Observation:
     never_taken: bool = False
     """With a close that needs no worker: the engine's history shows that no worker ever took the chain. False: one did,
     or it is not known."""
-    stalled: str | None = None
-    """While it is open: why it does not get on, where its workflow task keeps failing or timing out."""
+    trouble: Trouble | None = None
+    """While it is open: why it makes no progress, as far as the engine shows it."""
 
     def __post_init__(self) -> None:
         if self.never_taken and self.state not in WITHOUT_WORKER:
             raise ValueError(f"an execution that is {self.state} was taken by a worker")
-        if self.stalled is not None and self.state not in OPEN:
-            raise ValueError(f"an observation of {self.state} cannot be stalled")
+        if self.trouble is not None and self.state not in OPEN:
+            raise ValueError(f"an observation of {self.state} has no trouble")
         if (self.state in UNSUCCESSFUL) != (self.error is not None):
             raise ValueError(f"an observation of {self.state} {'needs' if self.error is None else 'has no'} error")

@@ -1,6 +1,6 @@
 """What an observation of the engine does to an operation: the one rule, whatever channel brought it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -13,9 +13,9 @@ from domain.lifecycle import complete, fail, start
 from domain.operation import Cause, Change, Operation
 from domain.operation_error import ErrorCode, OperationError
 from domain.reporting import conclude
-from domain.stalling import stall
 from domain.status import OperationStatus
 from domain.transition import Source
+from domain.trouble import attend
 from domain.unreadable_result import has_result, marked_unreadable, unreadable_words
 
 
@@ -90,10 +90,12 @@ def _final(
 def _open(operation: Operation, observation: Observation, now: datetime, source: Source) -> Decision:
     running = observation.state is ExecutionState.RUNNING
     started = _started(operation, observation, now, source) if running else Change(operation)
-    stalled = stall(started.operation, observation, Cause(source, "", now))
+    if started.transitions and observation.trouble is not None and observation.trouble.kind is AttentionKind.NO_WORKER:
+        observation = replace(observation, trouble=None)  # a worker has just taken it: who polls was asked before
+    attended = attend(started.operation, observation, Cause(source, "", now))
     if started.transitions:
-        return Decision(Verdict.TRANSITION, started if stalled is None else started.then(stalled))
-    return NO_CHANGE if stalled is None else Decision(Verdict.ATTENTION, stalled)
+        return Decision(Verdict.TRANSITION, started if attended is None else started.then(attended))
+    return NO_CHANGE if attended is None else Decision(Verdict.ATTENTION, attended)
 
 
 def _started(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:

@@ -10,6 +10,7 @@ from domain.lifecycle import complete, fail, start, touched
 from domain.operation import Cause, Change, Operation
 from domain.status import OperationStatus
 from domain.transition import Source
+from domain.trouble import heard_from
 from domain.unreadable_result import has_result, marked_unreadable
 
 CONFIRM_AFTER = timedelta(milliseconds=50)
@@ -24,6 +25,16 @@ def apply_report(
     """The change that a report makes, or None: it is a repeat, it came late, or the operation is done."""
     if operation.done:
         return None
+    heard = heard_from(operation, Cause(Source.WORKFLOW, "", now))
+    if heard is None or operation.status is OperationStatus.ACCEPTED:
+        return _applied(operation, report, finality, now, confirm_after)
+    change = _applied(heard.operation, report, finality, now, confirm_after)
+    return heard if change is None else heard.then(change)
+
+
+def _applied(
+    operation: Operation, report: Report, finality: Finality, now: datetime, confirm_after: timedelta
+) -> Change | None:
     change = Change(operation)
     if operation.status is OperationStatus.ACCEPTED:
         change = start(operation, Cause(Source.WORKFLOW, "the workflow reports that it has started", now), at=report.at)

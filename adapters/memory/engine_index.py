@@ -6,6 +6,7 @@ from uuid import UUID
 
 from adapters.memory.executions import Execution
 from application.ports.workflow_engine import EngineUnavailable, IndexEntry, IndexPage
+from domain.attention import AttentionKind
 from domain.evidence import ExecutionState
 
 
@@ -43,7 +44,7 @@ class MemoryIndex:
     def with_problems(self) -> frozenset[UUID]:
         """See the port."""
         listed = self._listed().items()
-        return frozenset(ours for ours, execution in listed if execution.open and execution.stalled is not None)
+        return frozenset(ours for ours, execution in listed if _stalled(execution))
 
     def _listed(self) -> Mapping[UUID, Execution]:
         return self._live if self._frozen is None else self._frozen
@@ -57,3 +58,7 @@ class MemoryIndex:
 
 def _changed(execution: Execution, since: datetime) -> bool:
     return execution.latest_start > since or (execution.closed_at is not None and execution.closed_at > since)
+
+
+def _stalled(execution: Execution) -> bool:
+    return execution.open and execution.trouble is not None and execution.trouble.kind is AttentionKind.STALLED

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.ports.workflow_engine import CompletionCallback
-from domain.evidence import OPEN, ExecutionState, Observation
+from domain.evidence import OPEN, ExecutionState, Observation, Trouble
 from domain.finality import OutcomeReports
 from domain.json_value import JsonValue, clean_text, not_finite_note, strict_json
 from domain.operation_error import ErrorCode, OperationError
@@ -49,7 +49,9 @@ class Execution:
     """Of the latest run, where that is not the first."""
     never_taken: bool = False
     """Closed before any worker took it."""
-    stalled: str | None = None
+    trouble: Trouble | None = None
+    """Why it makes no progress, but for an absent worker."""
+    task_queue: str = ""
 
     @property
     def open(self) -> bool:
@@ -73,15 +75,15 @@ class Execution:
             result_altered=not_finite_note(self.result),
             error=self.error,
             actor=self.actor,
-            stalled=self.stalled if self.open else None,
+            trouble=self.trouble if self.open else None,
         )
 
     def taken_up(self) -> "Execution":
         return replace(self._must_be_open(), state=ExecutionState.RUNNING)
 
-    def tripping(self, words: str | None) -> "Execution":
-        """Its workflow task keeps failing, for what the words say; or does so no longer."""
-        return replace(self.taken_up(), stalled=words)
+    def troubled(self, trouble: Trouble | None) -> "Execution":
+        """Its workflow task or an activity keeps failing; or does so no longer."""
+        return replace(self.taken_up(), trouble=trouble)
 
     def cancel_requested(self, ending: Ending) -> "Execution":
         """The first request's reason stays."""
@@ -126,6 +128,7 @@ class Execution:
             callback=self.callback,
             outcome_reports=self.outcome_reports,
             run_started_at=at,
+            task_queue=self.task_queue,
         )
 
     def _ended(self, state: ExecutionState, code: ErrorCode, at: datetime, ending: Ending) -> "Execution":

@@ -19,7 +19,8 @@ from application.ports.workflow_engine import (
     StartRejected,
     StartRequest,
 )
-from domain.evidence import ExecutionState, Observation
+from domain.attention import AttentionKind
+from domain.evidence import OPEN, ExecutionState, Observation, Trouble
 from domain.finality import OutcomeReports
 from domain.json_value import JsonValue
 from domain.operation import MISSING
@@ -37,6 +38,7 @@ class MemoryWorkflowEngine:
         self._clock = clock
         self._executions: dict[UUID, Execution] = {}
         self._unknown: set[UUID] = set()
+        self._left: set[str] = set()
         self._index = MemoryIndex(self._executions, self._unknown, page_size)
         self._refuses_callbacks = False
         self._up = True
@@ -63,6 +65,7 @@ class MemoryWorkflowEngine:
                 request_id,
                 callback=request.callback,
                 outcome_reports=request.outcome_reports,
+                task_queue=request.type.task_queue,
             )
             self._executions[request.operation_id] = execution
             self.starts.append(_over_the_wire(request))
@@ -82,7 +85,8 @@ class MemoryWorkflowEngine:
             return Observation(ExecutionState.NOT_FOUND, asked_at)
         if operation_id in self._unknown:
             return Observation(ExecutionState.UNKNOWN, asked_at, started_at=execution.started_at)
-        return execution.observed(asked_at, likely_closed=likely_closed)
+        seen = execution.observed(asked_at, likely_closed=likely_closed)
+        return seen if seen.state not in OPEN else replace(seen, trouble=self._trouble(execution))
 
     async def changed_since(
         self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
@@ -153,11 +157,23 @@ class MemoryWorkflowEngine:
 
     def stall(self, operation_id: UUID, words: str) -> None:
         """The workflow's task fails or times out again and again: the words say why."""
-        self._executions[operation_id] = self._executions[operation_id].tripping(words)
+        self._trip(operation_id, Trouble(AttentionKind.STALLED, words))
 
     def unstall(self, operation_id: UUID) -> None:
-        """The workflow's task goes through."""
-        self._executions[operation_id] = self._executions[operation_id].tripping(None)
+        """The workflow's task goes through, and its activities too."""
+        self._trip(operation_id, None)
+
+    def retry_activity(self, operation_id: UUID, words: str) -> None:
+        """An activity of the workflow fails again and again: the words say why."""
+        self._trip(operation_id, Trouble(AttentionKind.ACTIVITY_RETRYING, words))
+
+    def leave_queue(self, task_queue: str) -> None:
+        """No worker polls the task queue any more."""
+        self._left.add(task_queue)
+
+    def poll_queue(self, task_queue: str) -> None:
+        """Workers poll the task queue again. Until one leaves, each is polled."""
+        self._left.discard(task_queue)
 
     # What others do.
 
@@ -232,6 +248,17 @@ class MemoryWorkflowEngine:
     def thaw_listing(self) -> None:
         """The index is up to date again."""
         self._index.thaw()
+
+    def _trip(self, operation_id: UUID, trouble: Trouble | None) -> None:
+        self._executions[operation_id] = self._executions[operation_id].troubled(trouble)
+
+    def _trouble(self, execution: Execution) -> Trouble | None:
+        """An absent worker comes before everything else."""
+        if execution.task_queue not in self._left:
+            return execution.trouble
+        waits_since = execution.latest_start if execution.state is ExecutionState.PENDING else None
+        words = f'no worker polls task queue "{execution.task_queue}"'
+        return Trouble(AttentionKind.NO_WORKER, words, waits_since)
 
     def _close(self, operation_id: UUID, execution: Execution) -> None:
         self._executions[operation_id] = execution

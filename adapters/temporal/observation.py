@@ -11,9 +11,8 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from adapters.temporal.close import Close, moment, read_close
 from adapters.temporal.history import RunHistory
 from adapters.temporal.payloads import PayloadReader
-from adapters.temporal.stalling import MANY_ATTEMPTS, stalled_words
 from adapters.temporal.taken import ever_taken
-from domain.evidence import CLOSED, OPEN, WITHOUT_WORKER, ExecutionState, Observation
+from domain.evidence import CLOSED, WITHOUT_WORKER, ExecutionState, Observation
 from domain.operation_error import ErrorCode, OperationError
 
 STATES: Mapping[int, ExecutionState] = {
@@ -58,8 +57,7 @@ async def observation(
         close = await _closed(state, latest, reader, asked_at)
         closed = close.observation(state, asked_at, moment(latest.info.close_time), started_at)
         return replace(closed, never_taken=state in WITHOUT_WORKER and await ever_taken(latest.history) is False)
-    stalled = await _stalled(latest, reader) if state in OPEN else None
-    return Observation(state, asked_at, started_at=started_at, stalled=stalled)
+    return Observation(state, asked_at, started_at=started_at)
 
 
 async def _taken_up(latest: Latest) -> bool:
@@ -80,13 +78,6 @@ async def _taken_up(latest: Latest) -> bool:
     if short and not latest.further_run:
         return False
     return await ever_taken(latest.history) is True
-
-
-async def _stalled(latest: Latest, reader: PayloadReader) -> str | None:
-    attempt = latest.description.pending_workflow_task.attempt
-    if attempt < MANY_ATTEMPTS:
-        return None
-    return await stalled_words(attempt - 1, await latest.history.task_problem(), reader)
 
 
 async def _closed(state: ExecutionState, latest: Latest, reader: PayloadReader, asked_at: datetime) -> Close:

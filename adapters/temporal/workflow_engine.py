@@ -1,5 +1,6 @@
 """Temporal as the workflow engine: workflow id and request id are the operation's id."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -21,22 +22,25 @@ from adapters.temporal.history import RunHistory
 from adapters.temporal.index import PAGE, Index
 from adapters.temporal.observation import Latest, observation
 from adapters.temporal.payloads import PayloadReader
+from adapters.temporal.pollers import Pollers
 from adapters.temporal.rpc import START_TIMEOUT, call
 from adapters.temporal.start_request import start_request, workflow_context
+from adapters.temporal.trouble import trouble
 from application.ports.clock import Clock
 from application.ports.workflow_engine import CompletionCallback, IndexPage, StartRequest
-from domain.evidence import ExecutionState, Observation
+from domain.evidence import OPEN, ExecutionState, Observation
 
 
 class TemporalWorkflowEngine:
     """The port on a client, connected or lazy. No call takes much longer than its time-out, see `rpc`."""
 
-    def __init__(self, client: Client, clock: Clock, *, index_page: int = PAGE) -> None:
+    def __init__(self, client: Client, clock: Clock, *, index_page: int = PAGE, pollers: Pollers | None = None) -> None:
         """`index_page`: entries that one question to the index asks for."""
         self._client = client
         self._service = client.workflow_service
         self._clock = clock
         self._index = Index(client, index_page)
+        self._pollers = pollers or Pollers(client)
 
     async def start(self, request: StartRequest) -> None:
         """See the port.
@@ -71,7 +75,10 @@ class TemporalWorkflowEngine:
         execution = description.workflow_execution_info.execution
         latest = Latest(description, RunHistory(self._client, execution))
         started_at = await self._chain_start(operation_id, latest)
-        return await observation(latest, reader, asked_at=asked_at, started_at=started_at)
+        seen = await observation(latest, reader, asked_at=asked_at, started_at=started_at)
+        if seen.state not in OPEN:
+            return seen
+        return replace(seen, trouble=await trouble(latest, seen, self._pollers, reader))
 
     async def changed_since(
         self, since: datetime, page: bytes | None = None, *, closed_only: bool = False

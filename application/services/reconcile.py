@@ -133,4 +133,6 @@ _CORRECTIONS = frozenset({Verdict.TRANSITION, Verdict.START_AGAIN, Verdict.DIVER
 
 
 def _may_be_stalled(standing: Standing) -> bool:
-    return not standing.status.done and standing.attention is not AttentionKind.STALLED
+    """Whether asking may bring news; of one that has no worker it would not."""
+    known = (AttentionKind.STALLED, AttentionKind.NO_WORKER)
+    return not standing.status.done and standing.attention not in known

@@ -1,7 +1,7 @@
-"""Ask the engine about every unfinished operation now and then, whatever anybody has reported of it or listed."""
+"""Asks the engine about unfinished operations that are silent: how they are, and why they make no progress."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
@@ -9,8 +9,17 @@ from application.ports.workflow_engine import EngineUnavailable, PayloadsUnavail
 from application.services.record import RecordEvidence
 from application.services.step import LEASE, Step, work_through
 from domain.operation import Operation
-from domain.schedule import Verification
+from domain.reconciliation import Verdict
+from domain.schedule import FIRST_VERIFICATION, Verification
 from domain.transition import Source
+
+NEWS = FIRST_VERIFICATION
+"""An operation that changed within this time needs no look: it makes progress."""
+SHORTEST_LOOK = timedelta(minutes=1)
+"""Wait between two looks, at least, and at most where an operation needs attention."""
+LONGEST_LOOK = timedelta(minutes=15)
+"""Upper bound of the wait between two looks at a silent operation, three quarters of it at most. Where more operations
+are open than the rate allows for, each is looked at in its turn, and none goes without for longer than the interval."""
 
 
 class VerifyOperations:
@@ -36,18 +45,38 @@ class VerifyOperations:
 
     async def _verify(self, operation: Operation) -> bool:
         """Whether the engine was there to answer. If not, the operation is due again after its lease."""
+        now = self._clock.now()
+        if self._has_news(operation, now):
+            await self._plan(operation, replace(operation.verification, due_at=now + SHORTEST_LOOK))
+            return True
         try:
             observation = await self._engine.observe(operation.id)
         except EngineUnavailable as outage:
             return isinstance(outage, PayloadsUnavailable)
-        await self._recorder.observation(operation.id, observation, Source.VERIFICATION)
-        async with self._units() as unit:
-            due_at = self._next(operation.id, observation.asked_at)
-            await unit.operations.set_verified(operation.id, Verification(observation.asked_at, due_at))
-            await unit.commit()
+        verdict = await self._recorder.observation(operation.id, observation, Source.VERIFICATION)
+        asked_at = observation.asked_at
+        await self._plan(operation, Verification(asked_at, asked_at + self._wait(operation, asked_at, verdict)))
         return True
 
-    def _next(self, operation_id: UUID, now: datetime) -> datetime:
-        """After half to three quarters of the interval: operations that were started together spread out, and a
-        quarter is left to catch up in."""
-        return now + self._every * (0.5 + 0.25 * (operation_id.int % 1024) / 1024)
+    async def _plan(self, operation: Operation, verification: Verification) -> None:
+        async with self._units() as unit:
+            await unit.operations.set_verified(operation.id, verification)
+            await unit.commit()
+
+    def _has_news(self, operation: Operation, now: datetime) -> bool:
+        """Whether a look would say nothing new; in every interval there is one all the same."""
+        verified_at = operation.verification.verified_at
+        if verified_at is None or operation.attention is not None:
+            return False
+        return now - operation.updated_at < NEWS and now - verified_at < self._longest(operation) - SHORTEST_LOOK
+
+    def _longest(self, operation: Operation) -> timedelta:
+        """Half to three quarters of the bound, so that operations that were started together spread out."""
+        return min(self._every, LONGEST_LOOK) * (0.5 + 0.25 * (operation.id.int % 1024) / 1024)
+
+    def _wait(self, operation: Operation, now: datetime, verdict: Verdict) -> timedelta:
+        """As long again as the operation has been silent, within bounds."""
+        silent = timedelta() if verdict is not Verdict.NO_CHANGE else now - operation.updated_at
+        needs_attention = operation.attention is not None or verdict is Verdict.ATTENTION
+        wait = SHORTEST_LOOK if needs_attention else max(silent, SHORTEST_LOOK)
+        return min(wait, self._longest(operation))

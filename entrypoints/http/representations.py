@@ -66,7 +66,7 @@ class CancelRequestBody(Struct, frozen=True):
 
 
 class AttentionBody(Struct, frozen=True):
-    """What a person should look at."""
+    """Why an operation needs attention: it makes no progress, or Temporal contradicts its outcome."""
 
     kind: AttentionKind
     since: datetime

@@ -39,6 +39,7 @@ class MemoryWorld(EngineWorld):
         return self.memory.outcome_reports(operation_id)
 
     async def take_up(self, operation_id: UUID) -> None:
+        self.memory.poll_queue(f"queue-{operation_id}")
         self.memory.take_up(operation_id)
 
     async def complete(self, operation_id: UUID, result: JsonValue) -> None:
@@ -79,6 +80,16 @@ class MemoryWorld(EngineWorld):
 
     async def get_on(self, operation_id: UUID) -> None:
         self.memory.unstall(operation_id)
+
+    async def fail_activity(self, operation_id: UUID, times: int, kind: str, message: str) -> None:
+        words = f'activity "ship" (1) has failed {times} times; last failure: {kind}: {message}'
+        self.memory.retry_activity(operation_id, words)
+
+    async def finish_activity(self, operation_id: UUID) -> None:
+        self.memory.unstall(operation_id)
+
+    async def nobody_polls(self, operation_id: UUID) -> None:
+        self.memory.leave_queue(f"queue-{operation_id}")
 
     def callback(self, operation_id: UUID) -> CompletionCallback:
         return CompletionCallback(f"http://127.0.0.1:8080/{operation_id}", {"X-Token": f"token of {operation_id}"})

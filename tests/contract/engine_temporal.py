@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.command.v1 import (
     CancelWorkflowExecutionCommandAttributes,
     Command,
     CompleteWorkflowExecutionCommandAttributes,
     ContinueAsNewWorkflowExecutionCommandAttributes,
     FailWorkflowExecutionCommandAttributes,
+    ScheduleActivityTaskCommandAttributes,
 )
-from temporalio.api.common.v1 import Payload, WorkflowExecution, WorkflowType
+from temporalio.api.common.v1 import ActivityType, Payload, RetryPolicy, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -20,10 +22,13 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DeleteWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
+    PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
     PollWorkflowTaskQueueResponse,
     RequestCancelWorkflowExecutionRequest,
     ResetWorkflowExecutionRequest,
+    RespondActivityTaskCompletedRequest,
+    RespondActivityTaskFailedRequest,
     RespondWorkflowTaskCompletedRequest,
     RespondWorkflowTaskFailedRequest,
     SignalWorkflowExecutionRequest,
@@ -33,6 +38,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.converter import PayloadConverter
 
+from adapters.temporal.pollers import Pollers
 from adapters.temporal.start_request import TRACE_HEADER
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.callback_reader import CallbackMessage
@@ -60,6 +66,12 @@ def failure(message: str, kind: str = "ApplicationError") -> Failure:
     return Failure(message=message, application_failure_info=ApplicationFailureInfo(type=kind))
 
 
+def duration(span: timedelta) -> Duration:
+    message = Duration()
+    message.FromTimedelta(span)
+    return message
+
+
 class TemporalWorld(EngineWorld):
     """The engine talks through a proxy; the worker and the outsiders have the server's own address."""
 
@@ -70,7 +82,8 @@ class TemporalWorld(EngineWorld):
         self.proxy = proxy
         self.receiver = receiver
         self.service = direct.workflow_service
-        self.engine = TemporalWorkflowEngine(proxied, SystemClock())
+        pollers = Pollers(proxied, polled_for=timedelta(), unpolled_for=timedelta())
+        self.engine = TemporalWorkflowEngine(proxied, SystemClock(), pollers=pollers)
         self.identity = proxied.identity
         self._worked_on: set[UUID] = set()
 
@@ -200,6 +213,53 @@ class TemporalWorld(EngineWorld):
 
     async def get_on(self, operation_id: UUID) -> None:
         await self.take_up(operation_id)
+
+    async def run_activity(self, operation_id: UUID, task_queue: str, interval: timedelta) -> None:
+        """The workflow's first task schedules the activity "ship", which is retried in that interval."""
+        attributes = ScheduleActivityTaskCommandAttributes(
+            activity_id="1",
+            activity_type=ActivityType(name="ship"),
+            task_queue=TaskQueue(name=task_queue),
+            start_to_close_timeout=duration(timedelta(seconds=30)),
+            retry_policy=RetryPolicy(initial_interval=duration(interval), backoff_coefficient=1),
+        )
+        command = Command(
+            command_type=CommandType.COMMAND_TYPE_SCHEDULE_ACTIVITY_TASK,
+            schedule_activity_task_command_attributes=attributes,
+        )
+        await self.respond(await self.poll(operation_id), command)
+        self._worked_on.add(operation_id)
+
+    async def poll_activity(self, task_queue: str) -> bytes:
+        """The token of the next attempt."""
+        request = PollActivityTaskQueueRequest(
+            namespace="default", task_queue=TaskQueue(name=task_queue), identity="worker"
+        )
+        task = await self.service.poll_activity_task_queue(request, timeout=timedelta(seconds=PATIENCE))
+        assert task.task_token, "no task came"
+        return task.task_token
+
+    async def fail_attempts(self, task_queue: str, times: int, kind: str, message: str) -> None:
+        for _ in range(times):
+            token = await self.poll_activity(task_queue)
+            request = RespondActivityTaskFailedRequest(
+                namespace="default", task_token=token, failure=failure(message, kind), identity="worker"
+            )
+            await self.service.respond_activity_task_failed(request)
+
+    async def fail_activity(self, operation_id: UUID, times: int, kind: str, message: str) -> None:
+        queue = f"queue-{operation_id}"
+        await self.run_activity(operation_id, queue, timedelta(milliseconds=10))
+        await self.fail_attempts(queue, times, kind, message)
+
+    async def finish_activity(self, operation_id: UUID) -> None:
+        token = await self.poll_activity(f"queue-{operation_id}")
+        await self.service.respond_activity_task_completed(
+            RespondActivityTaskCompletedRequest(namespace="default", task_token=token, identity="worker")
+        )
+
+    async def nobody_polls(self, operation_id: UUID) -> None:
+        """Nobody does but by `poll`."""
 
     def callback(self, operation_id: UUID) -> CompletionCallback:
         assert self.receiver is not None

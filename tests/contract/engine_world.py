@@ -149,6 +149,18 @@ class EngineWorld(ABC):
         """The workflow task that failed goes through."""
 
     @abstractmethod
+    async def fail_activity(self, operation_id: UUID, times: int, kind: str, message: str) -> None:
+        """The workflow runs the activity "ship", and that fails so often in a row."""
+
+    @abstractmethod
+    async def finish_activity(self, operation_id: UUID) -> None:
+        """That activity succeeds at last, and the workflow goes on."""
+
+    @abstractmethod
+    async def nobody_polls(self, operation_id: UUID) -> None:
+        """No worker polls the operation's task queue, until the next one takes a task."""
+
+    @abstractmethod
     def callback(self, operation_id: UUID) -> CompletionCallback:
         """One that the engine takes, with a token in its headers."""
 

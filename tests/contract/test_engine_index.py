@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 
 from application.ports.workflow_engine import EngineUnavailable
-from domain.evidence import ExecutionState
+from domain.attention import AttentionKind
+from domain.evidence import ExecutionState, Trouble
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import RETRYING, EngineWorld, eventually
 
-WORDS = "its workflow task has failed 3 times, first with RuntimeError: plain bug"
+STALLED = Trouble(AttentionKind.STALLED, "its workflow task has failed 3 times, first with RuntimeError: plain bug")
 
 
 class IndexContract:
@@ -71,8 +72,8 @@ class IndexContract:
         operation_id, other = await world.started(), await world.started()
         await world.fail_tasks(operation_id, 3, "RuntimeError", "plain bug")
         seen = await world.observe(operation_id)
-        assert (seen.state, seen.stalled) == (ExecutionState.RUNNING, WORDS)
-        assert (await world.engine.observe(operation_id, likely_closed=True)).stalled == WORDS
+        assert (seen.state, seen.trouble) == (ExecutionState.RUNNING, STALLED)
+        assert (await world.engine.observe(operation_id, likely_closed=True)).trouble == STALLED
 
         async def listed() -> bool:
             found = await world.engine.with_problems()
@@ -83,7 +84,7 @@ class IndexContract:
 
         await eventually(listed)
         await world.get_on(operation_id)
-        assert (await world.observe(operation_id)).stalled is None
+        assert (await world.observe(operation_id)).trouble is None
         await eventually(unlisted)
 
     async def test_closed_is_not_stalled(self, world: EngineWorld) -> None:
@@ -92,7 +93,7 @@ class IndexContract:
         await world.fail_tasks(operation_id, 3, "RuntimeError", "plain bug")
         await world.terminate_from_outside(operation_id, "x", "ops")
         seen = await world.observe(operation_id)
-        assert (seen.state, seen.stalled) == (ExecutionState.TERMINATED, None)
+        assert (seen.state, seen.trouble) == (ExecutionState.TERMINATED, None)
 
         async def unlisted() -> bool:
             return operation_id not in await world.engine.with_problems()

@@ -106,7 +106,7 @@ class Convergence(Invariants):
         if not execution.open or row.cancel_pending:
             return False
         stalled = row.attention is not None and row.attention.kind is AttentionKind.STALLED
-        if stalled != (execution.stalled is not None) and self.channels is not Channels.CALLBACKS:
+        if stalled != (execution.trouble is not None) and self.channels is not Channels.CALLBACKS:
             return False
         running = row.status is OperationStatus.RUNNING
         return running == (execution.state is ExecutionState.RUNNING) or bool(self.past(operation_id).restarts)

@@ -17,6 +17,8 @@ from tests.simulation.world import OVERLAP, TICK, World
 BELONGS = {
     AttentionKind.DIVERGED: lambda row: row.done,
     AttentionKind.STALLED: lambda row: not row.done,
+    AttentionKind.NO_WORKER: lambda row: not row.done,
+    AttentionKind.ACTIVITY_RETRYING: lambda row: not row.done,
     AttentionKind.RESULT_UNREADABLE: lambda row: row.status is OperationStatus.COMPLETED,
     AttentionKind.DISPATCH_RETRYING: lambda row: row.status is OperationStatus.ACCEPTED,
 }

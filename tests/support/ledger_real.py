@@ -18,6 +18,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from adapters.postgres.engine import create_engine
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
+from application.ports.clock import Clock
 from application.ports.operation_queries import OperationFilter
 from application.services.reconcile import ReconciledPage
 from application.services.submit import Submission
@@ -166,6 +167,15 @@ class RealLedger:
             pages.append(await self.container.reconciler().page(pages[-1].cursor))
         return pages
 
+    async def look(self, operation_id: UUID) -> Operation:
+        """The row after the operation was looked at, whatever is due."""
+        async with self.container.database().begin() as connection:
+            columns = "verified_at = now() - interval '1 hour', verify_due_at = now() - interval '1 hour'"
+            statement = f"UPDATE operations SET {columns} WHERE id = :id AND verify_due_at IS NOT NULL"
+            await connection.execute(text(statement), {"id": operation_id})
+        await self.container.verifier().step(1)
+        return await self.row(operation_id)
+
     async def terminated(self, *operation_ids: UUID, reason: str = "too dear") -> None:
         """Terminate these past the ledger, and wait until the index lists them so."""
         for operation_id in operation_ids:
@@ -249,16 +259,17 @@ async def real_ledger(
     *,
     engine_client: Client | None = None,
     index_page: int = 1_000,
+    engine_clock: Clock | None = None,
     **settings: Any,
 ) -> AsyncIterator[RealLedger]:
     """A ledger on that database; nothing runs by itself yet. The services may have a client of their own, whose
-    connection the test can cut without cutting the workers'."""
+    connection the test can cut without cutting the workers', and the engine a clock of its own."""
     container = Container(
         settings=providers.Object(Settings(database_url=database_url, **settings)),
         catalogue=providers.Object(CATALOGUE),
         client=providers.Object(engine_client or client),
     )
-    temporal = TemporalWorkflowEngine(engine_client or client, container.clock(), index_page=index_page)
+    temporal = TemporalWorkflowEngine(engine_client or client, engine_clock or container.clock(), index_page=index_page)
     engine = WatchedEngine(temporal)
     container.engine.override(providers.Object(engine))
     try:

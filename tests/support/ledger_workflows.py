@@ -51,9 +51,6 @@ async def pause() -> None:
     await workflow.execute_activity(do_a_little, start_to_close_timeout=SHORT)
 
 
-ACTIVITIES: list[Callable[..., Any]] = [do_a_little, fail_deeply, wait_for_cancellation]
-
-
 @dataclass
 class Order:
     """A typed argument."""
@@ -218,7 +215,35 @@ class Listens:
         self._heard += 1
 
 
+@workflow.defn
+class Silent:
+    """Reports nothing, and waits until it is ended."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+
+@activity.defn
+async def find_no_route() -> None:
+    """Fails each time."""
+    raise ConnectionError("no route to host")
+
+
+@workflow.defn
+class KeepsTrying:
+    """Has an activity that keeps failing."""
+
+    @workflow.run
+    @tracked
+    async def run(self) -> None:
+        often = RetryPolicy(initial_interval=timedelta(milliseconds=10), backoff_coefficient=1)
+        await workflow.execute_activity(find_no_route, start_to_close_timeout=SHORT, retry_policy=often)
+
+
 WORKFLOWS: list[type] = [
+    Silent,
+    KeepsTrying,
     Echo,
     NoArgument,
     Typed,
@@ -230,3 +255,4 @@ WORKFLOWS: list[type] = [
     Waits,
     Listens,
 ]
+ACTIVITIES: list[Callable[..., Any]] = [do_a_little, fail_deeply, wait_for_cancellation, find_no_route]

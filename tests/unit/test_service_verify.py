@@ -2,15 +2,18 @@
 
 import itertools
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
+from application.services.verify import LONGEST_LOOK, SHORTEST_LOOK, VerifyOperations
 from domain.attention import AttentionKind
+from domain.evidence import Progress, ReportKind
 from domain.operation_error import ErrorCode
 from domain.schedule import FIRST_VERIFICATION
 from domain.status import OperationStatus
 from domain.transition import Source
-from tests.support.ledger import LEASE, VERIFY_EVERY, FakeLedger
+from tests.support.ledger import LEASE, FakeLedger
 
 ACCEPTED, RUNNING, COMPLETED = OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.COMPLETED
 
@@ -23,28 +26,91 @@ async def test_nothing_is_due_before_its_age() -> None:
     assert (await ledger.verifier.step(10)).claimed == 0
 
 
-async def test_every_row_is_verified_at_least_once_in_the_interval() -> None:
-    """Started together, they spread out, and none waits longer than the interval."""
+async def gaps(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float]:
+    """The seconds between looks at a silent operation."""
+    found, before = [], ledger.clock.now()
+    while len(found) < count:
+        due_at = ledger.row(operation_id).verification.due_at
+        assert due_at is not None
+        ledger.clock.advance(due_at - ledger.clock.now())
+        assert (await ledger.verifier.step(100)).claimed
+        found.append((due_at - before).total_seconds())
+        before = due_at
+    return found
+
+
+async def test_a_silent_operation_is_looked_at_ever_less_often() -> None:
+    """After half a minute, then after as long again as it has been silent, up to about ten minutes."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    found = await gaps(ledger, operation_id, 12)
+    assert found[:5] == [30, 60, 90, 180, 360]
+    longest = LONGEST_LOOK.total_seconds()
+    assert all(0.5 * longest <= gap <= 0.75 * longest for gap in found[6:])
+
+
+async def test_silence_counts_from_the_last_news() -> None:
+    """The look after it comes after as long again as the operation has been silent since."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    await gaps(ledger, operation_id, 10)
+    ledger.pass_time(minutes=5)
+    await ledger.report(operation_id, ReportKind.PROGRESS, progress=Progress(0.5))
+    reported_at = ledger.clock.now()
+    await gaps(ledger, operation_id, 1)
+    silent = ledger.clock.now() - reported_at
+    assert await gaps(ledger, operation_id, 1) == [max(silent, SHORTEST_LOOK).total_seconds()]
+
+
+async def test_an_operation_with_news_costs_few_questions() -> None:
+    """It makes progress. In every interval it is asked about all the same."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    for number in range(360):
+        ledger.pass_time(seconds=10)
+        await ledger.report(operation_id, ReportKind.PROGRESS, progress=Progress(number / 360))
+        await ledger.verifier.step(10)
+    assert 4 <= len(ledger.engine.calls["observe"]) <= 10
+
+
+async def test_what_needs_attention_is_looked_at_within_a_minute() -> None:
+    """So that it is cleared soon."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    await gaps(ledger, operation_id, 10)
+    ledger.world.retry_activity(operation_id, "failed 9 times")
+    await gaps(ledger, operation_id, 1)
+    assert await gaps(ledger, operation_id, 5) == [SHORTEST_LOOK.total_seconds()] * 5
+    ledger.world.unstall(operation_id)
+    await gaps(ledger, operation_id, 1)
+    assert ledger.row(operation_id).attention is None
+
+
+async def test_operations_that_were_started_together_spread_out() -> None:
+    """And none waits longer than the longest look."""
     ledger = FakeLedger()
     ids = [await ledger.running() for _ in range(30)]
-    await ledger.dispatched()
-    asked: dict[object, list[float]] = {operation_id: [] for operation_id in ids}
-    due: set[object] = set()
+    asked: dict[UUID, list[float]] = {operation_id: [] for operation_id in ids}
     for minute in range(1, 4 * 60):
         ledger.pass_time(minutes=1)
         ledger.engine.calls.clear()
         await ledger.verifier.step(100)
         for operation_id in ledger.engine.calls["observe"]:
-            asked.setdefault(operation_id, []).append(minute)
-        due |= {ledger.row(operation_id).verification.due_at for operation_id in ids}
-    assert len(asked) == 31
+            asked[operation_id].append(minute)
+    assert len({ledger.row(operation_id).verification.due_at for operation_id in ids}) == 30
     for minutes in asked.values():
-        assert minutes[0] == 1, "half a minute, as the minutes go here"
-        gaps = [later - before for before, later in itertools.pairwise(minutes)]
-        assert gaps
-        assert max(gaps) <= VERIFY_EVERY / timedelta(minutes=1)
-        assert min(gaps) >= 0.5 * (VERIFY_EVERY / timedelta(minutes=1))
-    assert len(due) > 30
+        late = [later - before for before, later in itertools.pairwise(minutes) if before > 30]
+        assert max(late) <= 1 + 0.75 * LONGEST_LOOK / timedelta(minutes=1)
+        assert min(late) >= 0.5 * LONGEST_LOOK / timedelta(minutes=1)
+
+
+async def test_an_interval_that_is_shorter_than_the_longest_look_holds() -> None:
+    """OPLEDGER_VERIFY_EVERY is the bound."""
+    ledger = FakeLedger()
+    every = timedelta(seconds=40)
+    ledger.verifier = VerifyOperations(ledger.units, ledger.engine, ledger.clock, ledger.recorder, every)
+    operation_id = await ledger.running()
+    assert max((await gaps(ledger, operation_id, 6))[1:]) <= every.total_seconds()
 
 
 async def test_a_deleted_execution_is_lost() -> None:
@@ -85,16 +151,55 @@ async def test_a_stale_index_is_overruled() -> None:
     assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, 3)
 
 
-async def test_a_stall_is_seen_by_verifying_too() -> None:
-    """An engine without that index attribute has this alone."""
+@pytest.mark.parametrize("kind", [AttentionKind.STALLED, AttentionKind.NO_WORKER, AttentionKind.ACTIVITY_RETRYING])
+async def test_trouble_is_seen_by_looking(kind: AttentionKind) -> None:
+    """The index lists one of these kinds, on some servers; for the others there is only asking."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
-    ledger.world.stall(operation_id, "its workflow task has failed 7 times")
+    if kind is AttentionKind.STALLED:
+        ledger.world.stall(operation_id, "its workflow task has failed 7 times")
+    elif kind is AttentionKind.NO_WORKER:
+        ledger.world.leave_queue("workers")
+    else:
+        ledger.world.retry_activity(operation_id, 'activity "ship" has failed 9 times')
     ledger.clock.advance(FIRST_VERIFICATION)
     await ledger.verifier.step(10)
     attention = ledger.row(operation_id).attention
     assert attention is not None
-    assert attention.kind is AttentionKind.STALLED
+    assert attention.kind is kind
+    assert ledger.metrics.attention == {kind: 1}
+
+
+async def test_accepted_without_a_worker_is_said_and_taken_back() -> None:
+    """Half a minute is given to a worker that is only starting."""
+    ledger = FakeLedger()
+    ledger.world.leave_queue("workers")
+    operation_id = await ledger.dispatched()
+    for _ in range(29):
+        ledger.pass_time(seconds=1)
+        await ledger.start_watch.step(1)
+    assert ledger.row(operation_id).attention is None
+    ledger.pass_time(seconds=1)
+    await ledger.start_watch.step(1)
+    attention = ledger.row(operation_id).attention
+    assert attention is not None
+    assert (attention.kind, attention.message) == (AttentionKind.NO_WORKER, 'no worker polls task queue "workers"')
+    ledger.world.poll_queue("workers")
+    ledger.world.take_up(operation_id)
+    await ledger.report(operation_id, ReportKind.STARTED)
+    assert ledger.row(operation_id).attention is None
+    assert len(ledger.history(operation_id)) == 3
+
+
+async def test_every_one_that_waits_without_a_worker_is_said_so() -> None:
+    """Not only those that the start watch looks at."""
+    ledger = FakeLedger()
+    ledger.world.leave_queue("workers")
+    ids = [await ledger.dispatched() for _ in range(60)]
+    ledger.clock.advance(FIRST_VERIFICATION)
+    await ledger.verifier.step(100)
+    kinds = [attention and attention.kind for attention in (ledger.row(one).attention for one in ids)]
+    assert kinds == [AttentionKind.NO_WORKER] * 60
 
 
 async def test_an_outage_costs_a_lease() -> None:

@@ -1,0 +1,110 @@
+"""Absent workers and failing activities on the real server: what is asked, how often, and the words."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from adapters.temporal.pollers import SILENT_AFTER, UNPOLLED_FOR, Kind, Pollers
+from adapters.temporal.workflow_engine import TemporalWorkflowEngine
+from domain.attention import AttentionKind
+from domain.evidence import ExecutionState, Observation
+from tests.contract.engine_proxy import Proxy
+from tests.contract.engine_temporal import SystemClock, TemporalWorld
+
+
+@pytest.fixture(scope="module")
+async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld:
+    return TemporalWorld(temporal_client, temporal_client, Proxy(temporal_address))
+
+
+class LaterClock:
+    """As late as it is when a worker that has died has been silent for long enough."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + SILENT_AFTER
+
+
+async def later(world: TemporalWorld, operation_id: object) -> Observation:
+    """What is said then."""
+    return await TemporalWorkflowEngine(world.client, LaterClock()).observe(operation_id)  # type: ignore[arg-type]
+
+
+async def test_dead_worker(world: TemporalWorld) -> None:
+    """It has taken the workflow, and does not poll any more: the words say who it was."""
+    operation_id = await world.started()
+    await world.take_up(operation_id)
+    assert (await world.observe(operation_id)).trouble is None
+    seen = await later(world, operation_id)
+    assert seen.state is ExecutionState.RUNNING
+    assert seen.trouble is not None
+    assert seen.trouble.kind is AttentionKind.NO_WORKER
+    assert seen.trouble.waits_since is None
+    assert seen.trouble.message.startswith(
+        f'no worker polls task queue "queue-{operation_id}"; the last one was worker at '
+    )
+
+
+async def test_activity_on_a_queue_that_nobody_polls(world: TemporalWorld) -> None:
+    """Workers for the workflow, and none for its activity."""
+    operation_id, queue = await world.started(), f"nobody-{uuid4()}"
+    await world.run_activity(operation_id, queue, timedelta(seconds=1))
+    seen = await world.observe(operation_id)
+    assert seen.trouble is not None
+    assert seen.trouble.kind is AttentionKind.NO_WORKER
+    assert seen.trouble.message == f'no worker polls task queue "{queue}"; activity "ship" (1) waits for one'
+    assert seen.trouble.waits_since is not None
+
+
+async def test_few_failures_are_no_trouble(world: TemporalWorld) -> None:
+    """They may be chance."""
+    operation_id = await world.started()
+    await world.fail_activity(operation_id, 3, "ConnectionError", "no route to host")
+    assert (await world.observe(operation_id)).trouble is None
+
+
+async def test_one_failure_with_a_distant_next_attempt(world: TemporalWorld) -> None:
+    """The words say when that is."""
+    operation_id = await world.started()
+    await world.run_activity(operation_id, f"queue-{operation_id}", timedelta(hours=1))
+    await world.fail_attempts(f"queue-{operation_id}", 1, "ConnectionError", "no route to host")
+    seen = await world.observe(operation_id)
+    assert seen.trouble is not None
+    assert seen.trouble.kind is AttentionKind.ACTIVITY_RETRYING
+    words = f'activity "ship" (1) on task queue "queue-{operation_id}" has failed once; attempt 2 is due at '
+    assert seen.trouble.message.startswith(words)
+    due = datetime.fromisoformat(seen.trouble.message.removeprefix(words)[:19] + "+00:00")
+    assert datetime.now(UTC) < due <= datetime.now(UTC) + timedelta(hours=1)
+
+
+async def test_one_question_for_a_queue_and_interval(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask, at once and one after another."""
+    pollers, now, queue = Pollers(world.client), SystemClock().now(), f"nobody-{uuid4()}"
+    asked, describe = [], world.client.workflow_service.describe_task_queue
+
+    async def counted(*args: Any, **named: Any) -> Any:
+        asked.append(args)
+        return await describe(*args, **named)
+
+    monkeypatch.setattr(world.client.workflow_service, "describe_task_queue", counted)
+    answers = await asyncio.gather(*(pollers.unpolled(queue, Kind.WORKFLOW, now) for _ in range(50)))
+    assert set(answers) == {f'no worker polls task queue "{queue}"'}
+    assert len(asked) == 1
+    await pollers.unpolled(queue, Kind.WORKFLOW, now + UNPOLLED_FOR)
+    assert len(asked) == 2
+
+
+async def test_server_that_does_not_say_who_polls(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A credential that may not describe task queues: nothing is concluded, and everything else is seen."""
+    operation_id = await world.started()
+
+    async def refuse(*args: object, **named: object) -> object:
+        raise RPCError("not allowed", RPCStatusCode.PERMISSION_DENIED, b"")
+
+    monkeypatch.setattr(world.client.workflow_service, "describe_task_queue", refuse)
+    seen = await world.observe(operation_id)
+    assert (seen.state, seen.trouble) == (ExecutionState.PENDING, None)
