@@ -15,19 +15,29 @@ TURN = "close-poll"
 OVERLAP = timedelta(seconds=10)
 """How far behind the last turn a turn begins: the index lags by seconds, and the clocks of engine and database differ.
 What it lists later than that the reconciliation finds."""
-PAGES_PER_SECOND = 4
-"""The engine takes 10 list calls a second for a namespace, of everybody together."""
+PAUSE = timedelta(seconds=0.25)
+"""Between two pages: the engine takes 10 list calls a second for a namespace, of everybody together."""
 
 
 class PollCloses:
     """Any number of workers poll; one has the turn. The index is a hint: the engine is asked about what it lists
     against the ledger's word. An overlap asks nothing twice."""
 
-    def __init__(self, units: UnitOfWorkFactory, engine: WorkflowEngine, inquiry: Inquiry, every: timedelta) -> None:
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        engine: WorkflowEngine,
+        inquiry: Inquiry,
+        every: timedelta,
+        *,
+        pause: timedelta = PAUSE,
+    ) -> None:
+        """`every`: from one turn to the next; `pause`: between two pages of one."""
         self._units = units
         self._engine = engine
         self._inquiry = inquiry
         self._every = every
+        self._pause = pause
         self._asked: dict[IndexEntry, datetime] = {}
         """Closes that were asked about, with the turn's time: the ledger need not show it, where another run followed
         or the operation is gone."""
@@ -66,7 +76,7 @@ class PollCloses:
                 break
             page = index.next_page
             await self._keep()
-            await asyncio.sleep(1 / PAGES_PER_SECOND)
+            await asyncio.sleep(self._pause.total_seconds())
         async with self._units() as unit:
             await unit.turns.advance(TURN, now)
             await unit.commit()

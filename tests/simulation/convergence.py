@@ -4,7 +4,6 @@ from uuid import UUID
 
 from adapters.memory.executions import Execution
 from application.ports.metrics import CallbackOutcome
-from domain.attention import AttentionKind
 from domain.evidence import ExecutionState
 from domain.finality import Finality
 from domain.operation import Operation
@@ -105,8 +104,9 @@ class Convergence(Invariants):
     def unfinished_is_true(self, operation_id: UUID, row: Operation, execution: Execution) -> bool:
         if not execution.open or row.cancel_pending:
             return False
-        stalled = row.attention is not None and row.attention.kind is AttentionKind.STALLED
-        if stalled != (execution.trouble is not None) and self.channels is not Channels.CALLBACKS:
+        said = None if row.attention is None else row.attention.kind
+        trouble = self.world._trouble(execution)
+        if said is not (trouble and trouble.kind) and self.channels is not Channels.CALLBACKS:
             return False
         running = row.status is OperationStatus.RUNNING
         return running == (execution.state is ExecutionState.RUNNING) or bool(self.past(operation_id).restarts)

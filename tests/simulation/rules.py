@@ -17,6 +17,7 @@ from tests.simulation.processes import Fate
 from tests.simulation.world import FATES, KEYS, PICKS, Channels, World, one
 from tests.support import ledger
 
+QUEUE = ledger.WORK.task_queue
 STATE, CLOSED_AT = "nexus-operation-state", "nexus-operation-close-time"
 A_TIME = "2026-01-01T00:00:00Z"
 GARBAGE = st.sampled_from(
@@ -102,6 +103,16 @@ class Loops(World):
 
     @precondition(lambda self: self.channels is not Channels.CALLBACKS)
     @rule(fate=FATES)
+    def poll_closes(self, fate: Fate | None) -> None:
+        self.process(self.ledger.close_poll.step(1), fate)
+
+    @precondition(lambda self: self.channels is not Channels.CALLBACKS)
+    @rule(fate=FATES)
+    def watch_starts(self, fate: Fate | None) -> None:
+        self.process(self.ledger.start_watch.step(1), fate)
+
+    @precondition(lambda self: self.channels is not Channels.CALLBACKS)
+    @rule(fate=FATES)
     def reconcile(self, fate: Fate | None) -> None:
         """A pass at one go."""
         self.whole_pass(fate)
@@ -150,7 +161,7 @@ class Workers(World):
         what=st.sampled_from(
             [
                 *("take_up", "complete", "complete_unreadable", "fail", "continue_as_new", "retry_attempt"),
-                *("give_way", "time_out", "stall"),
+                *("give_way", "time_out", "stall", "retry_activity"),
             ]
         ),
         result=st.sampled_from([None, 0, "", [], {}, {"a": 1}]),
@@ -159,6 +170,7 @@ class Workers(World):
     def work(self, pick: int, what: str, result: Any, told: bool) -> None:
         operation_id = one(self.open_ids(), pick)
         if what != "time_out":
+            self.world.poll_queue(QUEUE)
             self.world.take_up(operation_id)
             self.post(operation_id, ReportKind.STARTED)
         match what:
@@ -183,10 +195,16 @@ class Workers(World):
                 self.world.cancel_acknowledged(operation_id)
             case "continue_as_new":
                 self.world.continue_as_new(operation_id)
+            case "retry_activity":
+                self.world.retry_activity(operation_id, 'activity "ship" has failed 7 times')
             case "stall":
                 self.world.stall(operation_id, "its workflow task has failed 7 times")
             case _:
                 self.world.time_out(operation_id)
+
+    @rule()
+    def workers_leave(self) -> None:
+        self.world.leave_queue(QUEUE)
 
     @precondition(lambda self: self.mail)
     @rule(pick=PICKS, what=st.sampled_from(["once", "again later", "lost"]), fate=FATES)

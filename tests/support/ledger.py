@@ -173,7 +173,7 @@ class FakeLedger:
         self.verifier = VerifyOperations(self.units, self.engine, self.clock, self.recorder, VERIFY_EVERY)
         inquiry = Inquiry(self.units, self.changes, self.engine, self.clock, self.recorder)
         self.reconciler = ReconcileOperations(self.units, self.engine, self.clock, inquiry)
-        self.close_poll = PollCloses(self.units, self.engine, inquiry, CLOSE_POLL)
+        self.close_poll = PollCloses(self.units, self.engine, inquiry, CLOSE_POLL, pause=timedelta())
         self.start_watch = WatchStarts(self.units, self.clock, catalogue, inquiry)
         reader = TemporalCallbackReader(DataConverter.default, "default")
         self.receiver = ReceiveCallback(

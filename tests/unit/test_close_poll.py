@@ -3,8 +3,6 @@
 from datetime import timedelta
 from uuid import UUID
 
-import pytest
-
 from application.converge.close_poll import OVERLAP, TURN
 from application.services.step import Step
 from domain.operation_error import ErrorCode
@@ -138,9 +136,8 @@ async def test_workers_share_the_turns() -> None:
     assert len(ledger.engine.calls["changed_since"]) == 1
 
 
-async def test_all_pages_are_read_before_the_mark_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_pages_are_read_before_the_mark_moves() -> None:
     """A turn that is cut short is made up for by the next one."""
-    monkeypatch.setattr("application.converge.close_poll.PAGES_PER_SECOND", 1_000_000)
     ledger = FakeLedger(index_page=2)
     ids = [await ledger.running() for _ in range(5)]
     await turn(ledger)
