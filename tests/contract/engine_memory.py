@@ -88,7 +88,7 @@ class MemoryWorld(EngineWorld):
     async def finish_activity(self, operation_id: UUID) -> None:
         self.memory.unstall(operation_id)
 
-    async def nobody_polls(self, operation_id: UUID) -> None:
+    async def without_worker(self, operation_id: UUID) -> None:
         self.memory.leave_queue(f"queue-{operation_id}")
 
     def callback(self, operation_id: UUID) -> CompletionCallback:

@@ -258,8 +258,8 @@ class TemporalWorld(EngineWorld):
             RespondActivityTaskCompletedRequest(namespace="default", task_token=token, identity="worker")
         )
 
-    async def nobody_polls(self, operation_id: UUID) -> None:
-        """Nobody does but by `poll`."""
+    async def without_worker(self, operation_id: UUID) -> None:
+        """Only `poll` and `poll_activity` poll it."""
 
     def callback(self, operation_id: UUID) -> CompletionCallback:
         assert self.receiver is not None

@@ -157,7 +157,7 @@ class EngineWorld(ABC):
         """That activity succeeds at last, and the workflow goes on."""
 
     @abstractmethod
-    async def nobody_polls(self, operation_id: UUID) -> None:
+    async def without_worker(self, operation_id: UUID) -> None:
         """No worker polls the operation's task queue, until the next one takes a task."""
 
     @abstractmethod

@@ -15,7 +15,7 @@ class TroubleContract:
     async def test_no_worker(self, world: EngineWorld) -> None:
         """The words name the task queue, and the engine says since when the first task waits."""
         operation_id = await world.started()
-        await world.nobody_polls(operation_id)
+        await world.without_worker(operation_id)
         seen = await world.observe(operation_id)
         assert seen.state is ExecutionState.PENDING
         assert seen.trouble is not None
@@ -26,7 +26,7 @@ class TroubleContract:
     async def test_a_worker_takes_it(self, world: EngineWorld) -> None:
         """Then nothing is the matter."""
         operation_id = await world.started()
-        await world.nobody_polls(operation_id)
+        await world.without_worker(operation_id)
         await world.take_up(operation_id)
         seen = await world.observe(operation_id)
         assert (seen.state, seen.trouble) == (ExecutionState.RUNNING, None)
@@ -52,7 +52,7 @@ class TroubleContract:
     async def test_closed_has_no_trouble(self, world: EngineWorld) -> None:
         """Whatever was the matter before."""
         operation_id = await world.started()
-        await world.nobody_polls(operation_id)
+        await world.without_worker(operation_id)
         await world.terminate_from_outside(operation_id, "x", "ops")
         assert (await world.observe(operation_id)).trouble is None
 

@@ -47,7 +47,7 @@ class TurnsContract:
         raise NotImplementedError
 
     async def test_one_at_a_time(self, store: Store) -> None:
-        """While it lasts nobody else has it; turns of other names are others."""
+        """While it lasts no other worker can take it; turns of other names are separate."""
         turn = await take(store)
         assert turn is not None
         assert turn.mark is None

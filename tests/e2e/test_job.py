@@ -221,7 +221,8 @@ async def test_terminated_before_the_first_task(ledger: Ledger, temporal: Client
     await temporal.get_workflow_handle(operation_id).terminate(reason="nobody comes")
     [shown] = await ledger.until_done(operation_id)
     assert (shown["error"]["code"], shown["error"]["message"]) == ("TERMINATED", "nobody comes")
-    assert await ledger.path(operation_id) == ["ACCEPTED", "RUNNING", "FAILED"]
+    assert await ledger.path(operation_id) == ["ACCEPTED", "FAILED"]
+    assert shown["started_at"] is None
 
 
 async def test_refused_by_temporal(ledger: Ledger) -> None:

@@ -6,12 +6,13 @@ import pytest
 from temporalio.client import Client
 
 from adapters.temporal.pollers import SILENT_AFTER
+from application.ports.operation_queries import OperationFilter
 from domain.attention import AttentionKind
 from domain.operation import Operation
 from domain.status import OperationStatus
 from domain.transition import Source
 from domain.trouble import WORKER_GRACE
-from tests.support.ledger_real import NOBODY, RealLedger, eventually, real_ledger
+from tests.support.ledger_real import NOBODY, TENANT, RealLedger, eventually, real_ledger
 from tests.support.ledger_workflows import TEAM_QUEUE
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
@@ -32,7 +33,7 @@ def said(row: Operation) -> tuple[AttentionKind, str]:
 
 
 async def test_no_worker_at_all(temporal_client: Client, database_url: str) -> None:
-    """P9: ACCEPTED, and after half a minute the row says that nobody polls the queue; a filter finds it."""
+    """P9: ACCEPTED, and after half a minute the row says that no worker polls the queue; a filter finds it."""
     clock = AheadClock()
     async with real_ledger(temporal_client, database_url, engine_clock=clock) as ledger:
         operation_id = await ledger.dispatched("nobody")
@@ -44,10 +45,13 @@ async def test_no_worker_at_all(temporal_client: Client, database_url: str) -> N
         assert kind is AttentionKind.NO_WORKER
         assert message.startswith(f'no worker polls task queue "{NOBODY}"')
         assert (await ledger.history(operation_id))[-1].source is Source.VERIFICATION
+        criteria = OperationFilter(attention=AttentionKind.NO_WORKER)
+        page = await ledger.container.read().page(TENANT, criteria, newest_first=True, after=None, size=10)
+        assert [one.id for one in page.items] == [operation_id]
 
 
 async def test_the_start_watch_says_it_too(temporal_client: Client, database_url: str) -> None:
-    """Nobody waits for a look that is due."""
+    """Without a look that is due."""
     clock = AheadClock()
     clock.ahead = WORKER_GRACE + timedelta(seconds=5)
     async with (
@@ -105,7 +109,7 @@ async def test_activity_that_keeps_failing(temporal_client: Client, database_url
 
 
 async def test_running_shows_without_a_report(temporal_client: Client, database_url: str) -> None:
-    """Number one question of an operator: has a worker taken it? The start watch alone answers here."""
+    """The start watch alone finds it: nothing is reported, and no question is due."""
     async with real_ledger(temporal_client, database_url) as ledger, ledger.working(loops=("dispatch", "start watch")):
         operation_id = await ledger.submit("Silent-team")
         row = await ledger.until(operation_id, lambda row: row.status is RUNNING)

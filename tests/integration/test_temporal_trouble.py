@@ -49,7 +49,7 @@ async def test_dead_worker(world: TemporalWorld) -> None:
     )
 
 
-async def test_activity_on_a_queue_that_nobody_polls(world: TemporalWorld) -> None:
+async def test_activity_on_a_queue_without_a_worker(world: TemporalWorld) -> None:
     """Workers for the workflow, and none for its activity."""
     operation_id, queue = await world.started(), f"nobody-{uuid4()}"
     await world.run_activity(operation_id, queue, timedelta(seconds=1))

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from adapters.memory.executions import Execution
 from application.ports.metrics import CallbackOutcome
+from domain.attention import AttentionKind
 from domain.evidence import ExecutionState
 from domain.finality import Finality
 from domain.operation import Operation

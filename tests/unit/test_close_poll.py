@@ -19,7 +19,7 @@ async def turn(ledger: FakeLedger) -> Step:
     return await ledger.close_poll.step(1)
 
 
-async def test_an_end_that_nobody_calls_about_is_found_in_the_next_turn() -> None:
+async def test_an_end_without_callback_is_found_in_the_next_turn() -> None:
     """P4 where callbacks are off: no report, no callback, no scheduled pass."""
     ledger = FakeLedger()
     completed, killed, going_on = [await ledger.running() for _ in range(3)]

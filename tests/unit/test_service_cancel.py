@@ -44,7 +44,7 @@ async def test_between_claim_and_start_it_is_delivered_after_the_start() -> None
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
     await ledger.follow_ups.step(1)
     assert ledger.row(operation_id).error is not None
-    assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, FAILED]
+    assert ledger.statuses(operation_id) == [ACCEPTED, FAILED]
 
 
 async def test_after_a_lost_reply_the_execution_is_ended() -> None:
