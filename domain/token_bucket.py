@@ -40,7 +40,7 @@ class TokenBucket:
         return TokenBucket(min(allowance.burst, self.tokens + gained), now)
 
     def take(self, allowance: Allowance) -> "TokenBucket":
-        """One token less. Raises RateLimited, with the time until there is one."""
+        """One token less. Raises RateLimited, with the time until there is one, at least a microsecond."""
         if self.tokens < 1:
-            raise RateLimited(timedelta(seconds=(1 - self.tokens) / allowance.rate))
+            raise RateLimited(max(timedelta.resolution, timedelta(seconds=(1 - self.tokens) / allowance.rate)))
         return TokenBucket(self.tokens - 1, self.at)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from adapters.postgres.views import View
 from application.ports.change_feed import STATE
 from application.ports.operation_view import COUNTED, VISIBLE, OperationView
+from domain.attention import AttentionKind
 from domain.errors import InvalidTransition, OperationAlreadyDone
-from domain.evidence import ExecutionState, Progress, ReportKind
+from domain.evidence import ExecutionState, Progress, ReportKind, Trouble
 from domain.finality import Finality
 from domain.follow_up import ask_soon, cancel_delivered, dispatched, start_failed, start_withheld
 from domain.lifecycle import accept, note, request_cancel
@@ -67,8 +68,8 @@ MOVES: dict[str, Move] = {
     "reports more": _report(ReportKind.PROGRESS, progress=Progress(0.9, "soon")),
     "reports its end": _report(ReportKind.COMPLETED, result=1),
     "runs": _observation(ExecutionState.RUNNING),
-    "stalls": _observation(ExecutionState.RUNNING, stalled="task failed"),
-    "stalls otherwise": _observation(ExecutionState.RUNNING, stalled="task failed again"),
+    "stalls": _observation(ExecutionState.RUNNING, trouble=Trouble(AttentionKind.STALLED, "task failed")),
+    "stalls otherwise": _observation(ExecutionState.RUNNING, trouble=Trouble(AttentionKind.STALLED, "it failed again")),
     "is missing": _observation(ExecutionState.NOT_FOUND),
     "is unknown": _observation(ExecutionState.UNKNOWN),
     "completes": _observation(ExecutionState.COMPLETED),

@@ -12,7 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.errors import CONSTRAINTS
 from adapters.postgres.rows import to_row, transition_to_row
-from adapters.postgres.tables import api_keys, idempotency_keys, metadata, operations, transitions, watermarks
+from adapters.postgres.tables import (
+    api_keys,
+    idempotency_keys,
+    metadata,
+    operations,
+    stream_tickets,
+    transitions,
+    watermarks,
+)
 from domain.lifecycle import accept
 from domain.operation import Operation
 from tests.support.operations import ID, T0, accepted, at, cause, completed, dispatched_at, failed, running
@@ -66,6 +74,10 @@ API_KEYS: dict[str, dict[str, Any]] = {
     "scopes_known": {"scopes": ["read", "everything"]},
     "expires_later": {"expires_at": T0},
 }
+STREAM_TICKETS: dict[str, dict[str, Any]] = {
+    "secret_hash_length": {"secret_hash": b"the ticket itself"},
+    "tenant_length": {"tenant": ""},
+}
 KEYS: dict[str, dict[str, Any]] = {
     "tenant_length": {"tenant": ""},
     "key_length": {"key": "x" * 256},
@@ -107,6 +119,11 @@ def api_key(**fields: Any) -> dict[str, Any]:
     """An API key's row."""
     row = {"prefix": "aaaaaaaa", "secret_hash": b"x" * 32, "name": "n", "tenant": "t", "scopes": ["read"]}
     return {**row, "created_at": T0, **fields}
+
+
+def stream_ticket(**fields: Any) -> dict[str, Any]:
+    """A stream ticket's row."""
+    return {"secret_hash": b"x" * 32, "tenant": "t", "expires_at": at(60), **fields}
 
 
 async def run(engine: AsyncEngine, *statements: sa.Executable) -> None:
@@ -161,6 +178,13 @@ async def test_api_keys(postgres_engine: AsyncEngine, rule: str, fields: dict[st
     """One rule broken at a time."""
     statement = sa.insert(api_keys).values(api_key(**fields))
     assert await refused_by(postgres_engine, statement) == f"ck_api_keys_{rule}"
+
+
+@pytest.mark.parametrize("rule", STREAM_TICKETS)
+async def test_stream_tickets(postgres_engine: AsyncEngine, rule: str) -> None:
+    """A row of `stream_tickets` that breaks the rule."""
+    statement = sa.insert(stream_tickets).values(stream_ticket(**STREAM_TICKETS[rule]))
+    assert await refused_by(postgres_engine, statement) == f"ck_stream_tickets_{rule}"
 
 
 @pytest.mark.parametrize("rule", KEYS)
@@ -261,6 +285,7 @@ def test_every_constraint_is_violated_above() -> None:
     """A new CHECK needs its own proof."""
     tried = {"operations": set(OPERATIONS), "transitions": set(TRANSITIONS), "idempotency_keys": set(KEYS)}
     tried |= {"watermarks": set(), "turns": set(), "api_keys": set(API_KEYS)}
+    tried |= {"stream_tickets": set(STREAM_TICKETS)}
     for table in metadata.sorted_tables:
         named = {check.name for check in table.constraints if isinstance(check, sa.CheckConstraint)}
         assert named == {f"ck_{table.name}_{rule}" for rule in tried[table.name]}

@@ -35,6 +35,13 @@ def test_never_more_than_the_allowance(rate: int, burst: int, gaps: list[float])
     assert taken <= burst + rate * sum(max(0.0, gap) for gap in gaps) + 0.001
 
 
+def test_refusal_names_a_time_above_zero() -> None:
+    """Where less than a microsecond is missing too."""
+    with pytest.raises(RateLimited) as limited:
+        TokenBucket(1 - 1e-9, at(0)).take(Allowance(rate=20, burst=1))
+    assert limited.value.wait == timedelta(microseconds=1)
+
+
 def test_each_client_has_its_own() -> None:
     """One that is over its allowance costs the others nothing, and is taken again after a while."""
     clock = MemoryClock()
