@@ -26,6 +26,7 @@ from benchmarks.harness import Goal, Row, Scale, in_turns
 from benchmarks.ledger_rows import PATIENCE
 from benchmarks.stage import data_folder, temporal
 from benchmarks.stale_ledger import Closes, StaleLedger, stale_ledger
+from domain.chain import Chain
 from entrypoints.embedded.postgres import EmbeddedPostgres
 
 NOBODY = "bench-nobody"
@@ -101,5 +102,5 @@ async def one_pass(ledger: StaleLedger, calls: Counter[str]) -> list[float]:
 async def describe_each(ledger: StaleLedger, ids: Sequence[UUID]) -> list[float]:
     """Seconds for each."""
     begin = time.perf_counter()
-    await in_parallel([partial(ledger.engine.observe, operation_id) for operation_id in ids], AT_ONCE)
+    await in_parallel([partial(ledger.engine.observe, Chain(operation_id)) for operation_id in ids], AT_ONCE)
     return [(time.perf_counter() - begin) / len(ids)]

@@ -102,6 +102,10 @@ class Observation:
     """With every unsuccessful close."""
     actor: str | None = None
     """Who cancelled or terminated it, where the engine knows."""
+    first_run_id: str | None = None
+    """Of the chain that this is about; None where the engine does not know the chain."""
+    superseded_by: str | None = None
+    """With NOT_FOUND: the first run of the other chain that holds the workflow id now."""
     never_taken: bool = False
     """With a close that needs no worker: the engine's history shows that no worker ever took the chain. False: one did,
     or it is not known."""
@@ -109,6 +113,8 @@ class Observation:
     """While it is open: why it makes no progress, as far as the engine shows it."""
 
     def __post_init__(self) -> None:
+        if self.superseded_by is not None and self.state is not ExecutionState.NOT_FOUND:
+            raise ValueError(f"an observation of {self.state} is about the chain itself, not about another one")
         if self.never_taken and self.state not in WITHOUT_WORKER:
             raise ValueError(f"an execution that is {self.state} was taken by a worker")
         if self.trouble is not None and self.state not in OPEN:

@@ -34,11 +34,26 @@ def _news(operation: Operation, attempt: int, error: str) -> bool:
     return not known or attempt & (attempt - 1) == 0
 
 
-def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime, calls_back: bool = False) -> Change:
+def dispatched(
+    operation: Operation,
+    *,
+    follow_up_at: datetime,
+    now: datetime,
+    first_run_id: str | None = None,
+    calls_back: bool = False,
+) -> Change:
     """The engine has taken the start; ask it about the operation at `follow_up_at`, or at once to deliver a cancel.
-    `calls_back`: whether the engine calls when the execution closes."""
+
+    Args:
+        operation: The operation.
+        follow_up_at: When the engine is asked first.
+        now: The time.
+        first_run_id: Of the chain that the start made; None where the caller does not know it.
+        calls_back: Whether the engine calls when the execution closes.
+    """
     if operation.done:
         return Change(operation)
+    operation = identified(operation, first_run_id).operation
     if operation.dispatch.done_at is not None:  # a report was quicker, and does not know of the callback
         if operation.dispatch.calls_back == calls_back:
             return Change(operation)
@@ -53,17 +68,24 @@ def dispatched(operation: Operation, *, follow_up_at: datetime, now: datetime, c
     return touched(started, now)
 
 
+def identified(operation: Operation, first_run_id: str | None) -> Change:
+    """Keep the id of the chain's first run, unless it is known already or the operation is done."""
+    if operation.done or first_run_id is None or operation.first_run_id is not None:
+        return Change(operation)
+    return Change(replace(operation, first_run_id=first_run_id))
+
+
 def start_withheld(operation: Operation, *, until: datetime) -> Change:
     """Do not start it, look again later."""
     return Change(replace(operation, dispatch=replace(operation.dispatch, due_at=until)))
 
 
 def start_again(operation: Operation, cause: Cause) -> Change:
-    """The engine does not know an execution that it had taken: make the operation due for dispatch once more. Whoever
-    was told of a cancel request is gone: the next one has to be told again."""
+    """Make the operation due for dispatch once more: the engine does not know the execution that it had taken. The next
+    start makes another chain, to which a cancellation request has to be delivered again."""
     dispatch = replace(operation.dispatch, due_at=cause.now, done_at=None)
     request = operation.cancel_request and replace(operation.cancel_request, delivered_at=None)
-    forgotten = replace(operation, dispatch=dispatch, cancel_request=request, attention=None)
+    forgotten = replace(operation, dispatch=dispatch, cancel_request=request, attention=None, first_run_id=None)
     return note(replace(forgotten, follow_up=FollowUp(), verification=Verification()), cause)
 
 

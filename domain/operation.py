@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.attention import Attention
 from domain.cancel_request import CancelRequest
+from domain.chain import Chain
 from domain.evidence import Progress, Report
 from domain.json_value import JsonValue
 from domain.operation_error import OperationError
@@ -29,7 +30,7 @@ Input = JsonValue | Literal[Missing.MISSING]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Frozen: every change returns a `Change`. The id is all that correlates it with its execution.
+    """Frozen: every change returns a `Change`.
 
     `revision` grows by one with every change that is stored, and is what compare-and-set compares. `version` grows by
     one, and `updated_at` moves, with every stored change that clients can see; the store counts both.
@@ -57,11 +58,18 @@ class Operation:
     """The outcome that the workflow reported, kept until the engine confirms or contradicts it."""
     follow_up: FollowUp = field(default_factory=FollowUp)
     verification: Verification = field(default_factory=Verification)
+    first_run_id: str | None = None
+    """The first run of the workflow chain that executes it. None: not started, or not known yet."""
     trace: Mapping[str, str] = field(default_factory=dict)
     """W3C trace context of the submission (`traceparent`, `tracestate`), for the execution; empty: it had none."""
     revision: int = 1
     version: int = 1
     history_length: int = 0
+
+    @property
+    def chain(self) -> Chain:
+        """The workflow chain that it refers to."""
+        return Chain(self.id, self.first_run_id)
 
     @property
     def done(self) -> bool:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from domain.attention import AttentionKind
 from domain.divergence import diverge
 from domain.evidence import CLOSED, OPEN, ExecutionState, Observation
-from domain.follow_up import start_again
+from domain.follow_up import identified, start_again
 from domain.json_value import JsonValue
 from domain.lifecycle import complete, fail, start
 from domain.operation import Cause, Change, Operation
@@ -63,8 +63,23 @@ def reconcile(
     policy: ReconcilePolicy,
     source: Source = Source.RECONCILIATION,
 ) -> Decision:
-    """Decide what the engine's word means for the operation. Pure. The outcome of a final operation never changes:
-    what contradicts it becomes an event and an attention."""
+    """Decide what an observation means for the operation. Pure. The outcome of a final operation never changes: what
+    contradicts it becomes an event and an attention. An observation of another chain means nothing."""
+    seen, known = observation.first_run_id, operation.first_run_id
+    if seen is not None and known is not None and seen != known:
+        return NO_CHANGE
+    learned = operation
+    if observation.asked_at >= operation.updated_at:  # what was asked before may be about a chain that is lost
+        learned = identified(operation, seen).operation
+    decision = _decide(learned, observation, now, policy, source)
+    if decision.change is None and learned is not operation:
+        return replace(decision, change=Change(learned))
+    return decision
+
+
+def _decide(
+    operation: Operation, observation: Observation, now: datetime, policy: ReconcilePolicy, source: Source
+) -> Decision:
     if operation.done:
         return _final(operation, observation, now, policy, source)
     if observation.state is ExecutionState.NOT_FOUND:
@@ -140,13 +155,23 @@ def _missing(
         return NO_CHANGE
     if observation.asked_at < since + policy.grace:
         return WAIT
-    if operation.status is OperationStatus.ACCEPTED and observation.asked_at < since + policy.restart_within:
+    superseded = observation.superseded_by is not None
+    recent = observation.asked_at < since + policy.restart_within
+    if operation.status is OperationStatus.ACCEPTED and recent and not superseded:
         cause = Cause(source, "the engine does not know the execution: it is started again", now)
         return Decision(Verdict.START_AGAIN, start_again(operation, cause))
     if operation.reported is not None:
         because = ", and the engine no longer knows the execution"
         return Decision(Verdict.TRANSITION, conclude(operation, operation.reported, source, now, because=because))
-    error = OperationError(ErrorCode.EXECUTION_LOST, "the engine no longer knows the execution")
+    error = _lost(observation)
     cause = Cause(source, error.message, now)
     ran = start(operation, cause) if operation.status is OperationStatus.ACCEPTED else Change(operation)
     return Decision(Verdict.TRANSITION, ran.then(fail(ran.operation, error, cause)))
+
+
+def _lost(observation: Observation) -> OperationError:
+    words = "the engine no longer knows the execution"
+    if observation.superseded_by is None:
+        return OperationError(ErrorCode.EXECUTION_LOST, words)
+    details: dict[str, JsonValue] = {"superseded_by": observation.superseded_by}
+    return OperationError(ErrorCode.EXECUTION_LOST, f"{words}, and another one has its workflow id", details)

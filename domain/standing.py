@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.attention import AttentionKind
+from domain.chain import Chain
 from domain.divergence import same_outcome
 from domain.evidence import CLOSED, ExecutionState
 from domain.operation_error import ErrorCode
@@ -18,6 +19,12 @@ class Standing:
     status: OperationStatus
     error_code: ErrorCode | None
     attention: AttentionKind | None
+    first_run_id: str | None = None
+
+    @property
+    def chain(self) -> Chain:
+        """The workflow chain that it refers to."""
+        return Chain(self.id, self.first_run_id)
 
     def worth_asking(self, listed: ExecutionState) -> bool:
         """Whether the index, which is seconds old, lists something that the operation does not say: only then is the

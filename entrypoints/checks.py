@@ -1,6 +1,7 @@
 """What `doctor` asks beyond what is reachable: whether the engine would call, and whether it disagrees."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from entrypoints.embedded.callbacks import ALLOWED_ADDRESSES, allowed_addresses
 from entrypoints.settings import Settings
 
 LISTED = 10
+LATE = timedelta(minutes=15)
+"""How much longer than its interval a pass may take before that is worth a look."""
 _NO_OPERATION = UUID(int=0)
 
 
@@ -65,3 +68,16 @@ async def check_divergences(drift: ReadDrift) -> str:
         f"{number} final operations, of which the engine has since said something else: "
         f"{', '.join(map(str, latest))}; all of them: GET /v1/operations?attention={AttentionKind.DIVERGED}"
     )
+
+
+async def check_reconciliation(drift: ReadDrift, every: timedelta) -> str:
+    """When the last pass that has ended began. Raises OpledgerError where that is in the future, or long ago;
+    DatabaseUnavailable."""
+    age = (await drift.read()).watermark_age
+    if age is None:
+        return "no pass has ended yet"
+    if age < timedelta():
+        raise OpledgerError(f"the watermark is {-age} in the future: the next pass repairs it")
+    if age > every + LATE:
+        raise OpledgerError(f"the last complete pass began {age} ago; passes are scheduled every {every}")
+    return f"the last complete pass began {age.total_seconds():.0f} s ago"

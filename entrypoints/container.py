@@ -40,6 +40,7 @@ from adapters.temporal.connection import configured_namespace, connect
 from adapters.temporal.data_converter import check_payload_codec, load_data_converter
 from adapters.temporal.probe import TemporalProbe
 from adapters.temporal.remote_codec import RemoteCodec
+from adapters.temporal.schedule import WORKFLOW_ID as RECONCILE_ID
 from adapters.temporal.schedule import ReconciliationSchedule, check_schedule, ensure_schedule
 from adapters.temporal.search_attribute import check_search_attribute, ensure_search_attribute
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
@@ -76,11 +77,12 @@ from application.services.tenant_ledger import LedgerServices
 from application.services.verify import VerifyOperations
 from application.services.wait import WaitForOperation
 from application.services.waiting_room import WaitingRoom
+from application.track.receive_report import ReceiveReport
 from domain.errors import StartupError
 from domain.operation_type import OperationCatalogue
 from domain.reconciliation import ReconcilePolicy
 from domain.reporting import CONFIRM_AFTER, CONFIRM_AFTER_CALLBACK
-from entrypoints.checks import check_access, check_callbacks, check_divergences
+from entrypoints.checks import check_access, check_callbacks, check_divergences, check_reconciliation
 from entrypoints.http.credentials import Access, BearerAccess, NoAccessControl
 from entrypoints.http.services import HttpServices
 from entrypoints.http.stopping import Stopping
@@ -210,11 +212,18 @@ class Container(containers.DeclarativeContainer):
     retainer = providers.Singleton(RetainOperations, units, clock, settings.provided.retention, metrics)
     inquiry = providers.Singleton(Inquiry, units, changes, engine, clock, recorder)
     reconciler = providers.Singleton(
-        ReconcileOperations, units, engine, clock, inquiry, overlap=providers.Callable(_overlap, settings)
+        ReconcileOperations,
+        units,
+        engine,
+        clock,
+        inquiry,
+        metrics,
+        overlap=providers.Callable(_overlap, settings),
     )
     close_poll = providers.Singleton(PollCloses, units, engine, inquiry, settings.provided.close_poll)
     start_watch = providers.Singleton(WatchStarts, units, clock, catalogue, inquiry)
-    activities = providers.Singleton(LedgerActivities, recorder, reconciler)
+    reports = providers.Singleton(ReceiveReport, recorder, engine, metrics)
+    activities = providers.Singleton(LedgerActivities, reports, reconciler, metrics, RECONCILE_ID)
     drift = providers.Singleton(ReadDrift, providers.Singleton(PostgresDriftQueries, database), clock)
     api_keys = providers.Singleton(PostgresApiKeys, database)
     key_uses = providers.Singleton(NoteKeyUses, api_keys)
@@ -438,4 +447,5 @@ async def checks(settings: Settings) -> AsyncIterator[dict[str, Callable[[], Awa
             "access": partial(check_access, settings, container.api_keys(), container.key_set(), container.clock()),
             "callbacks": partial(check_callbacks, container.callbacks(), container.engine().check_callback),
             "divergences": partial(check_divergences, container.drift()),
+            "reconciliation": partial(check_reconciliation, container.drift(), settings.reconcile_every),
         }

@@ -53,6 +53,7 @@ def pending_callback(operation_id: UUID, callback: CompletionCallback, execution
         "nexus-operation-state": state.get(execution.state, "failed"),
         "nexus-operation-start-time": _http_date(execution.latest_start),
         "nexus-operation-close-time": _rfc3339(execution.closed_at),
+        "nexus-link": _link(operation_id, execution.run_id),
     }
     content_type, body = _content(execution)
     if content_type is not None:
@@ -120,3 +121,9 @@ def _rfc3339(time: datetime) -> str:
 
 def _http_date(time: datetime) -> str:
     return email.utils.format_datetime(time.astimezone(UTC), usegmt=True)
+
+
+def _link(operation_id: UUID, run_id: str) -> str:
+    """To the history of the run that closed."""
+    history = f"temporal:///namespaces/default/workflows/{operation_id}/{run_id}/history"
+    return f'<{history}?eventID=1&eventType=WorkflowExecutionStarted>; type="temporal.api.common.v1.Link.WorkflowEvent"'

@@ -4,6 +4,8 @@ from collections import Counter
 from uuid import UUID
 
 from adapters.memory.tables import Tables
+from adapters.memory.watermarks import EXECUTIONS
+from application.ports.clock import Clock
 from application.ports.drift_queries import Drift
 from domain.attention import AttentionKind
 
@@ -11,15 +13,18 @@ from domain.attention import AttentionKind
 class MemoryDriftQueries:
     """Reads what is committed."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, clock: Clock) -> None:
         self._tables = tables
+        self._clock = clock
 
     async def drift(self) -> Drift:
         rows = self._tables.operations.values()
+        watermark = self._tables.watermarks.get(EXECUTIONS)
         asked = [row.verification.verified_at for row in rows if row.verification.due_at is not None]
         return Drift(
             oldest_unverified=min((at for at in asked if at is not None), default=None),
             attention=dict(Counter(row.attention.kind for row in rows if row.attention is not None)),
+            watermark_age=None if watermark is None else self._clock.now() - watermark,
         )
 
     async def diverged(self, limit: int) -> list[UUID]:

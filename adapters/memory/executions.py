@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.ports.workflow_engine import CompletionCallback
+from domain.chain import Chain
 from domain.evidence import OPEN, ExecutionState, Observation, Trouble
 from domain.finality import OutcomeReports
 from domain.json_value import JsonValue, clean_text, not_finite_note, strict_json
@@ -22,6 +23,8 @@ class Ending:
 
     reason: str
     actor: str
+    superseded_by: str | None = None
+    """The first run of the chain that was started in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class Execution:
     """Of the chain's first run."""
     request_id: str | None
     """The request that the engine still knows the latest run by; gone after continue-as-new and retry."""
+    first_run_id: str
+    run_id: str
+    """Of the latest run."""
+    tagged: bool = True
+    """Whether it carries the search attribute `OperationUUID` with the operation's id."""
     state: ExecutionState = ExecutionState.PENDING
     closed_at: datetime | None = None
     result: JsonValue = None
@@ -61,6 +69,10 @@ class Execution:
     def latest_start(self) -> datetime:
         return self.run_started_at or self.started_at
 
+    def belongs_to(self, chain: Chain) -> bool:
+        """Whether it is that chain."""
+        return self.tagged if chain.first_run_id is None else self.first_run_id == chain.first_run_id
+
     def observed(self, asked_at: datetime, *, likely_closed: bool = False) -> Observation:
         """The engine's word on it."""
         short = likely_closed and self.state in BY_LAST_EVENT
@@ -75,6 +87,7 @@ class Execution:
             result_altered=not_finite_note(self.result),
             error=self.error,
             actor=self.actor,
+            first_run_id=self.first_run_id,
             trouble=self.trouble if self.open else None,
         )
 
@@ -110,20 +123,23 @@ class Execution:
         error = OperationError(ErrorCode.TIMED_OUT, message, {"timeout": which, "seconds": seconds})
         return replace(self._closed(ExecutionState.TIMED_OUT, at), error=error)._without_worker(self)
 
-    def next_run(self, at: datetime) -> "Execution":
+    def next_run(self, at: datetime, run_id: str) -> "Execution":
         """By continue-as-new or by the workflow's own retry."""
-        return replace(self._must_be_open()._further_run(at), request_id=None)
+        return replace(self._must_be_open()._further_run(at, run_id), request_id=None)
 
-    def reset(self, at: datetime) -> "Execution":
+    def reset(self, at: datetime, run_id: str) -> "Execution":
         """The engine knows the new run by the old request. What no worker took up cannot be reset."""
         if self.state is ExecutionState.PENDING or self.never_taken:
             raise ValueError("no worker has taken the execution up")
-        return self._further_run(at)
+        return self._further_run(at, run_id)
 
-    def _further_run(self, at: datetime) -> "Execution":
+    def _further_run(self, at: datetime, run_id: str) -> "Execution":
         return Execution(
             self.started_at,
             self.request_id,
+            self.first_run_id,
+            run_id,
+            self.tagged,
             state=ExecutionState.RUNNING,
             callback=self.callback,
             outcome_reports=self.outcome_reports,
@@ -133,7 +149,10 @@ class Execution:
 
     def _ended(self, state: ExecutionState, code: ErrorCode, at: datetime, ending: Ending) -> "Execution":
         reason, actor = clean_text(ending.reason) or None, ending.actor or None
-        error = OperationError(code, reason or code.value.lower(), {"reason": reason, "actor": actor})
+        details: dict[str, JsonValue] = {"reason": reason, "actor": actor}
+        if ending.superseded_by is not None:
+            details["superseded_by"] = ending.superseded_by
+        error = OperationError(code, reason or code.value.lower(), details)
         return replace(self._closed(state, at), error=error, actor=actor)
 
     def _without_worker(self, before: "Execution") -> "Execution":

@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 
-from application.ports.metrics import CallbackOutcome
+from application.ports.metrics import CallbackOutcome, ReportOutcome
 from domain.attention import AttentionKind
 from domain.status import OperationStatus
 from domain.transition import Source
@@ -18,6 +18,11 @@ class MemoryMetrics:
         self.lags: list[tuple[Source, timedelta]] = []
         self.attention: Counter[AttentionKind] = Counter()
         self.callbacks: Counter[CallbackOutcome] = Counter()
+        self.reports: Counter[ReportOutcome] = Counter()
+        self.rejected: Counter[str] = Counter()
+        """Callers, by activity."""
+        self.repairs = 0
+        """Of the watermark."""
         self.refused = False
         """Whether the engine was last said to refuse callbacks."""
         self.waiters = 0
@@ -41,6 +46,15 @@ class MemoryMetrics:
 
     def callback(self, outcome: CallbackOutcome) -> None:
         self.callbacks[outcome] += 1
+
+    def reported(self, outcome: ReportOutcome) -> None:
+        self.reports[outcome] += 1
+
+    def caller_rejected(self, activity: str) -> None:
+        self.rejected[activity] += 1
+
+    def watermark_repaired(self) -> None:
+        self.repairs += 1
 
     def callbacks_refused(self, refused: bool) -> None:
         self.refused = refused

@@ -12,6 +12,7 @@ from adapters.memory.tables import Draft
 from application.ports.operation_repository import StaleOperation
 from application.ports.operation_view import looks_the_same
 from domain.attention import AttentionKind
+from domain.chain import Chain
 from domain.deletion import check_done
 from domain.errors import InvalidTransition
 from domain.operation import Change, Operation
@@ -138,7 +139,7 @@ class MemoryOperationRepository:
 
     async def waiting(
         self, types: Collection[str], dispatched_before: datetime, each_end: int
-    ) -> dict[str, list[UUID]]:
+    ) -> dict[str, list[Chain]]:
         found: dict[str, list[tuple[datetime, UUID]]] = {}
         for row in self._draft.operations.values():
             since = row.dispatch.done_at
@@ -146,7 +147,7 @@ class MemoryOperationRepository:
             if accepted and since is not None and since <= dispatched_before:
                 found.setdefault(row.type, []).append((since, row.id))
         ends = {kind: {*sorted(rows)[:each_end], *sorted(rows)[-each_end:]} for kind, rows in found.items()}
-        return {kind: [operation_id for _, operation_id in rows] for kind, rows in ends.items()}
+        return {kind: [self._draft.operations[ours].chain for _, ours in rows] for kind, rows in ends.items()}
 
     async def _claim(
         self,
@@ -208,4 +209,5 @@ def _standing(row: Operation) -> Standing:
         status=row.status,
         error_code=row.error.code if row.error is not None else None,
         attention=row.attention.kind if row.attention is not None else None,
+        first_run_id=row.first_run_id,
     )

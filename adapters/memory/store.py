@@ -1,6 +1,5 @@
 """The ledger's database, in memory."""
 
-from datetime import UTC, datetime
 from types import TracebackType
 
 from adapters.memory.change_feed import MemoryChangeFeed
@@ -23,7 +22,7 @@ class MemoryUnitOfWork:
         self._locks = locks.holder()
         self.operations = MemoryOperationRepository(self._draft, self._locks)
         self.idempotency_keys = MemoryIdempotencyKeys(self._draft, self._locks)
-        self.watermarks = MemoryWatermarks(self._draft, self._locks)
+        self.watermarks = MemoryWatermarks(self._draft, self._locks, clock)
         self.turns = MemoryTurns(self._draft, self._locks, clock)
 
     async def commit(self) -> None:
@@ -40,23 +39,16 @@ class MemoryUnitOfWork:
         self._locks.release()
 
 
-class MachineClock:
-    """The machine's."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
 class MemoryStore:
     """Holds what is committed. `units` and `queries` are the factories that the services take, `drift` the queries over
     all tenants, `feed` what has changed."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        """`clock` is the database's: the machine's, unless one is given."""
-        self._clock = clock or MachineClock()
+    def __init__(self, clock: Clock) -> None:
+        """`clock` is the database's."""
         self._tables = Tables()
         self._locks = RowLocks()
-        self.drift = MemoryDriftQueries(self._tables)
+        self._clock = clock
+        self.drift = MemoryDriftQueries(self._tables, self._clock)
         self.feed = MemoryChangeFeed(self._tables)
 
     def units(self) -> MemoryUnitOfWork:

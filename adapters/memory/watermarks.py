@@ -4,6 +4,7 @@ from datetime import datetime
 
 from adapters.memory.locks import HeldLocks
 from adapters.memory.tables import Draft
+from application.ports.clock import Clock
 
 EXECUTIONS = "executions"
 
@@ -11,16 +12,23 @@ EXECUTIONS = "executions"
 class MemoryWatermarks:
     """A concurrent advance waits for the first one's unit of work to end."""
 
-    def __init__(self, draft: Draft, locks: HeldLocks) -> None:
+    def __init__(self, draft: Draft, locks: HeldLocks, clock: Clock) -> None:
         self._draft = draft
         self._locks = locks
+        self._clock = clock
+
+    async def now(self) -> datetime:
+        return self._clock.now()
 
     async def get(self) -> datetime | None:
         return self._draft.watermarks.get(EXECUTIONS)
 
     async def advance(self, to: datetime) -> None:
         await self._locks.take(EXECUTIONS)
-        self._draft.watermarks[EXECUTIONS] = max(to, self._draft.watermarks.get(EXECUTIONS, to))
+        now = self._clock.now()
+        clamped = min(to, now)
+        stored = self._draft.watermarks.get(EXECUTIONS, clamped)
+        self._draft.watermarks[EXECUTIONS] = clamped if stored > now else max(clamped, stored)
 
     async def oldest_unfinished(self) -> datetime | None:
         rows = self._draft.operations.values()

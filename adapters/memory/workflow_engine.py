@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from adapters.memory.callbacks import PendingCallback, pending_callback
+from adapters.memory.chains import MemoryChains
 from adapters.memory.engine_index import MemoryIndex
 from adapters.memory.executions import Ending, Execution
 from adapters.memory.start_checks import check_callback, check_start
@@ -20,6 +21,7 @@ from application.ports.workflow_engine import (
     StartRequest,
 )
 from domain.attention import AttentionKind
+from domain.chain import Chain, Run, RunOrigin
 from domain.evidence import OPEN, ExecutionState, Observation, Trouble
 from domain.finality import OutcomeReports
 from domain.json_value import JsonValue
@@ -28,6 +30,8 @@ from domain.operation_error import ErrorCode, OperationError
 
 IDENTITY = "opledger@memory:0"
 """The actor of what goes through the port."""
+SUPERSEDED = "TerminateIfRunning WorkflowIdReusePolicy"
+"""The server's reason for a termination that makes room for another start (measured)."""
 
 
 class MemoryWorkflowEngine:
@@ -36,10 +40,11 @@ class MemoryWorkflowEngine:
 
     def __init__(self, clock: Clock, *, page_size: int = 1_000) -> None:
         self._clock = clock
-        self._executions: dict[UUID, Execution] = {}
+        self._chains = MemoryChains()
+        self._executions = self._chains.current
         self._unknown: set[UUID] = set()
         self._left: set[str] = set()
-        self._index = MemoryIndex(self._executions, self._unknown, page_size)
+        self._index = MemoryIndex(self._chains, self._unknown, page_size)
         self._refuses_callbacks = False
         self._up = True
         self._lose_next_reply = False
@@ -49,7 +54,7 @@ class MemoryWorkflowEngine:
         self.callbacks: list[PendingCallback] = []
         """What closed chains that were started with a callback have to deliver, oldest first. For the test to take."""
 
-    async def start(self, request: StartRequest) -> None:
+    async def start(self, request: StartRequest) -> str:
         """See the port."""
         self._reach()
         if self._next_refusals:
@@ -60,14 +65,14 @@ class MemoryWorkflowEngine:
         present = self._executions.get(request.operation_id)
         request_id = str(request.operation_id)
         if present is None:
-            execution = Execution(
+            present = self._chains.begin(
+                request.operation_id,
                 self._clock.now(),
                 request_id,
                 callback=request.callback,
                 outcome_reports=request.outcome_reports,
                 task_queue=request.type.task_queue,
             )
-            self._executions[request.operation_id] = execution
             self.starts.append(_over_the_wire(request))
         elif present.request_id != request_id:
             how = "is already running" if present.open else "already finished"
@@ -75,18 +80,31 @@ class MemoryWorkflowEngine:
         if self._lose_next_reply:
             self._lose_next_reply = False
             raise EngineUnavailable("the engine did not answer within 10 s")
+        return present.run_id
 
-    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
+    async def observe(self, chain: Chain, *, likely_closed: bool = False) -> Observation:
         """See the port."""
         asked_at = self._clock.now()
         self._reach()
-        execution = self._executions.get(operation_id)
+        execution = self._chains.find(chain)
         if execution is None:
-            return Observation(ExecutionState.NOT_FOUND, asked_at)
-        if operation_id in self._unknown:
-            return Observation(ExecutionState.UNKNOWN, asked_at, started_at=execution.started_at)
+            current = self._executions.get(chain.operation_id)
+            superseded_by = None if current is None else current.first_run_id
+            return Observation(ExecutionState.NOT_FOUND, asked_at, superseded_by=superseded_by)
+        if chain.operation_id in self._unknown:
+            return Observation(
+                ExecutionState.UNKNOWN,
+                asked_at,
+                started_at=execution.started_at,
+                first_run_id=execution.first_run_id,
+            )
         seen = execution.observed(asked_at, likely_closed=likely_closed)
         return seen if seen.state not in OPEN else replace(seen, trouble=self._trouble(execution))
+
+    async def origin(self, run: Run) -> RunOrigin | None:
+        """See the port."""
+        self._reach()
+        return self._chains.origin(run)
 
     async def changed_since(
         self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
@@ -100,18 +118,19 @@ class MemoryWorkflowEngine:
         self._reach()
         return self._index.with_problems()
 
-    async def cancel(self, operation_id: UUID, reason: str) -> None:
+    async def cancel(self, chain: Chain, reason: str) -> None:
         """See the port."""
         self._reach()
-        if operation_id in self._executions:
-            self.cancel_from_outside(operation_id, reason, IDENTITY)
+        current = self._executions.get(chain.operation_id)
+        if current is not None and current.belongs_to(chain):
+            self.cancel_from_outside(chain.operation_id, reason, IDENTITY)
 
-    async def terminate(self, operation_id: UUID, reason: str) -> None:
+    async def terminate(self, chain: Chain, reason: str) -> None:
         """See the port."""
         self._reach()
-        execution = self._executions.get(operation_id)
-        if execution is not None and execution.open:
-            self.terminate_from_outside(operation_id, reason, IDENTITY)
+        current = self._executions.get(chain.operation_id)
+        if current is not None and current.open and current.belongs_to(chain):
+            self.terminate_from_outside(chain.operation_id, reason, IDENTITY)
 
     async def ping(self) -> None:
         """See the port."""
@@ -149,11 +168,11 @@ class MemoryWorkflowEngine:
 
     def continue_as_new(self, operation_id: UUID) -> None:
         """The workflow closes its run, and the next one begins."""
-        self._executions[operation_id] = self._executions[operation_id].next_run(self._clock.now())
+        self._chains.continue_as_new(operation_id, self._clock.now())
 
     def retry_attempt(self, operation_id: UUID) -> None:
         """The workflow's run fails, and by its retry policy the next one begins."""
-        self._executions[operation_id] = self._executions[operation_id].next_run(self._clock.now())
+        self._chains.continue_as_new(operation_id, self._clock.now())
 
     def stall(self, operation_id: UUID, words: str) -> None:
         """The workflow's task fails or times out again and again: the words say why."""
@@ -175,13 +194,31 @@ class MemoryWorkflowEngine:
         """Workers poll the task queue again. Until one leaves, each is polled."""
         self._left.discard(task_queue)
 
+    def latest_run(self, operation_id: UUID) -> Run:
+        """The run that the workflow's code would name as its own."""
+        return self._chains.latest_run(operation_id)
+
     # What others do.
 
-    def start_from_outside(self, operation_id: UUID) -> None:
-        """Somebody else starts an execution with the operation's id, by another request."""
+    def start_from_outside(self, operation_id: UUID, *, tagged: bool = False) -> None:
+        """Another client starts an execution with the operation's id, by another request.
+
+        Args:
+            operation_id: The workflow id.
+            tagged: Whether it carries the search attribute `OperationUUID` with that id.
+        """
         if operation_id in self._executions:
             raise ValueError("there is one already")
-        self._executions[operation_id] = Execution(self._clock.now(), "another request")
+        self._chains.begin(operation_id, self._clock.now(), "another request", tagged=tagged)
+
+    def supersede(self, operation_id: UUID, *, tagged: bool = False) -> None:
+        """The same where there is an execution. That one is terminated, if it is open (TERMINATE_EXISTING)."""
+        before = self._executions[operation_id]
+        now = self._clock.now()
+        new = self._chains.begin(operation_id, now, "another request", tagged=tagged)
+        if before.open:
+            ending = Ending(SUPERSEDED, "history-service", superseded_by=new.first_run_id)
+            self._close_former(operation_id, before.terminated(now, ending))
 
     def cancel_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
         """Somebody else asks the execution to stop."""
@@ -199,11 +236,15 @@ class MemoryWorkflowEngine:
 
     def reset(self, operation_id: UUID) -> None:
         """Somebody resets the execution, closed or not: a new run goes on, and keeps the callback."""
-        self._executions[operation_id] = self._executions[operation_id].reset(self._clock.now())
+        self._chains.continue_by_reset(operation_id, self._clock.now())
 
     def lose(self, operation_id: UUID) -> None:
         """The engine forgets the execution, and tells nobody: retention is over, a backup was restored."""
-        del self._executions[operation_id]
+        self._chains.forget(operation_id)
+
+    def find_again(self, operation_id: UUID) -> None:
+        """The engine knows the execution again that it lost last: a fail-over is over, say."""
+        self._chains.remember(operation_id)
 
     def delete(self, operation_id: UUID) -> None:
         """Somebody deletes the execution. An open one is terminated by that."""
@@ -262,6 +303,13 @@ class MemoryWorkflowEngine:
 
     def _close(self, operation_id: UUID, execution: Execution) -> None:
         self._executions[operation_id] = execution
+        if execution.callback is not None:
+            self.callbacks.append(pending_callback(operation_id, execution.callback, execution))
+
+    def _close_former(self, operation_id: UUID, execution: Execution) -> None:
+        """Of a chain that another one has taken the place of."""
+        *older, _ = self._chains.former[operation_id]
+        self._chains.former[operation_id] = (*older, execution)
         if execution.callback is not None:
             self.callbacks.append(pending_callback(operation_id, execution.callback, execution))
 

@@ -10,7 +10,8 @@ from adapters.postgres.connections import connected
 from adapters.postgres.engine import reading
 from adapters.postgres.errors import translated
 from adapters.postgres.rows import standard_uuid
-from adapters.postgres.tables import ATTENTIVE, TO_VERIFY, operations
+from adapters.postgres.tables import ATTENTIVE, TO_VERIFY, operations, watermarks
+from adapters.postgres.watermarks import EXECUTIONS
 from application.ports.drift_queries import Drift
 from domain.attention import AttentionKind
 
@@ -27,6 +28,10 @@ _ATTENTION = (
     .group_by(operations.c.attention_kind)
 )
 
+_WATERMARK = sa.select((sa.func.clock_timestamp() - watermarks.c.at).label("age")).where(
+    watermarks.c.name == EXECUTIONS
+)
+
 
 class PostgresDriftQueries:
     """Reads what is committed, each query in a transaction of its own."""
@@ -37,9 +42,11 @@ class PostgresDriftQueries:
     async def drift(self) -> Drift:
         waiting = await self._rows(_LONGEST_WAITING)
         counted = await self._rows(_ATTENTION)
+        read = await self._rows(_WATERMARK)
         return Drift(
             oldest_unverified=waiting[0].at if waiting else None,
             attention={AttentionKind(row.attention_kind): row.many for row in counted},
+            watermark_age=read[0].age if read else None,
         )
 
     async def diverged(self, limit: int) -> list[UUID]:

@@ -27,6 +27,7 @@ from adapters.postgres.tables import (
 from adapters.postgres.types import Instant
 from application.ports.operation_repository import StaleOperation
 from domain.attention import AttentionKind
+from domain.chain import Chain
 from domain.deletion import check_done
 from domain.errors import InvalidTransition
 from domain.operation import Change, Operation
@@ -36,11 +37,18 @@ from domain.standing import Standing
 # Built once: building them takes longer than running them.
 _GET = sa.select(operations).where(operations.c.id == sa.bindparam("of"))
 _GET_ALL = sa.select(operations).where(operations.c.id == sa.any_(sa.bindparam("of", type_=ARRAY(sa.Uuid))))
+_STANDINGS: sa.Select[Any] = sa.select(
+    operations.c.id,
+    operations.c.status,
+    operations.c.error_code,
+    operations.c.attention_kind,
+    operations.c.first_run_id,
+)
 _OLDEST_UNCALLED = sa.select(sa.func.min(operations.c.accepted_at)).where(sa.text(UNCALLED))
-_OF_TYPE = f"SELECT id FROM operations WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before"
+_OF_TYPE = f"SELECT id, first_run_id FROM operations WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before"
 _WAITING = sa.text(
     f"""
-    SELECT asked.type, ends.id FROM unnest(:types) AS asked (type) CROSS JOIN LATERAL (
+    SELECT asked.type, ends.id, ends.first_run_id FROM unnest(:types) AS asked (type) CROSS JOIN LATERAL (
         ({_OF_TYPE} ORDER BY dispatched_at, id LIMIT :each_end)
         UNION
         ({_OF_TYPE} ORDER BY dispatched_at DESC, id DESC LIMIT :each_end)
@@ -151,10 +159,8 @@ class PostgresOperationRepository:
             await self._connection.execute(statement)
 
     async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
-        columns = (operations.c.id, operations.c.status, operations.c.error_code, operations.c.attention_kind)
-        statement: sa.Select[Any] = sa.select(*columns).where(among(operation_ids))
         with translated():
-            rows = await self._connection.execute(statement)
+            rows = await self._connection.execute(_STANDINGS.where(among(operation_ids)))
         return [standing_from_row(row) for row in rows]
 
     async def stalled(self, limit: int) -> list[UUID]:
@@ -175,13 +181,13 @@ class PostgresOperationRepository:
 
     async def waiting(
         self, types: Collection[str], dispatched_before: datetime, each_end: int
-    ) -> dict[str, list[UUID]]:
+    ) -> dict[str, list[Chain]]:
         parameters = {"types": list(types), "before": dispatched_before, "each_end": each_end}
         with translated():
             rows = await self._connection.execute(_WAITING, parameters)
-        found: dict[str, list[UUID]] = {}
+        found: dict[str, list[Chain]] = {}
         for row in rows:
-            found.setdefault(row.type, []).append(standard_uuid(row.id))
+            found.setdefault(row.type, []).append(Chain(standard_uuid(row.id), row.first_run_id))
         return found
 
     async def _claim(

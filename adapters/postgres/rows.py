@@ -67,6 +67,7 @@ def changing_columns(operation: Operation) -> Values:
         "follow_up_attempts": operation.follow_up.attempts,
         "verified_at": operation.verification.verified_at,
         "verify_due_at": operation.verification.due_at,
+        "first_run_id": operation.first_run_id,
     }
 
 
@@ -93,6 +94,7 @@ def from_row(found: Row[Any]) -> Operation:
         reported=None if row.reported is None else report_from_json(load(row.reported)),
         follow_up=FollowUp(row.follow_up_due_at, row.follow_up_attempts),
         verification=Verification(row.verified_at, row.verify_due_at),
+        first_run_id=row.first_run_id,
         trace={} if row.trace_context is None else cast(Mapping[str, str], load(row.trace_context)),
         version=row.version,
         revision=row.revision,
@@ -107,6 +109,7 @@ def standing_from_row(row: Row[Any]) -> Standing:
         status=OperationStatus(row.status),
         error_code=None if row.error_code is None else ErrorCode(row.error_code),
         attention=None if row.attention_kind is None else AttentionKind(row.attention_kind),
+        first_run_id=row.first_run_id,
     )
 
 

@@ -10,16 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from adapters.postgres.rows import Values, changing_columns, transition_to_row, weight
-from adapters.postgres.tables import operations, transitions
+from adapters.postgres.tables import IDENTITY, operations, transitions
 from adapters.postgres.types import JsonText, TransactionId
 from adapters.postgres.views import FIELDS
 from domain.operation import Change
 
-_KEPT = {"id", "tenant", "type", "input", "labels", "accepted_at", "trace_context"}
-"""Columns that never change."""
 _COUNTED = {"revision", "version", "history_length", "changed_in"}
 """Columns that go on from what is stored."""
-_CHANGING = [column for column in operations.c if column.name not in _KEPT | _COUNTED]
+_CHANGING = [column for column in operations.c if column.name not in {*IDENTITY} | _COUNTED]
 _SHOWN = [column.name for column in _CHANGING if column.name in FIELDS and column.name != "updated_at"]
 """Columns whose change clients see."""
 _LINE = [column for column in transitions.c if column.name != "written_in"]

@@ -107,6 +107,7 @@ operations = sa.Table(
         server_default=sa.text("false"),
         comment="whether the engine calls when the execution closes",
     ),
+    sa.Column("first_run_id", sa.Text, comment="of the workflow chain; SQL NULL: not started, or not known yet"),
     sa.CheckConstraint(f"char_length(tenant) BETWEEN 1 AND {MAX_NAME}", "tenant_length"),
     sa.CheckConstraint(f"char_length(type) BETWEEN 1 AND {MAX_NAME}", "type_length"),
     sa.CheckConstraint(_any_of("status", OperationStatus), "status_known"),
@@ -167,6 +168,8 @@ operations = sa.Table(
     sa.Index("ix_operations_changed", "changed_in", "id"),
     sa.Index("ix_operations_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
 )
+IDENTITY = ("id", "tenant", "type", "input", "labels", "accepted_at", "trace_context")
+"""Columns of an operation that never change."""
 
 
 def among(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.errors import translated
 from adapters.postgres.tables import TO_VERIFY, operations, watermarks
+from adapters.postgres.types import Instant
 
 EXECUTIONS = "executions"
+_NOW = sa.func.clock_timestamp(type_=Instant)
 
 
 class PostgresWatermarks:
@@ -18,15 +20,21 @@ class PostgresWatermarks:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
+    async def now(self) -> datetime:
+        with translated():
+            found = await self._connection.execute(sa.select(_NOW))
+        moment: datetime = found.scalar_one()
+        return moment
+
     async def get(self) -> datetime | None:
         return await self._moment(sa.select(watermarks.c.at).where(watermarks.c.name == EXECUTIONS))
 
     async def advance(self, to: datetime) -> None:
-        statement = insert(watermarks).values(name=EXECUTIONS, at=to)
+        statement = insert(watermarks).values(name=EXECUTIONS, at=sa.func.least(sa.cast(to, Instant), _NOW))
         statement = statement.on_conflict_do_update(
             index_elements=[watermarks.c.name],
             set_={"at": statement.excluded.at},
-            where=watermarks.c.at < statement.excluded.at,
+            where=sa.or_(watermarks.c.at < statement.excluded.at, watermarks.c.at > _NOW),
         )
         with translated():
             await self._connection.execute(statement)

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from application.ports.metrics import CallbackOutcome
+from application.ports.metrics import CallbackOutcome, ReportOutcome
 from application.services.drift import DriftReport
 from domain.attention import AttentionKind
 from domain.status import OperationStatus
@@ -32,6 +32,13 @@ class PrometheusMetrics:
             "opledger_operations_moved", "Changes of status, by the channel that brought them", ["source", "status"]
         )
         self._callbacks = counter("opledger_callbacks", "Completion callbacks answered", ["outcome"])
+        self._reports = counter("opledger_reports", "Reports of workflows answered", ["outcome"])
+        self._rejected = counter(
+            "opledger_callers_rejected", "Calls of the ledger's own activities by other workflows", ["activity"]
+        )
+        self._repairs = counter(
+            "opledger_watermark_repairs", "Times that the reconciliation watermark was found in the future"
+        )
         self._raised = counter("opledger_attention_raised", "Operations that began to need attention", ["kind"])
         self._purged = counter("opledger_operations_purged", "Operations removed because of their age")
         self._resyncs = counter("opledger_feed_resyncs", "Streams that were not read fast enough, and ended")
@@ -51,6 +58,8 @@ class PrometheusMetrics:
         )
         for outcome in CallbackOutcome:
             self._callbacks.labels(outcome.value)
+        for answer in ReportOutcome:
+            self._reports.labels(answer.value)
         for kind in AttentionKind:
             self._raised.labels(kind.value)
 
@@ -68,6 +77,15 @@ class PrometheusMetrics:
 
     def callback(self, outcome: CallbackOutcome) -> None:
         self._callbacks.labels(outcome.value).inc()
+
+    def reported(self, outcome: ReportOutcome) -> None:
+        self._reports.labels(outcome.value).inc()
+
+    def caller_rejected(self, activity: str) -> None:
+        self._rejected.labels(activity).inc()
+
+    def watermark_repaired(self) -> None:
+        self._repairs.inc()
 
     def callbacks_refused(self, refused: bool) -> None:
         self._refused.set(refused)
@@ -110,6 +128,12 @@ class _DriftCollector(Collector):
             "How long ago the engine last spoke of the unfinished operation that has waited longest",
             oldest.total_seconds(),
         )
+        if self._drift.watermark_age is not None:
+            yield GaugeMetricFamily(
+                "opledger_watermark_age_seconds",
+                "How long ago the last complete reconciliation pass began; negative: the watermark is in the future",
+                self._drift.watermark_age.total_seconds(),
+            )
         attention = GaugeMetricFamily(
             "opledger_operations_attention", "Operations that need attention now", labels=["kind"]
         )

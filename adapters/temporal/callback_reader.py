@@ -2,9 +2,11 @@
 
 import email.utils
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NoReturn
+from urllib.parse import unquote
 from uuid import UUID
 
 from google.protobuf.json_format import ParseDict
@@ -25,6 +27,8 @@ from domain.json_value import MAX_DEPTH, JsonValue, clean_text, too_deep
 from domain.operation_error import ErrorCode, OperationError
 
 MAX_WORDS = 500
+_LINK = re.compile(r"<temporal:///namespaces/([^/>]+)/workflows/([^/>]+)/([^/>?]+)/history")
+"""What the header Nexus-Link has of the execution that closed (measured on 1.32)."""
 _FAILURE = Failure.DESCRIPTOR.full_name
 _SERVERS_OWN: Mapping[str, ExecutionState] = {
     "terminatedFailureInfo": ExecutionState.TERMINATED,
@@ -57,7 +61,16 @@ class TemporalCallbackReader:
         reader = PayloadReader(self._converter.with_context(context))
         state, close, whole = await _read(headers.get("nexus-operation-state"), headers, message.body, reader)
         started_at = _start_time(headers.get("nexus-operation-start-time", ""), closed_at)
-        return CloseEvent(close.observation(state, min(closed_at, received_at), closed_at, started_at), whole)
+        closed = close.observation(state, min(closed_at, received_at), closed_at, started_at)
+        return CloseEvent(closed, whole, self._closed_run(headers.get("nexus-link", ""), operation_id))
+
+    def _closed_run(self, links: str, operation_id: UUID) -> str | None:
+        """The run that closed, by the link to its history; None if there is no such link, or it is about another
+        workflow."""
+        for namespace, workflow_id, run_id in _LINK.findall(links):
+            if (unquote(namespace), unquote(workflow_id)) == (self._namespace, str(operation_id)):
+                return unquote(run_id)
+        return None
 
 
 async def _read(

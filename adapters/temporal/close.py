@@ -1,16 +1,19 @@
 """How a run closed, as its last events say."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 
 from adapters.temporal.codec_errors import CodecUnavailable
 from adapters.temporal.failures import failed
-from adapters.temporal.history import Ending
-from adapters.temporal.payloads import PayloadReader, UnreadablePayload
+from adapters.temporal.history import Ending, next_run_id
+from adapters.temporal.payloads import PayloadReader, UnreadablePayload, json_of
 from application.ports.workflow_engine import PayloadsUnavailable
 from domain.evidence import ExecutionState, Observation
 from domain.json_value import JsonValue, clean_text
@@ -19,6 +22,8 @@ from domain.operation_error import ErrorCode, OperationError
 MAX_ACTOR = 255
 CODEC_PATIENCE = timedelta(hours=1)
 """How long after a close its payloads wait for a codec that is away. Later they count as unreadable."""
+_NEW_RUN = re.compile(r"terminated by new runID: ([0-9a-f-]{36})")
+"""Measured on 1.32, for the conflict policy TERMINATE_EXISTING."""
 _STATES: Mapping[int, ExecutionState] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: ExecutionState.COMPLETED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: ExecutionState.FAILED,
@@ -60,8 +65,7 @@ async def observed_close(ending: Ending, reader: PayloadReader, asked_at: dateti
     or if it leaves something open."""
     if ending.last is None or (state := _STATES.get(ending.last.event_type)) is None:
         return None
-    completed = ending.last.workflow_execution_completed_event_attributes.new_execution_run_id
-    if completed or ending.last.workflow_execution_failed_event_attributes.new_execution_run_id:
+    if next_run_id(ending.last):
         return None
     close = await read_close(state, ending, reader, asked_at)
     return close.observation(state, asked_at, moment(ending.last.event_time))
@@ -82,11 +86,14 @@ async def read_close(state: ExecutionState, ending: Ending, reader: PayloadReade
         raise PayloadsUnavailable(f"the payload codec is away: {outage}") from outage
 
 
-def ended(code: ErrorCode, said: str = "", identity: str = "") -> Close:
-    """A close that somebody asked for or made, as far as it is known why and by whom."""
+def ended(code: ErrorCode, said: str = "", identity: str = "", superseded_by: str | None = None) -> Close:
+    """A close that came from outside, as far as it is known why, by whom, and for which other run."""
     reason = clean_text(said) or None
     actor = clean_text(identity, MAX_ACTOR) or None
-    error = OperationError(code, reason or code.value.lower(), {"reason": reason, "actor": actor})
+    details: dict[str, JsonValue] = {"reason": reason, "actor": actor}
+    if superseded_by is not None:
+        details["superseded_by"] = superseded_by
+    error = OperationError(code, reason or code.value.lower(), details)
     return Close(error=error, actor=actor)
 
 
@@ -121,7 +128,18 @@ async def _terminated(ending: Ending, reader: PayloadReader) -> Close:
     if ending.last is None:
         return ended(ErrorCode.TERMINATED)
     attributes = ending.last.workflow_execution_terminated_event_attributes
-    return ended(ErrorCode.TERMINATED, attributes.reason, attributes.identity)
+    superseded_by = _superseded_by(attributes.details.payloads)
+    return ended(ErrorCode.TERMINATED, attributes.reason, attributes.identity, superseded_by)
+
+
+def _superseded_by(details: Iterable[Payload]) -> str | None:
+    """The run that was started in its place, which the server names in a termination that makes room for it."""
+    for payload in details:
+        with contextlib.suppress(UnreadablePayload):
+            words = json_of(payload)
+            if isinstance(words, str) and (found := _NEW_RUN.fullmatch(words)):
+                return found[1]
+    return None
 
 
 _READERS: Mapping[ExecutionState, Callable[[Ending, PayloadReader], Awaitable[Close]]] = {

@@ -1,11 +1,15 @@
 """Reads a run's history where a description does not say enough: how it began, how it closed, why its task fails."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionCancelRequestedEventAttributes
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionCancelRequestedEventAttributes,
+    WorkflowExecutionStartedEventAttributes,
+)
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryReverseRequest,
@@ -32,6 +36,8 @@ class Ending:
     """None where the history is gone."""
     cancel_request: WorkflowExecutionCancelRequestedEventAttributes | None = None
     """Where the last event says that the run was canceled: who asked for that, and why."""
+    started: WorkflowExecutionStartedEventAttributes | None = None
+    """The run's first event, where the history is so short that it was read along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +66,27 @@ class RunHistory:
             page: How many events that question reads; the server gives whole batches, at least one (measured).
         """
         last: HistoryEvent | None = None
-        async for event in self._backwards(page):
+        started: WorkflowExecutionStartedEventAttributes | None = None
+        async for events in self._pages_backwards(page):
             if last is None:
-                last = event
-                if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
-                    break
-            elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
-                return Ending(last, event.workflow_execution_cancel_requested_event_attributes)
-        return Ending(last)
+                last = events[0]
+                started = _started(events[-1])
+            if last.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+                break
+            for event in events:
+                if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+                    return Ending(last, event.workflow_execution_cancel_requested_event_attributes, started)
+        return Ending(last, started=started)
 
     async def task_problem(self) -> HistoryEvent | None:
         """The failure or time-out of the workflow task since one was last completed: the first in a row is all that
         the server keeps (measured)."""
-        async for event in self._backwards(PAGE):
-            if event.event_type in TASK_PROBLEMS:
-                return event
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-                break
+        async for events in self._pages_backwards(PAGE):
+            for event in events:
+                if event.event_type in TASK_PROBLEMS:
+                    return event
+                if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                    return None
         return None
 
     def of_run(self, run_id: str) -> "RunHistory":
@@ -104,8 +114,9 @@ class RunHistory:
             began.continued_failure.HasField("timeout_failure_info"),
         )
 
-    async def _backwards(self, page: int) -> AsyncIterator[HistoryEvent]:
-        """From the last event on. The page token holds on to the run that the first answer was about (measured)."""
+    async def _pages_backwards(self, page: int) -> AsyncIterator[Sequence[HistoryEvent]]:
+        """From the last event on, no page empty. The page token holds on to the run that the first answer was about
+        (measured)."""
         request = GetWorkflowExecutionHistoryReverseRequest(
             namespace=self._client.namespace, execution=self._execution, maximum_page_size=page
         )
@@ -116,9 +127,27 @@ class RunHistory:
                 if unknown_execution(error):
                     return
                 raise engine_error(error) from error
-            for event in response.history.events:
-                yield event
+            if response.history.events:
+                yield response.history.events
             if not response.next_page_token:
                 return
             request.next_page_token = response.next_page_token
             request.maximum_page_size = PAGE
+
+
+def next_run_id(last: HistoryEvent | None) -> str:
+    """The run that goes on from a run with this last event: continued as new, or retried. Empty if there is none."""
+    if last is None:
+        return ""
+    return (
+        last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+        or last.workflow_execution_failed_event_attributes.new_execution_run_id
+        or last.workflow_execution_timed_out_event_attributes.new_execution_run_id
+        or last.workflow_execution_completed_event_attributes.new_execution_run_id
+    )
+
+
+def _started(event: HistoryEvent) -> WorkflowExecutionStartedEventAttributes | None:
+    if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+        return None
+    return event.workflow_execution_started_event_attributes

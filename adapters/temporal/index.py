@@ -1,6 +1,5 @@
 """Asks the server's index (visibility): one question about many executions. Its answers are hints, never evidence."""
 
-import json
 import logging
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from adapters.temporal.close import moment
 from adapters.temporal.errors import engine_error
 from adapters.temporal.observation import STATES
 from adapters.temporal.rpc import call
+from adapters.temporal.tag import tag_of
 from application.ports.workflow_engine import IndexEntry, IndexPage
 from domain.evidence import ExecutionState
 from opledger.wire import OPERATION_UUID
@@ -40,8 +40,9 @@ class Index:
         self._knows_problems = True
 
     async def changed_since(self, since: datetime, page: bytes | None, *, closed_only: bool = False) -> IndexPage:
-        """See the port. A run that was retried is listed as FAILED; where its successor stands on the same page, only
-        that is given. Raises EngineUnavailable."""
+        """See the port. All runs of an operation are given, oldest first: the index does not tell a further run of its
+        chain from an execution of somebody else. A run that was retried is listed as FAILED. Raises EngineUnavailable.
+        """
         then = since.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         when = f"CloseTime > '{then}'" if closed_only else f"(CloseTime > '{then}' OR StartTime > '{then}')"
         changed = f"ExecutionStatus != 'ContinuedAsNew' AND {when}"
@@ -49,12 +50,12 @@ class Index:
             response = await self._list(f"{_OURS} AND {changed}", page or b"")
         except RPCError as error:
             raise engine_error(error) from error
-        latest = sorted(response.executions, key=lambda info: info.start_time.ToNanoseconds())
-        entries = {
-            ours: IndexEntry(ours, STATES.get(info.status, ExecutionState.UNKNOWN), moment(info.close_time))
-            for ours, info in _operations(latest)
-        }
-        return IndexPage(list(entries.values()), response.next_page_token or None)
+        listed = sorted(response.executions, key=lambda info: info.start_time.ToNanoseconds())
+        entries = [
+            IndexEntry(operation_id, STATES.get(info.status, ExecutionState.UNKNOWN), moment(info.close_time))
+            for operation_id, info in _operations(listed)
+        ]
+        return IndexPage(entries, response.next_page_token or None)
 
     async def with_problems(self) -> frozenset[UUID]:
         """See the port. Empty on a server that does not keep such a list. Raises EngineUnavailable."""
@@ -91,7 +92,7 @@ def _operations(infos: Iterable[WorkflowExecutionInfo]) -> Iterable[tuple[UUID, 
     workflow that happens to have a UUID for its id."""
     for info in infos:
         operation_id = _canonical(info.execution.workflow_id)
-        if operation_id is not None and _attribute(info) in (None, str(operation_id)):
+        if operation_id is not None and tag_of(info.search_attributes) == operation_id:
             yield operation_id, info
 
 
@@ -101,15 +102,3 @@ def _canonical(text: str) -> UUID | None:
     except ValueError:
         return None
     return value if str(value) == text else None
-
-
-def _attribute(info: WorkflowExecutionInfo) -> object:
-    """Our search attribute's value; None where the entry comes without it."""
-    fields = info.search_attributes.indexed_fields
-    if OPERATION_UUID.name not in fields:
-        return None
-    try:
-        value: object = json.loads(fields[OPERATION_UUID.name].data)
-    except ValueError:
-        return ""
-    return value

@@ -8,6 +8,7 @@ from temporalio.api.enums.v1 import PendingWorkflowTaskState, WorkflowExecutionS
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
+from adapters.temporal.chains import first_run_id
 from adapters.temporal.close import Close, moment, read_close
 from adapters.temporal.history import RunHistory
 from adapters.temporal.payloads import PayloadReader
@@ -41,9 +42,14 @@ class Latest:
         return self.description.workflow_execution_info
 
     @property
+    def first_run_id(self) -> str:
+        """Of its chain."""
+        return first_run_id(self.info)
+
+    @property
     def further_run(self) -> bool:
         """Whether a run went before it in the chain: continued as new, retried or reset."""
-        return self.info.first_run_id not in ("", self.info.execution.run_id)
+        return self.first_run_id != self.info.execution.run_id
 
 
 async def observation(
@@ -56,8 +62,9 @@ async def observation(
     if state in CLOSED:
         close = await _closed(state, latest, reader, asked_at)
         closed = close.observation(state, asked_at, moment(latest.info.close_time), started_at)
-        return replace(closed, never_taken=state in WITHOUT_WORKER and await ever_taken(latest.history) is False)
-    return Observation(state, asked_at, started_at=started_at)
+        never_taken = state in WITHOUT_WORKER and await ever_taken(latest.history) is False
+        return replace(closed, first_run_id=latest.first_run_id, never_taken=never_taken)
+    return Observation(state, asked_at, started_at=started_at, first_run_id=latest.first_run_id)
 
 
 async def _taken_up(latest: Latest) -> bool:

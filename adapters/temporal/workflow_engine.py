@@ -5,19 +5,20 @@ from datetime import datetime
 from uuid import UUID
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
-    DescribeWorkflowExecutionRequest,
-    DescribeWorkflowExecutionResponse,
     RequestCancelWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
 )
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from adapters.temporal.chains import ChainLookup, first_run_id
 from adapters.temporal.close import moment, observed_close
 from adapters.temporal.completion_callback import check_callback
 from adapters.temporal.errors import engine_error, start_error, unknown_execution
+from adapters.temporal.history import PAGE as SHORT_HISTORY
 from adapters.temporal.history import RunHistory
 from adapters.temporal.index import PAGE, Index
 from adapters.temporal.observation import Latest, observation
@@ -25,9 +26,11 @@ from adapters.temporal.payloads import PayloadReader
 from adapters.temporal.pollers import Pollers
 from adapters.temporal.rpc import START_TIMEOUT, call
 from adapters.temporal.start_request import start_request, workflow_context
+from adapters.temporal.tag import tag_of
 from adapters.temporal.trouble import trouble
 from application.ports.clock import Clock
 from application.ports.workflow_engine import CompletionCallback, IndexPage, StartRequest
+from domain.chain import Chain, Run, RunOrigin
 from domain.evidence import OPEN, ExecutionState, Observation
 
 
@@ -39,10 +42,11 @@ class TemporalWorkflowEngine:
         self._client = client
         self._service = client.workflow_service
         self._clock = clock
+        self._chains = ChainLookup(client)
         self._index = Index(client, index_page)
         self._pollers = pollers or Pollers(client)
 
-    async def start(self, request: StartRequest) -> None:
+    async def start(self, request: StartRequest) -> str:
         """See the port.
 
         What the server does with the same request id (measured on 1.32): nothing, as long as the latest run is the
@@ -51,34 +55,46 @@ class TemporalWorkflowEngine:
         """
         raw = await start_request(self._client, request)
         try:
-            await call(self._service.start_workflow_execution, raw, START_TIMEOUT)
+            response = await call(self._service.start_workflow_execution, raw, START_TIMEOUT)
         except RPCError as error:
             raise start_error(error, with_callback=request.callback is not None) from error
+        return response.run_id
 
-    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
-        """See the port. `started_at` is the start of the chain's first run, where the server still has it.
-
-        The history of a workflow id without a run id is the current run's, as a description is: after a reset,
-        continue-as-new and a retry too (measured). So a close that its last event tells all about needs no more.
-        """
+    async def observe(self, chain: Chain, *, likely_closed: bool = False) -> Observation:
+        """See the port. `started_at` is the start of the chain's first run, where the server still has it."""
         asked_at = self._clock.now()
-        context = workflow_context(self._client.namespace, operation_id)
+        context = workflow_context(self._client.namespace, chain.operation_id)
         reader = PayloadReader(self._client.data_converter.with_context(context))
-        if likely_closed:
-            history = RunHistory(self._client, WorkflowExecution(workflow_id=str(operation_id)))
-            closed = await observed_close(await history.ending(page=1), reader, asked_at)
-            if closed is not None:
-                return closed
-        description = await self._describe(operation_id)
-        if description is None:
-            return Observation(ExecutionState.NOT_FOUND, asked_at)
-        execution = description.workflow_execution_info.execution
-        latest = Latest(description, RunHistory(self._client, execution))
-        started_at = await self._chain_start(operation_id, latest)
+        if likely_closed and (closed := await self._short_close(chain, reader, asked_at)) is not None:
+            return closed
+        current = await self._chains.describe(chain.workflow_id)
+        own = await self._chains.last_run(chain, current)
+        if own is None:
+            holder = None if current is None else first_run_id(current.workflow_execution_info)
+            return Observation(ExecutionState.NOT_FOUND, asked_at, superseded_by=holder)
+        latest = Latest(own, RunHistory(self._client, own.workflow_execution_info.execution))
+        started_at = await self._chain_start(chain, latest)
         seen = await observation(latest, reader, asked_at=asked_at, started_at=started_at)
         if seen.state not in OPEN:
             return seen
         return replace(seen, trouble=await trouble(latest, seen, self._pollers, reader))
+
+    async def _short_close(self, chain: Chain, reader: PayloadReader, asked_at: datetime) -> Observation | None:
+        """How the chain closed, where the latest run's last events tell all of it, and the first one which chain it is.
+
+        The history of a workflow id without a run id is the latest run's, as a description is: after a reset,
+        continue-as-new and a retry too (measured).
+        """
+        history = RunHistory(self._client, WorkflowExecution(workflow_id=chain.workflow_id))
+        ending = await history.ending(page=SHORT_HISTORY)
+        if ending.started is None or not _is_start_of(ending.started, chain):
+            return None
+        closed = await observed_close(ending, reader, asked_at)
+        return closed and replace(closed, first_run_id=ending.started.first_execution_run_id)
+
+    async def origin(self, run: Run) -> RunOrigin | None:
+        """See the port."""
+        return await self._chains.origin(run)
 
     async def changed_since(
         self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
@@ -90,13 +106,17 @@ class TemporalWorkflowEngine:
         """See the port."""
         return await self._index.with_problems()
 
-    async def cancel(self, operation_id: UUID, reason: str) -> None:
+    async def cancel(self, chain: Chain, reason: str) -> None:
         """See the port. A repeat is nothing to the server; the first reason stays."""
+        first = chain.first_run_id or (await self.observe(chain)).first_run_id
+        if first is None:
+            return
         request = RequestCancelWorkflowExecutionRequest(
             namespace=self._client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=str(operation_id)),
+            workflow_execution=WorkflowExecution(workflow_id=chain.workflow_id),
+            first_execution_run_id=first,
             identity=self._client.identity,
-            request_id=str(operation_id),
+            request_id=str(chain.operation_id),
             reason=reason,
         )
         try:
@@ -104,11 +124,15 @@ class TemporalWorkflowEngine:
         except RPCError as error:
             _pass_unknown(error)
 
-    async def terminate(self, operation_id: UUID, reason: str) -> None:
+    async def terminate(self, chain: Chain, reason: str) -> None:
         """See the port."""
+        first = chain.first_run_id or (await self.observe(chain)).first_run_id
+        if first is None:
+            return
         request = TerminateWorkflowExecutionRequest(
             namespace=self._client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=str(operation_id)),
+            workflow_execution=WorkflowExecution(workflow_id=chain.workflow_id),
+            first_execution_run_id=first,
             identity=self._client.identity,
             reason=reason,
         )
@@ -129,26 +153,20 @@ class TemporalWorkflowEngine:
         """See the port."""
         await check_callback(self._client, callback)
 
-    async def _describe(self, operation_id: UUID, run_id: str = "") -> DescribeWorkflowExecutionResponse | None:
-        """The given run, or the latest; None if the server does not know it."""
-        request = DescribeWorkflowExecutionRequest(
-            namespace=self._client.namespace,
-            execution=WorkflowExecution(workflow_id=str(operation_id), run_id=run_id),
-        )
-        try:
-            return await call(self._service.describe_workflow_execution, request)
-        except RPCError as error:
-            if unknown_execution(error):
-                return None
-            raise engine_error(error) from error
-
-    async def _chain_start(self, operation_id: UUID, latest: Latest) -> datetime | None:
+    async def _chain_start(self, chain: Chain, latest: Latest) -> datetime | None:
         """When the first run started: a description has that of its own run only (measured)."""
         if latest.further_run:
-            first = await self._describe(operation_id, latest.info.first_run_id)
+            first = await self._chains.describe(chain.workflow_id, latest.info.first_run_id)
             if first is not None:
                 return moment(first.workflow_execution_info.start_time)
         return moment(latest.info.start_time)
+
+
+def _is_start_of(started: WorkflowExecutionStartedEventAttributes, chain: Chain) -> bool:
+    """Whether the run that started so is one of the chain, as far as that event alone tells."""
+    if chain.first_run_id is not None:
+        return started.first_execution_run_id == chain.first_run_id
+    return tag_of(started.search_attributes) == chain.operation_id
 
 
 def _pass_unknown(error: RPCError) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from application.converge.inquiry import Inquiry, answered, begun
+from application.converge.inquiry import Inquiry, answered, likely_closed
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
 from application.services.step import Step
@@ -85,7 +85,7 @@ class PollCloses:
     async def _ask(self, entries: Collection[IndexEntry], now: datetime) -> int:
         fresh = [entry for entry in entries if entry not in self._asked]
         suspects = await self._inquiry.suspects(fresh)
-        answers = await self._inquiry.ask(begun(suspects), Source.RECONCILIATION)
+        answers = await self._inquiry.ask(likely_closed(suspects), Source.RECONCILIATION)
         await self._inquiry.plan_open(answers)
         for entry in fresh:
             answer = answers.get(entry.operation_id)

@@ -11,6 +11,7 @@ from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
 from application.services.group_commit import GroupCommit
 from application.services.record import RecordEvidence
+from domain.chain import Chain
 from domain.follow_up import ask_soon
 from domain.reconciliation import Verdict
 from domain.standing import Standing
@@ -55,14 +56,15 @@ class Inquiry:
             if any(standing.worth_asking(entry.state) for entry in listed[standing.id])
         ]
 
-    async def ask(self, begun: Mapping[UUID, bool], source: Source) -> dict[UUID, Answer]:
-        """The answers, for operations and whether each has begun. Raises EngineUnavailable where nothing could be asked
-        and the engine does not answer at all."""
-        answers = await asyncio.gather(*(self._ask(*one, source) for one in begun.items()))
+    async def ask(self, questions: Mapping[Chain, bool], source: Source) -> dict[UUID, Answer]:
+        """Returns the answers, for chains and whether each is likely to be closed. Raises EngineUnavailable where
+        nothing could be asked and the engine does not answer at all."""
+        answers = await asyncio.gather(*(self._ask(*question, source) for question in questions.items()))
         if answers and all(isinstance(answer, EngineUnavailable) for answer in answers):
             # One that cannot be answered for is called the same as an engine that is away, and must not stop the pass.
             await self._engine.ping()
-        return dict(zip(begun, answers, strict=True))
+        asked = [chain.operation_id for chain in questions]
+        return dict(zip(asked, answers, strict=True))
 
     async def plan_open(self, answers: Mapping[UUID, Answer]) -> None:
         """Leave operations without an answer, or with one that is too early, to the follow-up."""
@@ -70,10 +72,11 @@ class Inquiry:
             if not answered(answer) or answer is Verdict.WAIT:
                 await self._changes.change(operation_id, lambda row: ask_soon(row, at=self._clock.now()))
 
-    async def _ask(self, operation_id: UUID, begun: bool, source: Source) -> Answer:
+    async def _ask(self, chain: Chain, likely_closed: bool, source: Source) -> Answer:
+        operation_id = chain.operation_id
         async with self._gate:
             try:
-                observation = await self._engine.observe(operation_id, likely_closed=begun)
+                observation = await self._engine.observe(chain, likely_closed=likely_closed)
                 return await self._recorder.observation(operation_id, observation, source)
             except EngineUnavailable as outage:
                 _log.warning("operation %s could not be asked about; it is asked again: %s", operation_id, outage)
@@ -88,6 +91,7 @@ def answered(answer: Answer) -> bool:
     return isinstance(answer, Verdict)
 
 
-def begun(standings: Collection[Standing]) -> dict[UUID, bool]:
-    """Which of them have begun: then a close costs one question."""
-    return {standing.id: standing.status is not OperationStatus.ACCEPTED for standing in standings}
+def likely_closed(standings: Collection[Standing]) -> dict[Chain, bool]:
+    """The questions about operations whose close the index lists. For those that have begun a close costs one question;
+    one that never began is asked about in full, for when it began."""
+    return {standing.chain: standing.status is not OperationStatus.ACCEPTED for standing in standings}

@@ -1,14 +1,15 @@
 """The start watch: sees within two seconds that a worker has taken an operation whose workflow does not report it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from application.converge.inquiry import Inquiry
+from application.converge.inquiry import Answer, Inquiry
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable
 from application.services.step import Step
+from domain.chain import Chain
 from domain.operation_type import OperationCatalogue
 from domain.reconciliation import Verdict
 from domain.transition import Source
@@ -39,26 +40,25 @@ class WatchStarts:
 
     async def step(self, limit: int) -> Step:
         """Take the turn, if it is due and operations wait. `limit` is not used: see the class."""
-        asked: set[UUID] = set()
+        asked: set[Chain] = set()
         types, each_end = self._types, EACH_END
         first = True
         while types:
             waiting = await self._waiting(types, each_end, take_turn=first)
             first = False
-            unasked = {kind: [one for one in ids if one not in asked] for kind, ids in waiting.items()}
+            unasked = {kind: [chain for chain in chains if chain not in asked] for kind, chains in waiting.items()}
             try:
                 answers = await self._inquiry.ask(
-                    {one: False for ids in unasked.values() for one in ids}, Source.CONFIRMATION
+                    {chain: False for chains in unasked.values() for chain in chains}, Source.CONFIRMATION
                 )
             except EngineUnavailable:
                 return Step(len(asked), engine_available=False)
-            asked |= answers.keys()
-            moved = {one for one, answer in answers.items() if answer is Verdict.TRANSITION}
-            types = [kind for kind, ids in unasked.items() if ids and 2 * len(moved.intersection(ids)) >= len(ids)]
+            asked.update(*unasked.values())
+            types = [kind for kind, chains in unasked.items() if _half_moved(chains, answers)]
             each_end = min(2 * each_end, LARGEST)
         return Step(len(asked))
 
-    async def _waiting(self, types: Collection[str], each_end: int, *, take_turn: bool) -> dict[str, list[UUID]]:
+    async def _waiting(self, types: Collection[str], each_end: int, *, take_turn: bool) -> dict[str, list[Chain]]:
         async with self._units() as unit:
             before = self._clock.now() - REPORTS_WITHIN
             waiting = await unit.operations.waiting(types, before, each_end)
@@ -67,3 +67,8 @@ class WatchStarts:
                     return {}
                 await unit.commit()
         return waiting
+
+
+def _half_moved(chains: Collection[Chain], answers: Mapping[UUID, Answer]) -> bool:
+    moved = sum(answers[chain.operation_id] is Verdict.TRANSITION for chain in chains)
+    return bool(chains) and 2 * moved >= len(chains)

@@ -30,6 +30,8 @@ class CloseEvent:
     """With `asked_at` when it closed: what the callback says was true then."""
     whole: bool
     """Whether these words are all that the engine knows of the close: its result or its error, by whom and why."""
+    run_id: str | None = None
+    """The run that closed, where the callback names it."""
 
 
 class CallbackReader(Protocol):

@@ -1,7 +1,7 @@
 """Port: how far the ledger may be from the engine, over all tenants."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -16,6 +16,8 @@ class Drift:
     """When the engine last spoke of the operation that has waited longest; None where none is open."""
     attention: dict[AttentionKind, int]
     """How many operations need attention of each kind."""
+    watermark_age: timedelta | None = None
+    """How far the watermark of the engine's index lies behind the database's time; None where there is none."""
 
 
 class DriftQueries(Protocol):

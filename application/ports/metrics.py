@@ -25,6 +25,17 @@ class CallbackOutcome(StrEnum):
     UNAUTHORIZED = "unauthorized"
 
 
+class ReportOutcome(StrEnum):
+    """What became of a workflow's report."""
+
+    RECORDED = "recorded"
+    IGNORED = "ignored"
+    """It said nothing new."""
+    UNKNOWN_OPERATION = "unknown_operation"
+    FOREIGN = "foreign"
+    """The run that sent it does not belong to the operation's chain."""
+
+
 class Metrics(Protocol):
     """Counters of one process. Nothing here raises, or takes noticeable time."""
 
@@ -42,6 +53,15 @@ class Metrics(Protocol):
 
     def callback(self, outcome: CallbackOutcome) -> None:
         """A completion callback was answered."""
+
+    def reported(self, outcome: ReportOutcome) -> None:
+        """A workflow's report was answered."""
+
+    def caller_rejected(self, activity: str) -> None:
+        """A workflow that is not the ledger's own called one of the ledger's own activities."""
+
+    def watermark_repaired(self) -> None:
+        """The watermark of the engine's index was in the future."""
 
     def callbacks_refused(self, refused: bool) -> None:
         """Whether the engine refuses starts with completion callbacks just now."""

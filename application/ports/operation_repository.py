@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from domain.chain import Chain
 from domain.errors import OpledgerError
 from domain.operation import Change, Operation
 from domain.schedule import FollowUp, Verification
@@ -77,9 +78,9 @@ class OperationRepository(Protocol):
 
     async def waiting(
         self, types: Collection[str], dispatched_before: datetime, each_end: int
-    ) -> dict[str, list[UUID]]:
-        """Operations that are dispatched and not seen to run: of each type up to `each_end` of those that wait longest
-        and of those that wait shortest. Types without any are left out."""
+    ) -> dict[str, list[Chain]]:
+        """The chains of operations that are dispatched and not seen to run: of each type up to `each_end` of those that
+        wait longest and of those that wait shortest. Types without any are left out."""
 
     async def stalled(self, limit: int) -> list[UUID]:
         """Up to `limit` operations whose attention is STALLED, those that are so for longest first."""

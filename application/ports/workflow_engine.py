@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.chain import Chain, Run, RunOrigin
 from domain.errors import OpledgerError
 from domain.evidence import ExecutionState, Observation
 from domain.finality import Finality, OutcomeReports, outcome_reports
@@ -86,16 +87,28 @@ class IndexPage:
 class WorkflowEngine(Protocol):
     """Starts, observes and ends the executions of operations. Every call may raise EngineUnavailable."""
 
-    async def start(self, request: StartRequest) -> None:
-        """Start the operation's execution. Done before by the same request: nothing happens.
-        Raises StartRejected, StartFailed, ExecutionExists, CallbackRefused."""
+    async def start(self, request: StartRequest) -> str:
+        """Start the operation's execution, and return the run id. A repeat of the same request starts nothing, and
+        returns the chain's latest run.
 
-    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
-        """How the latest run of the operation's chain stands. Strongly consistent.
-
-        `likely_closed` says what the caller expects: then a close costs one question, and whatever else it is one
-        more. The answer is as true; it may leave `started_at` and `never_taken` out.
+        Raises StartRejected, StartFailed, ExecutionExists, CallbackRefused.
         """
+
+    async def observe(self, chain: Chain, *, likely_closed: bool = False) -> Observation:
+        """How the latest run of the chain stands. Strongly consistent where the chain's first run is known.
+
+        Another chain under the same workflow id never counts: where that holds the workflow id, the answer is how the
+        given chain closed, or NOT_FOUND with `superseded_by` if nothing of it is left.
+
+        Args:
+            chain: If its first run is not known, the chain whose `OperationUUID` is the operation's id.
+            likely_closed: What the caller expects. Then the close of a short execution costs one question, and
+                everything else one more. The answer is as true; it may leave `started_at` and
+                `never_taken` out.
+        """
+
+    async def origin(self, run: Run) -> RunOrigin | None:
+        """The chain that the run belongs to; None if the engine does not know the run."""
 
     async def changed_since(
         self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
@@ -107,11 +120,11 @@ class WorkflowEngine(Protocol):
     async def with_problems(self) -> frozenset[UUID]:
         """The open executions whose workflow task keeps failing or timing out, as the engine's index lists them."""
 
-    async def cancel(self, operation_id: UUID, reason: str) -> None:
-        """Ask the execution to stop. One that is closed or unknown is left as it is."""
+    async def cancel(self, chain: Chain, reason: str) -> None:
+        """Ask the chain's open run to stop. One that is closed or unknown, and any other chain, is left as it is."""
 
-    async def terminate(self, operation_id: UUID, reason: str) -> None:
-        """End the execution. One that is closed or unknown is left as it is."""
+    async def terminate(self, chain: Chain, reason: str) -> None:
+        """End the chain's open run. One that is closed or unknown, and any other chain, is left as it is."""
 
     async def ping(self) -> None:
         """Return if the engine answers."""

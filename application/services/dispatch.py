@@ -22,6 +22,7 @@ from application.services.group_commit import GroupCommit
 from application.services.refill import refilling
 from application.services.step import LEASE, Step, work_through
 from domain.backoff import exponential
+from domain.chain import Chain, Run
 from domain.errors import UnknownOperationType
 from domain.evidence import ExecutionState, Observation
 from domain.finality import Finality
@@ -81,8 +82,8 @@ class DispatchOperations:
                 await self._cancelled(operation)
             else:
                 await self._launch(operation)
-        except ExecutionExists:
-            await self._note_dispatched(operation, ask_after=timedelta())
+        except ExecutionExists as present:
+            await self._find_own(operation, present)
         except (UnknownOperationType, StartFailed, CallbackRefused) as refusal:
             await self._retry(operation, str(refusal))
         except EngineUnavailable as outage:
@@ -95,25 +96,44 @@ class DispatchOperations:
         callback = self._callbacks.of(operation.id, operation.tenant)
         request = StartRequest(operation.id, operation_type, operation.input, callback, operation.trace, self._finality)
         try:
-            calls_back = await self._start_with_or_without_callback(request)
+            run_id, calls_back = await self._start_with_or_without_callback(request)
         except StartRejected as refusal:
             await self._rejected(operation, refusal)
         else:
-            await self._note_dispatched(operation, ask_after=FIRST_QUESTION, calls_back=calls_back)
+            first_run_id = await self._first_run_of(operation, run_id)
+            await self._note_dispatched(operation, first_run_id, ask_after=FIRST_QUESTION, calls_back=calls_back)
 
-    async def _start_with_or_without_callback(self, request: StartRequest) -> bool:
-        """Whether the engine will call. A callback that it does not take must not keep the operation from being
-        started."""
+    async def _first_run_of(self, operation: Operation, run_id: str) -> str | None:
+        """Of the started run's chain. Where an earlier attempt has started it, the run may be that of a reset."""
+        if operation.dispatch.attempts == 1:
+            return run_id
+        origin = await self._engine.origin(Run(operation.chain.workflow_id, run_id))
+        return None if origin is None else origin.first_run_id
+
+    async def _start_with_or_without_callback(self, request: StartRequest) -> tuple[str, bool]:
+        """The run, and whether the engine will call. A callback that the engine does not take must not keep the
+        operation from being started."""
         try:
-            await self._engine.start(request)
+            run_id = await self._engine.start(request)
         except CallbackRefused as refusal:
-            await self._engine.start(replace(request, callback=None))
+            run_id = await self._engine.start(replace(request, callback=None))
             self._callbacks.refused(str(refusal))
-            return False
+            return run_id, False
         if request.callback is None:
-            return False
+            return run_id, False
         self._callbacks.taken()
-        return True
+        return run_id, True
+
+    async def _find_own(self, operation: Operation, present: ExecutionExists) -> None:
+        """There is an execution under the workflow id: of an earlier attempt, or of somebody else. In the second case
+        an earlier attempt may have been superseded, which the engine's index shows a while later."""
+        absent = await self._absent(operation)
+        if absent is None:
+            return
+        if operation.dispatch.attempts > 1 and absent.asked_at < operation.updated_at + LEASE:
+            await self._retry(operation, str(present))
+        else:
+            await self._reject(operation, f"another execution has the workflow id: {present}")
 
     async def _cancelled(self, operation: Operation) -> None:
         """It was cancelled after an earlier attempt to start it: what that attempt started is told, and if it started
@@ -140,21 +160,23 @@ class DispatchOperations:
         """Fail it, unless an earlier attempt, whose answer was lost, had gone through."""
         if operation.dispatch.attempts > 1 and await self._absent(operation) is None:
             return
+        await self._reject(operation, str(refusal))
 
+    async def _reject(self, operation: Operation, words: str) -> None:
         def decide(current: Operation) -> Change | None:
             if not _still_claimed(current, operation):
                 return None
             cause = Cause(Source.DISPATCHER, "the engine refuses to start the workflow", self._clock.now())
-            return fail(current, OperationError(ErrorCode.START_REJECTED, str(refusal)), cause)
+            return fail(current, OperationError(ErrorCode.START_REJECTED, words), cause)
 
         await self._changes.change(operation.id, decide)
 
     async def _absent(self, operation: Operation) -> Observation | None:
         """The engine's word that no earlier attempt has started anything; None where one has, which is noted."""
-        observation = await self._engine.observe(operation.id)
+        observation = await self._engine.observe(Chain(operation.id))
         if observation.state is ExecutionState.NOT_FOUND:
             return observation
-        await self._note_dispatched(operation, ask_after=timedelta())
+        await self._note_dispatched(operation, observation.first_run_id, ask_after=timedelta())
         return None
 
     async def _retry(self, operation: Operation, error: str) -> None:
@@ -167,17 +189,23 @@ class DispatchOperations:
 
         await self._changes.change(operation.id, decide)
 
-    async def _note_dispatched(self, operation: Operation, *, ask_after: timedelta, calls_back: bool = False) -> None:
+    async def _note_dispatched(
+        self, operation: Operation, first_run_id: str | None, *, ask_after: timedelta, calls_back: bool = False
+    ) -> None:
         def decide(current: Operation) -> Change | None:
             now = self._clock.now()
-            return dispatched(current, follow_up_at=now + ask_after, now=now, calls_back=calls_back)
+            # Another attempt since may have started another chain.
+            latest = current.dispatch.attempts == operation.dispatch.attempts
+            known = first_run_id if latest else None
+            return dispatched(current, follow_up_at=now + ask_after, now=now, first_run_id=known, calls_back=calls_back)
 
         outcome = await self._changes.change(operation.id, decide)
         if outcome is not None and outcome.changed and outcome.operation.status is OperationStatus.ACCEPTED:
             self._metrics.dispatched(max(timedelta(), self._clock.now() - operation.accepted_at))
         if outcome is None or (outcome.operation.done and outcome.operation.started_at is None):
             # This process stood still so long that the operation was given up meanwhile, and perhaps deleted.
-            await self._engine.terminate(operation.id, "the operation had ended before it was started")
+            started = Chain(operation.id, first_run_id)
+            await self._engine.terminate(started, "the operation had ended before it was started")
 
 
 def _still_claimed(current: Operation, claimed: Operation) -> bool:

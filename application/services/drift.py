@@ -17,6 +17,8 @@ class DriftReport:
     """How long ago the engine last spoke of the operation that has waited longest; None where none is open."""
     attention: dict[AttentionKind, int]
     """How many operations need attention, of every kind."""
+    watermark_age: timedelta | None = None
+    """How long ago the last reconciliation pass that has ended began, by the database's clock; None: none has ended."""
 
 
 class ReadDrift:
@@ -31,7 +33,8 @@ class ReadDrift:
         drift = await self._queries.drift()
         oldest = drift.oldest_unverified
         waited = None if oldest is None else max(timedelta(), self._clock.now() - oldest)
-        return DriftReport(waited, {kind: drift.attention.get(kind, 0) for kind in AttentionKind})
+        attention = {kind: drift.attention.get(kind, 0) for kind in AttentionKind}
+        return DriftReport(waited, attention, drift.watermark_age)
 
     async def diverged(self, limit: int) -> list[UUID]:
         """Operations that have diverged, the latest first. Raises DatabaseUnavailable."""

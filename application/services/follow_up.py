@@ -61,7 +61,7 @@ class FollowUpOperations:
     async def _follow_up(self, operation: Operation) -> None:
         if operation.cancel_pending:
             await self._send_cancel(operation)
-        observation = await self._engine.observe(operation.id, likely_closed=operation.reported is not None)
+        observation = await self._engine.observe(operation.chain, likely_closed=operation.reported is not None)
         if operation.cancel_pending and observation.state is not ExecutionState.NOT_FOUND:
             operation = await self._note_delivered(operation)
         await self._recorder.observation(operation.id, observation, Source.CONFIRMATION)
@@ -74,9 +74,9 @@ class FollowUpOperations:
         assert request is not None
         reason = request.reason or "requested through the operations API"
         if request.force:
-            await self._engine.terminate(operation.id, reason)
+            await self._engine.terminate(operation.chain, reason)
         else:
-            await self._engine.cancel(operation.id, reason)
+            await self._engine.cancel(operation.chain, reason)
 
     async def _note_delivered(self, operation: Operation) -> Operation:
         def decide(current: Operation) -> Change | None:

@@ -11,6 +11,7 @@ from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
 from application.services.group_commit import GroupCommit
 from application.services.record import RecordEvidence
 from domain.attention import AttentionKind
+from domain.chain import Chain
 from domain.divergence import contradiction
 from domain.errors import OperationNotFound
 from domain.evidence import ExecutionState, Observation
@@ -106,19 +107,29 @@ class ReceiveCallback:
         return CallbackOutcome.DELETED if late else CallbackOutcome.UNKNOWN_OPERATION
 
     async def _record(self, operation_id: UUID, tenant: str, event: CloseEvent) -> Verdict:
-        """The event itself where that is the whole truth, else what the engine says of the chain."""
-        at_its_word = event.whole and self._clock.now() - event.observation.asked_at <= FRESH
+        """The event itself where that is the whole truth about the chain's first run, else what the engine says of the
+        chain. A callback that names another run may be about another chain."""
+        fresh = self._clock.now() - event.observation.asked_at <= FRESH
+        at_its_word = event.whole and fresh and event.run_id is not None
         if at_its_word:
-            verdict = await self._recorder.observation(operation_id, event.observation, Source.CALLBACK, tenant=tenant)
+            verdict = await self._recorder.observation(
+                operation_id,
+                event.observation,
+                Source.CALLBACK,
+                tenant=tenant,
+                chain=Chain(operation_id, event.run_id),
+            )
             if verdict is not Verdict.NO_CHANGE:
                 return verdict
         operation = await self._get(operation_id, tenant)
-        if at_its_word and _settled(operation, event.observation):
+        of_first_run = event.run_id is not None and event.run_id == operation.first_run_id
+        if at_its_word and of_first_run and _settled(operation, event.observation):
             return Verdict.NO_CHANGE
         running = operation.status is not OperationStatus.ACCEPTED
-        asked = await self._engine.observe(operation_id, likely_closed=running)
-        # What the engine has forgotten since did close, by its own word.
-        said = event.observation if asked.state is ExecutionState.NOT_FOUND else asked
+        asked = await self._engine.observe(operation.chain, likely_closed=running)
+        # What the engine has forgotten since did close, by its own word; unless another chain has its workflow id.
+        forgotten = asked.state is ExecutionState.NOT_FOUND and (of_first_run or asked.superseded_by is None)
+        said = event.observation if forgotten else asked
         return await self._recorder.observation(operation_id, said, Source.CALLBACK)
 
     async def _keep(self, operation_id: UUID, message: CallbackMessage, error: UnreadableCallback) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from application.converge.inquiry import Answer, Inquiry, answered, begun
+from application.converge.inquiry import Answer, Inquiry, answered, likely_closed
 from application.ports.clock import Clock
+from application.ports.metrics import Metrics
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
 from domain.attention import AttentionKind
+from domain.chain import Chain
 from domain.reconciliation import Verdict
 from domain.standing import Standing
 from domain.transition import Source
@@ -32,7 +34,7 @@ class PassCursor:
     since: datetime
     """What has changed since then is looked at."""
     began_at: datetime
-    """What the watermark becomes when the pass has ended."""
+    """What the watermark becomes when the pass has ended, by the database's clock."""
     page: bytes = b""
     """Of the index; empty for the first one."""
     incomplete: bool = False
@@ -59,6 +61,7 @@ class ReconcileOperations:
         engine: WorkflowEngine,
         clock: Clock,
         inquiry: Inquiry,
+        metrics: Metrics,
         *,
         overlap: timedelta = OVERLAP,
     ) -> None:
@@ -68,6 +71,7 @@ class ReconcileOperations:
         self._engine = engine
         self._clock = clock
         self._inquiry = inquiry
+        self._metrics = metrics
         self._overlap = overlap
 
     async def page(self, cursor: PassCursor | None = None) -> ReconciledPage:
@@ -81,12 +85,12 @@ class ReconcileOperations:
         cursor = cursor or await self._begin()
         index = await self._engine.changed_since(cursor.since, cursor.page or None)
         suspects = await self._inquiry.suspects(index.entries)
-        asked = await self._ask_all(begun(suspects))
+        asked = await self._ask_all(likely_closed(suspects))
         failed_final = any(standing.status.done and not answered(asked[standing.id]) for standing in suspects)
         cursor = replace(cursor, incomplete=cursor.incomplete or failed_final)
         if index.next_page is None:
             await self._end(cursor)
-            asked |= await self._ask_all(dict.fromkeys(await self._stalled(), False))
+            asked |= await self._ask_all({standing.chain: False for standing in await self._stalled()})
         return ReconciledPage(
             cursor=None if index.next_page is None else replace(cursor, page=index.next_page),
             listed=len(index.entries),
@@ -95,16 +99,30 @@ class ReconcileOperations:
             failed=sum(not answered(verdict) for verdict in asked.values()),
         )
 
-    async def _ask_all(self, suspects: Mapping[UUID, bool]) -> dict[UUID, Answer]:
-        answers = await self._inquiry.ask(suspects, Source.RECONCILIATION)
+    async def _ask_all(self, questions: Mapping[Chain, bool]) -> dict[UUID, Answer]:
+        answers = await self._inquiry.ask(questions, Source.RECONCILIATION)
         await self._inquiry.plan_open(answers)
         return answers
 
     async def _begin(self) -> PassCursor:
-        began_at = self._clock.now()
         async with self._units() as unit:
-            known = await unit.watermarks.get() or await unit.watermarks.oldest_unfinished()
-        return PassCursor(since=(known or began_at) - self._overlap, began_at=began_at)
+            began_at = await unit.watermarks.now()
+            known = await unit.watermarks.get()
+            # Another pass may have moved it since `began_at`.
+            future = known is not None and known > began_at and known > await unit.watermarks.now()
+            if known is None or future:
+                oldest = await unit.watermarks.oldest_unfinished() or began_at
+                if known is not None:
+                    self._report_future(known, began_at)
+                    oldest = min(oldest, began_at - LONGEST_LAG)
+                known = oldest
+        return PassCursor(since=known - self._overlap, began_at=began_at)
+
+    def _report_future(self, watermark: datetime, now: datetime) -> None:
+        """What passes have missed because of it is not known: this one looks back as far as the oldest open operation.
+        Its end moves the watermark back."""
+        _log.error("the reconciliation watermark %s is later than the database's time %s: repaired", watermark, now)
+        self._metrics.watermark_repaired()
 
     async def _end(self, cursor: PassCursor) -> None:
         if cursor.incomplete and cursor.began_at - cursor.since < LONGEST_LAG:
@@ -113,7 +131,7 @@ class ReconcileOperations:
             await unit.watermarks.advance(cursor.began_at)
             await unit.commit()
 
-    async def _stalled(self) -> list[UUID]:
+    async def _stalled(self) -> list[Standing]:
         """Open operations whose execution has a problem that the ledger does not know of, or has none any more. Where
         the index cannot say, none: verifying finds them too."""
         try:
@@ -123,9 +141,9 @@ class ReconcileOperations:
             return []
         async with self._units() as unit:
             known = await unit.operations.stalled(KNOWN_STALLED)
-            standings = await unit.operations.standings(problems.difference(known))
-        recovered = [operation_id for operation_id in known if operation_id not in problems]
-        news = [standing.id for standing in standings if _may_be_stalled(standing)]
+            standings = await unit.operations.standings(problems.symmetric_difference(known))
+        recovered = [standing for standing in standings if standing.id not in problems]
+        news = [standing for standing in standings if standing.id in problems and _may_be_stalled(standing)]
         return [*recovered, *news][:STALLED_PER_PASS]
 
 

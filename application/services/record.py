@@ -8,8 +8,10 @@ from application.ports.clock import Clock
 from application.ports.metrics import Metrics
 from application.services.compare_and_set import Outcome
 from application.services.group_commit import GroupCommit
+from domain.chain import Chain, Membership, Run, RunOrigin, membership
 from domain.evidence import Observation, Report
 from domain.finality import Finality
+from domain.follow_up import identified
 from domain.operation import Change, Operation
 from domain.reconciliation import NO_CHANGE, Decision, ReconcilePolicy, Verdict, reconcile
 from domain.reporting import CONFIRM_AFTER, apply_report
@@ -22,6 +24,10 @@ class Recorded(StrEnum):
     RECORDED = "RECORDED"
     IGNORED = "IGNORED"
     UNKNOWN_OPERATION = "UNKNOWN_OPERATION"
+    FOREIGN = "FOREIGN"
+    """The run that sent it does not belong to the operation's chain: nothing is recorded."""
+    UNVERIFIED = "UNVERIFIED"
+    """Nothing is recorded until the engine has said which chain the run belongs to."""
 
 
 class RecordEvidence:
@@ -45,28 +51,56 @@ class RecordEvidence:
         self._metrics = metrics
         self._confirm_after = confirm_after
 
-    async def report(self, operation_id: UUID, report: Report) -> Recorded:
-        """Record what a workflow says of itself. Repeats and latecomers change nothing."""
+    async def report(self, operation_id: UUID, report: Report, run: Run, origin: RunOrigin | None = None) -> Recorded:
+        """Record what a run says of its operation. Repeats and latecomers change nothing.
+
+        Args:
+            operation_id: The operation that the report is about.
+            report: What it says.
+            run: The run that sent it.
+            origin: What the engine says of the run's chain; None: it was not asked.
+        """
+        member = Membership.OWN
 
         def decide(operation: Operation) -> Change | None:
-            return apply_report(operation, report, self._finality, self._clock.now(), self._confirm_after)
+            nonlocal member
+            member = _sent_by_own(operation, run, origin)
+            if member is not Membership.OWN:
+                return None
+            own = identified(operation, None if origin is None else origin.first_run_id).operation
+            return apply_report(own, report, self._finality, self._clock.now(), self._confirm_after)
 
         outcome = await self._changes.change(operation_id, decide)
         if outcome is None:
             return Recorded.UNKNOWN_OPERATION
+        if member is not Membership.OWN:
+            return Recorded.FOREIGN if member is Membership.FOREIGN else Recorded.UNVERIFIED
         self._count(outcome)
         return Recorded.RECORDED if outcome.changed else Recorded.IGNORED
 
     async def observation(
-        self, operation_id: UUID, observation: Observation, source: Source, *, tenant: str | None = None
+        self,
+        operation_id: UUID,
+        observation: Observation,
+        source: Source,
+        *,
+        tenant: str | None = None,
+        chain: Chain | None = None,
     ) -> Verdict:
         """Record what the engine says. The verdict is made on the row as it is now, not as it was when asked.
-        `tenant`: whose operation alone is changed; None: whosever it is."""
+
+        Args:
+            operation_id: The operation that it is about.
+            observation: What the engine says.
+            source: The channel that brought it.
+            tenant: Nothing changes unless the operation is this tenant's; None: any tenant's.
+            chain: Nothing changes unless the operation refers to this chain; None: to any.
+        """
         decision: Decision = NO_CHANGE
 
         def decide(operation: Operation) -> Change | None:
             nonlocal decision
-            if tenant not in (None, operation.tenant):
+            if tenant not in (None, operation.tenant) or chain not in (None, operation.chain):
                 return None
             decision = reconcile(operation, observation, self._clock.now(), self._policy, source)
             return decision.change
@@ -85,3 +119,10 @@ class RecordEvidence:
                 self._metrics.moved(line.source, line.to_status)
         if outcome.raised is not None:
             self._metrics.raised(outcome.raised)
+
+
+def _sent_by_own(operation: Operation, run: Run, origin: RunOrigin | None) -> Membership:
+    """Whether the run belongs to the operation's chain. What was never started has no run."""
+    if operation.dispatch.attempts == 0:
+        return Membership.FOREIGN
+    return membership(operation.chain, run, origin)

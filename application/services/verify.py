@@ -50,7 +50,7 @@ class VerifyOperations:
             await self._plan(operation, replace(operation.verification, due_at=now + SHORTEST_LOOK))
             return True
         try:
-            observation = await self._engine.observe(operation.id)
+            observation = await self._engine.observe(operation.chain)
         except EngineUnavailable as outage:
             return isinstance(outage, PayloadsUnavailable)
         verdict = await self._recorder.observation(operation.id, observation, Source.VERIFICATION)

@@ -7,13 +7,24 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from application.converge.whole_pass import run_pass
+from application.ports.metrics import Metrics
 from application.services.reconcile import ReconcileOperations
-from application.services.record import Recorded, RecordEvidence
+from application.services.record import Recorded
+from application.track.receive_report import ReceiveReport
+from domain.chain import Run
+from entrypoints.worker.callers import (
+    FOREIGN_CALLER,
+    FOREIGN_REPORT,
+    ForeignCaller,
+    calling_run,
+    check_own_caller,
+    rejected,
+)
 from entrypoints.worker.heartbeat import heartbeating
 from entrypoints.worker.raw_arguments import InvalidArgument, json_argument, refusal
-from entrypoints.worker.wire_cursor import read_cursor, write_cursor
 from entrypoints.worker.wire_reports import read_update
-from entrypoints.worker.workflows.reconcile_operations import RECONCILE_PAGE, PageDone
+from entrypoints.worker.workflows.reconcile_operations import RECONCILE_PASS, RECONCILE_WORKFLOW, PassDone
 from opledger.wire import UPDATE_ACTIVITY, UpdateOutcome
 
 _OUTCOMES = {
@@ -27,44 +38,49 @@ _OUTCOMES = {
 class LedgerActivities:
     """What runs on the ledger's task queue. Every one may run twice, and be killed at any point."""
 
-    recorder: RecordEvidence
+    reports: ReceiveReport
     reconciler: ReconcileOperations
+    metrics: Metrics
+    reconcile_id: str
+    """What the id of the scheduled reconciliation begins with."""
 
     @activity.defn(dynamic=True)
-    async def run(self, arguments: Sequence[RawValue]) -> UpdateOutcome | PageDone:
+    async def run(self, arguments: Sequence[RawValue]) -> UpdateOutcome | PassDone:
         """Run the activity of the requested name. Dynamic because only such an activity gets its arguments undecoded
         however many there are; see `raw_arguments`."""
         name = activity.info().activity_type
         try:
             if name == UPDATE_ACTIVITY:
                 return await self.update_operation_status(arguments)
-            if name == RECONCILE_PAGE:
-                return await self.reconcile_page(arguments)
+            if name == RECONCILE_PASS:
+                return await self.reconcile_pass()
         except InvalidArgument as error:
             raise refusal(error) from None
         raise ApplicationError(f"the ledger's worker has no activity {name}", type="NotFoundError")
 
     async def update_operation_status(self, arguments: Sequence[RawValue]) -> UpdateOutcome:
-        """Record what a workflow reports of itself. Raises InvalidArgument."""
+        """Record what a workflow reports of itself. Raises InvalidArgument, and a non-retryable error for the report of
+        another workflow."""
         operation_id, report = read_update(json_argument(arguments))
-        return _OUTCOMES[await self.recorder.report(operation_id, report)]
+        # What no workflow of this namespace sent belongs to no chain.
+        recorded = await self.reports.receive(operation_id, report, calling_run() or Run("", ""))
+        if recorded not in _OUTCOMES:
+            raise rejected(f"this workflow is not the one of operation {operation_id}", FOREIGN_REPORT)
+        return _OUTCOMES[recorded]
 
-    async def reconcile_page(self, arguments: Sequence[RawValue]) -> PageDone:
-        """Reconcile one page of what has changed; without a cursor, the first page of a new pass. Raises
-        InvalidArgument."""
-        cursor = read_cursor(arguments)
+    async def reconcile_pass(self) -> PassDone:
+        """Reconcile what has changed, for the scheduled reconciliation alone."""
+        try:
+            check_own_caller(RECONCILE_WORKFLOW, self.reconcile_id)
+        except ForeignCaller as foreign:
+            self.metrics.caller_rejected(RECONCILE_PASS)
+            activity.logger.warning("call rejected: %s", foreign)
+            raise rejected(str(foreign), FOREIGN_CALLER) from foreign
         async with heartbeating():
-            page = await self.reconciler.page(cursor)
-        if page.corrected or page.failed:
-            activity.logger.info(
-                "reconciled a page: %d listed, %d asked, %d corrected, %d failed",
-                page.listed,
-                page.asked,
-                page.corrected,
-                page.failed,
-            )
-        following = None if page.cursor is None else write_cursor(page.cursor)
-        return PageDone(following, page.listed, page.asked, page.corrected, page.failed)
+            done = await run_pass(self.reconciler)
+        if done.corrected or done.failed:
+            activity.logger.info("reconciled: %s", done)
+        return PassDone(done.pages, done.listed, done.asked, done.corrected, done.failed)
 
     def all(self) -> list[Callable[..., Awaitable[object]]]:
         """The activities, as a worker takes them."""

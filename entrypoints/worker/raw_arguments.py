@@ -6,7 +6,6 @@ payloads, decode them here, and refuse what will never be readable with an error
 
 import json
 from collections.abc import Sequence
-from typing import TypeVar
 
 from temporalio import activity
 from temporalio.common import RawValue
@@ -20,7 +19,6 @@ MAX_FAULTS = 20
 """How many faults an error lists."""
 _JSON = frozenset({b"json/plain", b"json/protobuf"})
 _NO_CODEC = "set OPLEDGER_DATA_CONVERTER or OPLEDGER_CODEC_ENDPOINT if the workers encode their payloads"
-_T = TypeVar("_T")
 
 
 class InvalidArgument(ValueError):
@@ -56,16 +54,6 @@ def json_argument(arguments: Sequence[RawValue]) -> JsonValue:
     except ValueError as error:
         raise InvalidArgument(f"it is not JSON: {error}") from None
     return value
-
-
-def typed_argument(arguments: Sequence[RawValue], kind: type[_T]) -> _T:
-    """The single argument, converted as the SDK does it. Raises InvalidArgument."""
-    payload = _single(arguments).payload
-    try:
-        converted: _T = activity.payload_converter().from_payload(payload, kind)
-    except Exception as error:
-        raise InvalidArgument(f"{type(error).__name__}: {error}") from error
-    return converted
 
 
 def _single(arguments: Sequence[RawValue]) -> RawValue:

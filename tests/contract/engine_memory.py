@@ -8,6 +8,7 @@ from adapters.memory.clock import MemoryClock
 from adapters.memory.workflow_engine import IDENTITY, MemoryWorkflowEngine
 from application.ports.callback_reader import CallbackMessage
 from application.ports.workflow_engine import CompletionCallback
+from domain.chain import Run
 from domain.json_value import JsonValue
 from domain.operation import MISSING
 from tests.contract.engine_world import EngineWorld
@@ -20,6 +21,7 @@ class MemoryWorld(EngineWorld):
 
     def __init__(self, page_size: int = 1_000) -> None:
         self.clock = MemoryClock()
+        self.first_runs = {}
         self.memory = self.engine = MemoryWorkflowEngine(self.clock, page_size=page_size)
 
     def now(self) -> datetime:
@@ -65,6 +67,12 @@ class MemoryWorld(EngineWorld):
 
     async def start_from_outside(self, operation_id: UUID) -> None:
         self.memory.start_from_outside(operation_id)
+
+    async def supersede(self, operation_id: UUID, *, tagged: bool) -> None:
+        self.memory.supersede(operation_id, tagged=tagged)
+
+    async def latest_run(self, operation_id: UUID) -> Run:
+        return self.memory.latest_run(operation_id)
 
     async def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
         self.memory.terminate_from_outside(operation_id, reason, actor)

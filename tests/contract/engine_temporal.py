@@ -15,12 +15,13 @@ from temporalio.api.command.v1 import (
     ScheduleActivityTaskCommandAttributes,
 )
 from temporalio.api.common.v1 import ActivityType, Payload, RetryPolicy, WorkflowExecution, WorkflowType
-from temporalio.api.enums.v1 import CommandType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import CommandType, WorkflowIdConflictPolicy, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DeleteWorkflowExecutionRequest,
+    DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
     PollActivityTaskQueueRequest,
     PollWorkflowTaskQueueRequest,
@@ -36,16 +37,18 @@ from temporalio.api.workflowservice.v1 import (
     TerminateWorkflowExecutionRequest,
 )
 from temporalio.client import Client
-from temporalio.converter import PayloadConverter
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.converter import PayloadConverter, encode_search_attributes
 
 from adapters.temporal.pollers import Pollers
 from adapters.temporal.start_request import TRACE_HEADER
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.callback_reader import CallbackMessage
 from application.ports.workflow_engine import CompletionCallback
+from domain.chain import Run
 from domain.evidence import ExecutionState
 from domain.json_value import JsonValue
-from opledger.wire import MEMO
+from opledger.wire import MEMO, OPERATION_UUID
 from tests.contract.callback_receiver import CallbackReceiver
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_world import PATIENCE, EngineWorld, eventually
@@ -85,6 +88,7 @@ class TemporalWorld(EngineWorld):
         pollers = Pollers(proxied, polled_for=timedelta(), unpolled_for=timedelta())
         self.engine = TemporalWorkflowEngine(proxied, SystemClock(), pollers=pollers)
         self.identity = proxied.identity
+        self.first_runs = {}
         self._worked_on: set[UUID] = set()
 
     def now(self) -> datetime:
@@ -173,6 +177,27 @@ class TemporalWorld(EngineWorld):
                 task_queue=TaskQueue(name=f"queue-{operation_id}"),
             )
         )
+
+    async def supersede(self, operation_id: UUID, *, tagged: bool) -> None:
+        request = StartWorkflowExecutionRequest(
+            namespace="default",
+            workflow_id=str(operation_id),
+            request_id=str(uuid4()),
+            workflow_type=WorkflowType(name="Other"),
+            task_queue=TaskQueue(name=f"queue-{operation_id}"),
+            workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING,
+        )
+        if tagged:
+            pair = SearchAttributePair(OPERATION_UUID, str(operation_id))
+            encode_search_attributes(TypedSearchAttributes([pair]), request.search_attributes)
+        await self.service.start_workflow_execution(request)
+        self._worked_on.discard(operation_id)
+
+    async def latest_run(self, operation_id: UUID) -> Run:
+        described = await self.service.describe_workflow_execution(
+            DescribeWorkflowExecutionRequest(namespace="default", execution=self.execution(operation_id))
+        )
+        return Run(str(operation_id), described.workflow_execution_info.execution.run_id)
 
     async def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
         await self.service.terminate_workflow_execution(

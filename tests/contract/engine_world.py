@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from application.ports.callback_reader import CallbackMessage
 from application.ports.workflow_engine import CompletionCallback, EngineUnavailable, StartRequest, WorkflowEngine
+from domain.chain import Chain, Run
 from domain.evidence import ExecutionState, Observation
 from domain.json_value import JsonValue
 from domain.operation import MISSING, Input
@@ -35,6 +36,8 @@ class EngineWorld(ABC):
     engine: WorkflowEngine
     identity: str
     """The actor of what goes through the port."""
+    first_runs: dict[UUID, str]
+    """By operation."""
     quiet: float = 0.0
     """Seconds in which a callback that should not come would have come."""
 
@@ -47,11 +50,15 @@ class EngineWorld(ABC):
     async def started(self, value: Input = MISSING, **type_fields: object) -> UUID:
         """The id of a new operation whose execution was started."""
         request = self.request(value, **type_fields)
-        await self.engine.start(request)
+        self.first_runs[request.operation_id] = await self.engine.start(request)
         return request.operation_id
 
     async def observe(self, operation_id: UUID) -> Observation:
-        return await self.engine.observe(operation_id)
+        return await self.engine.observe(self.chain(operation_id))
+
+    def chain(self, operation_id: UUID) -> Chain:
+        """The operation's chain, with its first run where `started` has started it."""
+        return Chain(operation_id, self.first_runs.get(operation_id))
 
     async def with_callback(self, value: Input = MISSING, **type_fields: object) -> UUID:
         """The id of a new operation whose execution was started with a callback."""
@@ -129,6 +136,17 @@ class EngineWorld(ABC):
 
     @abstractmethod
     async def start_from_outside(self, operation_id: UUID) -> None: ...
+
+    @abstractmethod
+    async def supersede(self, operation_id: UUID, *, tagged: bool) -> None:
+        """Another client starts an execution in place of what is there, open or closed, on the same task queue.
+
+        `tagged`: with the operation's id as `OperationUUID`.
+        """
+
+    @abstractmethod
+    async def latest_run(self, operation_id: UUID) -> Run:
+        """The latest run under the workflow id."""
 
     @abstractmethod
     async def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None: ...

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from adapters.postgres.driver import Connection, connector
 from adapters.postgres.notifications import Announcer, Listener
 from adapters.postgres.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from adapters.system.clock import SystemClock
 from application.ports.change_feed import ChangeFeed
 from application.ports.drift_queries import DriftQueries
 from application.ports.operation_queries import OperationQueriesFactory
@@ -54,12 +56,15 @@ class Store(Protocol):
 
     async def keys(self) -> set[tuple[str, str]]: ...
 
+    async def set_watermark(self, to: datetime) -> None:
+        """Past the port."""
+
 
 class MemoryBackend:
     """The fake."""
 
     def __init__(self) -> None:
-        self._store = MemoryStore()
+        self._store = MemoryStore(SystemClock())
         self.units = self._store.units
         self.queries = self._store.queries
         self.drift = self._store.drift
@@ -74,6 +79,9 @@ class MemoryBackend:
 
     async def keys(self) -> set[tuple[str, str]]:
         return set(self._store._tables.keys)
+
+    async def set_watermark(self, to: datetime) -> None:
+        self._store._tables.watermarks["executions"] = to
 
 
 class PostgresBackend:
@@ -106,6 +114,11 @@ class PostgresBackend:
     async def keys(self) -> set[tuple[str, str]]:
         async with self._engine.connect() as connection:
             return {(row.tenant, row.key) for row in await connection.execute(text("SELECT * FROM idempotency_keys"))}
+
+    async def set_watermark(self, to: datetime) -> None:
+        statement = text("INSERT INTO watermarks (name, at) VALUES ('executions', :to)")
+        async with self._engine.begin() as connection:
+            await connection.execute(statement, {"to": to})
 
 
 class OnMemory:

@@ -25,6 +25,7 @@ from temporalio.converter import DataConverter
 
 from adapters.temporal.callback_reader import TemporalCallbackReader
 from application.ports.callback_reader import CallbackMessage, CloseEvent, UnreadableCallback
+from domain.chain import Chain
 from domain.evidence import ExecutionState, Observation
 from domain.json_value import JsonValue
 from domain.operation_error import ErrorCode, OperationError
@@ -47,7 +48,7 @@ async def last_event(
 
 
 def outcome(seen: Observation) -> Observation:
-    return replace(seen, asked_at=seen.asked_at.min, started_at=None)
+    return replace(seen, asked_at=seen.asked_at.min, started_at=None, first_run_id=None)
 
 
 async def same_as_observed(
@@ -119,7 +120,7 @@ class ReaderContract:
         """Nor here."""
         operation_id = await world.with_callback()
         await world.take_up(operation_id)
-        await world.engine.cancel(operation_id, "changed my mind")
+        await world.engine.cancel(Chain(operation_id), "changed my mind")
         await world.acknowledge_cancel(operation_id)
         error = await state_only(world, operation_id)
         assert error == OperationError(ErrorCode.CANCELED, "canceled", {"reason": None, "actor": None})
@@ -297,4 +298,7 @@ class TestTemporalMessages(ReaderContract):
         assert message.headers["content-type"] == "application/json"
         assert message.headers["nexus-operation-state"] == "failed"
         assert message.headers["nexus-operation-start-time"].endswith(" GMT")
+        run_id = (await world.observe(operation_id)).first_run_id
+        link = f"<temporal:///namespaces/default/workflows/{operation_id}/{run_id}/history?"
+        assert message.headers["nexus-link"].startswith(link)
         assert message.body.startswith(b'{"message":"disk full","stackTrace":"at disk.py:7","metadata":{"type":"')

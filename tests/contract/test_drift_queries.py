@@ -1,6 +1,7 @@
 """What the queries over all tenants keep to."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -41,6 +42,20 @@ class DriftQueriesContract:
         await add(store, accepted_change(1), change_to(OperationStatus.COMPLETED, 2))
         assert await store.drift.drift() == Drift(None, {})
         assert await store.drift.diverged(10) == []
+
+    async def test_age_of_the_watermark(self, store: Store) -> None:
+        """By the database's clock; below zero for one that is in the future."""
+        await store.set_watermark(datetime(2199, 1, 1, tzinfo=UTC))
+        ahead = (await store.drift.drift()).watermark_age
+        assert ahead is not None
+        assert ahead < timedelta(days=-365)
+        async with store.units() as unit:
+            now = await unit.watermarks.now()
+            await unit.watermarks.advance(now - timedelta(hours=2))
+            await unit.commit()
+        behind = (await store.drift.drift()).watermark_age
+        assert behind is not None
+        assert timedelta(hours=2) <= behind < timedelta(hours=3)
 
     async def test_oldest_unverified(self, store: Store) -> None:
         """It is when the engine last spoke of the open operation, of whatever tenant, of which it has spoken least

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from application.ports.workflow_engine import CallbackRefused, CompletionCallback, StartRejected
+from domain.chain import Chain
 from domain.evidence import ExecutionState
 from domain.finality import OutcomeReports
 from tests.contract.engine_memory import MemoryWorld
@@ -64,7 +65,7 @@ class CallbacksContract:
         timed_out = await world.with_callback(run_timeout=timedelta(seconds=1))
         canceled, terminated = await world.with_callback(), await world.with_callback()
         await world.take_up(canceled)
-        await world.engine.cancel(canceled, "x")
+        await world.engine.cancel(Chain(canceled), "x")
         await world.acknowledge_cancel(canceled)
         await world.terminate_from_outside(terminated, "x", "ops")
         await world.time_out(timed_out)

@@ -174,7 +174,7 @@ class ClosesContract:
         out; the question is as old as the first of what is asked."""
         operation_id = await story(world)
         before = world.now()
-        expecting = await world.engine.observe(operation_id, likely_closed=True)
+        expecting = await world.engine.observe(world.chain(operation_id), likely_closed=True)
         plain = await world.observe(operation_id)
         assert expecting.state is state
         assert truth(expecting) == truth(plain)

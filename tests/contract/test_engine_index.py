@@ -6,6 +6,7 @@ import pytest
 
 from application.ports.workflow_engine import EngineUnavailable
 from domain.attention import AttentionKind
+from domain.chain import Chain
 from domain.evidence import ExecutionState, Trouble
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
@@ -73,7 +74,7 @@ class IndexContract:
         await world.fail_tasks(operation_id, 3, "RuntimeError", "plain bug")
         seen = await world.observe(operation_id)
         assert (seen.state, seen.trouble) == (ExecutionState.RUNNING, STALLED)
-        assert (await world.engine.observe(operation_id, likely_closed=True)).trouble == STALLED
+        assert (await world.engine.observe(Chain(operation_id), likely_closed=True)).trouble == STALLED
 
         async def listed() -> bool:
             found = await world.engine.with_problems()

@@ -1,7 +1,7 @@
 """What every unit of work keeps to."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -124,6 +124,24 @@ class UnitOfWorkContract:
         for to, expected in ((10, 10), (20, 20), (5, 20), (20, 20), (21, 21)):
             await advance(store, to)
             assert await watermark(store) == at(expected)
+
+    async def test_watermark_is_never_in_the_future(self, store: Store) -> None:
+        """Hazard 33: not by the word of a caller whose clock is ahead; the database's own clock counts."""
+        async with store.units() as unit:
+            before = await unit.watermarks.now()
+            await unit.watermarks.advance(before + timedelta(days=365))
+            known = await unit.watermarks.get()
+            after = await unit.watermarks.now()
+            await unit.commit()
+        assert known is not None
+        assert before <= known <= after
+        assert await watermark(store) == known
+
+    async def test_watermark_in_the_future_moves_back(self, store: Store) -> None:
+        """However it came there."""
+        await store.set_watermark(datetime(2199, 1, 1, tzinfo=UTC))
+        await advance(store, 10)
+        assert await watermark(store) == at(10)
 
     async def test_watermark_in_its_unit(self, store: Store) -> None:
         """A unit sees its own advance, and others when it is committed, with whatever else the unit did."""

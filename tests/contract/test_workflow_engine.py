@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from application.ports.workflow_engine import EngineUnavailable, ExecutionExists, StartFailed, StartRejected
+from domain.chain import Chain
 from domain.evidence import ExecutionState
 from domain.finality import Finality, OutcomeReports
 from domain.json_value import JsonValue
@@ -52,7 +53,7 @@ class EngineContract:
     async def test_cancel_request_does_not_take_it_up(self, world: EngineWorld) -> None:
         """A request to cancel leaves an execution that no worker has taken up PENDING."""
         operation_id = await world.started()
-        await world.engine.cancel(operation_id, "too late")
+        await world.engine.cancel(Chain(operation_id), "too late")
         assert (await world.observe(operation_id)).state is ExecutionState.PENDING
 
     async def test_unknown_execution(self, world: EngineWorld) -> None:
@@ -95,7 +96,7 @@ class EngineContract:
     async def test_termination_through_the_port(self, world: EngineWorld) -> None:
         """Terminate ends an execution that no worker has taken up, with our reason and our identity."""
         operation_id = await world.started()
-        await world.engine.terminate(operation_id, "not wanted any more")
+        await world.engine.terminate(Chain(operation_id), "not wanted any more")
         seen = await world.observe(operation_id)
         assert seen.state is ExecutionState.TERMINATED
         assert seen.error is not None
@@ -124,7 +125,7 @@ class EngineContract:
         """After a request the execution runs on until the workflow gives way; then it is CANCELED, by whom and why."""
         operation_id = await world.started()
         await world.take_up(operation_id)
-        await world.engine.cancel(operation_id, "changed my mind")
+        await world.engine.cancel(Chain(operation_id), "changed my mind")
         assert (await world.observe(operation_id)).state is ExecutionState.RUNNING
         await world.acknowledge_cancel(operation_id)
         seen = await world.observe(operation_id)
@@ -137,7 +138,7 @@ class EngineContract:
         """A second request to cancel is no error and changes neither reason nor actor."""
         operation_id = await world.started()
         await world.cancel_from_outside(operation_id, "first", "ops@host")
-        await world.engine.cancel(operation_id, "second")
+        await world.engine.cancel(Chain(operation_id), "second")
         await world.acknowledge_cancel(operation_id)
         seen = await world.observe(operation_id)
         assert seen.error is not None
@@ -346,8 +347,8 @@ class EngineContract:
         operation_id = await world.started()
         await world.complete(operation_id, "done")
         for target in (operation_id, uuid4()):
-            await world.engine.cancel(target, "late")
-            await world.engine.terminate(target, "late")
+            await world.engine.cancel(Chain(target), "late")
+            await world.engine.terminate(Chain(target), "late")
         assert (await world.observe(operation_id)).result == "done"
 
     async def test_ping(self, world: EngineWorld) -> None:
@@ -363,13 +364,13 @@ class EngineContract:
         try:
             for call in (
                 lambda: world.engine.start(request),
-                lambda: world.engine.observe(operation_id),
-                lambda: world.engine.observe(operation_id, likely_closed=True),
+                lambda: world.engine.observe(Chain(operation_id)),
+                lambda: world.engine.observe(Chain(operation_id), likely_closed=True),
                 lambda: world.engine.changed_since(world.now()),
                 lambda: world.engine.with_problems(),
                 lambda: world.engine.check_callback(world.callback(operation_id)),
-                lambda: world.engine.cancel(operation_id, "x"),
-                lambda: world.engine.terminate(operation_id, "x"),
+                lambda: world.engine.cancel(Chain(operation_id), "x"),
+                lambda: world.engine.terminate(Chain(operation_id), "x"),
                 lambda: world.engine.ping(),
             ):
                 with pytest.raises(EngineUnavailable):

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.common import RawValue
 
 from domain.attention import AttentionKind
+from domain.chain import Chain
 from domain.evidence import ExecutionState
 from domain.finality import Finality
 from domain.operation_error import ErrorCode
@@ -120,7 +121,7 @@ async def test_reported_completed_then_terminated(temporal_client: Client, datab
                 row, lines = await ledger.row(operation_id), await ledger.history(operation_id)
                 assert (row.result, lines[-1].details["reported"]) == (None, "COMPLETED")
                 assert lines[-1].source is Source.CONFIRMATION
-                seen = await ledger.engine.observe(operation_id)
+                seen = await ledger.engine.observe(Chain(operation_id))
                 assert seen.state is ExecutionState.TERMINATED
 
 

@@ -1,4 +1,4 @@
-"""A page of reconciliation whose worker was killed, and one that only takes its time."""
+"""A reconciliation pass whose worker was killed, and one that only takes its time."""
 
 import asyncio
 from collections import Counter
@@ -11,26 +11,23 @@ from temporalio.worker import Worker
 from entrypoints.worker.heartbeat import heartbeating
 from entrypoints.worker.workflows.reconcile_operations import (
     HEARTBEAT_TIMEOUT,
-    RECONCILE_PAGE,
-    Counts,
-    Cursor,
-    PageDone,
-    PassState,
+    RECONCILE_PASS,
+    PassDone,
     ReconcileOperations,
 )
 
 LONG = HEARTBEAT_TIMEOUT.total_seconds() + 2
-DONE = PageDone(None, listed=1, asked=1, corrected=0, failed=0)
+DONE = PassDone(pages=1, listed=1, asked=1, corrected=0, failed=0)
 
 
-async def test_a_killed_worker_s_page_is_begun_again_in_seconds_and_a_slow_one_is_left_alone(
+async def test_pass_of_a_killed_worker_is_begun_again_in_seconds_and_a_slow_one_is_left_alone(
     temporal_client: Client,
 ) -> None:
-    """Hazard 26: overlapping passes are skipped, so a page that nobody works on must not last until its time-out."""
+    """Hazard 26: overlapping passes are skipped, so a pass that nobody works on must not last until its time-out."""
     tries: Counter[str] = Counter()
 
-    @activity.defn(name=RECONCILE_PAGE)
-    async def page(cursor: Cursor | None) -> PageDone:
+    @activity.defn(name=RECONCILE_PASS)
+    async def one_pass() -> PassDone:
         name = str(activity.info().workflow_id)
         tries[name] += 1
         if "killed" in name and tries[name] == 1:
@@ -42,8 +39,8 @@ async def test_a_killed_worker_s_page_is_begun_again_in_seconds_and_a_slow_one_i
 
     queue = f"reconcile-{uuid4()}"
     names = [f"killed-{uuid4()}", f"slow-{uuid4()}"]
-    async with Worker(temporal_client, task_queue=queue, workflows=[ReconcileOperations], activities=[page]):
+    async with Worker(temporal_client, task_queue=queue, workflows=[ReconcileOperations], activities=[one_pass]):
         runs = [temporal_client.execute_workflow(ReconcileOperations.run, id=name, task_queue=queue) for name in names]
         results = await asyncio.wait_for(asyncio.gather(*runs), 90)
-    assert results == [PassState(None, Counts(1, 1, 0, 0))] * 2
+    assert results == [DONE] * 2
     assert [tries[name] for name in names] == [2, 1]

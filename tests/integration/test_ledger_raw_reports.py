@@ -1,19 +1,20 @@
 """Arguments that the ledger's activities cannot read, sent by a real workflow: refused at once and for good."""
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 
+from application.ports.workflow_engine import EngineUnavailable
 from domain.evidence import Progress
 from domain.status import OperationStatus
 from entrypoints.embedded.postgres import EmbeddedPostgres
 from entrypoints.worker.raw_arguments import INVALID_ARGUMENT
-from entrypoints.worker.workflows.reconcile_operations import RECONCILE_PAGE
-from opledger.wire import UPDATE_ACTIVITY
+from opledger.wire import OPERATION_UUID, UPDATE_ACTIVITY
 from tests.support.ledger_real import RealLedger, own_database, real_ledger
 from tests.support.ledger_workflows import LEDGER_QUEUE, TEAM_QUEUE
 from tests.support.raw_calls import CallsActivity, Sent
@@ -35,13 +36,18 @@ async def ledger(temporal_client: Client, postgres_server: EmbeddedPostgres) -> 
 
 
 async def called(
-    ledger: RealLedger, name: str, sent: Sent, *, local: bool = False
+    ledger: RealLedger, name: str, sent: Sent, *, local: bool = False, operation_id: UUID | None = None
 ) -> WorkflowHandle[CallsActivity, str]:
-    """A workflow that calls the activity."""
+    """A workflow that calls the activity: any, or that of the operation."""
     queue = LEDGER_QUEUE if local else TEAM_QUEUE
     arguments = [name, local, sent]
+    own = [] if operation_id is None else [SearchAttributePair(OPERATION_UUID, str(operation_id))]
     return await ledger.client.start_workflow(
-        CallsActivity.run, args=arguments, id=f"calls-{uuid4()}", task_queue=queue
+        CallsActivity.run,
+        args=arguments,
+        id=str(operation_id or f"calls-{uuid4()}"),
+        task_queue=queue,
+        search_attributes=TypedSearchAttributes(own),
     )
 
 
@@ -101,30 +107,18 @@ async def test_unreadable_report_of_a_local_activity_is_refused(ledger: RealLedg
     assert "operation_id: a UUID in its canonical form; it is missing; occurred_at: a time in RFC 3339" in error.message
 
 
-@pytest.mark.parametrize(
-    ("sent", "words"),
-    [
-        ([], "exactly one argument is expected"),
-        ([(JSON, '"word"')], "TypeError"),
-        ([(JSON, '{"since": "x", "began_at": "y", "page": "z"}')], "the cursor: Invalid isoformat string"),
-        ([("binary/encrypted", "x")], "KeyError"),
-    ],
-    ids=["none", "no cursor", "no times", "encrypted"],
-)
-async def test_unreadable_cursor_is_refused_at_once(ledger: RealLedger, sent: Sent, words: str) -> None:
-    """A pass that was given nonsense ends at once."""
-    handle = await called(ledger, RECONCILE_PAGE, sent)
-    assert words in (await refusal(handle)).message
-    assert await attempts(handle) == [1]
-
-
 async def test_report_as_other_sdks_send_it_is_recorded(ledger: RealLedger) -> None:
     """Nanoseconds, null for what is not set, an unknown field: on the row."""
-    operation_id = await ledger.dispatched("nobody")
+    operation_id = await ledger.submit("nobody")
+    ledger.engine.break_for("start", operation_id, EngineUnavailable("the reply is lost"))
+    await ledger.until(operation_id, lambda row: row.dispatch.attempts > 0)
     report = (
         f'{{"operation_id": "{operation_id}", "kind": "progress", "occurred_at": "2026-01-01T00:00:00.123456789Z", '
         '"attempt": 1.0, "error": null, "progress": {"fraction": 1, "message": null, "unit": "rows"}, "extra": 1}'
     )
-    assert await (await called(ledger, UPDATE_ACTIVITY, [(JSON, report)])).result() == "recorded"
+    assert (
+        await (await called(ledger, UPDATE_ACTIVITY, [(JSON, report)], operation_id=operation_id)).result()
+        == "recorded"
+    )
     row = await ledger.row(operation_id)
     assert (row.status, row.progress) == (OperationStatus.RUNNING, Progress(1.0, None))

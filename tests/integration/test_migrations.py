@@ -169,12 +169,12 @@ async def test_what_is_not_declared(postgres_engine: AsyncEngine) -> None:
     }
 
 
-async def test_0010_with_rows(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+async def test_0008_with_rows(empty_database_url: str, empty_engine: AsyncEngine) -> None:
     """Down, the attention that the older schema does not know goes; another stays."""
     await with_alembic(empty_database_url, functools.partial(command.upgrade, revision="0001"))
     async with empty_engine.begin() as connection:
         await connection.exec_driver_sql(FILL_0001)
-    await with_alembic(empty_database_url, functools.partial(command.upgrade, revision="0010"))
+    await with_alembic(empty_database_url, functools.partial(command.upgrade, revision="0008"))
     async with empty_engine.begin() as connection:
         await connection.exec_driver_sql(FILL_0002_ATTENTION.replace("'DIVERGED'", "'RESULT_UNREADABLE'"))
     await with_alembic(empty_database_url, functools.partial(command.downgrade, revision="-1"))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.errors import CONSTRAINTS
 from adapters.postgres.rows import to_row, transition_to_row
 from adapters.postgres.tables import (
+    THIS_TRANSACTION,
     api_keys,
     idempotency_keys,
     metadata,
@@ -275,10 +277,56 @@ async def test_running_is_not_taken_back(postgres_engine: AsyncEngine) -> None:
     assert await refused_by(postgres_engine, update) == "operations_running_is_not_taken_back"
 
 
-async def test_what_is_not_an_outcome_may_change(postgres_engine: AsyncEngine) -> None:
-    """Finality is of the outcome: other columns of a finished row can be filled by a later migration."""
+async def test_attention_of_a_finished_operation_may_change(postgres_engine: AsyncEngine) -> None:
+    """Nothing else does, but for what counts its changes."""
     await run(postgres_engine, insert(to_row(completed())))
-    await run(postgres_engine, sa.update(operations).values(labels='{"kept": "yes"}', version=9))
+    attention = {"attention_kind": "DIVERGED", "attention_since": at(4), "attention_message": "reset"}
+    counted = {"updated_at": at(4), "version": 9, "history_length": 9, "changed_in": THIS_TRANSACTION}
+    await run(postgres_engine, sa.update(operations).values(**attention, **counted))
+    assert attention.keys() | counted.keys() == FREE
+
+
+OTHERS = {
+    "id": UUID(int=7),
+    "tenant": "another",
+    "type": "another",
+    "status": "FAILED",
+    "input": "{}",
+    "labels": '{"a": "b"}',
+    "result": "2",
+    "error_code": "CANCELED",
+    "error_message": "another",
+    "error_details": "{}",
+    "progress": '{"fraction": 0.5, "message": null}',
+    "accepted_at": at(-1),
+    "started_at": at(1),
+    "finished_at": at(9),
+    "cancel_requested_at": at(2),
+    "cancel_requested_by": "another",
+    "cancel_reason": "another",
+    "cancel_forced": True,
+    "cancel_delivered_at": at(2),
+    "reported": "{}",
+    "dispatch_due_at": at(9),
+    "dispatch_attempts": 7,
+    "dispatched_at": at(1.5),
+    "follow_up_due_at": at(9),
+    "follow_up_attempts": 7,
+    "verified_at": at(9),
+    "verify_due_at": at(9),
+    "trace_context": "{}",
+    "first_run_id": "another",
+}
+"""Another value for each column that a finished operation keeps."""
+FREE = {column.name for column in operations.c} - OTHERS.keys()
+
+
+@pytest.mark.parametrize("column", OTHERS)
+async def test_finished_operation_keeps_all_else(postgres_engine: AsyncEngine, column: str) -> None:
+    """The trigger refuses it to the owner of the table as well."""
+    await run(postgres_engine, insert(to_row(completed())))
+    update = sa.update(operations).values({column: OTHERS[column]})
+    assert await refused_by(postgres_engine, update) == "operations_outcome_is_final"
 
 
 def test_every_constraint_is_violated_above() -> None:

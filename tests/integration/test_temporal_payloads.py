@@ -24,6 +24,7 @@ from temporalio.exceptions import ApplicationError
 from adapters.temporal import close, payloads, start_request
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.workflow_engine import PayloadsUnavailable, StartFailed
+from domain.chain import Chain
 from domain.evidence import ExecutionState, Observation
 from domain.operation_error import ErrorCode
 from tests.contract.engine_proxy import Proxy
@@ -196,12 +197,12 @@ async def test_codec_that_fails(
         await engine.start(plain.request({"n": 1}))
     done, broken = await plain.started(), await plain.started()
     await plain.complete(done, 1)
-    assert words in ((await engine.observe(done)).result_unreadable or "")
+    assert words in ((await engine.observe(Chain(done))).result_unreadable or "")
     info = ApplicationFailureInfo(type="T")
     info.details.payloads.append(json_payload(b"1"))
     attributes = FailWorkflowExecutionCommandAttributes(failure=Failure(message="m", application_failure_info=info))
     await plain.close(broken, fail_workflow_execution_command_attributes=attributes)
-    error = (await engine.observe(broken)).error
+    error = (await engine.observe(Chain(broken))).error
     assert error is not None
     assert error.message == "m"
     assert words in str(error.details["unreadable"])
@@ -225,7 +226,7 @@ async def test_codec_that_is_away_delays_the_end(
     for operation_id in (done, broken):
         for likely_closed in (False, True):
             with pytest.raises(PayloadsUnavailable, match="the payload codec is away"):
-                await engine.observe(operation_id, likely_closed=likely_closed)
+                await engine.observe(Chain(operation_id), likely_closed=likely_closed)
 
 
 async def test_root_cause_speaks(plain: TemporalWorld) -> None:

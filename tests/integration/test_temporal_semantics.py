@@ -25,11 +25,13 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import encode_search_attributes
 
+from adapters.temporal import chains
 from adapters.temporal.history import Ending, RunHistory
 from adapters.temporal.observation import STATES, Latest, observation
 from adapters.temporal.payloads import PayloadReader
 from adapters.temporal.taken import ever_taken
 from application.ports.workflow_engine import ExecutionExists
+from domain.chain import Chain
 from domain.evidence import ExecutionState
 from domain.operation_type import RetryPolicy
 from opledger.wire import OPERATION_UUID
@@ -138,19 +140,55 @@ async def test_repeat_on_a_closed_run_is_refused_to_another_request(world: Tempo
         await world.engine.start(request)
 
 
-async def test_terminate_existing_moves_the_chain(world: TemporalWorld) -> None:
-    """Another start that terminates ours takes the workflow id over: the latest run is what counts, and the old
-    request starts nothing."""
+async def test_terminate_existing_ends_the_chain(world: TemporalWorld) -> None:
+    """Another start that terminates ours takes the workflow id over: our chain is TERMINATED, by the server and for
+    which run. The other one's result is not ours, and the old request starts nothing."""
     request = world.request()
-    await world.engine.start(request)
+    chain = Chain(request.operation_id, await world.engine.start(request))
     raw = foreign_start(str(request.operation_id))
     raw.workflow_id_conflict_policy = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
-    await world.service.start_workflow_execution(raw)
-    assert (await world.observe(request.operation_id)).state is ExecutionState.PENDING
+    other = (await world.service.start_workflow_execution(raw)).run_id
     with pytest.raises(ExecutionExists):
         await world.engine.start(request)
-    await world.complete(request.operation_id, "the new one's")
-    assert (await world.observe(request.operation_id)).result == "the new one's"
+    await world.complete(request.operation_id, {"other": 1})
+    seen = await world.engine.observe(chain)
+    assert (seen.state, seen.result) == (ExecutionState.TERMINATED, None)
+    assert seen.error is not None
+    assert seen.error.message == "TerminateIfRunning WorkflowIdReusePolicy"
+    assert seen.error.details == {
+        "reason": "TerminateIfRunning WorkflowIdReusePolicy",
+        "actor": "history-service",
+        "superseded_by": other,
+    }
+
+
+async def test_reply_of_a_repeated_start(world: TemporalWorld) -> None:
+    """It names the chain's latest run, which after a reset is not the first: `started` does not tell the two apart."""
+    request = world.request()
+    first = await world.engine.start(request)
+    assert await world.engine.start(request) == first
+    await world.take_up(request.operation_id)
+    await world.reset(request.operation_id)
+    again = await world.engine.start(request)
+    assert again == (await world.latest_run(request.operation_id)).run_id != first
+
+
+async def test_long_superseded_chain_is_found_by_the_index(
+    world: TemporalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More runs than are followed one by one: the last one is found by the search attribute, once that is indexed."""
+    monkeypatch.setattr(chains, "MAX_RUNS", 2)
+    operation_id = await world.started(retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=10)))
+    for _ in range(3):
+        await world.retry_attempt(operation_id)
+    await world.complete(operation_id, "the fourth run's")
+    await world.supersede(operation_id, tagged=True)
+
+    async def found() -> bool:
+        seen = await world.observe(operation_id)
+        return (seen.state, seen.result) == (ExecutionState.COMPLETED, "the fourth run's")
+
+    await eventually(found)
 
 
 async def test_deleted_first_run_of_a_chain(world: TemporalWorld) -> None:

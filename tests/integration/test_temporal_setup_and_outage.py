@@ -25,6 +25,7 @@ from application.ports.workflow_engine import (
     StartFailed,
     StartRequest,
 )
+from domain.chain import Chain
 from domain.errors import StartupError
 from domain.evidence import ExecutionState
 from domain.operation_type import OperationType
@@ -124,13 +125,13 @@ async def test_wrong_namespace_is_nobodys_failure(server: OwnServer) -> None:
     with pytest.raises(StartFailed, match="nowhere"):
         await engine.start(request())
     for call in (
-        engine.observe(uuid4()),
-        engine.observe(uuid4(), likely_closed=True),
+        engine.observe(Chain(uuid4())),
+        engine.observe(Chain(uuid4()), likely_closed=True),
         engine.changed_since(SystemClock().now()),
         engine.with_problems(),
         engine.check_callback(CALLBACK),
-        engine.cancel(uuid4(), "x"),
-        engine.terminate(uuid4(), "x"),
+        engine.cancel(Chain(uuid4()), "x"),
+        engine.terminate(Chain(uuid4()), "x"),
         TemporalProbe(engine).check(),
         ensure_search_attribute(client),
         ensure_schedule(client, ReconciliationSchedule("W", "q", timedelta(minutes=1))),
@@ -166,13 +167,13 @@ async def test_client_outlives_an_outage(server: OwnServer, client: Client) -> N
     await engine.start(start)
     await server.kill()
     begun = time.monotonic()
-    for call in (engine.start(request()), engine.observe(start.operation_id), TemporalProbe(engine).check()):
+    for call in (engine.start(request()), engine.observe(Chain(start.operation_id)), TemporalProbe(engine).check()):
         with pytest.raises(EngineUnavailable):
             await call
     assert time.monotonic() - begun < BOUND
     await server.start()
     await engine.start(start)
-    assert (await engine.observe(start.operation_id)).state is ExecutionState.PENDING
+    assert (await engine.observe(Chain(start.operation_id))).state is ExecutionState.PENDING
 
 
 async def test_client_is_made_while_the_server_is_down(server: OwnServer) -> None:
@@ -195,7 +196,7 @@ async def test_hanging_server_holds_nobody(server: OwnServer, client: Client) ->
     server.hang()
     try:
         begun = time.monotonic()
-        calls = (engine.observe(uuid4()), engine.ping(), engine.with_problems())
+        calls = (engine.observe(Chain(uuid4())), engine.ping(), engine.with_problems())
         answers = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(answer) for answer in answers] == [EngineUnavailable] * 3
         assert time.monotonic() - begun < 2 * BOUND

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from adapters.memory.clock import MemoryClock
 from adapters.memory.store import MemoryStore
 from application.ports.idempotency_keys import IdempotencyKeys
 from application.ports.operation_repository import OperationRepository
@@ -27,7 +28,7 @@ class Database:
     """Counts commits, and does before each what the test asked for."""
 
     def __init__(self) -> None:
-        self.store = MemoryStore()
+        self.store = MemoryStore(MemoryClock())
         self.commits = 0
         self.before: Callable[[], Awaitable[None]] = at_once
 

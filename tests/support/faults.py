@@ -8,6 +8,7 @@ from uuid import UUID
 
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.workflow_engine import CompletionCallback, IndexPage, StartRequest, WorkflowEngine
+from domain.chain import Chain, Run, RunOrigin
 from domain.evidence import Observation
 
 
@@ -86,14 +87,19 @@ class CrashingEngine:
         self._inner = inner
         self._faults = faults
 
-    async def start(self, request: StartRequest) -> None:
-        await self._faults.around(lambda: self._inner.start(request))
+    async def start(self, request: StartRequest) -> str:
+        run_id: str = await self._faults.around(lambda: self._inner.start(request))
+        return run_id
 
-    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
+    async def observe(self, chain: Chain, *, likely_closed: bool = False) -> Observation:
         observation: Observation = await self._faults.around(
-            lambda: self._inner.observe(operation_id, likely_closed=likely_closed)
+            lambda: self._inner.observe(chain, likely_closed=likely_closed)
         )
         return observation
+
+    async def origin(self, run: Run) -> RunOrigin | None:
+        origin: RunOrigin | None = await self._faults.around(lambda: self._inner.origin(run))
+        return origin
 
     async def changed_since(
         self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
@@ -107,11 +113,11 @@ class CrashingEngine:
         found: frozenset[UUID] = await self._faults.around(self._inner.with_problems)
         return found
 
-    async def cancel(self, operation_id: UUID, reason: str) -> None:
-        await self._faults.around(lambda: self._inner.cancel(operation_id, reason))
+    async def cancel(self, chain: Chain, reason: str) -> None:
+        await self._faults.around(lambda: self._inner.cancel(chain, reason))
 
-    async def terminate(self, operation_id: UUID, reason: str) -> None:
-        await self._faults.around(lambda: self._inner.terminate(operation_id, reason))
+    async def terminate(self, chain: Chain, reason: str) -> None:
+        await self._faults.around(lambda: self._inner.terminate(chain, reason))
 
     async def ping(self) -> None:
         await self._inner.ping()

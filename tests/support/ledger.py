@@ -37,7 +37,9 @@ from application.services.reconcile import ReconciledPage, ReconcileOperations
 from application.services.record import Recorded, RecordEvidence
 from application.services.submit import Submission, SubmitOperation
 from application.services.verify import VerifyOperations
+from application.track.receive_report import ReceiveReport
 from domain.callback_token import TOKEN_HEADER, CallbackKeys
+from domain.chain import Chain, Run, RunOrigin
 from domain.errors import Fault
 from domain.evidence import Observation, Report, ReportKind
 from domain.finality import Finality
@@ -84,14 +86,19 @@ class WatchedEngine:
 
         self.before[(call, operation_id)] = fail
 
-    async def start(self, request: StartRequest) -> None:
-        await self._watched("start", request.operation_id, lambda: self._inner.start(request))
+    async def start(self, request: StartRequest) -> str:
+        run_id: str = await self._watched("start", request.operation_id, lambda: self._inner.start(request))
+        return run_id
 
-    async def observe(self, operation_id: UUID, *, likely_closed: bool = False) -> Observation:
+    async def observe(self, chain: Chain, *, likely_closed: bool = False) -> Observation:
         answer: Observation = await self._watched(
-            "observe", operation_id, lambda: self._inner.observe(operation_id, likely_closed=likely_closed)
+            "observe", chain.operation_id, lambda: self._inner.observe(chain, likely_closed=likely_closed)
         )
         return answer
+
+    async def origin(self, run: Run) -> RunOrigin | None:
+        origin: RunOrigin | None = await self._watched("origin", None, lambda: self._inner.origin(run))
+        return origin
 
     async def changed_since(
         self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
@@ -105,11 +112,11 @@ class WatchedEngine:
         answer: frozenset[UUID] = await self._watched("with_problems", None, self._inner.with_problems)
         return answer
 
-    async def cancel(self, operation_id: UUID, reason: str) -> None:
-        await self._watched("cancel", operation_id, lambda: self._inner.cancel(operation_id, reason))
+    async def cancel(self, chain: Chain, reason: str) -> None:
+        await self._watched("cancel", chain.operation_id, lambda: self._inner.cancel(chain, reason))
 
-    async def terminate(self, operation_id: UUID, reason: str) -> None:
-        await self._watched("terminate", operation_id, lambda: self._inner.terminate(operation_id, reason))
+    async def terminate(self, chain: Chain, reason: str) -> None:
+        await self._watched("terminate", chain.operation_id, lambda: self._inner.terminate(chain, reason))
 
     async def ping(self) -> None:
         await self._inner.ping()
@@ -171,8 +178,9 @@ class FakeLedger:
         )
         self.follow_ups = FollowUpOperations(self.units, self.changes, self.engine, self.clock, self.recorder)
         self.verifier = VerifyOperations(self.units, self.engine, self.clock, self.recorder, VERIFY_EVERY)
+        self.reports = ReceiveReport(self.recorder, self.engine, self.metrics)
         inquiry = Inquiry(self.units, self.changes, self.engine, self.clock, self.recorder)
-        self.reconciler = ReconcileOperations(self.units, self.engine, self.clock, inquiry)
+        self.reconciler = ReconcileOperations(self.units, self.engine, self.clock, inquiry, self.metrics)
         self.close_poll = PollCloses(self.units, self.engine, inquiry, CLOSE_POLL, pause=timedelta())
         self.start_watch = WatchStarts(self.units, self.clock, catalogue, inquiry)
         reader = TemporalCallbackReader(DataConverter.default, "default")
@@ -208,7 +216,19 @@ class FakeLedger:
 
     async def report(self, operation_id: UUID, kind: ReportKind, **fields: Any) -> Recorded:
         """What the workflow says of itself, now."""
-        return await self.recorder.report(operation_id, Report(kind, self.clock.now(), **fields))
+        return await self.reports.receive(
+            operation_id, Report(kind, self.clock.now(), **fields), self.run_of(operation_id)
+        )
+
+    def run_of(self, operation_id: UUID) -> Run:
+        """The latest run under the operation's workflow id; one that nobody knows where there is none."""
+        known = operation_id in self.world._executions
+        return self.world.latest_run(operation_id) if known else Run(str(operation_id), "unknown")
+
+    async def observed(self, operation_id: UUID) -> Observation:
+        """The engine's word on the chain of the operation, past all hooks."""
+        row = self.rows().get(operation_id)
+        return await self.world.observe(Chain(operation_id) if row is None else row.chain)
 
     async def cancel(self, operation_id: UUID, *, force: bool = False, **fields: Any) -> Operation:
         """What a client asks for."""

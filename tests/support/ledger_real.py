@@ -22,6 +22,7 @@ from application.ports.clock import Clock
 from application.ports.operation_queries import OperationFilter
 from application.services.reconcile import ReconciledPage
 from application.services.submit import Submission
+from domain.chain import Chain
 from domain.evidence import ExecutionState
 from domain.operation import MISSING, Operation
 from domain.operation_type import OperationCatalogue, OperationType, RetryPolicy
@@ -108,7 +109,7 @@ class RealLedger:
         """Wait until a worker has taken each of them up."""
 
         async def taken_up() -> bool:
-            seen = [await self.engine.observe(operation_id) for operation_id in operation_ids]
+            seen = [await self.engine.observe(Chain(operation_id)) for operation_id in operation_ids]
             return all(one.state not in (ExecutionState.PENDING, ExecutionState.NOT_FOUND) for one in seen)
 
         await eventually(taken_up)

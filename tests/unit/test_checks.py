@@ -19,7 +19,7 @@ from domain.attention import AttentionKind
 from domain.callback_token import TOKEN_HEADER
 from domain.errors import OpledgerError
 from domain.scope import ALL_SCOPES
-from entrypoints.checks import LISTED, check_access, check_callbacks, check_divergences
+from entrypoints.checks import LISTED, check_access, check_callbacks, check_divergences, check_reconciliation
 from entrypoints.settings import Settings
 from tests.support.http_api import KEYS
 from tests.support.identity_provider import IdentityProvider
@@ -79,11 +79,12 @@ async def test_a_refusal_says_what_to_set(url: str, setting: str) -> None:
 class Queries:
     """So many that have diverged."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, watermark_age: timedelta | None = None) -> None:
         self._ids = [UUID(int=number) for number in range(number)]
+        self._age = watermark_age
 
     async def drift(self) -> Drift:
-        return Drift(None, {AttentionKind.DIVERGED: len(self._ids)})
+        return Drift(None, {AttentionKind.DIVERGED: len(self._ids)}, self._age)
 
     async def diverged(self, limit: int) -> list[UUID]:
         return self._ids[:limit]
@@ -102,6 +103,34 @@ async def test_divergences_are_named() -> None:
     assert words.startswith(f"{LISTED + 5} final operations")
     assert words.endswith("GET /v1/operations?attention=DIVERGED")
     assert words.count("00000000-") == LISTED
+
+
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [
+        (None, "no pass has ended yet"),
+        (timedelta(seconds=70), "the last complete pass began 70 s ago"),
+        (timedelta(minutes=16), "the last complete pass began 960 s ago"),
+    ],
+)
+async def test_reconciliation_is_well(age: timedelta | None, words: str) -> None:
+    """Passes end, about as often as they are scheduled."""
+    drift = ReadDrift(Queries(0, age), MemoryClock())
+    assert await check_reconciliation(drift, timedelta(minutes=1)) == words
+
+
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [
+        (timedelta(days=-9), "the watermark is 9 days, 0:00:00 in the future: the next pass repairs it"),
+        (timedelta(minutes=17), "the last complete pass began 0:17:00 ago; passes are scheduled every 0:01:00"),
+    ],
+)
+async def test_reconciliation_is_not_well(age: timedelta, words: str) -> None:
+    """Hazard 33: `doctor` names a watermark in the future, and passes that have stopped."""
+    with pytest.raises(OpledgerError) as caught:
+        await check_reconciliation(ReadDrift(Queries(0, age), MemoryClock()), timedelta(minutes=1))
+    assert str(caught.value) == words
 
 
 async def test_access() -> None:

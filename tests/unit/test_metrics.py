@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from adapters.memory.metrics import MemoryMetrics
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.prometheus.requests import PrometheusRequests
-from application.ports.metrics import CallbackOutcome, Metrics
+from application.ports.metrics import CallbackOutcome, Metrics, ReportOutcome
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.drift import DriftReport, ReadDrift
 from domain.attention import AttentionKind
@@ -40,13 +40,16 @@ def count(metrics: Metrics) -> None:
     metrics.raised(AttentionKind.DIVERGED)
     metrics.callback(CallbackOutcome.APPLIED)
     metrics.callbacks_refused(True)
+    metrics.reported(ReportOutcome.FOREIGN)
+    metrics.caller_rejected("reconcile_pass")
+    metrics.watermark_repaired()
 
 
 def test_what_is_counted_is_on_the_page() -> None:
     """By the names and labels that dashboards use."""
     metrics = PrometheusMetrics(CollectorRegistry(), lambda: 3)
     count(metrics)
-    found = samples(metrics.page(DriftReport(timedelta(seconds=90), {AttentionKind.STALLED: 3})))
+    found = samples(metrics.page(DriftReport(timedelta(seconds=90), {AttentionKind.STALLED: 3}, timedelta(seconds=70))))
     wanted = {
         ("opledger_operations_moved_total", "CALLBACK", "FAILED"): 2,
         ("opledger_callbacks_total", "applied"): 1,
@@ -58,6 +61,11 @@ def test_what_is_counted_is_on_the_page() -> None:
         ("opledger_close_lag_seconds_bucket", "3600.0", "CALLBACK"): 1,
         ("opledger_close_lag_seconds_count", "CALLBACK"): 1,
         ("opledger_callbacks_refused",): 1,
+        ("opledger_reports_total", "foreign"): 1,
+        ("opledger_reports_total", "unknown_operation"): 0,
+        ("opledger_callers_rejected_total", "reconcile_pass"): 1,
+        ("opledger_watermark_repairs_total",): 1,
+        ("opledger_watermark_age_seconds",): 70,
         ("opledger_dispatch_lag_seconds_bucket", "0.025"): 1,
         ("opledger_dispatch_lag_seconds_count",): 1,
         ("opledger_database_connections",): 3,

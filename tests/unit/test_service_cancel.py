@@ -139,7 +139,7 @@ async def test_whose_start_was_under_way_all_the_time() -> None:
 
     ledger.engine.before[("start", operation_id)] = stand_still
     await ledger.dispatcher.step(1)
-    assert (await ledger.world.observe(operation_id)).state is ExecutionState.TERMINATED
+    assert (await ledger.observed(operation_id)).state is ExecutionState.TERMINATED
 
 
 async def test_repeat_changes_nothing() -> None:

@@ -73,7 +73,7 @@ class Unsteady(ChangeFeed):
 @pytest.fixture
 def store() -> MemoryStore:
     """A store without operations."""
-    return MemoryStore()
+    return MemoryStore(MemoryClock())
 
 
 @pytest.fixture

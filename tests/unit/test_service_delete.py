@@ -229,7 +229,7 @@ async def test_a_start_that_comes_after_the_deletion() -> None:
     ledger.engine.before[("start", operation_id)] = meanwhile
     await ledger.dispatcher.step(1)
     assert [start.operation_id for start in ledger.world.starts] == [operation_id]
-    assert (await ledger.world.observe(operation_id)).state is ExecutionState.TERMINATED
+    assert (await ledger.observed(operation_id)).state is ExecutionState.TERMINATED
 
 
 async def test_a_recorder_that_holds_an_old_copy() -> None:

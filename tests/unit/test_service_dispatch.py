@@ -127,12 +127,80 @@ async def test_already_started_is_asked_about_at_once() -> None:
     """Hazard 4: "already started" is no success: what has become of the execution is asked without delay."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
-    ledger.world.start_from_outside(operation_id)
+    ledger.world.start_from_outside(operation_id, tagged=True)
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
     assert await ledger.dispatcher.step(1) == Step(1)
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
     await ledger.follow_ups.step(1)
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.TERMINATED)
+
+
+async def test_execution_of_another_client_is_not_taken_for_its_own() -> None:
+    """Hazard 34: under the workflow id runs something that the ledger did not start. The operation says so and ends,
+    and the other execution is left alone."""
+    ledger = FakeLedger()
+    operation_id = await ledger.submit()
+    ledger.world.start_from_outside(operation_id)
+    assert await ledger.dispatcher.step(1) == Step(1)
+    assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.START_REJECTED)
+    error = ledger.row(operation_id).error
+    assert error is not None
+    assert error.message.startswith("another execution has the workflow id: ")
+    assert ledger.world._executions[operation_id].open
+
+
+async def test_superseded_after_a_lost_reply() -> None:
+    """Hazards 3 and 34: the first attempt did start it, another client has taken its place since, and the index lists
+    the first one late: until then the operation is not given up."""
+    ledger = FakeLedger()
+    operation_id = await ledger.submit()
+    ledger.world.lose_next_reply()
+    await ledger.dispatcher.step(1)
+    ledger.world.supersede(operation_id)
+    ledger.pass_time(seconds=1)
+    await ledger.dispatcher.step(1)
+    await ledger.follow_ups.step(1)
+    assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.TERMINATED)
+
+
+async def test_superseded_before_the_index_lists_it() -> None:
+    """The same while the index does not list the first attempt's execution: the start is tried again, then refused."""
+    ledger = FakeLedger()
+    operation_id = await ledger.submit()
+    ledger.engine.break_for("start", operation_id, DOWN)
+    await ledger.dispatcher.step(1)
+    ledger.engine.before.clear()
+    ledger.world.start_from_outside(operation_id)
+    ledger.pass_time(seconds=1)
+    await ledger.dispatcher.step(1)
+    assert ledger.status(operation_id) is ACCEPTED
+    for _ in range(5):
+        ledger.pass_time(seconds=31)
+        await ledger.dispatcher.step(1)
+    assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.START_REJECTED)
+
+
+async def test_first_run_is_stored_with_the_dispatch() -> None:
+    """From the reply of the start; where that was lost, from what the engine says of the chain, reset or not."""
+    ledger = FakeLedger()
+    plain, lost, reset = [await ledger.submit() for _ in range(3)]
+    for operation_id in (lost, reset):
+        ledger.engine.after[("start", operation_id)] = _down
+    await ledger.dispatcher.step(3)
+    ledger.engine.after.clear()
+    assert ledger.row(plain).first_run_id == ledger.world.latest_run(plain).run_id
+    assert ledger.row(lost).first_run_id is ledger.row(reset).first_run_id is None
+    ledger.world.take_up(reset)
+    first = ledger.world.latest_run(reset).run_id
+    ledger.world.reset(reset)
+    ledger.pass_time(seconds=1)
+    await ledger.dispatcher.step(3)
+    assert ledger.row(lost).first_run_id == ledger.world.latest_run(lost).run_id
+    assert ledger.row(reset).first_run_id == first != ledger.world.latest_run(reset).run_id
+
+
+async def _down() -> None:
+    raise DOWN
 
 
 async def test_lost_reply_of_a_chain_that_went_on() -> None:
@@ -258,6 +326,7 @@ async def test_report_that_overtakes_a_refusal_wins() -> None:
     operation_id = await ledger.submit()
 
     async def overtaken() -> None:
+        ledger.world.start_from_outside(operation_id, tagged=True)
         await ledger.report(operation_id, ReportKind.STARTED)
         raise StartRejected("no")
 
@@ -371,7 +440,7 @@ async def test_execution_lost_before_it_ran_is_started_again() -> None:
     ledger.pass_time(minutes=1)
     await ledger.verifier.step(1)
     assert await ledger.dispatcher.step(1) == Step(1)
-    assert (await ledger.world.observe(operation_id)).state is ExecutionState.PENDING
+    assert (await ledger.observed(operation_id)).state is ExecutionState.PENDING
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now() + FIRST_QUESTION
     assert ledger.row(operation_id).dispatch.attempts == 2
 

@@ -354,7 +354,7 @@ async def test_cancel_of_an_execution_that_does_not_show_yet_is_delivered_once_i
     await ledger.cancel(operation_id)
     await ledger.follow_ups.step(1)
     assert ledger.row(operation_id).cancel_pending
-    ledger.world.start_from_outside(operation_id)
+    ledger.world.find_again(operation_id)
     ledger.world.take_up(operation_id)
     await next_step(ledger, operation_id)
     assert not ledger.row(operation_id).cancel_pending

@@ -64,7 +64,7 @@ async def test_failed_without_a_question() -> None:
     operation_id = await ledger.running()
     ledger.world.fail(operation_id, "the disk is full")
     assert await ledger.call_back(the_call(ledger)) is APPLIED
-    assert ledger.row(operation_id).error == (await ledger.world.observe(operation_id)).error
+    assert ledger.row(operation_id).error == (await ledger.observed(operation_id)).error
     assert ledger.engine.calls["observe"] == []
 
 
@@ -169,7 +169,7 @@ async def test_a_close_that_agrees_takes_the_mark_away_though_the_mark_was_set_a
     await ledger.call_back(the_call(ledger))
     ledger.world.reset(operation_id)
     ledger.pass_time(minutes=1)
-    asked = await ledger.world.observe(operation_id)
+    asked = await ledger.observed(operation_id)
     ledger.pass_time(milliseconds=10)
     ledger.world.complete(operation_id, "done")
     ledger.pass_time(milliseconds=10)

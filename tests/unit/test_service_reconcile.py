@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +10,11 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.temporal.errors import engine_error
+from application.converge import whole_pass
+from application.converge.whole_pass import PassCounts, run_pass
 from application.ports.workflow_engine import EngineUnavailable
 from application.services import reconcile
-from application.services.reconcile import ReconciledPage
+from application.services.reconcile import ReconciledPage, ReconcileOperations
 from domain.attention import AttentionKind
 from domain.evidence import ReportKind
 from domain.operation_error import ErrorCode
@@ -242,7 +244,7 @@ async def test_unknown_state_changes_nothing() -> None:
     ledger.world.report_unknown_state(operation_id)
     [page] = await ledger.whole_pass()
     assert (page.listed, page.asked, page.corrected) == (1, 0, 0)
-    await ledger.recorder.observation(operation_id, await ledger.world.observe(operation_id), Source.VERIFICATION)
+    await ledger.recorder.observation(operation_id, await ledger.observed(operation_id), Source.VERIFICATION)
     assert ledger.status(operation_id) is RUNNING
     ledger.world.report_unknown_state(operation_id, False)
     await ledger.whole_pass()
@@ -459,3 +461,132 @@ async def test_killed_in_the_middle_of_a_page(step: int) -> None:
     await ledger.whole_pass()
     for operation_id in ids:
         assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
+
+
+class Ahead:
+    """A machine's clock that runs ahead."""
+
+    def __init__(self, ledger: FakeLedger, by: timedelta) -> None:
+        self._ledger, self._by = ledger, by
+
+    def now(self) -> datetime:
+        return self._ledger.clock.now() + self._by
+
+
+async def test_clock_that_is_ahead_hides_nothing() -> None:
+    """Hazard 33: a worker whose clock is a year ahead runs a pass. The next pass finds what closed since all the same,
+    because the watermark is the database's time."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    fast = ReconcileOperations(
+        ledger.units,
+        ledger.changes,
+        ledger.engine,
+        Ahead(ledger, timedelta(days=365)),
+        ledger.recorder,
+        ledger.metrics,
+    )
+    assert (await fast.page()).cursor is None
+    assert ledger.store._tables.watermarks["executions"] == ledger.clock.now()
+    ledger.pass_time(minutes=5)
+    ledger.world.complete(operation_id, 1)
+    await ledger.whole_pass()
+    assert ledger.status(operation_id) is COMPLETED
+    assert ledger.metrics.repairs == 0
+
+
+async def test_watermark_in_the_future_is_repaired(caplog: pytest.LogCaptureFixture) -> None:
+    """Hazard 33: whatever put it there. The next pass finds what the ones before have missed, says so in the log and
+    counts it, and leaves a watermark that is true."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, 1)
+    ledger.pass_time(hours=3)
+    ledger.store._tables.watermarks["executions"] = ledger.clock.now() + timedelta(days=365)
+    [page] = await ledger.whole_pass()
+    assert (page.corrected, ledger.status(operation_id)) == (1, COMPLETED)
+    assert ledger.store._tables.watermarks["executions"] == ledger.clock.now()
+    assert ledger.metrics.repairs == 1
+    assert "later than the database's time" in caplog.text
+    await ledger.whole_pass()
+    assert ledger.metrics.repairs == 1
+
+
+async def test_run_pass_ends_with_the_last_page() -> None:
+    """And counts what all pages did."""
+    ledger = FakeLedger(index_page=3)
+    ids = [await ledger.running() for _ in range(7)]
+    for operation_id in ids[:4]:
+        ledger.world.complete(operation_id)
+    assert await run_pass(ledger.reconciler) == PassCounts(pages=3, listed=7, asked=4, corrected=4)
+
+
+async def test_run_pass_goes_on_where_the_engine_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is tried again; a pass that meets an outage on its last page does not begin again."""
+    monkeypatch.setattr(whole_pass, "exponential", lambda _: timedelta())
+    ledger = FakeLedger(index_page=3)
+    for _ in range(4):
+        await ledger.running()
+    outages = iter([None, DOWN, DOWN])
+
+    async def now_and_then() -> None:
+        if (outage := next(outages, None)) is not None:
+            raise outage
+
+    ledger.engine.before[("changed_since", None)] = now_and_then
+    assert (await run_pass(ledger.reconciler)).pages == 2
+    ledger.engine.break_for("changed_since", None, DOWN)
+    with pytest.raises(EngineUnavailable):
+        await run_pass(ledger.reconciler)
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+async def test_pass_finds_what_another_execution_has_superseded(tagged: bool) -> None:
+    """Hazard 34: the close of ours is found, and the other execution is not taken for it, whether or not the index
+    lists that under the operation's id."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.supersede(operation_id, tagged=tagged)
+    await ledger.whole_pass()
+    row = ledger.row(operation_id)
+    assert row.error is not None
+    assert (row.status, row.error.code) == (FAILED, ErrorCode.TERMINATED)
+    assert row.error.details["superseded_by"] == ledger.world.latest_run(operation_id).run_id
+    ledger.world.complete(operation_id, {"other": 1})
+    ledger.pass_time(seconds=1)
+    await ledger.whole_pass()
+    assert ledger.row(operation_id) == row
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+async def test_reuse_of_the_workflow_id_is_no_divergence(tagged: bool) -> None:
+    """The same, with and without the search attribute: what is final agrees with its own chain."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, "ours")
+    await ledger.whole_pass()
+    row = ledger.row(operation_id)
+    ledger.pass_time(minutes=5)
+    ledger.world.supersede(operation_id, tagged=tagged)
+    for _ in range(3):
+        ledger.pass_time(minutes=1)
+        await ledger.whole_pass()
+    ledger.world.fail(operation_id, "another's")
+    await ledger.whole_pass()
+    assert ledger.row(operation_id) == row
+
+
+async def test_nothing_is_left_but_another_execution() -> None:
+    """Hazard 34: deleted, and its workflow id used again: EXECUTION_LOST, never started beside the other one."""
+    ledger = FakeLedger()
+    operation_id = await ledger.dispatched()
+    ledger.world.delete(operation_id)
+    ledger.world.start_from_outside(operation_id)
+    for seconds in (1, 31):
+        ledger.pass_time(seconds=seconds)
+        await ledger.verifier.step(1)
+    row = ledger.row(operation_id)
+    assert row.error is not None
+    assert row.error.code is ErrorCode.EXECUTION_LOST
+    assert row.error.details == {"superseded_by": ledger.world.latest_run(operation_id).run_id}
+    assert len(ledger.world.starts) == 1

@@ -10,6 +10,7 @@ from application.ports.unit_of_work import DatabaseUnavailable
 from application.services.compare_and_set import MAX_TRIES
 from application.services.group_commit import GroupCommit
 from application.services.record import Recorded, RecordEvidence
+from application.track.receive_report import ReceiveReport
 from domain.evidence import ExecutionState, Observation, Progress, Report, ReportKind
 from domain.finality import Finality
 from domain.operation_error import ErrorCode, OperationError
@@ -160,7 +161,7 @@ async def test_older_view_is_not_written_over_a_newer_one() -> None:
     operation_id = await ledger.running()
     ledger.pass_time(minutes=5)
     views = [
-        await ledger.world.observe(operation_id),
+        await ledger.observed(operation_id),
         Observation(ExecutionState.NOT_FOUND, ledger.clock.now()),
         Observation(ExecutionState.UNKNOWN, ledger.clock.now()),
     ]
@@ -179,7 +180,7 @@ async def test_decision_is_made_again_after_a_lost_race() -> None:
 
     async def rival() -> None:
         ledger.world.complete(operation_id, "rival")
-        seen = await ledger.world.observe(operation_id)
+        seen = await ledger.observed(operation_id)
         await ledger.recorder.observation(operation_id, seen, Source.CONFIRMATION)
 
     lost = Observation(
@@ -201,7 +202,7 @@ async def test_report_that_loses_a_race_is_recorded_after_it() -> None:
 
     busy = recorder(ledger, Rivals(ledger, 1, rival))
     report = Report(ReportKind.COMPLETED, ledger.clock.now(), result=3)
-    assert await busy.report(operation_id, report) is Recorded.RECORDED
+    assert await busy.report(operation_id, report, ledger.run_of(operation_id)) is Recorded.RECORDED
     row = ledger.row(operation_id)
     assert row.reported is not None
     assert (row.reported.result, row.progress) == (3, Progress(0.5))
@@ -221,7 +222,7 @@ async def test_race_that_is_always_lost_ends() -> None:
     busy = recorder(ledger, Rivals(ledger, 10**6, rival))
     ledger.world.complete(operation_id)
     with pytest.raises(StaleOperation):
-        await busy.observation(operation_id, await ledger.world.observe(operation_id), Source.CONFIRMATION)
+        await busy.observation(operation_id, await ledger.observed(operation_id), Source.CONFIRMATION)
     assert rivals == 1 + MAX_TRIES
 
 
@@ -232,7 +233,7 @@ async def test_database_that_is_away_is_told() -> None:
     def units() -> Any:
         raise DatabaseUnavailable
 
-    ledger.recorder = recorder(ledger, units)
+    ledger.reports = ReceiveReport(recorder(ledger, units), ledger.engine, ledger.metrics)
     with pytest.raises(DatabaseUnavailable):
         await ledger.report(ID, ReportKind.STARTED)
 

@@ -132,7 +132,7 @@ async def test_missing_execution_has_its_grace() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.lose(operation_id)
-    observation = await ledger.world.observe(operation_id)
+    observation = await ledger.observed(operation_id)
     ledger.pass_time(seconds=29)
     await ledger.recorder.observation(operation_id, observation, Source.VERIFICATION)
     assert ledger.status(operation_id) is RUNNING

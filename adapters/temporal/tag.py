@@ -1,0 +1,21 @@
+"""Reads the search attribute `OperationUUID`, with which the ledger tags the executions that it starts."""
+
+import json
+from uuid import UUID
+
+from temporalio.api.common.v1 import SearchAttributes
+
+from opledger.wire import OPERATION_UUID
+
+
+def tag_of(attributes: SearchAttributes) -> UUID | None:
+    """The operation's id; None where the attribute is missing or is no UUID in canonical form."""
+    field = attributes.indexed_fields.get(OPERATION_UUID.name)
+    if field is None:
+        return None
+    try:
+        text = json.loads(field.data)
+        value = UUID(text)
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return value if str(value) == text else None
