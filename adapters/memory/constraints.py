@@ -1,6 +1,7 @@
 """The rules that the database's constraints state, so that the fakes refuse what it refuses."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from domain.errors import InvalidInput, InvalidTransition
 from domain.json_value import clean_text
@@ -39,8 +40,15 @@ def check_text(text: str) -> None:
 
 
 def check_successor(stored: Operation, changed: Operation) -> None:
-    """Raises InvalidTransition where the stored row is final and the changed one has another status."""
-    if stored.done and changed.status is not stored.status:
+    """Raises InvalidTransition where the stored row is final and more of it changes than the attention."""
+    kept = replace(
+        changed,
+        attention=stored.attention,
+        updated_at=stored.updated_at,
+        version=stored.version,
+        history_length=stored.history_length,
+    )
+    if stored.done and kept != stored:
         raise InvalidTransition(f"operation {stored.id} is {stored.status}, which is final")
 
 

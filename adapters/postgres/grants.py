@@ -1,9 +1,10 @@
 """What the service may do in its database: a role that owns nothing, and has what it needs and no more.
 
-The role of DATABASE_URL of API and workers need not be the one that migrates. Who takes over an API process can then
-neither change the schema nor truncate a table, cannot alter or remove a line of a history by itself, nor delete an
-operation that is not done, and cannot make itself a key. What the service does, such a one can do as well: bring
-operations to their end, and delete them with their history when they are done.
+The role of DATABASE_URL of API and workers need not be the one that migrates. An attacker who takes over an API process
+can then neither change the schema nor truncate a table, cannot change what an operation was accepted with (tenant,
+type, input, labels), alter or remove a history line by itself, delete an operation that is not done, or create a key.
+A trigger protects finished operations. The attacker can still do what the service does: end operations, and delete
+them with their history when they are done.
 """
 
 from typing import Final
@@ -15,14 +16,16 @@ from adapters.postgres.connections import connected
 from adapters.postgres.driver import DatabaseSettings
 from adapters.postgres.engine import create_engine
 from adapters.postgres.errors import translated
+from adapters.postgres.tables import IDENTITY, operations
 from domain.errors import StartupError
 
+_CHANGING = ", ".join(column.name for column in operations.c if column.name not in IDENTITY)
 PRIVILEGES: Final = {
-    "operations": "SELECT, INSERT, UPDATE, DELETE",
+    "operations": f"SELECT, INSERT, UPDATE ({_CHANGING}), DELETE",
     "transitions": "SELECT, INSERT",  # those of a deleted operation go with it, by the owner's foreign key
-    "idempotency_keys": "SELECT, INSERT, UPDATE, DELETE",
-    "watermarks": "SELECT, INSERT, UPDATE",
-    "turns": "SELECT, INSERT, UPDATE",
+    "idempotency_keys": "SELECT, INSERT, UPDATE (request_hash, operation_id, expires_at), DELETE",
+    "watermarks": "SELECT, INSERT, UPDATE (at)",
+    "turns": "SELECT, INSERT, UPDATE (until, mark)",
     "api_keys": "SELECT, UPDATE (last_used_at)",  # `opledger keys` is for the owner
     "stream_tickets": "SELECT, INSERT, UPDATE (expires_at), DELETE",  # the update is for row locks
     "alembic_version": "SELECT",

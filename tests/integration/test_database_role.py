@@ -20,16 +20,17 @@ from adapters.postgres.errors import translated
 from adapters.postgres.grants import PRIVILEGES, grant_to
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
 from adapters.postgres.stream_tickets import PostgresStreamTickets
-from adapters.postgres.tables import metadata
+from adapters.postgres.tables import IDENTITY, metadata, operations
 from application.ports.unit_of_work import DatabaseRefused
-from domain.errors import OperationNotDone, StartupError
+from domain.errors import InvalidTransition, OperationNotDone, StartupError
+from domain.status import OperationStatus
 from entrypoints.embedded.postgres import USER
 from tests.contract.stores import PostgresBackend, Store, add
 from tests.contract.test_api_keys import key
 from tests.contract.test_change_feed import ChangeFeedContract
 from tests.contract.test_drift_queries import DriftQueriesContract
 from tests.contract.test_idempotency_keys import IdempotencyKeysContract
-from tests.contract.test_operation_queries import OperationQueriesContract
+from tests.contract.test_operation_queries import OperationQueriesContract, change_to
 from tests.contract.test_operation_repository import OperationRepositoryContract, accepted_change
 from tests.contract.test_operation_verification import VerificationContract
 from tests.contract.test_stream_tickets import ticket
@@ -152,6 +153,24 @@ async def test_an_operation_is_deleted_with_its_history(
         assert await connection.scalar(text("SELECT count(*) FROM transitions")) == 0
 
 
+async def test_a_finished_operation_keeps_what_it_is(
+    service: AsyncEngine, postgres_engine: AsyncEngine, database_url: str
+) -> None:
+    """Of the columns that the role may change, only those of the attention change once the operation is done."""
+    store = PostgresBackend(postgres_engine, connector(database_url))
+    await add(store, change_to(OperationStatus.COMPLETED, 1))
+    await store.close()
+    free = {"attention_kind", "attention_since", "attention_message", "updated_at", "version", "history_length"}
+    kept = {column.name for column in operations.c} - {*IDENTITY} - free - {"changed_in"}
+    values = {"dispatch_attempts": "7", "follow_up_attempts": "7", "cancel_forced": "true", "status": "'FAILED'"}
+    for column in kept:
+        kind = str(operations.c[column].type)
+        value = values.get(column, "'{}'" if kind.startswith("JSON") else "now()" if "TIME" in kind else "'another'")
+        with pytest.raises(InvalidTransition):
+            await sql(service, f"UPDATE operations SET {column} = {value}")
+    await sql(service, "UPDATE operations SET version = version + 1, updated_at = now()")
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -164,6 +183,14 @@ async def test_an_operation_is_deleted_with_its_history(
         "CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE SCHEMA more",
         "CREATE ROLE more",
+        *(f"UPDATE operations SET {column} = {column}" for column in IDENTITY),
+        "UPDATE operations SET tenant = 'another'",
+        "UPDATE operations SET input = '{}' WHERE status = 'COMPLETED'",
+        "INSERT INTO operations SELECT * FROM operations ON CONFLICT (id) DO UPDATE SET tenant = 'another'",
+        "UPDATE idempotency_keys SET tenant = 'another'",
+        "UPDATE idempotency_keys SET key = 'another'",
+        "UPDATE watermarks SET name = 'another'",
+        "DELETE FROM watermarks",
         "UPDATE transitions SET reason = 'another'",
         "DELETE FROM transitions",
         "UPDATE api_keys SET scopes = ARRAY['admin']",
