@@ -1,6 +1,6 @@
 """All of them."""
 
-from tests.seeded_bugs import end, engine, start, tracking
+from tests.seeded_bugs import end, engine, identity, start, tracking
 from tests.seeded_bugs.bug import Bug
 
-BUGS: tuple[Bug, ...] = (*start.BUGS, *end.BUGS, *engine.BUGS, *tracking.BUGS)
+BUGS: tuple[Bug, ...] = (*start.BUGS, *end.BUGS, *engine.BUGS, *tracking.BUGS, *identity.BUGS)

@@ -153,8 +153,8 @@ AT_ITS_WORD = Bug(
     (
         Hunk(
             _RECEIVE,
-            "event.whole and self._clock.now() - event.observation.asked_at <= FRESH",
-            "event.whole",
+            "event.whole and fresh and event.run_id is not None",
+            "event.whole and event.run_id is not None",
         ),
     ),
 )

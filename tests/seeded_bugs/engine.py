@@ -7,16 +7,21 @@ OLDEST_RUN = Bug(
     "P3, P4: what is asked is the chain's first run, not its latest",
     ASKED,
     (
-        Hunk("adapters/temporal/workflow_engine.py", "        if likely_closed:\n", "        if False:\n"),
+        Hunk(
+            "adapters/temporal/workflow_engine.py",
+            "        if likely_closed and (closed := ",
+            "        if False and (closed := ",
+        ),
         Hunk(
             "adapters/temporal/workflow_engine.py",
             """\
-        execution = description.workflow_execution_info.execution
+        own = await self._chains.last_run(chain, current)
 """,
             """\
-        first_run = description.workflow_execution_info.first_run_id
-        description = await self._describe(operation_id, first_run) or description
-        execution = description.workflow_execution_info.execution
+        own = await self._chains.last_run(chain, current)
+        if own is not None:
+            first = first_run_id(own.workflow_execution_info)
+            own = await self._chains.describe(chain.workflow_id, first) or own
 """,
         ),
     ),

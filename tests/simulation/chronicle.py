@@ -9,6 +9,7 @@ from uuid import UUID
 from adapters.memory.executions import Execution
 from adapters.memory.workflow_engine import MemoryWorkflowEngine
 from application.ports.workflow_engine import StartRequest
+from domain.chain import Chain
 from tests.simulation.processes import CURRENT
 
 
@@ -42,14 +43,13 @@ class Past:
     starts: int = 0
     losses: int = 0
     resets: int = 0
-    from_outside: int = 0
     late_start: bool = False
     """A process that had stood still started it."""
 
     @property
     def restarts(self) -> int:
         """How often it went on after it could have been closed or gone."""
-        return self.resets + self.losses + self.from_outside
+        return self.resets + self.losses
 
 
 class ChronicledEngine(MemoryWorkflowEngine):
@@ -70,9 +70,9 @@ class ChronicledEngine(MemoryWorkflowEngine):
                 process = CURRENT.get()
                 past.late_start |= process is not None and process.stood_still
 
-    def start_from_outside(self, operation_id: UUID) -> None:
-        super().start_from_outside(operation_id)
-        self._begun(operation_id).from_outside += 1
+    def own(self, operation_id: UUID) -> Execution | None:
+        """The operation's own execution, the latest where it was started again."""
+        return self._chains.find(Chain(operation_id))
 
     def continue_as_new(self, operation_id: UUID) -> None:
         super().continue_as_new(operation_id)
@@ -94,6 +94,15 @@ class ChronicledEngine(MemoryWorkflowEngine):
 
     def _close(self, operation_id: UUID, execution: Execution) -> None:
         super()._close(operation_id, execution)
+        if execution.tagged:
+            self._note_close(operation_id, execution)
+
+    def _close_former(self, operation_id: UUID, execution: Execution) -> None:
+        super()._close_former(operation_id, execution)
+        if execution.tagged:
+            self._note_close(operation_id, execution)
+
+    def _note_close(self, operation_id: UUID, execution: Execution) -> None:
         now = self._clock.now()
         past = self.past[operation_id]
         past.closes.append(Close(execution, Span(now)))

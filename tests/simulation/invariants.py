@@ -56,6 +56,7 @@ class Invariants(World):
             self.seen[operation_id] = row
             self.history_is_whole(operation_id, row)
             self.attention_belongs(operation_id, row)
+            assert row.progress is None or row.progress.message is None, f"{row} has the progress of another workflow"
             assert (row.verification.due_at is not None) == (row.dispatch.done_at is not None and not row.done)
             if before is not None and before.done:
                 final_is_final(before, row)

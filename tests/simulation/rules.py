@@ -1,16 +1,19 @@
 """What happens: each rule is one thing that clients, workers, the ledger, Temporal, its users or the network do."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from application.ports.callback_reader import CallbackMessage
+from application.ports.clock import Clock
 from application.ports.metrics import CallbackOutcome
 from domain.callback_token import TOKEN_HEADER
+from domain.chain import Run
 from domain.errors import OperationAlreadyDone
-from domain.evidence import ExecutionState, Observation, Progress, ReportKind
+from domain.evidence import ExecutionState, Observation, Progress, Report, ReportKind
 from domain.operation_error import ErrorCode, OperationError
 from domain.transition import Source
 from tests.simulation.processes import Fate
@@ -30,6 +33,16 @@ GARBAGE = st.sampled_from(
         CallbackMessage({STATE: "succeeded", CLOSED_AT: A_TIME, "content-type": "application/json"}, b"\xff{"),
     ]
 )
+
+
+class Ahead:
+    """A machine's clock that runs ahead."""
+
+    def __init__(self, clock: Clock, by: timedelta) -> None:
+        self._clock, self._by = clock, by
+
+    def now(self) -> datetime:
+        return self._clock.now() + self._by
 
 
 class Clients(World):
@@ -118,6 +131,17 @@ class Loops(World):
         self.whole_pass(fate)
 
     @precondition(lambda self: self.channels is not Channels.CALLBACKS)
+    @rule(minutes=st.sampled_from([2, 10]))
+    def reconcile_by_a_fast_clock(self, minutes: int) -> None:
+        """A pass of a worker whose clock runs ahead."""
+        reconciler = self.ledger.reconciler
+        reconciler._clock = Ahead(self.ledger.clock, timedelta(minutes=minutes))
+        try:
+            self.whole_pass()
+        finally:
+            reconciler._clock = self.ledger.clock
+
+    @precondition(lambda self: self.channels is not Channels.CALLBACKS)
     @rule(fate=FATES)
     def begin_pass(self, fate: Fate | None) -> None:
         """One that takes its time."""
@@ -145,6 +169,7 @@ class Loops(World):
             self.processes.kill(process)
         else:
             self.oldest_word = min(self.oldest_word, process.begun_at)
+            self.read_to = self.now  # it may have stood still before it asked the database for the time
             self.processes.resume(process, fate)
 
     @rule(seconds=st.sampled_from([0.06, 1.0, 4.0, 6.0, 31.0, 100.0, 130.0, 700.0, 3700.0]))
@@ -214,7 +239,7 @@ class Workers(World):
         if what != "again later":
             self.mail.remove(letter)
         if what != "lost":
-            self.process(self.ledger.recorder.report(*letter), fate)
+            self.process(self.ledger.reports.receive(*letter), fate)
 
     @precondition(lambda self: self.open_ids())
     @rule(pick=PICKS, fraction=st.sampled_from([0.0, 0.5, 1.0]))
@@ -292,19 +317,57 @@ class Outsiders(World):
         """Whatever is closed, or runs."""
         self.world.reset(one(self.begun_ids(), pick))
 
-    @precondition(lambda self: self.executions)
+    @precondition(lambda self: self.present)
     @rule(pick=PICKS, quietly=st.booleans())
     def forget(self, pick: int, quietly: bool) -> None:
-        operation_id = one(sorted(self.executions), pick)
+        operation_id = one(sorted(self.present), pick)
         if quietly:
             self.world.lose(operation_id)
         else:
             self.world.delete(operation_id)
 
-    @precondition(lambda self: self.rows.keys() - self.executions.keys() and self.channels is not Channels.CALLBACKS)
+    @precondition(lambda self: self.rows.keys() - self.world._executions.keys())
+    @precondition(lambda self: self.channels is not Channels.CALLBACKS)
     @rule(pick=PICKS)
     def start_from_outside(self, pick: int) -> None:
-        self.world.start_from_outside(one(sorted(self.rows.keys() - self.executions.keys()), pick))
+        """Under the workflow id of an operation that has no execution."""
+        self.world.start_from_outside(one(sorted(self.rows.keys() - self.world._executions.keys()), pick))
+
+    @precondition(lambda self: self.present and self.channels is not Channels.CALLBACKS)
+    @rule(pick=PICKS)
+    def supersede(self, pick: int) -> None:
+        """In the place of an operation's own execution, open or closed."""
+        self.world.supersede(one(sorted(self.present), pick))
+
+    @precondition(lambda self: self.foreign)
+    @rule(pick=PICKS, what=st.sampled_from(["run", "complete", "fail", "terminate"]))
+    def work_under_a_foreign_id(self, pick: int, what: str) -> None:
+        """Whatever such an execution does and reports, it says nothing of the operation."""
+        operation_id = one(self.foreign, pick)
+        result = {"other": 1}
+        match what:
+            case "run":
+                self.post(operation_id, ReportKind.PROGRESS, progress=Progress(0.77, "another's"))
+            case "complete":
+                self.post(operation_id, ReportKind.COMPLETED, result=result)
+                self.world.complete(operation_id, result)
+            case "fail":
+                error = OperationError(ErrorCode.WORKFLOW_FAILED, "another's")
+                self.post(operation_id, ReportKind.FAILED, error=error)
+                self.world.fail(operation_id, "another's")
+            case _:
+                self.world.terminate_from_outside(operation_id, "another's", "operator")
+
+    @precondition(lambda self: self.rows)
+    @rule(pick=PICKS, kind=st.sampled_from(ReportKind))
+    def report_for_another(self, pick: int, kind: ReportKind) -> None:
+        """Some other workflow reports for the operation."""
+        operation_id = one(list(self.rows), pick)
+        before = self.rows[operation_id]
+        error = OperationError(ErrorCode.WORKFLOW_FAILED, "forged") if kind is ReportKind.FAILED else None
+        forged = Report(kind, self.now, result={"other": 1}, error=error, progress=Progress(0.77, "forged"))
+        self.process(self.ledger.reports.receive(operation_id, forged, Run("another workflow", "another run")))
+        assert self.rows[operation_id] is before, f"{before} was changed by another workflow"
 
 
 class Weather(World):

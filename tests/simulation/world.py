@@ -19,6 +19,7 @@ from application.services.compare_and_set import Decide, Outcome
 from application.services.group_commit import GroupCommit
 from application.services.reconcile import PassCursor, ReconciledPage
 from application.services.submit import Submission
+from domain.chain import Run
 from domain.evidence import ExecutionState, Observation, Report, ReportKind
 from domain.finality import Finality
 from domain.operation import Operation
@@ -104,7 +105,7 @@ class World(RuleBasedStateMachine):
         self.processes = Processes(lambda: self.ledger.clock.now())
         self.errors = Errors()
         self.answered: dict[str, UUID] = {}
-        self.mail: list[tuple[UUID, Report]] = []
+        self.mail: list[tuple[UUID, Report, Run]] = []
         self.said: list[tuple[UUID, Report]] = []
         self.old_news: list[tuple[UUID, Observation]] = []
         self.cursors: list[PassCursor] = []
@@ -168,9 +169,11 @@ class World(RuleBasedStateMachine):
     # What the world does.
 
     def post(self, operation_id: UUID, kind: ReportKind, **fields: Any) -> None:
-        letter = operation_id, Report(kind, self.now, **fields)
-        self.mail.append(letter)
-        self.said.append(letter)
+        """Of the execution that is there under the workflow id. What another chain says there counts for nothing."""
+        report = Report(kind, self.now, **fields)
+        self.mail.append((operation_id, report, self.world.latest_run(operation_id)))
+        if self.world._executions[operation_id].tagged:
+            self.said.append((operation_id, report))
 
     def freeze(self) -> None:
         if self.frozen_at is None:
@@ -210,7 +213,19 @@ class World(RuleBasedStateMachine):
 
     @property
     def executions(self) -> dict[UUID, Execution]:
-        return self.world._executions
+        """The operations' own, whether or not another one has the workflow id now."""
+        found = {operation_id: self.world.own(operation_id) for operation_id in self.world._executions}
+        return {operation_id: own for operation_id, own in found.items() if own is not None}
+
+    @property
+    def present(self) -> dict[UUID, Execution]:
+        """The operations' own that have their workflow ids."""
+        return {operation_id: found for operation_id, found in self.world._executions.items() if found.tagged}
+
+    @property
+    def foreign(self) -> list[UUID]:
+        """Workflow ids that another client's open execution has."""
+        return [one for one, found in self.world._executions.items() if not found.tagged and found.open]
 
     @property
     def callbacks(self) -> list[PendingCallback]:
@@ -221,13 +236,13 @@ class World(RuleBasedStateMachine):
         return self.world.past[operation_id]
 
     def open_ids(self) -> list[UUID]:
-        return [operation_id for operation_id, execution in self.executions.items() if execution.open]
+        return [operation_id for operation_id, execution in self.present.items() if execution.open]
 
     def begun_ids(self) -> list[UUID]:
         """Of executions that a worker has taken up, now closed or not."""
         return [
             operation_id
-            for operation_id, execution in self.executions.items()
+            for operation_id, execution in self.present.items()
             if execution.state is not ExecutionState.PENDING and not execution.never_taken
         ]
 

@@ -1,0 +1,54 @@
+"""Mistakes in trusting what others say: about which chain, by which workflow, at what time."""
+
+from tests.seeded_bugs.bug import SIMULATION, Bug, Hunk
+
+REPORT_UNCHECKED = Bug(
+    "report-unchecked",
+    "P8: a report is recorded without a look at which workflow has sent it",
+    SIMULATION,
+    (
+        Hunk(
+            "domain/chain.py",
+            "    if run.workflow_id != chain.workflow_id:\n        return Membership.FOREIGN\n",
+            "    if run.workflow_id:\n        return Membership.OWN\n",
+        ),
+    ),
+)
+WATERMARK_OF_THE_CALLER = Bug(
+    "watermark-of-the-caller",
+    "P4: the watermark is the time that a caller gives, whose clock may be ahead",
+    SIMULATION,
+    (
+        Hunk(
+            "application/services/reconcile.py",
+            "began_at = await unit.watermarks.now()",
+            "began_at = self._clock.now()",
+        ),
+        Hunk("adapters/memory/watermarks.py", "clamped = min(to, now)", "clamped = to"),
+        Hunk("adapters/postgres/watermarks.py", "sa.func.least(sa.cast(to, Instant), _NOW)", "to"),
+    ),
+)
+ANOTHER_CHAIN = Bug(
+    "another-chain",
+    "P3, P8: whatever execution has the workflow id now decides about the operation",
+    SIMULATION,
+    (
+        Hunk(
+            "adapters/memory/chains.py",
+            "        return next((found for found in self._latest_first(chain.operation_id)"
+            " if found.belongs_to(chain)), None)\n",
+            "        return self.current.get(chain.operation_id)\n",
+        ),
+        Hunk(
+            "adapters/temporal/chains.py",
+            "        if current is not None and await self.belongs(current, chain):\n",
+            "        if current is not None:\n",
+        ),
+        Hunk(
+            "domain/reconciliation.py",
+            "    if seen is not None and known is not None and seen != known:\n",
+            "    if seen is not None and known is not None and not seen:\n",
+        ),
+    ),
+)
+BUGS = (REPORT_UNCHECKED, WATERMARK_OF_THE_CALLER, ANOTHER_CHAIN)
