@@ -48,12 +48,14 @@ def dispatched(
         operation: The operation.
         follow_up_at: When the engine is asked first.
         now: The time.
-        first_run_id: Of the chain that the start made; None where the caller does not know it.
+        first_run_id: Of the chain that the start made; None where the caller does not know it. It replaces the one
+            of an earlier attempt, which the engine has forgotten, or the start would have found it.
         calls_back: Whether the engine calls when the execution closes.
     """
     if operation.done:
         return Change(operation)
-    operation = identified(operation, first_run_id).operation
+    if first_run_id not in (None, operation.first_run_id):
+        operation = replace(operation, first_run_id=first_run_id)
     if operation.dispatch.done_at is not None:  # a report was quicker, and does not know of the callback
         if operation.dispatch.calls_back == calls_back:
             return Change(operation)

@@ -45,6 +45,7 @@ def check_successor(stored: Operation, changed: Operation) -> None:
         changed,
         attention=stored.attention,
         updated_at=stored.updated_at,
+        revision=stored.revision,
         version=stored.version,
         history_length=stored.history_length,
     )

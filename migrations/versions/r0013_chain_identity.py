@@ -11,7 +11,7 @@ OUTCOME = ("status", "result", "error_code", "error_message", "error_details", "
 REST = (
     *("id", "tenant", "type", "input", "labels", "accepted_at", "trace_context", "first_run_id", "started_at"),
     *("progress", "cancel_requested_at", "cancel_requested_by", "cancel_reason", "cancel_forced"),
-    *("cancel_delivered_at", "reported", "dispatch_due_at", "dispatch_attempts", "dispatched_at"),
+    *("cancel_delivered_at", "reported", "dispatch_due_at", "dispatch_attempts", "dispatched_at", "calls_back"),
     *("follow_up_due_at", "follow_up_attempts", "verified_at", "verify_due_at"),
 )
 AS_TEXT = ("result", "error_details", "input", "progress", "reported", "trace_context")

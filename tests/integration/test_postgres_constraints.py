@@ -281,12 +281,13 @@ async def test_attention_of_a_finished_operation_may_change(postgres_engine: Asy
     """Nothing else does, but for what counts its changes."""
     await run(postgres_engine, insert(to_row(completed())))
     attention = {"attention_kind": "DIVERGED", "attention_since": at(4), "attention_message": "reset"}
-    counted = {"updated_at": at(4), "version": 9, "history_length": 9, "changed_in": THIS_TRANSACTION}
+    counted = {"updated_at": at(4), "revision": 9, "version": 9, "history_length": 9, "changed_in": THIS_TRANSACTION}
     await run(postgres_engine, sa.update(operations).values(**attention, **counted))
     assert attention.keys() | counted.keys() == FREE
 
 
 OTHERS = {
+    "calls_back": True,
     "id": UUID(int=7),
     "tenant": "another",
     "type": "another",

@@ -122,8 +122,8 @@ class Somebody:
 class Api:
     """An application with a database of its own, and a client of it."""
 
-    store: MemoryStore = field(default_factory=MemoryStore)
     clock: MemoryClock = field(default_factory=MemoryClock)
+    store: MemoryStore = field(default_factory=lambda: MemoryStore(MemoryClock()))
     required: Sequence[Probe] = ()
     optional: Sequence[Probe] = ()
     tenant: str = "default"

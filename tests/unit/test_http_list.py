@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from adapters.memory.clock import MemoryClock
 from adapters.memory.operation_queries import MemoryOperationQueries
 from adapters.memory.store import MemoryStore
 from application.ports.operation_queries import OperationFilter
@@ -68,7 +69,7 @@ class Asked(MemoryStore):
     """Keeps what was asked for."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(MemoryClock())
         self.criteria: list[OperationFilter] = []
 
     def queries(self, tenant: str) -> MemoryOperationQueries:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from adapters.memory.clock import MemoryClock
 from adapters.memory.operation_queries import MemoryOperationQueries
 from adapters.memory.store import MemoryStore
 from application.ports.operation_repository import StaleOperation
@@ -19,7 +20,7 @@ class BrokenStore(MemoryStore):
     """A database that fails with a given error."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__()
+        super().__init__(MemoryClock())
         self._error = error
 
     def queries(self, tenant: str) -> MemoryOperationQueries:

@@ -199,6 +199,24 @@ async def test_first_run_is_stored_with_the_dispatch() -> None:
     assert ledger.row(reset).first_run_id == first != ledger.world.latest_run(reset).run_id
 
 
+async def test_chain_that_the_start_made_replaces_a_forgotten_one() -> None:
+    """An earlier attempt's chain was seen, then deleted in the engine before its dispatch was noted: the start that is
+    repeated makes another one, which is the operation's."""
+    ledger = FakeLedger()
+    operation_id = await ledger.submit()
+    ledger.engine.after[("start", operation_id)] = _down
+    await ledger.dispatcher.step(1)
+    ledger.engine.after.clear()
+    seen = await ledger.engine.observe(ledger.row(operation_id).chain)
+    await ledger.recorder.observation(operation_id, seen, Source.VERIFICATION)
+    lost = ledger.row(operation_id).first_run_id
+    assert lost is not None
+    ledger.world.lose(operation_id)
+    ledger.pass_time(seconds=1)
+    await ledger.dispatcher.step(1)
+    assert ledger.row(operation_id).first_run_id == ledger.world.latest_run(operation_id).run_id != lost
+
+
 async def _down() -> None:
     raise DOWN
 

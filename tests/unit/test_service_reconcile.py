@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.temporal.errors import engine_error
 from application.converge import whole_pass
+from application.converge.inquiry import Inquiry
 from application.converge.whole_pass import PassCounts, run_pass
 from application.ports.workflow_engine import EngineUnavailable
 from application.services import reconcile
@@ -478,14 +479,9 @@ async def test_clock_that_is_ahead_hides_nothing() -> None:
     because the watermark is the database's time."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
-    fast = ReconcileOperations(
-        ledger.units,
-        ledger.changes,
-        ledger.engine,
-        Ahead(ledger, timedelta(days=365)),
-        ledger.recorder,
-        ledger.metrics,
-    )
+    clock = Ahead(ledger, timedelta(days=365))
+    inquiry = Inquiry(ledger.units, ledger.changes, ledger.engine, clock, ledger.recorder)
+    fast = ReconcileOperations(ledger.units, ledger.engine, clock, inquiry, ledger.metrics)
     assert (await fast.page()).cursor is None
     assert ledger.store._tables.watermarks["executions"] == ledger.clock.now()
     ledger.pass_time(minutes=5)
