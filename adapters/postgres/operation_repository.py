@@ -50,7 +50,7 @@ _WAITING = sa.text(
     f"""
     SELECT asked.type, ends.id, ends.first_run_id FROM unnest(:types) AS asked (type) CROSS JOIN LATERAL (
         ({_OF_TYPE} ORDER BY dispatched_at, id LIMIT :each_end)
-        UNION
+        UNION ALL
         ({_OF_TYPE} ORDER BY dispatched_at DESC, id DESC LIMIT :each_end)
     ) AS ends
     """
@@ -185,10 +185,10 @@ class PostgresOperationRepository:
         parameters = {"types": list(types), "before": dispatched_before, "each_end": each_end}
         with translated():
             rows = await self._connection.execute(_WAITING, parameters)
-        found: dict[str, list[Chain]] = {}
-        for row in rows:
-            found.setdefault(row.type, []).append(Chain(standard_uuid(row.id), row.first_run_id))
-        return found
+        found: dict[str, dict[Chain, None]] = {}
+        for row in rows:  # a short queue has the same operations at both ends
+            found.setdefault(row.type, {})[Chain(standard_uuid(row.id), row.first_run_id)] = None
+        return {kind: list(chains) for kind, chains in found.items()}
 
     async def _claim(
         self, statement: sa.Update, now: datetime, lease: timedelta, limit: int, **more: Any

@@ -36,8 +36,8 @@ async def waiting(store: Store, number: int, type_name: str = "work", *, calls_b
 async def ends(store: Store, types: list[str], each_end: int, seconds: float = 1000) -> dict[str, set[UUID]]:
     async with store.units() as unit:
         found = await unit.operations.waiting(types, at(seconds), each_end)
-    assert all(len(ids) == len(set(ids)) for ids in found.values())
-    return {kind: set(ids) for kind, ids in found.items()}
+    assert all(len(chains) == len(set(chains)) for chains in found.values())
+    return {kind: {chain.operation_id for chain in chains} for kind, chains in found.items()}
 
 
 async def oldest(store: Store) -> object:

@@ -161,8 +161,15 @@ async def test_a_finished_operation_keeps_what_it_is(
     await add(store, change_to(OperationStatus.COMPLETED, 1))
     await store.close()
     free = {"attention_kind", "attention_since", "attention_message", "updated_at", "version", "history_length"}
+    free |= {"revision"}
     kept = {column.name for column in operations.c} - {*IDENTITY} - free - {"changed_in"}
-    values = {"dispatch_attempts": "7", "follow_up_attempts": "7", "cancel_forced": "true", "status": "'FAILED'"}
+    values = {
+        "dispatch_attempts": "7",
+        "follow_up_attempts": "7",
+        "cancel_forced": "true",
+        "calls_back": "true",
+        "status": "'FAILED'",
+    }
     for column in kept:
         kind = str(operations.c[column].type)
         value = values.get(column, "'{}'" if kind.startswith("JSON") else "now()" if "TIME" in kind else "'another'")

@@ -16,6 +16,7 @@ from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.workflow_engine import EngineUnavailable
 from domain.attention import AttentionKind
+from domain.chain import Chain
 from domain.evidence import Progress
 from domain.operation_error import ErrorCode
 from domain.status import OperationStatus
@@ -167,7 +168,7 @@ async def test_endpoint_that_is_away_delays_and_fails_nothing(
             await handle.signal("finish", SECRET)
             await ledger.closed(ending)
             with pytest.raises(EngineUnavailable, match=r"the payload codec is away: .* answers 503"):
-                await ledger.engine.observe(ending)
+                await ledger.engine.observe(Chain(ending))
             assert (await ledger.row(ending)).status is RUNNING
         finally:
             server.away = False
@@ -208,11 +209,13 @@ async def test_callback_is_read_with_the_codec(temporal_client: Client, database
     async with real_ledger(client, database) as ledger:
         operation_id = await ledger.dispatched("nobody")
         [result] = await DATA_CONVERTER.encode([SECRET])
+        run = (await ledger.row(operation_id)).first_run_id
         now = ledger.container.clock().now().isoformat().replace("+00:00", "Z")
         headers = {
             "nexus-operation-state": "succeeded",
             "nexus-operation-close-time": now,
             "content-type": "application/x-temporal-payload",
+            "nexus-link": f"<temporal:///namespaces/{temporal_client.namespace}/workflows/{operation_id}/{run}/history>",
         }
         message = CallbackMessage(headers, result.SerializeToString())
         outcome = await ledger.container.receiver().receive(operation_id, TENANT, message)

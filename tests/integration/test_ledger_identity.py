@@ -67,7 +67,7 @@ async def test_report_of_another_workflow_is_rejected(
         assert await ledger.row(operation_id) == before
         assert 'opledger_reports_total{outcome="foreign"} 2.0' in ledger.container.metrics().page(None).decode()
         await ledger.handle(operation_id).signal("finish", "on its own")
-        row = await ledger.done(operation_id)
+        row = await ledger.reconciled(operation_id)
         assert (row.status, row.result) == (COMPLETED, "on its own")
 
 
@@ -79,7 +79,7 @@ async def test_first_run_is_kept(temporal_client: Client, database_url: str) -> 
         described = await ledger.handle(operation_id).describe()
         assert row.first_run_id == described.raw_description.workflow_execution_info.first_run_id
         await ledger.handle(operation_id).signal("finish", None)
-        assert (await ledger.done(operation_id)).first_run_id == row.first_run_id
+        assert (await ledger.reconciled(operation_id)).first_run_id == row.first_run_id
 
 
 @pytest.mark.parametrize("tagged", [False, True])

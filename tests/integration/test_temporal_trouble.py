@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from adapters.temporal.pollers import SILENT_AFTER, UNPOLLED_FOR, Kind, Pollers
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from domain.attention import AttentionKind
+from domain.chain import Chain
 from domain.evidence import ExecutionState, Observation
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import SystemClock, TemporalWorld
@@ -31,7 +32,7 @@ class LaterClock:
 
 async def later(world: TemporalWorld, operation_id: object) -> Observation:
     """What is said then."""
-    return await TemporalWorkflowEngine(world.client, LaterClock()).observe(operation_id)  # type: ignore[arg-type]
+    return await TemporalWorkflowEngine(world.client, LaterClock()).observe(Chain(operation_id))  # type: ignore[arg-type]
 
 
 async def test_dead_worker(world: TemporalWorld) -> None:

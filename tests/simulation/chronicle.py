@@ -59,10 +59,10 @@ class ChronicledEngine(MemoryWorkflowEngine):
         super().__init__(*args, **options)
         self.past: defaultdict[UUID, Past] = defaultdict(Past)
 
-    async def start(self, request: StartRequest) -> None:
+    async def start(self, request: StartRequest) -> str:
         present = request.operation_id in self._executions
         try:
-            await super().start(request)
+            return await super().start(request)
         finally:
             if not present and request.operation_id in self._executions:
                 past = self._begun(request.operation_id)
