@@ -76,7 +76,11 @@ async def test_doctor_beside_up(stack: Stack, ledger: Ledger) -> None:
     assert ended.code == 0, ended
     servers = ("database", "migrations", "notifications", "temporal")
     expected = ("operations", *servers, "search attribute", "schedule")
-    assert findings(ended) == {
+    found = findings(ended)
+    mark, age = found.pop("reconciliation")
+    assert mark == "ok"
+    assert age.startswith("the last complete pass began ")
+    assert found == {
         **dict.fromkeys(expected, ("ok", "well")),
         "payload codec": ("ok", "none: Temporal keeps inputs and results as JSON"),
         "access": ("ok", "everybody on this machine may do everything: OPLEDGER_ACCESS is none"),
@@ -107,6 +111,7 @@ async def test_doctor_where_things_are_wrong(
         "access",
         "callbacks",
         "divergences",
+        "reconciliation",
     ]
     assert found["callbacks"][1].startswith("off: OPLEDGER_CALLBACK_URL is not set")
     assert [name for name, (_, words) in found.items() if "cannot be reached" in words] == [
@@ -115,7 +120,7 @@ async def test_doctor_where_things_are_wrong(
         "schedule",
     ]
     bad = {name: words for name, (mark, words) in findings(not_migrated).items() if mark == "bad"}
-    assert bad.keys() == {"migrations", "divergences"}, not_migrated
+    assert bad.keys() == {"migrations", "divergences", "reconciliation"}, not_migrated
     assert "run `opledger migrate`" in bad["migrations"]
 
 

@@ -1,5 +1,6 @@
 """The HTTP API on the memory adapters, for tests."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -222,13 +223,17 @@ async def raw(
     headers: Sequence[tuple[bytes, bytes]] = (),
     chunks: Sequence[bytes] = (b"",),
 ) -> tuple[RawAnswer, int]:
-    """One request with nothing between it and the application; and how many of its chunks the answer took."""
+    """Makes one request with nothing between it and the application; returns the answer, and how many of the chunks it
+    took. The client stays until it has the answer; without any chunk it leaves at once."""
     sent = list(chunks)
     messages: list[Any] = []
     read = 0
+    answered = asyncio.Event()
 
     async def receive() -> Any:
         if not sent:
+            if chunks:
+                await answered.wait()
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": sent.pop(0), "more_body": bool(sent)}
 
@@ -237,6 +242,8 @@ async def raw(
         if not messages:
             read = len(chunks) - len(sent)
         messages.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            answered.set()
 
     await app(scope_of(method, path, query, headers), receive, send)
     head = messages[0]
