@@ -49,6 +49,8 @@ _KEEPALIVE: Final = {
     "tcp_user_timeout": ("TCP_USER_TIMEOUT",),
 }
 """Socket options, by libpq's name. As in libpq, one that the system does not have is passed over."""
+_LONGEST: Final = {"keepalives_idle": 32_767, "keepalives_interval": 32_767, "keepalives_count": 127}
+"""The largest values that Linux takes (tcp(7), `MAX_TCP_KEEPIDLE` and the like)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -165,6 +167,8 @@ def _socket_options(given: dict[str, str]) -> list[SocketOption]:
     options = [] if keep_alive == 0 else [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     for key, names in _KEEPALIVE.items():
         value = _number(given, key)
+        if value is not None and value > _LONGEST.get(key, value):
+            raise ValueError(f"has {key}={value}, which is more than {_LONGEST[key]}")
         number = next((getattr(socket, name) for name in names if hasattr(socket, name)), None)
         if value and number is not None:
             options.append((socket.IPPROTO_TCP, number, value))

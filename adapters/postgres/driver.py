@@ -97,17 +97,18 @@ class _Connector:
         self._arguments["server_settings"] = at_start
 
     async def __call__(self) -> Connection:
-        for host in self._hosts:
-            last = host == self._hosts[-1]
+        *others, last = self._hosts  # which another connection may reorder meanwhile
+        for host in others:
             try:
-                connection = await self._connect(host)
+                return await self._connect_and_prefer(host)
             except (OSError, *_NEXT_HOST):
-                if last:
-                    raise
-            else:
-                self._prefer(host)
-                return connection
-        raise AssertionError("there is at least one host")
+                continue
+        return await self._connect_and_prefer(last)
+
+    async def _connect_and_prefer(self, host: Host) -> Connection:
+        connection = await self._connect(host)
+        self._prefer(host)
+        return connection
 
     async def _connect(self, host: Host) -> Connection:
         name, port = host
@@ -116,7 +117,11 @@ class _Connector:
         )
         connection.writable = self._url.writable
         connection.transaction_settings = self._transaction_settings
-        connection.set_socket_options(self._url.socket_options)
+        try:
+            connection.set_socket_options(self._url.socket_options)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
     def _prefer(self, host: Host) -> None:

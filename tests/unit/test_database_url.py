@@ -128,6 +128,8 @@ def test_transport_security(tmp_path: Path) -> None:
         ("postgresql://h1,h2,h3/db?port=1,2", "3 hosts and 2 ports"),
         ("postgresql://h/db?connect_timeout=soon", "connect_timeout=soon, which is not a whole number"),
         ("postgresql://h/db?keepalives_idle=-1", "keepalives_idle=-1, which is not a whole number"),
+        ("postgresql://h/db?keepalives_idle=86400", "keepalives_idle=86400, which is more than 32767"),
+        ("postgresql://h/db?keepalives_count=128", "keepalives_count=128, which is more than 127"),
         ("postgresql://h/db?tcp_user_timeout=9999999999", "tcp_user_timeout=9999999999"),
         ("postgresql://h/db?target_session_attrs=standby", "target_session_attrs=standby: the ledger writes"),
         ("postgresql://h/db?sslmode=verify", "sslmode=verify, which is one of allow, disable"),
