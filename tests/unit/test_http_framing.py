@@ -164,6 +164,7 @@ async def test_ambiguous_head_is_refused_before_authentication(name: str) -> Non
         b"GET livez HTTP/1.1",
         b"GET /\xc3\xa4 HTTP/1.1",
         b"CONNECT localhost:80 HTTP/1.1",
+        b"CONNECT /livez HTTP/1.1",
         b"NONSENSE /livez HTTP/1.1",
         b"GET /livez HTTP/1.2",
         b"GET /livez",

@@ -15,11 +15,13 @@ MAX_LENGTH_DIGITS: Final = 15
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#@]+)(?:[/?].*)?", re.IGNORECASE | re.DOTALL)
 
 
-def check_framing(version: str, target: bytes, headers: Headers) -> None:
+def check_framing(method: bytes, version: str, target: bytes, headers: Headers) -> None:
     """Raises MalformedHead, UnsupportedTransferCoding, UnsupportedVersion. `headers` have lower-case names; a host in
     the target replaces the Host header (RFC 9112, 3.2.2)."""
     if version not in {"1.1", "1.0"}:
         raise UnsupportedVersion
+    if method == b"CONNECT":  # the parser takes what follows for a tunnel
+        raise MalformedHead("the method CONNECT is for proxies")
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise MalformedHead("the header Host is needed, once")

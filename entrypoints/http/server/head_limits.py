@@ -103,7 +103,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise TooManyPipelined(MAX_PIPELINED)
         version = self.parser.get_http_version()
-        check_framing(version, self.url, self.headers)
+        check_framing(self.parser.get_method(), version, self.url, self.headers)
         self._upgrades = self.parser.should_upgrade()
         if self._upgrades:
             return
