@@ -1,6 +1,8 @@
 """Submitting many operations at once."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +21,7 @@ from entrypoints.http.batch_representations import (
     BatchItemBody,
     SubmissionAnswerBody,
 )
-from entrypoints.http.bodies import ApiRequest, aside
+from entrypoints.http.bodies import ApiRequest
 from entrypoints.http.errors import MAX_BODY, problem_of
 from entrypoints.http.openapi import ContractOperation, problems
 from entrypoints.http.parameters import PATH
@@ -32,6 +34,10 @@ from entrypoints.http.waiting import unless_gone
 
 MAX_BATCH: Final = 4 * 1024 * 1024
 """Bytes: 500 submissions of 8 KiB, and what reads in a fraction of a second."""
+
+
+READ_AT_ONCE: Final = 20
+"""Submissions that are read before a client that has hung up is noticed."""
 
 
 class SubmissionTooLarge(BodyTooLarge):
@@ -73,7 +79,7 @@ class BatchController(Controller):
         A body has up to 4 MiB, and each submission up to 256 KiB of it."""
         if request.headers.getall("idempotency-key", []):
             raise InvalidHeader("Idempotency-Key", "a batch has none: give each submission its own idempotency_key")
-        read = await aside(lambda: _read_all(data, ledger.refusal_of), size=len(await request.body()))
+        read = await unless_gone(request, _read_all(data, ledger.refusal_of))
         good = [one for one in read if isinstance(one, Wanted)]
         refusals = await unless_gone(request, ledger.check_batch(good))
         answers = iter(await ledger.submit_batch(good, refusals, trace=trace_to_carry()))
@@ -85,8 +91,17 @@ def _pointer(place: int) -> str:
     return f"/operations/{place}"
 
 
-def _read_all(data: BatchBody, check: InputCheck) -> list[Wanted | RequestError]:
-    return [_read(item, _pointer(place), check) for place, item in enumerate(data.operations)]
+async def _read_all(data: BatchBody, check: InputCheck) -> list[Wanted | RequestError]:
+    """Runs in a thread, because explaining a refused input takes long. In parts, so that a cancellation ends it."""
+    items = data.operations
+    read: list[Wanted | RequestError] = []
+    for start in range(0, len(items), READ_AT_ONCE):
+        read += await asyncio.to_thread(_read_part, items[start : start + READ_AT_ONCE], start, check)
+    return read
+
+
+def _read_part(items: Sequence[Any], start: int, check: InputCheck) -> list[Wanted | RequestError]:
+    return [_read(item, _pointer(place), check) for place, item in enumerate(items, start)]
 
 
 def _read(item: Any, pointer: str, check: InputCheck) -> Wanted | RequestError:

@@ -219,8 +219,11 @@ async def test_nothing_but_a_post() -> None:
     assert "POST" in answer.headers["allow"]
 
 
-async def test_a_client_that_hangs_up_stops_the_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is checked for nobody, and nothing is stored."""
+@pytest.mark.parametrize("more", [{}, {"z": 1}], ids=["its input alone", "another field is wrong too"])
+async def test_a_client_that_hangs_up_stops_the_checks(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
+) -> None:
+    """The checks run in a thread, beside other requests, whatever else is wrong. Nothing is stored."""
     api = Api()
     checking, gone = threading.Event(), threading.Event()
     checked: list[object] = []
@@ -232,7 +235,7 @@ async def test_a_client_that_hangs_up_stops_the_checks(monkeypatch: pytest.Monke
         return []
 
     monkeypatch.setattr(JsonSchemaInputValidator, "faults", slow)
-    body = json.dumps({"operations": [{"type": "reboot"}] * MOST_OPERATIONS}).encode()
+    body = json.dumps({"operations": [{"type": "reboot", **more}] * MOST_OPERATIONS}).encode()
     messages = [{"type": "http.request", "body": body, "more_body": False}]
     sent: list[Any] = []
 
