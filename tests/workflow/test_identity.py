@@ -45,6 +45,16 @@ async def test_further_runs_keep_the_rule(start: Starter, ledger: RecordingLedge
     assert ledger.ends(handle.id) == []
 
 
+@pytest.mark.parametrize("how", ["memo", "both", "attributes"])
+async def test_further_runs_of_an_unreadable_memo_do_not_wait(
+    start: Starter, ledger: RecordingLedger, how: str
+) -> None:
+    """A memo of their own must not make them look like starts of an earlier version, which reported every outcome."""
+    handle = await start(Drops.run, how, 2, memo={MEMO: {"report_outcome": "by pigeon"}})
+    await handle.result()
+    assert ledger.ends(handle.id) == []
+
+
 async def test_continue_as_new_in_a_handler_keeps_the_identity(
     start: Starter, ledger: RecordingLedger, queue: str
 ) -> None:

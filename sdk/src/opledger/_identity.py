@@ -20,7 +20,7 @@ class Identity:
     outcome_reports: OutcomeReports | None = None
     """None: there is no memo. A start by an earlier version, whose open runs must replay as they were recorded."""
     memo: Any = None
-    """As it has to reach the next run; None: there is none, or this worker cannot read it."""
+    """As it has to reach the next run; None: there is none."""
 
 
 def identify() -> Identity | None:
@@ -43,7 +43,7 @@ def identify() -> Identity | None:
         return Identity(canonical, OutcomeReports(memo["report_outcome"]), memo)
     except Exception:
         # Another codec, or a newer ledger: without the report Temporal tells how it ended, only later.
-        return Identity(canonical, OutcomeReports.NEVER)
+        return Identity(canonical, OutcomeReports.NEVER, {"report_outcome": OutcomeReports.NEVER.value})
 
 
 def keep(identity: Identity) -> None:
