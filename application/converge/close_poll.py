@@ -49,7 +49,7 @@ class PollCloses:
         if since_and_now is None:
             return Step(0)
         try:
-            return Step(await self._read(*since_and_now))
+            return Step(await self._read(*since_and_now), engine_asked=True)
         except EngineUnavailable:
             return Step(0, engine_available=False)
 

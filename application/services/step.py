@@ -22,6 +22,8 @@ class Step:
 
     claimed: int
     engine_available: bool = True
+    engine_asked: bool = False
+    """The engine was asked and answered, although nothing was claimed."""
 
 
 async def work_through(

@@ -39,11 +39,12 @@ async def poll(name: str, step: Callable[[int], Awaitable[Step]], pace: Pace | N
             available = False
             await asyncio.sleep(pace.outage)
             continue
+        asked = bool(done.claimed) or done.engine_asked
         if available and not done.engine_available:
             _log.warning("the %s loop waits: the engine is not available", name)
-        elif not available and done.claimed and done.engine_available:
+        elif not available and asked and done.engine_available:
             _log.info("the %s loop goes on: the engine is available", name)
-        available = done.engine_available if done.claimed else available and done.engine_available
+        available = done.engine_available if asked else available and done.engine_available
         if not available:
             await asyncio.sleep(pace.outage)
         else:

@@ -28,7 +28,7 @@ async def test_an_end_without_callback_is_found_in_the_next_turn() -> None:
     ledger.world.complete(completed, {"n": 1})
     ledger.world.terminate_from_outside(killed, "too dear", "bob")
     ledger.world.time_out(never_taken)
-    assert await turn(ledger) == Step(3)
+    assert await turn(ledger) == Step(3, engine_asked=True)
     assert (ledger.status(completed), ledger.row(completed).result) == (COMPLETED, {"n": 1})
     assert ledger.statuses(killed) == [ACCEPTED, RUNNING, FAILED]
     assert ledger.statuses(never_taken) == [ACCEPTED, FAILED]

@@ -48,3 +48,9 @@ async def test_an_outage_noticed_without_a_claim() -> None:
     """A step that only waited for others may say it too; one that asked nobody does not end it."""
     answers: list[Step | Exception] = [Step(0, engine_available=False), Step(0), Step(7), Step(1)]
     assert await run_until_empty(answers) == [50, 7, 7, 50]
+
+
+async def test_answer_without_a_claim_ends_an_outage() -> None:
+    """The close poll reads the index and often finds nothing to ask about."""
+    answers = [Step(0, engine_available=False), Step(0, engine_asked=True), Step(1)]
+    assert await run_until_empty(list(answers)) == [50, 7, 50]
