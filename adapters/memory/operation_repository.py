@@ -84,12 +84,10 @@ class MemoryOperationRepository:
             await self._remove(operation_id)
         return len(old[:limit])
 
-    async def claim_due_dispatches(
-        self, now: datetime, lease: timedelta, limit: int, *, calls_back: bool = False
-    ) -> list[Operation]:
+    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         def claimed(row: Operation) -> Operation:
             attempts = row.dispatch.attempts + 1
-            dispatch = replace(row.dispatch, due_at=now + lease, attempts=attempts, calls_back=calls_back)
+            dispatch = replace(row.dispatch, due_at=now + lease, attempts=attempts)
             return replace(row, dispatch=dispatch, revision=row.revision + 1)
 
         return await self._claim(lambda row: row.dispatch.due_at, now, limit, claimed)
@@ -103,7 +101,7 @@ class MemoryOperationRepository:
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         await self._locks.take(operation.id)
         stored = self._draft.operations.get(operation.id)
-        if stored is not None and stored.revision == operation.revision and not stored.done:
+        if stored is not None and stored.follow_up.due_at == operation.follow_up.due_at and not stored.done:
             self._draft.operations[stored.id] = replace(stored, follow_up=follow_up)
 
     async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:

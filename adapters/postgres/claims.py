@@ -31,7 +31,6 @@ CLAIM_DISPATCHES: Final = _claim(
     operations.c.dispatch_due_at,
     DISPATCHABLE,
     dispatch_attempts=operations.c.dispatch_attempts + 1,
-    calls_back=sa.bindparam("with_callback", type_=sa.Boolean),
     revision=operations.c.revision + 1,
 )
 CLAIM_FOLLOW_UPS: Final = _claim(operations.c.follow_up_due_at, TO_FOLLOW_UP)

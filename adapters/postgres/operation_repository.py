@@ -129,10 +129,8 @@ class PostgresOperationRepository:
         with translated():
             return (await self._connection.execute(sa.delete(operations).where(operations.c.id == old.c.id))).rowcount
 
-    async def claim_due_dispatches(
-        self, now: datetime, lease: timedelta, limit: int, *, calls_back: bool = False
-    ) -> list[Operation]:
-        return await self._claim(CLAIM_DISPATCHES, now, lease, limit, with_callback=calls_back)
+    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        return await self._claim(CLAIM_DISPATCHES, now, lease, limit)
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         return await self._claim(CLAIM_FOLLOW_UPS, now, lease, limit)
@@ -140,7 +138,11 @@ class PostgresOperationRepository:
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         statement = (
             sa.update(operations)
-            .where(operations.c.id == operation.id, operations.c.revision == operation.revision, sa.text(NOT_DONE))
+            .where(
+                operations.c.id == operation.id,
+                operations.c.follow_up_due_at == operation.follow_up.due_at,
+                sa.text(NOT_DONE),
+            )
             .values(follow_up_due_at=follow_up.due_at, follow_up_attempts=follow_up.attempts)
         )
         with translated():

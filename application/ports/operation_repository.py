@@ -49,18 +49,16 @@ class OperationRepository(Protocol):
         """Remove up to `limit` operations that were done before then, exclusive, in the same way, those that have been
         so for longest first, none that somebody else is at; return how many."""
 
-    async def claim_due_dispatches(
-        self, now: datetime, lease: timedelta, limit: int, *, calls_back: bool = False
-    ) -> list[Operation]:
+    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Take up to `limit` operations whose start is due, oldest first, none that another claimant is taking now.
         Each comes back with one attempt more, a new revision, and due again after `lease`: what a claimant that dies
-        leaves behind is taken up by another. `calls_back`: whether the claimant's starts carry a callback."""
+        leaves behind is taken up by another."""
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Take up to `limit` operations that the engine is to be asked about, in the same way. The revision stays."""
 
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
-        """Plan the next question, unless the operation has changed since: then that change has planned its own."""
+        """Plan the next question, unless a change since has planned its own, or the operation is done."""
 
     async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Take up to `limit` operations whose verification is due, in the same way. The revision stays."""

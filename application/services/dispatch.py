@@ -72,8 +72,7 @@ class DispatchOperations:
         return refilling(self._units, self._claim, self._start)
 
     async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
-        attached = self._callbacks.attached
-        return await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit, calls_back=attached)
+        return await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit)
 
     async def _start(self, operation: Operation) -> bool:
         """Whether the engine was there to answer."""
@@ -101,6 +100,8 @@ class DispatchOperations:
             await self._rejected(operation, refusal)
         else:
             first_run_id = await self._first_run_of(operation, run_id)
+            # An earlier attempt, which may have carried no callback, may have made the execution.
+            calls_back = calls_back and operation.dispatch.attempts == 1
             await self._note_dispatched(operation, first_run_id, ask_after=FIRST_QUESTION, calls_back=calls_back)
 
     async def _first_run_of(self, operation: Operation, run_id: str) -> str | None:

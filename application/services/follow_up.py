@@ -89,7 +89,7 @@ class FollowUpOperations:
         return operation if outcome is None else outcome.operation
 
     async def _plan(self, operation: Operation, due_at: datetime | None) -> None:
-        """Plan the next question. Recording a change has planned its own: then this one is dropped."""
+        """Plan the next question, unless a change that was recorded since the claim has planned its own."""
         attempts = operation.follow_up.attempts + 1
         async with self._units() as unit:
             await unit.operations.set_follow_up(operation, FollowUp(due_at, attempts if due_at else 0))

@@ -457,6 +457,19 @@ class OperationRepositoryContract:
             await unit.commit()
         assert await stored(store, running.id) == replace(running, follow_up=FollowUp(at(9), 4))
 
+    async def test_set_follow_up_after_a_change_that_plans_nothing(self, store: Store) -> None:
+        """Progress, or what was learned of the chain, leaves the claim as it is: the plan holds."""
+        await add(store, accepted_change())
+        await save(store, dispatched_change(await stored(store, ID_1), follow_up=1))
+        async with store.units() as unit:
+            [claimed] = await unit.operations.claim_due_follow_ups(at(2), LEASE, 1)
+            await unit.commit()
+        changed = await save(store, Change(replace(claimed, first_run_id="run")))
+        async with store.units() as unit:
+            await unit.operations.set_follow_up(claimed, FollowUp(at(9), 4))
+            await unit.commit()
+        assert await stored(store, ID_1) == replace(changed, follow_up=FollowUp(at(9), 4))
+
     async def test_set_follow_up_of_what_has_changed(self, store: Store) -> None:
         """A plan made on an older version is dropped: the change has made its own."""
         running = await add_running(store)

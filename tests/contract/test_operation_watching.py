@@ -1,6 +1,5 @@
 """What every operation repository keeps to in what the close poll and the start watch read."""
 
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,7 +7,7 @@ import pytest
 
 from domain.follow_up import dispatched
 from domain.lifecycle import accept, complete, start
-from domain.operation import Change, Operation
+from domain.operation import Operation
 from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
 from tests.support.operations import at, cause
 
@@ -84,20 +83,17 @@ class WatchingContract:
         await save(store, complete(running, 1, cause(6)))
         assert await oldest(store) == at(4)
 
-    @pytest.mark.parametrize("calls_back", [False, True])
-    async def test_a_claim_says_whether_its_start_carries_a_callback(self, store: Store, calls_back: bool) -> None:
-        """A report that is quicker than the dispatcher's note finds it there."""
+    async def test_note_of_the_dispatch_comes_after_a_report(self, store: Store) -> None:
+        """Until the dispatcher notes the callback, the close poll runs for the operation."""
         await accepted(store, 1)
         async with store.units() as unit:
-            [claimed] = await unit.operations.claim_due_dispatches(at(2), LEASE, 1, calls_back=calls_back)
+            [claimed] = await unit.operations.claim_due_dispatches(at(2), LEASE, 1)
             await unit.commit()
-        assert claimed.dispatch.calls_back is calls_back
         row = await save(store, start(claimed, cause(3)))
-        assert (await stored(store, row.id)).dispatch.calls_back is calls_back
-        assert await oldest(store) == (None if calls_back else at(1))
-        corrected = dispatched(row, follow_up_at=at(9), now=at(4), calls_back=not calls_back)
-        await save(store, Change(replace(corrected.operation), corrected.transitions))
-        assert await oldest(store) == (at(1) if calls_back else None)
+        assert await oldest(store) == at(1)
+        noted = dispatched(row, follow_up_at=at(9), now=at(4), calls_back=True)
+        assert (await save(store, noted)).dispatch.calls_back
+        assert await oldest(store) is None
 
 
 class TestMemory(OnMemory, WatchingContract):

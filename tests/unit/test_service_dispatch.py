@@ -199,6 +199,20 @@ async def test_first_run_is_stored_with_the_dispatch() -> None:
     assert ledger.row(reset).first_run_id == first != ledger.world.latest_run(reset).run_id
 
 
+async def test_callback_of_a_repeated_start_is_not_counted_on() -> None:
+    """An earlier attempt made the execution, without a callback maybe: the close poll goes on for it."""
+    ledger = FakeLedger(callbacks=True)
+    first, repeated = await ledger.submit(), await ledger.submit()
+    ledger.engine.after[("start", repeated)] = _down
+    await ledger.dispatcher.step(2)
+    ledger.engine.after.clear()
+    ledger.pass_time(seconds=1)
+    await ledger.dispatcher.step(1)
+    assert ledger.row(first).dispatch.calls_back
+    assert ledger.row(repeated).dispatch.done_at is not None
+    assert not ledger.row(repeated).dispatch.calls_back
+
+
 async def test_chain_that_the_start_made_replaces_a_forgotten_one() -> None:
     """An earlier attempt's chain was seen, then deleted in the engine before its dispatch was noted: the start that is
     repeated makes another one, which is the operation's."""
