@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -191,32 +192,34 @@ class Workers(World):
         ),
         result=st.sampled_from([None, 0, "", [], {}, {"a": 1}]),
         told=st.booleans(),
+        at_once=st.booleans(),
     )
-    def work(self, pick: int, what: str, result: Any, told: bool) -> None:
+    def work(self, pick: int, what: str, result: Any, told: bool, at_once: bool) -> None:
         operation_id = one(self.open_ids(), pick)
+        post = partial(self.post, operation_id, at_once=at_once)
         if what != "time_out":
             self.world.poll_queue(QUEUE)
             self.world.take_up(operation_id)
-            self.post(operation_id, ReportKind.STARTED)
+            post(ReportKind.STARTED)
         match what:
             case "take_up":
                 self.world.unstall(operation_id)
             case "complete":
-                self.post(operation_id, ReportKind.COMPLETED, result=result)
+                post(ReportKind.COMPLETED, result=result)
                 if told:  # else reported, but the close is refused or pre-empted (hazard 16)
                     self.world.complete(operation_id, result)
             case "complete_unreadable":
-                self.post(operation_id, ReportKind.COMPLETED, provisional=True)
+                post(ReportKind.COMPLETED, provisional=True)
                 self.world.complete(operation_id, unreadable="its encoding is binary/encrypted, not JSON")
             case "fail":
-                self.post(operation_id, ReportKind.FAILED, error=OperationError(ErrorCode.WORKFLOW_FAILED, "boom"))
+                post(ReportKind.FAILED, error=OperationError(ErrorCode.WORKFLOW_FAILED, "boom"))
                 self.world.fail(operation_id, "boom")
             case "retry_attempt":
                 error = OperationError(ErrorCode.WORKFLOW_FAILED, "attempt failed")
-                self.post(operation_id, ReportKind.FAILED, error=error, provisional=True)
+                post(ReportKind.FAILED, error=error, provisional=True)
                 self.world.retry_attempt(operation_id)
             case "give_way":
-                self.post(operation_id, ReportKind.FAILED, error=OperationError(ErrorCode.CANCELED, "canceled"))
+                post(ReportKind.FAILED, error=OperationError(ErrorCode.CANCELED, "canceled"))
                 self.world.cancel_acknowledged(operation_id)
             case "continue_as_new":
                 self.world.continue_as_new(operation_id)

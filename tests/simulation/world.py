@@ -168,12 +168,17 @@ class World(RuleBasedStateMachine):
 
     # What the world does.
 
-    def post(self, operation_id: UUID, kind: ReportKind, **fields: Any) -> None:
-        """Of the execution that is there under the workflow id. What another chain says there counts for nothing."""
+    def post(self, operation_id: UUID, kind: ReportKind, *, at_once: bool = False, **fields: Any) -> None:
+        """A report of the execution that is there under the workflow id. What another chain says there counts for
+        nothing. It arrives now, or whenever `deliver` takes it."""
         report = Report(kind, self.now, **fields)
-        self.mail.append((operation_id, report, self.world.latest_run(operation_id)))
+        letter = operation_id, report, self.world.latest_run(operation_id)
         if self.world._executions[operation_id].tagged:
             self.said.append((operation_id, report))
+        if at_once:
+            self.process(self.ledger.reports.receive(*letter))
+        else:
+            self.mail.append(letter)
 
     def freeze(self) -> None:
         if self.frozen_at is None:
