@@ -192,11 +192,9 @@ class PostgresOperationRepository:
             found.setdefault(row.type, {})[Chain(standard_uuid(row.id), row.first_run_id)] = None
         return {kind: list(chains) for kind, chains in found.items()}
 
-    async def _claim(
-        self, statement: sa.Update, now: datetime, lease: timedelta, limit: int, **more: Any
-    ) -> list[Operation]:
+    async def _claim(self, statement: sa.Update, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         with translated():
-            parameters = {"by_now": now, "leased_until": now + lease, "at_most": limit, **more}
+            parameters = {"by_now": now, "leased_until": now + lease, "at_most": limit}
             rows = (await self._connection.execute(statement, parameters)).all()
         return [from_row(row) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
 

@@ -26,15 +26,10 @@ class CompletionCallbacks:
         self._metrics = metrics
         self._refused_until: datetime | None = None
 
-    @property
-    def attached(self) -> bool:
-        """Whether starts carry a callback now."""
-        refused = self._refused_until is not None and self._clock.now() < self._refused_until
-        return self._base_url is not None and self._keys is not None and not refused
-
     def of(self, operation_id: UUID, tenant: str) -> CompletionCallback | None:
-        """The callback for an operation's start."""
-        if self._base_url is None or self._keys is None or not self.attached:
+        """The callback for an operation's start; None while callbacks are off or refused."""
+        refused = self._refused_until is not None and self._clock.now() < self._refused_until
+        if self._base_url is None or self._keys is None or refused:
             return None
         token = self._keys.sign(operation_id, tenant)
         return CompletionCallback(f"{self._base_url}{PATH}/{operation_id}", {TOKEN_HEADER: token})
