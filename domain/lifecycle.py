@@ -87,7 +87,8 @@ def fail(operation: Operation, error: OperationError, cause: Cause, *, at: datet
     """RUNNING to FAILED; ACCEPTED to FAILED for a cause that needs no worker. Raises InvalidTransition."""
     if operation.status is OperationStatus.ACCEPTED and error.code not in BEFORE_START:
         raise InvalidTransition(f"an operation that has not run cannot fail with {error.code}")
-    return _finish(operation, OperationStatus.FAILED, cause, at=at, error=error)
+    told = replace(operation, cancel_request=_told(operation, error, cause.now))
+    return _finish(told, OperationStatus.FAILED, cause, at=at, error=error)
 
 
 def request_cancel(operation: Operation, *, reason: str | None, force: bool, cause: Cause) -> Change:
@@ -107,6 +108,15 @@ def request_cancel(operation: Operation, *, reason: str | None, force: bool, cau
     if operation.dispatch.done_at is None:
         return asked
     return Change(replace(asked.operation, follow_up=FollowUp(due_at=cause.now)), asked.transitions)
+
+
+def _told(operation: Operation, error: OperationError, now: datetime) -> CancelRequest | None:
+    """The cancel request. An execution that ended as was asked had been told of it, whether or not that was noted."""
+    request = operation.cancel_request
+    if request is None or not operation.cancel_pending or operation.dispatch.attempts == 0:
+        return request
+    expected = ErrorCode.TERMINATED if request.force else ErrorCode.CANCELED
+    return replace(request, delivered_at=now) if error.code is expected else request
 
 
 def _finish(

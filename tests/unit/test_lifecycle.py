@@ -120,6 +120,8 @@ def test_cancel_before_any_dispatch_ends_it_at_once() -> None:
     assert change.operation.error == OperationError(ErrorCode.CANCELED, "no longer wanted", {"actor": None})
     assert [line.to_status for line in change.transitions] == [S.ACCEPTED, S.FAILED]
     assert change.operation.dispatch.due_at is None
+    assert change.operation.cancel_request is not None
+    assert change.operation.cancel_request.delivered_at is None
 
 
 def test_cancel_after_a_dispatch_attempt_waits_for_the_engine() -> None:
@@ -138,6 +140,31 @@ def test_repeated_cancel_is_a_no_op_and_force_is_not_a_repeat() -> None:
     assert forced.cancel_request is not None
     assert forced.cancel_request.force
     assert request_cancel(forced, reason="c", force=False, cause=cause(5)).operation == forced
+
+
+@pytest.mark.parametrize(
+    ("code", "force", "told"),
+    [
+        (ErrorCode.CANCELED, False, True),
+        (ErrorCode.TERMINATED, True, True),
+        (ErrorCode.TERMINATED, False, False),
+        (ErrorCode.WORKFLOW_FAILED, False, False),
+    ],
+)
+def test_end_that_was_asked_for_proves_that_the_engine_was_told(code: ErrorCode, force: bool, told: bool) -> None:
+    """The end can be known before anybody has noted the delivery, and a final row takes no note any more."""
+    asked = request_cancel(running(), reason=None, force=force, cause=cause(3)).operation
+    request = fail(asked, OperationError(code, "x"), cause(4), at=at(3)).operation.cancel_request
+    assert request is not None
+    assert request.delivered_at == (at(4) if told else None)
+
+
+def test_noted_delivery_keeps_its_time() -> None:
+    """The end is later than that."""
+    asked = request_cancel(running(), reason=None, force=False, cause=cause(3)).operation
+    noted = cancel_delivered(asked, follow_up_at=at(9), now=at(4)).operation
+    ended = fail(noted, OperationError(ErrorCode.CANCELED, "x"), cause(5)).operation
+    assert ended.cancel_request == noted.cancel_request
 
 
 def test_a_started_operation_needs_no_dispatch_any_more() -> None:

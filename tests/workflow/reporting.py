@@ -114,17 +114,22 @@ class Drops:
 class DropsInHandler:
     """Continues as new from a signal handler, which is not a part of its run method."""
 
+    def __init__(self) -> None:
+        self._begun = False
+        self._left = 0
+
     @workflow.run
     @track_operation_status
     async def run(self, left: int) -> int:
         """Wait for the signal in every run but the last."""
-        self._left = left
+        self._begun, self._left = True, left
         await workflow.wait_condition(lambda: left == 0)
         return left
 
     @workflow.signal
     async def go_on(self) -> None:
-        """Continue as new with nothing of what the run has."""
+        """Continue as new with nothing of what the run has. A signal can come before the run method has begun."""
+        await workflow.wait_condition(lambda: self._begun)
         other = TypedSearchAttributes([SearchAttributePair(OTHER, "x")])
         workflow.continue_as_new(self._left - 1, search_attributes=other, memo={"own": 1})
 
