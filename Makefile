@@ -36,7 +36,7 @@ seeded-bugs: $(STAMP) ## Plant known bugs in copies of the project; every one mu
 nightly: $(STAMP) ## Let the simulated ledger run for long, and send 50,000 requests that nobody would
 	@$(BIN)/pytest -q --hypothesis-profile=nightly --timeout=0 tests/simulation
 	@$(BIN)/python -m tests.simulation
-	@$(BIN)/pytest -q --hypothesis-profile=fuzz --timeout=0 tests/unit/test_http_fuzz.py
+	@$(BIN)/pytest -q --hypothesis-profile=fuzz --timeout=0 tests/unit/entrypoints/http/test_fuzz.py
 
 bench: $(STAMP) ## Measure against asking Temporal and other alternatives: one table, and benchmarks/results.json
 	@$(BIN)/python -m benchmarks

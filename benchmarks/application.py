@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from benchmarks.client import Client, connected, request, timed
 from benchmarks.team_worker import team_worker
 from entrypoints.cli.stack import migrate
-from entrypoints.embedded.options import Options, Running
-from entrypoints.embedded.up import running
+from entrypoints.local.embedded.options import Options, Running
+from entrypoints.local.embedded.up import running
 
 OPERATIONS = Path(__file__).with_name("operations.toml")
 CONNECTIONS = 16

@@ -21,14 +21,14 @@ from uuid import UUID
 
 from temporalio.client import Client
 
-from adapters.postgres.driver import Connection
+from adapters.postgres.connection.driver import Connection
 from benchmarks.application import application, connections, submit
 from benchmarks.executions import in_parallel, new_ids, start
 from benchmarks.harness import Goal, Row, Scale, in_turns, quantile
 from benchmarks.ledger_rows import PATIENCE, connection, count, insert, until
-from domain.status import OperationStatus
-from domain.transition import Source
-from entrypoints.embedded.options import Running
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+from entrypoints.local.embedded.options import Running
 
 NOBODY = "bench-nobody"
 """A task queue without a worker."""

@@ -18,14 +18,14 @@ from statistics import median
 
 from temporalio.client import Client
 
-from adapters.postgres.driver import Connection
+from adapters.postgres.connection.driver import Connection
 from benchmarks.application import application, connections, submit
 from benchmarks.executions import new_ids, run
 from benchmarks.harness import Goal, Row, Scale, column, in_turns
 from benchmarks.ledger_rows import connection, count, until
 from benchmarks.processor_time import PROCESSES, Spent
 from benchmarks.untracked_workflow import TEAM_QUEUE
-from entrypoints.embedded.options import Running
+from entrypoints.local.embedded.options import Running
 
 COMPLETED = "status = 'COMPLETED'"
 GOAL = Goal(0.9, "at least")

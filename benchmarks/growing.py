@@ -19,18 +19,18 @@ from uuid import UUID
 from dependency_injector import providers
 from sqlalchemy import text
 
-from adapters.postgres.migrations import migrate
-from application.services.submit import Submission
+from adapters.postgres.schema.migrations import migrate
+from application.submit.submit import Submission
 from benchmarks.harness import Row, Scale, column, in_turns
 from benchmarks.listing import CRITERIA, PAGE
 from benchmarks.rows import EVERY, fill, operation_id, place
 from benchmarks.stage import data_folder
-from domain.evidence import ExecutionState, Observation
-from domain.transition import Source
-from entrypoints.container import Container, checked_catalogue
-from entrypoints.embedded.postgres import EmbeddedPostgres
-from entrypoints.http.credentials import DEFAULT_TENANT
-from entrypoints.settings import Settings
+from domain.evidence.observation import ExecutionState, Observation
+from domain.operation.transition import Source
+from entrypoints.http.security.authentication import DEFAULT_TENANT
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring.container import Container, checked_catalogue
 
 TENANTS: Final = 1_000
 DEPTH: Final = 600

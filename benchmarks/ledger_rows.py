@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from adapters.postgres.driver import Connection, connector
-from domain.status import OperationStatus
+from adapters.postgres.connection.driver import Connection, connector
+from domain.operation.status import OperationStatus
 
 _INSERT = """
 INSERT INTO operations (id, tenant, type, status, input, labels, accepted_at, started_at, updated_at,

@@ -22,9 +22,9 @@ from benchmarks.idle_executions import UNLIMITED, indexed, start_all
 from benchmarks.load import Figures, awaited, over_http
 from benchmarks.rows import EVERY, fill, operation_id, place
 from benchmarks.stage import api, data_folder, database, temporal
-from domain.status import OperationStatus
-from entrypoints.http.credentials import DEFAULT_TENANT
-from entrypoints.http.page_token import ListQuery, PageTokens
+from domain.operation.status import OperationStatus
+from entrypoints.http.requests.page_token import ListQuery, PageTokens
+from entrypoints.http.security.authentication import DEFAULT_TENANT
 
 CLIENTS = 4
 PAGE = 50

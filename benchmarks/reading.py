@@ -18,8 +18,8 @@ from uuid import UUID
 import asyncpg
 from temporalio.client import Client as Temporal
 
-from adapters.postgres.driver import connector
-from adapters.postgres.tables import operations
+from adapters.postgres.connection.driver import connector
+from adapters.postgres.schema.tables import operations
 from benchmarks.client import Client, connected, request
 from benchmarks.harness import Goal, Row, Scale, column, in_turns
 from benchmarks.idle_executions import UNLIMITED, start_all
@@ -27,7 +27,7 @@ from benchmarks.load import Figures, over_http
 from benchmarks.reference_apps import ANSWER, packed
 from benchmarks.rows import EVERY, fill, running
 from benchmarks.stage import PLANNED_ONCE, api, data_folder, database, server, temporal
-from entrypoints.embedded.net import free_port
+from entrypoints.local.embedded.net import free_port
 
 CLIENTS = 16
 LOOKUP = f"SELECT {', '.join(operations.columns.keys())} FROM operations WHERE id = $1"

@@ -26,8 +26,8 @@ from benchmarks.harness import Goal, Row, Scale, in_turns
 from benchmarks.ledger_rows import PATIENCE
 from benchmarks.stage import data_folder, temporal
 from benchmarks.stale_ledger import Closes, StaleLedger, stale_ledger
-from domain.chain import Chain
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from domain.operation.chain import Chain
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 
 NOBODY = "bench-nobody"
 """A task queue without a worker."""

@@ -22,20 +22,20 @@ from dependency_injector import providers
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase
 
-from adapters.postgres.engine import create_engine
-from adapters.postgres.tables import metadata, operations, transitions
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.schema.tables import metadata, operations, transitions
 from adapters.system.clock import SystemClock
-from application.services.record import RecordEvidence
+from application.track.record import RecordEvidence
 from benchmarks.harness import Goal, Row, Scale, column, in_turns
 from benchmarks.load import Figures, awaited
 from benchmarks.rows import EVERY, fill, running
 from benchmarks.stage import PLANNED_ONCE, data_folder, database
-from domain.evidence import ExecutionState, Observation
+from domain.evidence.observation import ExecutionState, Observation
+from domain.evidence.reconciliation import Verdict
 from domain.json_value import JsonValue
-from domain.reconciliation import Verdict
-from domain.transition import Source
-from entrypoints.container import Container
-from entrypoints.settings import Settings
+from domain.operation.transition import Source
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring.container import Container
 
 AT_ONCE: Final = (16, 64)
 """Tasks. One of a worker's loops has 16 operations in hand; a busy worker has three such loops and up to 100

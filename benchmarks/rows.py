@@ -14,8 +14,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.driver import DatabaseSettings
-from adapters.postgres.engine import create_engine
+from adapters.postgres.connection.driver import DatabaseSettings
+from adapters.postgres.connection.engine import create_engine
 from application.ports.operation_queries import PageKey
 
 EVERY: Final = 3

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from adapters.postgres.migrations import migrate
-from entrypoints.embedded.data_folder import DataFolder, opened
-from entrypoints.embedded.net import free_port, http_status
-from entrypoints.embedded.postgres import EmbeddedPostgres
-from entrypoints.embedded.temporal_server import EmbeddedTemporal
+from adapters.postgres.schema.migrations import migrate
+from entrypoints.local.embedded.data_folder import DataFolder, opened
+from entrypoints.local.embedded.net import free_port, http_status
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from entrypoints.local.embedded.temporal_server import EmbeddedTemporal
 
 OPLEDGER = (sys.executable, "-m", "entrypoints.cli.main")
 PLANNED_ONCE = "plan_cache_mode=auto"

@@ -9,17 +9,17 @@ from uuid import UUID
 from dependency_injector import providers
 from temporalio.client import Client
 
-from adapters.postgres.driver import Connection
-from adapters.postgres.migrations import migrate
+from adapters.postgres.connection.driver import Connection
+from adapters.postgres.schema.migrations import migrate
+from application.converge.reconcile import ReconcileOperations
 from application.ports.workflow_engine import WorkflowEngine
-from application.services.reconcile import ReconcileOperations
 from benchmarks.executions import new_ids
 from benchmarks.ledger_rows import connection, insert
-from domain.operation_type import OperationCatalogue
-from domain.status import OperationStatus
-from entrypoints.container import Container
-from entrypoints.embedded.postgres import EmbeddedPostgres
-from entrypoints.settings import Settings
+from domain.operation.operation_type import OperationCatalogue
+from domain.operation.status import OperationStatus
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring.container import Container
 
 _LONG_AGO = timedelta(hours=2)
 

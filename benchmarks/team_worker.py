@@ -16,12 +16,12 @@ from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from adapters.temporal.connection import connect
+from adapters.temporal.connection.connection import connect
 from benchmarks.stage import process
 from benchmarks.tracked_workflow import Tracked, Waiting
 from benchmarks.untracked_workflow import TEAM_QUEUE, Untracked, do_a_little
-from entrypoints import container
-from entrypoints.settings import load_settings
+from entrypoints.settings.settings import load_settings
+from entrypoints.wiring import container
 from opledger.wire import LEDGER_TASK_QUEUE
 
 WORKFLOWS = [Untracked, Tracked, Waiting]

@@ -13,14 +13,14 @@ from functools import partial
 
 from temporalio.client import Client
 
-from adapters.postgres.driver import Connection
+from adapters.postgres.connection.driver import Connection
 from benchmarks.executions import new_ids, run
 from benchmarks.harness import Goal, Row, Scale, in_turns
 from benchmarks.ledger_rows import connection, insert, until
 from benchmarks.stage import data_folder, database, temporal
 from benchmarks.team_worker import ledger_worker, team_worker
 from benchmarks.untracked_workflow import TEAM_QUEUE
-from domain.status import OperationStatus
+from domain.operation.status import OperationStatus
 from opledger.wire import LEDGER_TASK_QUEUE
 
 

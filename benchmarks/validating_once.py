@@ -15,7 +15,7 @@ import jsonschema_rs
 from jsonschema import Draft202012Validator
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
-from domain.operation_type import OperationType
+from domain.operation.operation_type import OperationType
 
 Check = Callable[[Any], list[str]]
 _TREE: Final = {"$ref": "#/$defs/tree"}

@@ -16,20 +16,20 @@ import psutil
 import uvloop
 
 from adapters.memory.metrics import MemoryMetrics
-from adapters.postgres.change_feed import PostgresChangeFeed
-from adapters.postgres.driver import connector
-from adapters.postgres.engine import create_engine
-from adapters.postgres.notifications import Listener
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.connection.driver import connector
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.feed.change_feed import PostgresChangeFeed
+from adapters.postgres.feed.notifications import Listener
+from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.system.clock import SystemClock
 from application.ports.operation_view import OperationView
-from application.services.change_hub import ChangeHub
-from application.services.read import ReadOperations
-from application.services.wait import WaitForOperation, Wish
+from application.watch.change_hub import ChangeHub
+from application.watch.read import ReadOperations
+from application.watch.wait import WaitForOperation, Wish
 from benchmarks.client import AT_ONCE, PATIENCE
 from benchmarks.harness import quantile
 from benchmarks.writer import Writer
-from entrypoints.http.credentials import DEFAULT_TENANT
+from entrypoints.http.security.authentication import DEFAULT_TENANT
 
 OPERATION = UUID(int=3)
 WARM_UP = 20

@@ -4,17 +4,17 @@ import time
 from dataclasses import replace
 from uuid import UUID
 
-from adapters.postgres.driver import connector
-from adapters.postgres.engine import create_engine
-from adapters.postgres.notifications import Announcer
+from adapters.postgres.connection.driver import connector
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.feed.notifications import Announcer
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock
 from benchmarks.idle_executions import INPUT
-from domain.evidence import Progress
-from domain.lifecycle import accept
-from domain.operation import Cause, Change
-from domain.transition import Source
-from entrypoints.http.credentials import DEFAULT_TENANT
+from domain.operation.lifecycle import accept
+from domain.operation.operation import Cause, Change
+from domain.operation.report import Progress
+from domain.operation.transition import Source
+from entrypoints.http.security.authentication import DEFAULT_TENANT
 
 
 class Writer:

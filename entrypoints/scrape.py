@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from application.services.drift import DriftReport, ReadDrift
-from application.services.shared import Shared
+from application.batching.single_flight import Shared
+from application.operate.drift import DriftReport, ReadDrift
 
 PATIENCE: Final = 2.0
 """Seconds that the database gets. Scrapes come again, and the counters must not wait for it."""

@@ -1,1 +1,1 @@
-"""The database's schema, revision by revision (Alembic). `adapters.postgres.migrations` runs them."""
+"""The database's schema, revision by revision (Alembic). `adapters.postgres.schema.migrations` runs them."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from adapters.jsonschema.compiled import compile_schema
 from adapters.jsonschema.explanation import Explanation
 from domain.errors import Fault
-from domain.operation import MISSING, Input
-from domain.operation_type import OperationType
+from domain.operation.operation import MISSING, Input
+from domain.operation.operation_type import OperationType
 
 
 class JsonSchemaInputValidator:

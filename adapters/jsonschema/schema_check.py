@@ -10,7 +10,7 @@ from referencing.jsonschema import DRAFT202012
 
 from adapters.jsonschema.compiled import compile_schema
 from domain.errors import StartupError
-from domain.operation_type import OperationType
+from domain.operation.operation_type import OperationType
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MAX_DEPTH: Final = 100

@@ -15,9 +15,9 @@ from jwt.exceptions import (
 )
 
 from adapters.jwt.key_set import KeySet
-from domain.credentials import InvalidCredentials, is_name
-from domain.principal import Principal
-from domain.scope import Scope
+from domain.access.credentials import InvalidCredentials, is_name
+from domain.access.principal import Principal
+from domain.access.scope import Scope
 
 LEEWAY = 10
 """Seconds by which the provider's clock and ours may differ."""

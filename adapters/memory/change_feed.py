@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from uuid import UUID
 
-from adapters.memory.tables import Tables
+from adapters.memory.storage.tables import Tables
 from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
-from domain.operation import Operation
-from domain.transition import Transition
+from domain.operation.operation import Operation
+from domain.operation.transition import Transition
 
 
 class MemoryChangeFeed:

@@ -4,9 +4,9 @@ from collections import Counter
 from datetime import timedelta
 
 from application.ports.metrics import CallbackOutcome, ReportOutcome
-from domain.attention import AttentionKind
-from domain.status import OperationStatus
-from domain.transition import Source
+from domain.operation.attention import AttentionKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
 
 
 class MemoryMetrics:

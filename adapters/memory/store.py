@@ -3,14 +3,14 @@
 from types import TracebackType
 
 from adapters.memory.change_feed import MemoryChangeFeed
-from adapters.memory.drift_queries import MemoryDriftQueries
-from adapters.memory.idempotency_keys import MemoryIdempotencyKeys
-from adapters.memory.locks import RowLocks
-from adapters.memory.operation_queries import MemoryOperationQueries
-from adapters.memory.operation_repository import MemoryOperationRepository
-from adapters.memory.tables import Draft, Tables
-from adapters.memory.turns import MemoryTurns
-from adapters.memory.watermarks import MemoryWatermarks
+from adapters.memory.convergence.drift_queries import MemoryDriftQueries
+from adapters.memory.convergence.turns import MemoryTurns
+from adapters.memory.convergence.watermarks import MemoryWatermarks
+from adapters.memory.operations.idempotency_keys import MemoryIdempotencyKeys
+from adapters.memory.operations.operation_queries import MemoryOperationQueries
+from adapters.memory.operations.operation_repository import MemoryOperationRepository
+from adapters.memory.storage.locks import RowLocks
+from adapters.memory.storage.tables import Draft, Tables
 from application.ports.clock import Clock
 
 

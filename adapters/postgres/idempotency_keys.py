@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.errors import translated
-from adapters.postgres.rows import name, standard_uuid
-from adapters.postgres.tables import idempotency_keys as keys
+from adapters.postgres.connection.errors import translated
+from adapters.postgres.operations.rows import name, standard_uuid
+from adapters.postgres.schema.tables import idempotency_keys as keys
 from application.ports.idempotency_keys import IdempotencyRecord
 
 _KeyId = tuple[str, str]

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.connections import connected
-from adapters.postgres.driver import Connection
-from adapters.postgres.errors import POOLER_HINT, connecting, translated
-from adapters.postgres.migrations import check_known, head
+from adapters.postgres.connection.connections import connected
+from adapters.postgres.connection.driver import Connection
+from adapters.postgres.connection.errors import POOLER_HINT, connecting, translated
+from adapters.postgres.schema.migrations import check_known, head
 from domain.errors import StartupError
 
 _DELIVERY: Final = 3.0

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.connections import connected
-from adapters.postgres.errors import translated
+from adapters.postgres.connection.connections import connected
+from adapters.postgres.connection.errors import translated
+from adapters.postgres.convergence.turns import PostgresTurns
+from adapters.postgres.convergence.watermarks import PostgresWatermarks
 from adapters.postgres.idempotency_keys import PostgresIdempotencyKeys
-from adapters.postgres.operation_repository import PostgresOperationRepository
-from adapters.postgres.turns import PostgresTurns
-from adapters.postgres.watermarks import PostgresWatermarks
+from adapters.postgres.operations.operation_repository import PostgresOperationRepository
 
 
 class PostgresUnitOfWork:

@@ -9,11 +9,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from application.operate.drift import DriftReport
 from application.ports.metrics import CallbackOutcome, ReportOutcome
-from application.services.drift import DriftReport
-from domain.attention import AttentionKind
-from domain.status import OperationStatus
-from domain.transition import Source
+from domain.operation.attention import AttentionKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
 
 LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 """Seconds: a callback takes milliseconds, a reconciliation a minute, a verification an hour."""

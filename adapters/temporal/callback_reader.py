@@ -16,15 +16,15 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter
 
-from adapters.temporal.close import Close, ended, moment
-from adapters.temporal.codec_errors import CodecUnavailable
-from adapters.temporal.failures import failed
-from adapters.temporal.payloads import PayloadReader, UnreadablePayload, json_of
+from adapters.temporal.executions.close import Close, ended, moment
+from adapters.temporal.payloads.codec_errors import CodecUnavailable
+from adapters.temporal.payloads.failures import failed
+from adapters.temporal.payloads.payloads import PayloadReader, UnreadablePayload, json_of
 from adapters.temporal.start_request import workflow_context
 from application.ports.callback_reader import CallbackMessage, CloseEvent, UnreadableCallback
-from domain.evidence import ExecutionState
+from domain.evidence.observation import ExecutionState
 from domain.json_value import MAX_DEPTH, JsonValue, clean_text, too_deep
-from domain.operation_error import ErrorCode, OperationError
+from domain.operation.operation_error import ErrorCode, OperationError
 
 MAX_WORDS = 500
 _LINK = re.compile(r"<temporal:///namespaces/([^/>]+)/workflows/([^/>]+)/([^/>?]+)/history")

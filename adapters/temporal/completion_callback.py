@@ -10,8 +10,8 @@ from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest, Ter
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from adapters.temporal.errors import engine_error, start_error
-from adapters.temporal.rpc import call
+from adapters.temporal.connection.errors import engine_error, start_error
+from adapters.temporal.connection.rpc import call
 from application.ports.workflow_engine import CallbackRefused, CompletionCallback, EngineUnavailable
 
 PROBE = "opledger-callback-check"

@@ -16,9 +16,9 @@ from temporalio.converter import PayloadConverter, WorkflowSerializationContext,
 from adapters.temporal.completion_callback import as_callback
 from application.ports.workflow_engine import StartFailed, StartRejected, StartRequest
 from domain.json_value import JsonValue, clean_text
-from domain.operation import MISSING
-from domain.operation_type import OperationType
-from domain.operation_type import RetryPolicy as TypeRetryPolicy
+from domain.operation.operation import MISSING
+from domain.operation.operation_type import OperationType
+from domain.operation.operation_type import RetryPolicy as TypeRetryPolicy
 from opledger.wire import MEMO, OPERATION_UUID
 
 TRACE_HEADER = "_tracer-data"

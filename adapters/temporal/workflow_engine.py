@@ -14,24 +14,24 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from adapters.temporal.chains import ChainLookup, first_run_id
-from adapters.temporal.close import moment, observed_close
 from adapters.temporal.completion_callback import check_callback
-from adapters.temporal.errors import engine_error, start_error, unknown_execution
-from adapters.temporal.history import PAGE as SHORT_HISTORY
-from adapters.temporal.history import RunHistory
-from adapters.temporal.index import PAGE, Index
-from adapters.temporal.observation import Latest, observation
-from adapters.temporal.payloads import PayloadReader
-from adapters.temporal.pollers import Pollers
-from adapters.temporal.rpc import START_TIMEOUT, call
+from adapters.temporal.connection.errors import engine_error, start_error, unknown_execution
+from adapters.temporal.connection.rpc import START_TIMEOUT, call
+from adapters.temporal.executions.chains import ChainLookup, first_run_id
+from adapters.temporal.executions.close import moment, observed_close
+from adapters.temporal.executions.history import PAGE as SHORT_HISTORY
+from adapters.temporal.executions.history import RunHistory
+from adapters.temporal.executions.index import PAGE, Index
+from adapters.temporal.executions.observation import Latest, observation
+from adapters.temporal.executions.pollers import Pollers
+from adapters.temporal.executions.tag import tag_of
+from adapters.temporal.executions.trouble import trouble
+from adapters.temporal.payloads.payloads import PayloadReader
 from adapters.temporal.start_request import start_request, workflow_context
-from adapters.temporal.tag import tag_of
-from adapters.temporal.trouble import trouble
 from application.ports.clock import Clock
 from application.ports.workflow_engine import CompletionCallback, IndexPage, StartRequest
-from domain.chain import Chain, Run, RunOrigin
-from domain.evidence import OPEN, ExecutionState, Observation
+from domain.evidence.observation import OPEN, ExecutionState, Observation
+from domain.operation.chain import Chain, Run, RunOrigin
 
 
 class TemporalWorkflowEngine:

@@ -6,6 +6,8 @@ from typing import Final, Protocol
 
 from application.ports.clock import Clock
 from application.ports.stream_tickets import StreamTickets
+from domain.access.credentials import InvalidCredentials
+from domain.access.principal import Principal
 from domain.access.stream_ticket import (
     SECRET_BYTES,
     InvalidTicket,
@@ -13,8 +15,6 @@ from domain.access.stream_ticket import (
     make_stream_ticket,
     ticket_hash,
 )
-from domain.credentials import InvalidCredentials
-from domain.principal import Principal
 
 MAX_LOOKUPS: Final = 3
 """Concurrent look-ups: anyone can make up tickets, and the database has connections for few."""

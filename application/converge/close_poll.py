@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from application.batching.step import Step
 from application.converge.inquiry import Inquiry, answered, likely_closed
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
-from application.services.step import Step
-from domain.reconciliation import Verdict
-from domain.transition import Source
+from domain.evidence.reconciliation import Verdict
+from domain.operation.transition import Source
 
 TURN = "close-poll"
 OVERLAP = timedelta(seconds=10)

@@ -6,17 +6,17 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 from uuid import UUID
 
+from application.batching.group_commit import GroupCommit
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
-from application.services.group_commit import GroupCommit
-from application.services.record import RecordEvidence
-from domain.chain import Chain
-from domain.follow_up import ask_soon
-from domain.reconciliation import Verdict
-from domain.standing import Standing
-from domain.status import OperationStatus
-from domain.transition import Source
+from application.track.record import RecordEvidence
+from domain.evidence.reconciliation import Verdict
+from domain.evidence.summary import Standing
+from domain.operation.chain import Chain
+from domain.operation.follow_up import ask_soon
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
 
 Answer: TypeAlias = Verdict | EngineUnavailable | None
 """What came of a question; None: recording it failed."""

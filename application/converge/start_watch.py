@@ -4,15 +4,15 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
+from application.batching.step import Step
 from application.converge.inquiry import Answer, Inquiry
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable
-from application.services.step import Step
-from domain.chain import Chain
-from domain.operation_type import OperationCatalogue
-from domain.reconciliation import Verdict
-from domain.transition import Source
+from domain.evidence.reconciliation import Verdict
+from domain.operation.chain import Chain
+from domain.operation.operation_type import OperationCatalogue
+from domain.operation.transition import Source
 
 TURN = "start-watch"
 EVERY = timedelta(seconds=1)

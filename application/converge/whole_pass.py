@@ -4,9 +4,9 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from application.converge.reconcile import PassCursor, ReconciledPage, ReconcileOperations
 from application.ports.workflow_engine import EngineUnavailable
-from application.services.reconcile import PassCursor, ReconciledPage, ReconcileOperations
-from domain.backoff import exponential
+from domain.scheduling.backoff import exponential
 
 MAX_TRIES = 5
 """Attempts at one page. A pass that is given up has moved no watermark; the next one looks at the same changes."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from domain.api_key import ApiKey
+from domain.access.api_key import ApiKey
 from domain.errors import OpledgerError
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.errors import OpledgerError
-from domain.evidence import Observation
+from domain.evidence.observation import Observation
 
 
 class UnreadableCallback(OpledgerError):

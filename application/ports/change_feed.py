@@ -7,7 +7,7 @@ from uuid import UUID
 
 from application.ports.operation_view import OperationView
 from domain.errors import OpledgerError
-from domain.transition import Transition
+from domain.operation.transition import Transition
 
 STATE: Final = 2**31 - 1
 """The sequence of an operation's own mark: it stands behind the history lines of its transaction."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.attention import AttentionKind
+from domain.operation.attention import AttentionKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from domain.errors import Fault
-from domain.operation import Input
-from domain.operation_type import OperationType
+from domain.operation.operation import Input
+from domain.operation.operation_type import OperationType
 
 
 class InputValidator(Protocol):

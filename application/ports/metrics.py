@@ -4,9 +4,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from domain.attention import AttentionKind
-from domain.status import OperationStatus
-from domain.transition import Source
+from domain.operation.attention import AttentionKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
 
 
 class CallbackOutcome(StrEnum):

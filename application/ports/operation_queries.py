@@ -7,9 +7,9 @@ from typing import Final, Protocol, Self
 from uuid import UUID
 
 from application.ports.operation_view import OperationView
-from domain.attention import AttentionKind
-from domain.status import OperationStatus
-from domain.transition import Transition
+from domain.operation.attention import AttentionKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Transition
 
 PAGE_BYTES: Final = 1024 * 1024
 """Of inputs, results and details of errors, as JSON: a page that holds so much ends. In Python's objects it is thirty

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.chain import Chain
 from domain.errors import OpledgerError
-from domain.operation import Change, Operation
-from domain.schedule import FollowUp, Verification
-from domain.standing import Standing
+from domain.evidence.summary import Standing
+from domain.operation.chain import Chain
+from domain.operation.operation import Change, Operation
+from domain.scheduling.schedule import FollowUp, Verification
 
 
 class StaleOperation(OpledgerError):

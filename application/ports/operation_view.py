@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
-from domain.attention import Attention
-from domain.cancel_request import CancelRequest
-from domain.evidence import Progress
 from domain.json_value import JsonValue
-from domain.operation import Input
-from domain.operation_error import OperationError
-from domain.status import OperationStatus
+from domain.operation.attention import Attention
+from domain.operation.cancel_request import CancelRequest
+from domain.operation.operation import Input
+from domain.operation.operation_error import OperationError
+from domain.operation.report import Progress
+from domain.operation.status import OperationStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
+from domain.access.principal import Principal
 from domain.errors import OpledgerError
-from domain.principal import Principal
 
 
 class IdentityProviderUnavailable(OpledgerError):

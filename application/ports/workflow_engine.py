@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.chain import Chain, Run, RunOrigin
 from domain.errors import OpledgerError
-from domain.evidence import ExecutionState, Observation
-from domain.finality import Finality, OutcomeReports, outcome_reports
-from domain.operation import Input
-from domain.operation_type import OperationType
+from domain.evidence.finality import Finality, OutcomeReports, outcome_reports
+from domain.evidence.observation import ExecutionState, Observation
+from domain.operation.chain import Chain, Run, RunOrigin
+from domain.operation.operation import Input
+from domain.operation.operation_type import OperationType
 
 
 class StartRejected(OpledgerError):

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from application.ports.metrics import Metrics, ReportOutcome
 from application.ports.workflow_engine import WorkflowEngine
-from application.services.record import Recorded, RecordEvidence
-from domain.chain import Run, RunOrigin
-from domain.evidence import Report
+from application.track.record import Recorded, RecordEvidence
+from domain.operation.chain import Run, RunOrigin
+from domain.operation.report import Report
 
 MAX_KNOWN_RUNS = 10_000
 """Runs whose chain is remembered, in one process."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from domain.credentials import InvalidCredentials
-from domain.principal import Principal
-from domain.scope import Scope
+from domain.access.credentials import InvalidCredentials
+from domain.access.principal import Principal
+from domain.access.scope import Scope
 
 LIFE: Final = timedelta(minutes=1)
 SECRET_BYTES: Final = 20

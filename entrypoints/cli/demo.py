@@ -6,9 +6,9 @@ import sys
 from rich.console import Console
 
 from entrypoints.cli.stack import migrate, prepare_temporal, tell, temporal_from_environment
-from entrypoints.demo.run import RECONCILE_EVERY, show
-from entrypoints.embedded.options import Options
-from entrypoints.embedded.up import running
+from entrypoints.local.demo.run import RECONCILE_EVERY, show
+from entrypoints.local.embedded.options import Options
+from entrypoints.local.embedded.up import running
 from entrypoints.process import run_to_exit
 
 

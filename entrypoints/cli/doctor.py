@@ -10,10 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from domain.errors import OpledgerError
-from entrypoints import container
 from entrypoints.cli.running import of_running_stack
 from entrypoints.process import run_to_exit
-from entrypoints.settings import Settings, load_settings
+from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.wiring import container
 
 PATIENCE = 8.0
 """Seconds that one check may take."""

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from application.services.manage_keys import ManageKeys
-from domain.api_key import ApiKey
-from domain.scope import Scope, listed
-from entrypoints import container
+from application.access.api_key_admin import ManageKeys
+from domain.access.api_key import ApiKey
+from domain.access.scope import Scope, listed
 from entrypoints.cli.running import of_running_stack
 from entrypoints.process import run_to_exit
-from entrypoints.settings import load_settings
+from entrypoints.settings.settings import load_settings
+from entrypoints.wiring import container
 
 Action = Callable[[ManageKeys], Awaitable[None]]
 

@@ -53,7 +53,7 @@ def up(*, ephemeral: bool, temporal_port: int | None, ui_port: int | None, callb
 @OPERATIONS
 def api(**flags: Any) -> None:
     """Serve the HTTP API. Needs DATABASE_URL."""
-    from entrypoints.http.main import main as run
+    from entrypoints.serve_api import main as run
 
     run(flags)
 
@@ -62,7 +62,7 @@ def api(**flags: Any) -> None:
 @OPERATIONS
 def worker(**flags: Any) -> None:
     """Run the worker: reports, dispatch, reconciliation. Needs DATABASE_URL; Temporal as TEMPORAL_ADDRESS says."""
-    from entrypoints.worker.main import main as run
+    from entrypoints.run_worker import main as run
 
     run(flags)
 
@@ -85,8 +85,8 @@ def migrate(*, grant_to: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(*, yes: bool, **flags: Any) -> None:
     """Delete the data folder of the embedded parts, with every operation in it."""
-    from entrypoints.embedded.data_folder import reset as delete
-    from entrypoints.settings import load_settings
+    from entrypoints.local.embedded.data_folder import reset as delete
+    from entrypoints.settings.settings import load_settings
 
     folder = Path(load_settings(flags).data_dir)
     if not yes:
@@ -125,7 +125,7 @@ def keys() -> None:
 def create(*, name: str, tenant: str, scopes: tuple[str, ...], expires: str, **flags: Any) -> None:
     """Make a key and print it, once."""
     from entrypoints.cli.keys import create as run
-    from entrypoints.durations import parse_duration
+    from entrypoints.settings.durations import parse_duration
 
     try:
         life = None if expires == "never" else parse_duration(expires)

@@ -3,9 +3,9 @@
 import asyncio
 from functools import partial
 
-from entrypoints import container
 from entrypoints.process import run_to_exit
-from entrypoints.settings import load_settings
+from entrypoints.settings.settings import load_settings
+from entrypoints.wiring import container
 
 
 def migrate_database(grant_to: str | None) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from domain.errors import StartupError
 from entrypoints.files import exists, read
-from entrypoints.settings import Settings
+from entrypoints.settings.settings import Settings
 
 _Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 

@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable
 
-from entrypoints import container
-from entrypoints.embedded.supervisor import Event
-from entrypoints.embedded.up import Hook
+from entrypoints.local.embedded.supervisor import Event
+from entrypoints.local.embedded.up import Hook
+from entrypoints.wiring import container
 
 
 def temporal_from_environment() -> str | None:

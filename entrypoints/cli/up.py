@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import StartupError
-from entrypoints import container
 from entrypoints.cli.stack import migrate, namespace_from_environment, prepare_temporal, tell, temporal_from_environment
-from entrypoints.embedded import net
-from entrypoints.embedded.callbacks import KEYS, URL
-from entrypoints.embedded.options import Options, Running
-from entrypoints.embedded.up import up
+from entrypoints.local.embedded import net
+from entrypoints.local.embedded.callbacks import KEYS, URL
+from entrypoints.local.embedded.options import Options, Running
+from entrypoints.local.embedded.up import up
 from entrypoints.process import run_to_exit, say
-from entrypoints.settings import Settings, load_settings
+from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.wiring import container
 
 TEMPORAL_PORT = 7233
 TEMPORAL_UI_PORT = 8233

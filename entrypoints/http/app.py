@@ -10,33 +10,34 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from entrypoints.http.access import ACCESS, TICKETS, authorize, check_declared, own_ledger
-from entrypoints.http.batch import BatchController
-from entrypoints.http.bodies import READERS, ApiRequest
-from entrypoints.http.callbacks import CallbackController
+from entrypoints.http.controllers.batch import BatchController
+from entrypoints.http.controllers.callbacks import CallbackController
+from entrypoints.http.controllers.deletion import DeletionController
+from entrypoints.http.controllers.docs import DocsController
+from entrypoints.http.controllers.events import EventController
+from entrypoints.http.controllers.health import HealthController
+from entrypoints.http.controllers.metrics import MetricsController
+from entrypoints.http.controllers.operations import OperationController, check_request
+from entrypoints.http.controllers.plain_reads import PlainReads
 from entrypoints.http.controllers.stream_tickets import StreamTicketController
-from entrypoints.http.credentials import Access
-from entrypoints.http.deletion import DeletionController
-from entrypoints.http.docs import DocsController
-from entrypoints.http.edge import Edge
-from entrypoints.http.errors import MAX_BODY, answer
-from entrypoints.http.events import EventController
-from entrypoints.http.health import HealthController
-from entrypoints.http.metrics import MetricsController
-from entrypoints.http.openapi_document import PUBLIC_URL, openapi_config
-from entrypoints.http.operations import OperationController, check_request
-from entrypoints.http.page_token import PAGE_TOKENS, PageTokens
-from entrypoints.http.parameters import PREFIX
-from entrypoints.http.plain_reads import PlainReads
-from entrypoints.http.representations import SubmitBody
+from entrypoints.http.openapi.document import PUBLIC_URL, openapi_config
+from entrypoints.http.problems.kinds import MAX_BODY
+from entrypoints.http.requests.json_body import READERS, ApiRequest
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
-from entrypoints.http.requests.request_checks import RequestChecks
+from entrypoints.http.requests.page_token import PAGE_TOKENS, PageTokens
+from entrypoints.http.requests.parameters import PREFIX
+from entrypoints.http.requests.schemas import SubmitBody
 from entrypoints.http.requests.submissions import read_submission
-from entrypoints.http.responses import JsonResponse
+from entrypoints.http.responses.errors import answer
+from entrypoints.http.responses.responses import JsonResponse
+from entrypoints.http.security.authentication import Access
+from entrypoints.http.security.authorization import ACCESS, TICKETS, authorize, check_declared, own_ledger
 from entrypoints.http.security.cors import Cors
 from entrypoints.http.security.forwarded import Forwarded
+from entrypoints.http.security.request_checks import RequestChecks
+from entrypoints.http.server.middleware import Edge
 from entrypoints.http.services import HttpServices
-from entrypoints.proxy_settings import ProxyRules
+from entrypoints.settings.proxy import ProxyRules
 
 NO_PROXIES: Final = ProxyRules()
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]

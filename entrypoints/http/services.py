@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from application.access.stream_tickets import StreamTicketOffice
+from application.operate.health import CheckHealth
 from application.ports.metrics import Metrics
-from application.services.health import CheckHealth
-from application.services.receive_callback import ReceiveCallback
-from application.services.tenant_ledger import LedgerServices
-from domain.callback_token import CallbackKeys
-from entrypoints.http.edge import Answered
+from application.tenant_ledger import LedgerServices
+from application.track.receive_callback import ReceiveCallback
+from domain.access.callback_token import CallbackKeys
+from entrypoints.http.server.middleware import Answered
 from entrypoints.scrape import MetricsPage
 
 

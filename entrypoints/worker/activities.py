@@ -7,12 +7,12 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from application.converge.reconcile import ReconcileOperations
 from application.converge.whole_pass import run_pass
 from application.ports.metrics import Metrics
-from application.services.reconcile import ReconcileOperations
-from application.services.record import Recorded
 from application.track.receive_report import ReceiveReport
-from domain.chain import Run
+from application.track.record import Recorded
+from domain.operation.chain import Run
 from entrypoints.worker.callers import (
     FOREIGN_CALLER,
     FOREIGN_REPORT,
@@ -23,8 +23,8 @@ from entrypoints.worker.callers import (
 )
 from entrypoints.worker.heartbeat import heartbeating
 from entrypoints.worker.raw_arguments import InvalidArgument, json_argument, refusal
+from entrypoints.worker.reconcile_operations import RECONCILE_PASS, RECONCILE_WORKFLOW, PassDone
 from entrypoints.worker.wire_reports import read_update
-from entrypoints.worker.workflows.reconcile_operations import RECONCILE_PASS, RECONCILE_WORKFLOW, PassDone
 from opledger.wire import UPDATE_ACTIVITY, UpdateOutcome
 
 _OUTCOMES = {

@@ -3,7 +3,7 @@
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.chain import Run
+from domain.operation.chain import Run
 
 FOREIGN_REPORT = "ForeignReport"
 FOREIGN_CALLER = "ForeignCaller"

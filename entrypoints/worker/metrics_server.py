@@ -7,8 +7,8 @@ from typing import Any
 from litestar.types import ASGIApp
 
 from domain.errors import StartupError
-from entrypoints.embedded import net
 from entrypoints.http.server.uvicorn_server import serve
+from entrypoints.local.embedded import net
 from entrypoints.scrape import MEDIA_TYPE, MetricsPage
 
 _TEXT = "text/plain"

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from domain.backoff import exponential
+from domain.scheduling.backoff import exponential
 
 AGAIN_AFTER = timedelta(minutes=5)
 """Somebody may delete the schedule, or restore a backup without it: then nobody would reconcile."""

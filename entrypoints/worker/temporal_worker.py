@@ -11,12 +11,12 @@ from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from domain.backoff import exponential
-from entrypoints.worker.workflows.commission import CommissionMachine
-from entrypoints.worker.workflows.deploy import DeployMachine
-from entrypoints.worker.workflows.machine_job import inspect_machine
-from entrypoints.worker.workflows.reconcile_operations import ReconcileOperations
-from entrypoints.worker.workflows.release import ReleaseMachine
+from domain.scheduling.backoff import exponential
+from entrypoints.local.demo_workflows.commission import CommissionMachine
+from entrypoints.local.demo_workflows.deploy import DeployMachine
+from entrypoints.local.demo_workflows.machine_job import inspect_machine
+from entrypoints.local.demo_workflows.release import ReleaseMachine
+from entrypoints.worker.reconcile_operations import ReconcileOperations
 from opledger.wire import LEDGER_TASK_QUEUE
 
 WORKFLOWS = [CommissionMachine, DeployMachine, ReconcileOperations, ReleaseMachine]

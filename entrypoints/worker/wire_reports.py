@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from domain.evidence import Progress, Report, ReportKind
 from domain.json_value import JsonValue, clean_text, not_finite_note, strict_json, too_deep
-from domain.operation_error import ErrorCode, OperationError
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.report import Progress, Report, ReportKind
 from entrypoints.worker.raw_arguments import InvalidArgument
 from entrypoints.worker.wire_fields import Fields, shown
 from opledger.wire import UpdateKind

@@ -9,7 +9,7 @@ from random import Random
 
 import asyncpg
 
-from entrypoints.embedded.postgres import PORT, USER
+from entrypoints.local.embedded.postgres import PORT, USER
 from tests.chaos.checker.check import Findings, check
 from tests.chaos.checker.collect import collect
 from tests.chaos.checker.engine import Engine

@@ -9,8 +9,8 @@ from random import Random
 
 import asyncpg
 
-from entrypoints.embedded.postgres import PORT, USER, EmbeddedPostgres
-from entrypoints.embedded.temporal_server import EmbeddedTemporal
+from entrypoints.local.embedded.postgres import PORT, USER, EmbeddedPostgres
+from entrypoints.local.embedded.temporal_server import EmbeddedTemporal
 from tests.chaos.callback_faults import TREATMENTS, CallbackFaults
 from tests.chaos.kinds import FaultKind
 from tests.chaos.lost_commits import LostCommits

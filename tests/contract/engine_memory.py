@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from adapters.memory.clock import MemoryClock
-from adapters.memory.workflow_engine import IDENTITY, MemoryWorkflowEngine
+from adapters.memory.engine.workflow_engine import IDENTITY, MemoryWorkflowEngine
 from application.ports.callback_reader import CallbackMessage
 from application.ports.workflow_engine import CompletionCallback
-from domain.chain import Run
 from domain.json_value import JsonValue
-from domain.operation import MISSING
+from domain.operation.chain import Run
+from domain.operation.operation import MISSING
 from tests.contract.engine_world import EngineWorld
 
 

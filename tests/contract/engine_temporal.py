@@ -40,14 +40,14 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import PayloadConverter, encode_search_attributes
 
-from adapters.temporal.pollers import Pollers
+from adapters.temporal.executions.pollers import Pollers
 from adapters.temporal.start_request import TRACE_HEADER
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.callback_reader import CallbackMessage
 from application.ports.workflow_engine import CompletionCallback
-from domain.chain import Run
-from domain.evidence import ExecutionState
+from domain.evidence.observation import ExecutionState
 from domain.json_value import JsonValue
+from domain.operation.chain import Run
 from opledger.wire import MEMO, OPERATION_UUID
 from tests.contract.callback_receiver import CallbackReceiver
 from tests.contract.engine_proxy import Proxy

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 
 from application.ports.callback_reader import CallbackMessage
 from application.ports.workflow_engine import CompletionCallback, EngineUnavailable, StartRequest, WorkflowEngine
-from domain.chain import Chain, Run
-from domain.evidence import ExecutionState, Observation
+from domain.evidence.observation import ExecutionState, Observation
 from domain.json_value import JsonValue
-from domain.operation import MISSING, Input
-from domain.operation_type import OperationType, RetryPolicy
+from domain.operation.chain import Chain, Run
+from domain.operation.operation import MISSING, Input
+from domain.operation.operation_type import OperationType, RetryPolicy
 
 PATIENCE = 60.0
 """Seconds; far above what anything takes."""

@@ -12,11 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.store import MemoryStore
-from adapters.postgres.change_feed import PostgresChangeFeed
-from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.driver import Connection, connector
-from adapters.postgres.notifications import Announcer, Listener
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.connection.driver import Connection, connector
+from adapters.postgres.convergence.drift_queries import PostgresDriftQueries
+from adapters.postgres.feed.change_feed import PostgresChangeFeed
+from adapters.postgres.feed.notifications import Announcer, Listener
+from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock
 from application.ports.change_feed import ChangeFeed
@@ -24,7 +24,7 @@ from application.ports.drift_queries import DriftQueries
 from application.ports.operation_queries import OperationQueriesFactory
 from application.ports.operation_view import JsonText, OperationView
 from application.ports.unit_of_work import UnitOfWorkFactory
-from domain.operation import Change, Operation
+from domain.operation.operation import Change, Operation
 from tests.support.pgbouncer import POOLED
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain.attention import Attention, AttentionKind
-from domain.cancel_request import CancelRequest
-from domain.evidence import Progress, Report, ReportKind
 from domain.json_value import JsonValue, strict_json
-from domain.operation import MISSING, Change, Input, Operation
-from domain.operation_error import BEFORE_START, ErrorCode, OperationError
-from domain.schedule import Dispatch, FollowUp, Verification
-from domain.status import OperationStatus
-from domain.transition import Source, Transition
+from domain.operation.attention import Attention, AttentionKind
+from domain.operation.cancel_request import CancelRequest
+from domain.operation.operation import MISSING, Change, Input, Operation
+from domain.operation.operation_error import BEFORE_START, ErrorCode, OperationError
+from domain.operation.report import Progress, Report, ReportKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source, Transition
+from domain.scheduling.schedule import Dispatch, FollowUp, Verification
 
 A, R, C, F = OperationStatus
 any_text = st.text(st.characters(exclude_categories=()), max_size=20)

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.api_keys import MemoryApiKeys
-from adapters.postgres.api_keys import PostgresApiKeys
+from adapters.memory.access.api_keys import MemoryApiKeys
+from adapters.postgres.access.api_keys import PostgresApiKeys
 from application.ports.api_keys import ApiKeyNotFound, ApiKeys
 from application.ports.unit_of_work import DatabaseUnavailable
-from domain.api_key import ApiKey, make_api_key
-from domain.scope import Scope
+from domain.access.api_key import ApiKey, make_api_key
+from domain.access.scope import Scope
 from tests.support.operations import at
 
 
@@ -112,7 +112,7 @@ class TestPostgres(ApiKeysContract):
 
     async def test_unreachable(self) -> None:
         """Every call says so."""
-        from adapters.postgres.engine import create_engine
+        from adapters.postgres.connection.engine import create_engine
 
         keys = PostgresApiKeys(create_engine("postgresql://u:secret@127.0.0.1:1/none"))
         for call in (

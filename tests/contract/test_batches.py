@@ -7,7 +7,7 @@ import pytest
 
 from application.ports.unit_of_work import DatabaseContended
 from domain.errors import InvalidInput, InvalidTransition
-from domain.operation import Change
+from domain.operation.operation import Change
 from tests.contract.stores import OnMemory, OnPostgres, Store, Stored, add, stored
 from tests.contract.test_idempotency_keys import record, submit
 from tests.contract.test_operation_repository import accepted_change

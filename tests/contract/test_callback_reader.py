@@ -25,10 +25,10 @@ from temporalio.converter import DataConverter
 
 from adapters.temporal.callback_reader import TemporalCallbackReader
 from application.ports.callback_reader import CallbackMessage, CloseEvent, UnreadableCallback
-from domain.chain import Chain
-from domain.evidence import ExecutionState, Observation
+from domain.evidence.observation import ExecutionState, Observation
 from domain.json_value import JsonValue
-from domain.operation_error import ErrorCode, OperationError
+from domain.operation.chain import Chain
+from domain.operation.operation_error import ErrorCode, OperationError
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld, payload
 from tests.contract.engine_world import RETRYING, EngineWorld

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 
 from application.ports.change_feed import STATE, Event, FeedRewound, Mark, Position
 from application.ports.operation_view import OperationView
-from domain.evidence import Progress
-from domain.lifecycle import complete, start
-from domain.operation import Change, Operation
-from domain.schedule import FollowUp
-from domain.transition import Transition
-from entrypoints.http.representations import operation_body
-from entrypoints.http.responses import json_bytes
+from domain.operation.lifecycle import complete, start
+from domain.operation.operation import Change, Operation
+from domain.operation.report import Progress
+from domain.operation.transition import Transition
+from domain.scheduling.schedule import FollowUp
+from entrypoints.http.responses.responses import json_bytes
+from entrypoints.http.responses.schemas import operation_body
 from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, shown, stored
 from tests.contract.strategies import changes
 from tests.contract.test_operation_repository import LEASE, SHARED, accepted_change

@@ -9,8 +9,8 @@ import pytest
 
 from application.ports.operation_repository import StaleOperation
 from domain.errors import OperationNotDone
-from domain.lifecycle import note
-from domain.status import OperationStatus
+from domain.operation.lifecycle import note
+from domain.operation.status import OperationStatus
 from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
 from tests.contract.test_idempotency_keys import record, submit
 from tests.contract.test_operation_queries import EVERYTHING, change_to

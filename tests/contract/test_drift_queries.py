@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 
 from application.ports.drift_queries import Drift
-from domain.attention import AttentionKind
-from domain.lifecycle import complete
-from domain.operation import Change
-from domain.schedule import Verification
-from domain.status import OperationStatus
+from domain.operation.attention import AttentionKind
+from domain.operation.lifecycle import complete
+from domain.operation.operation import Change
+from domain.operation.status import OperationStatus
+from domain.scheduling.schedule import Verification
 from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
 from tests.contract.test_operation_queries import attentive, change_to
 from tests.contract.test_operation_repository import accepted_change, add_running

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from application.ports.workflow_engine import CallbackRefused, CompletionCallback, StartRejected
-from domain.chain import Chain
-from domain.evidence import ExecutionState
-from domain.finality import OutcomeReports
+from domain.evidence.finality import OutcomeReports
+from domain.evidence.observation import ExecutionState
+from domain.operation.chain import Chain
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import RETRYING, EngineWorld

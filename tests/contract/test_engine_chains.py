@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from domain.chain import Chain, Run
-from domain.evidence import ExecutionState
-from domain.operation_error import ErrorCode
+from domain.evidence.observation import ExecutionState
+from domain.operation.chain import Chain, Run
+from domain.operation.operation_error import ErrorCode
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import RETRYING, EngineWorld, eventually

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.evidence import ExecutionState, Observation
+from domain.evidence.observation import ExecutionState, Observation
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import RETRYING, EngineWorld

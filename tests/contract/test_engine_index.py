@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from application.ports.workflow_engine import EngineUnavailable
-from domain.attention import AttentionKind
-from domain.chain import Chain
-from domain.evidence import ExecutionState, Trouble
+from domain.evidence.observation import ExecutionState, Trouble
+from domain.operation.attention import AttentionKind
+from domain.operation.chain import Chain
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import RETRYING, EngineWorld, eventually

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.attention import AttentionKind
-from domain.evidence import ExecutionState
+from domain.evidence.observation import ExecutionState
+from domain.operation.attention import AttentionKind
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import EngineWorld, eventually

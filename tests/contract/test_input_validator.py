@@ -9,8 +9,8 @@ from adapters.jsonschema.schema_check import check_schema
 from application.ports.input_validator import InputValidator
 from domain.errors import Fault, StartupError
 from domain.json_value import JsonValue
-from domain.operation import MISSING, Input
-from domain.operation_type import OperationType
+from domain.operation.operation import MISSING, Input
+from domain.operation.operation_type import OperationType
 
 _MISNAMED = "input.xx has a wrong name: it must have at most 1 characters"
 VALUES: list[JsonValue] = [None, {}, [], 0, "", False, 1.5, {"a": [1, {"b": None}]}]

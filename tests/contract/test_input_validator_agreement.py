@@ -10,7 +10,7 @@ from adapters.jsonschema.explanation import Explanation
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.jsonschema.schema_check import check_schema
 from adapters.jsonschema.wording import MORE
-from domain.operation_type import OperationType
+from domain.operation.operation_type import OperationType
 
 _NAMES = st.sampled_from(["a", "b", "ab", "ä"])
 _SCALARS = st.one_of(

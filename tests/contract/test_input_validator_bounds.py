@@ -14,7 +14,7 @@ _CHECK = """
 import json, resource, sys
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.jsonschema.schema_check import check_schema
-from domain.operation_type import OperationType
+from domain.operation.operation_type import OperationType
 
 declared = OperationType("t", "T", "q", input_schema=json.loads(sys.argv[1]))
 check_schema(declared)

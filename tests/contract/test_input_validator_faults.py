@@ -6,7 +6,7 @@ import pytest
 
 from adapters.jsonschema.explanation import MAX_FAULTS
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
-from domain.operation_type import OperationType
+from domain.operation.operation_type import OperationType
 
 JOB: dict[str, Any] = {
     "type": "object",

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from application.ports.operation_queries import PAGE_BYTES, OperationFilter, OperationQueries, Page, PageKey
 from application.ports.operation_view import OperationView
-from domain.attention import Attention, AttentionKind
-from domain.evidence import Report, ReportKind
 from domain.json_value import JsonValue
-from domain.lifecycle import complete, fail, start
-from domain.operation import Change, Operation
-from domain.operation_error import ErrorCode, OperationError
-from domain.status import OperationStatus
+from domain.operation.attention import Attention, AttentionKind
+from domain.operation.lifecycle import complete, fail, start
+from domain.operation.operation import Change, Operation
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.report import Report, ReportKind
+from domain.operation.status import OperationStatus
 from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, shown, stored
 from tests.contract.strategies import changes
 from tests.contract.test_operation_repository import SHARED, accepted_change, dispatched_change, ids

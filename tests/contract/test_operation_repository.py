@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from application.ports.operation_repository import StaleOperation
 from application.ports.operation_view import OperationView
-from domain.attention import Attention, AttentionKind
 from domain.errors import InvalidInput, InvalidTransition
-from domain.evidence import Progress
-from domain.follow_up import dispatched
 from domain.json_value import JsonValue
-from domain.lifecycle import accept, complete, fail, note, start
-from domain.operation import MISSING, Change, Input, Operation
-from domain.operation_error import ErrorCode, OperationError
-from domain.schedule import Dispatch, FollowUp, Verification, first_verification
-from domain.status import OperationStatus
-from domain.transition import Transition
+from domain.operation.attention import Attention, AttentionKind
+from domain.operation.follow_up import dispatched
+from domain.operation.lifecycle import accept, complete, fail, note, start
+from domain.operation.operation import MISSING, Change, Input, Operation
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.report import Progress
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Transition
+from domain.scheduling.schedule import Dispatch, FollowUp, Verification, first_verification
 from tests.contract.stores import OnMemory, OnPostgres, Store, Stored, add, save, stored
 from tests.contract.strategies import as_json, changes
 from tests.support.operations import at, cause

@@ -5,16 +5,16 @@ from uuid import UUID
 
 import pytest
 
-from domain.attention import Attention, AttentionKind
 from domain.errors import InvalidTransition
-from domain.evidence import Progress
-from domain.follow_up import start_again
-from domain.lifecycle import complete, fail, start
-from domain.operation import Change, Operation
-from domain.operation_error import ErrorCode, OperationError
-from domain.schedule import FIRST_VERIFICATION, Verification
-from domain.standing import Standing
-from domain.status import OperationStatus
+from domain.evidence.summary import Standing
+from domain.operation.attention import Attention, AttentionKind
+from domain.operation.follow_up import start_again
+from domain.operation.lifecycle import complete, fail, start
+from domain.operation.operation import Change, Operation
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.report import Progress
+from domain.operation.status import OperationStatus
+from domain.scheduling.schedule import FIRST_VERIFICATION, Verification
 from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
 from tests.contract.test_operation_repository import (
     ID_1,

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.follow_up import dispatched
-from domain.lifecycle import accept, complete, start
-from domain.operation import Operation
+from domain.operation.follow_up import dispatched
+from domain.operation.lifecycle import accept, complete, start
+from domain.operation.operation import Operation
 from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, stored
 from tests.support.operations import at, cause
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.ports.operation_queries import OperationFilter, PageKey
-from domain.lifecycle import note
-from domain.operation import Change, Operation
-from domain.status import OperationStatus
+from domain.operation.lifecycle import note
+from domain.operation.operation import Change, Operation
+from domain.operation.status import OperationStatus
 from tests.contract.stores import OnMemory, OnPostgres, Store, add
 from tests.contract.test_operation_queries import change_to, fits
 from tests.contract.test_operation_repository import SHARED

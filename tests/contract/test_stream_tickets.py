@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.stream_tickets import MemoryStreamTickets
-from adapters.postgres.engine import create_engine
-from adapters.postgres.stream_tickets import PostgresStreamTickets
+from adapters.memory.access.stream_tickets import MemoryStreamTickets
+from adapters.postgres.access.stream_tickets import PostgresStreamTickets
+from adapters.postgres.connection.engine import create_engine
 from application.ports.stream_tickets import StreamTickets
 from application.ports.unit_of_work import DatabaseUnavailable
+from domain.access.principal import Principal
 from domain.access.stream_ticket import StreamTicket, make_stream_ticket
-from domain.principal import Principal
 from tests.support.operations import at
 
 

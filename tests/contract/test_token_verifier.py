@@ -6,11 +6,11 @@ import pytest
 
 from adapters.jwt.key_set import KeySet
 from adapters.jwt.verifier import JwtVerifier
-from adapters.memory.token_verifier import MemoryTokenVerifier
+from adapters.memory.access.token_verifier import MemoryTokenVerifier
 from application.ports.token_verifier import IdentityProviderUnavailable, TokenVerifier
-from domain.credentials import InvalidCredentials
-from domain.principal import Principal
-from domain.scope import Scope, listed
+from domain.access.credentials import InvalidCredentials
+from domain.access.principal import Principal
+from domain.access.scope import Scope, listed
 from tests.support.identity_provider import RULES, IdentityProvider
 
 PERSON = Principal("a", "person", frozenset({Scope.READ, Scope.CANCEL}), "token ('a', 'person')")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.lifecycle import complete, note, start
+from domain.operation.lifecycle import complete, note, start
 from tests.contract.stores import OnMemory, OnPostgres, Store, Stored, add, save, stored
 from tests.contract.test_idempotency_keys import record
 from tests.contract.test_operation_repository import ID_1, accepted_change, add_running

@@ -11,20 +11,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.postgres.views import View
+from adapters.postgres.operations.views import View
 from application.ports.change_feed import STATE
 from application.ports.operation_view import COUNTED, VISIBLE, OperationView
-from domain.attention import AttentionKind
 from domain.errors import InvalidTransition, OperationAlreadyDone
-from domain.evidence import ExecutionState, Progress, ReportKind, Trouble
-from domain.finality import Finality
-from domain.follow_up import ask_soon, cancel_delivered, dispatched, start_failed, start_withheld
-from domain.lifecycle import accept, note, request_cancel
-from domain.operation import Cause, Change, Operation
-from domain.reconciliation import ReconcilePolicy, reconcile
-from domain.reporting import apply_report
-from domain.transition import Source
-from entrypoints.http.representations import OperationBody, operation_body
+from domain.evidence.finality import Finality
+from domain.evidence.observation import ExecutionState, Trouble
+from domain.evidence.reconciliation import ReconcilePolicy, reconcile
+from domain.evidence.reporting import apply_report
+from domain.operation.attention import AttentionKind
+from domain.operation.follow_up import ask_soon, cancel_delivered, dispatched, start_failed, start_withheld
+from domain.operation.lifecycle import accept, note, request_cancel
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.report import Progress, ReportKind
+from domain.operation.transition import Source
+from entrypoints.http.responses.schemas import OperationBody, operation_body
 from tests.contract.stores import OnMemory, OnPostgres, Store, save, stored
 from tests.support.operations import T0, cause, observed, reported
 

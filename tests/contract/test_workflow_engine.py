@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 
 from application.ports.workflow_engine import EngineUnavailable, ExecutionExists, StartFailed, StartRejected
-from domain.chain import Chain
-from domain.evidence import ExecutionState
-from domain.finality import Finality, OutcomeReports
+from domain.evidence.finality import Finality, OutcomeReports
+from domain.evidence.observation import ExecutionState
 from domain.json_value import JsonValue
-from domain.operation import MISSING
-from domain.operation_error import ErrorCode
-from domain.operation_type import RetryPolicy
+from domain.operation.chain import Chain
+from domain.operation.operation import MISSING
+from domain.operation.operation_error import ErrorCode
+from domain.operation.operation_type import RetryPolicy
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import RETRYING, EngineWorld

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from entrypoints.operations_file import SHIPPED
+from entrypoints.settings.operations_file import SHIPPED
 from tests.support.pages import block
 from tests.support.places import in_memory
 from tests.support.stack import Service, Stack, running

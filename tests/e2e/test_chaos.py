@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.settings import Settings
+from entrypoints.settings.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLBACKS = "callback_url" in Settings.__struct_fields__

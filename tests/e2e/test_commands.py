@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from entrypoints.embedded.data_folder import opened
+from entrypoints.local.embedded.data_folder import opened
 from tests.support.ports import free_port
 from tests.support.stack import Ended, Service, Stack, environment, run
 from tests.support.stack_fork import Forks

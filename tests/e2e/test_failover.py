@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.embedded.data_folder import opened
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from entrypoints.local.embedded.data_folder import opened
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.e2e.conftest import RECONCILIATION
 from tests.support.replication import Standby, kill, url_of_both
 from tests.support.stack_apart import Apart, running_apart

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.e2e.conftest import RECONCILIATION
 from tests.support.pgbouncer import PgBouncer
 from tests.support.stack_apart import Apart, running_apart

@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from domain.access.scope import Scope
 from domain.errors import StartupError
-from domain.scope import Scope
-from entrypoints import container
 from entrypoints.http.app import create_app
-from entrypoints.settings import Settings
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring import container
 from tests.support.http_access import bearer
 from tests.support.identity_provider import RULES, IdentityProvider
 

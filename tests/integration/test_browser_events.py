@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from application.services.subscription import SubscriptionEnded
+from application.watch.subscription import SubscriptionEnded
 from entrypoints.http.server.slow_readers import ServedProtocol
 from tests.support import javascript
 from tests.support.docs import example

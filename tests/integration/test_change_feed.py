@@ -14,24 +14,24 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.metrics import MemoryMetrics
-from adapters.postgres import notifications
-from adapters.postgres.change_feed import PostgresChangeFeed
-from adapters.postgres.driver import Connection, connector
-from adapters.postgres.engine import create_engine, reading
-from adapters.postgres.notifications import CHANNEL, Announcer, Listener
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.connection.driver import Connection, connector
+from adapters.postgres.connection.engine import create_engine, reading
+from adapters.postgres.feed import notifications
+from adapters.postgres.feed.change_feed import PostgresChangeFeed
+from adapters.postgres.feed.notifications import CHANNEL, Announcer, Listener
+from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock
 from application.ports.change_feed import STATE, Event
-from application.services import change_hub
-from application.services.change_hub import ChangeHub
-from application.services.read import ReadOperations
-from application.services.stream import StreamEvents
-from application.services.wait import WaitForOperation, Wish
-from domain.evidence import Progress
-from domain.lifecycle import accept, note
-from domain.operation import Change
-from domain.transition import Transition
+from application.watch import change_hub
+from application.watch.change_hub import ChangeHub
+from application.watch.read import ReadOperations
+from application.watch.stream import StreamEvents
+from application.watch.wait import WaitForOperation, Wish
+from domain.operation.lifecycle import accept, note
+from domain.operation.operation import Change
+from domain.operation.report import Progress
+from domain.operation.transition import Transition
 from tests.contract.test_operation_repository import LEASE
 from tests.support.operations import cause
 from tests.support.waiting import subscribed

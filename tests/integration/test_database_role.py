@@ -13,18 +13,18 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.api_keys import PostgresApiKeys
-from adapters.postgres.driver import connector
-from adapters.postgres.engine import create_engine
-from adapters.postgres.errors import translated
-from adapters.postgres.grants import PRIVILEGES, grant_to
+from adapters.postgres.access.api_keys import PostgresApiKeys
+from adapters.postgres.access.stream_tickets import PostgresStreamTickets
+from adapters.postgres.connection.driver import connector
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.connection.errors import translated
 from adapters.postgres.probes import DatabaseProbe, MigrationProbe
-from adapters.postgres.stream_tickets import PostgresStreamTickets
-from adapters.postgres.tables import IDENTITY, metadata, operations
+from adapters.postgres.schema.grants import PRIVILEGES, grant_to
+from adapters.postgres.schema.tables import IDENTITY, metadata, operations
 from application.ports.unit_of_work import DatabaseRefused
 from domain.errors import InvalidTransition, OperationNotDone, StartupError
-from domain.status import OperationStatus
-from entrypoints.embedded.postgres import USER
+from domain.operation.status import OperationStatus
+from entrypoints.local.embedded.postgres import USER
 from tests.contract.stores import PostgresBackend, Store, add
 from tests.contract.test_api_keys import key
 from tests.contract.test_change_feed import ChangeFeedContract

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from domain.errors import StartupError
-from entrypoints.embedded import data_folder
-from entrypoints.embedded.options import Options
-from entrypoints.embedded.up import running
+from entrypoints.local.embedded import data_folder
+from entrypoints.local.embedded.options import Options
+from entrypoints.local.embedded.up import running
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "support" / "embedded_app.py"

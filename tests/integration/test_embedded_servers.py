@@ -13,10 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.errors import StartupError
-from entrypoints.embedded import binaries, net
-from entrypoints.embedded.data_folder import DataFolder, opened
-from entrypoints.embedded.postgres import EmbeddedPostgres
-from entrypoints.embedded.temporal_server import EmbeddedTemporal
+from entrypoints.local.embedded import binaries, net
+from entrypoints.local.embedded.data_folder import DataFolder, opened
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from entrypoints.local.embedded.temporal_server import EmbeddedTemporal
 
 
 @pytest.fixture

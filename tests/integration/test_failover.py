@@ -13,18 +13,18 @@ import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres import notifications
-from adapters.postgres.driver import connector
-from adapters.postgres.engine import create_engine, reading
-from adapters.postgres.migrations import migrate
-from adapters.postgres.notifications import Announcer, Listener
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.connection.driver import connector
+from adapters.postgres.connection.engine import create_engine, reading
+from adapters.postgres.feed import notifications
+from adapters.postgres.feed.notifications import Announcer, Listener
+from adapters.postgres.operations.operation_queries import PostgresQueries
+from adapters.postgres.schema.migrations import migrate
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.unit_of_work import DatabaseUnavailable
-from domain.lifecycle import accept
-from domain.operation import Change
-from entrypoints.embedded.data_folder import opened
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from domain.operation.lifecycle import accept
+from domain.operation.operation import Change
+from entrypoints.local.embedded.data_folder import opened
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import cause
 from tests.support.places import in_memory
 from tests.support.postgres import over_tcp

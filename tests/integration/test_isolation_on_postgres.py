@@ -6,12 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from domain.scope import ALL_SCOPES
-from entrypoints import container
+from domain.access.scope import ALL_SCOPES
 from entrypoints.http.app import create_app
-from entrypoints.settings import Settings
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring import container
 from tests.support.http_access import bearer
-from tests.unit.test_tenant_isolation import Isolation, Tenants, with_operation
+from tests.unit.application.test_tenant_isolation import Isolation, Tenants, with_operation
 
 TYPES = """
 [operations.deploy]

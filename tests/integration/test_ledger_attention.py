@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.client import Client
 
-from adapters.temporal.pollers import SILENT_AFTER
+from adapters.temporal.executions.pollers import SILENT_AFTER
 from application.ports.operation_queries import OperationFilter
-from domain.attention import AttentionKind
-from domain.operation import Operation
-from domain.status import OperationStatus
-from domain.transition import Source
-from domain.trouble import WORKER_GRACE
+from domain.evidence.trouble import WORKER_GRACE
+from domain.operation.attention import AttentionKind
+from domain.operation.operation import Operation
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
 from tests.support.ledger_real import NOBODY, TENANT, RealLedger, eventually, real_ledger
 from tests.support.ledger_workflows import TEAM_QUEUE
 

@@ -10,19 +10,19 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.converter import DataConverter
 
-from adapters.temporal.data_converter import load_data_converter
-from adapters.temporal.remote_codec import RemoteCodec
+from adapters.temporal.payloads.data_converter import load_data_converter
+from adapters.temporal.payloads.remote_codec import RemoteCodec
 from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.workflow_engine import EngineUnavailable
-from domain.attention import AttentionKind
-from domain.chain import Chain
-from domain.evidence import Progress
-from domain.operation_error import ErrorCode
-from domain.status import OperationStatus
-from entrypoints import container
-from entrypoints.embedded.postgres import EmbeddedPostgres
-from entrypoints.settings import Settings
+from domain.operation.attention import AttentionKind
+from domain.operation.chain import Chain
+from domain.operation.operation_error import ErrorCode
+from domain.operation.report import Progress
+from domain.operation.status import OperationStatus
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring import container
 from tests.support.aes_codec import DATA_CONVERTER, ENCRYPTED, StrictCodec
 from tests.support.codec_server import CodecServer, codec_server
 from tests.support.ledger_real import CATALOGUE, TENANT, RealLedger, own_database, real_ledger

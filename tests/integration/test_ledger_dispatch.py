@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from temporalio.client import Client
 
-from domain.attention import AttentionKind
-from domain.operation_error import ErrorCode
-from domain.operation_type import OperationCatalogue
-from domain.status import OperationStatus
-from domain.transition import Source
+from domain.operation.attention import AttentionKind
+from domain.operation.operation_error import ErrorCode
+from domain.operation.operation_type import OperationCatalogue
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
 from tests.contract.engine_proxy import Proxy
 from tests.support.ledger_real import CATALOGUE, RealLedger, eventually, lose_report, real_ledger
 

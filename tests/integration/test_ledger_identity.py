@@ -11,8 +11,8 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from domain.operation_error import ErrorCode
-from domain.status import OperationStatus
+from domain.operation.operation_error import ErrorCode
+from domain.operation.status import OperationStatus
 from entrypoints.worker.callers import FOREIGN_REPORT
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateKind
 from tests.integration.test_temporal_semantics import foreign_start

@@ -8,13 +8,13 @@ from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.client import Client
 from temporalio.common import RawValue
 
-from domain.attention import AttentionKind
-from domain.chain import Chain
-from domain.evidence import ExecutionState
-from domain.finality import Finality
-from domain.operation_error import ErrorCode
-from domain.status import OperationStatus
-from domain.transition import Source
+from domain.evidence.finality import Finality
+from domain.evidence.observation import ExecutionState
+from domain.operation.attention import AttentionKind
+from domain.operation.chain import Chain
+from domain.operation.operation_error import ErrorCode
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
 from entrypoints.worker.activities import LedgerActivities
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateKind, UpdateOutcome
 from tests.support.ledger_real import RealLedger, database_away, eventually, real_ledger

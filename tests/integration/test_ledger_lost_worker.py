@@ -9,7 +9,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from entrypoints.worker.heartbeat import heartbeating
-from entrypoints.worker.workflows.reconcile_operations import (
+from entrypoints.worker.reconcile_operations import (
     HEARTBEAT_TIMEOUT,
     RECONCILE_PASS,
     PassDone,

@@ -19,15 +19,15 @@ from temporalio.client import (
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 
-from adapters.temporal.schedule import SCHEDULE_ID, WORKFLOW_ID, ReconciliationSchedule, ensure_schedule
-from domain.operation_error import ErrorCode
-from domain.status import OperationStatus
-from domain.transition import Source
-from entrypoints import container
-from entrypoints.settings import Settings
+from adapters.temporal.connection.schedule import SCHEDULE_ID, WORKFLOW_ID, ReconciliationSchedule, ensure_schedule
+from domain.operation.operation_error import ErrorCode
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring import container
 from entrypoints.worker.callers import FOREIGN_CALLER
 from entrypoints.worker.preparation import prepare
-from entrypoints.worker.workflows.reconcile_operations import (
+from entrypoints.worker.reconcile_operations import (
     RECONCILE_WORKFLOW,
     PassDone,
     ReconcileOperations,

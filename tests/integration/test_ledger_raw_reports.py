@@ -10,9 +10,9 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 
 from application.ports.workflow_engine import EngineUnavailable
-from domain.evidence import Progress
-from domain.status import OperationStatus
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from domain.operation.report import Progress
+from domain.operation.status import OperationStatus
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.worker.raw_arguments import INVALID_ARGUMENT
 from opledger.wire import OPERATION_UUID, UPDATE_ACTIVITY
 from tests.support.ledger_real import RealLedger, own_database, real_ledger

@@ -9,10 +9,10 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from application.services.reconcile import ReconciledPage
-from domain.operation_error import ErrorCode
-from domain.status import OperationStatus
-from domain.transition import Source
+from application.converge.reconcile import ReconciledPage
+from domain.operation.operation_error import ErrorCode
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
 from opledger.wire import OPERATION_UUID
 from tests.support.ledger_real import NOBODY, fill_running, lose_report, real_ledger
 

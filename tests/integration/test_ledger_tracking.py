@@ -6,12 +6,12 @@ from uuid import UUID
 import pytest
 from temporalio.client import Client
 
-from domain.evidence import Progress
-from domain.operation import MISSING
-from domain.operation_error import ErrorCode
-from domain.status import OperationStatus
-from domain.transition import Source
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from domain.operation.operation import MISSING
+from domain.operation.operation_error import ErrorCode
+from domain.operation.report import Progress
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.ledger_real import RealLedger, eventually, own_database, real_ledger
 
 RUNNING, COMPLETED, FAILED = OperationStatus.RUNNING, OperationStatus.COMPLETED, OperationStatus.FAILED

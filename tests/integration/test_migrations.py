@@ -17,13 +17,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.engine import create_engine
-from adapters.postgres.migrations import LOCK, head, migrate, with_alembic
+from adapters.postgres.connection.engine import create_engine
 from adapters.postgres.probes import MigrationProbe
-from adapters.postgres.tables import metadata
+from adapters.postgres.schema.migrations import LOCK, head, migrate, with_alembic
+from adapters.postgres.schema.tables import metadata
 from application.ports.unit_of_work import DatabaseUnavailable
 from domain.errors import StartupError
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
 # Everything in the schema, by name, as the catalog tells it.
@@ -256,7 +256,7 @@ async def test_from_an_installed_package(empty_database_url: str, tmp_path: Path
     for package in ("domain", "application", "adapters", "migrations"):
         shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
     code = "import sys; sys.path.insert(0, sys.argv[2]); import asyncio, migrations;"
-    code += " from adapters.postgres.migrations import migrate as run;"
+    code += " from adapters.postgres.schema.migrations import migrate as run;"
     code += " print(migrations.__file__, asyncio.run(run(sys.argv[1])))"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", code, empty_database_url, str(place)), cwd=tmp_path, stdout=subprocess.PIPE

@@ -10,10 +10,10 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
-from application.services.stream import HEARTBEAT
+from application.watch.stream import HEARTBEAT
+from entrypoints.http.requests.wait_preference import LONGEST
 from entrypoints.http.server.slow_readers import ServedProtocol
-from entrypoints.http.waiting import LONGEST
-from entrypoints.proxy_settings import ProxyRules
+from entrypoints.settings.proxy import ProxyRules
 from tests.support.docs import DOCS, example
 from tests.support.http_api import Api, problem
 from tests.support.nginx import DEFAULT_READ_TIMEOUT, nginx

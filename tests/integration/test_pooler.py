@@ -11,16 +11,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.driver import DatabaseSettings, connector
-from adapters.postgres.engine import create_engine, reading
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.connection.driver import DatabaseSettings, connector
+from adapters.postgres.connection.engine import create_engine, reading
+from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.probes import DatabaseProbe, NotificationProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
 from domain.errors import StartupError
-from domain.lifecycle import accept, note
-from domain.operation import Change
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from domain.operation.lifecycle import accept, note
+from domain.operation.operation import Change
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import cause
 from tests.support.pgbouncer import POOLED, PgBouncer
 

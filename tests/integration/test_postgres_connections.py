@@ -14,22 +14,22 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.driver import DatabaseSettings
-from adapters.postgres.engine import create_engine
-from adapters.postgres.errors import translated
-from adapters.postgres.json_text import MAX_DEPTH
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.connection.driver import DatabaseSettings
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.connection.errors import translated
+from adapters.postgres.convergence.drift_queries import PostgresDriftQueries
+from adapters.postgres.operations.json_text import MAX_DEPTH
+from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.probes import DatabaseProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.operation_queries import OperationFilter, PageKey
 from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
 from domain.errors import InvalidInput, StartupError
 from domain.json_value import JsonValue
-from domain.lifecycle import accept, note
-from domain.operation import Change
-from entrypoints.embedded.data_folder import opened
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from domain.operation.lifecycle import accept, note
+from domain.operation.operation import Change
+from entrypoints.local.embedded.data_folder import opened
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import ID, T0, cause
 from tests.support.postgres import over_tcp
 

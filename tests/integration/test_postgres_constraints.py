@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.errors import CONSTRAINTS
-from adapters.postgres.rows import to_row, transition_to_row
-from adapters.postgres.tables import (
+from adapters.postgres.connection.errors import CONSTRAINTS
+from adapters.postgres.operations.rows import to_row, transition_to_row
+from adapters.postgres.schema.tables import (
     THIS_TRANSACTION,
     api_keys,
     idempotency_keys,
@@ -23,8 +23,8 @@ from adapters.postgres.tables import (
     transitions,
     watermarks,
 )
-from domain.lifecycle import accept
-from domain.operation import Operation
+from domain.operation.lifecycle import accept
+from domain.operation.operation import Operation
 from tests.support.operations import ID, T0, accepted, at, cause, completed, dispatched_at, failed, running
 
 NO_DISPATCH = {"dispatch_due_at": None}

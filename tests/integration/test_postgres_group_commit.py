@@ -10,18 +10,18 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.engine import create_engine
-from adapters.postgres.operation_queries import PostgresQueries
-from adapters.postgres.saving import MOST
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.operations.operation_queries import PostgresQueries
+from adapters.postgres.operations.saving import MOST
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from application.batching.group_commit import GroupCommit
 from application.ports.unit_of_work import DatabaseUnavailable
-from application.services.group_commit import GroupCommit
 from domain.errors import InvalidInput
-from domain.evidence import Progress
-from domain.follow_up import dispatched
-from domain.lifecycle import accept, complete, note, start
-from domain.operation import Cause, Change, Operation
-from domain.transition import Source
+from domain.operation.follow_up import dispatched
+from domain.operation.lifecycle import accept, complete, note, start
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.report import Progress
+from domain.operation.transition import Source
 from tests.support.operations import at, cause
 
 NUMBERS = range(1, 21)

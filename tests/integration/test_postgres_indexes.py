@@ -10,18 +10,18 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.change_feed import PostgresChangeFeed
-from adapters.postgres.drift_queries import PostgresDriftQueries
-from adapters.postgres.driver import connector
-from adapters.postgres.engine import create_engine
-from adapters.postgres.notifications import Listener
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.connection.driver import connector
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.convergence.drift_queries import PostgresDriftQueries
+from adapters.postgres.feed.change_feed import PostgresChangeFeed
+from adapters.postgres.feed.notifications import Listener
+from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.change_feed import Position
 from application.ports.operation_queries import OperationFilter, PageKey
-from domain.attention import AttentionKind
-from domain.status import OperationStatus
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from domain.operation.attention import AttentionKind
+from domain.operation.status import OperationStatus
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import at
 from tests.support.postgres import TEMPLATE
 from tests.support.statements import caught

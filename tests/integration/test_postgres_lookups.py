@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from domain.lifecycle import accept
+from domain.operation.lifecycle import accept
 from tests.support.operations import cause
 
 

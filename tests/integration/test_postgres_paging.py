@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.driver import DatabaseSettings
-from adapters.postgres.engine import create_engine
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.connection.driver import DatabaseSettings
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.operations.operation_queries import PostgresQueries
 from application.ports.operation_queries import OperationFilter, PageKey
-from domain.status import OperationStatus
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from domain.operation.status import OperationStatus
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.integration.test_postgres_indexes import indexes, kinds, nodes, vacuum
 from tests.support.operations import T0
 from tests.support.postgres import TEMPLATE

@@ -9,16 +9,17 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.operation_queries import PostgresQueries
+from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from application.batching.optimistic_update import change_operation
 from application.ports.operation_repository import StaleOperation
-from application.services.compare_and_set import change_operation
-from domain.evidence import ExecutionState, Observation, Report, ReportKind
-from domain.finality import Finality
-from domain.lifecycle import accept, note, request_cancel
-from domain.operation import Change, Operation
-from domain.reconciliation import ReconcilePolicy, reconcile
-from domain.reporting import apply_report
+from domain.evidence.finality import Finality
+from domain.evidence.observation import ExecutionState, Observation
+from domain.evidence.reconciliation import ReconcilePolicy, reconcile
+from domain.evidence.reporting import apply_report
+from domain.operation.lifecycle import accept, note, request_cancel
+from domain.operation.operation import Change, Operation
+from domain.operation.report import Report, ReportKind
 from tests.support.operations import at, cause
 
 LEASE = timedelta(seconds=30)

@@ -14,20 +14,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.memory.clock import MemoryClock
 from adapters.memory.metrics import MemoryMetrics
-from adapters.postgres.engine import create_engine
+from adapters.postgres.connection.engine import create_engine
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.operation_ids import RandomOperationIds
-from application.services.compare_and_set import change_operation
-from application.services.delete import DeleteOperation
-from application.services.retain import RetainOperations
-from application.services.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
-from application.services.submit_batch import Answer, SubmitBatch
-from application.services.submit_together import SubmitTogether
+from application.batching.optimistic_update import change_operation
+from application.control.delete import DeleteOperation
+from application.operate.purge_operations import RetainOperations
+from application.submit.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
+from application.submit.submit_batch import Answer, SubmitBatch
+from application.submit.submit_together import SubmitTogether
 from domain.errors import InvalidInput, OperationNotFound, OpledgerError
-from domain.lifecycle import complete, note, start
-from domain.operation import Cause, Change, Operation
-from domain.operation_type import OperationCatalogue, OperationType
-from domain.transition import Source
+from domain.operation.lifecycle import complete, note, start
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.operation_type import OperationCatalogue, OperationType
+from domain.operation.transition import Source
 
 CATALOGUE = OperationCatalogue({"deploy": OperationType("deploy", "Deploy", "queue")})
 TASKS = 16

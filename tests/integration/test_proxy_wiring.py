@@ -7,10 +7,10 @@ import pytest
 
 from domain.errors import StartupError
 from entrypoints.cli.up import serve
-from entrypoints.http.main import run
-from entrypoints.settings import Settings
+from entrypoints.serve_api import run
+from entrypoints.settings.settings import Settings
 from tests.integration.test_stop import up
-from tests.unit.test_http_server import free_port
+from tests.unit.entrypoints.http.server.test_uvicorn_server import free_port
 
 PAGE = "https://dashboard.example"
 

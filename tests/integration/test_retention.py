@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock
-from domain.lifecycle import accept, complete, start
-from domain.operation import Cause
-from domain.transition import Source
-from entrypoints import container
-from entrypoints.settings import Settings
-from entrypoints.worker.main import run
+from domain.operation.lifecycle import accept, complete, start
+from domain.operation.operation import Cause
+from domain.operation.transition import Source
+from entrypoints.run_worker import run
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring import container
 from tests.support.ledger_real import eventually
 
 DAYS_AGO = {1: 40, 2: 31, 3: 29, 4: 0}

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from domain.lifecycle import accept
-from entrypoints import container
-from entrypoints.container import HttpParts
-from entrypoints.http.main import run
-from entrypoints.settings import Settings
+from domain.operation.lifecycle import accept
+from entrypoints.serve_api import run
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring import container
+from entrypoints.wiring.container import HttpParts
 from tests.support.operations import ID, cause
 from tests.support.ports import free_port
 from tests.support.waiting import subscribed

@@ -10,8 +10,8 @@ from temporalio.client import Client
 from adapters.system.clock import SystemClock
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.workflow_engine import CompletionCallback, StartRequest
-from domain.operation import MISSING
-from domain.operation_type import OperationType
+from domain.operation.operation import MISSING
+from domain.operation.operation_type import OperationType
 from tests.contract.engine_world import eventually
 
 

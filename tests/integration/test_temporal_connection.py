@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from adapters.temporal.connection import connect
+from adapters.temporal.connection.connection import connect
 from domain.errors import StartupError
 
 TOML = """

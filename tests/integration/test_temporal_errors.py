@@ -7,7 +7,7 @@ from temporalio.api.common.v1 import GrpcStatus
 from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, NotFoundFailure
 from temporalio.service import RPCError, RPCStatusCode
 
-from adapters.temporal.errors import engine_error, start_error, unknown_execution
+from adapters.temporal.connection.errors import engine_error, start_error, unknown_execution
 from application.ports.workflow_engine import (
     CallbackRefused,
     EngineUnavailable,

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.system.clock import SystemClock
-from adapters.temporal.rpc import call
+from adapters.temporal.connection.rpc import call
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.workflow_engine import EngineUnavailable
 from tests.support.temporal_server import temporal_server

@@ -7,11 +7,11 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from adapters.temporal import index as index_module
-from adapters.temporal.history import RunHistory
-from adapters.temporal.index import Index
-from adapters.temporal.observation import Latest
-from domain.evidence import ExecutionState
+from adapters.temporal.executions import index as index_module
+from adapters.temporal.executions.history import RunHistory
+from adapters.temporal.executions.index import Index
+from adapters.temporal.executions.observation import Latest
+from domain.evidence.observation import ExecutionState
 from opledger.wire import OPERATION_UUID
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld

@@ -21,12 +21,14 @@ from temporalio.client import Client
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 from temporalio.exceptions import ApplicationError
 
-from adapters.temporal import close, payloads, start_request
+from adapters.temporal import start_request
+from adapters.temporal.executions import close
+from adapters.temporal.payloads import payloads
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.workflow_engine import PayloadsUnavailable, StartFailed
-from domain.chain import Chain
-from domain.evidence import ExecutionState, Observation
-from domain.operation_error import ErrorCode
+from domain.evidence.observation import ExecutionState, Observation
+from domain.operation.chain import Chain
+from domain.operation.operation_error import ErrorCode
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import SystemClock, TemporalWorld
 

@@ -17,7 +17,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from adapters.temporal.schedule import SCHEDULE_ID, ReconciliationSchedule, ensure_schedule
+from adapters.temporal.connection.schedule import SCHEDULE_ID, ReconciliationSchedule, ensure_schedule
 from domain.errors import StartupError
 from tests.contract.engine_world import eventually
 

@@ -25,15 +25,15 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.converter import encode_search_attributes
 
-from adapters.temporal import chains
-from adapters.temporal.history import Ending, RunHistory
-from adapters.temporal.observation import STATES, Latest, observation
-from adapters.temporal.payloads import PayloadReader
-from adapters.temporal.taken import ever_taken
+from adapters.temporal.executions import chains
+from adapters.temporal.executions.history import Ending, RunHistory
+from adapters.temporal.executions.observation import STATES, Latest, observation
+from adapters.temporal.executions.taken import ever_taken
+from adapters.temporal.payloads.payloads import PayloadReader
 from application.ports.workflow_engine import ExecutionExists
-from domain.chain import Chain
-from domain.evidence import ExecutionState
-from domain.operation_type import RetryPolicy
+from domain.evidence.observation import ExecutionState
+from domain.operation.chain import Chain
+from domain.operation.operation_type import RetryPolicy
 from opledger.wire import OPERATION_UUID
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld

@@ -13,10 +13,10 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, PauseWorkflowExecutionRequest
 from temporalio.client import Client
 
-from adapters.temporal.connection import connect
-from adapters.temporal.probe import TemporalProbe
-from adapters.temporal.schedule import ReconciliationSchedule, ensure_schedule
-from adapters.temporal.search_attribute import NAME, ensure_search_attribute
+from adapters.temporal.connection.connection import connect
+from adapters.temporal.connection.probe import TemporalProbe
+from adapters.temporal.connection.schedule import ReconciliationSchedule, ensure_schedule
+from adapters.temporal.connection.search_attribute import NAME, ensure_search_attribute
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.workflow_engine import (
     CallbackRefused,
@@ -25,10 +25,10 @@ from application.ports.workflow_engine import (
     StartFailed,
     StartRequest,
 )
-from domain.chain import Chain
 from domain.errors import StartupError
-from domain.evidence import ExecutionState
-from domain.operation_type import OperationType
+from domain.evidence.observation import ExecutionState
+from domain.operation.chain import Chain
+from domain.operation.operation_type import OperationType
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_server import OwnServer
 from tests.contract.engine_temporal import SystemClock, TemporalWorld

@@ -10,10 +10,10 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent, WorkflowTaskFailedEventAttributes
 from temporalio.client import Client
 
-from adapters.temporal.payloads import PayloadReader
-from adapters.temporal.stalling import MAX_WORDS, stalled_words
-from domain.attention import AttentionKind
-from domain.evidence import ExecutionState, Trouble
+from adapters.temporal.executions.stalling import MAX_WORDS, stalled_words
+from adapters.temporal.payloads.payloads import PayloadReader
+from domain.evidence.observation import ExecutionState, Trouble
+from domain.operation.attention import AttentionKind
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import eventually

@@ -9,11 +9,11 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from adapters.temporal.pollers import SILENT_AFTER, UNPOLLED_FOR, Kind, Pollers
+from adapters.temporal.executions.pollers import SILENT_AFTER, UNPOLLED_FOR, Kind, Pollers
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
-from domain.attention import AttentionKind
-from domain.chain import Chain
-from domain.evidence import ExecutionState, Observation
+from domain.evidence.observation import ExecutionState, Observation
+from domain.operation.attention import AttentionKind
+from domain.operation.chain import Chain
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import SystemClock, TemporalWorld
 

@@ -2,9 +2,9 @@
 
 from tests.seeded_bugs.bug import PUSHED, SIMULATION, Bug, Hunk
 
-_RECEIVE = "application/services/receive_callback.py"
-_GROUP = "application/services/group_commit.py"
-_RECONCILE = "application/services/reconcile.py"
+_RECEIVE = "application/track/receive_callback.py"
+_GROUP = "application/batching/group_commit.py"
+_RECONCILE = "application/converge/reconcile.py"
 
 ACK_BEFORE_COMMIT = Bug(
     "ack-before-commit",
@@ -54,7 +54,7 @@ NOT_FOUND = Bug(
     PUSHED,
     (
         Hunk(
-            "entrypoints/http/errors.py",
+            "entrypoints/http/problems/kinds.py",
             'Kind(503, "callback-not-taken", "The callback was not taken", retry_after=1)',
             'Kind(404, "callback-not-taken", "The callback was not taken")',
         ),
@@ -66,12 +66,12 @@ NO_COMPARE_AND_SET = Bug(
     SIMULATION,
     (
         Hunk(
-            "adapters/memory/operation_repository.py",
+            "adapters/memory/operations/operation_repository.py",
             "        if stored is None or stored.revision != operation.revision:\n            return None\n",
             "        if stored is None:\n            return None\n",
         ),
         Hunk(
-            "adapters/postgres/saving.py",
+            "adapters/postgres/operations/saving.py",
             "operations.c.revision == new.c.revision)",
             "new.c.revision > 0)",
         ),
@@ -83,7 +83,7 @@ REPORT_IS_FINAL = Bug(
     SIMULATION,
     (
         Hunk(
-            "domain/reporting.py",
+            "domain/evidence/reporting.py",
             "if finality is Finality.WORKFLOW and not report.provisional:",
             "if not report.provisional:",
         ),
@@ -113,7 +113,7 @@ NOTIFY_ONLY = Bug(
     SIMULATION,
     (
         Hunk(
-            "application/services/follow_up.py",
+            "application/converge/follow_up.py",
             "            await self._send_cancel(operation)\n",
             """\
             await self._send_cancel(operation)
@@ -127,7 +127,7 @@ NOTIFY_ONLY = Bug(
             "        return ReconciledPage(None)\n        cursor = cursor or await self._begin()\n",
         ),
         Hunk(
-            "application/services/verify.py",
+            "application/converge/verify.py",
             "        return await work_through(\n",
             "        return Step(0)\n        return await work_through(\n",
         ),
@@ -139,7 +139,7 @@ REWRITTEN = Bug(
     SIMULATION,
     (
         Hunk(
-            "domain/divergence.py",
+            "domain/evidence/divergence.py",
             "    diverged = replace(operation, attention=",
             "    error = observation.error if operation.error and observation.error else operation.error\n"
             "    diverged = replace(operation, error=error, attention=",
@@ -162,13 +162,13 @@ ANY_TOKEN = Bug(
     "any-token",
     "a callback is taken with the token of another operation",
     SIMULATION,
-    (Hunk("domain/callback_token.py", "operation_id.bytes, tenant.encode()", "tenant.encode()"),),
+    (Hunk("domain/access/callback_token.py", "operation_id.bytes, tenant.encode()", "tenant.encode()"),),
 )
 FALSY_DROPPED = Bug(
     "falsy-dropped",
     "P4: results that are false, empty or zero are taken for none",
     SIMULATION,
-    (Hunk("domain/lifecycle.py", "cause, at=at, result=result)", "cause, at=at, result=result or None)"),),
+    (Hunk("domain/operation/lifecycle.py", "cause, at=at, result=result)", "cause, at=at, result=result or None)"),),
 )
 BUGS = (
     *(ACK_BEFORE_COMMIT, TOLD_BEFORE_COMMIT, NOT_FOUND, ANY_TOKEN, AT_ITS_WORD, NO_COMPARE_AND_SET, REPORT_IS_FINAL),

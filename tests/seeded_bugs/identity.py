@@ -8,7 +8,7 @@ REPORT_UNCHECKED = Bug(
     SIMULATION,
     (
         Hunk(
-            "domain/chain.py",
+            "domain/operation/chain.py",
             "    if run.workflow_id != chain.workflow_id:\n        return Membership.FOREIGN\n",
             "    if run.workflow_id:\n        return Membership.OWN\n",
         ),
@@ -20,12 +20,12 @@ WATERMARK_OF_THE_CALLER = Bug(
     SIMULATION,
     (
         Hunk(
-            "application/services/reconcile.py",
+            "application/converge/reconcile.py",
             "began_at = await unit.watermarks.now()",
             "began_at = self._clock.now()",
         ),
-        Hunk("adapters/memory/watermarks.py", "clamped = min(to, now)", "clamped = to"),
-        Hunk("adapters/postgres/watermarks.py", "sa.func.least(sa.cast(to, Instant), _NOW)", "to"),
+        Hunk("adapters/memory/convergence/watermarks.py", "clamped = min(to, now)", "clamped = to"),
+        Hunk("adapters/postgres/convergence/watermarks.py", "sa.func.least(sa.cast(to, Instant), _NOW)", "to"),
     ),
 )
 ANOTHER_CHAIN = Bug(
@@ -34,18 +34,18 @@ ANOTHER_CHAIN = Bug(
     SIMULATION,
     (
         Hunk(
-            "adapters/memory/chains.py",
+            "adapters/memory/engine/chains.py",
             "        return next((found for found in self._latest_first(chain.operation_id)"
             " if found.belongs_to(chain)), None)\n",
             "        return self.current.get(chain.operation_id)\n",
         ),
         Hunk(
-            "adapters/temporal/chains.py",
+            "adapters/temporal/executions/chains.py",
             "        if current is not None and await self.belongs(current, chain):\n",
             "        if current is not None:\n",
         ),
         Hunk(
-            "domain/reconciliation.py",
+            "domain/evidence/reconciliation.py",
             "    if seen is not None and known is not None and seen != known:\n",
             "    if seen is not None and known is not None and not seen:\n",
         ),

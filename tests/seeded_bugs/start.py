@@ -2,8 +2,8 @@
 
 from tests.seeded_bugs.bug import SIMULATION, UNHEARD, Bug, Hunk
 
-_DISPATCH = "application/services/dispatch.py"
-_SUBMIT = "application/services/submit.py"
+_DISPATCH = "application/dispatch/dispatch.py"
+_SUBMIT = "application/submit/submit.py"
 
 NO_FENCING = Bug(
     "no-fencing",
@@ -42,7 +42,7 @@ from application.ports.workflow_engine import (
     StartRequest,
     WorkflowEngine,
 )
-from application.services.completion_callbacks import CompletionCallbacks
+from application.dispatch.completion_callbacks import CompletionCallbacks
 """,
         ),
         Hunk(
@@ -72,7 +72,7 @@ from application.services.completion_callbacks import CompletionCallbacks
 """,
         ),
         Hunk(
-            "entrypoints/container.py",
+            "entrypoints/wiring/container.py",
             "(SubmitOperation, units, clock, operation_ids, catalogue, validator)",
             "(SubmitOperation, units, clock, operation_ids, catalogue, validator, engine, callbacks)",
         ),
@@ -106,7 +106,7 @@ FORCED_AT_ONCE = Bug(
     SIMULATION,
     (
         Hunk(
-            "domain/lifecycle.py",
+            "domain/operation/lifecycle.py",
             """\
     if operation.dispatch.done_at is None:
         return asked

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from adapters.memory.executions import Execution
-from adapters.memory.workflow_engine import MemoryWorkflowEngine
+from adapters.memory.engine.executions import Execution
+from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine
 from application.ports.workflow_engine import StartRequest
-from domain.chain import Chain
+from domain.operation.chain import Chain
 from tests.simulation.processes import CURRENT
 
 

@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from adapters.memory.executions import Execution
+from adapters.memory.engine.executions import Execution
 from application.ports.metrics import CallbackOutcome
-from domain.attention import AttentionKind
-from domain.evidence import ExecutionState
-from domain.finality import Finality
-from domain.operation import Operation
-from domain.status import OperationStatus
+from domain.evidence.finality import Finality
+from domain.evidence.observation import ExecutionState
+from domain.operation.attention import AttentionKind
+from domain.operation.operation import Operation
+from domain.operation.status import OperationStatus
 from tests.simulation.invariants import Invariants, agrees
 from tests.simulation.world import Channels
 

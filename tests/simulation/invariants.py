@@ -4,14 +4,14 @@ from uuid import UUID
 
 from hypothesis.stateful import invariant
 
-from adapters.memory.executions import Execution
-from domain.attention import AttentionKind
-from domain.divergence import CODES
-from domain.evidence import ExecutionState
-from domain.finality import Finality
-from domain.operation import Operation
-from domain.operation_error import ErrorCode
-from domain.status import OperationStatus
+from adapters.memory.engine.executions import Execution
+from domain.evidence.divergence import CODES
+from domain.evidence.finality import Finality
+from domain.evidence.observation import ExecutionState
+from domain.operation.attention import AttentionKind
+from domain.operation.operation import Operation
+from domain.operation.operation_error import ErrorCode
+from domain.operation.status import OperationStatus
 from tests.simulation.world import OVERLAP, TICK, World
 
 BELONGS = {

@@ -11,12 +11,13 @@ from hypothesis.stateful import precondition, rule
 from application.ports.callback_reader import CallbackMessage
 from application.ports.clock import Clock
 from application.ports.metrics import CallbackOutcome
-from domain.callback_token import TOKEN_HEADER
-from domain.chain import Run
+from domain.access.callback_token import TOKEN_HEADER
 from domain.errors import OperationAlreadyDone
-from domain.evidence import ExecutionState, Observation, Progress, Report, ReportKind
-from domain.operation_error import ErrorCode, OperationError
-from domain.transition import Source
+from domain.evidence.observation import ExecutionState, Observation
+from domain.operation.chain import Run
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.report import Progress, Report, ReportKind
+from domain.operation.transition import Source
 from tests.simulation.processes import Fate
 from tests.simulation.world import FATES, KEYS, PICKS, Channels, World, one
 from tests.support import ledger

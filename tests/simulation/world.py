@@ -11,18 +11,19 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
-from adapters.memory.callbacks import PendingCallback
-from adapters.memory.executions import Execution
+from adapters.memory.engine.callbacks import PendingCallback
+from adapters.memory.engine.executions import Execution
+from application.batching.group_commit import GroupCommit
+from application.batching.optimistic_update import Decide, Outcome
+from application.converge import reconcile
+from application.converge.reconcile import PassCursor, ReconciledPage
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.services import reconcile
-from application.services.compare_and_set import Decide, Outcome
-from application.services.group_commit import GroupCommit
-from application.services.reconcile import PassCursor, ReconciledPage
-from application.services.submit import Submission
-from domain.chain import Run
-from domain.evidence import ExecutionState, Observation, Report, ReportKind
-from domain.finality import Finality
-from domain.operation import Operation
+from application.submit.submit import Submission
+from domain.evidence.finality import Finality
+from domain.evidence.observation import ExecutionState, Observation
+from domain.operation.chain import Run
+from domain.operation.operation import Operation
+from domain.operation.report import Report, ReportKind
 from tests.simulation.chronicle import ChronicledEngine, Past
 from tests.simulation.processes import CURRENT, Fate, Fates, FreeOfLocks, Process, Processes
 from tests.support.faults import CrashingUnit

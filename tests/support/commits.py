@@ -12,7 +12,7 @@ from adapters.memory.store import MemoryStore
 from application.ports.idempotency_keys import IdempotencyKeys
 from application.ports.operation_repository import OperationRepository
 from application.ports.unit_of_work import DatabaseUnavailable
-from domain.operation import Operation
+from domain.operation.operation import Operation
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from domain.errors import StartupError
-from entrypoints.embedded.options import Options, Running
-from entrypoints.embedded.supervisor import Event
-from entrypoints.embedded.up import up
+from entrypoints.local.embedded.options import Options, Running
+from entrypoints.local.embedded.supervisor import Event
+from entrypoints.local.embedded.up import up
 
 API = """
 import http.server, os

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.workflow_engine import CompletionCallback, IndexPage, StartRequest, WorkflowEngine
-from domain.chain import Chain, Run, RunOrigin
-from domain.evidence import Observation
+from domain.evidence.observation import Observation
+from domain.operation.chain import Chain, Run, RunOrigin
 
 
 class Crash(BaseException):

@@ -5,16 +5,16 @@ from typing import Any
 
 import httpx
 
-from adapters.memory.api_keys import MemoryApiKeys
+from adapters.memory.access.api_keys import MemoryApiKeys
+from adapters.memory.access.token_verifier import MemoryTokenVerifier
 from adapters.memory.clock import MemoryClock
-from adapters.memory.token_verifier import MemoryTokenVerifier
-from application.services.authenticate import Authenticate, AuthenticateKeys
-from application.services.manage_keys import ManageKeys
-from application.services.note_key_uses import NoteKeyUses
-from application.services.rate_limit import RateLimit
-from domain.scope import ALL_SCOPES, Scope
-from domain.token_bucket import Allowance
-from entrypoints.http.credentials import BearerAccess
+from application.access.api_key_admin import ManageKeys
+from application.access.api_key_usage import NoteKeyUses
+from application.access.authenticate import Authenticate, AuthenticateKeys
+from application.access.rate_limit import RateLimit
+from domain.access.scope import ALL_SCOPES, Scope
+from domain.access.token_bucket import Allowance
+from entrypoints.http.security.authentication import BearerAccess
 from tests.support.http_api import Api
 from tests.support.randomness import counting
 

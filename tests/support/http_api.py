@@ -10,45 +10,45 @@ import httpx
 from litestar import Litestar
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
+from adapters.memory.access.stream_tickets import MemoryStreamTickets
 from adapters.memory.clock import MemoryClock
 from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.memory.store import MemoryStore
-from adapters.memory.stream_tickets import MemoryStreamTickets
 from application.access.stream_tickets import StreamTicketOffice
+from application.batching.group_commit import GroupCommit
+from application.control.cancel import CancelOperation
+from application.control.delete import DeleteOperation
+from application.operate.drift import DriftReport, ReadDrift
+from application.operate.health import CheckHealth
 from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.probe import Probe
 from application.ports.stream_tickets import StreamTickets
-from application.services.cancel import CancelOperation
-from application.services.change_hub import ChangeHub
-from application.services.delete import DeleteOperation
-from application.services.drift import DriftReport, ReadDrift
-from application.services.group_commit import GroupCommit
-from application.services.health import CheckHealth
-from application.services.read import ReadOperations
-from application.services.receive_callback import ReceiveCallback
-from application.services.stream import StreamEvents
-from application.services.submit import SubmitOperation
-from application.services.submit_batch import SubmitBatch
-from application.services.submit_together import SubmitTogether
-from application.services.tenant_ledger import LedgerServices
-from application.services.wait import WaitForOperation
-from application.services.waiting_room import WaitingRoom
-from domain.attention import AttentionKind
-from domain.callback_token import CallbackKeys
+from application.submit.submit import SubmitOperation
+from application.submit.submit_batch import SubmitBatch
+from application.submit.submit_together import SubmitTogether
+from application.tenant_ledger import LedgerServices
+from application.track.receive_callback import ReceiveCallback
+from application.watch.change_hub import ChangeHub
+from application.watch.read import ReadOperations
+from application.watch.stream import StreamEvents
+from application.watch.wait import WaitForOperation
+from application.watch.waiter_limit import WaitingRoom
+from domain.access.callback_token import CallbackKeys
+from domain.access.principal import Principal
+from domain.access.scope import ALL_SCOPES
 from domain.json_value import JsonValue
-from domain.lifecycle import complete, start
-from domain.operation import Cause, Operation
-from domain.operation_type import OperationCatalogue, OperationType
-from domain.principal import Principal
-from domain.scope import ALL_SCOPES
-from domain.transition import Source
+from domain.operation.attention import AttentionKind
+from domain.operation.lifecycle import complete, start
+from domain.operation.operation import Cause, Operation
+from domain.operation.operation_type import OperationCatalogue, OperationType
+from domain.operation.transition import Source
 from entrypoints.http.app import create_app
-from entrypoints.http.credentials import Access
+from entrypoints.http.security.authentication import Access
 from entrypoints.http.services import HttpServices
-from entrypoints.proxy_settings import ProxyRules
 from entrypoints.scrape import MetricsPage
+from entrypoints.settings.proxy import ProxyRules
 from tests.support.randomness import counting
 
 KEY = b"a key for tests, and long enough"

@@ -8,16 +8,23 @@ from uuid import UUID
 
 from temporalio.converter import DataConverter
 
-from adapters.memory.callbacks import PendingCallback
 from adapters.memory.clock import MemoryClock
+from adapters.memory.engine.callbacks import PendingCallback
+from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine
 from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.memory.store import MemoryStore
-from adapters.memory.workflow_engine import MemoryWorkflowEngine
 from adapters.temporal.callback_reader import TemporalCallbackReader
+from application.batching.group_commit import GroupCommit
+from application.control.cancel import CancelOperation
 from application.converge.close_poll import PollCloses
+from application.converge.follow_up import FollowUpOperations
 from application.converge.inquiry import Inquiry
+from application.converge.reconcile import ReconciledPage, ReconcileOperations
 from application.converge.start_watch import WatchStarts
+from application.converge.verify import VerifyOperations
+from application.dispatch.completion_callbacks import CompletionCallbacks
+from application.dispatch.dispatch import DispatchOperations
 from application.ports.metrics import CallbackOutcome
 from application.ports.workflow_engine import (
     CompletionCallback,
@@ -26,28 +33,22 @@ from application.ports.workflow_engine import (
     StartRequest,
     WorkflowEngine,
 )
-from application.services.cancel import CancelOperation
-from application.services.completion_callbacks import CompletionCallbacks
-from application.services.dispatch import DispatchOperations
-from application.services.follow_up import FollowUpOperations
-from application.services.group_commit import GroupCommit
-from application.services.read import ReadOperations
-from application.services.receive_callback import ReceiveCallback
-from application.services.reconcile import ReconciledPage, ReconcileOperations
-from application.services.record import Recorded, RecordEvidence
-from application.services.submit import Submission, SubmitOperation
-from application.services.verify import VerifyOperations
+from application.submit.submit import Submission, SubmitOperation
+from application.track.receive_callback import ReceiveCallback
 from application.track.receive_report import ReceiveReport
-from domain.callback_token import TOKEN_HEADER, CallbackKeys
-from domain.chain import Chain, Run, RunOrigin
+from application.track.record import Recorded, RecordEvidence
+from application.watch.read import ReadOperations
+from domain.access.callback_token import TOKEN_HEADER, CallbackKeys
 from domain.errors import Fault
-from domain.evidence import Observation, Report, ReportKind
-from domain.finality import Finality
-from domain.operation import Operation
-from domain.operation_type import OperationCatalogue, OperationType
-from domain.reconciliation import ReconcilePolicy
-from domain.status import OperationStatus
-from domain.transition import Transition
+from domain.evidence.finality import Finality
+from domain.evidence.observation import Observation
+from domain.evidence.reconciliation import ReconcilePolicy
+from domain.operation.chain import Chain, Run, RunOrigin
+from domain.operation.operation import Operation
+from domain.operation.operation_type import OperationCatalogue, OperationType
+from domain.operation.report import Report, ReportKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Transition
 from tests.support.faults import Crash, CrashingEngine, CrashingUnit, Faults
 
 WORK = OperationType("work", workflow="Work", task_queue="workers")

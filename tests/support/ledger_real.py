@@ -16,23 +16,23 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from adapters.postgres.engine import create_engine
+from adapters.postgres.connection.engine import create_engine
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
+from application.converge.reconcile import ReconciledPage
 from application.ports.clock import Clock
 from application.ports.operation_queries import OperationFilter
-from application.services.reconcile import ReconciledPage
-from application.services.submit import Submission
-from domain.chain import Chain
-from domain.evidence import ExecutionState
-from domain.operation import MISSING, Operation
-from domain.operation_type import OperationCatalogue, OperationType, RetryPolicy
-from domain.status import OperationStatus
-from domain.transition import Transition
-from entrypoints.container import Container
-from entrypoints.embedded.postgres import EmbeddedPostgres
-from entrypoints.settings import Settings
-from entrypoints.worker.poller import Pace, poll
-from entrypoints.worker.workflows.reconcile_operations import ReconcileOperations
+from application.submit.submit import Submission
+from domain.evidence.observation import ExecutionState
+from domain.operation.chain import Chain
+from domain.operation.operation import MISSING, Operation
+from domain.operation.operation_type import OperationCatalogue, OperationType, RetryPolicy
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Transition
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from entrypoints.poller import Pace, poll
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring.container import Container
+from entrypoints.worker.reconcile_operations import ReconcileOperations
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateOutcome
 from tests.support.ledger import WatchedEngine
 from tests.support.ledger_workflows import ACTIVITIES, LEDGER_QUEUE, TEAM_QUEUE, WORKFLOWS

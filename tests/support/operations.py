@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.evidence import UNSUCCESSFUL, ExecutionState, Observation, Report, ReportKind
-from domain.follow_up import dispatched
-from domain.lifecycle import accept, complete, fail, request_cancel, start
-from domain.operation import Cause, Operation
-from domain.operation_error import ErrorCode, OperationError
-from domain.transition import Source
+from domain.evidence.observation import UNSUCCESSFUL, ExecutionState, Observation
+from domain.operation.follow_up import dispatched
+from domain.operation.lifecycle import accept, complete, fail, request_cancel, start
+from domain.operation.operation import Cause, Operation
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.report import Report, ReportKind
+from domain.operation.transition import Source
 
 T0 = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ID = UUID("019a0000-0000-7000-8000-000000000001")

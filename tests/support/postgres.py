@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.engine import create_engine
-from adapters.postgres.migrations import migrate
-from entrypoints.embedded.data_folder import opened
-from entrypoints.embedded.postgres import EmbeddedPostgres
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.schema.migrations import migrate
+from entrypoints.local.embedded.data_folder import opened
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.places import in_memory
 
 TEMPLATE = "migrated"

@@ -4,10 +4,10 @@ import os
 import shutil
 import signal
 
-from entrypoints.embedded import privileges
-from entrypoints.embedded.data_folder import DataFolder
-from entrypoints.embedded.postgres import PORT, USER, EmbeddedPostgres
-from entrypoints.embedded.process import run
+from entrypoints.local.embedded import privileges
+from entrypoints.local.embedded.data_folder import DataFolder
+from entrypoints.local.embedded.postgres import PORT, USER, EmbeddedPostgres
+from entrypoints.local.embedded.process import run
 
 
 class Standby(EmbeddedPostgres):

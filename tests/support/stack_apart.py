@@ -8,9 +8,9 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from entrypoints.embedded.data_folder import opened
-from entrypoints.embedded.postgres import EmbeddedPostgres
-from entrypoints.embedded.temporal_server import EmbeddedTemporal
+from entrypoints.local.embedded.data_folder import opened
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from entrypoints.local.embedded.temporal_server import EmbeddedTemporal
 from tests.support.ports import free_port
 from tests.support.stack import Service, run
 from tests.support.stack_ledger import Ledger

@@ -61,12 +61,6 @@ class Forks:
 
 def serve() -> None:
     """Fork for every order on standard input, wait for the child, print its exit code."""
-    import entrypoints.cli.doctor
-    import entrypoints.cli.keys
-    import entrypoints.cli.migrate
-    import entrypoints.cli.up
-    import entrypoints.http.main
-    import entrypoints.worker.main  # noqa: F401
 
     for line in sys.stdin:
         child = os.fork()

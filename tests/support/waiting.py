@@ -2,7 +2,7 @@
 
 import asyncio
 
-from application.services.change_hub import ChangeHub
+from application.watch.change_hub import ChangeHub
 
 
 async def subscribed(hub: ChangeHub, many: int = 1) -> None:

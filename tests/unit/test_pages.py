@@ -2,7 +2,7 @@
 
 import re
 
-from entrypoints.settings import Settings
+from entrypoints.settings.settings import Settings
 from entrypoints.worker import wire_reports
 from opledger.wire import LEDGER_TASK_QUEUE, UPDATE_ACTIVITY, UpdateKind, UpdateOutcome
 from tests.support.pages import ROOT

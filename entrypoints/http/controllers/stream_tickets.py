@@ -7,10 +7,10 @@ from litestar import Controller, post
 from litestar.di import NamedDependency
 from msgspec import Meta, Struct
 
-from domain.scope import Scope
-from entrypoints.http.bodies import ApiRequest
-from entrypoints.http.openapi import ContractOperation, problems
-from entrypoints.http.responses import JsonResponse
+from domain.access.scope import Scope
+from entrypoints.http.openapi.routes import ContractOperation, problems
+from entrypoints.http.requests.json_body import ApiRequest
+from entrypoints.http.responses.responses import JsonResponse
 from entrypoints.http.services import HttpServices
 
 

@@ -5,8 +5,8 @@ from typing import Final
 
 from application.ports.operation_view import OperationView
 from domain.errors import VersionMismatch
-from domain.expected_version import ExpectedVersion
-from entrypoints.http.problems import InvalidHeader
+from domain.operation.expected_version import ExpectedVersion
+from entrypoints.http.problems.problems import InvalidHeader
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS: Final = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*[ \t,]*+")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from litestar.types import Scope
 
-from entrypoints.http.problems import TooManyOpenBodies
+from entrypoints.http.problems.problems import TooManyOpenBodies
 
 OPEN_BODIES: Final = "open_bodies"
 """Under this name the application's state holds its OpenBodies."""

@@ -4,8 +4,8 @@ from typing import Final
 
 from litestar.types import HTTPScope
 
-from domain.callback_token import TOKEN_HEADER
-from entrypoints.http.problems import InvalidHeader
+from domain.access.callback_token import TOKEN_HEADER
+from entrypoints.http.problems.problems import InvalidHeader
 
 _NAMES: Final = (
     "Authorization",

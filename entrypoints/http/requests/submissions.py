@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from application.services.tenant_ledger import Wanted
+from application.tenant_ledger import Wanted
 from domain.errors import Fault, InvalidInput, OpledgerError
-from domain.labels import label_faults
-from domain.operation import MISSING
-from entrypoints.http.bodies import decode
-from entrypoints.http.problems import FieldError, InvalidBody
-from entrypoints.http.representations import SubmitBody
+from domain.operation.labels import label_faults
+from domain.operation.operation import MISSING
+from entrypoints.http.problems.problems import FieldError, InvalidBody
+from entrypoints.http.requests.json_body import decode
+from entrypoints.http.requests.schemas import SubmitBody
 
 InputCheck = Callable[[Wanted], OpledgerError | None]
 """Why a submission would not be accepted, if it would not."""

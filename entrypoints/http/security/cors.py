@@ -9,7 +9,7 @@ from typing import Final
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from entrypoints.proxy_settings import ANY_ORIGIN
+from entrypoints.settings.proxy import ANY_ORIGIN
 
 METHODS: Final = ("GET", "HEAD", "POST", "DELETE")
 REQUEST_HEADERS: Final = (

@@ -7,7 +7,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from entrypoints.proxy_settings import ProxyRules, is_prefix
+from entrypoints.settings.proxy import ProxyRules, is_prefix
 
 _BASE: Final = "opledger_base"
 _HOST: Final = b"x-forwarded-host"

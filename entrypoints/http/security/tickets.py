@@ -4,7 +4,7 @@ from typing import Final
 
 from litestar.types import HTTPScope, WebSocketScope
 
-from entrypoints.http.problems import InvalidParameter
+from entrypoints.http.problems.problems import InvalidParameter
 
 TAKES_TICKETS: Final = "takes_tickets"
 """Among a route's options: a stream ticket counts there in place of the header Authorization."""

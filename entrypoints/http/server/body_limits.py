@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, ClassVar
 
-from entrypoints.http.problems import MalformedBody, RequestError, SlowBody
+from entrypoints.http.problems.problems import MalformedBody, RequestError, SlowBody
 from entrypoints.http.server.framing import has_body
 from entrypoints.http.server.idle_connections import IdleLimitedProtocol
 from entrypoints.http.server.request_body import CUT_OFF_LINGER_SECONDS, INCOMING, LINGER_SECONDS, IncomingBody

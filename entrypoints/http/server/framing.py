@@ -7,7 +7,7 @@ bare line feeds.
 import re
 from typing import Final
 
-from entrypoints.http.problems import MalformedHead, UnsupportedTransferCoding, UnsupportedVersion
+from entrypoints.http.problems.problems import MalformedHead, UnsupportedTransferCoding, UnsupportedVersion
 
 Headers = list[tuple[bytes, bytes]]
 MAX_LENGTH_DIGITS: Final = 15

@@ -11,10 +11,10 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from entrypoints.http.edge import HEADERS
-from entrypoints.http.errors import problem_of
-from entrypoints.http.problems import MEDIA_TYPE, HeadTooLarge, MalformedHead, RequestError, TooManyPipelined
+from entrypoints.http.problems.kinds import problem_of
+from entrypoints.http.problems.problems import MEDIA_TYPE, HeadTooLarge, MalformedHead, RequestError, TooManyPipelined
 from entrypoints.http.server.framing import check_framing, without_upgrade
+from entrypoints.http.server.middleware import HEADERS
 
 LARGEST_HEAD: Final = 64 * 1024
 """Bytes of URL and headers."""

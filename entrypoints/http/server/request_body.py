@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from litestar.types import HTTPScope, Receive, Scope
 
-from entrypoints.http.problems import RequestError
+from entrypoints.http.problems.problems import RequestError
 from entrypoints.http.server.framing import MAX_LENGTH_DIGITS
 
 INCOMING: Final = "opledger_incoming_body"

@@ -1,0 +1,1 @@
+"""API keys, tokens and stream tickets."""

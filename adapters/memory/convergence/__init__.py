@@ -1,0 +1,1 @@
+"""Watermarks, turns and drift."""

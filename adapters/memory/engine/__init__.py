@@ -1,0 +1,1 @@
+"""A workflow engine in memory."""

@@ -1,0 +1,167 @@
+"""One workflow chain in memory, and what can happen to it."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from application.ports.workflow_engine import CompletionCallback
+from domain.evidence.finality import OutcomeReports
+from domain.evidence.observation import OPEN, ExecutionState, Observation, Trouble
+from domain.json_value import JsonValue, clean_text, not_finite_note, strict_json
+from domain.operation.chain import Chain
+from domain.operation.operation_error import ErrorCode, OperationError
+
+BY_LAST_EVENT = frozenset(
+    {ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELED, ExecutionState.TERMINATED}
+)
+"""The closes that the real engine tells all about from a run's last event, which does not say when the chain began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Somebody's wish, or act, to end an execution."""
+
+    reason: str
+    actor: str
+    superseded_by: str | None = None
+    """The first run of the chain that was started in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The latest run of a chain. Frozen: every event returns the execution after it, or raises ValueError where the
+    engine would not let it happen."""
+
+    started_at: datetime
+    """Of the chain's first run."""
+    request_id: str | None
+    """The request that the engine still knows the latest run by; gone after continue-as-new and retry."""
+    first_run_id: str
+    run_id: str
+    """Of the latest run."""
+    tagged: bool = True
+    """Whether it carries the search attribute `OperationUUID` with the operation's id."""
+    state: ExecutionState = ExecutionState.PENDING
+    closed_at: datetime | None = None
+    result: JsonValue = None
+    """As the workflow returned it: NaN and the infinities are still in it."""
+    result_unreadable: str | None = None
+    error: OperationError | None = None
+    actor: str | None = None
+    cancel_request: Ending | None = None
+    callback: CompletionCallback | None = None
+    """Of the whole chain."""
+    outcome_reports: OutcomeReports | None = None
+    """The rule in the memo, of the whole chain; None: another client started it."""
+    run_started_at: datetime | None = None
+    """Of the latest run, where that is not the first."""
+    never_taken: bool = False
+    """Closed before any worker took it."""
+    trouble: Trouble | None = None
+    """Why it makes no progress, but for an absent worker."""
+    task_queue: str = ""
+
+    @property
+    def open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def latest_start(self) -> datetime:
+        return self.run_started_at or self.started_at
+
+    def belongs_to(self, chain: Chain) -> bool:
+        """Whether it is that chain."""
+        return self.tagged if chain.first_run_id is None else self.first_run_id == chain.first_run_id
+
+    def observed(self, asked_at: datetime, *, likely_closed: bool = False) -> Observation:
+        """The engine's word on it."""
+        short = likely_closed and self.state in BY_LAST_EVENT
+        return Observation(
+            self.state,
+            asked_at,
+            started_at=None if short else self.started_at,
+            never_taken=self.never_taken and not short,
+            closed_at=self.closed_at,
+            result=strict_json(self.result),
+            result_unreadable=self.result_unreadable,
+            result_altered=not_finite_note(self.result),
+            error=self.error,
+            actor=self.actor,
+            first_run_id=self.first_run_id,
+            trouble=self.trouble if self.open else None,
+        )
+
+    def taken_up(self) -> "Execution":
+        return replace(self._must_be_open(), state=ExecutionState.RUNNING)
+
+    def troubled(self, trouble: Trouble | None) -> "Execution":
+        """Its workflow task or an activity keeps failing; or does so no longer."""
+        return replace(self.taken_up(), trouble=trouble)
+
+    def cancel_requested(self, ending: Ending) -> "Execution":
+        """The first request's reason stays."""
+        return self if self.cancel_request is not None or not self.open else replace(self, cancel_request=ending)
+
+    def completed(self, at: datetime, result: JsonValue, unreadable: str | None) -> "Execution":
+        value: JsonValue = None if unreadable is not None else json.loads(json.dumps(result))
+        return replace(self._closed(ExecutionState.COMPLETED, at), result=value, result_unreadable=unreadable)
+
+    def failed(self, at: datetime, error: OperationError) -> "Execution":
+        if error.code is not ErrorCode.WORKFLOW_FAILED:
+            raise ValueError(f"a workflow fails with {ErrorCode.WORKFLOW_FAILED}, not with {error.code}")
+        return replace(self._closed(ExecutionState.FAILED, at), error=error)
+
+    def canceled(self, at: datetime) -> "Execution":
+        asked = self.cancel_request or Ending("", "")
+        return self._ended(ExecutionState.CANCELED, ErrorCode.CANCELED, at, asked)
+
+    def terminated(self, at: datetime, ending: Ending) -> "Execution":
+        return self._ended(ExecutionState.TERMINATED, ErrorCode.TERMINATED, at, ending)._without_worker(self)
+
+    def timed_out(self, at: datetime, which: str, seconds: float) -> "Execution":
+        message = f"the workflow did not close within its {which} timeout of {seconds:g} s"
+        error = OperationError(ErrorCode.TIMED_OUT, message, {"timeout": which, "seconds": seconds})
+        return replace(self._closed(ExecutionState.TIMED_OUT, at), error=error)._without_worker(self)
+
+    def next_run(self, at: datetime, run_id: str) -> "Execution":
+        """By continue-as-new or by the workflow's own retry."""
+        return replace(self._must_be_open()._further_run(at, run_id), request_id=None)
+
+    def reset(self, at: datetime, run_id: str) -> "Execution":
+        """The engine knows the new run by the old request. What no worker took up cannot be reset."""
+        if self.state is ExecutionState.PENDING or self.never_taken:
+            raise ValueError("no worker has taken the execution up")
+        return self._further_run(at, run_id)
+
+    def _further_run(self, at: datetime, run_id: str) -> "Execution":
+        return Execution(
+            self.started_at,
+            self.request_id,
+            self.first_run_id,
+            run_id,
+            self.tagged,
+            state=ExecutionState.RUNNING,
+            callback=self.callback,
+            outcome_reports=self.outcome_reports,
+            run_started_at=at,
+            task_queue=self.task_queue,
+        )
+
+    def _ended(self, state: ExecutionState, code: ErrorCode, at: datetime, ending: Ending) -> "Execution":
+        reason, actor = clean_text(ending.reason) or None, ending.actor or None
+        details: dict[str, JsonValue] = {"reason": reason, "actor": actor}
+        if ending.superseded_by is not None:
+            details["superseded_by"] = ending.superseded_by
+        error = OperationError(code, reason or code.value.lower(), details)
+        return replace(self._closed(state, at), error=error, actor=actor)
+
+    def _without_worker(self, before: "Execution") -> "Execution":
+        return replace(self, never_taken=before.state is ExecutionState.PENDING)
+
+    def _closed(self, state: ExecutionState, at: datetime) -> "Execution":
+        return replace(self._must_be_open(), state=state, closed_at=at)
+
+    def _must_be_open(self) -> "Execution":
+        if not self.open:
+            raise ValueError(f"the execution is {self.state} already")
+        return self

@@ -1,0 +1,95 @@
+"""What the real server refuses to start, in its words (measured on Temporal 1.32)."""
+
+import json
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from application.ports.workflow_engine import CallbackRefused, CompletionCallback, StartRejected, StartRequest
+from domain.operation.operation import MISSING, Input
+from domain.operation.operation_type import OperationType, RetryPolicy
+
+MAX_NAME = 1_000
+"""Longest workflow type and task queue, in UTF-8 bytes."""
+MAX_INPUT = 2 * 1024 * 1024
+MAX_MESSAGE = 4 * 1024 * 1024
+"""gRPC's limit; an input above it never reaches the check for MAX_INPUT."""
+OVERHEAD = 32
+"""Bytes that a payload has around its JSON, at sizes near the limit."""
+MAX_URL = 1_000
+MAX_HEADERS = 8_192
+"""Names and values together."""
+
+
+def check_start(request: StartRequest) -> None:
+    """Raises StartRejected."""
+    _check_size(request.input)
+    _check_type(request.type)
+    if request.type.retry_policy is not None:
+        _check_retry_policy(request.type.retry_policy)
+
+
+def check_callback(callback: CompletionCallback, *, refused: bool) -> None:
+    """Raises CallbackRefused; `refused` is whether its address is none of those that the operator allows."""
+    url = callback.url
+    parts = urlsplit(url)
+    size = sum(len(name) + len(value) for name, value in callback.headers.items())
+    refusals = {
+        f"invalid url: url length longer than max length allowed of {MAX_URL}": len(url.encode()) > MAX_URL,
+        f"invalid url: unknown scheme: {url}": parts.scheme not in ("http", "https"),
+        "invalid url: missing host": not parts.netloc,
+        f"invalid url: url does not match any configured callback address: {url}": refused,
+        f"invalid header: header size longer than max allowed size of {MAX_HEADERS}": size > MAX_HEADERS,
+    }
+    for words, holds in refusals.items():
+        if holds:
+            raise CallbackRefused(words)
+
+
+def _check_size(value: Input) -> None:
+    if value is MISSING:
+        return
+    try:
+        size = len(json.dumps(value, separators=(",", ":"))) + OVERHEAD
+    except RecursionError:
+        raise StartRejected("the input is nested too deeply") from None
+    if size > MAX_MESSAGE:
+        raise StartRejected(f"grpc: received message after decompression larger than max {MAX_MESSAGE}")
+    _refuse(size > MAX_INPUT, "Blob data size exceeds limit.")
+
+
+def _check_type(operation_type: OperationType) -> None:
+    workflow, queue = operation_type.workflow, operation_type.task_queue
+    _refuse(not workflow, "WorkflowType is not set on request.")
+    _refuse(not queue, "missing task queue name")
+    _refuse(queue.startswith("/_sys/"), "task queue name cannot start with reserved prefix /_sys/")
+    _refuse(len(workflow.encode()) > MAX_NAME, "WorkflowType length exceeds limit.")
+    _refuse(len(queue.encode()) > MAX_NAME, "taskQueue length exceeds limit")
+    limits = {
+        "WorkflowExecutionTimeoutSeconds": operation_type.execution_timeout,
+        "WorkflowRunTimeoutSeconds": operation_type.run_timeout,
+        "WorkflowTaskTimeoutSeconds": operation_type.task_timeout,
+    }
+    for name, limit in limits.items():
+        _refuse(_negative(limit), f"An invalid {name} is set on request. cause: negative duration")
+
+
+def _check_retry_policy(policy: RetryPolicy) -> None:
+    where = "set on retry policy: negative duration"
+    longest = policy.maximum_interval
+    _refuse(_negative(policy.initial_interval), f"invalid InitialInterval {where}")
+    _refuse(policy.backoff_coefficient < 1, "BackoffCoefficient cannot be less than 1 on retry policy.")
+    _refuse(_negative(longest), f"invalid MaximumInterval {where}")
+    _refuse(
+        longest is not None and timedelta() < longest < policy.initial_interval,
+        "MaximumInterval cannot be less than InitialInterval on retry policy.",
+    )
+    _refuse(policy.maximum_attempts < 0, "MaximumAttempts cannot be negative on retry policy.")
+
+
+def _negative(limit: timedelta | None) -> bool:
+    return limit is not None and limit < timedelta()
+
+
+def _refuse(condition: bool, words: str) -> None:
+    if condition:
+        raise StartRejected(words)

@@ -1,0 +1,324 @@
+"""The workflow engine in memory: does what the real one does, refuses what it refuses, and a test plays its workers."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from adapters.memory.engine.callbacks import PendingCallback, pending_callback
+from adapters.memory.engine.chains import MemoryChains
+from adapters.memory.engine.engine_index import MemoryIndex
+from adapters.memory.engine.executions import Ending, Execution
+from adapters.memory.engine.start_checks import check_callback, check_start
+from application.ports.clock import Clock
+from application.ports.workflow_engine import (
+    CompletionCallback,
+    EngineUnavailable,
+    ExecutionExists,
+    IndexPage,
+    StartFailed,
+    StartRejected,
+    StartRequest,
+)
+from domain.evidence.finality import OutcomeReports
+from domain.evidence.observation import OPEN, ExecutionState, Observation, Trouble
+from domain.json_value import JsonValue
+from domain.operation.attention import AttentionKind
+from domain.operation.chain import Chain, Run, RunOrigin
+from domain.operation.operation import MISSING
+from domain.operation.operation_error import ErrorCode, OperationError
+
+IDENTITY = "opledger@memory:0"
+"""The actor of what goes through the port."""
+SUPERSEDED = "TerminateIfRunning WorkflowIdReusePolicy"
+"""The server's reason for a termination that makes room for another start (measured)."""
+
+
+class MemoryWorkflowEngine:
+    """The port, then the controls. A control raises KeyError for an unknown execution, and ValueError for what the
+    real engine would not let happen, such as the completion of a closed one."""
+
+    def __init__(self, clock: Clock, *, page_size: int = 1_000) -> None:
+        self._clock = clock
+        self._chains = MemoryChains()
+        self._executions = self._chains.current
+        self._unknown: set[UUID] = set()
+        self._left: set[str] = set()
+        self._index = MemoryIndex(self._chains, self._unknown, page_size)
+        self._refuses_callbacks = False
+        self._up = True
+        self._lose_next_reply = False
+        self._next_refusals: list[StartRejected | StartFailed] = []
+        self.starts: list[StartRequest] = []
+        """Every start that made an execution, with its input as it went over the wire."""
+        self.callbacks: list[PendingCallback] = []
+        """What closed chains that were started with a callback have to deliver, oldest first. For the test to take."""
+
+    async def start(self, request: StartRequest) -> str:
+        """See the port."""
+        self._reach()
+        if self._next_refusals:
+            raise self._next_refusals.pop(0)
+        check_start(request)
+        if request.callback is not None:
+            check_callback(request.callback, refused=self._refuses_callbacks)
+        present = self._executions.get(request.operation_id)
+        request_id = str(request.operation_id)
+        if present is None:
+            present = self._chains.begin(
+                request.operation_id,
+                self._clock.now(),
+                request_id,
+                callback=request.callback,
+                outcome_reports=request.outcome_reports,
+                task_queue=request.type.task_queue,
+            )
+            self.starts.append(_over_the_wire(request))
+        elif present.request_id != request_id:
+            how = "is already running" if present.open else "already finished"
+            raise ExecutionExists(f"Workflow execution {how}. WorkflowId: {request_id}.")
+        if self._lose_next_reply:
+            self._lose_next_reply = False
+            raise EngineUnavailable("the engine did not answer within 10 s")
+        return present.run_id
+
+    async def observe(self, chain: Chain, *, likely_closed: bool = False) -> Observation:
+        """See the port."""
+        asked_at = self._clock.now()
+        self._reach()
+        execution = self._chains.find(chain)
+        if execution is None:
+            current = self._executions.get(chain.operation_id)
+            superseded_by = None if current is None else current.first_run_id
+            return Observation(ExecutionState.NOT_FOUND, asked_at, superseded_by=superseded_by)
+        if chain.operation_id in self._unknown:
+            return Observation(
+                ExecutionState.UNKNOWN,
+                asked_at,
+                started_at=execution.started_at,
+                first_run_id=execution.first_run_id,
+            )
+        seen = execution.observed(asked_at, likely_closed=likely_closed)
+        return seen if seen.state not in OPEN else replace(seen, trouble=self._trouble(execution))
+
+    async def origin(self, run: Run) -> RunOrigin | None:
+        """See the port."""
+        self._reach()
+        return self._chains.origin(run)
+
+    async def changed_since(
+        self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
+    ) -> IndexPage:
+        """See the port."""
+        self._reach()
+        return self._index.changed_since(since, page, closed_only=closed_only)
+
+    async def with_problems(self) -> frozenset[UUID]:
+        """See the port."""
+        self._reach()
+        return self._index.with_problems()
+
+    async def cancel(self, chain: Chain, reason: str) -> None:
+        """See the port."""
+        self._reach()
+        current = self._executions.get(chain.operation_id)
+        if current is not None and current.belongs_to(chain):
+            self.cancel_from_outside(chain.operation_id, reason, IDENTITY)
+
+    async def terminate(self, chain: Chain, reason: str) -> None:
+        """See the port."""
+        self._reach()
+        current = self._executions.get(chain.operation_id)
+        if current is not None and current.open and current.belongs_to(chain):
+            self.terminate_from_outside(chain.operation_id, reason, IDENTITY)
+
+    async def ping(self) -> None:
+        """See the port."""
+        self._reach()
+
+    async def check_callback(self, callback: CompletionCallback) -> None:
+        """See the port."""
+        self._reach()
+        check_callback(callback, refused=self._refuses_callbacks)
+
+    # What a worker does. Whatever it does takes the execution up.
+
+    def outcome_reports(self, operation_id: UUID) -> OutcomeReports | None:
+        """The rule that the workflow reads in its memo."""
+        return self._executions[operation_id].outcome_reports
+
+    def take_up(self, operation_id: UUID) -> None:
+        """A worker runs the first task."""
+        self._executions[operation_id] = self._executions[operation_id].taken_up()
+
+    def complete(self, operation_id: UUID, result: JsonValue = None, *, unreadable: str | None = None) -> None:
+        """The workflow returns; `unreadable` is why the ledger cannot decode the result."""
+        self._close(operation_id, self._executions[operation_id].completed(self._clock.now(), result, unreadable))
+
+    def fail(self, operation_id: UUID, error: OperationError | str) -> None:
+        """The workflow fails, and its retry policy, if any, has come to its end."""
+        if isinstance(error, str):
+            details: dict[str, JsonValue] = {"type": "ApplicationError", "non_retryable": False}
+            error = OperationError(ErrorCode.WORKFLOW_FAILED, error, {**details, "causes": ["ApplicationError"]})
+        self._close(operation_id, self._executions[operation_id].failed(self._clock.now(), error))
+
+    def cancel_acknowledged(self, operation_id: UUID) -> None:
+        """The workflow closes as canceled."""
+        self._close(operation_id, self._executions[operation_id].canceled(self._clock.now()))
+
+    def continue_as_new(self, operation_id: UUID) -> None:
+        """The workflow closes its run, and the next one begins."""
+        self._chains.continue_as_new(operation_id, self._clock.now())
+
+    def retry_attempt(self, operation_id: UUID) -> None:
+        """The workflow's run fails, and by its retry policy the next one begins."""
+        self._chains.continue_as_new(operation_id, self._clock.now())
+
+    def stall(self, operation_id: UUID, words: str) -> None:
+        """The workflow's task fails or times out again and again: the words say why."""
+        self._trip(operation_id, Trouble(AttentionKind.STALLED, words))
+
+    def unstall(self, operation_id: UUID) -> None:
+        """The workflow's task goes through, and its activities too."""
+        self._trip(operation_id, None)
+
+    def retry_activity(self, operation_id: UUID, words: str) -> None:
+        """An activity of the workflow fails again and again: the words say why."""
+        self._trip(operation_id, Trouble(AttentionKind.ACTIVITY_RETRYING, words))
+
+    def leave_queue(self, task_queue: str) -> None:
+        """No worker polls the task queue any more."""
+        self._left.add(task_queue)
+
+    def poll_queue(self, task_queue: str) -> None:
+        """Workers poll the task queue again. Until one leaves, each is polled."""
+        self._left.discard(task_queue)
+
+    def latest_run(self, operation_id: UUID) -> Run:
+        """The run that the workflow's code would name as its own."""
+        return self._chains.latest_run(operation_id)
+
+    # What others do.
+
+    def start_from_outside(self, operation_id: UUID, *, tagged: bool = False) -> None:
+        """Another client starts an execution with the operation's id, by another request.
+
+        Args:
+            operation_id: The workflow id.
+            tagged: Whether it carries the search attribute `OperationUUID` with that id.
+        """
+        if operation_id in self._executions:
+            raise ValueError("there is one already")
+        self._chains.begin(operation_id, self._clock.now(), "another request", tagged=tagged)
+
+    def supersede(self, operation_id: UUID, *, tagged: bool = False) -> None:
+        """The same where there is an execution. That one is terminated, if it is open (TERMINATE_EXISTING)."""
+        before = self._executions[operation_id]
+        now = self._clock.now()
+        new = self._chains.begin(operation_id, now, "another request", tagged=tagged)
+        if before.open:
+            ending = Ending(SUPERSEDED, "history-service", superseded_by=new.first_run_id)
+            self._close_former(operation_id, before.terminated(now, ending))
+
+    def cancel_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+        """Somebody else asks the execution to stop."""
+        execution = self._executions[operation_id]
+        self._executions[operation_id] = execution.cancel_requested(Ending(reason, actor))
+
+    def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+        """Somebody else ends the execution. What they leave empty the server fills in (measured)."""
+        ending = Ending(reason or "terminated by user via frontend", actor or "frontend-service")
+        self._close(operation_id, self._executions[operation_id].terminated(self._clock.now(), ending))
+
+    def time_out(self, operation_id: UUID, which: str = "run", seconds: float = 1) -> None:
+        """The engine ends the execution: its `run` or `execution` timeout has passed."""
+        self._close(operation_id, self._executions[operation_id].timed_out(self._clock.now(), which, seconds))
+
+    def reset(self, operation_id: UUID) -> None:
+        """Somebody resets the execution, closed or not: a new run goes on, and keeps the callback."""
+        self._chains.continue_by_reset(operation_id, self._clock.now())
+
+    def lose(self, operation_id: UUID) -> None:
+        """The engine forgets the execution, and tells nobody: retention is over, a backup was restored."""
+        self._chains.forget(operation_id)
+
+    def find_again(self, operation_id: UUID) -> None:
+        """The engine knows the execution again that it lost last: a fail-over is over, say."""
+        self._chains.remember(operation_id)
+
+    def delete(self, operation_id: UUID) -> None:
+        """Somebody deletes the execution. An open one is terminated by that."""
+        if self._executions[operation_id].open:
+            self.terminate_from_outside(operation_id, "Delete workflow execution", "history-service")
+        self.lose(operation_id)
+
+    def report_unknown_state(self, operation_id: UUID, unknown: bool = True) -> None:
+        """The engine answers with a state that this version does not know, or with the true one again."""
+        (self._unknown.add if unknown else self._unknown.discard)(operation_id)
+
+    # What the network and the server do.
+
+    def go_down(self) -> None:
+        """Every call raises EngineUnavailable from now on. The controls work: workers and others have their own way."""
+        self._up = False
+
+    def come_back(self) -> None:
+        """Calls work again."""
+        self._up = True
+
+    def lose_next_reply(self) -> None:
+        """The next start that is not refused takes effect, but raises EngineUnavailable."""
+        self._lose_next_reply = True
+
+    def reject_next(self, words: str) -> None:
+        """The next start, or the one after those refused already, is refused for good."""
+        self._next_refusals.append(StartRejected(words))
+
+    def fail_next(self, words: str) -> None:
+        """The next start, or the one after those refused already, is not taken, for a passing reason."""
+        self._next_refusals.append(StartFailed(words))
+
+    def refuse_callbacks(self, refuse: bool = True) -> None:
+        """The operator allows no address for callbacks, or all of them again. Chains that have one keep it."""
+        self._refuses_callbacks = refuse
+
+    def freeze_listing(self) -> None:
+        """The index stays as it is now: what starts or closes is not listed so, what is deleted is listed still."""
+        self._index.freeze()
+
+    def thaw_listing(self) -> None:
+        """The index is up to date again."""
+        self._index.thaw()
+
+    def _trip(self, operation_id: UUID, trouble: Trouble | None) -> None:
+        self._executions[operation_id] = self._executions[operation_id].troubled(trouble)
+
+    def _trouble(self, execution: Execution) -> Trouble | None:
+        """An absent worker comes before everything else."""
+        if execution.task_queue not in self._left:
+            return execution.trouble
+        waits_since = execution.latest_start if execution.state is ExecutionState.PENDING else None
+        words = f'no worker polls task queue "{execution.task_queue}"'
+        return Trouble(AttentionKind.NO_WORKER, words, waits_since)
+
+    def _close(self, operation_id: UUID, execution: Execution) -> None:
+        self._executions[operation_id] = execution
+        if execution.callback is not None:
+            self.callbacks.append(pending_callback(operation_id, execution.callback, execution))
+
+    def _close_former(self, operation_id: UUID, execution: Execution) -> None:
+        """Of a chain that another one has taken the place of."""
+        *older, _ = self._chains.former[operation_id]
+        self._chains.former[operation_id] = (*older, execution)
+        if execution.callback is not None:
+            self.callbacks.append(pending_callback(operation_id, execution.callback, execution))
+
+    def _reach(self) -> None:
+        if not self._up:
+            raise EngineUnavailable("the engine cannot be reached: Connection refused")
+
+
+def _over_the_wire(request: StartRequest) -> StartRequest:
+    if request.input is MISSING:
+        return request
+    return replace(request, input=json.loads(json.dumps(request.input)))

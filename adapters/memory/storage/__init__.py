@@ -1,0 +1,1 @@
+"""Tables in memory, with transactions and locks."""

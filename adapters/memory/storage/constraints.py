@@ -1,0 +1,97 @@
+"""The rules that the database's constraints state, so that the fakes refuse what it refuses."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from domain.errors import InvalidInput, InvalidTransition
+from domain.json_value import clean_text
+from domain.operation.operation import Operation
+from domain.operation.operation_error import BEFORE_START
+from domain.operation.status import OperationStatus
+
+MAX_NAME = 255
+
+
+def check_row(operation: Operation) -> None:
+    """Raises InvalidTransition, which names the rule; InvalidInput for what comes from outside."""
+    for name in (operation.tenant, operation.type):
+        check_name(name)
+    for text in (*operation.labels, *operation.labels.values()):
+        check_text(text)
+    fraction = operation.progress.fraction if operation.progress else None
+    if fraction is not None and not 0 <= fraction <= 1:
+        raise InvalidInput("the fraction of a progress is between 0 and 1")
+    for rule, holds in _RULES.items():
+        if not holds(operation):
+            raise InvalidTransition(f"operation {operation.id} violates {rule}")
+
+
+def check_name(text: str) -> None:
+    """Raises InvalidInput: a tenant, type or key that the database refuses."""
+    check_text(text)
+    if not 1 <= len(text) <= MAX_NAME:
+        raise InvalidInput(f"a tenant, type or key has 1 to {MAX_NAME} characters")
+
+
+def check_text(text: str) -> None:
+    """Raises InvalidInput: a text that the database cannot hold as it is."""
+    if clean_text(text, limit=len(text)) != text:
+        raise InvalidInput(f"{text!r} has a NUL or half a surrogate pair in it")
+
+
+def check_successor(stored: Operation, changed: Operation) -> None:
+    """Raises InvalidTransition where the stored row is final and more of it changes than the attention."""
+    kept = replace(
+        changed,
+        attention=stored.attention,
+        updated_at=stored.updated_at,
+        revision=stored.revision,
+        version=stored.version,
+        history_length=stored.history_length,
+    )
+    if stored.done and kept != stored:
+        raise InvalidTransition(f"operation {stored.id} is {stored.status}, which is final")
+
+
+def _accepted_is_due_or_dispatched(row: Operation) -> bool:
+    due = row.dispatch.due_at is not None
+    if row.status is OperationStatus.ACCEPTED:
+        return due != (row.dispatch.done_at is not None)
+    return not due
+
+
+def _failed_before_start_for_a_reason(row: Operation) -> bool:
+    return row.started_at is not None or row.error is None or row.error.code in BEFORE_START
+
+
+def _nothing_due_when_done(row: Operation) -> bool:
+    due = (row.dispatch.due_at, row.follow_up.due_at, row.verification.due_at)
+    return not row.done or due == (None, None, None)
+
+
+def _unfinished_is_verified(row: Operation) -> bool:
+    return (row.verification.due_at is not None) == (row.dispatch.done_at is not None and not row.done)
+
+
+def _times_in_order(operation: Operation) -> bool:
+    times = [operation.accepted_at, operation.started_at, operation.finished_at]
+    known = [time for time in times if time is not None]
+    return known == sorted(known) and operation.updated_at >= operation.accepted_at
+
+
+_RULES: dict[str, Callable[[Operation], bool]] = {
+    "error_iff_failed": lambda row: (row.error is not None) == (row.status is OperationStatus.FAILED),
+    "result_only_if_completed": lambda row: row.result is None or row.status is OperationStatus.COMPLETED,
+    "finished_iff_done": lambda row: (row.finished_at is not None) == row.done,
+    "accepted_has_not_started": lambda row: row.status is not OperationStatus.ACCEPTED or row.started_at is None,
+    "running_has_started": lambda row: row.status is not OperationStatus.RUNNING or row.started_at is not None,
+    "completed_has_started": lambda row: row.status is not OperationStatus.COMPLETED or row.started_at is not None,
+    "failed_before_start_for_a_reason": _failed_before_start_for_a_reason,
+    "times_in_order": _times_in_order,
+    "accepted_is_due_or_dispatched": _accepted_is_due_or_dispatched,
+    "attempts_not_negative": lambda row: row.dispatch.attempts >= 0 and row.follow_up.attempts >= 0,
+    "nothing_due_when_done": _nothing_due_when_done,
+    "unfinished_is_verified": _unfinished_is_verified,
+    "version_positive": lambda row: row.version >= 1,
+    "revision_positive": lambda row: row.revision >= 1,
+}

@@ -1,0 +1,55 @@
+"""Operations and history lines as they come back from a database: copies, JSON made strict, words made clean."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from domain.json_value import JsonValue, clean_text, strict_json
+from domain.operation.operation import MISSING, Operation
+from domain.operation.operation_error import OperationError
+from domain.operation.report import Report
+from domain.operation.transition import Transition
+
+
+def stored_operation(operation: Operation) -> Operation:
+    """A copy that the caller cannot change any more."""
+    progress, request, attention = operation.progress, operation.cancel_request, operation.attention
+    return replace(
+        operation,
+        input=operation.input if operation.input is MISSING else _json(operation.input),
+        labels=dict(operation.labels),
+        trace=dict(operation.trace),
+        result=_json(operation.result),
+        error=_error(operation.error),
+        progress=progress and replace(progress, message=_words(progress.message)),
+        cancel_request=request and replace(request, by=_words(request.by), reason=_words(request.reason)),
+        attention=attention and replace(attention, message=clean_text(attention.message)),
+        reported=_report(operation.reported),
+    )
+
+
+def stored_transition(line: Transition) -> Transition:
+    """A copy that the caller cannot change any more."""
+    return replace(line, reason=clean_text(line.reason), actor=_words(line.actor), details=_object(line.details))
+
+
+def _report(report: Report | None) -> Report | None:
+    return report and replace(report, result=_json(report.result), error=_error(report.error))
+
+
+def _error(error: OperationError | None) -> OperationError | None:
+    return error and replace(error, details=_object(error.details))
+
+
+def _words(text: str | None) -> str | None:
+    return None if text is None else clean_text(text)
+
+
+def _object(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    copied: dict[str, JsonValue] = json.loads(json.dumps(strict_json(dict(value))))
+    return copied
+
+
+def _json(value: JsonValue) -> JsonValue:
+    copied: JsonValue = json.loads(json.dumps(strict_json(value)))
+    return copied

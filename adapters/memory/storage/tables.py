@@ -1,0 +1,81 @@
+"""What is committed, and what one unit of work has changed on top of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from adapters.memory.storage.change_log import ChangeLog
+from adapters.memory.storage.overlay import Overlay
+from application.ports.idempotency_keys import IdempotencyRecord
+from domain.errors import OperationNotFound
+from domain.operation.operation import Operation
+from domain.operation.transition import Transition
+
+KeyId = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    """A turn: until when it is taken, and how far it came."""
+
+    until: datetime
+    mark: datetime | None
+
+
+@dataclass(slots=True)
+class Tables:
+    """Rows by primary key."""
+
+    operations: dict[UUID, Operation] = field(default_factory=dict)
+    history: dict[UUID, tuple[Transition, ...]] = field(default_factory=dict)
+    keys: dict[KeyId, IdempotencyRecord] = field(default_factory=dict)
+    watermarks: dict[str, datetime] = field(default_factory=dict)
+    turns: dict[str, TurnRow] = field(default_factory=dict)
+    log: ChangeLog = field(default_factory=ChangeLog)
+
+
+class Draft:
+    """A view of the committed rows with this unit's own changes over them."""
+
+    def __init__(self, committed: Tables) -> None:
+        self._committed = committed
+        self.operations = Overlay(committed.operations)
+        self.history = Overlay(committed.history)
+        self.keys = Overlay(committed.keys)
+        self.watermarks = Overlay(committed.watermarks)
+        self.turns = Overlay(committed.turns)
+
+    def commit(self) -> None:
+        """Make this unit's changes everybody's. Raises OperationNotFound for a key without its operation."""
+        if any(record.operation_id not in self.operations for record in self.keys.changed.values()):
+            raise OperationNotFound("an idempotency key belongs to an operation that is not stored")
+        changed, written = self._changes()
+        self.operations.commit()
+        self.history.commit()
+        self.keys.commit()
+        self.watermarks.commit()
+        self.turns.commit()
+        self._committed.log.note(changed, written)
+
+    def _changes(self) -> tuple[list[UUID], list[tuple[UUID, int]]]:
+        """Which operations have a new version, and which history lines are new."""
+        before = self._committed
+        changed = [
+            row.id
+            for row in self.operations.changed.values()
+            if row.id not in before.operations or before.operations[row.id].version != row.version
+        ]
+        written = [
+            (operation_id, line.sequence)
+            for operation_id, lines in self.history.changed.items()
+            for line in lines[len(before.history.get(operation_id, ())) :]
+        ]
+        return changed, written
+
+    def rollback(self) -> None:
+        """Forget this unit's changes."""
+        self.operations.rollback()
+        self.history.rollback()
+        self.keys.rollback()
+        self.watermarks.rollback()
+        self.turns.rollback()

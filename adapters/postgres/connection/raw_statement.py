@@ -1,0 +1,51 @@
+"""Statements that are asked so often that SQLAlchemy, which builds them, would cost more to run them than they do."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, cast
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import greenlet_spawn
+
+from adapters.postgres.connection.driver import Connection
+from adapters.postgres.connection.errors import connecting, translated
+
+_DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+
+
+class Straight:
+    """A statement for single use, straight on the driver: outside of any transaction."""
+
+    def __init__(self, statement: "sa.Select[Any]") -> None:
+        compiled = statement.compile(dialect=_DIALECT)
+        self._sql = str(compiled)
+        self._given = dict(compiled.params)
+        places = [(name, compiled.binds[name].type) for name in compiled.positiontup or ()]
+        self._places = [(name, kind.dialect_impl(_DIALECT).bind_processor(_DIALECT)) for name, kind in places]
+
+    async def fetch(self, engine: AsyncEngine, parameters: Mapping[str, Any]) -> list[asyncpg.Record]:
+        """The rows. Raises what `translated` does."""
+        given = {**self._given, **parameters}
+        values = [given[name] if process is None else process(given[name]) for name, process in self._places]
+        with translated():
+            async with _lent(engine) as connection:
+                return await connection.fetch(self._sql, *values)
+
+
+@contextlib.asynccontextmanager
+async def _lent(engine: AsyncEngine) -> AsyncIterator[Connection]:
+    """A connection of the pool. Raises DatabaseUnavailable."""
+    with connecting():
+        lent = await engine.raw_connection()
+    connection = cast(Connection, lent.driver_connection)
+    try:
+        yield connection
+    except (TimeoutError, asyncio.CancelledError):
+        connection.terminate()  # Its answer may never come, and whoever has it next would wait for that.
+        raise
+    finally:
+        await greenlet_spawn(lent.close)

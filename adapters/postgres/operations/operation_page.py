@@ -1,0 +1,107 @@
+"""The statement that reads a page of one tenant's operations."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NewType
+
+import sqlalchemy as sa
+
+from adapters.postgres.connection.raw_statement import Straight
+from adapters.postgres.operations.json_text import dump
+from adapters.postgres.operations.views import columns_of
+from adapters.postgres.schema.tables import operations
+from application.ports.operation_queries import PAGE_BYTES, OperationFilter, PageKey
+from domain.operation.status import OperationStatus
+
+Parameters = dict[str, Any]
+Own = NewType("Own", "sa.Select[Any]")
+"""A statement that returns the rows of the tenant `own_tenant` alone."""
+OwnStraight = NewType("OwnStraight", Straight)
+"""The same, compiled."""
+
+_rows = operations.c
+_POSITION = (_rows.accepted_at, _rows.id)
+_LARGE = ("input", "result", "error_details")
+"""Columns of those shown that may hold any amount of JSON."""
+_CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
+    "type": _rows.type == sa.bindparam("type"),
+    "labels": _rows.labels.op("@>", is_comparison=True)(sa.bindparam("labels", type_=_rows.labels.type)),
+    "attention": _rows.attention_kind == sa.bindparam("attention"),
+    "accepted_after": _rows.accepted_at > sa.bindparam("accepted_after"),
+    "accepted_before": _rows.accepted_at < sa.bindparam("accepted_before"),
+}
+
+
+def own(statement: "sa.Select[Any]") -> Own:
+    """The tenant's rows of it."""
+    return Own(statement.where(_rows.tenant == sa.bindparam("own_tenant")))
+
+
+def page_of(
+    criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int
+) -> tuple[OwnStraight, Parameters]:
+    """What `views` needs of up to `limit` operations and one more, fewer where they would hold too much; `followed` of
+    each says whether there is one behind it, whatever it holds."""
+    narrowed = _narrowed(criteria)
+    statuses = tuple(sorted(status.value for status in criteria.statuses))
+    parameters = {**narrowed, "limit": limit + 1, **{f"status{place}": name for place, name in enumerate(statuses)}}
+    if after is not None:
+        parameters |= {"place_at": after.accepted_at, "place_id": after.operation_id}
+    several = len(statuses) if len(statuses) < len(OperationStatus) else 0
+    return _statement(tuple(narrowed), several, newest_first=newest_first, behind=after is not None), parameters
+
+
+def _narrowed(criteria: OperationFilter) -> Parameters:
+    """What is given of each condition but the statuses."""
+    given = {
+        "type": criteria.type,
+        "labels": dump(dict(criteria.labels)) if criteria.labels else None,
+        "attention": criteria.attention and criteria.attention.value,
+        "accepted_after": criteria.accepted_after,
+        "accepted_before": criteria.accepted_before,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+@cache
+def _statement(conditions: Sequence[str], statuses: int, *, newest_first: bool, behind: bool) -> OwnStraight:
+    """Built once for each of the few hundred kinds: building it takes longer than running it."""
+    narrowed = own(sa.select(operations).where(*(_CONDITIONS[name] for name in conditions)))
+    if behind:
+        given = (sa.bindparam("place_at", type_=_rows.accepted_at.type), sa.bindparam("place_id", type_=sa.Uuid))
+        position, place = sa.tuple_(*_POSITION), sa.tuple_(*given)
+        narrowed = Own(narrowed.where(position < place if newest_first else position > place))
+    first = _first(narrowed, statuses, newest_first=newest_first)
+    return OwnStraight(Straight(_weighed(first, newest_first=newest_first)))
+
+
+def _first(narrowed: Own, statuses: int, *, newest_first: bool) -> "sa.Subquery":
+    """The first in order. Of several statuses each has its own first ones: one condition for all of them would leave
+    the order of the index."""
+    with_status = [narrowed.where(_rows.status == sa.bindparam(f"status{place}")) for place in range(statuses)]
+    firsts = [_ordered(branch, operations, newest_first=newest_first) for branch in with_status or [narrowed]]
+    if len(firsts) == 1:
+        return firsts[0].subquery("first")
+    every = sa.union_all(*(sa.select(first.subquery()) for first in firsts)).subquery("every")
+    return _ordered(sa.select(every), every, newest_first=newest_first).subquery("first")
+
+
+def _ordered(statement: "sa.Select[Any]", of: sa.FromClause, *, newest_first: bool) -> "sa.Select[Any]":
+    return statement.order_by(*_order(of, newest_first=newest_first)).limit(sa.bindparam("limit", type_=sa.Integer))
+
+
+def _order(of: sa.FromClause, *, newest_first: bool) -> list[sa.ColumnElement[Any]]:
+    position: list[sa.ColumnElement[Any]] = [of.c[column.name] for column in _POSITION]
+    return [column.desc() for column in position] if newest_first else position
+
+
+def _weighed(first: "sa.Subquery", *, newest_first: bool) -> Own:
+    """Without those before which a page holds enough already."""
+    weights = [sa.func.coalesce(sa.func.octet_length(sa.cast(first.c[name], sa.Text)), 0) for name in _LARGE]
+    order = _order(first, newest_first=newest_first)
+    held = sa.func.sum(sum(weights[1:], weights[0])).over(order_by=order, rows=(None, -1))
+    followed = sa.func.lead(sa.true()).over(order_by=order, rows=(None, -1))  # one window for both: a second costs more
+    rows = sa.select(first, held.label("held_before"), followed.label("followed")).subquery("weighed")
+    kept = sa.func.coalesce(rows.c.held_before, 0) < PAGE_BYTES
+    shown = sa.select(*columns_of(rows), rows.c.followed)
+    return Own(shown.where(kept).order_by(*_order(rows, newest_first=newest_first)))

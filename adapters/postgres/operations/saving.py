@@ -1,0 +1,117 @@
+"""The statement that saves changes: compare-and-set of many operations, and their history lines, in one round trip.
+
+Every column is one array, so that any number of changes has the same statement.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from adapters.postgres.operations.rows import Values, changing_columns, transition_to_row, weight
+from adapters.postgres.operations.views import FIELDS
+from adapters.postgres.schema.tables import IDENTITY, operations, transitions
+from adapters.postgres.schema.types import JsonText, TransactionId
+from domain.operation.operation import Change
+
+_COUNTED = {"revision", "version", "history_length", "changed_in"}
+"""Columns that go on from what is stored."""
+_CHANGING = [column for column in operations.c if column.name not in {*IDENTITY} | _COUNTED]
+_SHOWN = [column.name for column in _CHANGING if column.name in FIELDS and column.name != "updated_at"]
+"""Columns whose change clients see."""
+_LINE = [column for column in transitions.c if column.name != "written_in"]
+MOST: Final = 1024 * 1024
+"""Characters of all columns: a statement that saves several changes has no more, and comes to its end well within its
+time limit, which one with thirty large results does not."""
+_LINES = "lines"
+"""How many history lines the change adds."""
+
+
+def values_of(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
+    """The parameters of `saving`: of the changes, from the first on, as many as hold MOST, and at least one."""
+    rows: list[Values] = []
+    held = 0
+    for change in changes:
+        row = changing_columns(change.operation)
+        held += weight(row.values())
+        if rows and held > MOST:
+            break
+        rows.append(row)
+    taken = changes[: len(rows)]
+    changed = [change.operation for change in taken]
+    lines = [transition_to_row(change.operation.id, line) for change in taken for line in change.transitions]
+    return {
+        "new_id": [operation.id for operation in changed],
+        "new_revision": [operation.revision for operation in changed],
+        "new_lines": [len(change.transitions) for change in taken],
+        **_arrays("new", _CHANGING, rows),
+        **_arrays("line", _LINE, lines),
+    }
+
+
+def saving(*, passing_over: bool) -> sa.Select[Any]:
+    """Saves those whose revision is still the given one, and gives what it has counted. Rows that another transaction
+    holds are waited for, in the order of their ids, or passed over."""
+    new = _unnested("new", [operations.c.id, operations.c.revision, sa.Column(_LINES, sa.Integer), *_CHANGING])
+    lines = _unnested("line", _LINE)
+    held = (
+        sa.select(operations.c.id)
+        .where(operations.c.id == sa.any_(_array("new", operations.c.id)))
+        .order_by(operations.c.id)
+        .with_for_update(key_share=True, skip_locked=passing_over)
+        .cte("held")
+        .prefix_with("MATERIALIZED")
+    )
+    saved = (
+        sa.update(operations)
+        .where(operations.c.id == new.c.id, operations.c.id == held.c.id, operations.c.revision == new.c.revision)
+        .values({column.name: new.c[column.name] for column in _CHANGING} | _counted(new))
+        .returning(*(operations.c[name] for name in ("id", "revision", "version", "updated_at", "history_length")))
+        .cte("saved")
+    )
+    written = (
+        sa.insert(transitions)
+        .from_select(
+            [column.name for column in _LINE],
+            sa.select(*lines.c).where(lines.c.operation_id == saved.c.id),
+            include_defaults=False,
+        )
+        .cte("written")
+    )
+    return sa.select(saved).add_cte(written)
+
+
+def _counted(new: sa.TableValuedAlias) -> dict[str, sa.ColumnElement[Any]]:
+    """The counters, and what moves with the version alone."""
+    seen = sa.or_(*(_comparable(operations.c[name]).is_distinct_from(_comparable(new.c[name])) for name in _SHOWN))
+    this_transaction = sa.func.pg_current_xact_id(type_=TransactionId())
+    return {
+        "revision": operations.c.revision + 1,
+        "history_length": operations.c.history_length + new.c[_LINES],
+        "version": operations.c.version + sa.cast(seen, sa.Integer),
+        "updated_at": sa.case(
+            (seen, sa.func.greatest(operations.c.updated_at, new.c.updated_at)), else_=operations.c.updated_at
+        ),
+        "changed_in": sa.case((seen, this_transaction), else_=operations.c.changed_in),
+    }
+
+
+def _comparable(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """PostgreSQL does not compare `json`; the text is what was written."""
+    return sa.cast(column, sa.Text) if isinstance(column.type, JsonText) else column
+
+
+def _arrays(prefix: str, columns: Sequence[sa.Column[Any]], rows: Sequence[Values]) -> dict[str, Sequence[Any]]:
+    return {f"{prefix}_{column.name}": [row[column.name] for row in rows] for column in columns}
+
+
+def _array(prefix: str, column: sa.Column[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(f"{prefix}_{column.name}", type_=ARRAY(column.type, dimensions=1))
+
+
+def _unnested(prefix: str, columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:
+    """A row for each element."""
+    arrays = [_array(prefix, column) for column in columns]
+    rows = sa.func.unnest(*arrays).table_valued(*(sa.column(column.name, column.type) for column in columns))
+    return rows.render_derived(name=prefix)

@@ -1,0 +1,1 @@
+"""Tables, grants and migrations."""

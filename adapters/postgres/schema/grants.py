@@ -1,0 +1,87 @@
+"""What the service may do in its database: a role that owns nothing, and has what it needs and no more.
+
+The role of DATABASE_URL of API and workers need not be the one that migrates. An attacker who takes over an API process
+can then neither change the schema nor truncate a table, cannot change what an operation was accepted with (tenant,
+type, input, labels), alter or remove a history line by itself, delete an operation that is not done, or create a key.
+A trigger protects finished operations. The attacker can still do what the service does: end operations, and delete
+them with their history when they are done.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.connection.connections import connected
+from adapters.postgres.connection.driver import DatabaseSettings
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.connection.errors import translated
+from adapters.postgres.schema.tables import IDENTITY, operations
+from domain.errors import StartupError
+
+_CHANGING = ", ".join(column.name for column in operations.c if column.name not in IDENTITY)
+PRIVILEGES: Final = {
+    "operations": f"SELECT, INSERT, UPDATE ({_CHANGING}), DELETE",
+    "transitions": "SELECT, INSERT",  # those of a deleted operation go with it, by the owner's foreign key
+    "idempotency_keys": "SELECT, INSERT, UPDATE (request_hash, operation_id, expires_at), DELETE",
+    "watermarks": "SELECT, INSERT, UPDATE (at)",
+    "turns": "SELECT, INSERT, UPDATE (until, mark)",
+    "api_keys": "SELECT, UPDATE (last_used_at)",  # `opledger keys` is for the owner
+    "stream_tickets": "SELECT, INSERT, UPDATE (expires_at), DELETE",  # the update is for row locks
+    "alembic_version": "SELECT",
+}
+"""By table. A table that is not here cannot be used by the service at all."""
+_OWNER = DatabaseSettings(application_name="opledger-migrate", pool_size=1, max_overflow=0)
+_IS_OWNER = sa.text("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'operations'::regclass")
+_ROLE = sa.text(
+    "SELECT rolsuper, pg_has_role(pg_roles.oid, relowner, 'MEMBER') AS owns FROM pg_roles, pg_class"
+    " WHERE rolname = :role AND pg_class.oid = 'operations'::regclass"
+)
+_MAY_CREATE = sa.text("SELECT has_schema_privilege(:role, current_schema(), 'CREATE')")
+
+
+async def grant_to(url: str, role: str) -> None:
+    """Give the role exactly PRIVILEGES: what it had on these tables beyond them is taken away. `url` is the owner's.
+
+    Raises DatabaseUnavailable, DatabaseRefused; StartupError for a role that there is not, or that could do more
+    whatever is granted: a superuser, the tables' owner, one that may create in the schema.
+    """
+    engine = create_engine(url, _OWNER)
+    try:
+        async with connected(engine) as connection:
+            with translated():
+                await _check_role(connection, role)
+                for statement in await _statements(connection, role):
+                    await connection.exec_driver_sql(statement)
+                if await connection.scalar(_MAY_CREATE, {"role": role}):
+                    raise StartupError(
+                        f"the role {role} may create tables, as everybody may: REVOKE CREATE ON SCHEMA of this "
+                        "database FROM PUBLIC, and grant again"
+                    )
+                await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+async def _check_role(connection: AsyncConnection, role: str) -> None:
+    if not await connection.scalar(_IS_OWNER):  # to anybody else PostgreSQL only gives a warning
+        raise StartupError("the tables' owner alone can grant: DATABASE_URL is somebody else's")
+    found = (await connection.execute(_ROLE, {"role": role})).one_or_none()
+    if found is None:
+        raise StartupError(f"there is no database role {role}: CREATE ROLE makes one, with LOGIN and a password")
+    if found.rolsuper or found.owns:
+        what = "is a superuser" if found.rolsuper else "owns the tables, or is a member of their owner"
+        raise StartupError(f"the role {role} {what}: grants do not limit it; give the service a role of its own")
+
+
+async def _statements(connection: AsyncConnection, role: str) -> list[str]:
+    places = (await connection.execute(sa.text("SELECT current_database(), current_schema()"))).one()
+    quoted = connection.dialect.identifier_preparer.quote_identifier
+    database, schema, who = (quoted(name) for name in (*places, role))
+    return [
+        f"GRANT CONNECT ON DATABASE {database} TO {who}",
+        f"REVOKE ALL ON SCHEMA {schema} FROM {who}",
+        f"GRANT USAGE ON SCHEMA {schema} TO {who}",
+        f"REVOKE ALL ON {', '.join(PRIVILEGES)} FROM {who}",
+        *(f"GRANT {privileges} ON {table} TO {who}" for table, privileges in PRIVILEGES.items()),
+    ]

@@ -1,0 +1,101 @@
+"""Bringing the database to this version's schema."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from adapters.postgres.connection.connections import connected
+from adapters.postgres.connection.driver import DatabaseSettings
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.connection.errors import translated
+from domain.errors import StartupError
+
+_T = TypeVar("_T")
+LOCK = 0x6F706C6564676572
+"""Key of the advisory lock that a migration holds: "opledger" in ASCII."""
+_PATIENT = DatabaseSettings(
+    application_name="opledger-migrate", pool_size=1, max_overflow=0, statement_timeout=None, lock_timeout=None
+)
+_one_at_a_time = asyncio.Lock()
+"""Alembic's `context` and `op` are globals of the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a migration did; equal revisions: nothing, it had been done."""
+
+    before: str | None
+    after: str
+
+
+async def migrate(url: str) -> Migrated:
+    """Bring the database to this version's revision, all or nothing. Another process at it is waited for.
+
+    Raises DatabaseUnavailable, and StartupError where the database is newer than this version.
+    """
+
+    def upgrade(config: Config) -> Migrated:
+        context = MigrationContext.configure(config.attributes["connection"])
+        before = context.get_current_revision()
+        check_known(before)
+        command.upgrade(config, "head")
+        return Migrated(before, head())
+
+    return await with_alembic(url, upgrade)
+
+
+async def with_alembic(url: str, action: Callable[[Config], _T]) -> _T:
+    """Run an action with Alembic's configuration for the database: alone, and in one transaction."""
+    engine = create_engine(url, _PATIENT)
+
+    def run(connection: Connection) -> _T:
+        config = _config()
+        config.attributes["connection"] = connection
+        return action(config)
+
+    try:
+        async with _one_at_a_time, connected(engine) as connection:
+            with translated():
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+                result = await connection.run_sync(run)
+                await connection.commit()
+            return result
+    finally:
+        await engine.dispose()
+
+
+def head() -> str:
+    """The revision that this version works with."""
+    return _known_revisions()[0]
+
+
+def check_known(revision: str | None) -> None:
+    """Raises StartupError where a newer version of opledger has migrated the database."""
+    if revision is not None and revision not in _known_revisions():
+        raise StartupError(
+            f"the database is at revision {revision}, which this version does not know (it knows {head()} and before): "
+            "a newer opledger has migrated it; run that one"
+        )
+
+
+@functools.cache
+def _known_revisions() -> list[str]:
+    """Newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+
+
+def _config() -> Config:
+    """Found from the installed package, wherever the process runs."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,1 @@
+"""The connection to Temporal, and what the ledger sets up there."""

@@ -1,0 +1,185 @@
+"""Makes sure that Temporal runs the reconciliation regularly: one schedule, which has to be ours."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.common.v1 import Memo, Payload, WorkflowType
+from temporalio.api.enums.v1 import ScheduleOverlapPolicy
+from temporalio.api.schedule.v1 import (
+    IntervalSpec,
+    Schedule,
+    ScheduleAction,
+    SchedulePolicies,
+    ScheduleSpec,
+    ScheduleState,
+)
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflow.v1 import NewWorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    CreateScheduleRequest,
+    DescribeScheduleRequest,
+    DescribeScheduleResponse,
+    UpdateScheduleRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from adapters.temporal.connection.errors import engine_error
+from adapters.temporal.connection.rpc import call
+from application.ports.workflow_engine import EngineUnavailable
+from domain.errors import StartupError
+
+SCHEDULE_ID = "opledger-reconcile"
+WORKFLOW_ID = "opledger-reconcile"
+"""To which the server adds the time of each run."""
+CATCH_UP = timedelta(seconds=10)
+"""Runs missed for longer are left out: the next one does their work. The server takes no less."""
+LONGEST_RUN = timedelta(hours=1)
+"""A run that hangs is ended after this, because no other starts while it is open."""
+MARK = Payload(metadata={"encoding": b"json/plain"}, data=b'"reconciliation"')
+MARK_KEY = "opledger"
+_TRIES = 5
+_PAUSE = 0.2
+
+
+class _Busy(EngineUnavailable):
+    """Too many ask about one schedule at once (measured, with six workers on a busy machine)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconciliationSchedule:
+    """What to run, where, how often."""
+
+    workflow: str
+    task_queue: str
+    interval: timedelta
+
+
+async def ensure_schedule(client: Client, wanted: ReconciliationSchedule) -> None:
+    """Create the schedule, or change it where it differs. Any number of processes may do so at once.
+
+    Whether somebody has paused it is left as it is; no other schedule is looked at.
+
+    Raises:
+        StartupError: there is a schedule with our id that is not ours.
+        EngineUnavailable: try again later.
+    """
+    for attempt in range(1, _TRIES + 1):
+        try:
+            if await _is_as_wanted(client, wanted):
+                return
+        except _Busy:
+            if attempt == _TRIES:
+                raise
+        await asyncio.sleep(_PAUSE)
+    raise EngineUnavailable(f"schedule {SCHEDULE_ID} is changed by others all the time")
+
+
+async def _is_as_wanted(client: Client, wanted: ReconciliationSchedule) -> bool:
+    """Look; where it is not so, change it and say so: somebody else may have done the same."""
+    found = await _describe(client)
+    if found is None:
+        await _create(client, wanted)
+    elif found.memo.fields.get(MARK_KEY) != MARK:
+        raise StartupError(f"schedule {SCHEDULE_ID} of namespace {client.namespace} was not made by opledger")
+    elif _settings(found.schedule) == _settings(_schedule(wanted)):
+        return True
+    else:
+        await _update(client, wanted, found)
+    return False
+
+
+async def check_schedule(client: Client) -> None:
+    """Look, and change nothing. Raises StartupError where there is none of ours; EngineUnavailable."""
+    found = await _describe(client)
+    if found is None or found.memo.fields.get(MARK_KEY) != MARK:
+        raise StartupError(f"schedule {SCHEDULE_ID} is not there: a running `opledger worker` creates it")
+
+
+async def _describe(client: Client) -> DescribeScheduleResponse | None:
+    request = DescribeScheduleRequest(namespace=client.namespace, schedule_id=SCHEDULE_ID)
+    try:
+        return await call(client.workflow_service.describe_schedule, request)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
+            raise _Busy(error.message) from error
+        raise engine_error(error) from error
+
+
+async def _create(client: Client, wanted: ReconciliationSchedule) -> None:
+    request = CreateScheduleRequest(
+        namespace=client.namespace,
+        schedule_id=SCHEDULE_ID,
+        schedule=_schedule(wanted),
+        memo=Memo(fields={MARK_KEY: MARK}),
+        identity=client.identity,
+        request_id=str(uuid4()),
+    )
+    try:
+        await call(client.workflow_service.create_schedule, request)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:
+            raise engine_error(error) from error
+
+
+async def _update(client: Client, wanted: ReconciliationSchedule, found: DescribeScheduleResponse) -> None:
+    schedule = _schedule(wanted)
+    schedule.state.CopyFrom(found.schedule.state)
+    request = UpdateScheduleRequest(
+        namespace=client.namespace,
+        schedule_id=SCHEDULE_ID,
+        schedule=schedule,
+        conflict_token=found.conflict_token,
+        identity=client.identity,
+        request_id=str(uuid4()),
+    )
+    try:
+        await call(client.workflow_service.update_schedule, request)
+    except RPCError as error:
+        raise engine_error(error) from error
+
+
+def _schedule(wanted: ReconciliationSchedule) -> Schedule:
+    return Schedule(
+        spec=ScheduleSpec(interval=[IntervalSpec(interval=_duration(wanted.interval))]),
+        action=ScheduleAction(
+            start_workflow=NewWorkflowExecutionInfo(
+                workflow_id=WORKFLOW_ID,
+                workflow_type=WorkflowType(name=wanted.workflow),
+                task_queue=TaskQueue(name=wanted.task_queue),
+                workflow_execution_timeout=_duration(LONGEST_RUN),
+            )
+        ),
+        policies=SchedulePolicies(
+            overlap_policy=ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP, catchup_window=_duration(CATCH_UP)
+        ),
+        state=ScheduleState(notes="Made by opledger: holds unfinished operations against Temporal."),
+    )
+
+
+def _settings(schedule: Schedule) -> tuple[object, ...]:
+    """What we set, without what the server adds."""
+    action = schedule.action.start_workflow
+    spec = schedule.spec
+    return (
+        [interval.interval.ToTimedelta() for interval in spec.interval],
+        len(spec.calendar) + len(spec.structured_calendar) + len(spec.cron_string),
+        action.workflow_id,
+        action.workflow_type.name,
+        action.task_queue.name,
+        action.workflow_execution_timeout.ToTimedelta(),
+        len(action.input.payloads),
+        schedule.policies.overlap_policy,
+        schedule.policies.catchup_window.ToTimedelta(),
+    )
+
+
+def _duration(value: timedelta) -> Duration:
+    duration = Duration()
+    duration.FromTimedelta(value)
+    return duration

@@ -1,0 +1,1 @@
+"""Observes executions: their chain, state, close and trouble."""

@@ -1,0 +1,150 @@
+"""How a run closed, as its last events say."""
+
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType
+
+from adapters.temporal.executions.history import Ending, next_run_id
+from adapters.temporal.payloads.codec_errors import CodecUnavailable
+from adapters.temporal.payloads.failures import failed
+from adapters.temporal.payloads.payloads import PayloadReader, UnreadablePayload, json_of
+from application.ports.workflow_engine import PayloadsUnavailable
+from domain.evidence.observation import ExecutionState, Observation
+from domain.json_value import JsonValue, clean_text
+from domain.operation.operation_error import ErrorCode, OperationError
+
+MAX_ACTOR = 255
+CODEC_PATIENCE = timedelta(hours=1)
+"""How long after a close its payloads wait for a codec that is away. Later they count as unreadable."""
+_NEW_RUN = re.compile(r"terminated by new runID: ([0-9a-f-]{36})")
+"""Measured on 1.32, for the conflict policy TERMINATE_EXISTING."""
+_STATES: Mapping[int, ExecutionState] = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: ExecutionState.COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: ExecutionState.FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: ExecutionState.CANCELED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: ExecutionState.TERMINATED,
+}
+"""The close events that say all about the close. A time-out's does not say which it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """What the end of a run tells beyond its state."""
+
+    result: JsonValue = None
+    result_unreadable: str | None = None
+    result_altered: str | None = None
+    error: OperationError | None = None
+    actor: str | None = None
+
+    def observation(
+        self, state: ExecutionState, asked_at: datetime, closed_at: datetime | None, started_at: datetime | None = None
+    ) -> Observation:
+        """The observation that it makes."""
+        return Observation(
+            state,
+            asked_at,
+            started_at=started_at,
+            closed_at=closed_at,
+            result=self.result,
+            result_unreadable=self.result_unreadable,
+            result_altered=self.result_altered,
+            error=self.error,
+            actor=self.actor,
+        )
+
+
+async def observed_close(ending: Ending, reader: PayloadReader, asked_at: datetime) -> Observation | None:
+    """The observation that the last event makes by itself; None if it is not a close, if another run goes on from it,
+    or if it leaves something open."""
+    if ending.last is None or (state := _STATES.get(ending.last.event_type)) is None:
+        return None
+    if next_run_id(ending.last):
+        return None
+    close = await read_close(state, ending, reader, asked_at)
+    return close.observation(state, asked_at, moment(ending.last.event_time))
+
+
+async def read_close(state: ExecutionState, ending: Ending, reader: PayloadReader, asked_at: datetime) -> Close:
+    """What the history's end tells of a close in one of the four states that it tells all about.
+
+    A final operation keeps what was read of its close, so while the codec is away the close waits for it, up to
+    CODEC_PATIENCE. Raises PayloadsUnavailable.
+    """
+    closed_at = None if ending.last is None else moment(ending.last.event_time)
+    if closed_at is None or asked_at - closed_at > CODEC_PATIENCE:
+        return await _READERS[state](ending, reader)
+    try:
+        return await _READERS[state](ending, reader.patient())
+    except CodecUnavailable as outage:
+        raise PayloadsUnavailable(f"the payload codec is away: {outage}") from outage
+
+
+def ended(code: ErrorCode, said: str = "", identity: str = "", superseded_by: str | None = None) -> Close:
+    """A close that came from outside, as far as it is known why, by whom, and for which other run."""
+    reason = clean_text(said) or None
+    actor = clean_text(identity, MAX_ACTOR) or None
+    details: dict[str, JsonValue] = {"reason": reason, "actor": actor}
+    if superseded_by is not None:
+        details["superseded_by"] = superseded_by
+    error = OperationError(code, reason or code.value.lower(), details)
+    return Close(error=error, actor=actor)
+
+
+def moment(time: Timestamp) -> datetime | None:
+    """The time, or None where the server gave none (zero, or the year 1)."""
+    return time.ToDatetime(UTC) if time.seconds > 0 else None
+
+
+async def _completed(ending: Ending, reader: PayloadReader) -> Close:
+    if ending.last is None:
+        return Close(result_unreadable="the execution's history is gone")
+    try:
+        attributes = ending.last.workflow_execution_completed_event_attributes
+        result = await reader.result(attributes.result.payloads)
+    except UnreadablePayload as error:
+        return Close(result_unreadable=str(error))
+    return Close(result=result.value, result_altered=result.altered)
+
+
+async def _failed(ending: Ending, reader: PayloadReader) -> Close:
+    if ending.last is None:
+        return Close(error=OperationError(ErrorCode.WORKFLOW_FAILED, "the workflow failed; its history is gone"))
+    return Close(error=await failed(ending.last.workflow_execution_failed_event_attributes.failure, reader))
+
+
+async def _canceled(ending: Ending, reader: PayloadReader) -> Close:
+    request = ending.cancel_request
+    return ended(ErrorCode.CANCELED) if request is None else ended(ErrorCode.CANCELED, request.cause, request.identity)
+
+
+async def _terminated(ending: Ending, reader: PayloadReader) -> Close:
+    if ending.last is None:
+        return ended(ErrorCode.TERMINATED)
+    attributes = ending.last.workflow_execution_terminated_event_attributes
+    superseded_by = _superseded_by(attributes.details.payloads)
+    return ended(ErrorCode.TERMINATED, attributes.reason, attributes.identity, superseded_by)
+
+
+def _superseded_by(details: Iterable[Payload]) -> str | None:
+    """The run that was started in its place, which the server names in a termination that makes room for it."""
+    for payload in details:
+        with contextlib.suppress(UnreadablePayload):
+            words = json_of(payload)
+            if isinstance(words, str) and (found := _NEW_RUN.fullmatch(words)):
+                return found[1]
+    return None
+
+
+_READERS: Mapping[ExecutionState, Callable[[Ending, PayloadReader], Awaitable[Close]]] = {
+    ExecutionState.COMPLETED: _completed,
+    ExecutionState.FAILED: _failed,
+    ExecutionState.CANCELED: _canceled,
+    ExecutionState.TERMINATED: _terminated,
+}

@@ -1,0 +1,105 @@
+"""What the server says of an execution, as the port's observation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from temporalio.api.enums.v1 import PendingWorkflowTaskState, WorkflowExecutionStatus
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+
+from adapters.temporal.executions.chains import first_run_id
+from adapters.temporal.executions.close import Close, moment, read_close
+from adapters.temporal.executions.history import RunHistory
+from adapters.temporal.executions.taken import ever_taken
+from adapters.temporal.payloads.payloads import PayloadReader
+from domain.evidence.observation import CLOSED, WITHOUT_WORKER, ExecutionState, Observation
+from domain.operation.operation_error import ErrorCode, OperationError
+
+STATES: Mapping[int, ExecutionState] = {
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING: ExecutionState.RUNNING,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED: ExecutionState.COMPLETED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: ExecutionState.FAILED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: ExecutionState.CANCELED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED: ExecutionState.TERMINATED,
+    # The next run exists already, only this answer is from just before it.
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: ExecutionState.RUNNING,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: ExecutionState.TIMED_OUT,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED: ExecutionState.RUNNING,
+}
+"""Every status that this version knows. Any other number is UNKNOWN, and changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The description of a chain's latest run, and its history for what that leaves open."""
+
+    description: DescribeWorkflowExecutionResponse
+    history: RunHistory
+
+    @property
+    def info(self) -> WorkflowExecutionInfo:
+        return self.description.workflow_execution_info
+
+    @property
+    def first_run_id(self) -> str:
+        """Of its chain."""
+        return first_run_id(self.info)
+
+    @property
+    def further_run(self) -> bool:
+        """Whether a run went before it in the chain: continued as new, retried or reset."""
+        return self.first_run_id != self.info.execution.run_id
+
+
+async def observation(
+    latest: Latest, reader: PayloadReader, *, asked_at: datetime, started_at: datetime | None
+) -> Observation:
+    """The observation that a description makes."""
+    state = STATES.get(latest.info.status, ExecutionState.UNKNOWN)
+    if state is ExecutionState.RUNNING and not await _taken_up(latest):
+        state = ExecutionState.PENDING
+    if state in CLOSED:
+        close = await _closed(state, latest, reader, asked_at)
+        closed = close.observation(state, asked_at, moment(latest.info.close_time), started_at)
+        never_taken = state in WITHOUT_WORKER and await ever_taken(latest.history) is False
+        return replace(closed, first_run_id=latest.first_run_id, never_taken=never_taken)
+    return Observation(state, asked_at, started_at=started_at, first_run_id=latest.first_run_id)
+
+
+async def _taken_up(latest: Latest) -> bool:
+    """Whether a worker has been given a task of the open chain.
+
+    A first task that waits is told apart from a later one by the history's length: 2 events before it starts, unless
+    a signal, a request to cancel or a pause came first (measured). Only then, and where a further run waits for its
+    first task, are histories read.
+    """
+    task = latest.description.pending_workflow_task
+    if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED:
+        return True
+    short = latest.info.history_length < 3
+    paused = latest.info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
+    first_task_waits = latest.description.HasField("pending_workflow_task") and task.attempt <= 1
+    if not (short or paused or first_task_waits):
+        return True
+    if short and not latest.further_run:
+        return False
+    return await ever_taken(latest.history) is True
+
+
+async def _closed(state: ExecutionState, latest: Latest, reader: PayloadReader, asked_at: datetime) -> Close:
+    if state is ExecutionState.TIMED_OUT:
+        return _timed_out(latest)
+    return await read_close(state, await latest.history.ending(), reader, asked_at)
+
+
+def _timed_out(latest: Latest) -> Close:
+    """Which time-out it was is not in the history."""
+    config = latest.description.execution_config
+    expiry = latest.description.workflow_extended_info.execution_expiration_time
+    of_chain = expiry.seconds > 0 and latest.info.close_time.ToNanoseconds() >= expiry.ToNanoseconds()
+    which = "execution" if of_chain else "run"
+    limit = config.workflow_execution_timeout if of_chain else config.workflow_run_timeout
+    seconds = limit.ToTimedelta() / timedelta(seconds=1)
+    message = f"the workflow did not close within its {which} timeout of {seconds:g} s"
+    return Close(error=OperationError(ErrorCode.TIMED_OUT, message, {"timeout": which, "seconds": seconds}))

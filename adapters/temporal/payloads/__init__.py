@@ -1,0 +1,1 @@
+"""Payloads, codecs and failures."""

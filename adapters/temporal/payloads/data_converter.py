@@ -1,0 +1,59 @@
+"""The data converter of the namespace's workers, as the settings name it."""
+
+import dataclasses
+import importlib
+
+from temporalio.client import Client
+from temporalio.converter import DataConverter, WorkflowSerializationContext
+
+from adapters.temporal.payloads.bounded_codec import BoundedCodec
+from adapters.temporal.payloads.remote_codec import RemoteCodec
+from domain.errors import OpledgerError, StartupError
+
+
+def load_data_converter(name: str | None, remote: RemoteCodec | None = None) -> DataConverter:
+    """The converter that `module:name` names, or the SDK's own; with the remote codec, if there is one.
+
+    Raises StartupError: there is no such converter, or it has a codec beside the remote one.
+    """
+    converter = DataConverter.default if name is None else _named(name)
+    codec = converter.payload_codec
+    if codec is not None and remote is not None:
+        raise StartupError(f"codec_endpoint: {name} has a payload codec of its own; set only one of the two")
+    codec = codec or remote
+    return converter if codec is None else dataclasses.replace(converter, payload_codec=BoundedCodec(codec))
+
+
+def _named(name: str) -> DataConverter:
+    module_name, _, attribute = name.partition(":")
+    try:
+        found: object = importlib.import_module(module_name)
+    except ImportError as error:
+        words = f"the module {module_name} cannot be imported: {error}; install it, or add its folder to PYTHONPATH"
+        raise StartupError(f"data_converter: {words}") from error
+    except Exception as error:
+        words = f"importing {module_name} fails with {type(error).__name__}: {error}"
+        raise StartupError(f"data_converter: {words}") from error
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise StartupError(f"data_converter: {module_name} has no {attribute}")
+        found = getattr(found, part)
+    if not isinstance(found, DataConverter):
+        words = f"{name} is a {type(found).__name__}, not a temporalio.converter.DataConverter"
+        raise StartupError(f"data_converter: {words}")
+    return found
+
+
+async def check_payload_codec(client: Client) -> str:
+    """Encode and decode a value as for a workflow. Raises OpledgerError: that fails, or gives another value."""
+    if client.data_converter.payload_codec is None:
+        return "none: Temporal keeps inputs and results as JSON"
+    converter = client.data_converter.with_context(WorkflowSerializationContext(client.namespace, "opledger-doctor"))
+    value = {"opledger": "doctor"}
+    try:
+        decoded = await converter.decode(await converter.encode([value]))
+    except Exception as error:  # a codec is another team's code
+        raise OpledgerError(f"the codec fails with {type(error).__name__}: {error}") from error
+    if decoded != [value]:
+        raise OpledgerError("what the codec has encoded it decodes to another value")
+    return "encodes and decodes"

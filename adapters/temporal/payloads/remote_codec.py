@@ -1,0 +1,116 @@
+"""Temporal's remote codec protocol: an HTTP service that encodes and decodes payloads."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+
+import httpx
+from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.converter import PayloadCodec
+
+from adapters.temporal.payloads.codec_errors import CodecUnavailable
+from domain.errors import OpledgerError
+
+TOTAL_TIMEOUT = 4.0
+"""Seconds for one call with its retries."""
+ATTEMPT_TIMEOUT = 2.0
+ATTEMPTS = 3
+FIRST_PAUSE = 0.1
+MAX_BYTES = 16 * 1024 * 1024
+"""Largest response. Temporal's largest message is 4 MiB; base64 and compression make more of it."""
+_ABOUT_THE_PAYLOAD = frozenset({400, 413, 415, 422})
+"""Statuses that mean that this payload can never be processed. Every other one is the endpoint's trouble (an expired
+credential, a wrong path) and passes when that is repaired."""
+_log = logging.getLogger(__name__)
+
+
+class PayloadRefused(OpledgerError):
+    """The endpoint refuses this payload."""
+
+
+class RemoteCodec(PayloadCodec):
+    """`POST {endpoint}/encode` and `/decode` with the JSON form of Temporal's `Payloads`.
+
+    The namespace is in `X-Namespace`, as Temporal's CLI and web page send it. Neither payloads nor the authorization
+    appear in errors or logs.
+    """
+
+    def __init__(self, endpoint: str, namespace: str, authorization: str | None = None) -> None:
+        self._endpoint = endpoint.rstrip("/")
+        headers = {"Content-Type": "application/json", "X-Namespace": namespace}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        self._http = httpx.AsyncClient(timeout=ATTEMPT_TIMEOUT, headers=headers)
+        self._away = False
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """The encoded payloads. Raises CodecUnavailable, PayloadRefused."""
+        return await self._call("encode", payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """The decoded payloads. Raises CodecUnavailable, PayloadRefused."""
+        return await self._call("decode", payloads)
+
+    async def _call(self, method: str, payloads: Sequence[Payload]) -> list[Payload]:
+        if not payloads:
+            return []
+        body = MessageToJson(Payloads(payloads=payloads), indent=None).encode()
+        try:
+            async with asyncio.timeout(TOTAL_TIMEOUT):
+                answer = await self._with_retries(f"{self._endpoint}/{method}", body)
+        except TimeoutError:
+            self._note(away=True)
+            raise CodecUnavailable(f"{method}: no answer within {TOTAL_TIMEOUT:g} s") from None
+        except CodecUnavailable:
+            self._note(away=True)
+            raise
+        self._note(away=False)
+        return _payloads(method, answer, len(payloads))
+
+    async def _with_retries(self, url: str, body: bytes) -> bytes:
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await self._post(url, body)
+            except CodecUnavailable:
+                await asyncio.sleep(FIRST_PAUSE * attempt)
+        return await self._post(url, body)
+
+    async def _post(self, url: str, body: bytes) -> bytes:
+        method = url.rpartition("/")[2]
+        answer = b""
+        try:
+            async with self._http.stream("POST", url, content=body) as response:
+                if response.status_code in _ABOUT_THE_PAYLOAD:
+                    raise PayloadRefused(f"{method}: the codec endpoint answers {response.status_code}")
+                if response.status_code != httpx.codes.OK:
+                    raise CodecUnavailable(f"{method}: the codec endpoint answers {response.status_code}")
+                async for chunk in response.aiter_bytes():
+                    answer += chunk
+                    if len(answer) > MAX_BYTES:
+                        raise PayloadRefused(f"{method}: the codec endpoint answers with more than {MAX_BYTES} bytes")
+        except httpx.HTTPError as error:
+            raise CodecUnavailable(f"{method}: the codec endpoint fails with {type(error).__name__}") from None
+        return answer
+
+    def _note(self, *, away: bool) -> None:
+        """Log the beginning and the end of an outage, not each call."""
+        if away != self._away:
+            self._away = away
+            _log.warning("the codec endpoint %s", "is away; payloads wait for it" if away else "answers again")
+
+
+def _payloads(method: str, answer: bytes, count: int) -> list[Payload]:
+    """The payloads of a response. One that is none is the endpoint's trouble, not the payload's."""
+    try:
+        decoded = ParseDict(json.loads(answer), Payloads(), ignore_unknown_fields=True).payloads
+    except (ParseError, ValueError, RecursionError, TypeError, AttributeError):
+        raise CodecUnavailable(f"{method}: the codec endpoint's answer is not Temporal's Payloads in JSON") from None
+    if len(decoded) != count:
+        raise CodecUnavailable(f"{method}: the codec endpoint answers with {len(decoded)} payloads for {count}")
+    return list(decoded)

@@ -1,0 +1,45 @@
+"""Make, list and revoke API keys."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from application.ports.api_keys import ApiKeys
+from application.ports.clock import Clock
+from domain.access.api_key import PREFIX_BYTES, SECRET_BYTES, ApiKey, NewApiKey, check_prefix, make_api_key
+from domain.access.scope import Scope
+
+
+class ManageKeys:
+    """For whoever runs the service. `randomness` gives so many bytes that nobody can guess."""
+
+    def __init__(self, keys: ApiKeys, clock: Clock, randomness: Callable[[int], bytes]) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._randomness = randomness
+
+    async def create(self, name: str, *, tenant: str, scopes: frozenset[Scope], life: timedelta | None) -> NewApiKey:
+        """A new key, stored, with its text, which is nowhere else. `life` None: it does not expire.
+
+        Raises InvalidInput, DatabaseUnavailable."""
+        while True:
+            now = self._clock.now()
+            made = make_api_key(
+                self._randomness(PREFIX_BYTES),
+                self._randomness(SECRET_BYTES),
+                name=name,
+                tenant=tenant,
+                scopes=scopes,
+                now=now,
+                expires_at=None if life is None else now + life,
+            )
+            if await self._keys.add(made.stored):
+                return made
+
+    async def list(self, tenant: str | None = None) -> list[ApiKey]:
+        """All keys, or one tenant's, the oldest first. Raises DatabaseUnavailable."""
+        return await self._keys.list(tenant)
+
+    async def revoke(self, prefix: str) -> ApiKey:
+        """Have the key refused. Raises InvalidInput, ApiKeyNotFound, DatabaseUnavailable."""
+        check_prefix(prefix)
+        return await self._keys.revoke(prefix, self._clock.now())

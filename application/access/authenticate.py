@@ -1,0 +1,90 @@
+"""Who makes a request, by what it shows."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from application.access.api_key_usage import NoteKeyUses
+from application.batching.gathered import Gathered
+from application.ports.api_keys import ApiKeyReader
+from application.ports.clock import Clock
+from application.ports.token_verifier import TokenVerifier
+from domain.access.api_key import MARK, ApiKey, prefix_of
+from domain.access.credentials import InvalidCredentials
+from domain.access.principal import Principal
+
+CACHE_LIFE = timedelta(seconds=10)
+"""How long a key that was read is taken to be as it was. A revocation takes effect within this time, an expiry at
+once."""
+PATIENCE: Final = 0.25
+"""Seconds after which a question about known keys that is not answered yet, as on a connection that hangs, holds up the
+next one no longer."""
+LONGER_PATIENCE: Final = 1.0
+"""The same of questions about unknown keys."""
+UNKNOWN_AT_ONCE: Final = 3
+"""Most of these that are under way: anybody can make keys up, and the database has connections for few."""
+
+
+_KEY: Final = "key "
+_TOKEN: Final = "token "
+"""How the names of credentials begin (Principal.credential)."""
+
+
+class AuthenticateKeys:
+    """Reads a key once every CACHE_LIFE and process, and not again with each request. A prefix that there is not is
+    asked for each time, so that a new key counts at once; but those who ask for one are asked for together."""
+
+    def __init__(self, keys: ApiKeyReader, clock: Clock, uses: NoteKeyUses) -> None:
+        self._known = Gathered(keys.find, patience=PATIENCE)
+        self._unknown = Gathered(keys.find, patience=LONGER_PATIENCE, at_once=UNKNOWN_AT_ONCE)
+        self._clock = clock
+        self._uses = uses
+        self._read: dict[str, tuple[ApiKey, datetime]] = {}
+
+    async def principal(self, text: str) -> Principal:
+        """Whose key it is. Raises InvalidCredentials, DatabaseUnavailable."""
+        now = self._clock.now()
+        key = await self._find(prefix_of(text), now)
+        key.check(text, now)
+        self._uses.note(key.prefix, now)
+        return Principal(key.tenant, key.name, key.scopes, _KEY + key.prefix, key.expires_at)
+
+    async def recheck(self, prefix: str) -> None:
+        """Checks by the prefix alone that a key still counts. Raises InvalidCredentials, DatabaseUnavailable."""
+        now = self._clock.now()
+        (await self._find(prefix, now)).check_counts(now)
+
+    async def _find(self, prefix: str, now: datetime) -> ApiKey:
+        cached = self._read.get(prefix)
+        if cached is not None and timedelta() <= now - cached[1] < CACHE_LIFE:
+            return cached[0]
+        # Whoever was known before does not wait for those who may have made theirs up.
+        key = await (self._unknown if cached is None else self._known).get(prefix)
+        if key is None:
+            raise InvalidCredentials("there is no such API key")
+        self._read[prefix] = (key, now)
+        return key
+
+
+class Authenticate:
+    """Takes API keys, tokens, or both: whichever there is something for."""
+
+    def __init__(self, keys: AuthenticateKeys | None, tokens: TokenVerifier | None) -> None:
+        self._keys = keys
+        self._tokens = tokens
+
+    async def principal(self, credential: str) -> Principal:
+        """Whose it is. Raises InvalidCredentials, DatabaseUnavailable, IdentityProviderUnavailable."""
+        if self._keys is not None and (credential.startswith(MARK) or self._tokens is None):
+            return await self._keys.principal(credential)
+        if self._tokens is not None:
+            return await self._tokens.verify(credential)
+        raise InvalidCredentials("nothing is taken here")
+
+    async def recheck(self, principal: Principal) -> None:
+        """Checks that the principal's credential, which is not at hand, still counts. Of a token only its expiry is
+        known, and the principal states it. Raises InvalidCredentials, DatabaseUnavailable."""
+        credential = principal.credential or ""
+        if self._keys is not None and credential.startswith(_KEY):
+            await self._keys.recheck(credential.removeprefix(_KEY))
+        elif self._tokens is None or not credential.startswith(_TOKEN):
+            raise InvalidCredentials("credentials of this kind are not accepted any more")

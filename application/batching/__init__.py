@@ -1,0 +1,1 @@
+"""Batching, single flight, optimistic updates and the claim loop."""

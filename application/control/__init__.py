@@ -1,0 +1,1 @@
+"""Cancels and deletes operations."""

@@ -1,0 +1,45 @@
+"""Record that somebody wants an operation to end; telling the engine is the follow-up's work."""
+
+from uuid import UUID
+
+from application.batching.group_commit import GroupCommit
+from application.ports.clock import Clock
+from domain.errors import OperationNotFound
+from domain.operation.expected_version import ExpectedVersion, check_version
+from domain.operation.lifecycle import request_cancel
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.transition import Source
+
+
+class CancelOperation:
+    """Works while the engine is down: the request is kept and delivered later, once."""
+
+    def __init__(self, changes: GroupCommit, clock: Clock) -> None:
+        self._changes = changes
+        self._clock = clock
+
+    async def cancel(
+        self,
+        tenant: str,
+        operation_id: UUID,
+        *,
+        reason: str | None,
+        force: bool,
+        actor: str | None = None,
+        expected: ExpectedVersion = None,
+    ) -> Operation:
+        """The operation with the request on it. Raises OperationNotFound, OperationAlreadyDone, VersionMismatch."""
+
+        def decide(operation: Operation) -> Change | None:
+            if operation.tenant != tenant:
+                raise OperationNotFound(f"there is no operation {operation_id}")
+            words = "termination requested" if force else "cancellation requested"
+            cause = Cause(Source.CLIENT, f"{words}: {reason}" if reason else words, self._clock.now(), actor=actor)
+            change = request_cancel(operation, reason=reason, force=force, cause=cause)
+            check_version(operation, expected)
+            return change
+
+        outcome = await self._changes.change(operation_id, decide)
+        if outcome is None:
+            raise OperationNotFound(f"there is no operation {operation_id}")
+        return outcome.operation

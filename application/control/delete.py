@@ -1,0 +1,32 @@
+"""Remove an operation that is done."""
+
+from uuid import UUID
+
+from application.batching.optimistic_update import until_current
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from domain.errors import OperationNotFound
+from domain.operation.deletion import check_done
+from domain.operation.expected_version import ExpectedVersion, check_version
+
+
+class DeleteOperation:
+    """History and idempotency key go with it: a later request under that key is a new one. What the engine still says
+    of the execution finds no row, and is dropped."""
+
+    def __init__(self, units: UnitOfWorkFactory) -> None:
+        self._units = units
+
+    async def delete(self, tenant: str, operation_id: UUID, *, expected: ExpectedVersion = None) -> None:
+        """Remove it, durably. Raises OperationNotFound, OperationNotDone, VersionMismatch; StaleOperation where it
+        changes under every attempt."""
+
+        async def attempt(unit: UnitOfWork) -> None:
+            operation = await unit.operations.get(operation_id)
+            if operation is None or operation.tenant != tenant:
+                raise OperationNotFound(f"there is no operation {operation_id}")
+            check_done(operation)
+            check_version(operation, expected)
+            await unit.operations.delete(operation)
+            await unit.commit()
+
+        await until_current(self._units, operation_id, attempt)

@@ -1,0 +1,106 @@
+"""Deliver cancel requests, and ask the engine promptly about operations of which news is due."""
+
+from datetime import datetime, timedelta
+
+from application.batching.group_commit import GroupCommit
+from application.batching.step import LEASE, Step, work_through
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
+from application.track.record import RecordEvidence
+from domain.evidence.observation import ExecutionState
+from domain.evidence.reporting import CONFIRM_AFTER
+from domain.operation.follow_up import cancel_delivered
+from domain.operation.operation import Change, Operation
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+from domain.scheduling.backoff import exponential
+from domain.scheduling.schedule import FollowUp
+
+FIRST_WAIT_FOR_CLOSE = timedelta(milliseconds=100)
+FIRST_WAIT_FOR_START = timedelta(seconds=2)
+"""For a worker to take it up; later for as long again as it has waited since its dispatch."""
+LONGEST_WAIT_FOR_CLOSE = timedelta(minutes=1)
+LONGEST_WAIT_FOR_START = timedelta(minutes=10)
+
+
+class FollowUpOperations:
+    """Claims operations whose follow-up is due. Any number compete, as dispatchers do."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        changes: GroupCommit,
+        engine: WorkflowEngine,
+        clock: Clock,
+        recorder: RecordEvidence,
+    ) -> None:
+        self._units = units
+        self._changes = changes
+        self._engine = engine
+        self._clock = clock
+        self._recorder = recorder
+
+    async def step(self, limit: int) -> Step:
+        """Follow up to `limit` operations up. One that fails does not stop the others."""
+        return await work_through(
+            self._units,
+            lambda unit: unit.operations.claim_due_follow_ups(self._clock.now(), LEASE, limit),
+            self._act,
+        )
+
+    async def _act(self, operation: Operation) -> bool:
+        """Whether the engine was there to answer."""
+        try:
+            await self._follow_up(operation)
+        except EngineUnavailable as outage:
+            await self._plan(operation, self._clock.now() + exponential(operation.follow_up.attempts + 1))
+            return isinstance(outage, PayloadsUnavailable)
+        return True
+
+    async def _follow_up(self, operation: Operation) -> None:
+        if operation.cancel_pending:
+            await self._send_cancel(operation)
+        observation = await self._engine.observe(operation.chain, likely_closed=operation.reported is not None)
+        if operation.cancel_pending and observation.state is not ExecutionState.NOT_FOUND:
+            operation = await self._note_delivered(operation)
+        await self._recorder.observation(operation.id, observation, Source.CONFIRMATION)
+        await self._plan(operation, self._next_question(operation))
+
+    async def _send_cancel(self, operation: Operation) -> None:
+        """Tell the engine. It says nothing about an execution that it does not know, or not yet: whether anybody was
+        told is seen by asking afterwards."""
+        request = operation.cancel_request
+        assert request is not None
+        reason = request.reason or "requested through the operations API"
+        if request.force:
+            await self._engine.terminate(operation.chain, reason)
+        else:
+            await self._engine.cancel(operation.chain, reason)
+
+    async def _note_delivered(self, operation: Operation) -> Operation:
+        def decide(current: Operation) -> Change | None:
+            if current.cancel_request != operation.cancel_request:
+                return None
+            now = self._clock.now()
+            return cancel_delivered(current, follow_up_at=now + CONFIRM_AFTER, now=now)
+
+        outcome = await self._changes.change(operation.id, decide)
+        return operation if outcome is None else outcome.operation
+
+    async def _plan(self, operation: Operation, due_at: datetime | None) -> None:
+        """Plan the next question, unless a change that was recorded since the claim has planned its own."""
+        attempts = operation.follow_up.attempts + 1
+        async with self._units() as unit:
+            await unit.operations.set_follow_up(operation, FollowUp(due_at, attempts if due_at else 0))
+            await unit.commit()
+
+    def _next_question(self, operation: Operation) -> datetime | None:
+        attempt = operation.follow_up.attempts + 1
+        if operation.reported is not None or operation.cancel_request is not None:
+            return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_CLOSE, cap=LONGEST_WAIT_FOR_CLOSE)
+        if operation.status is OperationStatus.ACCEPTED:
+            now = self._clock.now()
+            waited = now - (operation.dispatch.done_at or now)
+            return now + min(max(waited, FIRST_WAIT_FOR_START), LONGEST_WAIT_FOR_START)
+        return None

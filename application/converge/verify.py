@@ -1,0 +1,82 @@
+"""Asks the engine about unfinished operations that are silent: how they are, and why they make no progress."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from application.batching.step import LEASE, Step, work_through
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
+from application.track.record import RecordEvidence
+from domain.evidence.reconciliation import Verdict
+from domain.operation.operation import Operation
+from domain.operation.transition import Source
+from domain.scheduling.schedule import FIRST_VERIFICATION, Verification
+
+NEWS = FIRST_VERIFICATION
+"""An operation that changed within this time needs no look: it makes progress."""
+SHORTEST_LOOK = timedelta(minutes=1)
+"""Wait between two looks, at least, and at most where an operation needs attention."""
+LONGEST_LOOK = timedelta(minutes=15)
+"""Upper bound of the wait between two looks at a silent operation, three quarters of it at most. Where more operations
+are open than the rate allows for, each is looked at in its turn, and none goes without for longer than the interval."""
+
+
+class VerifyOperations:
+    """Finds what no other channel says: an execution that was deleted, an index that is stale. Any number compete."""
+
+    def __init__(
+        self, units: UnitOfWorkFactory, engine: WorkflowEngine, clock: Clock, recorder: RecordEvidence, every: timedelta
+    ) -> None:
+        """`every`: no operation goes unverified for longer, as long as the steps keep up."""
+        self._units = units
+        self._engine = engine
+        self._clock = clock
+        self._recorder = recorder
+        self._every = every
+
+    async def step(self, limit: int) -> Step:
+        """Verify up to `limit` operations that are due. One that fails does not stop the others."""
+        return await work_through(
+            self._units,
+            lambda unit: unit.operations.claim_due_verifications(self._clock.now(), LEASE, limit),
+            self._verify,
+        )
+
+    async def _verify(self, operation: Operation) -> bool:
+        """Whether the engine was there to answer. If not, the operation is due again after its lease."""
+        now = self._clock.now()
+        if self._has_news(operation, now):
+            await self._plan(operation, replace(operation.verification, due_at=now + SHORTEST_LOOK))
+            return True
+        try:
+            observation = await self._engine.observe(operation.chain)
+        except EngineUnavailable as outage:
+            return isinstance(outage, PayloadsUnavailable)
+        verdict = await self._recorder.observation(operation.id, observation, Source.VERIFICATION)
+        asked_at = observation.asked_at
+        await self._plan(operation, Verification(asked_at, asked_at + self._wait(operation, asked_at, verdict)))
+        return True
+
+    async def _plan(self, operation: Operation, verification: Verification) -> None:
+        async with self._units() as unit:
+            await unit.operations.set_verified(operation.id, verification)
+            await unit.commit()
+
+    def _has_news(self, operation: Operation, now: datetime) -> bool:
+        """Whether a look would say nothing new; in every interval there is one all the same."""
+        verified_at = operation.verification.verified_at
+        if verified_at is None or operation.attention is not None:
+            return False
+        return now - operation.updated_at < NEWS and now - verified_at < self._longest(operation) - SHORTEST_LOOK
+
+    def _longest(self, operation: Operation) -> timedelta:
+        """Half to three quarters of the bound, so that operations that were started together spread out."""
+        return min(self._every, LONGEST_LOOK) * (0.5 + 0.25 * (operation.id.int % 1024) / 1024)
+
+    def _wait(self, operation: Operation, now: datetime, verdict: Verdict) -> timedelta:
+        """As long again as the operation has been silent, within bounds."""
+        silent = timedelta() if verdict is not Verdict.NO_CHANGE else now - operation.updated_at
+        needs_attention = operation.attention is not None or verdict is Verdict.ATTENTION
+        wait = SHORTEST_LOOK if needs_attention else max(silent, SHORTEST_LOOK)
+        return min(wait, self._longest(operation))

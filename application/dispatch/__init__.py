@@ -1,0 +1,1 @@
+"""Starts the workflows of accepted operations."""

@@ -1,0 +1,49 @@
+"""Which completion callback a start carries: none where callbacks are off, or where the engine refuses them."""
+
+import logging
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from application.ports.clock import Clock
+from application.ports.metrics import Metrics
+from application.ports.workflow_engine import CompletionCallback
+from domain.access.callback_token import TOKEN_HEADER, CallbackKeys
+
+AGAIN_AFTER = timedelta(minutes=10)
+"""How long starts go without a callback after the engine has refused one: its operator may allow them meanwhile."""
+PATH = "/v1/callbacks"
+_log = logging.getLogger(__name__)
+
+
+class CompletionCallbacks:
+    """Knows what the engine last said of callbacks, for the length of this process."""
+
+    def __init__(self, base_url: str | None, keys: CallbackKeys | None, clock: Clock, metrics: Metrics) -> None:
+        """`base_url` is that of the API, as the engine reaches it; None turns callbacks off."""
+        self._base_url = base_url
+        self._keys = keys
+        self._clock = clock
+        self._metrics = metrics
+        self._refused_until: datetime | None = None
+
+    def of(self, operation_id: UUID, tenant: str) -> CompletionCallback | None:
+        """The callback for an operation's start; None while callbacks are off or refused."""
+        refused = self._refused_until is not None and self._clock.now() < self._refused_until
+        if self._base_url is None or self._keys is None or refused:
+            return None
+        token = self._keys.sign(operation_id, tenant)
+        return CompletionCallback(f"{self._base_url}{PATH}/{operation_id}", {TOKEN_HEADER: token})
+
+    def refused(self, words: str) -> None:
+        """The engine has refused a start because of its callback."""
+        if self._refused_until is None:
+            _log.warning("the engine refuses completion callbacks, starts go on without: %s", words)
+        self._refused_until = self._clock.now() + AGAIN_AFTER
+        self._metrics.callbacks_refused(True)
+
+    def taken(self) -> None:
+        """The engine has taken a start with its callback."""
+        if self._refused_until is not None:
+            _log.info("the engine takes completion callbacks again")
+            self._refused_until = None
+            self._metrics.callbacks_refused(False)

@@ -1,0 +1,218 @@
+"""Start the workflows of accepted operations. Any number of dispatchers compete; any of them may die at any point."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import timedelta
+
+from application.batching.claim_loop import refilling
+from application.batching.group_commit import GroupCommit
+from application.batching.step import LEASE, Step, work_through
+from application.dispatch.completion_callbacks import CompletionCallbacks
+from application.ports.clock import Clock
+from application.ports.metrics import Metrics
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.ports.workflow_engine import (
+    CallbackRefused,
+    EngineUnavailable,
+    ExecutionExists,
+    StartFailed,
+    StartRejected,
+    StartRequest,
+    WorkflowEngine,
+)
+from domain.errors import UnknownOperationType
+from domain.evidence.finality import Finality
+from domain.evidence.observation import ExecutionState, Observation
+from domain.operation.chain import Chain, Run
+from domain.operation.follow_up import dispatched, start_failed, start_withheld
+from domain.operation.lifecycle import fail
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.operation_type import OperationCatalogue
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+from domain.scheduling.backoff import exponential
+
+FIRST_QUESTION = timedelta(seconds=10)
+"""How long after its start an operation is asked about that waits for a worker: `WatchStarts` sees most starts sooner,
+and the close poll or a callback most ends."""
+
+
+class DispatchOperations:
+    """Claims due operations, starts each, and notes what came of it."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        changes: GroupCommit,
+        engine: WorkflowEngine,
+        clock: Clock,
+        catalogue: OperationCatalogue,
+        callbacks: CompletionCallbacks,
+        metrics: Metrics,
+        *,
+        finality: Finality = Finality.ENGINE,
+    ) -> None:
+        self._units = units
+        self._changes = changes
+        self._engine = engine
+        self._clock = clock
+        self._catalogue = catalogue
+        self._callbacks = callbacks
+        self._metrics = metrics
+        self._finality = finality
+
+    async def step(self, limit: int) -> Step:
+        """Dispatch up to `limit` operations that are due. One that cannot be started does not stop the others."""
+        return await work_through(self._units, lambda unit: self._claim(unit, limit), self._start)
+
+    def refilling(self) -> AbstractAsyncContextManager[Callable[[int], Awaitable[Step]]]:
+        """Steps that do the same without waiting for the slowest of each, for the length of a block."""
+        return refilling(self._units, self._claim, self._start)
+
+    async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
+        return await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit)
+
+    async def _start(self, operation: Operation) -> bool:
+        """Whether the engine was there to answer."""
+        try:
+            if operation.cancel_pending:
+                await self._cancelled(operation)
+            else:
+                await self._launch(operation)
+        except ExecutionExists as present:
+            await self._find_own(operation, present)
+        except (UnknownOperationType, StartFailed, CallbackRefused) as refusal:
+            await self._retry(operation, str(refusal))
+        except EngineUnavailable as outage:
+            await self._retry(operation, str(outage))
+            return False
+        return True
+
+    async def _launch(self, operation: Operation) -> None:
+        operation_type = self._catalogue.get(operation.type)
+        callback = self._callbacks.of(operation.id, operation.tenant)
+        request = StartRequest(operation.id, operation_type, operation.input, callback, operation.trace, self._finality)
+        try:
+            run_id, calls_back = await self._start_with_or_without_callback(request)
+        except StartRejected as refusal:
+            await self._rejected(operation, refusal)
+        else:
+            first_run_id = await self._first_run_of(operation, run_id)
+            # An earlier attempt, which may have carried no callback, may have made the execution.
+            calls_back = calls_back and operation.dispatch.attempts == 1
+            await self._note_dispatched(operation, first_run_id, ask_after=FIRST_QUESTION, calls_back=calls_back)
+
+    async def _first_run_of(self, operation: Operation, run_id: str) -> str | None:
+        """Of the started run's chain. Where an earlier attempt has started it, the run may be that of a reset."""
+        if operation.dispatch.attempts == 1:
+            return run_id
+        origin = await self._engine.origin(Run(operation.chain.workflow_id, run_id))
+        return None if origin is None else origin.first_run_id
+
+    async def _start_with_or_without_callback(self, request: StartRequest) -> tuple[str, bool]:
+        """The run, and whether the engine will call. A callback that the engine does not take must not keep the
+        operation from being started."""
+        try:
+            run_id = await self._engine.start(request)
+        except CallbackRefused as refusal:
+            run_id = await self._engine.start(replace(request, callback=None))
+            self._callbacks.refused(str(refusal))
+            return run_id, False
+        if request.callback is None:
+            return run_id, False
+        self._callbacks.taken()
+        return run_id, True
+
+    async def _find_own(self, operation: Operation, present: ExecutionExists) -> None:
+        """There is an execution under the workflow id: of an earlier attempt, or of somebody else. In the second case
+        an earlier attempt may have been superseded, which the engine's index shows a while later."""
+        absent = await self._absent(operation)
+        if absent is None:
+            return
+        if operation.dispatch.attempts > 1 and absent.asked_at < operation.updated_at + LEASE:
+            await self._retry(operation, str(present))
+        else:
+            await self._reject(operation, f"another execution has the workflow id: {present}")
+
+    async def _cancelled(self, operation: Operation) -> None:
+        """It was cancelled after an earlier attempt to start it: what that attempt started is told, and if it started
+        nothing, nothing is. An attempt may still be under way, so that an absence counts only after a quiet while."""
+        request = operation.cancel_request
+        assert request is not None
+        absent = await self._absent(operation)
+        if absent is None:
+            return
+        quiet = request.at + LEASE
+
+        def decide(current: Operation) -> Change | None:
+            if not _still_claimed(current, operation):
+                return None
+            if absent.asked_at < quiet:
+                return start_withheld(current, until=quiet)
+            words = "cancelled before it was started"
+            error = OperationError(ErrorCode.CANCELED, request.reason or words, {"actor": request.by})
+            return fail(current, error, Cause(Source.DISPATCHER, words, self._clock.now(), actor=request.by))
+
+        await self._changes.change(operation.id, decide)
+
+    async def _rejected(self, operation: Operation, refusal: StartRejected) -> None:
+        """Fail it, unless an earlier attempt, whose answer was lost, had gone through."""
+        if operation.dispatch.attempts > 1 and await self._absent(operation) is None:
+            return
+        await self._reject(operation, str(refusal))
+
+    async def _reject(self, operation: Operation, words: str) -> None:
+        def decide(current: Operation) -> Change | None:
+            if not _still_claimed(current, operation):
+                return None
+            cause = Cause(Source.DISPATCHER, "the engine refuses to start the workflow", self._clock.now())
+            return fail(current, OperationError(ErrorCode.START_REJECTED, words), cause)
+
+        await self._changes.change(operation.id, decide)
+
+    async def _absent(self, operation: Operation) -> Observation | None:
+        """The engine's word that no earlier attempt has started anything; None where one has, which is noted."""
+        observation = await self._engine.observe(Chain(operation.id))
+        if observation.state is ExecutionState.NOT_FOUND:
+            return observation
+        await self._note_dispatched(operation, observation.first_run_id, ask_after=timedelta())
+        return None
+
+    async def _retry(self, operation: Operation, error: str) -> None:
+        def decide(current: Operation) -> Change | None:
+            if not _still_claimed(current, operation):
+                return None
+            now = self._clock.now()
+            wait = exponential(current.dispatch.attempts, first=timedelta(seconds=0.5), cap=timedelta(seconds=30))
+            return start_failed(current, error, Cause(Source.DISPATCHER, "", now), retry_at=now + wait)
+
+        await self._changes.change(operation.id, decide)
+
+    async def _note_dispatched(
+        self, operation: Operation, first_run_id: str | None, *, ask_after: timedelta, calls_back: bool = False
+    ) -> None:
+        def decide(current: Operation) -> Change | None:
+            now = self._clock.now()
+            # Another attempt since may have started another chain.
+            latest = current.dispatch.attempts == operation.dispatch.attempts
+            known = first_run_id if latest else None
+            return dispatched(current, follow_up_at=now + ask_after, now=now, first_run_id=known, calls_back=calls_back)
+
+        outcome = await self._changes.change(operation.id, decide)
+        if outcome is not None and outcome.changed and outcome.operation.status is OperationStatus.ACCEPTED:
+            self._metrics.dispatched(max(timedelta(), self._clock.now() - operation.accepted_at))
+        if outcome is None or (outcome.operation.done and outcome.operation.started_at is None):
+            # This process stood still so long that the operation was given up meanwhile, and perhaps deleted.
+            started = Chain(operation.id, first_run_id)
+            await self._engine.terminate(started, "the operation had ended before it was started")
+
+
+def _still_claimed(current: Operation, claimed: Operation) -> bool:
+    """Whether the claim still stands: nobody has started the operation or claimed it since."""
+    return (
+        current.status is OperationStatus.ACCEPTED
+        and current.dispatch.done_at is None
+        and current.dispatch.attempts == claimed.dispatch.attempts
+    )

@@ -1,0 +1,1 @@
+"""Health, drift, and the purge of old rows."""

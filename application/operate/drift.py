@@ -1,0 +1,41 @@
+"""How far the ledger may be from the engine: for operators, over all tenants."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from application.ports.clock import Clock
+from application.ports.drift_queries import DriftQueries
+from domain.operation.attention import AttentionKind
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """As it stands now."""
+
+    oldest_unverified: timedelta | None
+    """How long ago the engine last spoke of the operation that has waited longest; None where none is open."""
+    attention: dict[AttentionKind, int]
+    """How many operations need attention, of every kind."""
+    watermark_age: timedelta | None = None
+    """How long ago the last reconciliation pass that has ended began, by the database's clock; None: none has ended."""
+
+
+class ReadDrift:
+    """Reads the database alone."""
+
+    def __init__(self, queries: DriftQueries, clock: Clock) -> None:
+        self._queries = queries
+        self._clock = clock
+
+    async def read(self) -> DriftReport:
+        """The report. Raises DatabaseUnavailable."""
+        drift = await self._queries.drift()
+        oldest = drift.oldest_unverified
+        waited = None if oldest is None else max(timedelta(), self._clock.now() - oldest)
+        attention = {kind: drift.attention.get(kind, 0) for kind in AttentionKind}
+        return DriftReport(waited, attention, drift.watermark_age)
+
+    async def diverged(self, limit: int) -> list[UUID]:
+        """Operations that have diverged, the latest first. Raises DatabaseUnavailable."""
+        return await self._queries.diverged(limit)

@@ -1,1 +1,0 @@
-"""What the ledger does, one use case a file."""

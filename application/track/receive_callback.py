@@ -1,0 +1,161 @@
+"""Take in the engine's word that an execution has closed. What is answered to the engine is stored before."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from application.batching.group_commit import GroupCommit
+from application.ports.callback_reader import CallbackMessage, CallbackReader, CloseEvent, UnreadableCallback
+from application.ports.clock import Clock
+from application.ports.metrics import CallbackOutcome, Metrics
+from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
+from application.track.record import RecordEvidence
+from domain.errors import OperationNotFound
+from domain.evidence.divergence import contradiction
+from domain.evidence.observation import ExecutionState, Observation
+from domain.evidence.reconciliation import Verdict
+from domain.json_value import JsonValue, clean_text
+from domain.operation.attention import AttentionKind
+from domain.operation.chain import Chain
+from domain.operation.follow_up import ask_soon
+from domain.operation.lifecycle import note_while_short
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.operation_id import made_at
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+
+FRESH = timedelta(seconds=5)
+"""How old a close may be to be taken by the callback's own word. A later one may have been overtaken by a reset: the
+engine is asked whether the run that it is about is still the latest."""
+VISIBLE = timedelta(minutes=10)
+"""After this a row that is not there was deleted. It is committed before its workflow is started, but the database that
+answers may be behind for a while: after a failover, say."""
+KEPT_BODY = 1_000
+"""Characters that are kept of a callback that cannot be read."""
+_OUTCOMES = {
+    Verdict.TRANSITION: CallbackOutcome.APPLIED,
+    Verdict.DIVERGED: CallbackOutcome.APPLIED,
+    Verdict.ATTENTION: CallbackOutcome.APPLIED,
+    Verdict.START_AGAIN: CallbackOutcome.APPLIED,
+    Verdict.WAIT: CallbackOutcome.DEFERRED,
+    Verdict.NO_CHANGE: CallbackOutcome.UNCHANGED,
+}
+
+
+class ReceiveCallback:
+    """Callbacks come at least once and in any order; any of them may never come."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        changes: GroupCommit,
+        engine: WorkflowEngine,
+        clock: Clock,
+        reader: CallbackReader,
+        recorder: RecordEvidence,
+        metrics: Metrics,
+    ) -> None:
+        self._units = units
+        self._changes = changes
+        self._engine = engine
+        self._clock = clock
+        self._reader = reader
+        self._recorder = recorder
+        self._metrics = metrics
+
+    async def receive(self, operation_id: UUID, tenant: str, message: CallbackMessage) -> CallbackOutcome:
+        """Record what the callback says of the tenant's operation. One that cannot be read is kept as an event.
+
+        Raises DatabaseUnavailable, StaleOperation, and EngineUnavailable where no question could be planned: then
+        nothing is stored, and the engine has to call again.
+        """
+        try:
+            outcome = await self._receive(operation_id, tenant, message)
+        except OperationNotFound:
+            outcome = self._missing(operation_id)
+        self._metrics.callback(outcome)
+        return outcome
+
+    async def _receive(self, operation_id: UUID, tenant: str, message: CallbackMessage) -> CallbackOutcome:
+        try:
+            event = await self._reader.read(operation_id, message, self._clock.now())
+        except UnreadableCallback as error:
+            await self._get(operation_id, tenant)
+            await self._keep(operation_id, message, error)
+            return CallbackOutcome.UNREADABLE
+        try:
+            verdict = await self._record(operation_id, tenant, event)
+        except EngineUnavailable:
+            if not await self._ask_soon(operation_id):
+                raise
+            return CallbackOutcome.DEFERRED
+        if verdict is Verdict.WAIT:
+            await self._ask_soon(operation_id)
+        return _OUTCOMES[verdict]
+
+    async def _get(self, operation_id: UUID, tenant: str) -> Operation:
+        """The tenant's operation. Raises OperationNotFound."""
+        async with self._units() as unit:
+            operation = await unit.operations.get(operation_id)
+        if operation is None or operation.tenant != tenant:
+            raise OperationNotFound
+        return operation
+
+    def _missing(self, operation_id: UUID) -> CallbackOutcome:
+        made = made_at(operation_id)
+        late = made is not None and self._clock.now() - made > VISIBLE
+        return CallbackOutcome.DELETED if late else CallbackOutcome.UNKNOWN_OPERATION
+
+    async def _record(self, operation_id: UUID, tenant: str, event: CloseEvent) -> Verdict:
+        """The event itself where that is the whole truth about the chain's first run, else what the engine says of the
+        chain. A callback that names another run may be about another chain."""
+        fresh = self._clock.now() - event.observation.asked_at <= FRESH
+        at_its_word = event.whole and fresh and event.run_id is not None
+        if at_its_word:
+            verdict = await self._recorder.observation(
+                operation_id,
+                event.observation,
+                Source.CALLBACK,
+                tenant=tenant,
+                chain=Chain(operation_id, event.run_id),
+            )
+            if verdict is not Verdict.NO_CHANGE:
+                return verdict
+        operation = await self._get(operation_id, tenant)
+        of_first_run = event.run_id is not None and event.run_id == operation.first_run_id
+        if at_its_word and of_first_run and _settled(operation, event.observation):
+            return Verdict.NO_CHANGE
+        running = operation.status is not OperationStatus.ACCEPTED
+        asked = await self._engine.observe(operation.chain, likely_closed=running)
+        # What the engine has forgotten since did close, by its own word; unless another chain has its workflow id.
+        forgotten = asked.state is ExecutionState.NOT_FOUND and (of_first_run or asked.superseded_by is None)
+        said = event.observation if forgotten else asked
+        return await self._recorder.observation(operation_id, said, Source.CALLBACK)
+
+    async def _keep(self, operation_id: UUID, message: CallbackMessage, error: UnreadableCallback) -> None:
+        """Whatever it says, something has closed: the engine is asked."""
+        details: dict[str, JsonValue] = {
+            "content_type": clean_text(message.headers.get("content-type", ""), KEPT_BODY),
+            "state": clean_text(message.headers.get("nexus-operation-state", ""), KEPT_BODY),
+            "body": clean_text(message.body[: 4 * KEPT_BODY].decode("utf-8", "replace"), KEPT_BODY),
+        }
+        words = f"a completion callback could not be read: {error}"
+
+        def decide(operation: Operation) -> Change | None:
+            now = self._clock.now()
+            kept = note_while_short(operation, Cause(Source.CALLBACK, words, now, details=details))
+            return kept.then(ask_soon(kept.operation, at=now))
+
+        await self._changes.change(operation_id, decide)
+
+    async def _ask_soon(self, operation_id: UUID) -> bool:
+        """Whether a question is planned: none is about a final operation, or one whose start is not noted yet."""
+        outcome = await self._changes.change(operation_id, lambda row: ask_soon(row, at=self._clock.now()))
+        return outcome is not None and outcome.operation.follow_up.due_at is not None
+
+
+def _settled(operation: Operation, observation: Observation) -> bool:
+    """Whether the operation says the same and is not marked. If not, which of several closes was the last is to be
+    asked: the one before and the one after a reset may be told in any order."""
+    diverged = operation.attention is not None and operation.attention.kind is AttentionKind.DIVERGED
+    return not operation.done or (not diverged and contradiction(operation, observation) is None)

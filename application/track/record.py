@@ -1,0 +1,129 @@
+"""Record evidence: reports of workflows and observations of the engine, through one compare-and-set."""
+
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from application.batching.group_commit import GroupCommit
+from application.batching.optimistic_update import Outcome
+from application.ports.clock import Clock
+from application.ports.metrics import Metrics
+from domain.evidence.finality import Finality
+from domain.evidence.observation import Observation
+from domain.evidence.reconciliation import NO_CHANGE, Decision, ReconcilePolicy, Verdict, reconcile
+from domain.evidence.reporting import CONFIRM_AFTER, apply_report
+from domain.operation.chain import Chain, Membership, Run, RunOrigin, membership
+from domain.operation.follow_up import identified
+from domain.operation.operation import Change, Operation
+from domain.operation.report import Report
+from domain.operation.transition import Source
+
+
+class Recorded(StrEnum):
+    """What became of a report."""
+
+    RECORDED = "RECORDED"
+    IGNORED = "IGNORED"
+    UNKNOWN_OPERATION = "UNKNOWN_OPERATION"
+    FOREIGN = "FOREIGN"
+    """The run that sent it does not belong to the operation's chain: nothing is recorded."""
+    UNVERIFIED = "UNVERIFIED"
+    """Nothing is recorded until the engine has said which chain the run belongs to."""
+
+
+class RecordEvidence:
+    """The only way by which evidence changes the ledger."""
+
+    def __init__(
+        self,
+        changes: GroupCommit,
+        clock: Clock,
+        finality: Finality,
+        policy: ReconcilePolicy,
+        metrics: Metrics,
+        *,
+        confirm_after: timedelta = CONFIRM_AFTER,
+    ) -> None:
+        """`confirm_after`: how long after a reported outcome the engine is asked, if it has not called by then."""
+        self._changes = changes
+        self._clock = clock
+        self._finality = finality
+        self._policy = policy
+        self._metrics = metrics
+        self._confirm_after = confirm_after
+
+    async def report(self, operation_id: UUID, report: Report, run: Run, origin: RunOrigin | None = None) -> Recorded:
+        """Record what a run says of its operation. Repeats and latecomers change nothing.
+
+        Args:
+            operation_id: The operation that the report is about.
+            report: What it says.
+            run: The run that sent it.
+            origin: What the engine says of the run's chain; None: it was not asked.
+        """
+        member = Membership.OWN
+
+        def decide(operation: Operation) -> Change | None:
+            nonlocal member
+            member = _sent_by_own(operation, run, origin)
+            if member is not Membership.OWN:
+                return None
+            own = identified(operation, None if origin is None else origin.first_run_id).operation
+            return apply_report(own, report, self._finality, self._clock.now(), self._confirm_after)
+
+        outcome = await self._changes.change(operation_id, decide)
+        if outcome is None:
+            return Recorded.UNKNOWN_OPERATION
+        if member is not Membership.OWN:
+            return Recorded.FOREIGN if member is Membership.FOREIGN else Recorded.UNVERIFIED
+        self._count(outcome)
+        return Recorded.RECORDED if outcome.changed else Recorded.IGNORED
+
+    async def observation(
+        self,
+        operation_id: UUID,
+        observation: Observation,
+        source: Source,
+        *,
+        tenant: str | None = None,
+        chain: Chain | None = None,
+    ) -> Verdict:
+        """Record what the engine says. The verdict is made on the row as it is now, not as it was when asked.
+
+        Args:
+            operation_id: The operation that it is about.
+            observation: What the engine says.
+            source: The channel that brought it.
+            tenant: Nothing changes unless the operation is this tenant's; None: any tenant's.
+            chain: Nothing changes unless the operation refers to this chain; None: to any.
+        """
+        decision: Decision = NO_CHANGE
+
+        def decide(operation: Operation) -> Change | None:
+            nonlocal decision
+            if tenant not in (None, operation.tenant) or chain not in (None, operation.chain):
+                return None
+            decision = reconcile(operation, observation, self._clock.now(), self._policy, source)
+            return decision.change
+
+        outcome = await self._changes.change(operation_id, decide)
+        if outcome is None:
+            return Verdict.NO_CHANGE
+        self._count(outcome)
+        if outcome.operation.done and decision.verdict is Verdict.TRANSITION and observation.closed_at is not None:
+            self._metrics.closed(source, max(timedelta(), self._clock.now() - observation.closed_at))
+        return decision.verdict
+
+    def _count(self, outcome: Outcome) -> None:
+        for line in outcome.transitions:
+            if line.from_status is not line.to_status:
+                self._metrics.moved(line.source, line.to_status)
+        if outcome.raised is not None:
+            self._metrics.raised(outcome.raised)
+
+
+def _sent_by_own(operation: Operation, run: Run, origin: RunOrigin | None) -> Membership:
+    """Whether the run belongs to the operation's chain. What was never started has no run."""
+    if operation.dispatch.attempts == 0:
+        return Membership.FOREIGN
+    return membership(operation.chain, run, origin)

@@ -1,0 +1,1 @@
+"""Reads operations, waits for changes, and streams them."""

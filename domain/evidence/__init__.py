@@ -1,0 +1,1 @@
+"""What is known of an execution, and how it changes the operation."""

@@ -1,0 +1,81 @@
+"""What a workflow's report does to an operation."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from domain.evidence.finality import Finality
+from domain.evidence.trouble import heard_from
+from domain.evidence.unreadable_result import has_result, marked_unreadable
+from domain.operation.follow_up import keep_report
+from domain.operation.lifecycle import complete, fail, start, touched
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.report import OUTCOMES, Report, ReportKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+
+CONFIRM_AFTER = timedelta(milliseconds=50)
+"""How long after a reported outcome the engine is first asked: the close follows the report by a workflow task."""
+CONFIRM_AFTER_CALLBACK = timedelta(seconds=1)
+"""The same where the engine calls by itself when the execution closes: asking is for callbacks that got lost."""
+
+
+def apply_report(
+    operation: Operation, report: Report, finality: Finality, now: datetime, confirm_after: timedelta = CONFIRM_AFTER
+) -> Change | None:
+    """The change that a report makes, or None: it is a repeat, it came late, or the operation is done."""
+    if operation.done:
+        return None
+    heard = heard_from(operation, Cause(Source.WORKFLOW, "", now))
+    if heard is None or operation.status is OperationStatus.ACCEPTED:
+        return _applied(operation, report, finality, now, confirm_after)
+    change = _applied(heard.operation, report, finality, now, confirm_after)
+    return heard if change is None else heard.then(change)
+
+
+def _applied(
+    operation: Operation, report: Report, finality: Finality, now: datetime, confirm_after: timedelta
+) -> Change | None:
+    change = Change(operation)
+    if operation.status is OperationStatus.ACCEPTED:
+        change = start(operation, Cause(Source.WORKFLOW, "the workflow reports that it has started", now), at=report.at)
+    if report.kind is ReportKind.PROGRESS:
+        return _progress(change, report, now)
+    if report.kind in OUTCOMES:
+        return _outcome(change, report, finality, now, confirm_after)
+    if operation.reported is not None and operation.reported.attempt < report.attempt:
+        return Change(replace(operation, reported=None))
+    return change if change.transitions else None
+
+
+def _progress(change: Change, report: Report, now: datetime) -> Change | None:
+    operation = change.operation
+    if report.progress is None or report.progress == operation.progress:
+        return change if change.transitions else None
+    return change.then(touched(replace(operation, progress=report.progress), now))
+
+
+def _outcome(
+    change: Change, report: Report, finality: Finality, now: datetime, confirm_after: timedelta
+) -> Change | None:
+    operation = change.operation
+    if finality is Finality.WORKFLOW and not report.provisional:
+        return change.then(conclude(operation, report, Source.WORKFLOW, now))
+    if operation.reported is not None and operation.reported.attempt > report.attempt:
+        return change if change.transitions else None
+    if operation.reported == report:
+        return change if change.transitions else None
+    return change.then(keep_report(operation, report, follow_up_at=now + confirm_after))
+
+
+def conclude(operation: Operation, report: Report, source: Source, now: datetime, *, because: str = "") -> Change:
+    """End a RUNNING operation as the report says."""
+    if report.error is None:
+        cause = Cause(source, f"the workflow reports that it completed{because}", now)
+        missing = None if has_result(report) else f"the workflow's report left the result out{because}"
+        return marked_unreadable(complete(operation, report.result, cause, at=report.at), missing, now)
+    return fail(
+        operation,
+        report.error,
+        Cause(source, f"the workflow reports that it failed{because}", now),
+        at=report.at,
+    )

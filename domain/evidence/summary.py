@@ -1,0 +1,37 @@
+"""How an operation stands, in short: enough to see whether the engine's index agrees with it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from domain.evidence.divergence import same_outcome
+from domain.evidence.observation import CLOSED, ExecutionState
+from domain.operation.attention import AttentionKind
+from domain.operation.chain import Chain
+from domain.operation.operation_error import ErrorCode
+from domain.operation.status import OperationStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Status, outcome and attention of an operation."""
+
+    id: UUID
+    status: OperationStatus
+    error_code: ErrorCode | None
+    attention: AttentionKind | None
+    first_run_id: str | None = None
+
+    @property
+    def chain(self) -> Chain:
+        """The workflow chain that it refers to."""
+        return Chain(self.id, self.first_run_id)
+
+    def worth_asking(self, listed: ExecutionState) -> bool:
+        """Whether the index, which is seconds old, lists something that the operation does not say: only then is the
+        engine asked for what is true."""
+        if not self.status.done:
+            return listed in CLOSED
+        diverged = self.attention is AttentionKind.DIVERGED
+        if listed not in CLOSED:
+            return not diverged
+        return diverged or not same_outcome(self.status, self.error_code, listed)

@@ -1,0 +1,105 @@
+"""The operation: one long-running piece of work, as the ledger knows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Final, Literal
+from uuid import UUID
+
+from domain.json_value import JsonValue
+from domain.operation.attention import Attention
+from domain.operation.cancel_request import CancelRequest
+from domain.operation.chain import Chain
+from domain.operation.operation_error import OperationError
+from domain.operation.report import Progress, Report
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source, Transition
+from domain.scheduling.schedule import Dispatch, FollowUp, Verification
+
+
+class Missing(Enum):
+    """The input that was not given, which is not the same as a null."""
+
+    MISSING = "MISSING"
+
+
+MISSING: Final = Missing.MISSING
+Input = JsonValue | Literal[Missing.MISSING]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Frozen: every change returns a `Change`.
+
+    `revision` grows by one with every change that is stored, and is what compare-and-set compares. `version` grows by
+    one, and `updated_at` moves, with every stored change that clients can see; the store counts both.
+    `history_length` is the sequence of the last transition.
+    """
+
+    id: UUID
+    tenant: str
+    type: str
+    input: Input
+    accepted_at: datetime
+    updated_at: datetime
+    dispatch: Dispatch
+    labels: Mapping[str, str] = field(default_factory=dict)
+    status: OperationStatus = OperationStatus.ACCEPTED
+    result: JsonValue = None
+    """What the workflow returned; has a meaning only when COMPLETED."""
+    error: OperationError | None = None
+    progress: Progress | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cancel_request: CancelRequest | None = None
+    attention: Attention | None = None
+    reported: Report | None = None
+    """The outcome that the workflow reported, kept until the engine confirms or contradicts it."""
+    follow_up: FollowUp = field(default_factory=FollowUp)
+    verification: Verification = field(default_factory=Verification)
+    first_run_id: str | None = None
+    """The first run of the workflow chain that executes it. None: not started, or not known yet."""
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """W3C trace context of the submission (`traceparent`, `tracestate`), for the execution; empty: it had none."""
+    revision: int = 1
+    version: int = 1
+    history_length: int = 0
+
+    @property
+    def chain(self) -> Chain:
+        """The workflow chain that it refers to."""
+        return Chain(self.id, self.first_run_id)
+
+    @property
+    def done(self) -> bool:
+        """Whether the status is final."""
+        return self.status.done
+
+    @property
+    def cancel_pending(self) -> bool:
+        """Whether the engine still has to be told of the cancel request."""
+        return not self.done and self.cancel_request is not None and self.cancel_request.delivered_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An operation after a change, and the history lines that the change wrote."""
+
+    operation: Operation
+    transitions: tuple[Transition, ...] = ()
+
+    def then(self, other: "Change") -> "Change":
+        """Both changes as one; `other` started from this one's operation."""
+        return Change(other.operation, self.transitions + other.transitions)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a change is made: through which channel, in words, by whom, and when."""
+
+    source: Source
+    reason: str
+    now: datetime
+    actor: str | None = None
+    details: Mapping[str, JsonValue] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""When the ledger acts next on an operation."""

@@ -1,0 +1,20 @@
+"""What Prometheus scrapes."""
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+
+from entrypoints.http.security.authorization import ANYBODY
+from entrypoints.http.services import HttpServices
+from entrypoints.scrape import MEDIA_TYPE
+
+
+class MetricsController(Controller):
+    """For the machinery that watches."""
+
+    include_in_schema = False
+    opt = {"scope": ANYBODY}  # noqa: RUF012
+
+    @get("/metrics")
+    async def page(self, services: NamedDependency[HttpServices]) -> Response[bytes]:
+        """This process's counters, and the drift where the database answers."""
+        return Response(await services.metrics_page.read(), media_type=MEDIA_TYPE)

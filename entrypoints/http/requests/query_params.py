@@ -1,0 +1,120 @@
+"""Reading a request's query: every parameter known, given once, and text."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from litestar import Request
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import ParameterKwarg, QueryParameter
+
+from domain.errors import InvalidInput
+from domain.operation.labels import MAX_LABELS, check_labels
+from entrypoints.http.problems.problems import InvalidParameter
+
+LABEL_PREFIX: Final = "label."
+_MAX_PARAMETERS = 100
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(?P<zone>Z|[+-]\d\d:\d\d)?", re.ASCII)
+
+
+def check_query(request: Request[Any, Any, Any]) -> None:
+    """Raises InvalidParameter for what the route does not know, what is given twice, and what is not UTF-8 text."""
+    known = _parameters(request.route_handler)
+    seen = set()
+    for name, value in _pairs(request):
+        parameter = known(name)
+        if parameter is None:
+            raise InvalidParameter(name, "there is no such parameter here")
+        if _CONTROL.search(name + value):
+            raise InvalidParameter(name, "it holds control characters")
+        if name in seen and not parameter.repeatable:
+            raise InvalidParameter(name, "it is given more than once")
+        if value.lower() == "null" and not parameter.text:  # msgspec would take it for None: not given at all
+            raise InvalidParameter(name, "null is none of its values")
+        seen.add(name)
+
+
+def label_filters(request: Request[Any, Any, Any]) -> dict[str, str]:
+    """The `label.KEY=VALUE` of the query. Raises InvalidParameter for a label that there cannot be, and for more than
+    an operation has."""
+    labels = {
+        name.removeprefix(LABEL_PREFIX): value for name, value in _pairs(request) if name.startswith(LABEL_PREFIX)
+    }
+    for key, value in labels.items():
+        try:
+            check_labels({key: value})
+        except InvalidInput as error:
+            raise InvalidParameter(LABEL_PREFIX + key, str(error)) from None
+    for key in list(labels)[MAX_LABELS:]:
+        raise InvalidParameter(
+            LABEL_PREFIX + key, f"there are at most {MAX_LABELS} label filters: no operation has more"
+        )
+    return labels
+
+
+def instant(name: str, text: str | None) -> datetime | None:
+    """An RFC 3339 time, in UTC. Raises InvalidParameter, above all for a time without a zone."""
+    if text is None:
+        return None
+    match = _INSTANT.fullmatch(text.upper())
+    if match is None:
+        hint = "; in a query '+' is written %2B" if " " in text else ""
+        raise InvalidParameter(name, f"it is no RFC 3339 time such as 2026-01-31T12:00:00Z{hint}")
+    if match["zone"] is None:
+        raise InvalidParameter(name, "the time has no zone: end it with Z or an offset such as %2B02:00")
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidParameter(name, "there is no such time") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    """What may be given for it."""
+
+    repeatable: bool
+    text: bool
+    """Any text."""
+
+
+_LABEL = _Parameter(repeatable=False, text=True)
+
+
+@lru_cache(maxsize=256)
+def _parameters(handler: HTTPRouteHandler) -> Callable[[str], _Parameter | None]:
+    """For a parameter's name: what it is, or None where the route does not have it."""
+    fields: Mapping[str, _Parameter] = {
+        field.kwarg_definition.name or name: _Parameter(
+            repeatable=field.is_non_string_sequence or bool(field.is_optional and _lists(field)),
+            text=any(inner.annotation is str for inner in (field, *field.inner_types)),
+        )
+        for name, field in handler.parsed_fn_signature.parameters.items()
+        if isinstance(field.kwarg_definition, ParameterKwarg) and isinstance(field.kwarg_definition, QueryParameter)
+    }
+    takes_labels = bool(handler.opt.get("label_filters"))
+
+    def known(name: str) -> _Parameter | None:
+        return _LABEL if takes_labels and name.startswith(LABEL_PREFIX) else fields.get(name)
+
+    return known
+
+
+def _lists(field: Any) -> bool:
+    return any(inner.is_non_string_sequence for inner in field.inner_types)
+
+
+def _pairs(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
+    raw: bytes = request.scope["query_string"]
+    try:
+        return parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS, separator="&"
+        )
+    except UnicodeError:
+        raise InvalidParameter("query", "it is not percent-encoded UTF-8") from None
+    except ValueError:
+        raise InvalidParameter("query", f"it has more than {_MAX_PARAMETERS} parameters") from None

@@ -1,0 +1,1 @@
+"""Response bodies, problems and event streams."""

@@ -1,0 +1,39 @@
+"""Converts exceptions to problem responses."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import ValidationException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
+from domain.errors import VersionMismatch
+from entrypoints.http.problems.kinds import MAX_BODY, kind_of, problem_body, problem_headers
+from entrypoints.http.problems.problems import MEDIA_TYPE, BodyTooLarge
+from entrypoints.http.requests.arguments import wrong_arguments
+from entrypoints.http.requests.conditional import with_weak_tags
+
+_log = logging.getLogger(__name__)
+
+
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The problem that tells the client what went wrong. What is our fault is logged."""
+    if isinstance(error, ValidationException):
+        error = wrong_arguments(request, error)
+    elif isinstance(error, RequestEntityTooLarge):
+        error = BodyTooLarge(request.route_handler.resolve_request_max_body_size() or MAX_BODY)
+    elif isinstance(error, VersionMismatch):
+        error = with_weak_tags(error, request.headers.getall("if-match", []))
+    kind = kind_of(error)
+    if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("unexpected error", exc_info=error)
+    elif kind.status > HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.warning("%s: %s", kind.title, error)
+    return Response(
+        msgspec.json.encode(problem_body(kind, error)),
+        status_code=kind.status,
+        media_type=MEDIA_TYPE,
+        headers=problem_headers(kind, error),
+    )

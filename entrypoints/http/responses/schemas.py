@@ -1,0 +1,182 @@
+"""What requests and answers look like on the wire."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from application.ports.operation_view import JsonText, OperationView
+from domain.json_value import JsonValue
+from domain.operation.attention import Attention, AttentionKind
+from domain.operation.cancel_request import CancelRequest
+from domain.operation.operation import MISSING
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.report import Progress
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source, Transition
+
+
+class ErrorBody(Struct, frozen=True):
+    """Why an operation failed."""
+
+    code: ErrorCode
+    message: str
+    details: dict[str, Any]
+
+
+class ProgressBody(Struct, frozen=True):
+    """How far it is."""
+
+    fraction: Annotated[float, Meta(description="0.0 to 1.0; 1.0 once the operation is COMPLETED")] | None
+    message: str | None
+
+
+class CancelRequestBody(Struct, frozen=True):
+    """Who asked for the end, when, why, and whether the engine has been told."""
+
+    at: datetime
+    by: str | None
+    reason: str | None
+    force: bool
+    delivered_at: datetime | None
+
+
+class AttentionBody(Struct, frozen=True):
+    """Why an operation needs attention: it makes no progress, or Temporal contradicts its outcome."""
+
+    kind: AttentionKind
+    since: datetime
+    message: str
+
+
+class OperationBody(Struct, frozen=True, kw_only=True):
+    """An operation. `input` is left out where none was given; a null is a null that was given."""
+
+    id: UUID
+    type: str
+    status: OperationStatus
+    done: bool
+    input: Any | UnsetType = UNSET
+    labels: dict[str, str]
+    result: Annotated[Any, Meta(description="What a completed operation returned; null may be just that")]
+    error: ErrorBody | None
+    progress: ProgressBody | None
+    accepted_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+    cancel_requested: CancelRequestBody | None
+    attention: AttentionBody | None
+    version: Annotated[int, Meta(ge=1)]
+
+
+class PageBody(Struct, frozen=True):
+    """Some operations, and the token of the next page where there is one."""
+
+    items: list[OperationBody]
+    next_page_token: str | None
+
+
+class TransitionBody(Struct, frozen=True, rename={"from_status": "from", "to_status": "to"}):
+    """One line of the history. Where `from` equals `to` something happened without a change of status."""
+
+    sequence: Annotated[int, Meta(ge=1)]
+    from_status: OperationStatus | None
+    to_status: OperationStatus
+    source: Source
+    reason: str
+    actor: str | None
+    at: datetime
+    details: dict[str, Any]
+
+
+class HistoryBody(Struct, frozen=True):
+    """The whole history, oldest first."""
+
+    items: list[TransitionBody]
+
+
+class CountsBody(Struct, frozen=True):
+    """How many operations there are. Every status is named, also with 0."""
+
+    by_status: dict[OperationStatus, int]
+    by_type: dict[str, dict[OperationStatus, int]]
+
+
+def operation_body(operation: OperationView) -> OperationBody:
+    """The operation as clients see it."""
+    return OperationBody(
+        id=operation.id,
+        type=operation.type,
+        status=operation.status,
+        done=operation.done,
+        input=UNSET if operation.input is MISSING else _json(operation.input),
+        labels=dict(operation.labels),
+        result=_json(operation.result),
+        error=_error(operation.error),
+        progress=_progress(operation.progress),
+        accepted_at=_utc(operation.accepted_at),
+        started_at=_utc_or_none(operation.started_at),
+        finished_at=_utc_or_none(operation.finished_at),
+        updated_at=_utc(operation.updated_at),
+        cancel_requested=_cancel_request(operation.cancel_request),
+        attention=_attention(operation.attention),
+        version=operation.version,
+    )
+
+
+def transition_body(line: Transition) -> TransitionBody:
+    """The line as clients see it."""
+    return TransitionBody(
+        sequence=line.sequence,
+        from_status=line.from_status,
+        to_status=line.to_status,
+        source=line.source,
+        reason=line.reason,
+        actor=line.actor,
+        at=_utc(line.at),
+        details=dict(line.details),
+    )
+
+
+def counts_body(counts: Mapping[tuple[str, OperationStatus], int]) -> CountsBody:
+    """The counts as clients see them."""
+    by_status = dict.fromkeys(OperationStatus, 0)
+    by_type = {name: dict.fromkeys(OperationStatus, 0) for name in sorted({name for name, _ in counts})}
+    for (name, status), count in counts.items():
+        by_status[status] += count
+        by_type[name][status] += count
+    return CountsBody(by_status, by_type)
+
+
+def _error(error: OperationError | None) -> ErrorBody | None:
+    return None if error is None else ErrorBody(error.code, error.message, dict(error.details))
+
+
+def _progress(progress: Progress | None) -> ProgressBody | None:
+    return None if progress is None else ProgressBody(progress.fraction, progress.message)
+
+
+def _cancel_request(request: CancelRequest | None) -> CancelRequestBody | None:
+    if request is None:
+        return None
+    delivered_at = _utc_or_none(request.delivered_at)
+    return CancelRequestBody(_utc(request.at), request.by, request.reason, request.force, delivered_at)
+
+
+def _attention(attention: Attention | None) -> AttentionBody | None:
+    return None if attention is None else AttentionBody(attention.kind, _utc(attention.since), attention.message)
+
+
+def _json(value: "JsonValue | JsonText") -> "JsonValue | Raw":
+    return Raw(value.text) if isinstance(value, JsonText) else value
+
+
+def _utc(time: datetime) -> datetime:
+    return time if time.tzinfo is UTC else time.astimezone(UTC)
+
+
+def _utc_or_none(time: datetime | None) -> datetime | None:
+    return None if time is None else _utc(time)

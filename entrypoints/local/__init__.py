@@ -1,0 +1,1 @@
+"""Everything that exists for one machine: the embedded servers and the demo."""

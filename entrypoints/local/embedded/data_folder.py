@@ -1,0 +1,189 @@
+"""The data folder: ours, private to this user, used by one opledger at a time."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from domain.errors import StartupError
+from entrypoints.files import exists
+from entrypoints.local.embedded import locks, privileges
+
+MARKER = "opledger.lock"
+"""Says that the folder is ours; locked while an opledger uses it; holds that one's process id."""
+SOCKET_PATH_LIMIT = 103
+"""Bytes a Unix socket's path may have: 107 on Linux, 103 on macOS."""
+SOCKET_NAME = ".s.PGSQL.5432"
+RUNTIME_PREFIX = "opledger-run-"
+
+
+class DataFolder:
+    """The layout, as paths: `postgres/`, `temporal.db`, `callback.key`, `logs/`, `run/`, `run.json`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.postgres = path / "postgres"
+        self.temporal_db = path / "temporal.db"
+        self.callback_key = path / "callback.key"
+        self.logs = path / "logs"
+        self.runtime = path / "run"
+        self.run_json = path / "run.json"
+
+    def lock_of(self, part: str) -> Path:
+        return self.path / f"{part}.lock"
+
+    def socket_folder(self) -> Path:
+        """A 0700 folder whose path is short enough for a socket: `run/`, or what `run` points at."""
+        folder = self.runtime.resolve()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+
+@contextlib.contextmanager
+def opened(path: Path | None) -> Iterator[DataFolder]:
+    """The data folder at `path`, made if need be, held until the end; without a path a temporary one, removed at
+    the end (one whose opledger was killed stays behind in the system's temporary folder).
+
+    Raises StartupError: in use, somebody else's, or not a data folder.
+    """
+    place = path.expanduser().absolute() if path else Path(tempfile.mkdtemp(prefix="opledger-"))
+    try:
+        with _held(place) as folder:
+            with _usable(place):
+                folder.logs.mkdir(mode=0o700, exist_ok=True)
+                _place_runtime(folder)
+            try:
+                yield folder
+            finally:
+                _drop_runtime(folder)
+    finally:
+        if path is None:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def reset(path: Path) -> bool:
+    """Delete everything in a data folder; False where there is none. Raises StartupError: in use, not ours, or a part
+    of it cannot be deleted."""
+    path = path.expanduser().absolute()
+    if not exists(path):
+        return False
+    with _usable(path):
+        _check_owner(path)
+        if not (path / MARKER).is_file():
+            raise StartupError(f"{path} is not an opledger data folder: nothing was deleted")
+        _empty(path)
+    return True
+
+
+def _empty(path: Path) -> None:
+    with _held(path):
+        _wait_for_parts(path)
+        for entry in path.iterdir():
+            if entry.name == MARKER:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
+def user_of(path: Path) -> int | None:
+    """The process id of the opledger that uses a data folder; None where none does."""
+    marker = path.expanduser() / MARKER
+    if not marker.is_file():
+        return None
+    descriptor = locks.try_lock(marker)
+    if descriptor is None:
+        return _process_id(marker)
+    os.close(descriptor)
+    return None
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[DataFolder]:
+    _check_or_create(path)
+    marker = path / MARKER
+    with _usable(path):
+        descriptor = locks.try_lock(marker)
+    if descriptor is None:
+        raise StartupError(f"{path} is in use by another opledger (pid {_process_id(marker) or 'unknown'})")
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield DataFolder(path)
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for_parts(path: Path, seconds: float = 20.0) -> None:
+    """Servers whose opledger was killed take a moment to end."""
+    deadline = time.monotonic() + seconds
+    for lock in path.glob("*.lock"):
+        while lock.name != MARKER:
+            descriptor = locks.try_lock(lock)
+            if descriptor is not None:
+                os.close(descriptor)
+                break
+            if time.monotonic() > deadline:
+                raise StartupError(f"processes of an earlier run still hold {lock}: find them with lsof, stop them")
+            time.sleep(0.05)
+
+
+def _check_or_create(path: Path) -> None:
+    with _usable(path):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_owner(path)
+        entries = {entry.name for entry in path.iterdir()}
+        if entries and MARKER not in entries:
+            raise StartupError(f"{path} is not empty and not an opledger data folder: choose another")
+        path.chmod(0o700)
+
+
+def _check_owner(path: Path) -> None:
+    owner = path.stat().st_uid
+    if owner not in privileges.our_users():
+        raise StartupError(f"the data folder {path} belongs to another user (uid {owner})")
+
+
+@contextlib.contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """Turns what the system refuses within the folder into a StartupError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename not in (None, str(path)) else ""
+        raise StartupError(f"the data folder {path} cannot be used: {error.strerror}{place}") from error
+
+
+def _process_id(marker: Path) -> int:
+    """As the marker says; 0 where it says nothing."""
+    text = marker.read_bytes()[:20].strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _place_runtime(folder: DataFolder) -> None:
+    """Where the socket's path would be too long, `run` is a link to a short temporary folder."""
+    _drop_runtime(folder)
+    if len(os.fsencode(folder.path.resolve() / "run" / SOCKET_NAME)) <= SOCKET_PATH_LIMIT:
+        folder.runtime.mkdir(mode=0o700)
+        return
+    short = tempfile.mkdtemp(prefix=RUNTIME_PREFIX)
+    if len(os.fsencode(Path(short) / SOCKET_NAME)) > SOCKET_PATH_LIMIT:
+        Path(short).rmdir()
+        short = tempfile.mkdtemp(prefix=RUNTIME_PREFIX, dir="/tmp")
+    folder.runtime.symlink_to(short)
+
+
+def _drop_runtime(folder: DataFolder) -> None:
+    if folder.runtime.is_symlink():
+        target = folder.runtime.readlink()
+        if target.name.startswith(RUNTIME_PREFIX):
+            shutil.rmtree(target, ignore_errors=True)
+        folder.runtime.unlink()
+    elif folder.runtime.is_dir():
+        shutil.rmtree(folder.runtime, ignore_errors=True)
+    else:
+        folder.runtime.unlink(missing_ok=True)

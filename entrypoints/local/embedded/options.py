@@ -1,0 +1,62 @@
+"""What to run, and what runs then."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from entrypoints.local.embedded.supervisor import Supervisor
+
+COMMAND = (sys.executable, "-m", "entrypoints.cli.main")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run. A port that is None is a free one; for a URL or address given no server of ours is started."""
+
+    data_dir: Path | None = Path(".opledger")
+    """None: a temporary folder, removed at the end."""
+    host: str = "127.0.0.1"
+    port: int | None = 8080
+    ui: bool = False
+    ui_port: int | None = None
+    temporal_port: int | None = None
+    database_url: str | None = None
+    temporal_address: str | None = None
+    temporal_namespace: str = "default"
+    dynamic_config: tuple[str, ...] = ()
+    """For the embedded Temporal: `key=json` each."""
+    callbacks: bool = True
+    """Whether the embedded Temporal calls the API when an execution closes: where `env` does not say, at `api_url`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """For the API and the worker, over this process's own environment."""
+    api_command: tuple[str, ...] = (*COMMAND, "api")
+    worker_command: tuple[str, ...] | None = (*COMMAND, "worker")
+
+
+@dataclass(frozen=True)
+class Running:
+    """The application, ready."""
+
+    api_url: str
+    database_url: str
+    temporal_address: str
+    temporal_namespace: str
+    temporal_ui_url: str | None
+    callback_url: str | None
+    """Where the embedded Temporal calls, if it does."""
+    data_dir: Path
+    supervisor: Supervisor
+
+    @property
+    def docs_url(self) -> str:
+        return f"{self.api_url}/docs"
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """By part: postgres, temporal, api, worker; those that run just now."""
+        return self.supervisor.pids
+
+    async def wait(self) -> None:
+        """Until a part cannot be kept running: raises StartupError then."""
+        await self.supervisor.wait()

@@ -1,0 +1,80 @@
+"""The worker process."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from application.dispatch.dispatch import DispatchOperations
+from entrypoints.logs import configure_logs
+from entrypoints.poller import Pace, poll
+from entrypoints.process import loop_factory, run_to_exit
+from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.wiring import container
+from entrypoints.worker.metrics_server import ensure_metrics_port, serve_metrics
+from entrypoints.worker.preparation import prepare
+from entrypoints.worker.temporal_worker import run_temporal_worker
+
+STEPS_PER_SECOND = 4
+LARGEST_STEP = 64
+DISPATCHING = Pace(between=0.02)
+"""What becomes due one by one is claimed together. At most 1,600 operations a second and worker."""
+TAKING_TURNS = Pace(idle=0.25)
+"""How often a worker looks whether a turn is due."""
+FORGETTING = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
+RETAINING = Pace(batch=200, idle=60, outage=60, outage_batch=200, between=1.0)
+"""At most 200 operations a second and worker: a backlog of a million is gone after an hour and a half, unnoticed."""
+_log = logging.getLogger(__name__)
+
+
+def main(flags: Mapping[str, Any]) -> None:
+    """Run the worker until told to stop."""
+    settings = load_settings(flags)
+    configure_logs(settings.log_format, settings.log_level)
+    run_to_exit(partial(run, settings), loop_factory=loop_factory())
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> int:
+    """Report, dispatch, follow up and reconcile until `stop` is set. Each part waits out by itself what it lacks.
+    Raises StartupError: a taken port."""
+    ensure_metrics_port(settings.host, settings.metrics_port)
+    async with container.worker(settings) as parts:
+        loops = [
+            asyncio.create_task(prepare(parts.prepare_temporal), name="preparation"),
+            asyncio.create_task(dispatch(parts.dispatcher), name="dispatch"),
+            asyncio.create_task(poll("follow-up", parts.follow_ups.step), name="follow-up"),
+            asyncio.create_task(poll("verify", parts.verifier.step, verifying(settings)), name="verify"),
+            asyncio.create_task(poll("start watch", parts.start_watch.step, TAKING_TURNS), name="start-watch"),
+            asyncio.create_task(poll("forget", parts.forgetter.step, FORGETTING), name="forget"),
+        ]
+        if parts.close_poll is not None:
+            loops.append(
+                asyncio.create_task(poll("close poll", parts.close_poll.step, TAKING_TURNS), name="close-poll")
+            )
+        if parts.retainer is not None:
+            loops.append(asyncio.create_task(poll("retain", parts.retainer.step, RETAINING), name="retain"))
+        if settings.metrics_port is not None:
+            page = serve_metrics(parts.metrics_page, settings.host, settings.metrics_port, stop)
+            loops.append(asyncio.create_task(page, name="metrics"))
+        _log.info("the worker runs")
+        try:
+            await run_temporal_worker(parts.connect, parts.activities, stop)
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+    return 0
+
+
+async def dispatch(dispatcher: DispatchOperations) -> None:
+    """Until cancelled."""
+    async with dispatcher.refilling() as step:
+        await poll("dispatch", step, DISPATCHING)
+
+
+def verifying(settings: Settings) -> Pace:
+    """At most the configured number of operations a second, in steps small enough to be over within their lease."""
+    batch = min(LARGEST_STEP, math.ceil(settings.verify_rate / STEPS_PER_SECOND))
+    return Pace(batch=batch, idle=1.0, between=batch / settings.verify_rate)

@@ -1,0 +1,47 @@
+"""The API process."""
+
+import asyncio
+import gc
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from entrypoints.http.app import create_app
+from entrypoints.http.security.key_usage import noting
+from entrypoints.http.server.uvicorn_server import serve
+from entrypoints.local.embedded import net
+from entrypoints.logs import configure_logs
+from entrypoints.process import loop_factory, raise_descriptor_limit, run_to_exit
+from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.wiring import container
+
+
+def main(flags: Mapping[str, Any]) -> None:
+    """Serve the API until told to stop."""
+    # Whoever waits is dozens of objects that live on: by default each burst would have all of them looked through.
+    gc.set_threshold(50_000, 20, 100)
+    raise_descriptor_limit()
+    settings = load_settings(flags)
+    configure_logs(settings.log_format, settings.log_level)
+    run_to_exit(partial(run, settings), loop_factory=loop_factory())
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> int:
+    """Serve until `stop` is set, then until the last request is drained. Raises StartupError: a taken port."""
+    net.ensure_free(settings.host, settings.port, "--port")
+    async with container.http(settings) as parts, noting(parts.key_uses):
+        app = create_app(
+            parts.services,
+            page_token_key=parts.page_token_key,
+            access=parts.access,
+            proxies=settings.proxy_rules(),
+            origins=settings.allowed_origins(),
+        )
+        closing = asyncio.Event()
+        # Streams and waits end before the rest is drained, which they would hold up.
+        way_out = parts.stopping.see_out(stop, settings.stop_delay, parts.end_waiting, closing.set)
+        leaving = asyncio.create_task(way_out)
+        try:
+            return 0 if await serve(app, settings.host, settings.port, closing) else 1
+        finally:
+            leaving.cancel()

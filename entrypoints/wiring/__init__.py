@@ -1,0 +1,1 @@
+"""Dependency-injector containers."""

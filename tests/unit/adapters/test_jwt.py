@@ -1,0 +1,288 @@
+"""Tokens: what is refused although it looks right, and how the provider's keys are kept."""
+
+import asyncio
+import base64
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from adapters.jwt import key_source as sources
+from adapters.jwt.key_set import LIFE, PAUSE, KeySet
+from adapters.jwt.key_source import key_source
+from adapters.jwt.verifier import LEEWAY, JwtVerifier, TokenRules
+from application.ports.token_verifier import IdentityProviderUnavailable
+from domain.access.credentials import InvalidCredentials
+from domain.access.scope import Scope
+from entrypoints.settings.access import Algorithm
+from tests.support.identity_provider import RULES, IdentityProvider
+
+NOW = int(time.time())
+
+
+class World:
+    """A provider, a clock that is moved by hand, and who reads the tokens."""
+
+    def __init__(self, rules: TokenRules = RULES) -> None:
+        self.provider, self.now = IdentityProvider(), 0.0
+        self.keys = KeySet(self.provider.source, rules.algorithm, lambda: self.now)
+        self.verifier = JwtVerifier(rules, self.keys)
+
+    async def refused(self, token: str, words: str) -> None:
+        with pytest.raises(InvalidCredentials, match=words) as caught:
+            await self.verifier.verify(token)
+        assert token.split(".")[1] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"iss": "https://other.example"}, "another issuer's"),
+        ({"iss": None}, "lacks the claim iss"),
+        ({"aud": "another service"}, "not for this audience"),
+        ({"aud": None}, "lacks the claim aud"),
+        ({"exp": NOW - 60}, "has expired"),
+        ({"exp": None}, "lacks the claim exp"),
+        ({"exp": "soon"}, "not valid"),
+        ({"nbf": NOW + 3600}, "not valid"),
+        ({"sub": None}, "lacks the claim sub"),
+        ({"sub": ""}, "sub names nobody"),
+        ({"tenant": None}, "claim tenant names no tenant"),
+        ({"tenant": ""}, "claim tenant names no tenant"),
+        ({"tenant": ["a"]}, "claim tenant names no tenant"),
+        ({"tenant": "a\x00"}, "claim tenant names no tenant"),
+        ({"tenant": "x" * 256}, "claim tenant names no tenant"),
+        ({"scope": 7}, "claim scope is neither"),
+    ],
+)
+async def test_claims(claims: dict[str, Any], words: str) -> None:
+    """Each claim that is missing or wrong, by name; signed as it should be."""
+    world = World()
+    await world.refused(world.provider.token(**claims), words)
+
+
+async def test_clocks_may_differ_a_little() -> None:
+    """By LEEWAY seconds."""
+    world = World()
+    now = int(time.time())
+    assert LEEWAY >= 5
+    principal = await world.verifier.verify(world.provider.token(exp=now - 2, iat=now + 2))
+    assert principal.expires_at == datetime.fromtimestamp(now - 2 + LEEWAY, UTC)
+    endless = await world.verifier.verify(world.provider.token(exp=10**18))
+    assert endless.expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "scopes"),
+    [
+        ("read submit", {Scope.READ, Scope.SUBMIT}),
+        (["cancel", "openid", 7], {Scope.CANCEL}),
+        ("reader READ", set()),
+        (None, set()),
+    ],
+)
+async def test_scopes(scope: Any, scopes: set[Scope]) -> None:
+    """A text or a list; whole words; others are for other services."""
+    world = World()
+    assert (await world.verifier.verify(world.provider.token(scope=scope))).scopes == scopes
+
+
+async def test_claims_of_other_names() -> None:
+    """As identity providers have them."""
+    world = World(TokenRules(RULES.issuer, RULES.audience, "RS256", "https://a.example/org", "scp"))
+    token = world.provider.token(**{"https://a.example/org": "b", "scp": ["admin"], "aud": ["x", "opledger"]})
+    principal = await world.verifier.verify(token)
+    assert (principal.tenant, principal.scopes) == ("b", {Scope.ADMIN})
+
+
+async def test_the_algorithm_is_pinned() -> None:
+    """Not the token's to choose: `none`, an HMAC, another one of the same key."""
+    world = World()
+    good = world.provider.token()
+    body = good.split(".")[1]
+    none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').rstrip(b"=").decode()
+    await world.refused(f"{none}.{body}.", "not signed with RS256")
+    await world.refused(world.provider.token(algorithm="HS256", key="x" * 64), "not signed with RS256")
+    await world.refused(world.provider.token(algorithm="RS512"), "not signed with RS256")
+
+
+@pytest.mark.parametrize("algorithm", get_args(Algorithm))
+async def test_every_algorithm_that_can_be_set(algorithm: str) -> None:
+    """A key of its kind is found among the others, with `alg` beside it or without, and its signature is checked."""
+    curves = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
+    private: Any
+    as_jwk: Any
+    if algorithm == "EdDSA":
+        private, as_jwk = ed25519.Ed25519PrivateKey.generate(), OKPAlgorithm.to_jwk
+    elif algorithm in curves:
+        private, as_jwk = ec.generate_private_key(curves[algorithm]), ECAlgorithm.to_jwk
+    else:
+        private, as_jwk = rsa.generate_private_key(65537, 2048), RSAAlgorithm.to_jwk
+    world = World(replace(RULES, algorithm=algorithm))
+    public = {**as_jwk(private.public_key(), as_dict=True), "kid": "its"}
+    for stated in ({}, {"alg": algorithm}):
+        listed = json.dumps({"keys": [world.provider.jwk(1), {**public, **stated}]}).encode()
+        world.provider.key_set = lambda listed=listed: listed  # type: ignore[misc]
+        await world.keys.check()
+        token = world.provider.token(headers={"kid": "its"}, algorithm=algorithm, key=private)
+        assert (await world.verifier.verify(token)).actor == "person"
+        head, body, _ = token.split(".")
+        other = world.provider.token(headers={"kid": "its"}, algorithm=algorithm, key=private, sub="other")
+        await world.refused(f"{head}.{body}.{other.split('.')[2]}", "not valid")
+
+
+async def test_signatures() -> None:
+    """Of another key under this key's name, of other claims, cut off."""
+    world, stranger = World(), IdentityProvider()
+    stranger.rotate()
+    head, body, signature = world.provider.token().split(".")
+    _, other_body, _ = world.provider.token(tenant="b").split(".")
+    await world.refused(stranger.token(headers={"kid": "key 0"}), "not valid")
+    await world.refused(f"{head}.{other_body}.{signature}", "not valid")
+    await world.refused(f"{head}.{body}.", "not valid")
+    await world.refused(stranger.token(), "key is none of the issuer's")
+
+
+async def test_a_token_without_a_key_id() -> None:
+    """It is checked with the only key, without reading again and again; where there are two, with none."""
+    world = World()
+    for _ in range(3):
+        await world.verifier.verify(world.provider.token(headers={}))
+        world.now += PAUSE
+    assert world.provider.read == 1
+    world.provider.rotate()
+    await world.verifier.verify(world.provider.token())
+    await world.refused(world.provider.token(headers={}), "none of the issuer's")
+
+
+# How the keys are kept
+
+
+async def test_a_new_key_is_looked_for_at_once_but_not_for_ever() -> None:
+    """A rotation is noticed with the first token; who names keys that there are not causes a reading in ten seconds."""
+    world = World()
+    await world.verifier.verify(world.provider.token())
+    world.provider.rotate()
+    world.now += PAUSE
+    await world.verifier.verify(world.provider.token())
+    assert world.provider.read == 2
+    for _ in range(20):
+        await world.refused(world.provider.token(headers={"kid": "nobody's"}), "none of the issuer's")
+    assert world.provider.read == 2
+    world.now += PAUSE
+    await world.refused(world.provider.token(headers={"kid": "nobody's"}), "none of the issuer's")
+    assert world.provider.read == 3
+
+
+async def test_many_at_once_cause_one_reading() -> None:
+    """The others wait for it."""
+    world = World()
+    await asyncio.gather(*(world.verifier.verify(world.provider.token()) for _ in range(20)))
+    assert world.provider.read == 1
+
+
+async def test_a_key_that_is_withdrawn() -> None:
+    """It counts until the keys are read again, behind the requests' back."""
+    world = World()
+    old = world.provider.token()
+    await world.verifier.verify(old)
+    world.provider.rotate()
+    world.provider.published = [1]
+    world.now += LIFE
+    await world.verifier.verify(old)
+    assert world.keys._reading is not None
+    await world.keys._reading
+    await world.refused(old, "none of the issuer's")
+
+
+async def test_a_provider_that_is_away() -> None:
+    """Before the first reading nobody can tell; after it what is there is used, however old, and soon read again."""
+    world = World()
+    world.provider.away = IdentityProviderUnavailable("gone")
+    for _ in range(3):
+        with pytest.raises(IdentityProviderUnavailable):
+            await world.verifier.verify(world.provider.token())
+    assert world.provider.read == 1
+    world.provider.away, world.now = None, PAUSE
+    await world.verifier.verify(world.provider.token())
+    world.provider.away = IdentityProviderUnavailable("gone again")
+    for _ in range(3):
+        world.now += LIFE
+        await world.verifier.verify(world.provider.token())
+        assert world.keys._reading is not None
+        await world.keys._reading
+    assert world.provider.read == 5
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"keys": []}', b'{"keys": 1}', b'{"keys": [1]}', b"\xff", b'{"keys": [{}]}']
+)
+async def test_what_is_no_key_set(content: bytes) -> None:
+    """It does not take the place of one."""
+    world = World()
+    await world.verifier.verify(world.provider.token())
+    world.provider.key_set = lambda: content  # type: ignore[method-assign]
+    world.now += PAUSE
+    with pytest.raises(InvalidCredentials):
+        await world.verifier.verify(world.provider.token(headers={"kid": "new"}))
+    assert world.provider.read == 2
+    await world.verifier.verify(world.provider.token())
+    with pytest.raises(IdentityProviderUnavailable):
+        await world.keys.check()
+
+
+async def test_keys_for_something_else() -> None:
+    """For encryption, for another algorithm, of another kind, or of none: the signature key is found among them."""
+    world = World()
+    jwk = world.provider.jwk
+    others = [
+        jwk(1, kid="a", use="enc"),
+        jwk(1, kid="b", alg="RS512"),
+        {"kty": "oct", "k": "c2VjcmV0", "kid": "c"},
+        {"kty": "new", "kid": "d"},
+    ]
+    keys = json.dumps({"keys": [*others, jwk(0)]}).encode()
+    world.provider.key_set = lambda: keys  # type: ignore[method-assign]
+    await world.verifier.verify(world.provider.token())
+    assert await world.keys.check() == 1
+
+
+# Where they are read
+
+
+async def test_a_file(tmp_path: Path) -> None:
+    """Its content; one that is not there is named."""
+    path = tmp_path / "jwks.json"
+    with pytest.raises(IdentityProviderUnavailable, match=r"jwks\.json cannot be read"):
+        await key_source(str(path))()
+    path.write_bytes(b"keys")
+    assert await key_source(str(path))() == b"keys"
+
+
+async def test_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its body, whole and not too large; anything else is an error that says what."""
+    answers = {
+        "/good": httpx.Response(200, content=b"keys"),
+        "/gone": httpx.Response(404, content=b"keys"),
+        "/moved": httpx.Response(302, headers={"Location": "/good"}),
+        "/large": httpx.Response(200, content=b"x" * (sources.LARGEST + 1)),
+    }
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path not in answers:
+            raise httpx.ConnectError("refused")
+        return answers[request.url.path]
+
+    client = httpx.AsyncClient
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **fields: client(transport=httpx.MockTransport(answer), **fields))
+    assert await key_source("https://id.example/good")() == b"keys"
+    for path, words in {"gone": "404", "moved": "302", "large": "more than", "down": "refused"}.items():
+        with pytest.raises(IdentityProviderUnavailable, match=words):
+            await key_source(f"https://id.example/{path}")()

@@ -1,0 +1,44 @@
+"""When the last uses of keys are stored."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from adapters.memory.access.api_keys import MemoryApiKeys
+from application.access.api_key_usage import NoteKeyUses
+from application.batching.step import Step
+from application.ports.unit_of_work import DatabaseUnavailable
+from domain.access.api_key import make_api_key
+from domain.access.scope import ALL_SCOPES
+from entrypoints.http.security.key_usage import EVERY, noting
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_at_most_once_a_minute() -> None:
+    """Whether there was anything to store or not, and while the database is away."""
+    assert EVERY.idle == EVERY.between == EVERY.outage == 60
+
+
+async def test_what_is_left_is_stored_at_the_end() -> None:
+    """A process that is stopped loses nothing."""
+    keys = MemoryApiKeys()
+    made = make_api_key(b"1" * 5, b"2" * 20, name="n", tenant="t", scopes=ALL_SCOPES, now=NOW, expires_at=None)
+    await keys.add(made.stored)
+    uses = NoteKeyUses(keys)
+    async with noting(uses):
+        uses.note(made.stored.prefix, NOW)
+    [stored] = await keys.list()
+    assert stored.last_used_at == NOW
+
+
+async def test_a_database_that_is_away_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """It is said, and does not keep the process from ending."""
+
+    class Away(NoteKeyUses):
+        async def step(self, limit: int) -> Step:
+            raise DatabaseUnavailable
+
+    async with noting(Away(MemoryApiKeys())):
+        pass
+    assert "the last uses of API keys are not stored" in caplog.text

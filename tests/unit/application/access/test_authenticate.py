@@ -1,0 +1,289 @@
+"""Keys: read rarely, refused soon, and noted behind the requests' back."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+import pytest
+
+from adapters.memory.access.api_keys import MemoryApiKeys
+from adapters.memory.access.token_verifier import MemoryTokenVerifier
+from adapters.memory.clock import MemoryClock
+from application.access import authenticate
+from application.access.api_key_admin import ManageKeys
+from application.access.api_key_usage import NoteKeyUses
+from application.access.authenticate import CACHE_LIFE, Authenticate, AuthenticateKeys
+from application.ports.unit_of_work import DatabaseUnavailable
+from domain.access.api_key import ApiKey
+from domain.access.credentials import InvalidCredentials
+from domain.access.principal import Principal
+from domain.access.scope import Scope
+from tests.support.commits import begun
+from tests.support.randomness import counting
+
+
+class CountedKeys(MemoryApiKeys):
+    """Counts what it is asked, and may be away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.noted: list[Mapping[str, datetime]] = []
+        self.away = False
+        self.hold: asyncio.Event | None = None
+
+    async def find(self, prefixes: Collection[str]) -> dict[str, ApiKey]:
+        self.asked += 1
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.away:
+            raise DatabaseUnavailable
+        return await super().find(prefixes)
+
+    async def note_used(self, last_used: Mapping[str, datetime]) -> None:
+        if self.away:
+            raise DatabaseUnavailable
+        self.noted.append(last_used)
+        await super().note_used(last_used)
+
+
+class World:
+    """A store, who manages it, and who reads it."""
+
+    def __init__(self) -> None:
+        self.clock, self.keys = MemoryClock(), CountedKeys()
+        self.manage = ManageKeys(self.keys, self.clock, counting())
+        self.uses = NoteKeyUses(self.keys)
+        self.authenticate = AuthenticateKeys(self.keys, self.clock, self.uses)
+
+    async def key(self, name: str = "ci", life: timedelta | None = None) -> tuple[str, str]:
+        """Text and prefix of a new one."""
+        made = await self.manage.create(name, tenant="a", scopes=frozenset({Scope.READ}), life=life)
+        return made.text, made.stored.prefix
+
+
+async def ticks() -> None:
+    """Let everybody come as far as they can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_key_is_its_principal() -> None:
+    """Its tenant, its name, its scopes; and which key it was."""
+    world = World()
+    text, prefix = await world.key()
+    assert await world.authenticate.principal(text) == Principal(
+        "a", "ci", frozenset({Scope.READ}), credential=f"key {prefix}"
+    )
+
+
+async def test_a_read_does_not_cost_a_second_query_each() -> None:
+    """One look every ten seconds, not one a request; a database that is away is not noticed meanwhile."""
+    world = World()
+    text, _ = await world.key()
+    await world.authenticate.principal(text)
+    world.keys.away = True
+    world.clock.advance(CACHE_LIFE - timedelta(milliseconds=1))
+    await world.authenticate.principal(text)
+    assert world.keys.asked == 1
+    world.clock.advance(timedelta(milliseconds=1))
+    with pytest.raises(DatabaseUnavailable):
+        await world.authenticate.principal(text)
+
+
+async def test_revocation_takes_effect_within_the_caches_life() -> None:
+    """And expiry at once."""
+    world = World()
+    (text, prefix), (brief, _) = await world.key(), await world.key(life=timedelta(seconds=1))
+    await world.authenticate.principal(text)
+    await world.authenticate.principal(brief)
+    await world.manage.revoke(prefix)
+    world.clock.advance(timedelta(seconds=1))
+    await world.authenticate.principal(text)
+    with pytest.raises(InvalidCredentials, match="expired"):
+        await world.authenticate.principal(brief)
+    world.clock.advance(CACHE_LIFE)
+    with pytest.raises(InvalidCredentials, match="revoked"):
+        await world.authenticate.principal(text)
+
+
+async def test_what_is_no_key_of_ours() -> None:
+    """The right prefix with another secret, a key that there is not; and one that is made later counts at once."""
+    world, elsewhere = World(), World()
+    text, _ = await elsewhere.key()
+    for wrong in (text, "nonsense"):
+        with pytest.raises(InvalidCredentials):
+            await world.authenticate.principal(wrong)
+    made, _ = await world.key()
+    assert made == text
+    await world.authenticate.principal(text)
+    with pytest.raises(InvalidCredentials, match="no such"):
+        await world.authenticate.principal(text[:-1] + ("a" if text[-1] != "a" else "b"))
+
+
+async def test_a_flood_of_unknown_keys() -> None:
+    """All together are one question at a time, and whoever has a key that was not seen before waits for no more than
+    the one that is under way; whoever was known before passes by them, also when it is time to look again."""
+    world = World()
+    text, _ = await world.key()
+    await world.authenticate.principal(text)
+    world.keys.hold = asyncio.Event()
+    unknown = [f"opl_{first}{second * 7}_{'a' * 32}" for first in "abcdefghij" for second in "abcdefghij"]
+    half = len(unknown) // 2
+    floods = [asyncio.gather(*map(world.authenticate.principal, unknown[:half]), return_exceptions=True)]
+    await ticks()
+    floods.append(asyncio.gather(*map(world.authenticate.principal, unknown[half:]), return_exceptions=True))
+    fresh, _ = await world.key("fresh")
+    first_time = asyncio.create_task(world.authenticate.principal(fresh))
+    await ticks()
+    assert world.keys.asked == 1 + 1
+    await world.authenticate.principal(text)
+    world.clock.advance(CACHE_LIFE)
+    again = [asyncio.create_task(world.authenticate.principal(text)) for _ in range(10)]
+    await ticks()
+    assert world.keys.asked == 1 + 1 + 1
+    world.keys.hold.set()
+    assert {principal.actor for principal in await asyncio.gather(*again)} == {"ci"}
+    assert (await first_time).actor == "fresh"
+    for flood in floods:
+        assert all(isinstance(answer, InvalidCredentials) for answer in await flood)
+    assert world.keys.asked == 1 + 2 + 1
+
+
+async def test_a_question_that_is_not_answered() -> None:
+    """A connection may hang: whoever was known before is still known, by another."""
+    world = World()
+    keys = [await world.key(str(number)) for number in range(2)]
+    for text, _ in keys:
+        await world.authenticate.principal(text)
+    world.clock.advance(CACHE_LIFE)
+    world.keys.hold = hold = asyncio.Event()
+    stuck = asyncio.ensure_future(world.authenticate.principal(keys[0][0]))
+    await ticks()
+    world.keys.hold = None
+    assert (await asyncio.wait_for(world.authenticate.principal(keys[1][0]), 60)).actor == "1"
+    assert not stuck.done()
+    hold.set()
+    assert (await stuck).actor == "0"
+
+
+async def test_questions_about_unknown_keys_that_are_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that hangs holds up whoever has a new key for a while, and not until it is given up; yet made-up keys cannot
+    have more than a few hang."""
+    monkeypatch.setattr(authenticate, "LONGER_PATIENCE", 0.0)
+    world = World()
+    text, _ = await world.key()
+    world.keys.hold = hold = asyncio.Event()
+    made_up = [asyncio.create_task(world.authenticate.principal(f"opl_aaaaaaa1_{'a' * 32}"))]
+    await begun()
+    world.keys.hold = None
+    assert (await asyncio.wait_for(world.authenticate.principal(text), 60)).actor == "ci"
+    world.keys.hold = hold
+    for number in range(2, 10):
+        made_up += await begun(world.authenticate.principal(f"opl_aaaaaaa{number}_{'a' * 32}"))
+    assert world.keys.asked == 1 + authenticate.UNKNOWN_AT_ONCE
+    hold.set()
+    assert {type(answer) for answer in await asyncio.gather(*made_up, return_exceptions=True)} == {InvalidCredentials}
+
+
+async def test_an_outage_is_told_to_all_who_asked() -> None:
+    """And to nobody after it; one who gave up meanwhile takes nothing from the others."""
+    world = World()
+    text, _ = await world.key()
+    world.keys.hold, world.keys.away = asyncio.Event(), True
+    asked = [asyncio.create_task(world.authenticate.principal(text)) for _ in range(3)]
+    await ticks()
+    asked.pop().cancel()
+    await ticks()
+    world.keys.hold.set()
+    told = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(error) for error in told] == [DatabaseUnavailable] * 2
+    world.keys.away = False
+    assert (await world.authenticate.principal(text)).actor == "ci"
+
+
+async def test_uses_are_noted_once_a_step() -> None:
+    """The last of many; nothing that was not used again; and what could not be stored is kept for the next time."""
+    world = World()
+    text, prefix = await world.key()
+    for _ in range(5):
+        last = world.clock.advance(timedelta(seconds=1))
+        await world.authenticate.principal(text)
+    assert world.keys.noted == []
+    world.keys.away = True
+    with pytest.raises(DatabaseUnavailable):
+        await world.uses.step(100)
+    world.keys.away = False
+    assert [(await world.uses.step(100)).claimed, (await world.uses.step(100)).claimed] == [1, 0]
+    assert world.keys.noted == [{prefix: last}, {}]
+    [stored] = await world.manage.list()
+    assert stored.last_used_at == last
+
+
+async def test_a_step_has_its_limit() -> None:
+    """The rest is for the next."""
+    world = World()
+    for number in range(3):
+        text, _ = await world.key(f"key {number}")
+        await world.authenticate.principal(text)
+    assert [(await world.uses.step(2)).claimed for _ in range(3)] == [2, 1, 0]
+
+
+async def test_a_wrong_secret_is_no_use() -> None:
+    """Only who has the key uses it."""
+    world = World()
+    text, _ = await world.key()
+    with pytest.raises(InvalidCredentials):
+        await world.authenticate.principal(text[:-1] + ("a" if text[-1] != "a" else "b"))
+    assert (await world.uses.step(10)).claimed == 0
+
+
+async def test_a_taken_prefix_is_drawn_again() -> None:
+    """Nobody is given another's."""
+    clock, keys = MemoryClock(), MemoryApiKeys()
+    drawn = iter([b"1" * 5, b"a" * 20, b"1" * 5, b"b" * 20, b"2" * 5, b"c" * 20])
+    manage = ManageKeys(keys, clock, lambda _: next(drawn))
+    scopes = frozenset({Scope.READ})
+    made = [await manage.create(name, tenant="a", scopes=scopes, life=None) for name in ("one", "two")]
+    assert [key.name for key in await keys.list()] == ["one", "two"]
+    assert made[0].stored.prefix != made[1].stored.prefix
+
+
+async def test_keys_and_tokens_are_told_apart_by_their_form() -> None:
+    """Each goes to who knows it; without tokens everything is taken for a key, without keys for a token."""
+    world, tokens = World(), MemoryTokenVerifier()
+    text, _ = await world.key()
+    person = Principal("b", "person", frozenset({Scope.READ}))
+    token = tokens.issue(person)
+    both = Authenticate(world.authenticate, tokens)
+    assert (await both.principal(text)).actor == "ci"
+    assert (await both.principal(token)).actor == "person"
+    with pytest.raises(InvalidCredentials, match="form of an API key"):
+        await Authenticate(world.authenticate, None).principal(token)
+    with pytest.raises(InvalidCredentials):
+        await Authenticate(None, tokens).principal(text)
+    with pytest.raises(InvalidCredentials):
+        await Authenticate(None, None).principal(text)
+
+
+async def test_recheck_by_the_name_of_a_credential() -> None:
+    """A key counts until it is revoked or expires; a token as long as its principal says; nothing else counts."""
+    world = World()
+    (text, prefix), (brief, _) = await world.key(), await world.key(life=timedelta(seconds=1))
+    principal, expiring = [await world.authenticate.principal(one) for one in (text, brief)]
+    keys = Authenticate(world.authenticate, None)
+    tokens = Authenticate(None, MemoryTokenVerifier())
+    await keys.recheck(principal)
+    await keys.recheck(expiring)
+    person = Principal("a", credential="token person")
+    await tokens.recheck(person)
+    for refusing, other in ((tokens, principal), (keys, person), (keys, Principal("a"))):
+        with pytest.raises(InvalidCredentials, match="not accepted any more"):
+            await refusing.recheck(other)
+    world.clock.advance(timedelta(seconds=1))
+    with pytest.raises(InvalidCredentials, match="expired"):
+        await keys.recheck(expiring)
+    await world.manage.revoke(prefix)
+    world.clock.advance(CACHE_LIFE)
+    with pytest.raises(InvalidCredentials, match="revoked"):
+        await keys.recheck(principal)

@@ -1,0 +1,165 @@
+"""Refilling: as much under way as there is room for, whatever becomes of a single one."""
+
+import asyncio
+
+import pytest
+
+from application.batching.claim_loop import MOST, refilling
+from application.batching.step import CONCURRENCY, Step
+from application.ports.unit_of_work import UnitOfWork
+from domain.operation.operation import Operation
+from tests.support.ledger import FakeLedger
+
+
+class Work:
+    """Operations that are due, and an act that each test opens as it likes."""
+
+    def __init__(self, due: list[Operation]) -> None:
+        self.due = due
+        self.claims: list[int] = []
+        self.begun: list[Operation] = []
+        self.ended = 0
+        self.gates = {operation.id: asyncio.Event() for operation in due}
+        self.available = True
+
+    async def claim(self, _: UnitOfWork, limit: int) -> list[Operation]:
+        claimed, self.due = self.due[:limit], self.due[limit:]
+        self.claims.append(len(claimed))
+        return claimed
+
+    async def act(self, operation: Operation) -> bool:
+        self.begun.append(operation)
+        await self.gates[operation.id].wait()
+        self.ended += 1
+        if operation.labels:
+            raise RuntimeError("labelled: broken")
+        return self.available
+
+    def open(self, *operations: Operation) -> None:
+        for operation in operations:
+            self.gates[operation.id].set()
+
+
+async def quiet() -> None:
+    """Let everything go on that can."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def work() -> Work:
+    return Work(await accepted(4 * MOST))
+
+
+async def accepted(many: int) -> list[Operation]:
+    ledger = FakeLedger()
+    return [ledger.row(await ledger.submit()) for _ in range(many)]
+
+
+async def test_one_that_hangs_holds_up_nobody(work: Work) -> None:
+    """Everything that is due is begun while the first one still waits for its answer."""
+    first, *others = work.due
+    work.open(*others)
+    async with refilling(FakeLedger().units, work.claim, work.act) as step:
+        while (await step(1000)).claimed:
+            await quiet()
+        assert (len(work.begun), work.ended) == (len(others) + 1, len(others))
+        work.open(first)
+
+
+async def test_bounded_and_claimed_in_batches(work: Work) -> None:
+    """So many at once and no more; a claim is for as many as half of what may be under way, not for one."""
+    due = list(work.due)
+    async with refilling(FakeLedger().units, work.claim, work.act) as step:
+        assert await step(1000) == Step(MOST)
+        waiting = asyncio.create_task(step(1000))
+        await quiet()
+        assert work.begun == due[:CONCURRENCY], "oldest first"
+        work.open(*due[: CONCURRENCY - 1])
+        await quiet()
+        assert not waiting.done(), "room for one less than a batch"
+        work.open(due[CONCURRENCY])
+        assert await waiting == Step(CONCURRENCY)
+        work.open(*due)
+        while (await step(1000)).claimed:
+            await quiet()
+    assert work.claims == [MOST, CONCURRENCY, *work.claims[2:]]
+    assert min(work.claims[:-1]) >= CONCURRENCY
+
+
+async def test_takes_no_more_than_the_limit(work: Work) -> None:
+    """Whoever asks for a small step gets one."""
+    work.open(*work.due)
+    async with refilling(FakeLedger().units, work.claim, work.act) as step:
+        assert await step(3) == Step(3)
+
+
+async def test_one_that_fails_is_left_to_its_lease(work: Work) -> None:
+    """Hazard 5: it stops neither the others nor the steps to come."""
+    work.due[0].labels["broken"] = "yes"  # type: ignore[index]
+    work.open(*work.due)
+    async with refilling(FakeLedger().units, work.claim, work.act) as step:
+        while (await step(1000)).claimed:
+            await quiet()
+    assert work.ended == 4 * MOST
+
+
+async def test_an_outage_makes_single_steps_until_one_goes_through(work: Work) -> None:
+    """A long outage must not write a retry for every waiting row: one is noticed before more is claimed, and the steps
+    that then try again tell how it went."""
+    work.available = False
+    work.open(*work.due)
+    async with refilling(FakeLedger().units, work.claim, work.act) as step:
+        assert await step(50) == Step(MOST)
+        assert await step(50) == Step(0, engine_available=False)
+        assert (work.ended, work.claims) == (MOST, [MOST])
+        assert await step(7) == Step(7, engine_available=False)
+        assert await step(7) == Step(7, engine_available=False)
+        work.available = True
+        assert await step(7) == Step(7)
+        assert await step(50) == Step(MOST)
+
+
+async def test_nothing_due_does_not_end_an_outage(work: Work) -> None:
+    """The engine was not asked."""
+    work.available, work.due = False, work.due[:1]
+    work.open(*work.due)
+    async with refilling(FakeLedger().units, work.claim, work.act) as step:
+        assert await step(50) == Step(1)
+        await quiet()
+        assert await step(50) == Step(0, engine_available=False)
+        assert await step(7) == Step(0)
+        work.due = await accepted(MOST)
+        work.gates = {operation.id: asyncio.Event() for operation in work.due}
+        work.open(*work.due)
+        assert await step(7) == Step(7, engine_available=False)
+
+
+async def test_cancelling_ends_what_is_under_way(work: Work) -> None:
+    """The process stops at once; what was claimed is due again after its lease."""
+
+    async def dispatch() -> None:
+        async with refilling(FakeLedger().units, work.claim, work.act) as step:
+            while True:
+                await step(1000)
+
+    others = asyncio.all_tasks()
+    task = asyncio.create_task(dispatch())
+    await quiet()
+    assert len(work.begun) == CONCURRENCY
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert asyncio.all_tasks() <= others
+    assert work.ended == 0
+
+
+async def test_the_dispatcher_refills() -> None:
+    """Each is started once, by as many steps as it takes."""
+    ledger = FakeLedger()
+    ids = {await ledger.submit() for _ in range(MOST + 3)}
+    async with ledger.dispatcher.refilling() as step:
+        while (await step(50)).claimed:
+            await quiet()
+    assert sorted(ledger.engine.calls["start"]) == sorted(ids)
+    assert all(ledger.row(operation_id).dispatch.done_at for operation_id in ids)

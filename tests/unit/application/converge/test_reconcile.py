@@ -1,0 +1,587 @@
+"""Reconciling: bounded pages, few questions, one bad row stops no other, and every end of an execution is found."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from temporalio.service import RPCError, RPCStatusCode
+
+from adapters.temporal.connection.errors import engine_error
+from application.converge import reconcile, whole_pass
+from application.converge.inquiry import Inquiry
+from application.converge.reconcile import ReconciledPage, ReconcileOperations
+from application.converge.whole_pass import PassCounts, run_pass
+from application.ports.workflow_engine import EngineUnavailable
+from domain.operation.attention import AttentionKind
+from domain.operation.operation_error import ErrorCode
+from domain.operation.report import ReportKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+from domain.scheduling.schedule import FIRST_VERIFICATION
+from tests.support.ledger import DOWN, FakeLedger
+
+ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
+COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
+
+
+async def test_pages_cover_every_close_once() -> None:
+    """Hazard 22: bounded pages behind a cursor; what has changed is on one of them, the engine is asked about that."""
+    ledger = FakeLedger(index_page=3)
+    ids = [await ledger.running() for _ in range(7)]
+    for operation_id in ids[:4]:
+        ledger.world.complete(operation_id)
+    pages = await ledger.whole_pass()
+    assert [page.listed for page in pages] == [3, 3, 1]
+    assert sorted(ledger.engine.calls["observe"]) == sorted(ids[:4])
+    assert {ledger.status(operation_id) for operation_id in ids[:4]} == {COMPLETED}
+    assert {ledger.status(operation_id) for operation_id in ids[4:]} == {RUNNING}
+
+
+async def test_cost_grows_with_closes_alone() -> None:
+    """The point of the watermark: what runs on since before it costs nothing, what is corrected once neither."""
+    ledger = FakeLedger()
+    ids = [await ledger.running() for _ in range(20)]
+    await ledger.whole_pass()
+    ledger.pass_time(minutes=10)
+    await ledger.whole_pass()
+    ledger.pass_time(minutes=10)
+    ledger.engine.calls.clear()
+    ledger.world.terminate_from_outside(ids[7], "by hand", "operator")
+    [page] = await ledger.whole_pass()
+    assert page == ReconciledPage(None, listed=1, asked=1, corrected=1)
+    assert ledger.engine.calls["observe"] == [ids[7]]
+    [page] = await ledger.whole_pass()
+    assert page == ReconciledPage(None, listed=1, asked=0, corrected=0)
+
+
+async def test_only_suspects_are_asked_about() -> None:
+    """Hazard 21: what the index lists as the ledger has it is not asked about."""
+    ledger = FakeLedger()
+    ids = [await ledger.running() for _ in range(20)]
+    ledger.world.terminate_from_outside(ids[7], "by hand", "operator")
+    [page] = await ledger.whole_pass()
+    assert page == ReconciledPage(None, listed=20, asked=1, corrected=1)
+    assert ledger.engine.calls["observe"] == [ids[7]]
+
+
+async def test_nothing_was_ever_read() -> None:
+    """Without a watermark the first pass goes as far back as the oldest operation that is open."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id)
+    ledger.pass_time(days=3)
+    await ledger.running()
+    await ledger.whole_pass()
+    assert ledger.status(operation_id) is COMPLETED
+
+
+async def test_the_watermark_moves_at_the_end_of_a_pass() -> None:
+    """A pass that is cut short is begun again where it began: nothing is skipped."""
+    ledger = FakeLedger(index_page=2)
+    await ledger.whole_pass()
+    ids = [await ledger.running() for _ in range(6)]
+    for operation_id in ids:
+        ledger.world.complete(operation_id)
+    first = await ledger.reconciler.page()
+    assert first.cursor is not None
+    ledger.pass_time(minutes=30)
+    await ledger.whole_pass()
+    assert {ledger.status(operation_id) for operation_id in ids} == {COMPLETED}
+
+
+async def test_index_that_lags_behind_the_watermark() -> None:
+    """Hazard 20: what the index lists late, the overlap finds."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.freeze_listing()
+    ledger.world.complete(operation_id, 1)
+    for _ in range(3):
+        ledger.pass_time(seconds=19)
+        await ledger.whole_pass()
+    assert ledger.status(operation_id) is RUNNING
+    ledger.world.thaw_listing()
+    await ledger.whole_pass()
+    assert ledger.status(operation_id) is COMPLETED
+
+
+async def test_accepted_rows_are_looked_at() -> None:
+    """Hazard 17: terminated before its first task: not ACCEPTED for ever, and never RUNNING."""
+    ledger = FakeLedger()
+    operation_id = await ledger.dispatched()
+    ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
+    await ledger.whole_pass()
+    assert ledger.statuses(operation_id) == [ACCEPTED, FAILED]
+    assert ledger.row(operation_id).started_at is None
+
+
+async def test_a_final_operation_that_runs_again_diverges() -> None:
+    """Somebody resets what is done: it stays, and a person is told."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, 1)
+    await ledger.whole_pass()
+    done = ledger.row(operation_id)
+    ledger.pass_time(minutes=5)
+    ledger.world.reset(operation_id)
+    ledger.pass_time(seconds=1)
+    [page] = await ledger.whole_pass()
+    assert page.corrected == 1
+    row = ledger.row(operation_id)
+    assert (row.status, row.result, row.finished_at) == (done.status, done.result, done.finished_at)
+    assert row.attention is not None
+    assert row.attention.kind is AttentionKind.DIVERGED
+    assert ledger.metrics.attention[AttentionKind.DIVERGED] == 1
+    ledger.world.fail(operation_id, "worse")
+    ledger.pass_time(seconds=1)
+    await ledger.whole_pass()
+    await ledger.whole_pass()
+    assert [line.reason for line in ledger.history(operation_id)[-2:]] == [
+        "the operation is COMPLETED, and its execution runs again",
+        "the operation is COMPLETED, and its execution has closed as FAILED",
+    ]
+
+
+async def test_an_end_that_agrees_after_all_takes_the_mark_away() -> None:
+    """What was reset and ran again has closed as its row says: nobody need look any more, callbacks or not."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, "done")
+    await ledger.whole_pass()
+    ledger.world.reset(operation_id)
+    ledger.pass_time(minutes=1)
+    await ledger.whole_pass()
+    assert ledger.row(operation_id).attention is not None
+    ledger.pass_time(minutes=1)
+    ledger.world.complete(operation_id, "done")
+    await ledger.whole_pass()
+    assert ledger.row(operation_id).attention is None
+
+
+async def test_stalled_executions_are_seen_and_seen_to_move_on() -> None:
+    """One question a pass finds them, whatever runs."""
+    ledger = FakeLedger()
+    ids = [await ledger.running() for _ in range(5)]
+    await ledger.whole_pass()
+    ledger.engine.calls.clear()
+    ledger.world.stall(ids[2], "its workflow task has failed 7 times")
+    await ledger.whole_pass()
+    attention = ledger.row(ids[2]).attention
+    assert attention is not None
+    assert (attention.kind, attention.message) == (AttentionKind.STALLED, "its workflow task has failed 7 times")
+    assert ledger.metrics.attention[AttentionKind.STALLED] == 1
+    await ledger.whole_pass()
+    assert ledger.engine.calls["observe"] == [ids[2]]
+    ledger.world.unstall(ids[2])
+    await ledger.whole_pass()
+    assert ledger.row(ids[2]).attention is None
+
+
+def failing(ledger: FakeLedger, operation_id: UUID) -> None:
+    ledger.world.take_up(operation_id)
+    ledger.world.fail(operation_id, "the disk is full")
+
+
+def canceled(ledger: FakeLedger, operation_id: UUID) -> None:
+    ledger.world.cancel_from_outside(operation_id, "no need", "alice")
+    ledger.world.cancel_acknowledged(operation_id)
+
+
+ENDS: list[tuple[Callable[[FakeLedger, UUID], None], ErrorCode, str, str | None]] = [
+    (failing, ErrorCode.WORKFLOW_FAILED, "the disk is full", None),
+    (canceled, ErrorCode.CANCELED, "no need", "alice"),
+    (lambda it, one: it.world.terminate_from_outside(one, "cost", "bob"), ErrorCode.TERMINATED, "cost", "bob"),
+    (
+        lambda it, one: it.world.time_out(one, "execution", 3),
+        ErrorCode.TIMED_OUT,
+        "the workflow did not close within its execution timeout of 3 s",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize("seen_running", [True, False], ids=["running", "accepted"])
+@pytest.mark.parametrize(("end", "code", "message", "actor"), ENDS, ids=[code.value for _, code, *_ in ENDS])
+async def test_every_end_brings_error_reason_and_actor(
+    end: Callable[[FakeLedger, UUID], None], code: ErrorCode, message: str, actor: str | None, seen_running: bool
+) -> None:
+    """Hazards 18 and 24: each way to end has its code, its words and who did it, in row and history."""
+    ledger = FakeLedger()
+    operation_id = await (ledger.running() if seen_running else ledger.dispatched())
+    ledger.pass_time(seconds=5)
+    end(ledger, operation_id)
+    ended = ledger.clock.now()
+    ledger.pass_time(minutes=1)
+    await ledger.whole_pass()
+    row, line = ledger.row(operation_id), ledger.history(operation_id)[-1]
+    assert row.error is not None
+    assert (row.status, row.error.code, row.error.message) == (FAILED, code, message)
+    assert (line.source, line.actor, line.at) == (Source.RECONCILIATION, actor, ledger.clock.now())
+    never_taken = not seen_running and code in (ErrorCode.TERMINATED, ErrorCode.TIMED_OUT)
+    how = "closed before any worker took it" if never_taken else "is closed"
+    assert line.reason == f"the execution {how}: {'FAILED' if code is ErrorCode.WORKFLOW_FAILED else code}"
+    assert (row.started_at is None) is never_taken
+    assert row.finished_at == ended
+
+
+@pytest.mark.parametrize("result", [{"n": 1}, None, {}, 0, "", []], ids=repr)
+async def test_result_is_fetched(result: Any) -> None:
+    """Hazards 12 and 24: an operation whose reports were all lost has its result all the same."""
+    ledger = FakeLedger()
+    operation_id = await ledger.dispatched()
+    ledger.world.complete(operation_id, result)
+    await ledger.whole_pass()
+    assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, result)
+
+
+async def test_unknown_state_changes_nothing() -> None:
+    """Hazard 18: a future state is no end; once the engine speaks clearly again, the row follows."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
+    ledger.world.report_unknown_state(operation_id)
+    [page] = await ledger.whole_pass()
+    assert (page.listed, page.asked, page.corrected) == (1, 0, 0)
+    await ledger.recorder.observation(operation_id, await ledger.observed(operation_id), Source.VERIFICATION)
+    assert ledger.status(operation_id) is RUNNING
+    ledger.world.report_unknown_state(operation_id, False)
+    await ledger.whole_pass()
+    assert ledger.status(operation_id) is FAILED
+
+
+async def test_latest_run_of_a_chain_decides() -> None:
+    """Hazards 10 and 19: earlier runs of a chain are closed, and say nothing about the operation."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.continue_as_new(operation_id)
+    ledger.world.terminate_from_outside(operation_id, "a mistake", "operator")
+    ledger.world.reset(operation_id)
+    await ledger.whole_pass()
+    assert ledger.status(operation_id) is RUNNING
+    ledger.world.complete(operation_id, "in the end")
+    await ledger.whole_pass()
+    assert ledger.row(operation_id).result == "in the end"
+
+
+async def test_one_bad_row_stops_no_other() -> None:
+    """One row that cannot be asked about, one that cannot be stored: both counted, all others corrected."""
+    ledger = FakeLedger()
+    ids = [await ledger.running() for _ in range(10)]
+    for operation_id in ids:
+        ledger.world.complete(operation_id, 1)
+    ledger.engine.break_for("observe", ids[2], RuntimeError("a bug in reading this one's history"))
+    recorded = ledger.recorder.observation
+
+    async def cannot_store(operation_id: UUID, *rest: Any) -> Any:
+        if operation_id == ids[5]:
+            raise ValueError("no database takes this result")
+        return await recorded(operation_id, *rest)
+
+    ledger.recorder.observation = cannot_store  # type: ignore[method-assign]
+    [page] = await ledger.whole_pass()
+    assert page == ReconciledPage(None, listed=10, asked=10, corrected=8, failed=2)
+    unfinished = {operation_id for operation_id in ids if ledger.status(operation_id) is RUNNING}
+    assert unfinished == {ids[2], ids[5]}
+    assert {ledger.row(operation_id).follow_up.due_at for operation_id in unfinished} == {ledger.clock.now()}
+
+
+async def test_outage_in_the_listing_ends_the_page() -> None:
+    """An engine that is away is no row's fault: the page fails as a whole, and is tried again later."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.go_down()
+    with pytest.raises(EngineUnavailable):
+        await ledger.whole_pass()
+    assert ledger.status(operation_id) is RUNNING
+
+
+async def test_outage_in_the_middle_of_a_page_fails_no_row() -> None:
+    """What could be asked is corrected; no row is failed because the engine did not answer. If it has gone away
+    altogether, the page fails as a whole, and the watermark stays."""
+    ledger = FakeLedger()
+    ids = [await ledger.dispatched() for _ in range(5)]
+    for operation_id in ids:
+        ledger.world.complete(operation_id)
+
+    async def go_down() -> None:
+        ledger.world.go_down()
+
+    ledger.engine.after[("changed_since", None)] = go_down
+    with pytest.raises(EngineUnavailable):
+        await ledger.whole_pass()
+    assert {ledger.status(operation_id) for operation_id in ids} == {ACCEPTED}
+    ledger.engine.after.clear()
+    ledger.world.come_back()
+    await ledger.whole_pass()
+    assert {ledger.status(operation_id) for operation_id in ids} == {COMPLETED}
+
+
+async def test_one_that_can_never_be_asked_about_does_not_stop_the_passes() -> None:
+    """The adapter calls an unreadable history the same as an engine that is away. The engine is there: the pass ends,
+    the watermark moves, and the operation is left to the follow-up."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
+    ledger.engine.break_for("observe", operation_id, DOWN)
+    [page] = await ledger.whole_pass()
+    assert page == ReconciledPage(None, listed=1, asked=1, failed=1)
+    assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
+    ledger.pass_time(minutes=10)
+    [page] = await ledger.whole_pass()
+    ledger.pass_time(minutes=10)
+    assert [page.listed for page in await ledger.whole_pass()] == [0]
+
+
+async def ended_twice(ledger: FakeLedger) -> UUID:
+    """A final operation whose execution was reset and has closed otherwise, which no pass has seen yet."""
+    operation_id = await ledger.running()
+    ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
+    await ledger.whole_pass()
+    ledger.pass_time(minutes=5)
+    ledger.world.reset(operation_id)
+    ledger.world.complete(operation_id, "after all")
+    return operation_id
+
+
+async def test_a_final_operation_that_could_not_be_asked_about_is_asked_again() -> None:
+    """Nothing but a pass finds what contradicts it: the watermark waits for it, for an hour at most."""
+    ledger = FakeLedger()
+    operation_id = await ended_twice(ledger)
+    other = await ledger.running()
+    ledger.world.complete(other, 1)
+    ledger.engine.break_for("observe", operation_id, DOWN)
+    for _ in range(3):
+        ledger.pass_time(minutes=5)
+        await ledger.whole_pass()
+    assert ledger.status(other) is COMPLETED
+    ledger.engine.before.clear()
+    await ledger.whole_pass()
+    attention = ledger.row(operation_id).attention
+    assert attention is not None
+    assert attention.kind is AttentionKind.DIVERGED
+    ledger.pass_time(minutes=5)
+    await ledger.whole_pass()
+    ledger.pass_time(minutes=5)
+    assert [page.listed for page in await ledger.whole_pass()] == [0]
+
+
+async def test_a_final_operation_holds_the_watermark_back_for_an_hour_at_most() -> None:
+    """Else one that can never be asked about would make every pass longer than the one before."""
+    ledger = FakeLedger()
+    operation_id = await ended_twice(ledger)
+    ledger.engine.break_for("observe", operation_id, DOWN)
+    for _ in range(3):
+        ledger.pass_time(minutes=40)
+        await ledger.whole_pass()
+    assert [page.listed for page in await ledger.whole_pass()] == [0]
+
+
+async def test_looking_for_stalled_ones_holds_no_close_up() -> None:
+    """That question is a second one, and may fail by itself."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
+    ledger.engine.break_for("with_problems", None, DOWN)
+    [page] = await ledger.whole_pass()
+    assert (page.corrected, ledger.status(operation_id)) == (1, FAILED)
+    ledger.pass_time(minutes=10)
+    await ledger.whole_pass()
+    assert [page.listed for page in await ledger.whole_pass()] == [0]
+
+
+async def test_more_stalled_ones_than_a_pass_asks_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next pass goes on with those that it does not know yet."""
+    monkeypatch.setattr(reconcile, "STALLED_PER_PASS", 2)
+    ledger = FakeLedger()
+    ids = [await ledger.running() for _ in range(7)]
+    for operation_id in ids:
+        ledger.world.stall(operation_id, "its workflow task has failed 7 times")
+    seen = []
+    for _ in range(4):
+        await ledger.whole_pass()
+        seen.append(sum(ledger.row(operation_id).attention is not None for operation_id in ids))
+    assert seen == [2, 4, 6, 7]
+
+
+async def test_a_row_that_the_engine_cannot_answer_for_does_not_hold_up_those_behind_it() -> None:
+    """Hazard 5 and 26: DATA_LOSS, an unhealthy shard, a history too large to read in time: the adapter calls all of
+    them an unavailable engine, and they may last."""
+    ledger = FakeLedger(index_page=4)
+    ids = sorted([await ledger.running() for _ in range(10)])
+    for operation_id in ids:
+        ledger.world.terminate_from_outside(operation_id, "by hand", "somebody")
+    lost = engine_error(RPCError("corrupt history", RPCStatusCode.DATA_LOSS, b""))
+    ledger.engine.break_for("observe", ids[0], lost)
+    await ledger.whole_pass()
+    assert {operation_id for operation_id in ids if ledger.status(operation_id) is RUNNING} == {ids[0]}
+
+
+async def test_row_that_completes_while_it_is_asked_about() -> None:
+    """Hazard 23: asked while it ran, it completes and is confirmed before the answer is recorded: that stays."""
+    ledger = FakeLedger()
+    operation_id = await ledger.dispatched()
+    ledger.world.take_up(operation_id)
+
+    async def meanwhile() -> None:
+        ledger.engine.after.clear()
+        ledger.world.complete(operation_id, "quick")
+        await ledger.report(operation_id, ReportKind.COMPLETED, result="quick")
+        ledger.clock.advance(timedelta(seconds=1))
+        await ledger.follow_ups.step(1)
+
+    ledger.engine.after[("observe", operation_id)] = meanwhile
+    ledger.clock.advance(FIRST_VERIFICATION)
+    await ledger.verifier.step(1)
+    assert ledger.row(operation_id).result == "quick"
+    assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
+
+
+async def test_two_reconcilers_at_once() -> None:
+    """Hazard 26: every correction is made once, and the history has it once."""
+    ledger = FakeLedger(index_page=4)
+    ids = [await ledger.running() for _ in range(10)]
+    for operation_id in ids:
+        ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
+    passes = await asyncio.gather(*(ledger.whole_pass() for _ in range(3)))
+    for operation_id in ids:
+        assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, FAILED]
+    assert sum(page.failed for pages in passes for page in pages) == 0
+
+
+@pytest.mark.parametrize("step", range(0, 26, 2))
+async def test_killed_in_the_middle_of_a_page(step: int) -> None:
+    """Hazard 26: killed at any step, the next pass ends where an undisturbed one would have."""
+    ledger = FakeLedger()
+    ids = [await ledger.running() for _ in range(3)]
+    for operation_id in ids:
+        ledger.world.complete(operation_id, 1)
+    assert await ledger.killed(ledger.whole_pass(), step)
+    await ledger.whole_pass()
+    for operation_id in ids:
+        assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
+
+
+class Ahead:
+    """A machine's clock that runs ahead."""
+
+    def __init__(self, ledger: FakeLedger, by: timedelta) -> None:
+        self._ledger, self._by = ledger, by
+
+    def now(self) -> datetime:
+        return self._ledger.clock.now() + self._by
+
+
+async def test_clock_that_is_ahead_hides_nothing() -> None:
+    """Hazard 33: a worker whose clock is a year ahead runs a pass. The next pass finds what closed since all the same,
+    because the watermark is the database's time."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    clock = Ahead(ledger, timedelta(days=365))
+    inquiry = Inquiry(ledger.units, ledger.changes, ledger.engine, clock, ledger.recorder)
+    fast = ReconcileOperations(ledger.units, ledger.engine, clock, inquiry, ledger.metrics)
+    assert (await fast.page()).cursor is None
+    assert ledger.store._tables.watermarks["executions"] == ledger.clock.now()
+    ledger.pass_time(minutes=5)
+    ledger.world.complete(operation_id, 1)
+    await ledger.whole_pass()
+    assert ledger.status(operation_id) is COMPLETED
+    assert ledger.metrics.repairs == 0
+
+
+async def test_watermark_in_the_future_is_repaired(caplog: pytest.LogCaptureFixture) -> None:
+    """Hazard 33: whatever put it there. The next pass finds what the ones before have missed, says so in the log and
+    counts it, and leaves a watermark that is true."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, 1)
+    ledger.pass_time(hours=3)
+    ledger.store._tables.watermarks["executions"] = ledger.clock.now() + timedelta(days=365)
+    [page] = await ledger.whole_pass()
+    assert (page.corrected, ledger.status(operation_id)) == (1, COMPLETED)
+    assert ledger.store._tables.watermarks["executions"] == ledger.clock.now()
+    assert ledger.metrics.repairs == 1
+    assert "later than the database's time" in caplog.text
+    await ledger.whole_pass()
+    assert ledger.metrics.repairs == 1
+
+
+async def test_run_pass_ends_with_the_last_page() -> None:
+    """And counts what all pages did."""
+    ledger = FakeLedger(index_page=3)
+    ids = [await ledger.running() for _ in range(7)]
+    for operation_id in ids[:4]:
+        ledger.world.complete(operation_id)
+    assert await run_pass(ledger.reconciler) == PassCounts(pages=3, listed=7, asked=4, corrected=4)
+
+
+async def test_run_pass_goes_on_where_the_engine_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is tried again; a pass that meets an outage on its last page does not begin again."""
+    monkeypatch.setattr(whole_pass, "exponential", lambda _: timedelta())
+    ledger = FakeLedger(index_page=3)
+    for _ in range(4):
+        await ledger.running()
+    outages = iter([None, DOWN, DOWN])
+
+    async def now_and_then() -> None:
+        if (outage := next(outages, None)) is not None:
+            raise outage
+
+    ledger.engine.before[("changed_since", None)] = now_and_then
+    assert (await run_pass(ledger.reconciler)).pages == 2
+    ledger.engine.break_for("changed_since", None, DOWN)
+    with pytest.raises(EngineUnavailable):
+        await run_pass(ledger.reconciler)
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+async def test_pass_finds_what_another_execution_has_superseded(tagged: bool) -> None:
+    """Hazard 34: the close of ours is found, and the other execution is not taken for it, whether or not the index
+    lists that under the operation's id."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.supersede(operation_id, tagged=tagged)
+    await ledger.whole_pass()
+    row = ledger.row(operation_id)
+    assert row.error is not None
+    assert (row.status, row.error.code) == (FAILED, ErrorCode.TERMINATED)
+    assert row.error.details["superseded_by"] == ledger.world.latest_run(operation_id).run_id
+    ledger.world.complete(operation_id, {"other": 1})
+    ledger.pass_time(seconds=1)
+    await ledger.whole_pass()
+    assert ledger.row(operation_id) == row
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+async def test_reuse_of_the_workflow_id_is_no_divergence(tagged: bool) -> None:
+    """The same, with and without the search attribute: what is final agrees with its own chain."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, "ours")
+    await ledger.whole_pass()
+    row = ledger.row(operation_id)
+    ledger.pass_time(minutes=5)
+    ledger.world.supersede(operation_id, tagged=tagged)
+    for _ in range(3):
+        ledger.pass_time(minutes=1)
+        await ledger.whole_pass()
+    ledger.world.fail(operation_id, "another's")
+    await ledger.whole_pass()
+    assert ledger.row(operation_id) == row
+
+
+async def test_nothing_is_left_but_another_execution() -> None:
+    """Hazard 34: deleted, and its workflow id used again: EXECUTION_LOST, never started beside the other one."""
+    ledger = FakeLedger()
+    operation_id = await ledger.dispatched()
+    ledger.world.delete(operation_id)
+    ledger.world.start_from_outside(operation_id)
+    for seconds in (1, 31):
+        ledger.pass_time(seconds=seconds)
+        await ledger.verifier.step(1)
+    row = ledger.row(operation_id)
+    assert row.error is not None
+    assert row.error.code is ErrorCode.EXECUTION_LOST
+    assert row.error.details == {"superseded_by": ledger.world.latest_run(operation_id).run_id}
+    assert len(ledger.world.starts) == 1

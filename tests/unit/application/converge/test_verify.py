@@ -1,0 +1,231 @@
+"""Verifying: every open operation is asked about in time, spread out, and what nobody else says is found."""
+
+import itertools
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from application.converge.verify import LONGEST_LOOK, SHORTEST_LOOK, VerifyOperations
+from domain.operation.attention import AttentionKind
+from domain.operation.operation_error import ErrorCode
+from domain.operation.report import Progress, ReportKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+from domain.scheduling.schedule import FIRST_VERIFICATION
+from tests.support.ledger import LEASE, FakeLedger
+
+ACCEPTED, RUNNING, COMPLETED = OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.COMPLETED
+
+
+async def test_nothing_is_due_before_its_age() -> None:
+    """Young operations speak for themselves."""
+    ledger = FakeLedger()
+    await ledger.running()
+    ledger.clock.advance(FIRST_VERIFICATION - timedelta(seconds=1))
+    assert (await ledger.verifier.step(10)).claimed == 0
+
+
+async def gaps(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float]:
+    """The seconds between looks at a silent operation."""
+    found, before = [], ledger.clock.now()
+    while len(found) < count:
+        due_at = ledger.row(operation_id).verification.due_at
+        assert due_at is not None
+        ledger.clock.advance(due_at - ledger.clock.now())
+        assert (await ledger.verifier.step(100)).claimed
+        found.append((due_at - before).total_seconds())
+        before = due_at
+    return found
+
+
+async def test_a_silent_operation_is_looked_at_ever_less_often() -> None:
+    """After half a minute, then after as long again as it has been silent, up to about ten minutes."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    found = await gaps(ledger, operation_id, 12)
+    assert found[:5] == [30, 60, 90, 180, 360]
+    longest = LONGEST_LOOK.total_seconds()
+    assert all(0.5 * longest <= gap <= 0.75 * longest for gap in found[6:])
+
+
+async def test_silence_counts_from_the_last_news() -> None:
+    """The look after it comes after as long again as the operation has been silent since."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    await gaps(ledger, operation_id, 10)
+    ledger.pass_time(minutes=5)
+    await ledger.report(operation_id, ReportKind.PROGRESS, progress=Progress(0.5))
+    reported_at = ledger.clock.now()
+    await gaps(ledger, operation_id, 1)
+    silent = ledger.clock.now() - reported_at
+    assert await gaps(ledger, operation_id, 1) == [max(silent, SHORTEST_LOOK).total_seconds()]
+
+
+async def test_an_operation_with_news_costs_few_questions() -> None:
+    """It makes progress. In every interval it is asked about all the same."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    for number in range(360):
+        ledger.pass_time(seconds=10)
+        await ledger.report(operation_id, ReportKind.PROGRESS, progress=Progress(number / 360))
+        await ledger.verifier.step(10)
+    assert 4 <= len(ledger.engine.calls["observe"]) <= 10
+
+
+async def test_what_needs_attention_is_looked_at_within_a_minute() -> None:
+    """So that it is cleared soon."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    await gaps(ledger, operation_id, 10)
+    ledger.world.retry_activity(operation_id, "failed 9 times")
+    await gaps(ledger, operation_id, 1)
+    assert await gaps(ledger, operation_id, 5) == [SHORTEST_LOOK.total_seconds()] * 5
+    ledger.world.unstall(operation_id)
+    await gaps(ledger, operation_id, 1)
+    assert ledger.row(operation_id).attention is None
+
+
+async def test_operations_that_were_started_together_spread_out() -> None:
+    """And none waits longer than the longest look."""
+    ledger = FakeLedger()
+    ids = [await ledger.running() for _ in range(30)]
+    asked: dict[UUID, list[float]] = {operation_id: [] for operation_id in ids}
+    for minute in range(1, 4 * 60):
+        ledger.pass_time(minutes=1)
+        ledger.engine.calls.clear()
+        await ledger.verifier.step(100)
+        for operation_id in ledger.engine.calls["observe"]:
+            asked[operation_id].append(minute)
+    assert len({ledger.row(operation_id).verification.due_at for operation_id in ids}) == 30
+    for minutes in asked.values():
+        late = [later - before for before, later in itertools.pairwise(minutes) if before > 30]
+        assert max(late) <= 1 + 0.75 * LONGEST_LOOK / timedelta(minutes=1)
+        assert min(late) >= 0.5 * LONGEST_LOOK / timedelta(minutes=1)
+
+
+async def test_an_interval_that_is_shorter_than_the_longest_look_holds() -> None:
+    """OPLEDGER_VERIFY_EVERY is the bound."""
+    ledger = FakeLedger()
+    every = timedelta(seconds=40)
+    ledger.verifier = VerifyOperations(ledger.units, ledger.engine, ledger.clock, ledger.recorder, every)
+    operation_id = await ledger.running()
+    assert max((await gaps(ledger, operation_id, 6))[1:]) <= every.total_seconds()
+
+
+async def test_a_deleted_execution_is_lost() -> None:
+    """No index lists it, nobody calls: only asking finds out. A report that was kept would stand."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.lose(operation_id)
+    ledger.clock.advance(FIRST_VERIFICATION)
+    await ledger.verifier.step(10)
+    row = ledger.row(operation_id)
+    assert row.error is not None
+    assert row.error.code is ErrorCode.EXECUTION_LOST
+    assert ledger.history(operation_id)[-1].source is Source.VERIFICATION
+    assert row.verification.due_at is None
+
+
+async def test_missing_execution_has_its_grace() -> None:
+    """Hazard 20: just dispatched and not found (replication): nothing is concluded."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.lose(operation_id)
+    observation = await ledger.observed(operation_id)
+    ledger.pass_time(seconds=29)
+    await ledger.recorder.observation(operation_id, observation, Source.VERIFICATION)
+    assert ledger.status(operation_id) is RUNNING
+
+
+async def test_a_stale_index_is_overruled() -> None:
+    """Closed, and listed as open for ever: the engine itself says what is true."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.freeze_listing()
+    ledger.world.complete(operation_id, 3)
+    await ledger.whole_pass()
+    assert ledger.status(operation_id) is RUNNING
+    ledger.clock.advance(FIRST_VERIFICATION)
+    await ledger.verifier.step(10)
+    assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, 3)
+
+
+@pytest.mark.parametrize("kind", [AttentionKind.STALLED, AttentionKind.NO_WORKER, AttentionKind.ACTIVITY_RETRYING])
+async def test_trouble_is_seen_by_looking(kind: AttentionKind) -> None:
+    """The index lists one of these kinds, on some servers; for the others there is only asking."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    if kind is AttentionKind.STALLED:
+        ledger.world.stall(operation_id, "its workflow task has failed 7 times")
+    elif kind is AttentionKind.NO_WORKER:
+        ledger.world.leave_queue("workers")
+    else:
+        ledger.world.retry_activity(operation_id, 'activity "ship" has failed 9 times')
+    ledger.clock.advance(FIRST_VERIFICATION)
+    await ledger.verifier.step(10)
+    attention = ledger.row(operation_id).attention
+    assert attention is not None
+    assert attention.kind is kind
+    assert ledger.metrics.attention == {kind: 1}
+
+
+async def test_accepted_without_a_worker_is_said_and_taken_back() -> None:
+    """Half a minute is given to a worker that is only starting."""
+    ledger = FakeLedger()
+    ledger.world.leave_queue("workers")
+    operation_id = await ledger.dispatched()
+    for _ in range(29):
+        ledger.pass_time(seconds=1)
+        await ledger.start_watch.step(1)
+    assert ledger.row(operation_id).attention is None
+    ledger.pass_time(seconds=1)
+    await ledger.start_watch.step(1)
+    attention = ledger.row(operation_id).attention
+    assert attention is not None
+    assert (attention.kind, attention.message) == (AttentionKind.NO_WORKER, 'no worker polls task queue "workers"')
+    ledger.world.poll_queue("workers")
+    ledger.world.take_up(operation_id)
+    await ledger.report(operation_id, ReportKind.STARTED)
+    assert ledger.row(operation_id).attention is None
+    assert len(ledger.history(operation_id)) == 3
+
+
+async def test_every_one_that_waits_without_a_worker_is_said_so() -> None:
+    """Not only those that the start watch looks at."""
+    ledger = FakeLedger()
+    ledger.world.leave_queue("workers")
+    ids = [await ledger.dispatched() for _ in range(60)]
+    ledger.clock.advance(FIRST_VERIFICATION)
+    await ledger.verifier.step(100)
+    kinds = [attention and attention.kind for attention in (ledger.row(one).attention for one in ids)]
+    assert kinds == [AttentionKind.NO_WORKER] * 60
+
+
+async def test_an_outage_costs_a_lease() -> None:
+    """Nothing is concluded from silence, and the row stays overdue, as the metric shows."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    verified_at = ledger.row(operation_id).verification.verified_at
+    ledger.clock.advance(FIRST_VERIFICATION)
+    ledger.world.go_down()
+    step = await ledger.verifier.step(10)
+    assert (step.claimed, step.engine_available) == (1, False)
+    assert ledger.row(operation_id).verification.verified_at == verified_at
+    ledger.world.come_back()
+    ledger.clock.advance(LEASE)
+    assert (await ledger.verifier.step(10)).engine_available
+    assert ledger.row(operation_id).verification.verified_at == ledger.clock.now()
+
+
+@pytest.mark.parametrize("step", range(12))
+async def test_killed_at_any_step(step: int) -> None:
+    """Another one takes it up after the lease."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, 1)
+    ledger.clock.advance(FIRST_VERIFICATION)
+    await ledger.killed(ledger.verifier.step(10), step)
+    ledger.clock.advance(LEASE)
+    await ledger.verifier.step(10)
+    assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]

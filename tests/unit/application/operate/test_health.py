@@ -1,0 +1,122 @@
+"""Health: what is required decides, what is not degrades, and nothing that a probe does is an exception."""
+
+import asyncio
+import gc
+from dataclasses import dataclass
+
+import pytest
+
+from application.operate import health
+from application.operate.health import CheckHealth, Health, SharedProbe
+from application.ports.workflow_engine import EngineUnavailable
+
+
+@dataclass
+class Part:
+    """A probe that is well, or not."""
+
+    name: str
+    trouble: Exception | None = None
+    hangs: bool = False
+    asked: int = 0
+
+    async def check(self) -> None:
+        self.asked += 1
+        if self.hangs:
+            await asyncio.sleep(3600)
+        if self.trouble is not None:
+            raise self.trouble
+
+
+BAD = EngineUnavailable("it is away")
+
+
+@pytest.mark.parametrize(
+    ("database", "temporal", "status"),
+    [
+        (None, None, Health.READY),
+        (None, BAD, Health.DEGRADED),
+        (BAD, None, Health.UNAVAILABLE),
+        (BAD, BAD, Health.UNAVAILABLE),
+    ],
+)
+async def test_status(database: Exception | None, temporal: Exception | None, status: Health) -> None:
+    """Hazard 29: every part is asked and named, with the words of what is wrong."""
+    report = await CheckHealth([Part("database", database)], [Part("temporal", temporal)]).check()
+    assert report.status is status
+    assert report.checks == {
+        "database": None if database is None else "it is away",
+        "temporal": None if temporal is None else "it is away",
+    }
+
+
+@pytest.mark.parametrize(("required", "status"), [(True, Health.UNAVAILABLE), (False, Health.DEGRADED)])
+async def test_silence_is_not_well(required: bool, status: Health, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hazard 29: what does not answer in time is not well, and holds the answer about the others no longer."""
+    monkeypatch.setattr(health, "PATIENCE", 0.05)
+    silent, well = [Part("silent", hangs=True)], [Part("well")]
+    async with asyncio.timeout(10):
+        report = await CheckHealth(silent if required else well, well if required else silent).check()
+    assert (report.status, report.checks) == (status, {"silent": "no answer within 0.05 s", "well": None})
+
+
+async def test_unexpected_error_is_not_well() -> None:
+    """Hazard 29: a probe with a bug, or an error that nobody foresaw, is reported; the check never raises."""
+    report = await CheckHealth([Part("odd", OSError("too many open files"))], []).check()
+    assert report.status is Health.UNAVAILABLE
+    assert "OSError" in (report.checks["odd"] or "")
+
+
+async def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Probes come every second: what is wrong, when it begins or becomes another, and that it is over."""
+    part = Part("database")
+    check = CheckHealth([part], []).check
+    with caplog.at_level("INFO"):
+        for trouble in (None, None, BAD, BAD, EngineUnavailable("it has gone"), None, None):
+            part.trouble = trouble
+            await check()
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "database is not well: it is away"),
+        ("WARNING", "database is not well: it has gone"),
+        ("INFO", "database is well again"),
+    ]
+
+
+async def test_many_share_one_check() -> None:
+    """Whoever asks at once, or soon after, gets what was found; then it is looked for anew."""
+    part = Part("database")
+    check = CheckHealth([probe := SharedProbe(part, life=3600)], []).check
+    reports = await asyncio.gather(*(check() for _ in range(20)))
+    assert ({report.status for report in reports}, part.asked) == ({Health.READY}, 1)
+    part.trouble = BAD
+    assert (await check()).status is Health.READY
+    probe._checking._begun -= 3600
+    for _ in range(2):
+        assert (await check()).checks == {"database": "it is away"}
+    assert part.asked == 2
+
+
+async def test_nobody_is_left_to_hear_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shared check that fails after all have given up is no error of anybody's."""
+    monkeypatch.setattr(health, "PATIENCE", 0.05)
+    loop, left = asyncio.get_running_loop(), list[object]()
+    loop.set_exception_handler(lambda _, context: left.append(context))
+    try:
+        await CheckHealth([SharedProbe(Part("database", hangs=True), life=0)], []).check()
+        await asyncio.sleep(0.1)
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+    assert left == []
+
+
+async def test_a_shared_check_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is over when that of the first who asked is, and the next ask anew."""
+    monkeypatch.setattr(health, "PATIENCE", 0.05)
+    part = Part("database", hangs=True)
+    check = CheckHealth([SharedProbe(part, life=0)], []).check
+    for times in (1, 2):
+        reports = await asyncio.gather(check(), check())
+        assert [report.checks for report in reports] == [{"database": "no answer within 0.05 s"}] * 2
+        assert part.asked == times
+        await asyncio.sleep(0.1)  # those who asked may have given up a moment before the check does

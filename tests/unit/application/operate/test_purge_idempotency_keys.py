@@ -1,0 +1,21 @@
+"""Forgetting keys: those that have expired, so many a step, and no operation with them."""
+
+from application.batching.step import Step
+from application.operate.purge_idempotency_keys import ForgetKeys
+from application.submit.submit import KEY_LIFETIME, Submission
+from tests.support.ledger import FakeLedger
+
+
+async def test_forgets_what_has_expired() -> None:
+    """Hazard 6: a key is kept for its lifetime, then goes; its operation stays."""
+    ledger = FakeLedger()
+    forget = ForgetKeys(ledger.units, ledger.clock)
+    for number in range(5):
+        await ledger.submitter.submit(Submission("default", "work", None, idempotency_key=f"k{number}"))
+    assert await forget.step(10) == Step(0)
+    ledger.clock.advance(KEY_LIFETIME)
+    young = await ledger.submitter.submit(Submission("default", "work", None, idempotency_key="young"))
+    assert [await forget.step(3), await forget.step(3), await forget.step(3)] == [Step(3), Step(2), Step(0)]
+    again = await ledger.submitter.submit(Submission("default", "work", None, idempotency_key="young"))
+    assert (again.replayed, again.operation.id) == (True, young.operation.id)
+    assert len(ledger.rows()) == 6

@@ -1,0 +1,237 @@
+"""Submitting many: the good ones in one commit, the others refused one by one, keys as with a single submission."""
+
+import asyncio
+import threading
+from collections import Counter
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import pytest
+
+from adapters.jsonschema.input_validator import JsonSchemaInputValidator
+from adapters.memory.operation_ids import MemoryOperationIds
+from adapters.system.operation_ids import RandomOperationIds
+from application.submit.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
+from application.submit.submit_batch import Answer, SubmitBatch
+from domain.errors import Fault, IdempotencyKeyReused, InvalidInput, UnknownOperationType
+from domain.evidence.finality import Finality
+from domain.operation.operation_type import OperationCatalogue, OperationType
+from domain.operation.report import ReportKind
+from domain.operation.transition import Source
+from tests.support.ledger import FakeLedger
+
+STRICT = OperationType("strict", "Strict", "workers", input_schema={"type": "object"})
+CATALOGUE = OperationCatalogue({"work": OperationType("work", "Work", "workers"), "strict": STRICT})
+
+
+def ask(value: Any = None, key: str | None = None, **fields: Any) -> Submission:
+    """A submission."""
+    return Submission("default", fields.pop("type", "work"), value, idempotency_key=key, **fields)
+
+
+class Ledger(FakeLedger):
+    """Takes submissions one by one, and in batches."""
+
+    def __init__(self, finality: Finality = Finality.ENGINE) -> None:
+        super().__init__(finality, CATALOGUE)
+        parts = self.units, self.clock, MemoryOperationIds(self.clock), CATALOGUE, JsonSchemaInputValidator()
+        self.submitter = SubmitOperation(*parts)
+        self.batches = SubmitBatch(*parts)
+
+
+def made(answer: Answer) -> Submitted:
+    """The answer, which is an operation."""
+    assert isinstance(answer, Submitted), answer
+    return answer
+
+
+async def test_all_are_accepted_in_their_order() -> None:
+    """P1: each has a row, a history line with the actor, and a start that is due; then each runs once."""
+    ledger = Ledger()
+    answers = await ledger.batches.submit(
+        [ask(number, actor="alice", labels={"n": str(number)}) for number in range(9)]
+    )
+    operations = [made(answer).operation for answer in answers]
+    assert [operation.input for operation in operations] == list(range(9))
+    for operation in operations:
+        assert ledger.row(operation.id) == operation
+        [line] = ledger.history(operation.id)
+        assert (line.source, line.actor) == (Source.CLIENT, "alice")
+    await ledger.dispatcher.step(20)
+    assert sorted(start.operation_id for start in ledger.world.starts) == sorted(row.id for row in operations)
+
+
+async def test_a_wrong_one_does_not_stop_the_others() -> None:
+    """Each is answered by itself, and a refused one has not used its key up."""
+    ledger = Ledger()
+    asked = [
+        ask(1),
+        ask(2, type="undeclared"),
+        ask(3, type="strict", key="k"),
+        ask({"a": 1}, type="strict", key="k"),
+        ask(4, labels={"": "x"}),
+    ]
+    first, unknown, invalid, good, label = await ledger.batches.submit(asked)
+    assert isinstance(unknown, UnknownOperationType)
+    assert isinstance(invalid, InvalidInput)
+    assert invalid.pointer == "/input"
+    assert isinstance(label, InvalidInput)
+    assert list(ledger.rows()) == [made(first).operation.id, made(good).operation.id]
+    assert not made(good).replayed
+
+
+async def test_nothing_good_is_nothing_stored() -> None:
+    """No commit is needed to refuse."""
+    ledger = Ledger()
+    assert await ledger.batches.submit([]) == []
+    [error] = await ledger.batches.submit([ask(type="undeclared")])
+    assert isinstance(error, UnknownOperationType)
+    assert not ledger.rows()
+
+
+async def test_inputs_are_checked_beside_the_event_loop() -> None:
+    """A schema may take seconds for many inputs."""
+
+    class Where:
+        threads: ClassVar[set[int]] = set()
+
+        def faults(self, operation_type: OperationType, value: object) -> list[Fault]:
+            self.threads.add(threading.get_ident())
+            return []
+
+    ledger = Ledger()
+    batches = SubmitBatch(ledger.units, ledger.clock, RandomOperationIds(), CATALOGUE, Where())
+    await batches.submit([ask(1), ask(2)])
+    assert Where.threads
+    assert threading.get_ident() not in Where.threads
+
+
+async def test_a_cancelled_check_stops_after_the_part_at_hand() -> None:
+    """A client that has gone away costs no more than what is being checked."""
+    entered, leave = threading.Event(), threading.Event()
+    checked: list[object] = []
+
+    class Slow:
+        def faults(self, operation_type: OperationType, value: object) -> list[Fault]:
+            checked.append(value)
+            entered.set()
+            assert leave.wait(10)
+            return []
+
+    ledger = Ledger()
+    batches = SubmitBatch(ledger.units, ledger.clock, RandomOperationIds(), CATALOGUE, Slow())
+    checking = asyncio.create_task(batches.submit([ask(number) for number in range(500)]))
+    assert await asyncio.to_thread(entered.wait, 10)
+    checking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await checking
+    leave.set()
+    assert len(checked) <= 20
+    assert not ledger.rows()
+
+
+async def test_a_refusal_keeps_no_traceback() -> None:
+    """A traceback holds frames, and they hold the inputs."""
+    ledger = Ledger()
+    refusals = await ledger.batches.check([ask("x", type="strict"), ask(type="nope"), ask(labels={"": "a"})])
+    assert [type(refusal) for refusal in refusals] == [InvalidInput, UnknownOperationType, InvalidInput]
+    for refusal in refusals:
+        assert refusal is not None
+        assert (refusal.__traceback__, refusal.__context__) == (None, None)
+
+
+async def test_a_repeated_batch_gives_the_first_operations() -> None:
+    """Hazard 6: a client that never saw its answer sends the same again, the answer is the first one, and what has
+    happened since does not show; what had no key is accepted once more."""
+    ledger = Ledger(Finality.WORKFLOW)
+    asked = [ask(1, "a"), ask(2), ask(3, "b")]
+    first = await ledger.batches.submit(asked)
+    await ledger.dispatcher.step(9)
+    await ledger.report(made(first[0]).operation.id, ReportKind.COMPLETED, result=1)
+    again = await ledger.batches.submit(asked)
+    assert [made(answer).replayed for answer in again] == [True, False, True]
+    assert [made(again[place]).operation for place in (0, 2)] == [made(first[place]).operation for place in (0, 2)]
+    assert len(ledger.rows()) == 4
+
+
+async def test_a_repeat_after_the_catalogue_has_changed() -> None:
+    """Hazard 6: each is answered as at first, whatever the catalogue says now; what is refused leaves its key free."""
+    ledger = Ledger()
+    first = await ledger.batches.submit([ask(1, "a"), ask(2, "b"), ask({}, "c", type="strict")])
+    catalogue = OperationCatalogue({"strict": STRICT})
+    later = SubmitBatch(ledger.units, ledger.clock, RandomOperationIds(), catalogue, JsonSchemaInputValidator())
+    asked = [ask(1, "a"), ask({}, "d", type="strict"), ask(2, "b"), ask({}, "c", type="strict")]
+    *again, other, new, unkeyed = await later.submit([*asked, ask(3, "b"), ask(1, "new"), ask(1)])
+    assert [made(answer).replayed for answer in again] == [True, False, True, True]
+    assert [made(again[place]).operation for place in (0, 2, 3)] == [made(answer).operation for answer in first]
+    assert isinstance(other, IdempotencyKeyReused)
+    assert isinstance(new, UnknownOperationType)
+    assert isinstance(unkeyed, UnknownOperationType)
+    assert len(ledger.rows()) == 4
+    assert not made((await ledger.batches.submit([ask(5, "new")]))[0]).replayed
+
+
+async def test_keys_are_those_of_single_submissions() -> None:
+    """Sent alone or in a batch, a key stands for one request."""
+    ledger = Ledger()
+    alone = await ledger.submitter.submit(ask(1, "k"))
+    same, other = await ledger.batches.submit([ask(1, "k"), ask(2, "k")])
+    assert (made(same).operation, made(same).replayed) == (alone.operation, True)
+    assert isinstance(other, IdempotencyKeyReused)
+    [batched] = await ledger.batches.submit([ask(3, "l")])
+    assert (await ledger.submitter.submit(ask(3, "l"))).operation == made(batched).operation
+
+
+async def test_one_key_twice_in_one_batch() -> None:
+    """The second is a repeat of the first, or refused where it asks for something else."""
+    ledger = Ledger()
+    first, again, other, apart = await ledger.batches.submit([ask(1, "k"), ask(1, "k"), ask(2, "k"), ask(2, "l")])
+    assert (made(first).replayed, made(again).replayed) == (False, True)
+    assert made(first).operation == made(again).operation
+    assert isinstance(other, IdempotencyKeyReused)
+    assert list(ledger.rows()) == [made(first).operation.id, made(apart).operation.id]
+
+
+async def test_tenants_have_keys_of_their_own() -> None:
+    """P8: another tenant's key is another key."""
+    ledger = Ledger()
+    await ledger.batches.submit([ask(1, "k")])
+    theirs = Submission("another", "work", 2, idempotency_key="k")
+    [answer] = await ledger.batches.submit([theirs])
+    assert not made(answer).replayed
+
+
+async def test_expired_keys_are_new_requests() -> None:
+    """24 hours, to the microsecond."""
+    ledger = Ledger()
+    await ledger.batches.submit([ask(1, "k")])
+    ledger.clock.advance(KEY_LIFETIME - timedelta(microseconds=1))
+    [within] = await ledger.batches.submit([ask(1, "k")])
+    ledger.clock.advance(timedelta(microseconds=1))
+    [after] = await ledger.batches.submit([ask(2, "k")])
+    assert (made(within).replayed, made(after).replayed) == (True, False)
+
+
+async def test_concurrent_batches_under_the_same_keys() -> None:
+    """Hazard 6: each key makes one operation, whichever of ten batches is first, in whatever order it has them."""
+    ledger = Ledger()
+    asked = [ask(number, f"k{number}") for number in range(6)]
+    rounds = [asked[place % 6 :] + asked[: place % 6] for place in range(10)]
+    answers = await asyncio.gather(*(ledger.batches.submit(one) for one in rounds))
+    flat = [made(answer) for answered in answers for answer in answered]
+    assert len(ledger.rows()) == 6
+    assert Counter(answer.replayed for answer in flat) == {False: 6, True: 54}
+    assert {answer.operation.id for answer in flat} == set(ledger.rows())
+
+
+@pytest.mark.parametrize("step", range(8))
+async def test_a_repeat_after_a_crash(step: int) -> None:
+    """P1, hazard 6: killed at any step, it is stored whole or not at all, and the repeat leaves one of each."""
+    ledger = Ledger()
+    asked = [ask(1, "a"), ask(2, "b"), ask(3, "c")]
+    assert await ledger.killed(ledger.batches.submit(asked), step)
+    stored = len(ledger.rows())
+    assert stored == (3 if step == 7 else 0)
+    answers = await ledger.batches.submit(asked)
+    assert [made(answer).replayed for answer in answers] == [stored == 3] * 3
+    assert list(ledger.rows()) == [made(answer).operation.id for answer in answers]

@@ -1,0 +1,423 @@
+"""Callbacks: applied once whatever comes twice, late, in another order, unreadable, or while things are away."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from adapters.memory.engine.callbacks import PendingCallback
+from application.ports.callback_reader import CallbackMessage
+from application.ports.metrics import CallbackOutcome
+from application.ports.workflow_engine import EngineUnavailable
+from application.track.receive_callback import FRESH, KEPT_BODY
+from domain.operation.attention import AttentionKind
+from domain.operation.lifecycle import LONGEST_HISTORY
+from domain.operation.operation_error import ErrorCode
+from domain.operation.report import ReportKind
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+from tests.support.ledger import DOWN, FakeLedger
+
+ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
+COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
+APPLIED, UNCHANGED = CallbackOutcome.APPLIED, CallbackOutcome.UNCHANGED
+
+
+def the_call(ledger: FakeLedger) -> PendingCallback:
+    """The engine's only one."""
+    [pending] = ledger.world.callbacks
+    return pending
+
+
+@pytest.mark.parametrize("result", [{"n": 1}, None, {}, 0, "", []], ids=repr)
+async def test_completed_without_a_question(result: Any) -> None:
+    """The callback has the result: the engine is not asked."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, result)
+    closed = ledger.clock.now()
+    ledger.pass_time(milliseconds=20)
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    row = ledger.row(operation_id)
+    assert (row.status, row.result, row.finished_at) == (COMPLETED, result, closed)
+    assert ledger.history(operation_id)[-1].source is Source.CALLBACK
+    assert ledger.engine.calls["observe"] == []
+    assert ledger.metrics.lags == [(Source.CALLBACK, timedelta(milliseconds=20))]
+    assert ledger.metrics.moves[Source.CALLBACK, COMPLETED] == 1
+
+
+async def test_completed_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that changes the row reads it, and nobody else does before."""
+    ledger = FakeLedger(callbacks=True)
+    ledger.world.complete(await ledger.running())
+    opened, units = [], ledger.store.units
+    monkeypatch.setattr(ledger.store, "units", lambda: opened.append(1) or units())
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    assert len(opened) == 1
+
+
+async def test_failed_without_a_question() -> None:
+    """The whole failure is in the callback."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.fail(operation_id, "the disk is full")
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    assert ledger.row(operation_id).error == (await ledger.observed(operation_id)).error
+    assert ledger.engine.calls["observe"] == []
+
+
+async def test_a_termination_is_checked_and_brings_reason_and_actor() -> None:
+    """Neither is in the callback."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    error, line = ledger.row(operation_id).error, ledger.history(operation_id)[-1]
+    assert error is not None
+    assert (error.code, error.message, line.actor) == (ErrorCode.TERMINATED, "too dear", "bob")
+    assert ledger.engine.calls["observe"] == [operation_id]
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["never taken", "taken"])
+@pytest.mark.parametrize("how", ["terminated", "timed out"])
+async def test_a_close_without_worker_asks_the_history_whether_it_ran(how: str, taken: bool) -> None:
+    """The callback cannot tell it. Of what ran, RUNNING is in the history; of what never ran, it is not."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.dispatched()
+    if taken:
+        ledger.world.take_up(operation_id)
+    if how == "terminated":
+        ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    else:
+        ledger.world.time_out(operation_id)
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    assert ledger.statuses(operation_id) == ([ACCEPTED, RUNNING, FAILED] if taken else [ACCEPTED, FAILED])
+    assert (ledger.row(operation_id).started_at is not None) is taken
+
+
+async def test_two_closes_within_moments_and_the_first_is_told_first() -> None:
+    """The row has become final by the first one's word after the second one: that is older than the row, and news."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, "at first")
+    ledger.world.reset(operation_id)
+    ledger.pass_time(milliseconds=10)
+    ledger.world.fail(operation_id, "in the end")
+    ledger.pass_time(milliseconds=10)
+    first, second = ledger.world.callbacks
+    assert await ledger.call_back(first) is APPLIED
+    ledger.pass_time(milliseconds=10)
+    assert await ledger.call_back(second) is APPLIED
+    row = ledger.row(operation_id)
+    assert (row.status, row.attention and row.attention.kind) == (COMPLETED, AttentionKind.DIVERGED)
+    assert ledger.engine.calls["observe"] == [operation_id]
+
+
+async def test_two_closes_within_moments_and_the_second_is_told_first() -> None:
+    """The first one's word is no news: the engine, asked, says what the row says."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, "at first")
+    ledger.world.reset(operation_id)
+    ledger.world.fail(operation_id, "in the end")
+    first, second = ledger.world.callbacks
+    assert await ledger.call_back(second) is APPLIED
+    ledger.pass_time(milliseconds=10)
+    assert await ledger.call_back(first) is UNCHANGED
+    assert (ledger.status(operation_id), ledger.row(operation_id).attention) == (FAILED, None)
+
+
+async def marked(ledger: FakeLedger) -> UUID:
+    """An operation that completed, was reset, and is marked because it runs again; nobody calls about that."""
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, "done")
+    await ledger.call_back(the_call(ledger))
+    ledger.world.callbacks.clear()
+    ledger.world.reset(operation_id)
+    ledger.pass_time(seconds=50)
+    await ledger.whole_pass()
+    assert ledger.row(operation_id).attention is not None
+    return operation_id
+
+
+async def test_a_close_that_agrees_but_was_not_the_last_leaves_the_mark() -> None:
+    """It is told after the last one, which contradicts."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await marked(ledger)
+    ledger.pass_time(milliseconds=10)
+    ledger.world.complete(operation_id, "done")
+    ledger.world.reset(operation_id)
+    ledger.pass_time(milliseconds=10)
+    ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    ledger.pass_time(milliseconds=10)
+    agreeing, last = ledger.world.callbacks
+    await ledger.call_back(last)
+    ledger.pass_time(milliseconds=10)
+    await ledger.call_back(agreeing)
+    attention = ledger.row(operation_id).attention
+    assert attention is not None
+    assert attention.kind is AttentionKind.DIVERGED
+
+
+async def test_a_close_that_agrees_takes_the_mark_away_though_the_mark_was_set_after_it() -> None:
+    """By somebody who had asked before it and wrote after it: the engine is asked again."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, "done")
+    await ledger.call_back(the_call(ledger))
+    ledger.world.reset(operation_id)
+    ledger.pass_time(minutes=1)
+    asked = await ledger.observed(operation_id)
+    ledger.pass_time(milliseconds=10)
+    ledger.world.complete(operation_id, "done")
+    ledger.pass_time(milliseconds=10)
+    await ledger.recorder.observation(operation_id, asked, Source.RECONCILIATION)
+    assert ledger.row(operation_id).attention is not None
+    ledger.pass_time(milliseconds=10)
+    await ledger.call_back(ledger.world.callbacks[1])
+    assert ledger.row(operation_id).attention is None
+
+
+async def test_terminated_and_reset_goes_on() -> None:
+    """Hazard 19: by the time of the call the latest run is another one; its end is the operation's."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.terminate_from_outside(operation_id, "a mistake", "bob")
+    ledger.world.reset(operation_id)
+    assert await ledger.call_back(the_call(ledger)) is UNCHANGED
+    assert ledger.status(operation_id) is RUNNING
+    ledger.world.complete(operation_id, "in the end")
+    assert await ledger.call_back(ledger.world.callbacks[1]) is APPLIED
+    assert ledger.row(operation_id).result == "in the end"
+    assert await ledger.call_back(ledger.world.callbacks[0]) is UNCHANGED
+
+
+async def test_a_late_success_that_a_reset_has_overtaken() -> None:
+    """Tried again for a minute while the API was down: the engine is asked which run is the latest."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, "first")
+    ledger.world.reset(operation_id)
+    ledger.clock.advance(FRESH + timedelta(seconds=1))
+    assert await ledger.call_back(ledger.world.callbacks[0]) is UNCHANGED
+    assert ledger.status(operation_id) is RUNNING
+
+
+async def test_twice_and_after_everything_else() -> None:
+    """At least once, and the confirmation was quicker."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, 1)
+    for _ in range(3):
+        await ledger.call_back(the_call(ledger))
+    assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
+    assert ledger.metrics.callbacks == {APPLIED: 1, UNCHANGED: 2}
+
+
+async def test_before_the_dispatcher_has_noted_the_start() -> None:
+    """The reply to the start was lost, the workflow was quick: the row passes through RUNNING in one commit."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.submit()
+    ledger.world.lose_next_reply()
+    await ledger.dispatcher.step(1)
+    ledger.world.take_up(operation_id)
+    ledger.world.complete(operation_id, 1)
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
+    ledger.pass_time(seconds=1)
+    await ledger.dispatcher.step(1)
+    assert len(ledger.world.starts) == 1
+
+
+async def test_a_contradiction_is_a_divergence() -> None:
+    """Completed, reset, then failed: the row stands, and says that it does not agree."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, 1)
+    await ledger.call_back(ledger.world.callbacks[0])
+    ledger.pass_time(seconds=10)
+    ledger.world.reset(operation_id)
+    ledger.world.fail(operation_id, "worse")
+    assert await ledger.call_back(ledger.world.callbacks[1]) is APPLIED
+    row = ledger.row(operation_id)
+    assert (row.status, row.result) == (COMPLETED, 1)
+    assert row.attention is not None
+    assert row.attention.kind is AttentionKind.DIVERGED
+
+
+async def test_deleted_while_it_ran() -> None:
+    """The engine calls as for a termination, and then knows nothing more: its own word stands."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.delete(operation_id)
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    error = ledger.row(operation_id).error
+    assert error is not None
+    assert error.code is ErrorCode.TERMINATED
+
+
+async def test_deleted_before_it_ran_is_not_started_again() -> None:
+    """The engine has said that it ended: that it is not found is no reason to run it."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.dispatched()
+    ledger.world.delete(operation_id)
+    ledger.pass_time(minutes=2)
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, FAILED]
+
+
+async def test_the_engine_is_away_when_it_has_to_be_asked() -> None:
+    """The call is answered, and the question is planned: stored before the answer."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    ledger.engine.break_for("observe", None, DOWN)
+    assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED
+    assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
+    ledger.engine.before.clear()
+    await ledger.follow_ups.step(1)
+    assert ledger.status(operation_id) is FAILED
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+@pytest.mark.parametrize("overdue", [False, True])
+async def test_a_late_report_of_the_start_leaves_the_planned_question(overdue: bool, claimed: bool) -> None:
+    """The call is answered and the question planned, or claimed by a process that is killed; then the workflow's first
+    report arrives: the question is asked all the same. Also where the routine one had been due before the call."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.dispatched()
+    ledger.world.take_up(operation_id)
+    ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    ledger.engine.break_for("observe", None, DOWN)
+    ledger.pass_time(seconds=3 if overdue else 1)
+    assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED
+    ledger.engine.before.clear()
+    assert await ledger.killed(ledger.follow_ups.step(1), 4) if claimed else True
+    await ledger.report(operation_id, ReportKind.STARTED)
+    assert ledger.status(operation_id) is RUNNING
+    ledger.pass_time(seconds=31)
+    await ledger.follow_ups.step(1)
+    assert ledger.status(operation_id) is FAILED
+
+
+async def test_the_engine_is_away_and_the_operation_is_final() -> None:
+    """Nobody would ask about it later: the call is not answered, so that it comes again."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, "at first")
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    ledger.world.reset(operation_id)
+    ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    ledger.engine.break_for("observe", None, DOWN)
+    with pytest.raises(EngineUnavailable):
+        await ledger.call_back(ledger.world.callbacks[1])
+    ledger.engine.before.clear()
+    ledger.pass_time(seconds=1)
+    assert await ledger.call_back(ledger.world.callbacks[1]) is APPLIED
+    attention = ledger.row(operation_id).attention
+    assert attention is not None
+    assert attention.kind is AttentionKind.DIVERGED
+
+
+async def test_the_engine_is_away_and_the_start_is_not_noted_yet() -> None:
+    """The dispatcher would note it and ask, but a late report of the start may come first: the call comes again."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.submit()
+    ledger.world.lose_next_reply()
+    await ledger.dispatcher.step(1)
+    ledger.world.take_up(operation_id)
+    ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    ledger.engine.break_for("observe", None, DOWN)
+    with pytest.raises(EngineUnavailable):
+        await ledger.call_back(the_call(ledger))
+    await ledger.report(operation_id, ReportKind.STARTED)
+    assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED
+    ledger.engine.before.clear()
+    await ledger.follow_ups.step(1)
+    assert ledger.status(operation_id) is FAILED
+
+
+async def test_unknown_operation() -> None:
+    """The call can come before the row is seen; and a token is good for its own tenant alone."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id)
+    unknown = replace(the_call(ledger), operation_id=UUID(int=7))
+    message = unknown.message
+    for said in (message, CallbackMessage({}, b"")):
+        assert await ledger.receiver.receive(UUID(int=7), "default", said) is CallbackOutcome.UNKNOWN_OPERATION
+        assert await ledger.receiver.receive(operation_id, "other", said) is CallbackOutcome.UNKNOWN_OPERATION
+    assert ledger.status(operation_id) is RUNNING
+    assert ledger.metrics.callbacks == {CallbackOutcome.UNKNOWN_OPERATION: 4}
+
+
+async def test_what_cannot_be_read_is_kept_and_asked_about() -> None:
+    """Bounded: a part of the body, and of how many."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    message = CallbackMessage({"content-type": "text/html", "secret": "s"}, b"\x00\xff<html>" + b"x" * 100_000)
+    assert await ledger.receiver.receive(operation_id, "default", message) is CallbackOutcome.UNREADABLE
+    line = ledger.history(operation_id)[-1]
+    assert (line.source, line.from_status, line.to_status) == (Source.CALLBACK, RUNNING, RUNNING)
+    body = line.details["body"]
+    assert isinstance(body, str)
+    assert "<html>" in body
+    assert len(body) == KEPT_BODY
+    assert line.details["content_type"] == "text/html"
+    assert "secret" not in str(line.details)
+    assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
+    for _ in range(2 * LONGEST_HISTORY):
+        await ledger.receiver.receive(operation_id, "default", message)
+    assert len(ledger.history(operation_id)) == LONGEST_HISTORY
+    assert ledger.status(operation_id) is RUNNING
+
+
+async def test_an_unreadable_one_for_a_final_operation() -> None:
+    """It changes nothing but the history."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, 1)
+    await ledger.call_back(the_call(ledger))
+    message = CallbackMessage({}, b"")
+    assert await ledger.receiver.receive(operation_id, "default", message) is CallbackOutcome.UNREADABLE
+    assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, 1)
+
+
+async def test_a_result_that_the_callback_does_not_say_is_fetched() -> None:
+    """Encrypted or custom: read through the engine port with the configured converter, and if that cannot either,
+    the report stands in."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    await ledger.report(operation_id, ReportKind.COMPLETED, result={"a": 1})
+    ledger.world.complete(operation_id, unreadable="its encoding is binary/encrypted")
+    assert await ledger.call_back(the_call(ledger)) is APPLIED
+    assert ledger.engine.calls["observe"] == [operation_id]
+    assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, {"a": 1})
+
+
+@pytest.mark.parametrize("step", range(10))
+async def test_killed_at_any_step_it_comes_again(step: int) -> None:
+    """What is answered is stored: a call that was not answered is made again, and then it is."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.running()
+    ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    await ledger.killed(ledger.call_back(the_call(ledger)), step)
+    await ledger.call_back(the_call(ledger))
+    assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, FAILED]
+
+
+async def test_a_report_that_comes_late_does_not_cancel_the_question() -> None:
+    """The callback was answered because the engine will be asked; that the workflow had started is no reason not to."""
+    ledger = FakeLedger(callbacks=True)
+    operation_id = await ledger.dispatched()
+    ledger.world.take_up(operation_id)
+    ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
+    ledger.world.go_down()
+    assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED
+    ledger.pass_time(milliseconds=5)
+    await ledger.report(operation_id, ReportKind.STARTED)
+    ledger.world.come_back()
+    await ledger.follow_ups.step(1)
+    assert ledger.status(operation_id) is FAILED

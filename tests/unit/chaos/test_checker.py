@@ -1,0 +1,335 @@
+"""The fault campaign's checker: it is content with a true ledger, and sees each kind of untruth."""
+
+import ast
+import dataclasses
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.checker.check import Findings, check
+from tests.chaos.checker.facts import End, Facts, Line, Order, Row, Run
+from tests.chaos.verdict import Verdict, verdict
+
+CHECKER = Path(__file__).parents[2] / "chaos" / "checker"
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+ONE = "op-1"
+
+
+def at(seconds: float) -> datetime:
+    """A time of the story."""
+    return BEGAN + timedelta(seconds=seconds)
+
+
+def history(*moves: tuple[str, float]) -> list[Line]:
+    """Lines from status to status, each at its second."""
+    befores = [None, *(status for status, _ in moves)]
+    return [
+        Line(number, before, status, "CONFIRMATION", "as it happened", at(second))
+        for number, (before, (status, second)) in enumerate(zip(befores, moves, strict=False), start=1)
+    ]
+
+
+DONE_LINES = history(("ACCEPTED", 0), ("RUNNING", 1), ("COMPLETED", 5))
+FAILED_LINES = history(("ACCEPTED", 0), ("RUNNING", 1), ("FAILED", 5))
+COMPLETED = Row(ONE, "COMPLETED", 3, at(0), at(1), at(4), result='{"a": 1}')
+TERMINATED = Row(
+    *(ONE, "FAILED", 3, at(0), at(1), at(4), None, "TERMINATED", "by hand", {"reason": "by hand", "actor": "me"})
+)
+REFUSED = Row(ONE, "FAILED", 2, at(0), None, at(1), None, "START_REJECTED", "no such queue")
+END = End("COMPLETED", at(4), result='{"a":1}')
+TERMINATION = End("TERMINATED", at(4), reason="by hand", actor="me")
+RUN = Run(ONE, "r1", "r1", at(1), end=END)
+AGAIN = Run(ONE, "r2", "r1", at(6), end=dataclasses.replace(END, closed_at=at(8)))
+"""A reset after the close at 4."""
+
+
+def story(
+    row: Row | None = COMPLETED, lines: Sequence[Line] = DONE_LINES, runs: Sequence[Run] = (RUN,), **others: Any
+) -> Findings:
+    """What the checker says of a ledger with one operation."""
+    rows = {} if row is None else {ONE: row}
+    facts = Facts(
+        rows=rows,
+        lines={ONE: lines} if rows else {},
+        runs={ONE: runs} if runs else {},
+        stored_keys=[("k", ONE)] if rows else [],
+        answers={"k": frozenset({ONE})} if rows else {},
+    )
+    return check(dataclasses.replace(facts, **others))
+
+
+def promises(findings: Findings) -> list[str]:
+    """Which promises were broken."""
+    return sorted({violation.promise for violation in findings.violations})
+
+
+def failed(code: str, message: str, **details: str | None) -> Row:
+    """The row as FAILED."""
+    return dataclasses.replace(TERMINATED, error_code=code, error_message=message, error_details=details)
+
+
+def ended(end: End, **changes: Any) -> Run:
+    """The run with this end."""
+    return dataclasses.replace(RUN, end=end, **changes)
+
+
+def test_a_true_ledger_has_no_violation_and_a_lag() -> None:
+    """Row, lines and chain agree; the ledger was a second behind."""
+    findings = story()
+    assert (list(findings.violations), list(findings.lags)) == ([], [1.0])
+
+
+CHAIN = (
+    dataclasses.replace(RUN, end=None, links=("r2",)),
+    Run(ONE, "r2", "r1", at(2), end=dataclasses.replace(END, closed_at=at(4))),
+)
+LOST = failed("EXECUTION_LOST", "the engine no longer knows the execution")
+DIVERGED = dataclasses.replace(TERMINATED, attention_kind="DIVERGED", history_length=4)
+TOLD = [*FAILED_LINES, Line(4, "FAILED", "FAILED", "CONFIRMATION", "it closed again", at(9))]
+TRUE_STORIES: dict[str, dict[str, Any]] = {
+    "a chain of two runs": {"runs": CHAIN},
+    "a refused start": {"row": REFUSED, "lines": history(("ACCEPTED", 0), ("FAILED", 1)), "runs": ()},
+    "an event without a change": {
+        "row": dataclasses.replace(COMPLETED, history_length=4),
+        "lines": history(("ACCEPTED", 0), ("ACCEPTED", 0), ("RUNNING", 1), ("COMPLETED", 5)),
+    },
+    "a termination": {"row": TERMINATED, "lines": FAILED_LINES, "runs": (ended(TERMINATION),)},
+    "a time-out": {
+        "row": failed("TIMED_OUT", "too slow"),
+        "lines": FAILED_LINES,
+        "runs": (ended(End("TIMED_OUT", at(4))),),
+    },
+    "a cancellation nobody gave a reason for": {
+        "row": failed("CANCELED", "canceled", reason=None, actor=None),
+        "lines": FAILED_LINES,
+        "runs": (ended(End("CANCELED", at(4))),),
+    },
+    "a termination before any worker took it": {
+        "row": dataclasses.replace(TERMINATED, started_at=None, history_length=2),
+        "lines": history(("ACCEPTED", 0), ("FAILED", 5)),
+        "runs": (ended(TERMINATION, taken=False),),
+    },
+    "a failure": {
+        "row": failed("WORKFLOW_FAILED", "disk full"),
+        "lines": FAILED_LINES,
+        "runs": (ended(End("WORKFLOW_FAILED", at(4), message="disk full")),),
+    },
+    "deleted, lost": {"row": LOST, "lines": FAILED_LINES, "runs": (), "deleted": {ONE: [at(2)]}},
+    "deleted, seen as terminated": {"row": TERMINATED, "lines": FAILED_LINES, "runs": (), "deleted": {ONE: [at(2)]}},
+    "deleted before it was seen to run, and started again": {"deleted": {ONE: [at(0.5)]}},
+    "reset after its close, the last close shown": {
+        "runs": (ended(TERMINATION), AGAIN),
+        "row": dataclasses.replace(COMPLETED, finished_at=at(8)),
+        "lines": history(("ACCEPTED", 0), ("RUNNING", 1), ("COMPLETED", 9)),
+    },
+    "reset after its close, the first shown, divergence told": {
+        "row": DIVERGED,
+        "lines": TOLD,
+        "runs": (ended(TERMINATION), AGAIN),
+    },
+    "reset after its close, and ended by force once more": {
+        "row": TERMINATED,
+        "lines": FAILED_LINES,
+        "runs": (ended(TERMINATION), dataclasses.replace(AGAIN, end=End("TERMINATED", at(9), reason="again"))),
+    },
+    "reset after its close, and closed in the same way": {"runs": (RUN, AGAIN)},
+}
+
+
+@pytest.mark.parametrize("name", TRUE_STORIES)
+def test_true_stories_are_not_held_against_the_ledger(name: str) -> None:
+    """Whatever may happen to an execution has a truthful row."""
+    assert list(story(**TRUE_STORIES[name]).violations) == []
+
+
+RESET_UNTOLD = {"row": TERMINATED, "lines": FAILED_LINES, "runs": (ended(TERMINATION), AGAIN)}
+UNTRUE_STORIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "a 202 without a row": ("P1", {"row": None, "runs": (), "answers": {"k": frozenset({ONE})}}),
+    "a key with two operations": ("P1", {"answers": {"k": frozenset({ONE, "op-2"})}}),
+    "a key stored with another operation": ("P1", {"answers": {"k": frozenset({"op-2"})}}),
+    "a row that nobody was told of": ("P1", {"answers": {}}),
+    "a row without a key": ("P1", {"stored_keys": []}),
+    "a row with two keys": (
+        "P1",
+        {"stored_keys": [("k", ONE), ("l", ONE)], "answers": {"k": frozenset({ONE}), "l": frozenset({ONE})}},
+    ),
+    "an execution without a row": ("P1", {"runs": (RUN,), "row": None}),
+    "two chains": ("P1", {"runs": (RUN, Run(ONE, "x", "x", at(2), end=END))}),
+    "no chain": ("P1", {"runs": ()}),
+    "a refused start with an execution": (
+        "P1",
+        {"row": REFUSED, "lines": history(("ACCEPTED", 0), ("FAILED", 1))},
+    ),
+    "started again after it was seen to run": (
+        "P1",
+        {"deleted": {ONE: [at(2)]}, "runs": (ended(END, started_at=at(3)),)},
+    ),
+    "a status that went backwards": (
+        "P2",
+        {
+            "row": dataclasses.replace(COMPLETED, history_length=5),
+            "lines": history(("ACCEPTED", 0), ("RUNNING", 1), ("ACCEPTED", 2), ("RUNNING", 3), ("COMPLETED", 5)),
+        },
+    ),
+    "an end taken back": (
+        "P2",
+        {
+            "row": dataclasses.replace(TERMINATED, history_length=4),
+            "lines": history(("ACCEPTED", 0), ("RUNNING", 1), ("COMPLETED", 5), ("FAILED", 6)),
+            "runs": (ended(TERMINATION),),
+        },
+    ),
+    "a failure without a start": (
+        "P2",
+        {
+            "row": dataclasses.replace(TERMINATED, history_length=2),
+            "lines": history(("ACCEPTED", 0), ("FAILED", 5)),
+            "runs": (ended(TERMINATION),),
+        },
+    ),
+    "RUNNING of what no worker ever took": (
+        "P2",
+        {"row": TERMINATED, "lines": FAILED_LINES, "runs": (ended(TERMINATION, taken=False),)},
+    ),
+    "a completion without a start": (
+        "P2",
+        {"row": dataclasses.replace(COMPLETED, history_length=2), "lines": history(("ACCEPTED", 0), ("COMPLETED", 5))},
+    ),
+    "a row that is not its last line": ("P2", {"row": dataclasses.replace(COMPLETED, status="RUNNING")}),
+    "an end before the close": ("P3", {"runs": (ended(dataclasses.replace(END, closed_at=at(5.5))),)}),
+    "an end while the chain is open": ("P3", {"runs": (dataclasses.replace(RUN, open=True, end=None),)}),
+    "a closed chain without an end": (
+        "P4",
+        {"row": Row(ONE, "RUNNING", 2, at(0), at(1)), "lines": history(("ACCEPTED", 0), ("RUNNING", 1))},
+    ),
+    "an accepted row whose execution was deleted": (
+        "P4",
+        {
+            "row": Row(ONE, "ACCEPTED", 1, at(0)),
+            "lines": history(("ACCEPTED", 0)),
+            "runs": (),
+            "deleted": {ONE: [at(2)]},
+        },
+    ),
+    "a success that was deleted": ("P4", {"runs": (), "deleted": {ONE: [at(2)]}}),
+    "a success that was terminated": ("P4", {"runs": (ended(TERMINATION),)}),
+    "a failure that was a success": ("P4", {"row": TERMINATED, "lines": FAILED_LINES}),
+    "another result": ("P4", {"row": dataclasses.replace(COMPLETED, result='{"a": 2}')}),
+    "a falsy result dropped": (
+        "P4",
+        {"row": dataclasses.replace(COMPLETED, result="null"), "runs": (ended(dataclasses.replace(END, result="0")),)},
+    ),
+    "false for zero": (
+        "P4",
+        {"row": dataclasses.replace(COMPLETED, result="false"), "runs": (ended(dataclasses.replace(END, result="0")),)},
+    ),
+    "another code": (
+        "P4",
+        {"row": failed("CANCELED", "by hand"), "lines": FAILED_LINES, "runs": (ended(TERMINATION),)},
+    ),
+    "the wrapper's message": (
+        "P4",
+        {
+            "row": failed("WORKFLOW_FAILED", "Activity task failed"),
+            "lines": FAILED_LINES,
+            "runs": (ended(End("WORKFLOW_FAILED", at(4), message="disk full")),),
+        },
+    ),
+    "a termination without its reason": (
+        "P4",
+        {
+            "row": failed("TERMINATED", "terminated", reason=None, actor="me"),
+            "lines": FAILED_LINES,
+            "runs": (ended(TERMINATION),),
+        },
+    ),
+    "a termination without its actor": (
+        "P4",
+        {
+            "row": failed("TERMINATED", "by hand", reason="by hand", actor=None),
+            "lines": FAILED_LINES,
+            "runs": (ended(TERMINATION),),
+        },
+    ),
+    "an end at the wrong time": ("P4", {"row": dataclasses.replace(COMPLETED, finished_at=at(2))}),
+    "a later end that is not told": ("P4", RESET_UNTOLD),
+    "a divergence that is none": ("P4", {"row": dataclasses.replace(COMPLETED, attention_kind="DIVERGED")}),
+    "a divergence without a line": (
+        "P6",
+        {**RESET_UNTOLD, "row": dataclasses.replace(TERMINATED, attention_kind="DIVERGED")},
+    ),
+    "a gap": (
+        "P6",
+        {"lines": [DONE_LINES[0], *(dataclasses.replace(one, sequence=one.sequence + 1) for one in DONE_LINES[1:])]},
+    ),
+    "no line at all": ("P6", {"lines": []}),
+    "lines that were not counted": ("P6", {"row": dataclasses.replace(COMPLETED, history_length=4)}),
+    "a line from somewhere else": (
+        "P6",
+        {"lines": [*DONE_LINES[:2], dataclasses.replace(DONE_LINES[2], from_status="ACCEPTED")]},
+    ),
+    "a first line that is no acceptance": (
+        "P6",
+        {"lines": [dataclasses.replace(DONE_LINES[0], to_status="RUNNING"), *DONE_LINES[1:]]},
+    ),
+    "times that run backwards": ("P6", {"lines": [*DONE_LINES[:2], dataclasses.replace(DONE_LINES[2], at=at(0.5))]}),
+    "no reason": ("P6", {"lines": [*DONE_LINES[:2], dataclasses.replace(DONE_LINES[2], reason="")]}),
+    "another end than its work comes to": ("P7", {"orders": {ONE: Order("onwards", "LEFT_ALONE")}}),
+    "no source": ("P6", {"lines": [*DONE_LINES[:2], dataclasses.replace(DONE_LINES[2], source="")]}),
+}
+
+
+@pytest.mark.parametrize("name", UNTRUE_STORIES)
+def test_every_untruth_is_seen(name: str) -> None:
+    """A checker that cannot fail checks nothing."""
+    promise, changes = UNTRUE_STORIES[name]
+    assert promise in promises(story(**changes))
+
+
+def test_what_is_not_through_is_not_judged() -> None:
+    """That an execution goes on is nothing that the ledger says wrongly; that the row has ended all the same is."""
+    goes_on = (dataclasses.replace(RUN, open=True, end=None),)
+    row = Row(ONE, "RUNNING", 2, at(0), at(1))
+    found = story(row, history(("ACCEPTED", 0), ("RUNNING", 1)), goes_on)
+    assert (found.violations, found.unfinished) == ([], [ONE])
+    ended_too_early = story(runs=goes_on)
+    assert (promises(ended_too_early), ended_too_early.unfinished) == (["P3"], [ONE])
+    assert story().unfinished == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "unfinished", "expected", "code"),
+    [
+        (False, False, Verdict.PASSED, 0),
+        (True, False, Verdict.FAILED, 1),
+        (True, True, Verdict.FAILED, 1),
+        (False, True, Verdict.NOT_JUDGED, 3),
+    ],
+)
+def test_the_verdict(wrong: bool, unfinished: bool, expected: Verdict, code: int) -> None:
+    """What is wrong is, also where not everything could be judged."""
+    found = verdict(wrong=wrong, unfinished=unfinished)
+    assert (found, found.exit_code) == (expected, code)
+
+
+def test_later_ends_are_counted() -> None:
+    """So that the report shows that there were any."""
+    assert (story(**RESET_UNTOLD).later_ends, story().later_ends) == (1, 0)
+
+
+def test_the_checker_shares_no_code_with_the_service() -> None:
+    """It stands on the standard library, asyncpg and temporalio alone: no rule is taken over with its mistake."""
+    allowed = {*sys.stdlib_module_names, "asyncpg", "temporalio"}
+    files = sorted(CHECKER.glob("*.py"))
+    assert len(files) > 5
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                own = name.startswith("tests.chaos.checker")
+                assert own or name.partition(".")[0] in allowed, f"{file.name} imports {name}"

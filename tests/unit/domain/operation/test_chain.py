@@ -1,0 +1,31 @@
+"""Which runs belong to an operation's chain: every case, as a table."""
+
+from uuid import UUID
+
+import pytest
+
+from domain.operation.chain import Chain, Membership, Run, RunOrigin, membership
+
+ID, OTHER = UUID(int=1), UUID(int=2)
+KNOWN, UNKNOWN = Chain(ID, "first"), Chain(ID)
+OWN, FOREIGN, UNDECIDED = Membership.OWN, Membership.FOREIGN, Membership.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("chain", "run_id", "origin", "expected"),
+    [
+        (KNOWN, "first", None, OWN),
+        (KNOWN, "second", None, UNDECIDED),
+        (KNOWN, "second", RunOrigin("first"), OWN),
+        (KNOWN, "second", RunOrigin("another", ID), FOREIGN),
+        (UNKNOWN, "first", None, UNDECIDED),
+        (UNKNOWN, "first", RunOrigin("first", ID), OWN),
+        (UNKNOWN, "first", RunOrigin("first", OTHER), FOREIGN),
+        (UNKNOWN, "first", RunOrigin("first"), FOREIGN),
+    ],
+)
+def test_membership(chain: Chain, run_id: str, origin: RunOrigin | None, expected: Membership) -> None:
+    """Under the operation's workflow id the run decides; under another one nothing does."""
+    assert membership(chain, Run(str(ID), run_id), origin) is expected
+    assert membership(chain, Run(str(OTHER), run_id), origin) is FOREIGN
+    assert membership(chain, Run(str(ID).upper() + "x", run_id), origin) is FOREIGN

@@ -1,0 +1,379 @@
+"""Server-sent events, over HTTP."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from application.control.delete import DeleteOperation
+from application.ports.change_feed import Event, Position
+from application.ports.operation_view import JsonText
+from application.ports.unit_of_work import DatabaseUnavailable
+from application.watch import change_hub, subscription
+from application.watch import stream as streams
+from domain.access.credentials import InvalidCredentials
+from domain.access.principal import Principal
+from domain.access.scope import ALL_SCOPES, MissingScope
+from domain.operation.lifecycle import accept
+from entrypoints.http.controllers import events
+from entrypoints.http.responses import sse as event_stream
+from tests.support.http_api import Api, problem
+from tests.support.operations import cause
+from tests.support.sse import streaming
+from tests.support.waiting import subscribed
+
+SOMEWHERE = "1-00000000000000000000000000000001-1"
+
+
+class Revocable:
+    """Access that can be taken back."""
+
+    controlled = True
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    async def principal(self, authorization: Sequence[str]) -> Principal:
+        return Principal("t", scopes=ALL_SCOPES)
+
+    async def still(self, authorization: Sequence[str]) -> Principal:
+        if self.error is not None:
+            raise self.error
+        return await self.principal(authorization)
+
+    async def recheck(self, principal: Principal) -> None:
+        await self.still([])
+
+
+def path_of(made: dict[str, Any]) -> str:
+    """Where the operation is followed."""
+    return f"/v1/operations/{made['id']}/events"
+
+
+# One operation
+
+
+async def test_how_it_stands_then_what_happens() -> None:
+    """First the operation; then each history line and after it the operation, until it is done and the stream ends."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as stream:
+        first = await stream.event()
+        assert (first.kind, first.data) == ("operation", made)
+        await api.complete(made["id"], {"a": "\n\r\ud800"})
+        events = await stream.rest()
+    assert [event.kind for event in events if event.kind == "transition"] == ["transition"] * 2
+    assert [event.data["to"] for event in events if event.kind == "transition"] == ["RUNNING", "COMPLETED"]
+    assert {event.data["operation_id"] for event in events if event.kind == "transition"} == {made["id"]}
+    assert (events[-1].kind, events[-1].data["result"]) == ("operation", {"a": "\n\r\ud800"})
+    assert stream.ended
+
+
+async def test_the_headers_of_a_stream() -> None:
+    """Nobody between may keep it or hold it back."""
+    api = Api()
+    made = await api.submit()
+    await api.complete(made["id"], 1)
+    answer = await api.client.get(path_of(made))
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert (answer.headers["cache-control"], answer.headers["x-accel-buffering"]) == ("no-store", "no")
+    assert "content-length" not in answer.headers
+
+
+async def test_head_does_not_wait() -> None:
+    """The headers alone, at once."""
+    api = Api()
+    made = await api.submit()
+    for path in (path_of(made), "/v1/events"):
+        answer = await api.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_every_event_resumes_behind_it() -> None:
+    """From each id the rest comes, each line once and the operation after it; behind the end there is nothing more."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as stream:
+        events = [await stream.event()]
+        await api.start(made["id"])
+        events += [await stream.event(), await stream.event()]
+        await api.complete_started(made["id"], 1)
+        events += await stream.rest()
+    assert [event.kind for event in events] == ["operation", *["transition", "operation"] * 2]
+    assert len({event.id for event in events}) == len(events)
+    for seen, event in enumerate(events[:-1]):
+        async with streaming(api, path_of(made), event.id) as stream:
+            again = await stream.rest()
+        left = events[seen + 1 :]
+        assert [e for e in again if e.kind == "transition"] == [
+            replace(e, id=a.id)
+            for e, a in zip(
+                [e for e in left if e.kind == "transition"], [a for a in again if a.kind == "transition"], strict=True
+            )
+        ]
+        assert again[-1] == events[-1]
+    over = await api.client.get(path_of(made), headers={"Last-Event-ID": events[-1].id})
+    assert (over.status_code, over.content) == (204, b"")
+
+
+async def test_another_tenants_operation_is_404() -> None:
+    """P8: no stream begins."""
+    api = Api()
+    made = await api.submit()
+    problem(await replace(api, tenant="other").client.get(path_of(made)), 404)
+
+
+@pytest.mark.parametrize("name", ["", "x", "1", "1.", "01.1", "2.1", "1.2", "1.1.1", "-1.1", "٣.1", SOMEWHERE])
+async def test_ids_that_are_none_of_an_operation(name: str) -> None:
+    """Garbage, another stream's, or one that the operation has not come to."""
+    api = Api()
+    made = await api.submit()
+    answer = await api.client.get(path_of(made), headers={"Last-Event-ID": name.encode()})
+    assert problem(answer, 400)["errors"][0]["header"] == "Last-Event-ID"
+
+
+# All of a tenant's
+
+
+async def test_all_that_happens_from_now_on() -> None:
+    """Nothing of before; then of every operation each line, and after it the operation."""
+    api = Api()
+    old = await api.submit()
+    async with streaming(api, "/v1/events") as stream:
+        assert (await stream.event()).kind == "position"
+        made = await api.submit()
+        assert [(event.kind, event.data) for event in (await stream.event(), await stream.event())][1] == (
+            "operation",
+            made,
+        )
+        await api.start(old["id"])
+        line, operation = await stream.event(), await stream.event()
+        assert (line.data["operation_id"], line.data["sequence"]) == (old["id"], 2)
+        assert (operation.data["id"], operation.data["version"]) == (old["id"], 2)
+
+
+async def test_a_severed_client_loses_nothing() -> None:
+    """Behind any event it has had, all that came after comes, once: also what happened while nobody listened."""
+    api = Api()
+    async with streaming(api, "/v1/events") as stream:
+        events = [await stream.event()]
+        for _ in range(3):
+            made = await api.submit()
+            events += [await stream.event(), await stream.event()]
+    await api.start(made["id"])
+    for seen, event in enumerate(events):
+        async with streaming(api, "/v1/events", event.id) as stream:
+            again = [await stream.event() for _ in range(len(events) - seen - 1 + 1)]
+            await api.submit()
+            live = [await stream.event(), await stream.event()]
+        told = [e.data["operation_id"] for e in [*events[seen + 1 :]] if e.kind == "transition"]
+        lines = [(e.data["operation_id"], e.data["sequence"]) for e in [*again, *live] if e.kind == "transition"]
+        assert len(lines) == len(set(lines))
+        assert [operation_id for operation_id, _ in lines][: len(told)] == told
+        assert (made["id"], 2) in lines
+
+
+async def test_nothing_of_another_tenant() -> None:
+    """P8, live and resumed, and not by another's id."""
+    api = Api()
+    other = replace(api, tenant="other")
+    async with streaming(api, "/v1/events") as mine, streaming(other, "/v1/events") as theirs:
+        begin = await mine.event()
+        await theirs.event()
+        await other.submit()
+        api.clock.advance(timedelta(seconds=1))
+        made = await api.submit()
+        assert [(await mine.event()).data["operation_id"], (await mine.event()).data["id"]] == [made["id"]] * 2
+        await theirs.event()
+        stolen = await theirs.event()
+    for name in (begin.id, stolen.id):
+        async with streaming(api, "/v1/events", name) as resumed:
+            assert (await resumed.event()).data["operation_id"] == made["id"]
+
+
+@pytest.mark.parametrize("name", ["", "x", "1.1", f"0{SOMEWHERE}", SOMEWHERE + "0" * 11, "9" * 19 + SOMEWHERE[1:]])
+async def test_ids_that_are_none_of_a_tenant(name: str) -> None:
+    """Garbage, another stream's, or a place that the feed has not come to."""
+    answer = await Api().client.get("/v1/events", headers={"Last-Event-ID": name})
+    assert problem(answer, 400)["errors"][0]["header"] == "Last-Event-ID"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_one_id_is_enough(number: int) -> None:
+    """Which of two would be meant nobody knows."""
+    api = Api()
+    async with streaming(api, "/v1/events") as stream:
+        begin = (await stream.event()).id
+    answer = await api.client.get("/v1/events", headers=[("Last-Event-ID", begin or "")] * 2)
+    assert problem(answer, 400)["errors"][0]["detail"] == "it is given more than once"
+
+
+# The life of a stream
+
+
+async def test_silence_is_told() -> None:
+    """A comment, so that nobody between takes the connection for dead."""
+    api = Api(heartbeat=0.01)
+    made = await api.submit()
+    for path in (path_of(made), "/v1/events"):
+        async with streaming(api, path) as stream:
+            await stream.event()
+            assert await stream.comment()
+            assert await stream.comment()
+
+
+async def test_the_place_moves_on_in_silence() -> None:
+    """While only others are busy, the id from where to resume follows: resuming does not read what is not one's own."""
+    api = Api(heartbeat=0.01)
+    async with streaming(api, "/v1/events") as stream:
+        begin = await stream.event()
+        api.tenant = "other"
+        others = [await api.submit() for _ in range(2)]
+        moved = await stream.event()
+        assert moved.kind == "position"
+        assert moved.id != begin.id
+        assert not any(other["id"].replace("-", "") in moved.id for other in others)
+        api.tenant = "default"
+    async with streaming(api, "/v1/events", moved.id) as stream:
+        made = await api.submit()
+        assert (await stream.event()).data["operation_id"] == made["id"]
+
+
+async def test_resuming_past_what_others_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way through it is told, so that whoever is cut off on it is further the next time; and no operation of
+    another tenant is."""
+    monkeypatch.setattr(streams, "LOOKS_BACK", 3)
+    api = Api()
+    async with streaming(api, "/v1/events") as stream:
+        begin = await stream.event()
+    first = await api.submit()
+    api.tenant = "other"
+    others = [await api.submit() for _ in range(5)]
+    api.tenant = "default"
+    last = await api.submit()
+    events = []
+    async with streaming(api, "/v1/events", begin.id) as stream:
+        while not events or events[-1].kind == "position" or events[-1].data.get("id") != last["id"]:
+            events.append(await stream.event())
+    assert [event.data["id"] for event in events if event.kind == "operation"] == [first["id"], last["id"]]
+    assert "position" in {event.kind for event in events}
+    names = {event.id for event in events}
+    assert len(names) == len(events)
+    assert not any(other["id"].replace("-", "") in name for other in others for name in names)
+    for event in events[:-1]:
+        async with streaming(api, "/v1/events", event.id) as stream:
+            again = [await stream.event()]
+            while again[-1].kind == "position" or again[-1].data.get("id") != last["id"]:
+                again.append(await stream.event())
+        behind = [later.data for later in events[events.index(event) + 1 :] if later.kind != "position"]
+        assert [later.data for later in again if later.kind != "position"] == behind
+
+
+async def test_a_slow_reader_is_told_to_resync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept for one who does not read: it is told and hung up on, and behind its last event is all it
+    missed."""
+    monkeypatch.setattr(subscription, "LONGEST_QUEUE", 3)
+    api = Api()
+    async with streaming(api, "/v1/events") as stream:
+        last = await stream.event()
+        stream.hold()
+        made = [await api.submit() for _ in range(5)]
+        await subscribed(api.hub)
+        stream.release()
+        events = await stream.rest()
+    assert events[-1].kind == "resync"
+    assert events[-1].id is None
+    had = [event for event in events if event.kind == "transition"]
+    last = events[-2] if len(events) > 1 else last
+    async with streaming(api, "/v1/events", last.id) as stream:
+        while len(had) < 5:
+            event = await stream.event()
+            had += [event] if event.kind == "transition" else []
+    assert [event.data["operation_id"] for event in had] == [operation["id"] for operation in made]
+
+
+async def test_a_stop_ends_every_stream() -> None:
+    """And one that is begun after that at once."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as one, streaming(api, "/v1/events") as all_:
+        await one.event()
+        await all_.event()
+        api.hub.close()
+        assert (await one.rest(), await all_.rest()) == ([], [])
+    async with streaming(api, path_of(made)) as late:
+        assert [event.kind for event in await late.rest()] == ["operation"]
+
+
+async def test_an_operation_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its end was told: the stream ends all the same, and the client learns why when it comes back."""
+    monkeypatch.setattr(change_hub, "LOOK_FOR_GONE", 0.0)
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as stream:
+        last = await stream.event()
+        await api.complete(made["id"], 1)
+        await DeleteOperation(api.store.units).delete(api.tenant, UUID(made["id"]))
+        assert await stream.rest() == []
+    problem(await api.client.get(path_of(made), headers={"last-event-id": last.id or ""}), 404)
+
+
+@pytest.mark.parametrize("error", [InvalidCredentials("it was revoked"), MissingScope("read")], ids=repr)
+async def test_access_that_ends(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """It ends what was begun with it, before anything more is sent; not being able to tell does not."""
+    monkeypatch.setattr(event_stream, "CHECK_EVERY", 0.0)
+    access = Revocable()
+    api = Api(access=access, tenant="t")
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as one, streaming(api, "/v1/events") as all_:
+        await one.event()
+        await all_.event()
+        access.error = DatabaseUnavailable()
+        await api.start(made["id"])
+        assert {(await stream.event()).kind for stream in (one, all_)} == {"transition"}
+        access.error = error
+        await api.complete_started(made["id"], {"secret": 1})
+        assert "secret" not in repr([await one.rest(), await all_.rest()])
+    assert not api.hub._subscriptions
+
+
+async def test_a_client_that_leaves_while_it_does_not_read() -> None:
+    """Nothing is kept for it either, and not only once somebody looks for garbage."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, "/v1/events") as stream:
+        await stream.event()
+        stream.hold()
+        await api.start(made["id"])
+        await subscribed(api.hub)
+        stream.gone.set()
+        while api.hub._subscriptions:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert api.metrics.waiters == 0
+
+
+async def test_a_client_that_leaves_is_forgotten() -> None:
+    """Nothing is kept for it."""
+    api = Api()
+    made = await api.submit()
+    async with streaming(api, path_of(made)) as one, streaming(api, "/v1/events") as all_:
+        await one.event()
+        await all_.event()
+        assert len(api.hub._subscriptions) == 2
+    assert not api.hub._subscriptions
+
+
+def test_json_of_several_lines() -> None:
+    """As somebody may have stored it who brought operations along: a client puts the lines together again."""
+    made = accept(UUID(int=1), tenant="t", type_name="deploy", value=None, labels={}, cause=cause()).operation
+    as_stored: Any = JsonText('{"a":\r\n[1,\n2], "b": "\u2028"}')
+    event = Event(Position.behind(1), "t", replace(made, input=as_stored))
+    fields = [line.partition(": ") for line in events._event(event).decode().rstrip("\n").split("\n")]
+    assert [name for name, _, _ in fields] == ["id", "event", "data", "data", "data"]
+    data = "\n".join(value for name, _, value in fields if name == "data")
+    assert json.loads(data)["input"] == {"a": [1, 2], "b": "\u2028"}

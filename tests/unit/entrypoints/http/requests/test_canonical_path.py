@@ -1,0 +1,158 @@
+"""One spelling for each path: a rule of a proxy about a path cannot be bypassed."""
+
+import asyncio
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from litestar import get
+
+from entrypoints.http.security.authorization import routes
+from entrypoints.http.server.slow_readers import ServedProtocol
+from entrypoints.scrape import MetricsPage
+from entrypoints.worker.metrics_server import metrics_app
+from tests.support.http_api import Api, Drift, page, problem, scope_of
+from tests.support.raw_http import ask, head
+from tests.support.served import served
+
+ID = "019b76da-a800-7000-8000-00000000000a"
+API = Api()
+PATHS = sorted(
+    {path.replace("{operation_id}", ID).replace("{name}", "swagger-ui.css") for _, path, _ in routes(API.app)}
+)
+
+
+def encoded(path: str, place: int) -> str:
+    """The path with one character percent-encoded."""
+    return f"{path[:place]}%{ord(path[place]):02x}{path[place + 1 :]}"
+
+
+def spellings(path: str) -> list[str]:
+    """Other paths that a lenient server takes for this one."""
+    last = path.rindex("/") + 1
+    ids = [ID.upper(), ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}"] if ID in path else []
+    return [
+        f"/{path}",
+        f"{path}/",
+        f"{path}//",
+        f"/.{path}",
+        f"{path}/.",
+        f"/x/..{path}",
+        f"{path}/x/..",
+        f"{path};a=b",
+        f"/;a=b{path}",
+        f"{path}%20",
+        f"{path}%00",
+        f"{path}%2f",
+        f"{path}%3f",
+        f"{path}\\",
+        path.replace("/", "//"),
+        path.replace("/", "/./"),
+        path.replace("/", "\\"),
+        "/" + path[1:].replace("/", "%2f") if "/" in path[1:] else "%2f" + path[1:],
+        encoded(path, last),
+        encoded(path, last).replace("%", "%25"),
+        path.upper(),
+        path.title(),
+        *(path.replace(ID, other) for other in ids),
+    ]
+
+
+async def status(raw_path: bytes, method: str = "GET") -> int:
+    """What the application answers to this path, as a server that decodes it passes it on."""
+    messages: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    scope = scope_of(method, unquote(raw_path.decode("latin-1")), b"", [])
+    await API.app({**scope, "raw_path": raw_path}, receive, send)
+    return int(messages[0]["status"])
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_other_spelling_of_a_path_is_not_found(path: str) -> None:
+    """404 for every method, so that not even the existence shows."""
+    for other in spellings(path):
+        for method in ("GET", "POST", "DELETE", "OPTIONS", "HEAD"):
+            assert await status(other.encode(), method) == 404, (method, other)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+async def test_no_character_of_a_path_can_be_encoded(path: str, data: st.DataObject) -> None:
+    """Any set of them, in capital or small hexadecimal digits."""
+    places = data.draw(st.sets(st.integers(1, len(path) - 1), min_size=1))
+    digits = data.draw(st.sampled_from(["%{:02x}", "%{:02X}"]))
+    other = "".join(digits.format(ord(one)) if place in places else one for place, one in enumerate(path))
+    assert await status(other.encode()) == 404
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+async def test_no_character_of_a_path_can_be_added(path: str, data: st.DataObject) -> None:
+    """Neither one nor several, at any place."""
+    place = data.draw(st.integers(0, len(path)))
+    more = data.draw(st.text("/.;%\\~ \t:aA0", min_size=1, max_size=3))
+    other = path[:place] + more + path[place:]
+    assert other in PATHS or await status(other.encode()) == 404
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_each_path_is_found(path: str) -> None:
+    """As it is declared."""
+    assert await status(path.encode(), "OPTIONS") in {204, 405}
+
+
+async def test_prefix_of_the_application_is_no_part_of_the_path() -> None:
+    """With the prefix in the path, and without."""
+    for raw_path in ("/ops/livez", "/livez"):
+        messages: list[Any] = []
+
+        async def send(message: Any, into: list[Any] = messages) -> None:
+            into.append(message)
+
+        scope = {**scope_of("GET", raw_path, b"", []), "root_path": "/ops"}
+        await API.app(scope, None, send)  # type: ignore[arg-type]
+        assert messages[0]["status"] == 200
+
+
+async def test_route_that_is_registered_later() -> None:
+    """Has its one spelling too."""
+
+    @get("/later", scope="anybody", include_in_schema=False, sync_to_thread=False)
+    def later() -> str:
+        return "here"
+
+    api = Api()
+    assert (await api.client.get("/later")).status_code == 404
+    api.app.register(later)
+    assert (await api.client.get("/later")).status_code == 200
+    assert (await api.client.get("/later/")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["//metrics", "/%6detrics", "/metrics/", "/metrics;a", "/./metrics", "/v1//operations"]
+)
+async def test_on_a_real_server(path: str) -> None:
+    """A problem."""
+    async with served(API.app, ServedProtocol) as port:
+        assert problem(await ask(port, head("GET", path)), 404)["type"] == "urn:opledger:problem:not-found"
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/livez"])
+async def test_worker_page(path: str) -> None:
+    """The same holds for the worker's own server."""
+    async with served(metrics_app(MetricsPage(Drift(), page)), ServedProtocol) as port:
+        assert (await ask(port, head("GET", path))).status_code == 200
+        answers = await asyncio.gather(
+            *(ask(port, head("GET", other)) for other in spellings(path) if "\\" not in other and other[0] == "/")
+        )
+        assert {answer.status_code for answer in answers} == {404}

@@ -1,0 +1,99 @@
+"""Every error is a problem."""
+
+import logging
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from adapters.memory.clock import MemoryClock
+from adapters.memory.operations.operation_queries import MemoryOperationQueries
+from adapters.memory.store import MemoryStore
+from application.ports.operation_repository import StaleOperation
+from application.ports.unit_of_work import DatabaseUnavailable
+from tests.support.http_api import Api, problem
+
+SECRET = "postgresql://user:secret@db.internal"
+
+
+class BrokenStore(MemoryStore):
+    """A database that fails with a given error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(MemoryClock())
+        self._error = error
+
+    def queries(self, tenant: str) -> MemoryOperationQueries:
+        raise self._error
+
+    def units(self) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize("path", ["/", "/nope", "/v1", "/v2/operations", "/v1/operations/a/b/c", "/schema", "/openapi"])
+async def test_what_the_router_does_not_know_is_a_problem(path: str) -> None:
+    """404 in the same form, also where Litestar would serve pages of its own."""
+    assert problem(await Api().client.get(path), 404)["type"] == "urn:opledger:problem:not-found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PUT", "/v1/operations", "GET, HEAD, OPTIONS, POST"),
+        ("DELETE", "/v1/operations/counts", "GET, HEAD, OPTIONS"),
+        ("PATCH", "/livez", "GET, HEAD, OPTIONS"),
+        ("GET", "/v1/operations/019b76da-a800-7000-8000-000000000001/cancel", "OPTIONS, POST"),
+        ("QUERY", "/v1/operations", "GET, HEAD, OPTIONS, POST"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(method: str, path: str, allow: str) -> None:
+    """405 with Allow."""
+    answer = await Api().client.request(method, path)
+    problem(answer, 405)
+    assert answer.headers["allow"] == allow
+
+
+async def test_an_unexpected_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """500 without internals; the log has them, under the request's id."""
+    api = Api(store=BrokenStore(RuntimeError(SECRET)))
+    with caplog.at_level(logging.ERROR):
+        answer = await api.client.get("/v1/operations/counts")
+    assert problem(answer, 500)["type"] == "urn:opledger:problem:internal"
+    assert "secret" not in answer.text
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StaleOperation(SECRET)])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_may_pass_is_503_and_says_when_to_come_back(error: Exception, method: str) -> None:
+    """503 with Retry-After, and without the words that name hosts."""
+    api = Api(store=BrokenStore(error))
+    body = {"type": "deploy"} if method == "POST" else None
+    answer = await api.client.request(method, "/v1/operations", json=body)
+    problem(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+    assert "secret" not in answer.text
+
+
+async def test_problems_do_not_repeat_much_of_what_was_sent() -> None:
+    """An error's answer is short, whatever the request was."""
+    api = Api()
+    long = "x" * 100_000
+    for body in ({"type": "deploy", long: 1}, {"type": "deploy", "labels": {long: "a"}}, {"type": long}):
+        answer = await api.client.post("/v1/operations", json=body)
+        problem(answer, 422)
+        assert len(answer.content) < 3_000
+    answer = await api.client.get(f"/v1/operations?{long[:60_000]}=1")
+    problem(answer, 400)
+    assert len(answer.content) < 3_000
+
+
+async def test_a_host_header_that_is_none_is_400() -> None:
+    """What Litestar itself refuses is a problem too."""
+    problem(await Api().client.get("/livez", headers={"host": "a b"}), 400)
+
+
+async def test_an_operation_that_does_not_exist_is_named() -> None:
+    """The detail is the domain's."""
+    missing = UUID(int=7)
+    assert str(missing) in problem(await Api().client.get(f"/v1/operations/{missing}"), 404)["detail"]

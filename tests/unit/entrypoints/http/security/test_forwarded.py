@@ -1,0 +1,160 @@
+"""Links behind a path prefix, and what proxies say of the client's request."""
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.types import Receive, Scope, Send
+
+from entrypoints.http.security.forwarded import Forwarded, base_path
+from entrypoints.settings.proxy import ProxyRules
+from tests.support.http_access import Guarded
+from tests.support.http_api import Api, problem, raw, scope_of
+
+TRUSTING = ProxyRules(trusted=(ip_network("127.0.0.0/8"),))
+"""The test client is at 127.0.0.1."""
+
+
+async def location(api: Api, at: str = "", **headers: str) -> str:
+    """What a submission under that prefix answers."""
+    answer = await api.client.post(f"{at}/v1/operations", json={"type": "deploy"}, headers=headers)
+    assert answer.status_code == 202, answer.text
+    return str(answer.headers["location"])
+
+
+async def server(api: Api, at: str = "", **headers: str) -> str:
+    """What the OpenAPI document names as the server."""
+    document = (await api.client.get(f"{at}/openapi.json", headers=headers)).json()
+    return str(document["servers"][0]["url"])
+
+
+async def seen(rules: ProxyRules, client: Any, headers: Mapping[str, str], path: str = "/v1/operations") -> Any:
+    """The scope of a request, as the application gets it."""
+    scopes: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+
+    scope = scope_of("GET", path, b"", [(name.encode(), value.encode()) for name, value in headers.items()])
+    nothing: Any = None
+    await Forwarded(app, rules)({**scope, "client": client}, nothing, nothing)
+    return scopes[0]
+
+
+async def test_without_a_proxy_links_begin_at_the_root() -> None:
+    assert re.fullmatch(r"/v1/operations/[0-9a-f-]{36}", await location(Api()))
+    assert await server(Api()) == "/"
+
+
+async def test_prefix_that_the_proxy_has_removed() -> None:
+    api = Api(proxies=TRUSTING)
+    assert (await location(api, **{"X-Forwarded-Prefix": "/ops"})).startswith("/ops/v1/operations/")
+    assert await server(api, **{"X-Forwarded-Prefix": "/ops/"}) == "/ops"
+
+
+async def test_public_url_decides() -> None:
+    api = Api(proxies=ProxyRules(public_url="https://ledger.example/ops", trusted=TRUSTING.trusted))
+    assert (await location(api, **{"X-Forwarded-Prefix": "/other"})).startswith("/ops/v1/operations/")
+    assert await server(api, **{"X-Forwarded-Prefix": "/other"}) == "https://ledger.example/ops"
+
+
+async def test_root_path_is_the_only_place_of_a_route() -> None:
+    """A proxy's rule about a path cannot be bypassed by a second one."""
+    api = Api(proxies=ProxyRules(root_path="/ops"))
+    link = await location(api, "/ops")
+    assert link.startswith("/ops/v1/operations/")
+    assert (await api.client.get(link)).status_code == 200
+    assert await server(api, "/ops") == "/ops"
+    for path in ("/livez", "/v1/operations", "/ops", "/ops/ops/livez", "/%6fps/livez", "/opsx/livez", "/x/ops/livez"):
+        problem(await api.client.get(path), 404)
+
+
+async def test_application_mounted_in_another() -> None:
+    """ASGI: `root_path` is where it is mounted, and the path begins with it."""
+    api = Api()
+    for path in ("/mounted/v1/operations", "/v1/operations"):
+        scope = {**scope_of("GET", path, b"", []), "root_path": "/mounted"}
+        assert await status(api.app, scope) == 200
+        assert base_path(scope) == "/mounted"
+
+
+async def status(app: Litestar, scope: Any) -> int:
+    """Of a request without a body."""
+    messages: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    await app(scope, receive, send)
+    return int(messages[0]["status"])
+
+
+@pytest.mark.parametrize(
+    "prefix", ["//evil.example", "https://evil.example", "/a//b", "/..", "/a/../b", "/a b", "/a?b", "/a#b", "ops", "/é"]
+)
+async def test_prefix_that_is_no_plain_path_is_ignored(prefix: str) -> None:
+    scope = await seen(TRUSTING, ("127.0.0.1", 1), {"x-forwarded-prefix": prefix})
+    assert base_path(scope) == ""
+
+
+@pytest.mark.parametrize("client", [("10.0.0.1", 1), ("::1", 1), ("proxy", 1), None])
+@pytest.mark.parametrize("rules", [ProxyRules(), TRUSTING])
+async def test_only_trusted_proxies_are_believed(client: Any, rules: ProxyRules) -> None:
+    headers = {
+        "host": "ledger",
+        "x-forwarded-host": "evil.example",
+        "x-forwarded-prefix": "/evil",
+        "x-forwarded-proto": "https",
+        "x-forwarded-for": "192.0.2.1",
+    }
+    scope = await seen(rules, client, headers)
+    assert (b"host", b"ledger") in scope["headers"]
+    assert (base_path(scope), scope["scheme"], scope["client"]) == ("", "http", client)
+
+
+async def test_all_that_a_trusted_proxy_says() -> None:
+    """The last value of each counts: the nearest proxy wrote it, and a client can write the ones before."""
+    headers = {
+        "host": "10.0.0.1:8080",
+        "x-forwarded-host": "evil.example, ledger.example",
+        "x-forwarded-prefix": "/evil, /ops",
+        "x-forwarded-proto": "https",
+        "x-forwarded-for": "192.0.2.1",
+    }
+    scope = await seen(TRUSTING, ("127.0.0.1", 1), headers)
+    assert [value for name, value in scope["headers"] if name == b"host"] == [b"ledger.example"]
+    assert (base_path(scope), scope["scheme"], scope["client"][0]) == ("/ops", "https", "192.0.2.1")
+
+
+async def test_without_access_control_the_forwarded_host_is_checked_too() -> None:
+    """Of nginx by default Host is the address of the API: a page of another name would pass."""
+    api = Api(proxies=TRUSTING)
+    problem(await api.client.get("/v1/operations", headers={"X-Forwarded-Host": "ledger.example"}), 421)
+    own = {"Host": "10.0.0.1", "X-Forwarded-Host": "localhost"}
+    assert (await api.client.get("/v1/operations", headers=own)).status_code == 200
+
+
+async def test_the_pages_links_are_relative() -> None:
+    """So that /docs works behind any prefix."""
+    api = Api()
+    page = (await api.client.get("/docs")).text
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    links += re.findall(r'url: "([^"]+)"', (await api.client.get("/docs/initializer.js")).text)
+    assert len(links) == 6
+    assert all(re.fullmatch(r"(docs/)?[\w.-]+", link) for link in links)
+
+
+async def test_fast_path_under_a_root_path() -> None:
+    """The plain read is answered before the framework there too."""
+    api = Guarded(proxies=ProxyRules(root_path="/ops"))
+    key = await api.key()
+    made = await api.ask("POST", "/ops/v1/operations", key, json={"type": "deploy"})
+    assert (await api.ask("GET", made.headers["location"], key)).json() == made.json()
+    answer, _ = await raw(api.app, "GET", made.headers["location"].removeprefix("/ops"))
+    assert answer.status == 404

@@ -1,0 +1,106 @@
+"""Changes that a page of another site sends through a visitor's browser."""
+
+import pytest
+
+from entrypoints.http.app import create_app
+from entrypoints.http.security.authorization import routes
+from tests.support.http_access import Guarded
+from tests.support.http_api import KEY, Api, RawAnswer, problem, raw
+
+ID = "019b76da-a800-7000-8000-000000000001"
+API = Api()
+UNSAFE = sorted(
+    (method, path.replace("{operation_id}", ID)) for method, path, _ in routes(API.app) if method not in {"GET", "HEAD"}
+)
+FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "http://localhost.evil.example"},
+    {"Origin": "http://localhost:8081"},
+    {"Origin": "file://localhost"},
+    {"Origin": "localhost"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "anything"},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
+    {"Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain;charset=UTF-8"},
+]
+OWN: list[dict[str, str]] = [
+    {},
+    {"Origin": "http://localhost"},
+    {"Origin": "https://localhost"},
+    {"Origin": "http://LOCALHOST"},
+    {"Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "none"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.a.proxy"},
+]
+
+
+async def sent(method: str, path: str, headers: dict[str, str]) -> RawAnswer:
+    """What is answered. The body is not read when the request is refused."""
+    given = [(b"host", b"localhost"), *((name.lower().encode(), value.encode()) for name, value in headers.items())]
+    answer, read = await raw(API.app, method, path, headers=given, chunks=[b""] * 9)
+    assert answer.status != 403 or read == 0
+    return answer
+
+
+@pytest.mark.parametrize(("method", "path"), UNSAFE)
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+async def test_change_from_a_foreign_page_is_refused(method: str, path: str, headers: dict[str, str]) -> None:
+    """403 on every route, with or without a body, whatever its type."""
+    assert (await sent(method, path, headers)).status == 403
+
+
+@pytest.mark.parametrize("headers", OWN, ids=str)
+async def test_change_from_an_own_page_or_no_page_is_accepted(headers: dict[str, str]) -> None:
+    """A client that is no browser sends neither header."""
+    api = Api()
+    made = await api.submit()
+    answer = await api.client.post(f"/v1/operations/{made['id']}/cancel", headers=headers)
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+async def test_reading_is_not_refused(headers: dict[str, str]) -> None:
+    """The browser keeps the answer from the page."""
+    assert (await sent("GET", "/v1/operations", headers)).status == 200
+
+
+async def test_nothing_is_cancelled() -> None:
+    """The problem says which header, why, and which setting allows it."""
+    api = Api()
+    made = await api.submit()
+    url = f"/v1/operations/{made['id']}"
+    refused = problem(await api.client.post(f"{url}/cancel", headers={"Origin": "https://evil.example"}), 403)
+    assert refused["type"] == "urn:opledger:problem:foreign-origin"
+    assert refused["errors"][0]["header"] == "Origin"
+    assert "OPLEDGER_CORS_ORIGINS" in refused["detail"]
+    assert (await api.client.get(url)).json()["cancel_requested"] is None
+
+
+async def test_credentials_do_not_help() -> None:
+    """A page that has a key is refused as well."""
+    api = Guarded()
+    answer = await api.ask("POST", "/v1/operations/batch", await api.key(), headers={"Origin": "https://evil.example"})
+    problem(answer, 403)
+
+
+async def test_any_origin_may_be_allowed() -> None:
+    """Only by the setting."""
+    app = create_app(API.services, page_token_key=KEY, access=API.app.state["access"], origins=frozenset({"*"}))
+    headers = [(b"origin", b"https://any.example"), (b"sec-fetch-site", b"cross-site")]
+    assert (await raw(app, "POST", f"/v1/operations/{ID}/cancel", headers=headers))[0].status == 404
+
+
+@pytest.mark.parametrize("more", [{}, {"Sec-Fetch-Site": "cross-site"}], ids=["no site", "cross-site"])
+async def test_origin_that_is_allowed(more: dict[str, str]) -> None:
+    """That one, and no other one."""
+    api = Api()
+    app = create_app(
+        api.services, page_token_key=KEY, access=API.app.state["access"], origins=frozenset({"https://ours.example"})
+    )
+    for origin, status in (("https://ours.example", 404), ("http://ours.example", 403), ("https://evil.example", 403)):
+        headers = [(b"origin", origin.encode()), *((name.lower().encode(), v.encode()) for name, v in more.items())]
+        answer, _ = await raw(app, "POST", f"/v1/operations/{ID}/cancel", headers=headers)
+        assert answer.status == status

@@ -1,0 +1,178 @@
+"""The OpenAPI document and the pages that show it.
+
+The document is the contract: a change of it has to be meant. After one that is, write the snapshot anew with
+
+    OPLEDGER_WRITE_OPENAPI=1 .venv/bin/pytest tests/unit/entrypoints/http/test_openapi.py
+"""
+
+import hashlib
+import json
+import os
+import re
+import tomllib
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from entrypoints.http.controllers.docs import ASSETS, STATIC
+from entrypoints.http.openapi.order import ORDER
+from tests.support.http_access import Guarded
+from tests.support.http_api import Api
+
+SNAPSHOT = Path(__file__).parent / "openapi.json"
+VENDORED = STATIC / "swagger-ui"
+
+
+async def fetched() -> dict[str, Any]:
+    """The document as it is served."""
+    answer = await Guarded().client.get("/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def test_the_contract_is_the_one_that_was_agreed() -> None:
+    """A change to this contract is one to the OpenAPI document, and this test says so."""
+    text = json.dumps(await fetched(), indent=1, sort_keys=True) + "\n"
+    if os.environ.get("OPLEDGER_WRITE_OPENAPI"):
+        SNAPSHOT.write_text(text)
+    assert json.loads(text) == json.loads(SNAPSHOT.read_text()), "the contract changed; see this file's docstring"
+
+
+async def test_the_document_is_valid() -> None:
+    """By the OpenAPI 3.1 schema, with and without access control."""
+    for api in (Api(), Guarded()):
+        document = (await api.client.get("/openapi.json")).json()
+        assert [str(error.message) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+async def test_the_version_is_the_release() -> None:
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    assert (await fetched())["info"]["version"] == project["version"]
+
+
+async def test_paths_are_in_the_order_of_the_life_cycle() -> None:
+    document = await fetched()
+    operations = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert sorted(operations) == sorted(ORDER)
+    assert operations[:2] == ["submitOperation", "listOperations"]
+    firsts = [next(iter(item.values()))["operationId"] for item in document["paths"].values()]
+    assert firsts == [name for name in ORDER if name in firsts]
+    tags = {tag for item in document["paths"].values() for operation in item.values() for tag in operation["tags"]}
+    assert tags == {tag["name"] for tag in document["tags"]}
+
+
+async def test_everything_is_described() -> None:
+    """Every parameter and response, and every header with its schema."""
+    generic = {status.description for status in HTTPStatus}
+    for item in (await fetched())["paths"].values():
+        for operation in item.values():
+            described = [*operation.get("parameters", []), *operation["responses"].values()]
+            for response in operation["responses"].values():
+                described += response["headers"].values()
+                assert all(header["schema"] for header in response["headers"].values())
+            assert all(one["description"] not in generic for one in described), operation["operationId"]
+
+
+async def test_every_error_is_documented_as_a_problem() -> None:
+    """And every operation says that it can fail for reasons that are not the client's."""
+    for path, item in (await fetched())["paths"].items():
+        for operation in item.values():
+            assert path == "/livez" or {"500", "503"} <= operation["responses"].keys()
+            for status, response in operation["responses"].items():
+                assert "X-Request-Id" in response["headers"]
+                if int(status) >= 400:
+                    assert list(response["content"]) == ["application/problem+json"]
+                if status == "503":
+                    assert "Retry-After" in response["headers"]
+
+
+async def test_every_example_fits_its_schema() -> None:
+    """An example that is wrong is worse than none."""
+    document = await fetched()
+    root = DRAFT202012.create_resource(document)
+    registry: Registry[Any] = Registry().with_resource("urn:api", root)
+    checked = 0
+    for item in document["paths"].values():
+        for operation in item.values():
+            contents = [response.get("content", {}) for response in operation["responses"].values()]
+            contents.append(operation.get("requestBody", {}).get("content", {}))
+            for media in (media for content in contents for media in content.values()):
+                schema = json.loads(json.dumps(media["schema"]).replace('"#/', '"urn:api#/'))
+                for example in media.get("examples", {}).values():
+                    Draft202012Validator(schema, registry=registry).validate(example["value"])
+                    checked += 1
+    assert checked > 30
+
+
+async def test_answers_fit_the_documented_schemas() -> None:
+    """The document says the truth about what is sent, undeclared fields included."""
+    document = await fetched()
+    registry: Registry[Any] = Registry().with_resource("urn:api", DRAFT202012.create_resource(document))
+    api = Api()
+    made = await api.submit(input=None)
+    await api.start(made["id"])
+    cancelled = await api.client.post(f"/v1/operations/{made['id']}/cancel", json={"reason": "x"})
+    answers = {
+        "OperationBody": cancelled.json(),
+        "BatchAnswerBody": (
+            await api.client.post("/v1/operations/batch", json={"operations": [{"type": "deploy"}, {"type": "x"}]})
+        ).json(),
+        "PageBody": (await api.client.get("/v1/operations")).json(),
+        "HistoryBody": (await api.client.get(f"/v1/operations/{made['id']}/transitions")).json(),
+        "CountsBody": (await api.client.get("/v1/operations/counts")).json(),
+        "Problem": (await api.client.get("/v1/operations?page_size=0")).json(),
+        "ReadyBody": (await api.client.get("/readyz")).json(),
+    }
+    for name, answer in answers.items():
+        Draft202012Validator({"$ref": f"urn:api#/components/schemas/{name}"}, registry=registry).validate(answer)
+        assert answer.keys() <= document["components"]["schemas"][name]["properties"].keys()
+
+
+async def test_the_docs_fetch_nothing_from_elsewhere() -> None:
+    """The page and its own script name no other host, and the policy would not let them: inline scripts neither."""
+    api = Api()
+    page = await api.client.get("/docs")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    script = (await api.client.get("/docs/initializer.js")).text
+    assert not re.search(r"https?:|//\w", page.text + script)
+    assert not re.search(r"<script>|<script [^>]*>[^<]|<style| style=| on\w+=", page.text)
+    for path in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert (await api.client.get(path)).status_code == 200, path
+
+
+@pytest.mark.parametrize("name", ASSETS)
+async def test_an_asset_is_asked_for_once(name: str) -> None:
+    """A strong tag; 304 for who has it."""
+    api = Api()
+    first = await api.client.get(f"/docs/{name}")
+    assert first.status_code == 200
+    again = await api.client.get(f"/docs/{name}", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["VERSION", "..%2fapp.py", "..", "swagger-ui", "%00", "swagger-ui.css.map"])
+async def test_nothing_else_is_served(name: str) -> None:
+    """A fixed table of files, not a folder."""
+    assert (await Api().client.get(f"/docs/{name}")).status_code == 404
+
+
+def test_what_is_vendored_is_what_was_vendored() -> None:
+    """Every file has its checksum, its licence and its version beside it."""
+    sums = dict(line.split()[::-1] for line in (VENDORED / "SHA256SUMS").read_text().splitlines())
+    files = {path.name for path in VENDORED.iterdir()} - {"SHA256SUMS", "VERSION"}
+    assert files == sums.keys() >= {"LICENSE", "NOTICE"}
+    for name, expected in sums.items():
+        assert hashlib.sha256((VENDORED / name).read_bytes()).hexdigest() == expected, name
+    assert re.fullmatch(r"swagger-ui-dist \d+\.\d+\.\d+\n", (VENDORED / "VERSION").read_text())
