@@ -11,7 +11,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from adapters.jsonschema.node import Budget, Node, OutOfSteps, Rules
-from adapters.jsonschema.wording import MORE, RULES, fault, rule_text
+from adapters.jsonschema.wording import RULES, UNEXPLAINED, fault, rule_text
 from domain.errors import Fault
 
 MAX_FAULTS: Final = 20
@@ -36,7 +36,7 @@ class Explanation:
                     break
         except (OutOfSteps, RecursionError):
             pass
-        return list(found) or [fault((), MORE)]
+        return list(found) or [fault((), UNEXPLAINED)]
 
 
 def walk(node: Node) -> Iterator[Fault]:

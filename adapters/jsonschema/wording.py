@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from domain.errors import Fault
 
-MORE: Final = "does not fit the schema of its operation type"
+UNEXPLAINED: Final = "does not fit the schema of its operation type"
 """Where nothing more exact can be said in time."""
 _MAX_NAME: Final = 100
 _MAX_TEXT: Final = 200

@@ -13,9 +13,9 @@ from jwt.exceptions import InvalidKeyError, PyJWKError
 from adapters.jwt.key_source import KeySource
 from application.ports.token_verifier import IdentityProviderUnavailable
 
-LIFE = 600.0
+REFRESH_INTERVAL = 600.0
 """Seconds after which the keys are read again, behind the requests' back: a key that was withdrawn counts no longer."""
-PAUSE = 10.0
+MIN_REFRESH_INTERVAL = 10.0
 """Seconds between two readings at least, however many unknown keys are named meanwhile."""
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class KeySet:
         anew, for it may have been made just now. Raises IdentityProviderUnavailable where no key was ever read."""
         known = self._find(key_id)
         if known is not None:
-            if self._age() >= LIFE:
+            if self._age() >= REFRESH_INTERVAL:
                 self._begin_reading()
             return known
         reading = self._begin_reading()
@@ -66,7 +66,7 @@ class KeySet:
         """The reading that is under way, or a new one; None: it is too soon for that."""
         if self._reading is not None and not self._reading.done():
             return self._reading
-        if self._tried_at is not None and self._monotonic() - self._tried_at < PAUSE:
+        if self._tried_at is not None and self._monotonic() - self._tried_at < MIN_REFRESH_INTERVAL:
             return None
         self._tried_at = self._monotonic()
         self._reading = asyncio.create_task(self._refresh())

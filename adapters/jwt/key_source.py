@@ -8,9 +8,9 @@ import httpx
 
 from application.ports.token_verifier import IdentityProviderUnavailable
 
-SECONDS = 5.0
+FETCH_TIMEOUT = 5.0
 """How long a URL may take."""
-LARGEST = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 """Bytes."""
 KeySource = Callable[[], Awaitable[bytes]]
 """Raises IdentityProviderUnavailable."""
@@ -27,16 +27,16 @@ async def _fetch(url: str) -> bytes:
     content = b""
     try:
         async with (
-            asyncio.timeout(SECONDS),
-            httpx.AsyncClient(timeout=SECONDS) as client,
+            asyncio.timeout(FETCH_TIMEOUT),
+            httpx.AsyncClient(timeout=FETCH_TIMEOUT) as client,
             client.stream("GET", url, headers={"Accept": "application/json"}) as answer,
         ):
             if answer.status_code != httpx.codes.OK:
                 raise IdentityProviderUnavailable(f"{url} answers {answer.status_code}")
             async for chunk in answer.aiter_bytes():
                 content += chunk
-                if len(content) > LARGEST:
-                    raise IdentityProviderUnavailable(f"{url} answers with more than {LARGEST} bytes")
+                if len(content) > MAX_BYTES:
+                    raise IdentityProviderUnavailable(f"{url} answers with more than {MAX_BYTES} bytes")
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise IdentityProviderUnavailable(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
     return content

@@ -21,7 +21,7 @@ from domain.access.scope import Scope
 
 LEEWAY = 10
 """Seconds by which the provider's clock and ours may differ."""
-_WORDS: dict[type[PyJWTError], str] = {
+_MESSAGES: dict[type[PyJWTError], str] = {
     ExpiredSignatureError: "the token has expired",
     InvalidIssuerError: "the token is another issuer's",
     InvalidAudienceError: "the token is not for this audience",
@@ -83,7 +83,7 @@ class JwtVerifier:
         except MissingRequiredClaimError as error:
             raise InvalidCredentials(f"the token lacks the claim {error.claim}") from None
         except PyJWTError as error:
-            raise InvalidCredentials(_WORDS.get(type(error), "the token is not valid")) from None
+            raise InvalidCredentials(_MESSAGES.get(type(error), "the token is not valid")) from None
         return claims
 
     def _scopes(self, claims: dict[str, Any]) -> frozenset[Scope]:

@@ -48,7 +48,7 @@ _ID = (keys.c.tenant, keys.c.key)
 # Built once: building them takes longer than running them.
 _CLAIM = _claim()
 _HOLDERS = _holders()
-_IMPATIENT = sa.text("SET LOCAL lock_timeout = '50ms'")
+_SHORT_LOCK_TIMEOUT = sa.text("SET LOCAL lock_timeout = '50ms'")
 
 
 class PostgresIdempotencyKeys:
@@ -70,7 +70,7 @@ class PostgresIdempotencyKeys:
         given = [(name(record.tenant), name(record.key), *_fields(record)) for record in records]
         with translated():
             if impatient:
-                await self._connection.execute(_IMPATIENT)
+                await self._connection.execute(_SHORT_LOCK_TIMEOUT)
             won = await self._connection.execute(_CLAIM, {**_arrays(keys.columns, sorted(given)), "now": now})
             taken = {(row.tenant, row.key) for row in won}
             holders = await self._holders([record for record in records if _id(record) not in taken])

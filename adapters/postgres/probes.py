@@ -15,7 +15,7 @@ from adapters.postgres.connection.errors import POOLER_HINT, connecting, transla
 from adapters.postgres.schema.migrations import check_known, head
 from domain.errors import StartupError
 
-_DELIVERY: Final = 3.0
+_DELIVERY_TIMEOUT: Final = 3.0
 """Seconds that a notification may take."""
 
 
@@ -92,7 +92,7 @@ class NotificationProbe:
         await listener.add_listener(channel, lambda *_: arrived.set())
         await sender.execute(f"NOTIFY {channel}")
         try:
-            async with asyncio.timeout(_DELIVERY):
+            async with asyncio.timeout(_DELIVERY_TIMEOUT):
                 await arrived.wait()
         except TimeoutError:
-            raise StartupError(f"a notification did not arrive within {_DELIVERY:g} s: {POOLER_HINT}") from None
+            raise StartupError(f"a notification did not arrive within {_DELIVERY_TIMEOUT:g} s: {POOLER_HINT}") from None

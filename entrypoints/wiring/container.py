@@ -22,7 +22,7 @@ from adapters.jwt.verifier import JwtVerifier, TokenRules
 from adapters.postgres.access.api_keys import PostgresApiKeys
 from adapters.postgres.access.stream_tickets import PostgresStreamTickets
 from adapters.postgres.connection.driver import DatabaseSettings, connector
-from adapters.postgres.connection.engine import create_engine, reading
+from adapters.postgres.connection.engine import autocommit, create_engine
 from adapters.postgres.convergence.drift_queries import PostgresDriftQueries
 from adapters.postgres.feed.change_feed import PostgresChangeFeed
 from adapters.postgres.feed.notifications import Announcer, Listener
@@ -156,7 +156,7 @@ class Container(containers.DeclarativeContainer):
     listener = providers.Singleton(Listener, connect_directly)
     units = providers.Singleton(PostgresUnitsOfWork, database, announcer.provided.announce)
     changes = providers.Singleton(GroupCommit, units)
-    queries = providers.Singleton(PostgresQueries, providers.Singleton(reading, database))
+    queries = providers.Singleton(PostgresQueries, providers.Singleton(autocommit, database))
     engine = providers.Singleton(TemporalWorkflowEngine, client, clock)
 
     registry = providers.Singleton(CollectorRegistry)

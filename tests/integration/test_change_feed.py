@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.metrics import MemoryMetrics
 from adapters.postgres.connection.driver import Connection, connector
-from adapters.postgres.connection.engine import create_engine, reading
+from adapters.postgres.connection.engine import autocommit, create_engine
 from adapters.postgres.feed import notifications
 from adapters.postgres.feed.change_feed import PostgresChangeFeed
 from adapters.postgres.feed.notifications import CHANNEL, Announcer, Listener
@@ -60,7 +60,7 @@ async def process(url: str, *, announces: bool = True) -> AsyncIterator[Process]
     announcer, listener = Announcer(connect), Listener(connect)
     feed = PostgresChangeFeed(engine, listener)
     hub = ChangeHub(feed, SystemClock(), MemoryMetrics())
-    read = ReadOperations(PostgresQueries(reading(engine)))
+    read = ReadOperations(PostgresQueries(autocommit(engine)))
     units = PostgresUnitsOfWork(engine, announcer.announce) if announces else PostgresUnitsOfWork(engine)
     try:
         yield Process(units, feed, hub, WaitForOperation(read, hub), StreamEvents(read, feed, hub), announcer)
@@ -274,15 +274,15 @@ async def test_a_listening_connection_that_only_seems_to_be_there(
     database_url: str, postgres_engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing comes through it, and nobody says so: it is tried when nothing was heard, and given up for another."""
-    monkeypatch.setattr(notifications, "SILENT", 0.1)
-    monkeypatch.setattr(notifications, "ANSWERS", 0.1)
+    monkeypatch.setattr(notifications, "IDLE_INTERVAL", 0.1)
+    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 0.1)
     made: list[Connection] = []
     listener = Listener(kept(connector(database_url), made))
-    await listener.heard(LONG)
+    await listener.wait(LONG)
     pid = made[0].get_server_pid()
     os.kill(pid, signal.SIGSTOP)
     try:
-        await asyncio.wait_for(listener.heard(LONG), LONG)
+        await asyncio.wait_for(listener.wait(LONG), LONG)
         assert (len(made), made[0].is_closed()) == (2, True)
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -301,7 +301,7 @@ async def test_no_time_to_begin_to_listen(database_url: str, postgres_engine: As
     listener = Listener(slowly)
     async with asyncio.timeout(LONG):
         while not await listeners(postgres_engine):
-            await listener.heard(0.01)
+            await listener.wait(0.01)
     assert len(made) == 1
     listener.close()
 
@@ -312,7 +312,7 @@ async def test_where_listening_is_refused(database_url: str, monkeypatch: pytest
     made: list[Connection] = []
     listener = Listener(kept(connector(database_url), made))
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(listener.heard(LONG), notifications.AGAIN / 2)
+        await asyncio.wait_for(listener.wait(LONG), notifications.RETRY_INTERVAL / 2)
     assert len(made) == 1
     listener.close()
 
@@ -335,7 +335,7 @@ async def test_a_dead_connection_is_not_announced_through_again(
 ) -> None:
     """One that does not answer is given up, the next commit is announced through another, and nobody waits for it at
     the end."""
-    monkeypatch.setattr(notifications, "ANSWERS", 0.1)
+    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 0.1)
     made: list[Connection] = []
     announcer = Announcer(kept(connector(database_url), made))
     announcer.announce()
@@ -415,7 +415,7 @@ async def test_waiters_hold_no_connection(database_url: str, postgres_engine: As
         waiting = [asyncio.create_task(one.wait.wait(TENANT, UUID(int=1), beyond(1))) for _ in range(300)]
         await subscribed(one.hub, 300)
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
-        async with reading(
+        async with autocommit(
             postgres_engine
         ).connect() as connection:  # what a transaction sees of others does not change
             while await connection.scalar(text(query)) > 1:  # noqa: ASYNC110

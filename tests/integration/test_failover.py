@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.driver import connector
-from adapters.postgres.connection.engine import create_engine, reading
+from adapters.postgres.connection.engine import autocommit, create_engine
 from adapters.postgres.feed import notifications
 from adapters.postgres.feed.notifications import Announcer, Listener
 from adapters.postgres.operations.operation_queries import PostgresQueries
@@ -50,7 +50,7 @@ class Pair:
         self.primary, self.standby = primary, standby
         self.url = url_of_both(primary, standby)
         self.engine: AsyncEngine = create_engine(self.url)
-        self.queries = PostgresQueries(reading(self.engine))("t")
+        self.queries = PostgresQueries(autocommit(self.engine))("t")
         connect = connector(self.url)
         self.announcer, self.listener = Announcer(connect), Listener(connect)
         self._units = PostgresUnitsOfWork(self.engine, self.announcer.announce)
@@ -105,9 +105,9 @@ async def hears(pair: Pair, server: EmbeddedPostgres) -> None:
     query = "SELECT 1 FROM pg_stat_activity WHERE query = $1"
     async with asyncio.timeout(PATIENCE):
         while not await server.execute(query, f'LISTEN "{notifications.CHANNEL}"'):
-            await pair.listener.heard(0.05)
-        await pair.listener.heard(0.05)
-        hearing = asyncio.create_task(pair.listener.heard(LONG))
+            await pair.listener.wait(0.05)
+        await pair.listener.wait(0.05)
+        hearing = asyncio.create_task(pair.listener.wait(LONG))
         while not hearing.done():
             await pair.add()
             await asyncio.wait({hearing}, timeout=1)
@@ -133,7 +133,7 @@ async def test_standby_takes_over(pair: Pair) -> None:
 
 async def test_primary_that_stays_and_accepts_no_writes(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its connections work, and are of no use: the pool, the announcer and the listener leave it for the new one."""
-    monkeypatch.setattr(notifications, "SILENT", 0.2)
+    monkeypatch.setattr(notifications, "IDLE_INTERVAL", 0.2)
     await asyncio.gather(*(pair.add() for _ in range(5)))
     await hears(pair, pair.primary)
     await pair.standby.promote()
@@ -142,7 +142,7 @@ async def test_primary_that_stays_and_accepts_no_writes(pair: Pair, monkeypatch:
     added = [await eventually(pair.add) for _ in range(20)]
     await hears(pair, pair.standby)
     direct = create_engine(pair.standby.url)
-    queries = PostgresQueries(reading(direct))("t")
+    queries = PostgresQueries(autocommit(direct))("t")
     assert [operation_id for operation_id in added if await queries.get(operation_id) is None] == []
     await direct.dispose()
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.driver import DatabaseSettings, connector
-from adapters.postgres.connection.engine import create_engine, reading
+from adapters.postgres.connection.engine import autocommit, create_engine
 from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.probes import DatabaseProbe, NotificationProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
@@ -47,7 +47,7 @@ async def test_transactions_have_their_limits_and_leave_no_trace(pooled_url: str
     async with engine_for(f"{pooled_url}&lock_timeout=250") as engine:
         async with engine.connect() as connection:
             assert (await connection.scalars(SHOWN, {"names": list(LIMITS)})).all() == ["15000", "250", "15000"]
-        async with reading(engine).connect() as connection:
+        async with autocommit(engine).connect() as connection:
             assert (await connection.scalars(SHOWN, {"names": list(LIMITS)})).all() == ["0", "0", "0"]
 
 
@@ -77,7 +77,7 @@ async def test_many_clients_share_few_server_connections(pooled_url: str) -> Non
             async with PostgresUnitsOfWork(other)() as unit:
                 await unit.operations.save(note(change.operation, cause(2)))
                 await unit.commit()
-            queries = PostgresQueries(reading(engine))("t")
+            queries = PostgresQueries(autocommit(engine))("t")
             found, counts = await queries.get(change.operation.id), await queries.counts()
             assert found is not None
             assert found.history_length == 2

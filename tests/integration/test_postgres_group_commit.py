@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.engine import create_engine
 from adapters.postgres.operations.operation_queries import PostgresQueries
-from adapters.postgres.operations.saving import MOST
+from adapters.postgres.operations.saving import MAX_CHARACTERS
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.batching.group_commit import GroupCommit
 from application.ports.unit_of_work import DatabaseUnavailable
@@ -169,7 +169,7 @@ async def test_large_ones(postgres_engine: AsyncEngine) -> None:
     changes = group_commit(postgres_engine)
 
     def completed(operation: Operation) -> Change:
-        return complete(operation, "x" * (MOST // 3), cause(3))
+        return complete(operation, "x" * (MAX_CHARACTERS // 3), cause(3))
 
     with commits(postgres_engine) as seen:
         await asyncio.gather(*(changes.change(UUID(int=number), completed) for number in NUMBERS))

@@ -43,7 +43,7 @@ class MemoryWorkflowEngine:
         self._chains = MemoryChains()
         self._executions = self._chains.current
         self._unknown: set[UUID] = set()
-        self._left: set[str] = set()
+        self._unpolled: set[str] = set()
         self._index = MemoryIndex(self._chains, self._unknown, page_size)
         self._refuses_callbacks = False
         self._up = True
@@ -56,7 +56,7 @@ class MemoryWorkflowEngine:
 
     async def start(self, request: StartRequest) -> str:
         """See the port."""
-        self._reach()
+        self._check_reachable()
         if self._next_refusals:
             raise self._next_refusals.pop(0)
         check_start(request)
@@ -85,7 +85,7 @@ class MemoryWorkflowEngine:
     async def observe(self, chain: Chain, *, likely_closed: bool = False) -> Observation:
         """See the port."""
         asked_at = self._clock.now()
-        self._reach()
+        self._check_reachable()
         execution = self._chains.find(chain)
         if execution is None:
             current = self._executions.get(chain.operation_id)
@@ -103,42 +103,42 @@ class MemoryWorkflowEngine:
 
     async def origin(self, run: Run) -> RunOrigin | None:
         """See the port."""
-        self._reach()
+        self._check_reachable()
         return self._chains.origin(run)
 
     async def changed_since(
         self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
     ) -> IndexPage:
         """See the port."""
-        self._reach()
+        self._check_reachable()
         return self._index.changed_since(since, page, closed_only=closed_only)
 
     async def with_problems(self) -> frozenset[UUID]:
         """See the port."""
-        self._reach()
+        self._check_reachable()
         return self._index.with_problems()
 
     async def cancel(self, chain: Chain, reason: str) -> None:
         """See the port."""
-        self._reach()
+        self._check_reachable()
         current = self._executions.get(chain.operation_id)
         if current is not None and current.belongs_to(chain):
             self.cancel_from_outside(chain.operation_id, reason, IDENTITY)
 
     async def terminate(self, chain: Chain, reason: str) -> None:
         """See the port."""
-        self._reach()
+        self._check_reachable()
         current = self._executions.get(chain.operation_id)
         if current is not None and current.open and current.belongs_to(chain):
             self.terminate_from_outside(chain.operation_id, reason, IDENTITY)
 
     async def ping(self) -> None:
         """See the port."""
-        self._reach()
+        self._check_reachable()
 
     async def check_callback(self, callback: CompletionCallback) -> None:
         """See the port."""
-        self._reach()
+        self._check_reachable()
         check_callback(callback, refused=self._refuses_callbacks)
 
     # What a worker does. Whatever it does takes the execution up.
@@ -176,23 +176,23 @@ class MemoryWorkflowEngine:
 
     def stall(self, operation_id: UUID, words: str) -> None:
         """The workflow's task fails or times out again and again: the words say why."""
-        self._trip(operation_id, Trouble(AttentionKind.STALLED, words))
+        self._set_trouble(operation_id, Trouble(AttentionKind.STALLED, words))
 
     def unstall(self, operation_id: UUID) -> None:
         """The workflow's task goes through, and its activities too."""
-        self._trip(operation_id, None)
+        self._set_trouble(operation_id, None)
 
     def retry_activity(self, operation_id: UUID, words: str) -> None:
         """An activity of the workflow fails again and again: the words say why."""
-        self._trip(operation_id, Trouble(AttentionKind.ACTIVITY_RETRYING, words))
+        self._set_trouble(operation_id, Trouble(AttentionKind.ACTIVITY_RETRYING, words))
 
     def leave_queue(self, task_queue: str) -> None:
         """No worker polls the task queue any more."""
-        self._left.add(task_queue)
+        self._unpolled.add(task_queue)
 
     def poll_queue(self, task_queue: str) -> None:
         """Workers poll the task queue again. Until one leaves, each is polled."""
-        self._left.discard(task_queue)
+        self._unpolled.discard(task_queue)
 
     def latest_run(self, operation_id: UUID) -> Run:
         """The run that the workflow's code would name as its own."""
@@ -290,12 +290,12 @@ class MemoryWorkflowEngine:
         """The index is up to date again."""
         self._index.thaw()
 
-    def _trip(self, operation_id: UUID, trouble: Trouble | None) -> None:
+    def _set_trouble(self, operation_id: UUID, trouble: Trouble | None) -> None:
         self._executions[operation_id] = self._executions[operation_id].troubled(trouble)
 
     def _trouble(self, execution: Execution) -> Trouble | None:
         """An absent worker comes before everything else."""
-        if execution.task_queue not in self._left:
+        if execution.task_queue not in self._unpolled:
             return execution.trouble
         waits_since = execution.latest_start if execution.state is ExecutionState.PENDING else None
         words = f'no worker polls task queue "{execution.task_queue}"'
@@ -313,7 +313,7 @@ class MemoryWorkflowEngine:
         if execution.callback is not None:
             self.callbacks.append(pending_callback(operation_id, execution.callback, execution))
 
-    def _reach(self) -> None:
+    def _check_reachable(self) -> None:
         if not self._up:
             raise EngineUnavailable("the engine cannot be reached: Connection refused")
 

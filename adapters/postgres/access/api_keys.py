@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.connections import connected
-from adapters.postgres.connection.engine import reading
+from adapters.postgres.connection.engine import autocommit
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.schema.tables import api_keys as keys
 from application.ports.api_keys import ApiKeyNotFound
@@ -21,7 +21,7 @@ class PostgresApiKeys:
     """Each call is a statement in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = reading(engine)
+        self._engine = autocommit(engine)
 
     async def add(self, key: ApiKey) -> bool:
         statement = insert(keys).values(_to_row(key)).on_conflict_do_nothing(index_elements=[keys.c.prefix])

@@ -38,25 +38,25 @@ def create_engine(url: str, settings: DatabaseSettings | None = None, name: str 
         json_deserializer=str,
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "checkout", _refuse_lost)
-    event.listen(engine.sync_engine, "handle_error", _leave_read_only_server)
+    event.listen(engine.sync_engine, "checkout", _discard_lost)
+    event.listen(engine.sync_engine, "handle_error", _invalidate_after_read_only)
     return engine
 
 
-def reading(engine: AsyncEngine) -> AsyncEngine:
+def autocommit(engine: AsyncEngine) -> AsyncEngine:
     """The same pool for single statements, which need no BEGIN and ROLLBACK around them: two round trips fewer. Made
     once: it is too dear to be made for each."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def _refuse_lost(connection: Any, *_: object) -> None:
+def _discard_lost(connection: Any, *_: object) -> None:
     """Have the pool replace a connection that is of no use any more. The driver knows without asking, so that this
     costs nothing, where `pool_pre_ping` costs three round trips."""
     if connection.driver_connection.lost:
         raise DisconnectionError
 
 
-def _leave_read_only_server(context: ExceptionContext) -> None:
+def _invalidate_after_read_only(context: ExceptionContext) -> None:
     """Replace every connection of the pool after a write was refused: the primary may be another server by now."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True

@@ -17,7 +17,7 @@ from adapters.postgres.connection.errors import connecting, translated
 _DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
-class Straight:
+class RawStatement:
     """A statement for single use, straight on the driver: outside of any transaction."""
 
     def __init__(self, statement: "sa.Select[Any]") -> None:
@@ -32,12 +32,12 @@ class Straight:
         given = {**self._given, **parameters}
         values = [given[name] if process is None else process(given[name]) for name, process in self._places]
         with translated():
-            async with _lent(engine) as connection:
+            async with _checked_out(engine) as connection:
                 return await connection.fetch(self._sql, *values)
 
 
 @contextlib.asynccontextmanager
-async def _lent(engine: AsyncEngine) -> AsyncIterator[Connection]:
+async def _checked_out(engine: AsyncEngine) -> AsyncIterator[Connection]:
     """A connection of the pool. Raises DatabaseUnavailable."""
     with connecting():
         lent = await engine.raw_connection()

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.connections import connected
-from adapters.postgres.connection.engine import reading
+from adapters.postgres.connection.engine import autocommit
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.convergence.watermarks import EXECUTIONS
 from adapters.postgres.operations.rows import standard_uuid
@@ -37,7 +37,7 @@ class PostgresDriftQueries:
     """Reads what is committed, each query in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = reading(engine)
+        self._engine = autocommit(engine)
 
     async def drift(self) -> Drift:
         waiting = await self._rows(_LONGEST_WAITING)

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.connections import connected
-from adapters.postgres.connection.engine import reading
+from adapters.postgres.connection.engine import autocommit
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.feed.notifications import Listener
-from adapters.postgres.operations.rows import standard_uuid, transition_from_row, weight
-from adapters.postgres.operations.views import View, columns_of, views
-from adapters.postgres.schema.tables import among, operations, transitions
+from adapters.postgres.operations.rows import standard_uuid, text_size, transition_from_row
+from adapters.postgres.operations.views import View, view_columns, views
+from adapters.postgres.schema.tables import operations, transitions, with_ids
 from adapters.postgres.schema.types import TransactionId
 from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
 from domain.operation.transition import Transition
@@ -36,7 +36,7 @@ class PostgresChangeFeed:
     """Reads what is committed, each query in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine, listener: Listener) -> None:
-        self._engine = reading(engine)
+        self._engine = autocommit(engine)
         self._listener = listener
 
     async def head(self) -> Position:
@@ -63,19 +63,19 @@ class PostgresChangeFeed:
         ]
 
     async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
-        rows = await self._rows(sa.select(operations.c.id).where(among(operation_ids)))
+        rows = await self._rows(sa.select(operations.c.id).where(with_ids(operation_ids)))
         return set(operation_ids) - {standard_uuid(row.id) for row in rows}
 
     async def changed(self, within: float) -> None:
-        await self._listener.heard(within)
+        await self._listener.wait(within)
 
     async def _load_states(self, marks: Sequence[Mark]) -> dict[Position, _Content]:
         wanted = [mark.position.operation_id for mark in marks if mark.position.sequence == STATE]
         if not wanted:
             return {}
-        rows = await self._rows(sa.select(*columns_of(operations), operations.c.changed_in).where(among(wanted)))
+        rows = await self._rows(sa.select(*view_columns(operations), operations.c.changed_in).where(with_ids(wanted)))
         return {
-            Position(row.changed_in, view.id, STATE): (view, weight(row))
+            Position(row.changed_in, view.id, STATE): (view, text_size(row))
             for row, view in zip(rows, views(rows), strict=True)
         }
 
@@ -89,7 +89,7 @@ class PostgresChangeFeed:
         return {
             Position(row.written_in, standard_uuid(row.operation_id), row.sequence): (
                 transition_from_row(row),
-                weight(row),
+                text_size(row),
             )
             for row in rows
         }

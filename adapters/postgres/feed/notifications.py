@@ -16,21 +16,21 @@ from adapters.postgres.connection.errors import connecting
 from application.ports.unit_of_work import DatabaseUnavailable
 
 CHANNEL: Final = "opledger_changes"
-GATHER: Final = 0.005
+ANNOUNCE_DELAY: Final = 0.005
 """Seconds for which commits are gathered before they are announced."""
-AGAIN: Final = 0.5
+RETRY_INTERVAL: Final = 0.5
 """Seconds between two attempts to listen."""
-SILENT: Final = 10.0
+IDLE_INTERVAL: Final = 10.0
 """Seconds without a word after which a connection is tried: one that a firewall forgot says nothing either."""
-ANSWERS: Final = 5.0
+RESPONSE_TIMEOUT: Final = 5.0
 """Seconds within which it then has to answer."""
-LAST_WORDS: Final = 2.0
+SHUTDOWN_TIMEOUT: Final = 2.0
 """Seconds for what is still to be announced when the process ends."""
 _log = logging.getLogger(__name__)
 
 
 class Announcer:
-    """Says that something was committed; many times within GATHER count as one."""
+    """Says that something was committed; many times within ANNOUNCE_DELAY count as one."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
@@ -47,28 +47,28 @@ class Announcer:
     async def close(self) -> None:
         """Say what is still to be said, if that can be done soon, and hang up."""
         if self._task is not None:
-            await asyncio.wait({self._task}, timeout=LAST_WORDS)
+            await asyncio.wait({self._task}, timeout=SHUTDOWN_TIMEOUT)
             self._task.cancel()
-        self._hang_up()
+        self._disconnect()
 
     async def _run(self) -> None:
         while self._pending:
-            await asyncio.sleep(GATHER)
+            await asyncio.sleep(ANNOUNCE_DELAY)
             self._pending = False
             try:
                 with connecting():
-                    await self._say()
+                    await self._notify()
             except DatabaseUnavailable as error:
                 # Nobody is worse off than by the wait for the next look.
                 _log.info("a change was not announced: %s", error)
-                self._hang_up()
+                self._disconnect()
 
-    async def _say(self) -> None:
+    async def _notify(self) -> None:
         if self._connection is None or self._connection.lost:
             self._connection = await self._connect()
-        await self._connection.execute(f"NOTIFY {CHANNEL}", timeout=ANSWERS)
+        await self._connection.execute(f"NOTIFY {CHANNEL}", timeout=RESPONSE_TIMEOUT)
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
         self._connection = None
@@ -79,26 +79,26 @@ class Listener:
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
-        self._something = asyncio.Event()
-        self._last_word = 0.0
+        self._announced = asyncio.Event()
+        self._last_heard_at = 0.0
         self._listening: asyncio.Task[None] | None = None
 
-    async def heard(self, within: float) -> None:
+    async def wait(self, within: float) -> None:
         """Wait for an announcement since the last call, at most so many seconds. Comes back too where it only now
         begins to listen: what was said before is not known."""
         if self._listening is None or self._listening.done():
-            self._listening = asyncio.get_running_loop().create_task(self._listen_on())
+            self._listening = asyncio.get_running_loop().create_task(self._keep_listening())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                await self._something.wait()
-        self._something.clear()
+                await self._announced.wait()
+        self._announced.clear()
 
     def close(self) -> None:
         """Hang up."""
         if self._listening is not None:
             self._listening.cancel()
 
-    async def _listen_on(self) -> None:
+    async def _keep_listening(self) -> None:
         """Whatever becomes of the connection, soon there is another."""
         while True:
             try:
@@ -106,7 +106,7 @@ class Listener:
                     await self._listen()
             except DatabaseUnavailable as error:
                 _log.info("changes cannot be heard of just now: %s", error)
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RETRY_INTERVAL)
 
     async def _listen(self) -> None:
         """Until the connection is severed, does not answer, or its server accepts no writes any more. Raises what the
@@ -115,17 +115,17 @@ class Listener:
         connection = await self._connect()
         try:
             connection.add_termination_listener(lambda _: severed.set())
-            await connection.add_listener(CHANNEL, self._wake)
-            self._wake()
+            await connection.add_listener(CHANNEL, self._on_notification)
+            self._on_notification()
             while not severed.is_set() and not connection.lost:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(SILENT):
+                    async with asyncio.timeout(IDLE_INTERVAL):
                         await severed.wait()
-                if asyncio.get_running_loop().time() - self._last_word >= SILENT:
-                    await connection.execute("SELECT 1", timeout=ANSWERS)
+                if asyncio.get_running_loop().time() - self._last_heard_at >= IDLE_INTERVAL:
+                    await connection.execute("SELECT 1", timeout=RESPONSE_TIMEOUT)
         finally:
             connection.terminate()
 
-    def _wake(self, *_: object) -> None:
-        self._last_word = asyncio.get_running_loop().time()
-        self._something.set()
+    def _on_notification(self, *_: object) -> None:
+        self._last_heard_at = asyncio.get_running_loop().time()
+        self._announced.set()

@@ -9,16 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.connection.raw_statement import Straight
+from adapters.postgres.connection.raw_statement import RawStatement
 from adapters.postgres.operations.rows import storable
-from adapters.postgres.operations.views import View, columns_of, views
+from adapters.postgres.operations.views import View, view_columns, views
 from adapters.postgres.schema.tables import operations
 from application.batching.gathered import Gathered
 
 _Key = tuple[str, UUID]
-MOST: Final = 100
+MAX_BATCH: Final = 100
 """Operations in a statement."""
-PATIENCE: Final = 0.01
+LOOKUP_TIMEOUT: Final = 0.01
 """Seconds after which a statement that is not answered yet, as on a connection that hangs, holds up the next one no
 longer."""
 _asked = (
@@ -26,8 +26,8 @@ _asked = (
     .table_valued(sa.column("tenant", sa.Text), sa.column("id", sa.Uuid), name="asked")
     .render_derived()
 )
-_GET: Final = Straight(
-    sa.select(*columns_of(operations)).join(
+_GET: Final = RawStatement(
+    sa.select(*view_columns(operations)).join(
         _asked, sa.and_(operations.c.id == _asked.c.id, operations.c.tenant == _asked.c.tenant)
     )
 )
@@ -39,7 +39,7 @@ class OperationLookup:
     def __init__(self, engine: AsyncEngine) -> None:
         """`engine`: for single statements."""
         self._engine = engine
-        self._gathered = Gathered(self._read, most=MOST, patience=PATIENCE)
+        self._gathered = Gathered(self._read, most=MAX_BATCH, patience=LOOKUP_TIMEOUT)
 
     async def get(self, tenant: str, operation_id: UUID) -> View | None:
         """The operation, or None: there is none, or it is another tenant's."""

@@ -6,17 +6,17 @@ from typing import Any, NewType
 
 import sqlalchemy as sa
 
-from adapters.postgres.connection.raw_statement import Straight
+from adapters.postgres.connection.raw_statement import RawStatement
 from adapters.postgres.operations.json_text import dump
-from adapters.postgres.operations.views import columns_of
+from adapters.postgres.operations.views import view_columns
 from adapters.postgres.schema.tables import operations
 from application.ports.operation_queries import PAGE_BYTES, OperationFilter, PageKey
 from domain.operation.status import OperationStatus
 
 Parameters = dict[str, Any]
-Own = NewType("Own", "sa.Select[Any]")
-"""A statement that returns the rows of the tenant `own_tenant` alone."""
-OwnStraight = NewType("OwnStraight", Straight)
+TenantSelect = NewType("TenantSelect", "sa.Select[Any]")
+"""A statement that returns the rows of the tenant `only_tenant` alone."""
+TenantRawStatement = NewType("TenantRawStatement", RawStatement)
 """The same, compiled."""
 
 _rows = operations.c
@@ -32,14 +32,14 @@ _CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
 }
 
 
-def own(statement: "sa.Select[Any]") -> Own:
+def for_tenant(statement: "sa.Select[Any]") -> TenantSelect:
     """The tenant's rows of it."""
-    return Own(statement.where(_rows.tenant == sa.bindparam("own_tenant")))
+    return TenantSelect(statement.where(_rows.tenant == sa.bindparam("only_tenant")))
 
 
 def page_of(
     criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int
-) -> tuple[OwnStraight, Parameters]:
+) -> tuple[TenantRawStatement, Parameters]:
     """What `views` needs of up to `limit` operations and one more, fewer where they would hold too much; `followed` of
     each says whether there is one behind it, whatever it holds."""
     narrowed = _narrowed(criteria)
@@ -64,18 +64,18 @@ def _narrowed(criteria: OperationFilter) -> Parameters:
 
 
 @cache
-def _statement(conditions: Sequence[str], statuses: int, *, newest_first: bool, behind: bool) -> OwnStraight:
+def _statement(conditions: Sequence[str], statuses: int, *, newest_first: bool, behind: bool) -> TenantRawStatement:
     """Built once for each of the few hundred kinds: building it takes longer than running it."""
-    narrowed = own(sa.select(operations).where(*(_CONDITIONS[name] for name in conditions)))
+    narrowed = for_tenant(sa.select(operations).where(*(_CONDITIONS[name] for name in conditions)))
     if behind:
         given = (sa.bindparam("place_at", type_=_rows.accepted_at.type), sa.bindparam("place_id", type_=sa.Uuid))
         position, place = sa.tuple_(*_POSITION), sa.tuple_(*given)
-        narrowed = Own(narrowed.where(position < place if newest_first else position > place))
+        narrowed = TenantSelect(narrowed.where(position < place if newest_first else position > place))
     first = _first(narrowed, statuses, newest_first=newest_first)
-    return OwnStraight(Straight(_weighed(first, newest_first=newest_first)))
+    return TenantRawStatement(RawStatement(_weighed(first, newest_first=newest_first)))
 
 
-def _first(narrowed: Own, statuses: int, *, newest_first: bool) -> "sa.Subquery":
+def _first(narrowed: TenantSelect, statuses: int, *, newest_first: bool) -> "sa.Subquery":
     """The first in order. Of several statuses each has its own first ones: one condition for all of them would leave
     the order of the index."""
     with_status = [narrowed.where(_rows.status == sa.bindparam(f"status{place}")) for place in range(statuses)]
@@ -95,7 +95,7 @@ def _order(of: sa.FromClause, *, newest_first: bool) -> list[sa.ColumnElement[An
     return [column.desc() for column in position] if newest_first else position
 
 
-def _weighed(first: "sa.Subquery", *, newest_first: bool) -> Own:
+def _weighed(first: "sa.Subquery", *, newest_first: bool) -> TenantSelect:
     """Without those before which a page holds enough already."""
     weights = [sa.func.coalesce(sa.func.octet_length(sa.cast(first.c[name], sa.Text)), 0) for name in _LARGE]
     order = _order(first, newest_first=newest_first)
@@ -103,5 +103,5 @@ def _weighed(first: "sa.Subquery", *, newest_first: bool) -> Own:
     followed = sa.func.lead(sa.true()).over(order_by=order, rows=(None, -1))  # one window for both: a second costs more
     rows = sa.select(first, held.label("held_before"), followed.label("followed")).subquery("weighed")
     kept = sa.func.coalesce(rows.c.held_before, 0) < PAGE_BYTES
-    shown = sa.select(*columns_of(rows), rows.c.followed)
-    return Own(shown.where(kept).order_by(*_order(rows, newest_first=newest_first)))
+    shown = sa.select(*view_columns(rows), rows.c.followed)
+    return TenantSelect(shown.where(kept).order_by(*_order(rows, newest_first=newest_first)))

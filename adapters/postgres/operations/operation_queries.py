@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.connection.connections import connected
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.operations.operation_lookup import OperationLookup
-from adapters.postgres.operations.operation_page import Own, own, page_of
+from adapters.postgres.operations.operation_page import TenantSelect, for_tenant, page_of
 from adapters.postgres.operations.rows import storable, transition_from_row
 from adapters.postgres.operations.views import View, views
 from adapters.postgres.schema.tables import operations, transitions
@@ -46,7 +46,7 @@ class PostgresOperationQueries:
         if not (storable(self._tenant) and _could_match(criteria)):
             return Page([])
         statement, parameters = page_of(criteria, newest_first=newest_first, after=after, limit=limit)
-        shown = (await statement.fetch(self._engine, {**parameters, "own_tenant": self._tenant}))[:limit]
+        shown = (await statement.fetch(self._engine, {**parameters, "only_tenant": self._tenant}))[:limit]
         return Page.of(views(shown), more=bool(shown) and bool(shown[-1]["followed"]))
 
     async def transitions(self, operation_id: UUID) -> list[Transition]:
@@ -56,20 +56,20 @@ class PostgresOperationQueries:
             .where(transitions.c.operation_id == operation_id)
             .order_by(transitions.c.sequence)
         )
-        return [transition_from_row(row) for row in await self._rows(own(statement))]
+        return [transition_from_row(row) for row in await self._rows(for_tenant(statement))]
 
     async def counts(self) -> Mapping[tuple[str, OperationStatus], int]:
         kinds = (operations.c.type, operations.c.status)
-        rows = await self._rows(own(sa.select(*kinds, sa.func.count().label("many")).group_by(*kinds)))
+        rows = await self._rows(for_tenant(sa.select(*kinds, sa.func.count().label("many")).group_by(*kinds)))
         return {(row.type, OperationStatus(row.status)): row.many for row in rows}
 
-    async def _rows(self, statement: Own) -> list[sa.Row[Any]]:
+    async def _rows(self, statement: TenantSelect) -> list[sa.Row[Any]]:
         """What it returns is the tenant's."""
         if not storable(self._tenant):
             return []
         async with connected(self._engine) as connection:
             with translated():
-                return list(await connection.execute(statement, {"own_tenant": self._tenant}))
+                return list(await connection.execute(statement, {"only_tenant": self._tenant}))
 
 
 def _could_match(criteria: OperationFilter) -> bool:

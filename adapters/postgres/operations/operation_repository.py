@@ -13,16 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.operations.claims import CLAIM_DISPATCHES, CLAIM_FOLLOW_UPS, CLAIM_VERIFICATIONS
 from adapters.postgres.operations.rows import from_row, standard_uuid, standing_from_row, to_row, transition_to_row
-from adapters.postgres.operations.saving import saving, values_of
+from adapters.postgres.operations.saving import save_parameters, save_statement
 from adapters.postgres.schema.tables import (
     FINISHED,
     NOT_DONE,
     UNCALLED,
     UNFINISHED,
     WAITING,
-    among,
     operations,
     transitions,
+    with_ids,
 )
 from adapters.postgres.schema.types import Instant
 from application.ports.operation_repository import StaleOperation
@@ -59,8 +59,8 @@ _WAITING = sa.text(
     sa.bindparam("before", type_=Instant),
     sa.bindparam("each_end", type_=sa.Integer),
 )
-_SAVE = saving(passing_over=False)
-_SAVE_ALL = saving(passing_over=True)
+_SAVE = save_statement(skip_locked=False)
+_SAVE_ALL = save_statement(skip_locked=True)
 
 
 class PostgresOperationRepository:
@@ -162,7 +162,7 @@ class PostgresOperationRepository:
 
     async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
         with translated():
-            rows = await self._connection.execute(_STANDINGS.where(among(operation_ids)))
+            rows = await self._connection.execute(_STANDINGS.where(with_ids(operation_ids)))
         return [standing_from_row(row) for row in rows]
 
     async def stalled(self, limit: int) -> list[UUID]:
@@ -203,7 +203,7 @@ class PostgresOperationRepository:
         if len(given) < len(changes):
             raise ValueError("an operation is saved once in a statement")
         with translated():
-            rows = (await self._connection.execute(statement, values_of(changes))).all()
+            rows = (await self._connection.execute(statement, save_parameters(changes))).all()
         saved = {}
         for row in rows:
             change = given[row.id]

@@ -121,9 +121,9 @@ def transition_to_row(operation_id: UUID, line: Transition) -> Values:
         "from_status": None if line.from_status is None else line.from_status.value,
         "to_status": line.to_status.value,
         "source": line.source.value,
-        "reason": words(line.reason),
+        "reason": cleaned(line.reason),
         "at": line.at,
-        "actor": words(line.actor),
+        "actor": cleaned(line.actor),
         "details": dump(dict(line.details)),
     }
 
@@ -154,7 +154,7 @@ def name(text: str) -> str:
     return text
 
 
-def weight(values: Iterable[object]) -> int:
+def text_size(values: Iterable[object]) -> int:
     """Characters of texts, and of JSON, which is one until somebody reads it; all the rest is small."""
     return sum(len(value) for value in values if isinstance(value, str))
 
@@ -164,7 +164,7 @@ def storable(text: str) -> bool:
     return clean_text(text, limit=len(text)) == text
 
 
-def words(text: str | None) -> str | None:
+def cleaned(text: str | None) -> str | None:
     """A text for people, without what PostgreSQL's `text` refuses: losing a message's NUL beats losing the message."""
     return None if text is None else clean_text(text)
 
@@ -172,7 +172,7 @@ def words(text: str | None) -> str | None:
 def _error_columns(error: OperationError | None) -> Values:
     return {
         "error_code": error and error.code.value,
-        "error_message": error and words(error.message),
+        "error_message": error and cleaned(error.message),
         "error_details": error and dump(dict(error.details)),
     }
 
@@ -186,14 +186,14 @@ def _error(row: Any) -> OperationError | None:
 def _progress_column(progress: Progress | None) -> str | None:
     if progress is None:
         return None
-    return dump({"fraction": progress.fraction, "message": words(progress.message)})
+    return dump({"fraction": progress.fraction, "message": cleaned(progress.message)})
 
 
 def _cancel_columns(request: CancelRequest | None) -> Values:
     return {
         "cancel_requested_at": request and request.at,
-        "cancel_requested_by": request and words(request.by),
-        "cancel_reason": request and words(request.reason),
+        "cancel_requested_by": request and cleaned(request.by),
+        "cancel_reason": request and cleaned(request.reason),
         "cancel_forced": request and request.force,
         "cancel_delivered_at": request and request.delivered_at,
     }
@@ -215,7 +215,7 @@ def _attention_columns(attention: Attention | None) -> Values:
     return {
         "attention_kind": attention and attention.kind.value,
         "attention_since": attention and attention.since,
-        "attention_message": attention and words(attention.message),
+        "attention_message": attention and cleaned(attention.message),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from adapters.postgres.operations.rows import Values, changing_columns, transition_to_row, weight
+from adapters.postgres.operations.rows import Values, changing_columns, text_size, transition_to_row
 from adapters.postgres.operations.views import FIELDS
 from adapters.postgres.schema.tables import IDENTITY, operations, transitions
 from adapters.postgres.schema.types import JsonText, TransactionId
@@ -21,21 +21,22 @@ _CHANGING = [column for column in operations.c if column.name not in {*IDENTITY}
 _SHOWN = [column.name for column in _CHANGING if column.name in FIELDS and column.name != "updated_at"]
 """Columns whose change clients see."""
 _LINE = [column for column in transitions.c if column.name != "written_in"]
-MOST: Final = 1024 * 1024
+MAX_CHARACTERS: Final = 1024 * 1024
 """Characters of all columns: a statement that saves several changes has no more, and comes to its end well within its
 time limit, which one with thirty large results does not."""
 _LINES = "lines"
 """How many history lines the change adds."""
 
 
-def values_of(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
-    """The parameters of `saving`: of the changes, from the first on, as many as hold MOST, and at least one."""
+def save_parameters(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
+    """Returns the parameters of `save_statement` for the first changes: at least one, and together at most
+    MAX_CHARACTERS."""
     rows: list[Values] = []
     held = 0
     for change in changes:
         row = changing_columns(change.operation)
-        held += weight(row.values())
-        if rows and held > MOST:
+        held += text_size(row.values())
+        if rows and held > MAX_CHARACTERS:
             break
         rows.append(row)
     taken = changes[: len(rows)]
@@ -50,7 +51,7 @@ def values_of(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
     }
 
 
-def saving(*, passing_over: bool) -> sa.Select[Any]:
+def save_statement(*, skip_locked: bool) -> sa.Select[Any]:
     """Saves those whose revision is still the given one, and gives what it has counted. Rows that another transaction
     holds are waited for, in the order of their ids, or passed over."""
     new = _unnested("new", [operations.c.id, operations.c.revision, sa.Column(_LINES, sa.Integer), *_CHANGING])
@@ -59,7 +60,7 @@ def saving(*, passing_over: bool) -> sa.Select[Any]:
         sa.select(operations.c.id)
         .where(operations.c.id == sa.any_(_array("new", operations.c.id)))
         .order_by(operations.c.id)
-        .with_for_update(key_share=True, skip_locked=passing_over)
+        .with_for_update(key_share=True, skip_locked=skip_locked)
         .cte("held")
         .prefix_with("MATERIALIZED")
     )

@@ -57,7 +57,7 @@ class View(NamedTuple):
         return self.status.done
 
 
-def columns_of(rows: sa.FromClause) -> list[sa.ColumnElement[Any]]:
+def view_columns(rows: sa.FromClause) -> list[sa.ColumnElement[Any]]:
     """What `views` needs of rows of operations, as the first columns of a statement."""
     return [sa.cast(rows.c[name], sa.Text) if name in _AS_TEXT else rows.c[name] for name in FIELDS]
 

@@ -31,8 +31,8 @@ PRIVILEGES: Final = {
     "alembic_version": "SELECT",
 }
 """By table. A table that is not here cannot be used by the service at all."""
-_OWNER = DatabaseSettings(application_name="opledger-migrate", pool_size=1, max_overflow=0)
-_IS_OWNER = sa.text("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'operations'::regclass")
+_SETTINGS = DatabaseSettings(application_name="opledger-migrate", pool_size=1, max_overflow=0)
+_IS_SETTINGS = sa.text("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'operations'::regclass")
 _ROLE = sa.text(
     "SELECT rolsuper, pg_has_role(pg_roles.oid, relowner, 'MEMBER') AS owns FROM pg_roles, pg_class"
     " WHERE rolname = :role AND pg_class.oid = 'operations'::regclass"
@@ -46,7 +46,7 @@ async def grant_to(url: str, role: str) -> None:
     Raises DatabaseUnavailable, DatabaseRefused; StartupError for a role that there is not, or that could do more
     whatever is granted: a superuser, the tables' owner, one that may create in the schema.
     """
-    engine = create_engine(url, _OWNER)
+    engine = create_engine(url, _SETTINGS)
     try:
         async with connected(engine) as connection:
             with translated():
@@ -64,7 +64,7 @@ async def grant_to(url: str, role: str) -> None:
 
 
 async def _check_role(connection: AsyncConnection, role: str) -> None:
-    if not await connection.scalar(_IS_OWNER):  # to anybody else PostgreSQL only gives a warning
+    if not await connection.scalar(_IS_SETTINGS):  # to anybody else PostgreSQL only gives a warning
         raise StartupError("the tables' owner alone can grant: DATABASE_URL is somebody else's")
     found = (await connection.execute(_ROLE, {"role": role})).one_or_none()
     if found is None:

@@ -22,7 +22,7 @@ from domain.errors import StartupError
 _T = TypeVar("_T")
 LOCK = 0x6F706C6564676572
 """Key of the advisory lock that a migration holds: "opledger" in ASCII."""
-_PATIENT = DatabaseSettings(
+_SETTINGS = DatabaseSettings(
     application_name="opledger-migrate", pool_size=1, max_overflow=0, statement_timeout=None, lock_timeout=None
 )
 _one_at_a_time = asyncio.Lock()
@@ -55,7 +55,7 @@ async def migrate(url: str) -> Migrated:
 
 async def with_alembic(url: str, action: Callable[[Config], _T]) -> _T:
     """Run an action with Alembic's configuration for the database: alone, and in one transaction."""
-    engine = create_engine(url, _PATIENT)
+    engine = create_engine(url, _SETTINGS)
 
     def run(connection: Connection) -> _T:
         config = _config()

@@ -172,7 +172,7 @@ IDENTITY = ("id", "tenant", "type", "input", "labels", "accepted_at", "trace_con
 """Columns of an operation that never change."""
 
 
-def among(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:
+def with_ids(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:
     """The operations with these ids. One array: a parameter for each id would end at 32,767."""
     return operations.c.id == sa.any_(sa.literal(list(operation_ids), ARRAY(sa.Uuid)))
 

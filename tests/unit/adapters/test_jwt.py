@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from adapters.jwt import key_source as sources
-from adapters.jwt.key_set import LIFE, PAUSE, KeySet
+from adapters.jwt.key_set import MIN_REFRESH_INTERVAL, REFRESH_INTERVAL, KeySet
 from adapters.jwt.key_source import key_source
 from adapters.jwt.verifier import LEEWAY, JwtVerifier, TokenRules
 from application.ports.token_verifier import IdentityProviderUnavailable
@@ -155,7 +155,7 @@ async def test_a_token_without_a_key_id() -> None:
     world = World()
     for _ in range(3):
         await world.verifier.verify(world.provider.token(headers={}))
-        world.now += PAUSE
+        world.now += MIN_REFRESH_INTERVAL
     assert world.provider.read == 1
     world.provider.rotate()
     await world.verifier.verify(world.provider.token())
@@ -170,13 +170,13 @@ async def test_a_new_key_is_looked_for_at_once_but_not_for_ever() -> None:
     world = World()
     await world.verifier.verify(world.provider.token())
     world.provider.rotate()
-    world.now += PAUSE
+    world.now += MIN_REFRESH_INTERVAL
     await world.verifier.verify(world.provider.token())
     assert world.provider.read == 2
     for _ in range(20):
         await world.refused(world.provider.token(headers={"kid": "nobody's"}), "none of the issuer's")
     assert world.provider.read == 2
-    world.now += PAUSE
+    world.now += MIN_REFRESH_INTERVAL
     await world.refused(world.provider.token(headers={"kid": "nobody's"}), "none of the issuer's")
     assert world.provider.read == 3
 
@@ -195,7 +195,7 @@ async def test_a_key_that_is_withdrawn() -> None:
     await world.verifier.verify(old)
     world.provider.rotate()
     world.provider.published = [1]
-    world.now += LIFE
+    world.now += REFRESH_INTERVAL
     await world.verifier.verify(old)
     assert world.keys._reading is not None
     await world.keys._reading
@@ -210,11 +210,11 @@ async def test_a_provider_that_is_away() -> None:
         with pytest.raises(IdentityProviderUnavailable):
             await world.verifier.verify(world.provider.token())
     assert world.provider.read == 1
-    world.provider.away, world.now = None, PAUSE
+    world.provider.away, world.now = None, MIN_REFRESH_INTERVAL
     await world.verifier.verify(world.provider.token())
     world.provider.away = IdentityProviderUnavailable("gone again")
     for _ in range(3):
-        world.now += LIFE
+        world.now += REFRESH_INTERVAL
         await world.verifier.verify(world.provider.token())
         assert world.keys._reading is not None
         await world.keys._reading
@@ -229,7 +229,7 @@ async def test_what_is_no_key_set(content: bytes) -> None:
     world = World()
     await world.verifier.verify(world.provider.token())
     world.provider.key_set = lambda: content  # type: ignore[method-assign]
-    world.now += PAUSE
+    world.now += MIN_REFRESH_INTERVAL
     with pytest.raises(InvalidCredentials):
         await world.verifier.verify(world.provider.token(headers={"kid": "new"}))
     assert world.provider.read == 2
@@ -272,7 +272,7 @@ async def test_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
         "/good": httpx.Response(200, content=b"keys"),
         "/gone": httpx.Response(404, content=b"keys"),
         "/moved": httpx.Response(302, headers={"Location": "/good"}),
-        "/large": httpx.Response(200, content=b"x" * (sources.LARGEST + 1)),
+        "/large": httpx.Response(200, content=b"x" * (sources.MAX_BYTES + 1)),
     }
 
     def answer(request: httpx.Request) -> httpx.Response:
