@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.connection.errors import translated
-from adapters.postgres.operations.rows import name, standard_uuid
+from adapters.postgres.operations.rows import standard_uuid
+from adapters.postgres.operations.text import identifier
 from adapters.postgres.schema.tables import idempotency_keys as keys
 from application.ports.idempotency_keys import IdempotencyRecord
 
@@ -67,7 +68,7 @@ class PostgresIdempotencyKeys:
         if not records:
             return []
         # In the order of the keys, which is that of the locks: others that claim the same ones wait for the first.
-        given = [(name(record.tenant), name(record.key), *_fields(record)) for record in records]
+        given = [(identifier(record.tenant), identifier(record.key), *_fields(record)) for record in records]
         with translated():
             if impatient:
                 await self._connection.execute(_SHORT_LOCK_TIMEOUT)

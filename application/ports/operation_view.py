@@ -1,4 +1,9 @@
-"""The operation as clients see it: the one declaration of what is visible."""
+"""The read model: the operation as clients see it, declared once.
+
+The columns that a read selects, the columns whose change is a new version, and what tests compare with the HTTP schema
+follow from `OperationView`. A new visible field is a property here, a field of the operation, a column with its
+migration, and a field of the schema.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,16 +22,16 @@ from domain.operation.status import OperationStatus
 
 @dataclass(frozen=True, slots=True)
 class JsonText:
-    """A JSON value as it is written: nobody has read it yet, and whoever passes it on need not."""
+    """A JSON value that is not parsed: it is passed on as it is stored."""
 
     text: str
 
 
 class OperationView(Protocol):
-    """What clients can see of an Operation, and what finds and orders it. An Operation is one; what only reads takes
-    others, which cost less to make.
+    """What clients see of an operation, and what finds and orders it. An Operation is one; stores return others, which
+    are cheaper to make, to callers that only read.
 
-    A change of any of these is a new version, but for COUNTED, which follow from the change."""
+    The change of a field is a new version of the operation, except for fields in UNCOMPARED."""
 
     @property
     def id(self) -> UUID: ...
@@ -83,10 +88,14 @@ class OperationView(Protocol):
     def history_length(self) -> int: ...
 
 
-COUNTED: Final = frozenset({"tenant", "updated_at", "version", "history_length"})
-VISIBLE: Final = tuple(name for name in vars(OperationView) if not name.startswith("_") and name not in COUNTED)
+FIELDS: Final = tuple(name for name in vars(OperationView) if not name.startswith("_"))
+"""Every field of the read model."""
+UNCOMPARED: Final = frozenset({"tenant", "updated_at", "version", "history_length"})
+"""Fields that follow from a change, and those that clients do not see."""
+VISIBLE: Final = tuple(name for name in FIELDS if name not in UNCOMPARED)
+"""Fields whose change is a new version."""
 
 
 def looks_the_same(one: OperationView, other: OperationView) -> bool:
-    """Whether clients see no difference. As JSON: 1 and 1.0 differ, and so do 1 and true."""
+    """Returns whether clients see no difference. Compares as JSON does: 1 and 1.0 differ, and so do 1 and true."""
     return all(repr(getattr(one, name)) == repr(getattr(other, name)) for name in VISIBLE)

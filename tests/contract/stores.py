@@ -22,7 +22,7 @@ from adapters.system.clock import SystemClock
 from application.ports.change_feed import ChangeFeed
 from application.ports.drift_queries import DriftQueries
 from application.ports.operation_queries import OperationQueriesFactory
-from application.ports.operation_view import JsonText, OperationView
+from application.ports.operation_view import FIELDS, JsonText, OperationView
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.operation.operation import Change, Operation
 from tests.support.pgbouncer import POOLED
@@ -174,7 +174,6 @@ async def stored(store: Store, operation_id: UUID) -> Operation:
 
 
 def shown(view: OperationView) -> dict[str, Any]:
-    """All that a view says, with its JSON read."""
-    names = [name for name in vars(OperationView) if not name.startswith("_")]
-    said = {name: getattr(view, name) for name in names}
+    """Every field of the read model, with its JSON parsed."""
+    said = {name: getattr(view, name) for name in FIELDS}
     return {name: json.loads(value.text) if isinstance(value, JsonText) else value for name, value in said.items()}

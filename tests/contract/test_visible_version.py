@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.postgres.operations.views import View
 from application.ports.change_feed import STATE
-from application.ports.operation_view import COUNTED, VISIBLE, OperationView
+from application.ports.operation_view import OperationView
 from domain.errors import InvalidTransition, OperationAlreadyDone
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Trouble
@@ -25,7 +24,7 @@ from domain.operation.lifecycle import accept, note, request_cancel
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.report import Progress, ReportKind
 from domain.operation.transition import Source
-from entrypoints.http.responses.schemas import OperationBody, operation_body
+from entrypoints.http.responses.schemas import operation_body
 from tests.contract.stores import OnMemory, OnPostgres, Store, save, stored
 from tests.support.operations import T0, cause, observed, reported
 
@@ -100,7 +99,7 @@ def _apply(move: Move, operation: Operation, now: datetime) -> Change | None:
 
 
 class VisibleVersion:
-    """What every store keeps to."""
+    """The contract."""
 
     @pytest.fixture
     def store(self) -> Store:
@@ -155,10 +154,3 @@ class TestPostgres(OnPostgres, VisibleVersion):
 
 def _without_counters(shown: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if name not in ("version", "updated_at")}
-
-
-def test_what_is_visible_is_declared_once() -> None:
-    """The read model, the rows that it is made of, and the representation have the same fields."""
-    fields = {"cancel_requested" if name == "cancel_request" else name for name in VISIBLE}
-    assert fields == set(OperationBody.__struct_fields__) - {"version", "updated_at"}
-    assert {*View._fields, "done"} == {*VISIBLE, *COUNTED}

@@ -16,11 +16,13 @@ from adapters.postgres.connection.connections import connected
 from adapters.postgres.connection.engine import autocommit
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.feed.notifications import Listener
-from adapters.postgres.operations.rows import standard_uuid, text_size, transition_from_row
-from adapters.postgres.operations.views import View, view_columns, views
+from adapters.postgres.operations.rows import standard_uuid, transition_from_row
+from adapters.postgres.operations.text import text_size
+from adapters.postgres.operations.views import view_columns, views
 from adapters.postgres.schema.tables import operations, transitions, with_ids
 from adapters.postgres.schema.types import TransactionId
 from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
+from application.ports.operation_view import OperationView
 from domain.operation.transition import Transition
 
 _SNAPSHOT = sa.text(
@@ -28,7 +30,7 @@ _SNAPSHOT = sa.text(
 )
 
 
-_Content = tuple[View | Transition, int]
+_Content = tuple[OperationView | Transition, int]
 """With its weight."""
 
 

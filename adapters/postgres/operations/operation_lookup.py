@@ -10,10 +10,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.raw_statement import RawStatement
-from adapters.postgres.operations.rows import storable
-from adapters.postgres.operations.views import View, view_columns, views
+from adapters.postgres.operations.text import storable
+from adapters.postgres.operations.views import view_columns, views
 from adapters.postgres.schema.tables import operations
 from application.batching.gathered import Gathered
+from application.ports.operation_view import OperationView
 
 _Key = tuple[str, UUID]
 MAX_BATCH: Final = 100
@@ -41,7 +42,7 @@ class OperationLookup:
         self._engine = engine
         self._gathered = Gathered(self._read, most=MAX_BATCH, patience=LOOKUP_TIMEOUT)
 
-    async def get(self, tenant: str, operation_id: UUID) -> View | None:
+    async def get(self, tenant: str, operation_id: UUID) -> OperationView | None:
         """The operation, or None: there is none, or it is another tenant's."""
         record = await self._gathered.get((tenant, operation_id)) if storable(tenant) else None
         # By each who asked: a row that this version cannot read is an error of those who want it, and of nobody else.

@@ -11,10 +11,12 @@ from adapters.postgres.connection.connections import connected
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.operations.operation_lookup import OperationLookup
 from adapters.postgres.operations.operation_page import TenantSelect, for_tenant, page_of
-from adapters.postgres.operations.rows import storable, transition_from_row
-from adapters.postgres.operations.views import View, views
+from adapters.postgres.operations.rows import transition_from_row
+from adapters.postgres.operations.text import storable
+from adapters.postgres.operations.views import views
 from adapters.postgres.schema.tables import operations, transitions
 from application.ports.operation_queries import OperationFilter, Page, PageKey
+from application.ports.operation_view import OperationView
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 
@@ -39,7 +41,7 @@ class PostgresOperationQueries:
         self._lookup = lookup
         self._tenant = tenant
 
-    async def get(self, operation_id: UUID) -> View | None:
+    async def get(self, operation_id: UUID) -> OperationView | None:
         return await self._lookup.get(self._tenant, operation_id)
 
     async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int) -> Page:

@@ -1,7 +1,8 @@
-"""Operations and history lines to rows and back, field by field."""
+"""Operations and history lines as rows, and back."""
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -9,55 +10,63 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from adapters.postgres.operations.json_text import dump, load
+from adapters.postgres.operations.parts import (
+    PARTS,
+    Values,
+    attention_columns,
+    cancel_columns,
+    error_columns,
+    progress_text,
+    read_attention,
+    read_cancel_request,
+    read_error,
+    read_progress,
+)
 from adapters.postgres.operations.report_json import report_from_json, report_to_json
-from adapters.postgres.schema.tables import operations
-from domain.errors import InvalidInput
+from adapters.postgres.operations.text import cleaned, identifier
+from adapters.postgres.schema.tables import COUNTED, IDENTITY, operations
 from domain.evidence.summary import Standing
-from domain.json_value import clean_text
-from domain.operation.attention import Attention, AttentionKind
-from domain.operation.cancel_request import CancelRequest
+from domain.operation.attention import AttentionKind
 from domain.operation.operation import MISSING, Operation
-from domain.operation.operation_error import ErrorCode, OperationError
-from domain.operation.report import Progress
+from domain.operation.operation_error import ErrorCode
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source, Transition
 from domain.scheduling.schedule import Dispatch, FollowUp, Verification
 
-Values = dict[str, Any]
+_CONVERTED = ("id", "status", "input", "labels", "result", "progress", "reported")
+_AS_IS = [field.name for field in fields(Operation) if field.name in operations.c and field.name not in _CONVERTED]
+"""Fields that are stored as they are, each in the column of its name."""
+_CHANGING_AS_IS = [name for name in _AS_IS if name not in IDENTITY + COUNTED]
 _COLUMNS: tuple[str, ...] = tuple(operations.columns.keys())
 _named: Callable[[Iterable[Any]], Any] = cast(Any, namedtuple("Columns", _COLUMNS))._make
 """An attribute of SQLAlchemy's Row costs ten times as much as one of a named tuple, and there are dozens."""
 
 
 def to_row(operation: Operation) -> Values:
-    """Every column. Raises InvalidInput: a tenant, type or label that PostgreSQL's text refuses."""
+    """Returns every column. Raises InvalidInput: PostgreSQL's `text` cannot hold the tenant, the type or a label."""
     return {
+        **{name: getattr(operation, name) for name in _AS_IS},
         "id": operation.id,
-        "tenant": name(operation.tenant),
-        "type": name(operation.type),
+        "tenant": identifier(operation.tenant),
+        "type": identifier(operation.type),
         "input": None if operation.input is MISSING else dump(operation.input),
-        "labels": dump({name(key): name(value) for key, value in operation.labels.items()}),
-        "accepted_at": operation.accepted_at,
+        "labels": dump({identifier(key): identifier(value) for key, value in operation.labels.items()}),
         "trace_context": dump(dict(operation.trace)) if operation.trace else None,
-        "version": operation.version,
-        "revision": operation.revision,
-        "history_length": operation.history_length,
         **changing_columns(operation),
     }
 
 
 def changing_columns(operation: Operation) -> Values:
-    """What a change may change, but for what counts: a large input is left where it lies."""
+    """Returns the columns that a change may change, except the counters. The input, which may be large, is not sent
+    again."""
     return {
+        **{name: getattr(operation, name) for name in _CHANGING_AS_IS},
         "status": operation.status.value,
         "result": dump(operation.result) if operation.status is OperationStatus.COMPLETED else None,
-        **_error_columns(operation.error),
-        "progress": _progress_column(operation.progress),
-        "started_at": operation.started_at,
-        "finished_at": operation.finished_at,
-        "updated_at": operation.updated_at,
-        **_cancel_columns(operation.cancel_request),
-        **_attention_columns(operation.attention),
+        **error_columns(operation.error),
+        "progress": progress_text(operation.progress),
+        **cancel_columns(operation.cancel_request),
+        **attention_columns(operation.attention),
         "reported": None if operation.reported is None else dump(report_to_json(operation.reported)),
         "dispatch_due_at": operation.dispatch.due_at,
         "dispatch_attempts": operation.dispatch.attempts,
@@ -67,43 +76,33 @@ def changing_columns(operation: Operation) -> Values:
         "follow_up_attempts": operation.follow_up.attempts,
         "verified_at": operation.verification.verified_at,
         "verify_due_at": operation.verification.due_at,
-        "first_run_id": operation.first_run_id,
     }
 
 
 def from_row(found: Row[Any]) -> Operation:
-    """The operation, of a row that begins with every column of the table in its order."""
+    """Returns the operation of a row that begins with every column of the table, in the table's order."""
     row = _named(found[: len(_COLUMNS)])
     return Operation(
+        **{name: getattr(row, name) for name in _AS_IS},
         id=standard_uuid(row.id),
-        tenant=row.tenant,
-        type=row.type,
         input=MISSING if row.input is None else load(row.input),
-        accepted_at=row.accepted_at,
-        updated_at=row.updated_at,
         dispatch=Dispatch(row.dispatch_due_at, row.dispatch_attempts, row.dispatched_at, row.calls_back),
         labels=cast(Mapping[str, str], load(row.labels)),
         status=OperationStatus(row.status),
         result=None if row.result is None else load(row.result),
-        error=_error(row),
-        progress=None if row.progress is None else Progress(**cast(Values, load(row.progress))),
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        cancel_request=_cancel_request(row),
-        attention=_attention(row),
+        error=read_error(*_values(row, "error")),
+        progress=read_progress(row.progress),
+        cancel_request=read_cancel_request(*_values(row, "cancel_request")),
+        attention=read_attention(*_values(row, "attention")),
         reported=None if row.reported is None else report_from_json(load(row.reported)),
         follow_up=FollowUp(row.follow_up_due_at, row.follow_up_attempts),
         verification=Verification(row.verified_at, row.verify_due_at),
-        first_run_id=row.first_run_id,
         trace={} if row.trace_context is None else cast(Mapping[str, str], load(row.trace_context)),
-        version=row.version,
-        revision=row.revision,
-        history_length=row.history_length,
     )
 
 
 def standing_from_row(row: Row[Any]) -> Standing:
-    """The operation in short."""
+    """Returns the operation's summary."""
     return Standing(
         id=standard_uuid(row.id),
         status=OperationStatus(row.status),
@@ -114,7 +113,7 @@ def standing_from_row(row: Row[Any]) -> Standing:
 
 
 def transition_to_row(operation_id: UUID, line: Transition) -> Values:
-    """Every column."""
+    """Returns every column of a history line."""
     return {
         "operation_id": operation_id,
         "sequence": line.sequence,
@@ -129,7 +128,7 @@ def transition_to_row(operation_id: UUID, line: Transition) -> Values:
 
 
 def transition_from_row(row: Row[Any]) -> Transition:
-    """The history line."""
+    """Returns the history line of a row."""
     return Transition(
         sequence=row.sequence,
         from_status=None if row.from_status is None else OperationStatus(row.from_status),
@@ -143,83 +142,10 @@ def transition_from_row(row: Row[Any]) -> Transition:
 
 
 def standard_uuid(value: UUID) -> UUID:
-    """The standard library's: asyncpg has a class of its own, which encoders do not know."""
+    """Returns the standard library's UUID: asyncpg has a class of its own, which encoders do not know."""
     return UUID(int=value.int)
 
 
-def name(text: str) -> str:
-    """A text that identifies something, as it is. Raises InvalidInput: PostgreSQL's `text` cannot hold it."""
-    if not storable(text):
-        raise InvalidInput(f"{text!r} has a NUL or half a surrogate pair in it")
-    return text
-
-
-def text_size(values: Iterable[object]) -> int:
-    """Characters of texts, and of JSON, which is one until somebody reads it; all the rest is small."""
-    return sum(len(value) for value in values if isinstance(value, str))
-
-
-def storable(text: str) -> bool:
-    """Whether PostgreSQL's `text` can hold it."""
-    return clean_text(text, limit=len(text)) == text
-
-
-def cleaned(text: str | None) -> str | None:
-    """A text for people, without what PostgreSQL's `text` refuses: losing a message's NUL beats losing the message."""
-    return None if text is None else clean_text(text)
-
-
-def _error_columns(error: OperationError | None) -> Values:
-    return {
-        "error_code": error and error.code.value,
-        "error_message": error and cleaned(error.message),
-        "error_details": error and dump(dict(error.details)),
-    }
-
-
-def _error(row: Any) -> OperationError | None:
-    if row.error_code is None:
-        return None
-    return OperationError(ErrorCode(row.error_code), row.error_message, cast(Values, load(row.error_details)))
-
-
-def _progress_column(progress: Progress | None) -> str | None:
-    if progress is None:
-        return None
-    return dump({"fraction": progress.fraction, "message": cleaned(progress.message)})
-
-
-def _cancel_columns(request: CancelRequest | None) -> Values:
-    return {
-        "cancel_requested_at": request and request.at,
-        "cancel_requested_by": request and cleaned(request.by),
-        "cancel_reason": request and cleaned(request.reason),
-        "cancel_forced": request and request.force,
-        "cancel_delivered_at": request and request.delivered_at,
-    }
-
-
-def _cancel_request(row: Any) -> CancelRequest | None:
-    if row.cancel_requested_at is None:
-        return None
-    return CancelRequest(
-        at=row.cancel_requested_at,
-        by=row.cancel_requested_by,
-        reason=row.cancel_reason,
-        force=row.cancel_forced,
-        delivered_at=row.cancel_delivered_at,
-    )
-
-
-def _attention_columns(attention: Attention | None) -> Values:
-    return {
-        "attention_kind": attention and attention.kind.value,
-        "attention_since": attention and attention.since,
-        "attention_message": attention and cleaned(attention.message),
-    }
-
-
-def _attention(row: Any) -> Attention | None:
-    if row.attention_kind is None:
-        return None
-    return Attention(AttentionKind(row.attention_kind), row.attention_since, row.attention_message)
+def _values(row: Any, part: str) -> list[Any]:
+    """Returns the columns of a part."""
+    return [getattr(row, column) for column in PARTS[part]]

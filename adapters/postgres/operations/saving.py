@@ -9,16 +9,17 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from adapters.postgres.operations.rows import Values, changing_columns, text_size, transition_to_row
-from adapters.postgres.operations.views import FIELDS
-from adapters.postgres.schema.tables import IDENTITY, operations, transitions
+from adapters.postgres.operations.parts import Values
+from adapters.postgres.operations.rows import changing_columns, transition_to_row
+from adapters.postgres.operations.text import text_size
+from adapters.postgres.operations.views import columns_of
+from adapters.postgres.schema.tables import COUNTED, IDENTITY, operations, transitions
 from adapters.postgres.schema.types import JsonText, TransactionId
+from application.ports.operation_view import VISIBLE
 from domain.operation.operation import Change
 
-_COUNTED = {"revision", "version", "history_length", "changed_in"}
-"""Columns that go on from what is stored."""
-_CHANGING = [column for column in operations.c if column.name not in {*IDENTITY} | _COUNTED]
-_SHOWN = [column.name for column in _CHANGING if column.name in FIELDS and column.name != "updated_at"]
+_CHANGING = [column for column in operations.c if column.name not in IDENTITY + COUNTED]
+_VISIBLE = [column.name for column in _CHANGING if column.name in columns_of(VISIBLE)]
 """Columns whose change clients see."""
 _LINE = [column for column in transitions.c if column.name != "written_in"]
 MAX_CHARACTERS: Final = 1024 * 1024
@@ -85,7 +86,7 @@ def save_statement(*, skip_locked: bool) -> sa.Select[Any]:
 
 def _counted(new: sa.TableValuedAlias) -> dict[str, sa.ColumnElement[Any]]:
     """The counters, and what moves with the version alone."""
-    seen = sa.or_(*(_comparable(operations.c[name]).is_distinct_from(_comparable(new.c[name])) for name in _SHOWN))
+    seen = sa.or_(*(_comparable(operations.c[name]).is_distinct_from(_comparable(new.c[name])) for name in _VISIBLE))
     this_transaction = sa.func.pg_current_xact_id(type_=TransactionId())
     return {
         "revision": operations.c.revision + 1,

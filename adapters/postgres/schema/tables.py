@@ -170,6 +170,8 @@ operations = sa.Table(
 )
 IDENTITY = ("id", "tenant", "type", "input", "labels", "accepted_at", "trace_context")
 """Columns of an operation that never change."""
+COUNTED = ("revision", "version", "history_length", "changed_in")
+"""Columns whose new value the database computes from the stored row."""
 
 
 def with_ids(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:

@@ -51,7 +51,7 @@ class AttentionBody(Struct, frozen=True):
     message: str
 
 
-class OperationBody(Struct, frozen=True, kw_only=True):
+class OperationBody(Struct, frozen=True, kw_only=True, rename={"cancel_request": "cancel_requested"}):
     """An operation. `input` is left out where none was given; a null is a null that was given."""
 
     id: UUID
@@ -67,7 +67,7 @@ class OperationBody(Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     updated_at: datetime
-    cancel_requested: CancelRequestBody | None
+    cancel_request: CancelRequestBody | None
     attention: AttentionBody | None
     version: Annotated[int, Meta(ge=1)]
 
@@ -121,7 +121,7 @@ def operation_body(operation: OperationView) -> OperationBody:
         started_at=_utc_or_none(operation.started_at),
         finished_at=_utc_or_none(operation.finished_at),
         updated_at=_utc(operation.updated_at),
-        cancel_requested=_cancel_request(operation.cancel_request),
+        cancel_request=_cancel_request(operation.cancel_request),
         attention=_attention(operation.attention),
         version=operation.version,
     )

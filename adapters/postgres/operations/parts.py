@@ -1,0 +1,68 @@
+"""The parts of an operation that take several columns, or one of JSON: to columns and back."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, cast
+
+from adapters.postgres.operations.json_text import dump, load
+from adapters.postgres.operations.text import cleaned
+from domain.operation.attention import Attention, AttentionKind
+from domain.operation.cancel_request import CancelRequest
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.report import Progress
+
+Values = dict[str, Any]
+PARTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "error": ("error_code", "error_message", "error_details"),
+    "cancel_request": (
+        *("cancel_requested_at", "cancel_requested_by", "cancel_reason", "cancel_forced", "cancel_delivered_at"),
+    ),
+    "attention": ("attention_kind", "attention_since", "attention_message"),
+}
+"""The columns of each part that takes several, in the order of the parameters of the function that reads it."""
+
+
+def error_columns(error: OperationError | None) -> Values:
+    values = None if error is None else (error.code.value, cleaned(error.message), dump(dict(error.details)))
+    return _columns("error", values)
+
+
+def read_error(code: str | None, message: str, details: str) -> OperationError | None:
+    return None if code is None else OperationError(ErrorCode(code), message, cast(Values, load(details)))
+
+
+def cancel_columns(request: CancelRequest | None) -> Values:
+    if request is None:
+        return _columns("cancel_request", None)
+    words = cleaned(request.by), cleaned(request.reason)
+    return _columns("cancel_request", (request.at, *words, request.force, request.delivered_at))
+
+
+def read_cancel_request(
+    at: datetime | None, by: str | None, reason: str | None, force: bool, delivered_at: datetime | None
+) -> CancelRequest | None:
+    return None if at is None else CancelRequest(at, by, reason, force, delivered_at)
+
+
+def attention_columns(attention: Attention | None) -> Values:
+    values = None if attention is None else (attention.kind.value, attention.since, cleaned(attention.message))
+    return _columns("attention", values)
+
+
+def read_attention(kind: str | None, since: datetime, message: str) -> Attention | None:
+    return None if kind is None else Attention(AttentionKind(kind), since, message)
+
+
+def progress_text(progress: Progress | None) -> str | None:
+    if progress is None:
+        return None
+    return dump({"fraction": progress.fraction, "message": cleaned(progress.message)})
+
+
+def read_progress(text: str | None) -> Progress | None:
+    return None if text is None else Progress(**cast(Values, load(text)))
+
+
+def _columns(part: str, values: tuple[Any, ...] | None) -> Values:
+    names = PARTS[part]
+    return dict(zip(names, values or (None,) * len(names), strict=True))
