@@ -1,1 +1,1 @@
-"""The ledger's database: PostgreSQL, by SQLAlchemy Core and asyncpg."""
+"""The database: PostgreSQL, through SQLAlchemy Core and asyncpg."""

@@ -19,7 +19,7 @@ _KeyId = tuple[str, str]
 
 
 def _given(columns: Iterable[sa.Column[Any]]) -> sa.TableValuedAlias:
-    """Rows as a table. One array a column: statement and number of parameters stay the same for any number."""
+    """Returns a table of parameters. Each column is one array, so that any number of rows has the same statement."""
     columns = list(columns)
     arrays = [sa.bindparam(f"given_{column.name}", type_=ARRAY(column.type)) for column in columns]
     table = sa.func.unnest(*arrays).table_valued(*(sa.column(column.name, column.type) for column in columns))
@@ -27,7 +27,7 @@ def _given(columns: Iterable[sa.Column[Any]]) -> sa.TableValuedAlias:
 
 
 def _arrays(columns: Iterable[sa.Column[Any]], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    """The rows, for that table."""
+    """Returns the parameters of that table."""
     return {f"given_{column.name}": [row[place] for row in rows] for place, column in enumerate(columns)}
 
 
@@ -46,14 +46,14 @@ def _holders() -> sa.Executable:
 
 
 _ID = (keys.c.tenant, keys.c.key)
-# Built once: building them takes longer than running them.
+# Built once: building a statement takes longer than running it.
 _CLAIM = _claim()
 _HOLDERS = _holders()
 _SHORT_LOCK_TIMEOUT = sa.text("SET LOCAL lock_timeout = '50ms'")
 
 
 class PostgresIdempotencyKeys:
-    """Works within the transaction of its connection, at READ COMMITTED."""
+    """Works within its connection's transaction, at READ COMMITTED."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -67,7 +67,7 @@ class PostgresIdempotencyKeys:
     ) -> list[IdempotencyRecord]:
         if not records:
             return []
-        # In the order of the keys, which is that of the locks: others that claim the same ones wait for the first.
+        # Sorted, so that all callers lock keys in the same order and none deadlocks.
         given = [(identifier(record.tenant), identifier(record.key), *_fields(record)) for record in records]
         with translated():
             if impatient:
@@ -92,7 +92,7 @@ class PostgresIdempotencyKeys:
             return (await self._connection.execute(statement)).rowcount
 
     async def _holders(self, records: Sequence[IdempotencyRecord]) -> dict[_KeyId, IdempotencyRecord]:
-        """Who has the keys. The refused updates have locked the rows, so they are there."""
+        """Returns the records that hold the keys. Their rows exist: the refused updates have locked them."""
         if not records:
             return {}
         wanted = _arrays(_ID, [_id(record) for record in records])

@@ -1,4 +1,4 @@
-"""Checks of the database: it answers, has this version's schema, and delivers notifications."""
+"""Health checks of the database: it answers, has this version's schema, and delivers notifications."""
 
 import asyncio
 import secrets
@@ -16,11 +16,11 @@ from adapters.postgres.schema.migrations import check_known, head
 from domain.errors import StartupError
 
 _DELIVERY_TIMEOUT: Final = 3.0
-"""Seconds that a notification may take."""
+"""Timeout of a notification in seconds."""
 
 
 class DatabaseProbe:
-    """The database answers."""
+    """Checks that the database answers."""
 
     name = "database"
 
@@ -35,7 +35,7 @@ class DatabaseProbe:
 
 
 class MigrationProbe:
-    """The database is at the revision that this version works with."""
+    """Checks that the database is at this version's revision."""
 
     name = "migrations"
 
@@ -43,7 +43,7 @@ class MigrationProbe:
         self._engine = engine
 
     async def check(self) -> None:
-        """Raises DatabaseUnavailable; StartupError, which says what to do."""
+        """Raises DatabaseUnavailable, or StartupError with what to do."""
         revision = await self._revision()
         check_known(revision)
         if revision != head():
@@ -56,14 +56,14 @@ class MigrationProbe:
             try:
                 with translated():
                     found = await connection.execute(sa.text("SELECT version_num FROM alembic_version"))
-            except ProgrammingError:  # there is no such table
+            except ProgrammingError:  # the table does not exist
                 return None
             return found.scalar_one_or_none()
 
 
 class NotificationProbe:
-    """A notification sent on the one kind of connection arrives on the other: same database, and no transaction pooler
-    in front of the listener, which would lose them without an error."""
+    """Checks that a notification sent through DATABASE_URL arrives on the direct connection: both lead to the same
+    database, and no transaction pooler is in front of the listener, which would lose notifications without an error."""
 
     name = "notifications"
 

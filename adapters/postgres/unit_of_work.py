@@ -1,4 +1,4 @@
-"""A transaction of PostgreSQL as the unit of work."""
+"""The unit of work: a transaction in PostgreSQL."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +25,7 @@ class PostgresUnitOfWork:
         self.turns = PostgresTurns(connection)
 
     async def commit(self) -> None:
-        """Deferred constraints speak up here. After DatabaseUnavailable it is not known whether it is durable."""
+        """Commits. This checks deferred constraints. After DatabaseUnavailable the commit may be durable or not."""
         with translated():
             await self._connection.commit()
         if self.operations.changed:
@@ -36,7 +36,7 @@ class PostgresUnitsOfWork:
     """Opens units of work, each on a connection of its own."""
 
     def __init__(self, engine: AsyncEngine, announce: Callable[[], None] = lambda: None) -> None:
-        """`announce` is called after every commit of a new version or a history line."""
+        """Calls `announce` after every commit of a new version or a history line."""
         self._engine = engine
         self._announce = announce
 

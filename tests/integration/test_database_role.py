@@ -243,14 +243,14 @@ async def test_grants_are_exact(database_url: str, role: str, service: AsyncEngi
 
 async def test_roles_that_grants_do_not_limit(database_url: str, role: str, postgres_engine: AsyncEngine) -> None:
     """None, a superuser, the owner, who is to be the owner; and a schema in which everybody may create."""
-    with pytest.raises(StartupError, match="there is no database role nobody: CREATE ROLE"):
+    with pytest.raises(StartupError, match="the database role nobody does not exist: create it with CREATE ROLE"):
         await grant_to(database_url, "nobody")
     async with postgres_engine.connect() as connection:
         owner = str(await connection.scalar(text("SELECT current_user")))
     with pytest.raises(StartupError, match="is a superuser"):
         await grant_to(database_url, owner)
     await sql(postgres_engine, "GRANT CREATE ON SCHEMA public TO PUBLIC")
-    with pytest.raises(StartupError, match="may create tables, as everybody may"):
+    with pytest.raises(StartupError, match="may create tables, as every role may"):
         await grant_to(database_url, role)
     await sql(postgres_engine, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     await sql(postgres_engine, f'ALTER TABLE operations OWNER TO "{role}"')
@@ -261,7 +261,7 @@ async def test_roles_that_grants_do_not_limit(database_url: str, role: str, post
 
 async def test_who_may_not_grant(database_url: str, role: str, service: AsyncEngine) -> None:
     """The service itself: in words, and nothing is changed."""
-    with pytest.raises(StartupError, match="the tables' owner alone can grant"):
+    with pytest.raises(StartupError, match="only the tables' owner can grant"):
         await grant_to(as_role(database_url, role), role)
     await DatabaseProbe(service).check()
 

@@ -18,7 +18,7 @@ from domain.access.scope import Scope
 
 
 class PostgresApiKeys:
-    """Each call is a statement in a transaction of its own."""
+    """Each call is one statement in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = autocommit(engine)
@@ -46,7 +46,7 @@ class PostgresApiKeys:
         return _from_row(rows[0])
 
     async def note_used(self, last_used: Mapping[str, datetime]) -> None:
-        # In one order, so that two processes never wait for each other in a circle.
+        # In one order, so that two processes never deadlock.
         for prefix, at in sorted(last_used.items()):
             statement = sa.update(keys).where(keys.c.prefix == prefix)
             await self._rows(statement.values(last_used_at=sa.func.greatest(keys.c.last_used_at, at)), returns=False)

@@ -12,11 +12,11 @@ from adapters.postgres.schema.tables import stream_tickets as tickets
 from domain.access.stream_ticket import StreamTicket
 
 _EXPIRED_AT_ONCE = 1000
-"""Most expired tickets that one new ticket deletes."""
+"""At most this many expired tickets are deleted with each new one."""
 
 
 class PostgresStreamTickets:
-    """Each call is a transaction of its own. A row is deleted once, so that a ticket is taken once."""
+    """Each call is a transaction of its own. Taking a ticket deletes its row, so only one caller gets it."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -40,7 +40,7 @@ class PostgresStreamTickets:
         return None if row is None else StreamTicket(**row._mapping)
 
     async def _run(self, *statements: sa.Executable) -> list[list[sa.Row[Any]]]:
-        """The rows of each, after the commit."""
+        """Returns the rows of each statement, after the commit."""
         async with connected(self._engine) as connection:
             with translated():
                 results = []

@@ -1,1 +1,1 @@
-"""Connections to the database, and their errors."""
+"""Connections, the pool, and the meaning of database errors."""

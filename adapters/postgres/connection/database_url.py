@@ -1,4 +1,4 @@
-"""Reads a PostgreSQL URL as psql does, and says what the driver has to do for it."""
+"""Parses a PostgreSQL URL as psql does, into arguments for asyncpg."""
 
 import os
 import re
@@ -24,7 +24,7 @@ _OF_DRIVER = {
     *("sslmode", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version"),
     *("krbsrvname", "gsslib", "service"),
 }
-"""Parameters that asyncpg reads in the URL itself."""
+"""Parameters that asyncpg parses itself."""
 _LOGIN = {"user": "user", "password": "password", "dbname": "database", "database": "database", "passfile": "passfile"}
 _FIXED: Final[Mapping[str, set[str]]] = {
     "channel_binding": {"disable", "prefer"},
@@ -41,24 +41,24 @@ _FIXED: Final[Mapping[str, set[str]]] = {
     **{name: set() for name in ("hostaddr", "require_auth", "requirepeer", "sslcrldir", "sslkeylogfile")},
     **{name: set() for name in ("scram_client_key", "scram_server_key", "servicefile")},
 }
-"""Parameters of libpq that asyncpg does not have, with the values that are what it does anyway."""
+"""Parameters of libpq that asyncpg lacks, with the values that equal what asyncpg does."""
 _KEEPALIVE: Final = {
     "keepalives_idle": ("TCP_KEEPIDLE", "TCP_KEEPALIVE"),  # the second name is macOS's
     "keepalives_interval": ("TCP_KEEPINTVL",),
     "keepalives_count": ("TCP_KEEPCNT",),
     "tcp_user_timeout": ("TCP_USER_TIMEOUT",),
 }
-"""Socket options, by libpq's name. As in libpq, one that the system does not have is passed over."""
+"""Socket options by libpq's name. As libpq does, options that the system lacks are ignored."""
 _LONGEST: Final = {"keepalives_idle": 32_767, "keepalives_interval": 32_767, "keepalives_count": 127}
-"""The largest values that Linux takes (tcp(7), `MAX_TCP_KEEPIDLE` and the like)."""
+"""The largest values that Linux accepts (tcp(7), `MAX_TCP_KEEPIDLE` and the like)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseUrl:
-    """What a URL says."""
+    """A parsed URL."""
 
     hosts: Sequence[Host]
-    """In the order in which they are tried; none: where the driver looks by default."""
+    """In the order of attempts. Empty: the driver's default."""
     arguments: Mapping[str, Any]
     """For `asyncpg.connect`."""
     settings: Mapping[str, str]
@@ -66,13 +66,13 @@ class DatabaseUrl:
     socket_options: Sequence[SocketOption]
     """For a TCP connection."""
     connect_timeout: float | None
-    """Seconds for each host; 0 is without a limit, None is not given."""
+    """Seconds for each host. 0: no limit. None: not given."""
     writable: bool
-    """Whether a server that accepts no writes is passed over."""
+    """Whether servers that accept no writes are skipped."""
 
 
 def parse_url(url: str, name: str = "DATABASE_URL") -> DatabaseUrl:
-    """Raises StartupError, which names the setting, the parameter and the rule."""
+    """Parses the URL. Raises StartupError, which names the setting, the parameter and the rule."""
     try:
         return _parse(url)
     except ValueError as error:
@@ -109,7 +109,7 @@ def _parse(url: str) -> DatabaseUrl:
 
 
 def _query(query: str) -> dict[str, str]:
-    """Percent-decoded as libpq does it: a plus sign is a plus sign."""
+    """Returns the parameters, decoded as libpq does: a plus sign stays a plus sign."""
     given: dict[str, str] = {}
     for pair in filter(None, query.split("&")):
         key, equals, value = pair.partition("=")
@@ -123,7 +123,7 @@ def _query(query: str) -> dict[str, str]:
 
 
 def _hosts(place: str, given: dict[str, str]) -> list[Host]:
-    """The hosts in front of the path, else those of the parameters `host` and `port`."""
+    """Returns the hosts before the path, or else those of the parameters `host` and `port`."""
     named, ports = given.pop("host", ""), given.pop("port", "")
     hosts = [_host(unquote(one)) for one in (place or named).split(",")] if place or named else []
     if ports:
@@ -148,12 +148,12 @@ def _host(text: str) -> Host:
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise ValueError(f"has a port that is no number from 1 to 65535: {text!r}")
+        raise ValueError(f"has the port {text!r}: a port is a number from 1 to 65535")
     return int(text)
 
 
 def _target(given: dict[str, str], hosts: Sequence[Host]) -> str:
-    """Of several servers one is the primary, and the ledger writes."""
+    """Returns the session target. The ledger writes: of several servers it needs the primary."""
     default = os.environ.get("PGTARGETSESSIONATTRS") or ("read-write" if len(hosts) > 1 else "any")
     target = given.pop("target_session_attrs", default)
     if target not in _TARGETS:
@@ -162,7 +162,7 @@ def _target(given: dict[str, str], hosts: Sequence[Host]) -> str:
 
 
 def _socket_options(given: dict[str, str]) -> list[SocketOption]:
-    """As in libpq, idle connections are kept alive unless `keepalives` is 0."""
+    """Returns socket options. As in libpq, idle connections are kept alive unless `keepalives` is 0."""
     keep_alive = _number(given, "keepalives")
     options = [] if keep_alive == 0 else [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     for key, names in _KEEPALIVE.items():
@@ -185,7 +185,7 @@ def _number(given: dict[str, str], key: str) -> int | None:
 
 
 def _driver_arguments(given: dict[str, str]) -> dict[str, Any]:
-    """What asyncpg takes from a URL alone, as a URL."""
+    """Returns the arguments that asyncpg accepts only as part of a URL, as a URL."""
     dsn = {key: given.pop(key) for key in _OF_DRIVER & given.keys()}
     if dsn.get("sslmode", "disable") not in _SSL_MODES:
         raise ValueError(f"has sslmode={dsn['sslmode']}, which is one of {_listed(_SSL_MODES)}")
@@ -198,7 +198,7 @@ def _driver_arguments(given: dict[str, str]) -> dict[str, Any]:
 
 
 def _verified_by_the_system(dsn: Mapping[str, str]) -> ssl.SSLContext:
-    """As in libpq, the system's certificate authorities go with verify-full and no other mode."""
+    """Returns a TLS context with the system's certificate authorities. As libpq does, it requires verify-full."""
     if dsn.get("sslmode", "verify-full") != "verify-full":
         raise ValueError(f"has sslrootcert=system with sslmode={dsn['sslmode']}: it needs sslmode=verify-full")
     if others := dsn.keys() - {"sslmode", "sslrootcert"}:
@@ -207,14 +207,14 @@ def _verified_by_the_system(dsn: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _settings(given: dict[str, str]) -> dict[str, str]:
-    """The rest is for the server, which refuses what it does not know by name."""
+    """Returns the remaining parameters as server settings. The server rejects unknown ones by name."""
     fallback = given.pop("fallback_application_name", None)
     settings = {**_options(given.pop("options", "")), **given}
     return settings if fallback is None else {"application_name": fallback, **settings}
 
 
 def _options(text: str) -> dict[str, str]:
-    """`-c name=value` and `--name=value`, separated by blanks; a backslash stands before a blank or backslash."""
+    """Parses `-c name=value` and `--name=value`, separated by blanks. A backslash escapes a blank or backslash."""
     words = iter(re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\\\s])+", text))
     settings = {}
     for word in words:

@@ -1,4 +1,4 @@
-"""Connections of the driver: to the first server that can be used, directly or through a transaction pooler."""
+"""asyncpg connections to the first usable server, directly or through a transaction pooler."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,12 +12,12 @@ from adapters.postgres.connection.database_url import DatabaseUrl, Host, SocketO
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """How the database is used. Times in seconds; None is without a limit."""
+    """How the database is used. Times in seconds. None: no limit."""
 
     application_name: str = "opledger"
     pool_size: int = 20
     max_overflow: int = 0
-    """Connections beyond the pool, each closed after its use: making one costs more than what it is used for."""
+    """Connections beyond the pool, each closed after use. Default 0: connecting costs more than a request."""
     pool_timeout: float = 5.0
     """How long to wait for a free connection."""
     connect_timeout: float = 5.0
@@ -26,32 +26,32 @@ class DatabaseSettings:
     lock_timeout: float | None = 5.0
     """How long a statement waits for another transaction's lock."""
     transaction_pooling: bool = False
-    """Whether a pooler, such as pgbouncer, gives each transaction any of its connections to the server."""
+    """Whether a transaction pooler, such as pgbouncer, is between the process and the server."""
 
 
 class Connection(asyncpg.Connection):
-    """A connection that knows when another one is needed, and starts transactions with settings of their own."""
+    """A connection that reports when it is of no more use, and sets limits at the start of each transaction."""
 
     writable = False
-    """Whether it is of no use on a server that accepts no writes."""
+    """Whether it needs a server that accepts writes."""
     transaction_settings = ""
     """Statements that follow every BEGIN, in the same round trip."""
 
     @property
     def lost(self) -> bool:
-        """Whether the server has closed it, or accepts no writes any more, as after a fail-over. Costs no round trip:
-        servers since PostgreSQL 14 report both by themselves."""
+        """Whether the server has closed it or accepts no writes any more, as after a failover. Costs no round trip:
+        servers since PostgreSQL 14 report both."""
         return self.is_closed() or (self.writable and self._is_read_only())
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
-        """See asyncpg."""
+        """See asyncpg. Adds `transaction_settings` to BEGIN."""
         if self.transaction_settings and query.startswith("BEGIN"):
             query += self.transaction_settings
         status: str = await super().execute(query, *args, timeout=timeout)
         return status
 
     def set_socket_options(self, options: Sequence[SocketOption]) -> None:
-        """Of a TCP connection; a Unix socket has none of them."""
+        """Sets options of a TCP connection. A Unix socket has none."""
         transport: asyncio.Transport = self._transport  # type: ignore[attr-defined]
         if isinstance(transport.get_extra_info("peername"), tuple):
             for option in options:
@@ -66,7 +66,7 @@ class Connection(asyncpg.Connection):
 def connector(
     url: str, settings: DatabaseSettings | None = None, name: str = "DATABASE_URL"
 ) -> Callable[[], Awaitable[Connection]]:
-    """A function that connects. `name` is the URL's setting. Raises StartupError: the URL cannot be used.
+    """Returns a function that connects. `name` names the setting of the URL. Raises StartupError: the URL is invalid.
 
     A server setting in the URL, such as `application_name` or `statement_timeout`, takes precedence over `settings`.
     """
@@ -74,14 +74,14 @@ def connector(
 
 
 class _Connector:
-    """Tries one host after the other, as libpq does: each has the connect timeout, where asyncpg has one for all."""
+    """Tries one host after the other. As in libpq, each has the connect timeout; asyncpg has one for all."""
 
     def __init__(self, url: DatabaseUrl, settings: DatabaseSettings) -> None:
         self._url = url
         self._hosts: Sequence[Host] = url.hosts or [("", None)]
         given = url.connect_timeout
         timeout = settings.connect_timeout if given is None else given or None
-        # Longer than the server's own limit, for a server that does not answer at all any more.
+        # Longer than the server's own limit: for a server that does not answer at all.
         patience = None if settings.statement_timeout is None else settings.statement_timeout + settings.connect_timeout
         self._arguments: dict[str, Any] = {**url.arguments, "timeout": timeout, "command_timeout": patience}
         at_start = {"application_name": settings.application_name}
@@ -97,7 +97,7 @@ class _Connector:
         self._arguments["server_settings"] = at_start
 
     async def __call__(self) -> Connection:
-        *others, last = self._hosts  # which another connection may reorder meanwhile
+        *others, last = self._hosts  # a copy: another connection may reorder them meanwhile
         for host in others:
             try:
                 return await self._connect_and_prefer(host)
@@ -125,7 +125,7 @@ class _Connector:
         return connection
 
     def _prefer(self, host: Host) -> None:
-        """Try the primary first from now on: of a host that is gone, every connection would wait for the timeout."""
+        """Tries the primary first from now on. Otherwise every connection would wait for a lost host to time out."""
         if self._url.writable:
             self._hosts = [host, *(other for other in self._hosts if other != host)]
 
@@ -135,10 +135,9 @@ _NEXT_HOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.TargetServerAttributeNotMatched,
 )
-"""Besides a host that cannot be reached: one that starts or stops, and one that is no primary."""
-# What is asked often would be planned once for any parameters: for a tenant with few rows, and labels that few have.
-# Where many have them that reads all rows of a tenant for a page, instead of the first ones. Through a pooler every
-# statement is parsed for itself, and so planned for its parameters.
+"""Errors that lead to the next host, besides OSError: the server starts or stops, or is no primary."""
+# A generic plan fits a tenant with few rows and rare labels. For frequent labels it reads all rows of a tenant for a
+# page, instead of the first ones. Through a pooler each statement is parsed anew, and so planned for its parameters.
 _PLANNING = {"plan_cache_mode": "force_custom_plan"}
 
 

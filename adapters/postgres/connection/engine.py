@@ -14,8 +14,9 @@ _READ_ONLY = "25006"
 
 
 def create_engine(url: str, settings: DatabaseSettings | None = None, name: str = "DATABASE_URL") -> AsyncEngine:
-    """A pool that connects when it is first used. `name` is the URL's setting. Raises StartupError: the URL cannot be
-    used.
+    """Returns a pool that connects at its first use. `name` names the setting of the URL.
+
+    Raises StartupError: the URL is invalid.
 
     A server setting in the URL, such as `application_name` or `statement_timeout`, takes precedence over `settings`.
     """
@@ -24,7 +25,7 @@ def create_engine(url: str, settings: DatabaseSettings | None = None, name: str 
     statement_cache = {"prepared_statement_cache_size": 0} if settings.transaction_pooling else {}
 
     def create() -> Any:
-        """What SQLAlchemy makes of `async_creator`, which cannot be given arguments."""
+        """Connects as SQLAlchemy does for `async_creator`, which takes no arguments."""
         return engine.sync_engine.dialect.dbapi.connect(async_creator_fn=connect, **statement_cache)  # type: ignore[union-attr]
 
     engine = create_async_engine(
@@ -44,19 +45,20 @@ def create_engine(url: str, settings: DatabaseSettings | None = None, name: str 
 
 
 def autocommit(engine: AsyncEngine) -> AsyncEngine:
-    """The same pool for single statements, which need no BEGIN and ROLLBACK around them: two round trips fewer. Made
-    once: it is too dear to be made for each."""
+    """Returns the same pool for single statements: without BEGIN and ROLLBACK, which saves two round trips.
+
+    Callers keep the result: making it is expensive."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _discard_lost(connection: Any, *_: object) -> None:
-    """Have the pool replace a connection that is of no use any more. The driver knows without asking, so that this
-    costs nothing, where `pool_pre_ping` costs three round trips."""
+    """Makes the pool replace a connection that is lost. The driver knows that without a round trip; `pool_pre_ping`
+    costs three."""
     if connection.driver_connection.lost:
         raise DisconnectionError
 
 
 def _invalidate_after_read_only(context: ExceptionContext) -> None:
-    """Replace every connection of the pool after a write was refused: the primary may be another server by now."""
+    """Replaces every connection of the pool after a refused write: the primary may be another server now."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True

@@ -1,4 +1,4 @@
-"""What the database's errors mean: unreachable, a broken rule, or a bug (which stays what it is)."""
+"""Translates database errors: unavailable, contended, refused, rule violated. Others are bugs and pass unchanged."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from application.ports.unit_of_work import DatabaseContended, DatabaseRefused, DatabaseUnavailable
 from domain.errors import InvalidInput, InvalidTransition, OperationNotDone, OperationNotFound, OpledgerError
 
-# Of SQLSTATE: connection lost (08), rolled back for others' sake (40), out of resources (53), shutting down, starting
-# up or a timeout (57), a lock not had in time, demoted to a replica by a fail-over, idle for too long in a transaction.
+# SQLSTATE classes and codes: connection lost (08), rolled back because of a conflict (40), out of resources (53),
+# shutdown, startup or timeout (57), lock timeout, read-only after a failover, idle for too long in a transaction.
 _UNAVAILABLE = ("08", "40", "53", "57", "55P03", "25006", "25P03")
 
-# A prepared statement that is not there, or is there already: another connection's, given to us by a pooler.
+# A prepared statement is missing, or exists already: a pooler has given us another connection.
 _POOLED = ("26000", "42P05")
 
 POOLER_HINT: Final = (
@@ -24,7 +24,7 @@ POOLER_HINT: Final = (
     "server's own URL"
 )
 
-# A lock not had in time, a deadlock.
+# Lock timeout, deadlock.
 _CONTENDED = ("55P03", "40P01")
 
 _TOO_LONG = "has 1 to 255 characters"
@@ -42,14 +42,14 @@ CONSTRAINTS: dict[str, tuple[type[OpledgerError], str]] = {
     ),
     "operations_outcome_is_final": (InvalidTransition, "the operation is done, which is final"),
     "operations_running_is_not_taken_back": (InvalidTransition, "RUNNING cannot become ACCEPTED"),
-    "operations_unfinished_is_not_deleted": (OperationNotDone, "what is not done cannot be deleted"),
+    "operations_unfinished_is_not_deleted": (OperationNotDone, "the operation is not done: it cannot be deleted"),
 }
-"""By name. Every other CHECK states what a row of the ledger is, and its violation is an InvalidTransition."""
+"""Error and message by the constraint's name. The violation of any other CHECK is an InvalidTransition."""
 
 
 @contextlib.contextmanager
 def connecting() -> Iterator[None]:
-    """Raise DatabaseUnavailable in place of whatever keeps a connection from being made."""
+    """Raises DatabaseUnavailable in place of any error of connecting."""
     try:
         yield
     except PoolTimeout as error:
@@ -57,7 +57,7 @@ def connecting() -> Iterator[None]:
     except DBAPIError as error:
         raise _unavailable(_cause(error) or error) from error
     except AsyncAdapt_asyncpg_dbapi.Error as error:
-        # What SQLAlchemy wants to know of a server it asks on the first connection, also of who is given that one bare.
+        # SQLAlchemy queries the server on the first connection, even if that one is used without SQLAlchemy.
         raise _unavailable(error.__cause__ or error) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise _unavailable(error) from error
@@ -65,7 +65,7 @@ def connecting() -> Iterator[None]:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Raise DatabaseUnavailable, or the error of the broken rule, in place of what the driver raises."""
+    """Raises DatabaseUnavailable, or the violated rule's error, in place of the driver's error."""
     try:
         yield
     except DBAPIError as error:
@@ -75,7 +75,7 @@ def translated() -> Iterator[None]:
             raise
         raise meaning from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        # Of a driver that was asked straight; and SQLAlchemy passes on what it does not take for the driver's.
+        # From raw statements; SQLAlchemy too passes on errors that it does not know as the driver's.
         meaning = _meaning(error)
         if meaning is None:
             raise
@@ -83,7 +83,7 @@ def translated() -> Iterator[None]:
 
 
 def _meaning(cause: BaseException) -> OpledgerError | None:
-    """Of the driver's own error."""
+    """Returns what the driver's error means; None: a bug."""
     sqlstate = getattr(cause, "sqlstate", None) or ""
     if sqlstate in _CONTENDED:
         return DatabaseContended(f"the database cannot be used: {cause}")
@@ -94,14 +94,14 @@ def _meaning(cause: BaseException) -> OpledgerError | None:
         kind, message = CONSTRAINTS[name]
         return kind(message)
     if isinstance(cause, asyncpg.CheckViolationError):
-        return InvalidTransition(f"the ledger's rule {name} is violated")
+        return InvalidTransition(f"the change violates the rule {name}")
     if isinstance(cause, asyncpg.InsufficientPrivilegeError):
-        return DatabaseRefused(f"the role of DATABASE_URL may not do this: {cause}")
+        return DatabaseRefused(f"the role of DATABASE_URL lacks a privilege: {cause}")
     return None
 
 
 def _cause(error: DBAPIError) -> BaseException | None:
-    """The driver's own error."""
+    """Returns the driver's own error."""
     return error.orig.__cause__ if error.orig is not None else None
 
 
@@ -111,6 +111,5 @@ def _unavailable(cause: BaseException) -> DatabaseUnavailable:
     pooled = sqlstate in _POOLED or (sqlstate == "08P01" and "startup parameter" in str(cause))
     if not pooled:
         return DatabaseUnavailable(words)
-    return DatabaseUnavailable(
-        f"{words.partition(chr(10))[0]}; {POOLER_HINT}"
-    )  # the driver's own hint is for developers
+    first_line = words.partition("\n")[0]  # the driver's own hint after it is for developers
+    return DatabaseUnavailable(f"{first_line}; {POOLER_HINT}")

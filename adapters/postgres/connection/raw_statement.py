@@ -1,4 +1,4 @@
-"""Statements that are asked so often that SQLAlchemy, which builds them, would cost more to run them than they do."""
+"""Statements that SQLAlchemy compiles and the driver runs: running them through SQLAlchemy costs more than they do."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ _DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
 class RawStatement:
-    """A statement for single use, straight on the driver: outside of any transaction."""
+    """A statement that runs on the driver, in a transaction of its own."""
 
     def __init__(self, statement: "sa.Select[Any]") -> None:
         compiled = statement.compile(dialect=_DIALECT)
@@ -28,7 +28,7 @@ class RawStatement:
         self._places = [(name, kind.dialect_impl(_DIALECT).bind_processor(_DIALECT)) for name, kind in places]
 
     async def fetch(self, engine: AsyncEngine, parameters: Mapping[str, Any]) -> list[asyncpg.Record]:
-        """The rows. Raises what `translated` does."""
+        """Returns the rows. Raises DatabaseUnavailable and the other errors of `translated`."""
         given = {**self._given, **parameters}
         values = [given[name] if process is None else process(given[name]) for name, process in self._places]
         with translated():
@@ -38,14 +38,14 @@ class RawStatement:
 
 @contextlib.asynccontextmanager
 async def _checked_out(engine: AsyncEngine) -> AsyncIterator[Connection]:
-    """A connection of the pool. Raises DatabaseUnavailable."""
+    """Yields a connection of the pool. Raises DatabaseUnavailable."""
     with connecting():
         lent = await engine.raw_connection()
     connection = cast(Connection, lent.driver_connection)
     try:
         yield connection
     except (TimeoutError, asyncio.CancelledError):
-        connection.terminate()  # Its answer may never come, and whoever has it next would wait for that.
+        connection.terminate()  # an answer is still to come, for which the next user would wait
         raise
     finally:
         await greenlet_spawn(lent.close)

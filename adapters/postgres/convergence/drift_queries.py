@@ -1,4 +1,4 @@
-"""How far the ledger may be from the engine, asked of PostgreSQL."""
+"""Queries for the drift between ledger and engine, in PostgreSQL."""
 
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from adapters.postgres.schema.tables import ATTENTIVE, TO_VERIFY, operations, wa
 from application.ports.drift_queries import Drift
 from domain.operation.attention import AttentionKind
 
-# Read off the partial indexes: the many rows that are done and well are never looked at.
+# These read partial indexes: their cost does not grow with the number of finished operations.
 _LONGEST_WAITING = (
     sa.select(operations.c.verified_at.label("at"))
     .where(sa.text(TO_VERIFY))
@@ -34,7 +34,7 @@ _WATERMARK = sa.select((sa.func.clock_timestamp() - watermarks.c.at).label("age"
 
 
 class PostgresDriftQueries:
-    """Reads what is committed, each query in a transaction of its own."""
+    """Reads committed rows, each query in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = autocommit(engine)

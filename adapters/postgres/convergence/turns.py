@@ -1,4 +1,4 @@
-"""Turns in PostgreSQL."""
+"""Leases of periodic work, in PostgreSQL."""
 
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from adapters.postgres.schema.types import Instant
 from application.ports.turns import Turn
 
 _MARK = "CASE WHEN turns.mark > clock_timestamp() THEN clock_timestamp() ELSE turns.mark END"
-"""Not `least`, which passes over a NULL."""
+"""A mark in the future counts as the present. `least` would ignore the NULL of a turn without a mark."""
 _TAKE = sa.text(
     f"""
     INSERT INTO turns (name, until) VALUES (:name, clock_timestamp() + :lasts)

@@ -1,4 +1,4 @@
-"""The watermark of the engine's index in PostgreSQL."""
+"""The watermark of the engine's index, in PostgreSQL."""
 
 from datetime import datetime
 
@@ -40,7 +40,7 @@ class PostgresWatermarks:
             await self._connection.execute(statement)
 
     async def oldest_unfinished(self) -> datetime | None:
-        # What is dispatched and not done is what will be verified, by a CHECK: the one partial index serves both.
+        # By a CHECK, the dispatched, unfinished operations are those with a verification due: one index serves both.
         return await self._moment(sa.select(sa.func.min(operations.c.accepted_at)).where(sa.text(TO_VERIFY)))
 
     async def _moment(self, statement: sa.Select[tuple[datetime]]) -> datetime | None:

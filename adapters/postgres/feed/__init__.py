@@ -1,1 +1,1 @@
-"""The change feed."""
+"""The change feed and the notifications that wake its readers."""

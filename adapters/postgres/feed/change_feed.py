@@ -1,8 +1,8 @@
 """The change feed in PostgreSQL.
 
-A place in it is the number of the transaction that made the change, and what within that. Numbers are given when a
-transaction first writes, and it commits later: a change with a smaller number may become visible after one with a
-larger. So nothing is read whose number is not below those of all transactions that are still open.
+A position is the id of the transaction that made the change, and the operation and history line within it. A
+transaction gets its id at its first write and commits later, so a change with a smaller id may become visible after one
+with a larger. The feed therefore reads only transactions below the oldest one that is still open.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,11 +31,11 @@ _SNAPSHOT = sa.text(
 
 
 _Content = tuple[OperationView | Transition, int]
-"""With its weight."""
+"""A change and its size in characters."""
 
 
 class PostgresChangeFeed:
-    """Reads what is committed, each query in a transaction of its own."""
+    """Reads committed rows, each query in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine, listener: Listener) -> None:
         self._engine = autocommit(engine)
@@ -46,10 +46,10 @@ class PostgresChangeFeed:
         return Position.behind(snapshot.oldest - 1)
 
     async def read(self, after: Position, limit: int) -> MarkPage:
-        # First the snapshot, then the rows: what is below its oldest open transaction cannot change any more.
+        # The snapshot comes first: rows below its oldest open transaction cannot change any more.
         [snapshot] = await self._rows(_SNAPSHOT)
         if after.transaction >= snapshot.oldest:
-            raise FeedRewound(f"transaction {after.transaction} is not over: this is not the database it was read in")
+            raise FeedRewound(f"transaction {after.transaction} has not ended here: the position is another database's")
         marks = sa.union_all(
             _states(after, snapshot.oldest).limit(limit).subquery().select(),
             _lines(after, snapshot.oldest).limit(limit).subquery().select(),

@@ -1,8 +1,8 @@
-"""Telling all processes, and hearing from them, that something was committed.
+"""Notifications between processes that a change was committed (LISTEN and NOTIFY).
 
-PostgreSQL commits one transaction that notifies at a time, in the whole cluster. So no transaction that changes an
-operation does: the process that committed says so a moment later, once for all its commits until then, on a connection
-of its own. It may be killed before it does; who listens looks by itself now and then.
+PostgreSQL serializes the commits of transactions that notify, in the whole cluster. So a transaction that changes an
+operation does not notify. The process that committed notifies a moment later, once for all its commits until then, on a
+connection of its own. It may be killed before that, so listeners also poll.
 """
 
 import asyncio
@@ -17,20 +17,20 @@ from application.ports.unit_of_work import DatabaseUnavailable
 
 CHANNEL: Final = "opledger_changes"
 ANNOUNCE_DELAY: Final = 0.005
-"""Seconds for which commits are gathered before they are announced."""
+"""Seconds between a commit and its announcement. Commits within them are announced together."""
 RETRY_INTERVAL: Final = 0.5
-"""Seconds between two attempts to listen."""
+"""Seconds between two attempts to connect and listen."""
 IDLE_INTERVAL: Final = 10.0
-"""Seconds without a word after which a connection is tried: one that a firewall forgot says nothing either."""
+"""Seconds without a notification after which the listener tests its connection: a firewall may have dropped it."""
 RESPONSE_TIMEOUT: Final = 5.0
-"""Seconds within which it then has to answer."""
+"""Timeout of a statement in seconds."""
 SHUTDOWN_TIMEOUT: Final = 2.0
-"""Seconds for what is still to be announced when the process ends."""
+"""Seconds for the last announcement when the process ends."""
 _log = logging.getLogger(__name__)
 
 
 class Announcer:
-    """Says that something was committed; many times within ANNOUNCE_DELAY count as one."""
+    """Notifies all processes that a change was committed, at most once per ANNOUNCE_DELAY."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
@@ -39,13 +39,13 @@ class Announcer:
         self._task: asyncio.Task[None] | None = None
 
     def announce(self) -> None:
-        """Something was committed. Returns at once."""
+        """Schedules a notification and returns at once."""
         self._pending = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """Say what is still to be said, if that can be done soon, and hang up."""
+        """Sends the last notification, if SHUTDOWN_TIMEOUT allows, and disconnects."""
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=SHUTDOWN_TIMEOUT)
             self._task.cancel()
@@ -59,8 +59,8 @@ class Announcer:
                 with connecting():
                     await self._notify()
             except DatabaseUnavailable as error:
-                # Nobody is worse off than by the wait for the next look.
-                _log.info("a change was not announced: %s", error)
+                # Listeners find the change at their next poll.
+                _log.info("could not announce a change: %s", error)
                 self._disconnect()
 
     async def _notify(self) -> None:
@@ -75,7 +75,7 @@ class Announcer:
 
 
 class Listener:
-    """Hears what any process announces, from the first question on."""
+    """Waits for the announcements of all processes. Connects at the first `wait`."""
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         self._connect = connect
@@ -84,8 +84,8 @@ class Listener:
         self._listening: asyncio.Task[None] | None = None
 
     async def wait(self, within: float) -> None:
-        """Wait for an announcement since the last call, at most so many seconds. Comes back too where it only now
-        begins to listen: what was said before is not known."""
+        """Waits at most `within` seconds for an announcement since the last call. Also returns when it has just begun
+        to listen: earlier announcements may be lost."""
         if self._listening is None or self._listening.done():
             self._listening = asyncio.get_running_loop().create_task(self._keep_listening())
         with contextlib.suppress(TimeoutError):
@@ -94,23 +94,23 @@ class Listener:
         self._announced.clear()
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnects."""
         if self._listening is not None:
             self._listening.cancel()
 
     async def _keep_listening(self) -> None:
-        """Whatever becomes of the connection, soon there is another."""
+        """Listens, and reconnects whenever the connection is lost."""
         while True:
             try:
                 with connecting():
                     await self._listen()
             except DatabaseUnavailable as error:
-                _log.info("changes cannot be heard of just now: %s", error)
+                _log.info("cannot listen for changes, polling instead: %s", error)
             await asyncio.sleep(RETRY_INTERVAL)
 
     async def _listen(self) -> None:
-        """Until the connection is severed, does not answer, or its server accepts no writes any more. Raises what the
-        driver does."""
+        """Listens until the connection is lost, does not answer, or its server accepts no writes any more. Raises the
+        driver's errors."""
         severed = asyncio.Event()
         connection = await self._connect()
         try:

@@ -1,4 +1,7 @@
-"""Claims of what is due: one statement each, which skips what others hold. Built once, as building takes longer."""
+"""Statements that claim due operations and skip those that another worker holds.
+
+They are built once: building one takes longer than running it.
+"""
 
 from typing import Any, Final
 
@@ -8,8 +11,8 @@ from adapters.postgres.schema.tables import DISPATCHABLE, TO_FOLLOW_UP, TO_VERIF
 
 
 def _claim(due_at: sa.Column[Any], condition: str, **changes: Any) -> sa.Update:
-    """Its parameters: `by_now`, `leased_until` (when what is claimed is due again) and `at_most`."""
-    # MATERIALIZED: evaluated anew for every row of an outer loop, the LIMIT would not hold.
+    """Parameters: `by_now`, `leased_until` (when a claimed operation is due again) and `at_most`."""
+    # MATERIALIZED: PostgreSQL might otherwise evaluate it for every row of an outer loop, past the LIMIT.
     due = (
         sa.select(operations.c.id, due_at.label("due_at"))
         .where(sa.text(condition), due_at <= sa.bindparam("by_now"))

@@ -1,4 +1,4 @@
-"""JSON as PostgreSQL's `json` keeps it: as text, with whatever escapes, order and numbers JSON allows."""
+"""Converts JSON values to the text of a `json` column and back."""
 
 import json
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from domain.errors import InvalidInput
 from domain.json_value import JsonValue, strict_json
 
 MAX_DEPTH = 200
-"""Deepest nesting that is stored. Python's parser stops at what is left of the recursion limit (1,000 frames, those of
-the web server among them): a deeper value could be written by one caller and then break every reader."""
+"""Levels of nesting that are stored. Python's parser stops at the recursion limit (1,000 frames, the web server's
+included): a reader could fail on a deeper value."""
 _READ: Final[Callable[[str], JsonValue]] = msgspec.json.Decoder().decode
 
 
 def dump(value: JsonValue) -> str:
-    """The value as ASCII JSON, NaN and the infinities as null. Raises InvalidInput: nested too deeply."""
+    """Returns the value as ASCII JSON, with null for NaN and the infinities. Raises InvalidInput: nested too deeply."""
     _check_depth(value)
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
@@ -25,8 +25,8 @@ def dump(value: JsonValue) -> str:
 
 
 def load(text: str) -> JsonValue:
-    """The value that `dump` was given. msgspec reads several times as fast as `json`, and refuses two things that may
-    be stored: half a surrogate pair, and a number that is beyond a double."""
+    """Returns the value that `dump` was given. msgspec is several times as fast as `json`, but refuses two things that
+    may be stored: half of a surrogate pair, and a number beyond a double."""
     value: JsonValue
     try:
         value = _READ(text)

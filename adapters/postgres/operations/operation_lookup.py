@@ -1,4 +1,4 @@
-"""Operations by id, each asked for by its tenant: what is asked most, and by many at the same time."""
+"""Reads operations by id, with one statement for concurrent requests of all tenants."""
 
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -18,10 +18,9 @@ from application.ports.operation_view import OperationView
 
 _Key = tuple[str, UUID]
 MAX_BATCH: Final = 100
-"""Operations in a statement."""
+"""At most this many operations per statement."""
 LOOKUP_TIMEOUT: Final = 0.01
-"""Seconds after which a statement that is not answered yet, as on a connection that hangs, holds up the next one no
-longer."""
+"""Seconds after which the next statement no longer waits for the current one, whose connection may hang."""
 _asked = (
     sa.func.unnest(sa.bindparam("tenants", type_=ARRAY(sa.Text)), sa.bindparam("ids", type_=ARRAY(sa.Uuid)))
     .table_valued(sa.column("tenant", sa.Text), sa.column("id", sa.Uuid), name="asked")
@@ -35,17 +34,17 @@ _GET: Final = RawStatement(
 
 
 class OperationLookup:
-    """Of one process: a statement for each would cost several times as much as all else that a GET does."""
+    """Batches the look-ups of one process: a statement for each would cost several times the rest of a GET."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        """`engine`: for single statements."""
+        """`engine` is in autocommit mode."""
         self._engine = engine
         self._gathered = Gathered(self._read, most=MAX_BATCH, patience=LOOKUP_TIMEOUT)
 
     async def get(self, tenant: str, operation_id: UUID) -> OperationView | None:
-        """The operation, or None: there is none, or it is another tenant's."""
+        """Returns the operation; None if it does not exist or is another tenant's."""
         record = await self._gathered.get((tenant, operation_id)) if storable(tenant) else None
-        # By each who asked: a row that this version cannot read is an error of those who want it, and of nobody else.
+        # Each caller reads its own record: a row that this version cannot read fails its own caller alone.
         return None if record is None else views([record])[0]
 
     async def _read(self, asked: Collection[_Key]) -> Mapping[_Key, asyncpg.Record]:

@@ -1,4 +1,4 @@
-"""The statement that reads a page of one tenant's operations."""
+"""Builds the statement that reads a page of one tenant's operations."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -15,14 +15,14 @@ from domain.operation.status import OperationStatus
 
 Parameters = dict[str, Any]
 TenantSelect = NewType("TenantSelect", "sa.Select[Any]")
-"""A statement that returns the rows of the tenant `only_tenant` alone."""
+"""A statement that returns rows of the tenant in its parameter `only_tenant` alone."""
 TenantRawStatement = NewType("TenantRawStatement", RawStatement)
 """The same, compiled."""
 
 _rows = operations.c
 _POSITION = (_rows.accepted_at, _rows.id)
 _LARGE = ("input", "result", "error_details")
-"""Columns of those shown that may hold any amount of JSON."""
+"""Visible columns whose JSON has no limit of its own."""
 _CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
     "type": _rows.type == sa.bindparam("type"),
     "labels": _rows.labels.op("@>", is_comparison=True)(sa.bindparam("labels", type_=_rows.labels.type)),
@@ -33,15 +33,15 @@ _CONDITIONS: dict[str, sa.ColumnElement[bool]] = {
 
 
 def for_tenant(statement: "sa.Select[Any]") -> TenantSelect:
-    """The tenant's rows of it."""
+    """Restricts a statement to the rows of one tenant."""
     return TenantSelect(statement.where(_rows.tenant == sa.bindparam("only_tenant")))
 
 
 def page_of(
     criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int
 ) -> tuple[TenantRawStatement, Parameters]:
-    """What `views` needs of up to `limit` operations and one more, fewer where they would hold too much; `followed` of
-    each says whether there is one behind it, whatever it holds."""
+    """Returns the statement and its parameters. It returns what `views` needs of up to `limit` operations and one more,
+    or fewer where their JSON exceeds PAGE_BYTES. `followed` says whether another operation comes after a row."""
     narrowed = _narrowed(criteria)
     statuses = tuple(sorted(status.value for status in criteria.statuses))
     parameters = {**narrowed, "limit": limit + 1, **{f"status{place}": name for place, name in enumerate(statuses)}}
@@ -52,7 +52,7 @@ def page_of(
 
 
 def _narrowed(criteria: OperationFilter) -> Parameters:
-    """What is given of each condition but the statuses."""
+    """Returns the parameters of the given conditions, except the statuses."""
     given = {
         "type": criteria.type,
         "labels": dump(dict(criteria.labels)) if criteria.labels else None,
@@ -65,7 +65,7 @@ def _narrowed(criteria: OperationFilter) -> Parameters:
 
 @cache
 def _statement(conditions: Sequence[str], statuses: int, *, newest_first: bool, behind: bool) -> TenantRawStatement:
-    """Built once for each of the few hundred kinds: building it takes longer than running it."""
+    """Cached for each of the few hundred combinations: building it takes longer than running it."""
     narrowed = for_tenant(sa.select(operations).where(*(_CONDITIONS[name] for name in conditions)))
     if behind:
         given = (sa.bindparam("place_at", type_=_rows.accepted_at.type), sa.bindparam("place_id", type_=sa.Uuid))
@@ -76,8 +76,8 @@ def _statement(conditions: Sequence[str], statuses: int, *, newest_first: bool, 
 
 
 def _first(narrowed: TenantSelect, statuses: int, *, newest_first: bool) -> "sa.Subquery":
-    """The first in order. Of several statuses each has its own first ones: one condition for all of them would leave
-    the order of the index."""
+    """Returns the first rows in order. Each of several statuses has a branch of its own, which reads an index in its
+    order; one condition for all of them could not."""
     with_status = [narrowed.where(_rows.status == sa.bindparam(f"status{place}")) for place in range(statuses)]
     firsts = [_ordered(branch, operations, newest_first=newest_first) for branch in with_status or [narrowed]]
     if len(firsts) == 1:
@@ -96,11 +96,11 @@ def _order(of: sa.FromClause, *, newest_first: bool) -> list[sa.ColumnElement[An
 
 
 def _weighed(first: "sa.Subquery", *, newest_first: bool) -> TenantSelect:
-    """Without those before which a page holds enough already."""
+    """Leaves out the rows before which the page already holds PAGE_BYTES."""
     weights = [sa.func.coalesce(sa.func.octet_length(sa.cast(first.c[name], sa.Text)), 0) for name in _LARGE]
     order = _order(first, newest_first=newest_first)
     held = sa.func.sum(sum(weights[1:], weights[0])).over(order_by=order, rows=(None, -1))
-    followed = sa.func.lead(sa.true()).over(order_by=order, rows=(None, -1))  # one window for both: a second costs more
+    followed = sa.func.lead(sa.true()).over(order_by=order, rows=(None, -1))  # one window for both: it is cheaper
     rows = sa.select(first, held.label("held_before"), followed.label("followed")).subquery("weighed")
     kept = sa.func.coalesce(rows.c.held_before, 0) < PAGE_BYTES
     shown = sa.select(*view_columns(rows), rows.c.followed)

@@ -1,4 +1,4 @@
-"""One tenant's view of the operations in PostgreSQL."""
+"""Queries of one tenant, in PostgreSQL."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ class PostgresQueries:
     """Makes the queries of one tenant."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        """`engine`: for single statements."""
+        """`engine` is in autocommit mode."""
         self._engine = engine
         self._lookup = OperationLookup(engine)
 
@@ -34,7 +34,7 @@ class PostgresQueries:
 
 
 class PostgresOperationQueries:
-    """Reads what is committed, each query in a transaction of its own."""
+    """Reads committed rows, each query in a transaction of its own."""
 
     def __init__(self, engine: AsyncEngine, lookup: OperationLookup, tenant: str) -> None:
         self._engine = engine
@@ -66,7 +66,7 @@ class PostgresOperationQueries:
         return {(row.type, OperationStatus(row.status)): row.many for row in rows}
 
     async def _rows(self, statement: TenantSelect) -> list[sa.Row[Any]]:
-        """What it returns is the tenant's."""
+        """Returns the statement's rows, all of them the tenant's."""
         if not storable(self._tenant):
             return []
         async with connected(self._engine) as connection:
@@ -75,6 +75,6 @@ class PostgresOperationQueries:
 
 
 def _could_match(criteria: OperationFilter) -> bool:
-    """Whether PostgreSQL can be asked: a text that it cannot hold is in no row."""
+    """Returns whether PostgreSQL can hold every text of the filter. A text that it cannot hold is in no row."""
     texts = [criteria.type or "", *criteria.labels, *criteria.labels.values()]
     return all(storable(text) for text in texts)

@@ -1,4 +1,4 @@
-"""Operations in PostgreSQL, for those that change them."""
+"""Reads, changes and claims operations, in PostgreSQL."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ from domain.operation.deletion import check_done
 from domain.operation.operation import Change, Operation
 from domain.scheduling.schedule import FollowUp, Verification
 
-# Built once: building them takes longer than running them.
+# Built once: building a statement takes longer than running it.
 _GET = sa.select(operations).where(operations.c.id == sa.bindparam("of"))
 _GET_ALL = sa.select(operations).where(operations.c.id == sa.any_(sa.bindparam("of", type_=ARRAY(sa.Uuid))))
 _STANDINGS: sa.Select[Any] = sa.select(
@@ -64,12 +64,12 @@ _SAVE_ALL = save_statement(skip_locked=True)
 
 
 class PostgresOperationRepository:
-    """Works within the transaction of its connection, at READ COMMITTED."""
+    """Works within its connection's transaction, at READ COMMITTED."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self.changed = False
-        """Whether this transaction has something to tell: a new version, or a history line."""
+        """Whether this transaction has written a new version or a history line, which other processes need to know."""
 
     async def add(self, change: Change) -> None:
         await self.add_all([change])
@@ -188,7 +188,7 @@ class PostgresOperationRepository:
         with translated():
             rows = await self._connection.execute(_WAITING, parameters)
         found: dict[str, dict[Chain, None]] = {}
-        for row in rows:  # a short queue has the same operations at both ends
+        for row in rows:  # the two ends of a short queue overlap
             found.setdefault(row.type, {})[Chain(standard_uuid(row.id), row.first_run_id)] = None
         return {kind: list(chains) for kind, chains in found.items()}
 
@@ -201,7 +201,7 @@ class PostgresOperationRepository:
     async def _save(self, statement: sa.Select[Any], changes: Sequence[Change]) -> dict[UUID, Operation]:
         given = {change.operation.id: change for change in changes}
         if len(given) < len(changes):
-            raise ValueError("an operation is saved once in a statement")
+            raise ValueError("two changes of one operation")
         with translated():
             rows = (await self._connection.execute(statement, save_parameters(changes))).all()
         saved = {}
@@ -220,7 +220,7 @@ class PostgresOperationRepository:
 
 
 def _check_sequence(change: Change, *, before: int) -> None:
-    """Raises InvalidTransition: the history would have a gap, or not end where the operation says."""
+    """Raises InvalidTransition: the history would have a gap, or end elsewhere than at `history_length`."""
     lines = [line.sequence for line in change.transitions]
     if lines != list(range(before + 1, change.operation.history_length + 1)):
         raise InvalidTransition(f"the history of operation {change.operation.id} would have a gap or a repeat")

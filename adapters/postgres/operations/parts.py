@@ -1,4 +1,4 @@
-"""The parts of an operation that take several columns, or one of JSON: to columns and back."""
+"""Converts the parts of an operation that have several columns, or one of JSON, to columns and back."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,23 +15,30 @@ Values = dict[str, Any]
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "error": ("error_code", "error_message", "error_details"),
     "cancel_request": (
-        *("cancel_requested_at", "cancel_requested_by", "cancel_reason", "cancel_forced", "cancel_delivered_at"),
+        "cancel_requested_at",
+        "cancel_requested_by",
+        "cancel_reason",
+        "cancel_forced",
+        "cancel_delivered_at",
     ),
     "attention": ("attention_kind", "attention_since", "attention_message"),
 }
-"""The columns of each part that takes several, in the order of the parameters of the function that reads it."""
+"""The columns of each part that has several, in the order of the parameters of its `read_` function."""
 
 
 def error_columns(error: OperationError | None) -> Values:
+    """Returns the columns of an error."""
     values = None if error is None else (error.code.value, cleaned(error.message), dump(dict(error.details)))
     return _columns("error", values)
 
 
 def read_error(code: str | None, message: str, details: str) -> OperationError | None:
+    """Returns the error in these columns."""
     return None if code is None else OperationError(ErrorCode(code), message, cast(Values, load(details)))
 
 
 def cancel_columns(request: CancelRequest | None) -> Values:
+    """Returns the columns of a cancellation request."""
     if request is None:
         return _columns("cancel_request", None)
     words = cleaned(request.by), cleaned(request.reason)
@@ -41,25 +48,30 @@ def cancel_columns(request: CancelRequest | None) -> Values:
 def read_cancel_request(
     at: datetime | None, by: str | None, reason: str | None, force: bool, delivered_at: datetime | None
 ) -> CancelRequest | None:
+    """Returns the cancellation request in these columns."""
     return None if at is None else CancelRequest(at, by, reason, force, delivered_at)
 
 
 def attention_columns(attention: Attention | None) -> Values:
+    """Returns the columns of an attention."""
     values = None if attention is None else (attention.kind.value, attention.since, cleaned(attention.message))
     return _columns("attention", values)
 
 
 def read_attention(kind: str | None, since: datetime, message: str) -> Attention | None:
+    """Returns the attention in these columns."""
     return None if kind is None else Attention(AttentionKind(kind), since, message)
 
 
 def progress_text(progress: Progress | None) -> str | None:
+    """Returns the progress as JSON."""
     if progress is None:
         return None
     return dump({"fraction": progress.fraction, "message": cleaned(progress.message)})
 
 
 def read_progress(text: str | None) -> Progress | None:
+    """Returns the progress that `progress_text` was given."""
     return None if text is None else Progress(**cast(Values, load(text)))
 
 

@@ -1,4 +1,4 @@
-"""A kept report as JSON: written and read as a whole, by this file alone."""
+"""Converts a stored report to JSON and back. Nothing else reads this JSON."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -10,7 +10,7 @@ from domain.operation.report import Progress, Report, ReportKind
 
 
 def report_to_json(report: Report) -> JsonValue:
-    """Every field."""
+    """Returns every field."""
     error = report.error
     return {
         "kind": report.kind.value,
@@ -24,7 +24,7 @@ def report_to_json(report: Report) -> JsonValue:
 
 
 def report_from_json(value: JsonValue) -> Report:
-    """The report that `report_to_json` was given."""
+    """Returns the report that `report_to_json` was given."""
     fields = cast(dict[str, Any], value)
     error, progress = fields["error"], fields["progress"]
     return Report(

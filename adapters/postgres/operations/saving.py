@@ -1,6 +1,6 @@
-"""The statement that saves changes: compare-and-set of many operations, and their history lines, in one round trip.
+"""The statement that saves changes: compare-and-set of many operations with their history lines, in one round trip.
 
-Every column is one array, so that any number of changes has the same statement.
+Each column is one array, so that the statement is the same for any number of changes.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ _VISIBLE = [column.name for column in _CHANGING if column.name in columns_of(VIS
 """Columns whose change clients see."""
 _LINE = [column for column in transitions.c if column.name != "written_in"]
 MAX_CHARACTERS: Final = 1024 * 1024
-"""Characters of all columns: a statement that saves several changes has no more, and comes to its end well within its
-time limit, which one with thirty large results does not."""
+"""Limit of the characters in all columns of a statement with several changes. It keeps the statement well within its
+timeout, which thirty large results would exceed."""
 _LINES = "lines"
-"""How many history lines the change adds."""
+"""The column with the number of history lines that a change adds."""
 
 
 def save_parameters(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
@@ -53,8 +53,9 @@ def save_parameters(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
 
 
 def save_statement(*, skip_locked: bool) -> sa.Select[Any]:
-    """Saves those whose revision is still the given one, and gives what it has counted. Rows that another transaction
-    holds are waited for, in the order of their ids, or passed over."""
+    """Returns the statement. It saves the changes whose revision is still the given one and returns their new counters.
+
+    It skips rows that another transaction has locked, or waits for them in the order of their ids."""
     new = _unnested("new", [operations.c.id, operations.c.revision, sa.Column(_LINES, sa.Integer), *_CHANGING])
     lines = _unnested("line", _LINE)
     held = (
@@ -85,7 +86,7 @@ def save_statement(*, skip_locked: bool) -> sa.Select[Any]:
 
 
 def _counted(new: sa.TableValuedAlias) -> dict[str, sa.ColumnElement[Any]]:
-    """The counters, and what moves with the version alone."""
+    """Returns the new counters, and the columns that change only with the version."""
     seen = sa.or_(*(_comparable(operations.c[name]).is_distinct_from(_comparable(new.c[name])) for name in _VISIBLE))
     this_transaction = sa.func.pg_current_xact_id(type_=TransactionId())
     return {
@@ -100,7 +101,7 @@ def _counted(new: sa.TableValuedAlias) -> dict[str, sa.ColumnElement[Any]]:
 
 
 def _comparable(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """PostgreSQL does not compare `json`; the text is what was written."""
+    """Returns the text of `json`, which PostgreSQL does not compare."""
     return sa.cast(column, sa.Text) if isinstance(column.type, JsonText) else column
 
 
@@ -113,7 +114,7 @@ def _array(prefix: str, column: sa.Column[Any]) -> sa.BindParameter[Any]:
 
 
 def _unnested(prefix: str, columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:
-    """A row for each element."""
+    """Returns the arrays as a table."""
     arrays = [_array(prefix, column) for column in columns]
     rows = sa.func.unnest(*arrays).table_valued(*(sa.column(column.name, column.type) for column in columns))
     return rows.render_derived(name=prefix)

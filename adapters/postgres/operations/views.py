@@ -1,7 +1,7 @@
-"""The read model, made of rows: for callers that only read. JSON that callers pass on is not parsed.
+"""Makes views, the read model, of rows. JSON that callers only pass on is not parsed.
 
-Everything here follows from `OperationView`. A new field needs an entry only where it is not the column of its name, or
-not that column's value.
+Columns and fields follow from `OperationView`. A new field needs an entry here only if it is not the value of the column
+of its name.
 """
 
 from collections import namedtuple
@@ -24,7 +24,7 @@ from domain.operation.status import OperationStatus
 
 _Record = asyncpg.Record | sa.Row[Any]
 _COLUMNS_OF: Final[Mapping[str, tuple[str, ...]]] = {**PARTS, "done": ("status",)}
-"""Of the fields that are not the column of their name."""
+"""The columns of fields that are not the column of their name."""
 _CONVERSIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "status": OperationStatus,
     "done": {status.value: status.done for status in OperationStatus}.get,
@@ -36,7 +36,7 @@ _CONVERSIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "cancel_request": read_cancel_request,
     "attention": read_attention,
 }
-"""Of the fields that are not their columns' values. Each is given the values of the field's columns."""
+"""Functions from the values of a field's columns to its value, for fields whose value is another."""
 
 
 def columns_of(fields: Iterable[str]) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def columns_of(fields: Iterable[str]) -> tuple[str, ...]:
 
 _COLUMNS: Final = columns_of(FIELDS)
 _AS_TEXT: Final = {name for name in _COLUMNS if isinstance(operations.c[name].type, JsonColumn | sa.Uuid)}
-"""Selected as text: the driver would make an object of each, in Python."""
+"""Columns selected as text: for these, the driver would make an object each in Python."""
 _make: Callable[[Iterable[Any]], OperationView] = cast(Any, namedtuple("View", FIELDS))._make
 
 

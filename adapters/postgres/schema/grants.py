@@ -1,10 +1,10 @@
-"""What the service may do in its database: a role that owns nothing, and has what it needs and no more.
+"""Grants the service's database role the privileges that it needs, and no others.
 
-The role of DATABASE_URL of API and workers need not be the one that migrates. An attacker who takes over an API process
-can then neither change the schema nor truncate a table, cannot change what an operation was accepted with (tenant,
-type, input, labels), alter or remove a history line by itself, delete an operation that is not done, or create a key.
-A trigger protects finished operations. The attacker can still do what the service does: end operations, and delete
-them with their history when they are done.
+API and workers do not need the role that migrates. With a role of its own, an attacker who takes over an API process
+cannot change the schema, truncate a table, change what an operation was accepted with (tenant, type, input, labels),
+change or remove a single history line, delete an unfinished operation, or create an API key. A trigger protects
+finished operations. The attacker can still do what the service does: end operations, and delete finished ones with
+their history.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ from domain.errors import StartupError
 _CHANGING = ", ".join(column.name for column in operations.c if column.name not in IDENTITY)
 PRIVILEGES: Final = {
     "operations": f"SELECT, INSERT, UPDATE ({_CHANGING}), DELETE",
-    "transitions": "SELECT, INSERT",  # those of a deleted operation go with it, by the owner's foreign key
+    "transitions": "SELECT, INSERT",  # a deleted operation's lines go with it, by the owner's foreign key
     "idempotency_keys": "SELECT, INSERT, UPDATE (request_hash, operation_id, expires_at), DELETE",
     "watermarks": "SELECT, INSERT, UPDATE (at)",
     "turns": "SELECT, INSERT, UPDATE (until, mark)",
@@ -30,7 +30,7 @@ PRIVILEGES: Final = {
     "stream_tickets": "SELECT, INSERT, UPDATE (expires_at), DELETE",  # the update is for row locks
     "alembic_version": "SELECT",
 }
-"""By table. A table that is not here cannot be used by the service at all."""
+"""By table. The service has no access to other tables."""
 _SETTINGS = DatabaseSettings(application_name="opledger-migrate", pool_size=1, max_overflow=0)
 _IS_SETTINGS = sa.text("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'operations'::regclass")
 _ROLE = sa.text(
@@ -41,10 +41,10 @@ _MAY_CREATE = sa.text("SELECT has_schema_privilege(:role, current_schema(), 'CRE
 
 
 async def grant_to(url: str, role: str) -> None:
-    """Give the role exactly PRIVILEGES: what it had on these tables beyond them is taken away. `url` is the owner's.
+    """Grants the role exactly PRIVILEGES and revokes its other privileges on these tables. `url` is the owner's.
 
-    Raises DatabaseUnavailable, DatabaseRefused; StartupError for a role that there is not, or that could do more
-    whatever is granted: a superuser, the tables' owner, one that may create in the schema.
+    Raises DatabaseUnavailable, DatabaseRefused, and StartupError for a role that does not exist or that grants do not
+    limit: a superuser, the tables' owner, a role that may create tables in the schema.
     """
     engine = create_engine(url, _SETTINGS)
     try:
@@ -55,7 +55,7 @@ async def grant_to(url: str, role: str) -> None:
                     await connection.exec_driver_sql(statement)
                 if await connection.scalar(_MAY_CREATE, {"role": role}):
                     raise StartupError(
-                        f"the role {role} may create tables, as everybody may: REVOKE CREATE ON SCHEMA of this "
+                        f"the role {role} may create tables, as every role may: REVOKE CREATE ON SCHEMA of this "
                         "database FROM PUBLIC, and grant again"
                     )
                 await connection.commit()
@@ -64,11 +64,11 @@ async def grant_to(url: str, role: str) -> None:
 
 
 async def _check_role(connection: AsyncConnection, role: str) -> None:
-    if not await connection.scalar(_IS_SETTINGS):  # to anybody else PostgreSQL only gives a warning
-        raise StartupError("the tables' owner alone can grant: DATABASE_URL is somebody else's")
+    if not await connection.scalar(_IS_SETTINGS):  # to other roles PostgreSQL gives only a warning
+        raise StartupError("only the tables' owner can grant: set DATABASE_URL to the owner's")
     found = (await connection.execute(_ROLE, {"role": role})).one_or_none()
     if found is None:
-        raise StartupError(f"there is no database role {role}: CREATE ROLE makes one, with LOGIN and a password")
+        raise StartupError(f"the database role {role} does not exist: create it with CREATE ROLE, LOGIN and a password")
     if found.rolsuper or found.owns:
         what = "is a superuser" if found.rolsuper else "owns the tables, or is a member of their owner"
         raise StartupError(f"the role {role} {what}: grants do not limit it; give the service a role of its own")

@@ -1,4 +1,4 @@
-"""Bringing the database to this version's schema."""
+"""Migrates the database to this version's schema."""
 
 import asyncio
 import functools
@@ -26,21 +26,21 @@ _SETTINGS = DatabaseSettings(
     application_name="opledger-migrate", pool_size=1, max_overflow=0, statement_timeout=None, lock_timeout=None
 )
 _one_at_a_time = asyncio.Lock()
-"""Alembic's `context` and `op` are globals of the process."""
+"""Alembic's `context` and `op` are global to the process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """What a migration did; equal revisions: nothing, it had been done."""
+    """The revisions before and after a migration. Equal: nothing was to be done."""
 
     before: str | None
     after: str
 
 
 async def migrate(url: str) -> Migrated:
-    """Bring the database to this version's revision, all or nothing. Another process at it is waited for.
+    """Migrates the database to this version's revision, in one transaction. Waits for a migration of another process.
 
-    Raises DatabaseUnavailable, and StartupError where the database is newer than this version.
+    Raises DatabaseUnavailable, and StartupError if the database is newer than this version.
     """
 
     def upgrade(config: Config) -> Migrated:
@@ -54,7 +54,7 @@ async def migrate(url: str) -> Migrated:
 
 
 async def with_alembic(url: str, action: Callable[[Config], _T]) -> _T:
-    """Run an action with Alembic's configuration for the database: alone, and in one transaction."""
+    """Runs an action with Alembic's configuration for the database: one at a time, in one transaction."""
     engine = create_engine(url, _SETTINGS)
 
     def run(connection: Connection) -> _T:
@@ -74,27 +74,27 @@ async def with_alembic(url: str, action: Callable[[Config], _T]) -> _T:
 
 
 def head() -> str:
-    """The revision that this version works with."""
+    """Returns this version's revision."""
     return _known_revisions()[0]
 
 
 def check_known(revision: str | None) -> None:
-    """Raises StartupError where a newer version of opledger has migrated the database."""
+    """Raises StartupError if a newer version of opledger has migrated the database."""
     if revision is not None and revision not in _known_revisions():
         raise StartupError(
-            f"the database is at revision {revision}, which this version does not know (it knows {head()} and before): "
-            "a newer opledger has migrated it; run that one"
+            f"the database is at revision {revision}, which this version does not know (it knows {head()} and earlier "
+            "ones): run the newer opledger that migrated it"
         )
 
 
 @functools.cache
 def _known_revisions() -> list[str]:
-    """Newest first."""
+    """Returns the revisions, newest first."""
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
 def _config() -> Config:
-    """Found from the installed package, wherever the process runs."""
+    """Locates the migrations in the installed package, not in the working directory."""
     config = Config()
     config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -1,6 +1,6 @@
-"""The tables, and the rules that the database itself keeps, each by a constraint whose name states it.
+"""The tables and the rules that the database enforces. The name of each constraint states its rule.
 
-Statuses and codes are text with a CHECK, not enum types: those cannot be changed inside a transaction.
+Statuses and codes are text with a CHECK. Enum types cannot be changed inside a transaction.
 """
 
 from collections.abc import Collection, Iterable
@@ -38,7 +38,7 @@ def _some_of(column: str, values: Iterable[str]) -> str:
 
 
 def _moves(before: str, after: str) -> str:
-    """The state machine, as a condition on two columns."""
+    """Returns the state machine as a condition on two columns."""
     moves = [f"{before} = {after}"]
     for status in OperationStatus:
         targets = [other for other in OperationStatus if status.may_become(other)]
@@ -49,7 +49,7 @@ def _moves(before: str, after: str) -> str:
 
 DONE = _any_of("status", [status for status in OperationStatus if status.done])
 NOT_DONE = _any_of("status", [status for status in OperationStatus if not status.done])
-# A partial index is used by a query that repeats its condition literally: both are made of these.
+# PostgreSQL uses a partial index for a query that repeats its condition literally: both use these.
 DISPATCHABLE = "status = 'ACCEPTED' AND dispatch_due_at IS NOT NULL"
 TO_FOLLOW_UP = "follow_up_due_at IS NOT NULL"
 TO_VERIFY = "verify_due_at IS NOT NULL"
@@ -154,14 +154,14 @@ operations = sa.Table(
     sa.Index("ix_operations_uncalled", "accepted_at", postgresql_where=sa.text(UNCALLED)),
     sa.Index("ix_operations_waiting", "type", "dispatched_at", "id", postgresql_where=sa.text(WAITING)),
     sa.Index("ix_operations_finished", "finished_at", "id", postgresql_where=sa.text(FINISHED)),
-    # Two, because an outage makes them many: over all tenants since when, and each tenant's in the order of its list.
+    # Two, because an outage affects many operations: by age over all tenants, and in the order of each tenant's list.
     sa.Index("ix_operations_attention", "attention_kind", "attention_since", "id", postgresql_where=sa.text(ATTENTIVE)),
     sa.Index(
         "ix_operations_tenant_attention",
         *("tenant", "attention_kind", "accepted_at", "id"),
         postgresql_where=sa.text(ATTENTIVE),
     ),
-    # Both list orders: an index is read backwards as well. `type` is there for counting from the index alone.
+    # For both list orders: PostgreSQL reads an index backwards too. `type` is for counting from the index alone.
     sa.Index("ix_operations_tenant_accepted", "tenant", "accepted_at", "id"),
     sa.Index("ix_operations_tenant_status", "tenant", "status", "accepted_at", "id", postgresql_include=["type"]),
     sa.Index("ix_operations_tenant_type", "tenant", "type", "accepted_at", "id"),
@@ -175,7 +175,7 @@ COUNTED = ("revision", "version", "history_length", "changed_in")
 
 
 def with_ids(operation_ids: Collection[UUID]) -> sa.ColumnElement[bool]:
-    """The operations with these ids. One array: a parameter for each id would end at 32,767."""
+    """Returns the condition that selects these ids. One array: a statement has at most 32,767 parameters."""
     return operations.c.id == sa.any_(sa.literal(list(operation_ids), ARRAY(sa.Uuid)))
 
 
@@ -211,7 +211,7 @@ idempotency_keys = sa.Table(
     sa.Column(
         "operation_id",
         sa.Uuid,
-        # Deferred: the key is claimed before its operation is stored, in one transaction.
+        # Deferred: within a transaction, the key is claimed before its operation is stored.
         sa.ForeignKey("operations.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED"),
         nullable=False,
     ),

@@ -1,4 +1,4 @@
-"""Column types that the standard ones would get subtly wrong."""
+"""Column types for JSON text, transaction ids and times with a zone."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 
 class JsonText(UserDefinedType[str]):
-    """A `json` or `jsonb` column whose Python value is the JSON text: an SQL NULL and a JSON null stay two things."""
+    """A `json` or `jsonb` column whose Python value is the JSON text. SQL NULL and JSON null stay distinct."""
 
     cache_ok = True
     render_bind_cast = True
@@ -22,7 +22,7 @@ class JsonText(UserDefinedType[str]):
 
 
 class TransactionId(UserDefinedType[int]):
-    """`xid8`: the number of a transaction, never used again in the life of a cluster."""
+    """`xid8`: the id of a transaction, never reused in the life of a cluster."""
 
     cache_ok = True
     render_bind_cast = True
@@ -31,11 +31,11 @@ class TransactionId(UserDefinedType[int]):
         return "XID8"
 
 
-ischema_names["xid8"] = TransactionId  # for reflection: Alembic's comparison of the schema
+ischema_names["xid8"] = TransactionId  # for reflection, by which Alembic compares the schema
 
 
 class Instant(TypeDecorator[datetime]):
-    """`timestamptz`. A time without a zone, which asyncpg takes for local time, is refused with a ValueError."""
+    """`timestamptz`. Raises ValueError for a time without a zone, which asyncpg would take for local time."""
 
     impl = TIMESTAMP(timezone=True)
     cache_ok = True
