@@ -1,1 +1,1 @@
-"""The database's schema, revision by revision (Alembic). `adapters.postgres.schema.migrations` runs them."""
+"""The database schema as Alembic revisions, which `adapters.postgres.schema.migrations` runs."""

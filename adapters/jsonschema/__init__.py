@@ -1,1 +1,1 @@
-"""Inputs against JSON Schema, with jsonschema-rs."""
+"""Validates inputs by JSON Schema, with jsonschema-rs."""

@@ -1,4 +1,4 @@
-"""Compiles schemas with jsonschema-rs, so that no verdict takes time that a client can drive up."""
+"""Compiles schemas with jsonschema-rs so that clients cannot make validation slow."""
 
 import json
 from typing import Any, Final
@@ -7,7 +7,7 @@ import msgspec
 from jsonschema_rs import Draft202012Validator, RegexOptions
 
 _MAX_PATTERN: Final = 1_000_000
-"""Bytes of a compiled regular expression. Matching is linear in the text, and this bounds the factor."""
+"""Limit of a compiled regular expression in bytes. Matching is linear in the text; this bounds the factor."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -15,20 +15,22 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 class UniqueItems:
     """The keyword `uniqueItems`, in linear time.
 
-    jsonschema-rs compares every two integers beyond 64 bits: 11,000 of them take half a minute, and the GIL is held."""
+    jsonschema-rs compares integers beyond 64 bits in pairs: 11,000 of them take half a minute and hold the GIL."""
 
     def __init__(self, schema: dict[str, Any], unique: Any, path: list[str | int]) -> None:
         self._unique = unique is True
 
     def validate(self, value: Any) -> None:
-        """Raises ValueError: an item is there twice."""
+        """Raises ValueError: two items are equal."""
         if self._unique and isinstance(value, list) and len({_text(item) for item in value}) < len(value):
-            raise ValueError("an item is there twice")
+            raise ValueError("two items are equal")
 
 
 def compile_schema(schema: dict[str, Any]) -> Draft202012Validator:
-    """Draft 2020-12. Nothing is fetched, `format` is an annotation, and patterns have neither look-around nor
-    back-references, so that they match in linear time. Raises jsonschema_rs.ValidationError, ValueError."""
+    """Compiles a schema of draft 2020-12.
+
+    It fetches nothing, treats `format` as an annotation, and accepts patterns without look-around and back-references
+    only, which match in linear time. Raises jsonschema_rs.ValidationError, ValueError."""
     return Draft202012Validator(
         schema,
         offline=True,
@@ -39,13 +41,13 @@ def compile_schema(schema: dict[str, Any]) -> Draft202012Validator:
 
 
 def _text(value: Any) -> bytes:
-    """The same text for values that JSON Schema calls equal: 1 and 1.0 are, 1 and true are not.
+    """Returns equal texts for values that are equal in JSON Schema: 1 and 1.0 are, 1 and true are not.
 
-    Texts and not numbers, because a client can choose integers whose hashes collide."""
+    Texts, because a client can choose integers whose hashes collide."""
     try:
         text = _encode(value)
         return _encode(_plain(value)) if b"." in text or b"e" in text else text
-    except OverflowError:  # An integer beyond 64 bits, which msgspec does not write.
+    except OverflowError:  # msgspec does not encode integers beyond 64 bits.
         return json.dumps(_plain(value), sort_keys=True).encode()
 
 

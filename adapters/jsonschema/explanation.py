@@ -1,7 +1,8 @@
-"""What is wrong with an input that jsonschema-rs has refused: every fault, within a bound.
+"""Finds the faults of an input that jsonschema-rs has refused, within limits.
 
-jsonschema-rs and jsonschema report errors too. Both build a tree for every combination of `anyOf`, `oneOf` and `$ref`,
-without a limit; docs/validation.md has the figures. This walk stops after MAX_FAULTS faults or MAX_STEPS steps."""
+jsonschema-rs and jsonschema report errors too, but both build a tree for every combination of `anyOf`, `oneOf` and
+`$ref`, without a limit; docs/validation.md has the figures. This walk stops after MAX_FAULTS faults or MAX_STEPS
+steps."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,7 @@ class Explanation:
         self._rules = Rules()
 
     def of(self, value: Any) -> list[Fault]:
-        """Returns 1 to MAX_FAULTS faults. Where the walk finds none in time, only that the input does not fit."""
+        """Returns 1 to MAX_FAULTS faults. If the walk finds none in time, the fault is that the input does not fit."""
         root = Node(self._schema, value, (), self._resolver, self._rules, Budget())
         found: dict[Fault, None] = {}
         try:
@@ -40,7 +41,7 @@ class Explanation:
 
 
 def walk(node: Node) -> Iterator[Fault]:
-    """Yields the faults of one place, and of what is in it. Raises OutOfSteps."""
+    """Yields the faults of a value and of its fields and items. Raises OutOfSteps."""
     node.budget.spend()
     if node.schema is False:
         yield fault(node.path, "is not allowed")
@@ -94,7 +95,7 @@ def _additional(node: Node, schema: Any) -> Iterator[Fault]:
 
 
 def _unevaluated(node: Node, schema: Any) -> Iterator[Fault]:
-    """Only where no other keyword could have evaluated a field; elsewhere the input "does not fit"."""
+    """Yields faults only if no other keyword could have evaluated a field. Otherwise the input "does not fit"."""
     if not any(node.sibling(keyword) is not None for keyword in _IN_PLACE):
         yield from _additional(node, schema)
 
@@ -149,7 +150,7 @@ def _one(node: Node, schemas: Any) -> Iterator[Fault]:
 
 
 def _branches(node: Node, keyword: str, schemas: Any) -> Iterator[Fault]:
-    """The faults of the one form that is meant, such as the object in "an object or null"; else, that none fits."""
+    """Yields the faults of the only plausible form, such as the object in "an object or null", or that none fits."""
     faults = [list(itertools.islice(walk(node.by(schema)), MAX_FAULTS)) for schema in schemas]
     here = fault(node.path, "").pointer
     meant = [each for each in faults if all(wrong.pointer != here for wrong in each)]

@@ -1,4 +1,4 @@
-"""Adapter: inputs against the JSON Schema (draft 2020-12) of their operation type."""
+"""Validates inputs by the JSON Schema (draft 2020-12) of their operation type."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from domain.operation.operation_type import OperationType
 
 
 class JsonSchemaInputValidator:
-    """The verdict is jsonschema-rs's. What is wrong is looked for only in an input that was refused, within a bound.
+    """jsonschema-rs decides. A refused input is then explained, within limits.
 
-    Schemas are compiled at their first use, and trusted: `check_schema` checks them at the start."""
+    Compiles schemas at their first use and trusts them: `check_schema` checks them when the process starts."""
 
     def __init__(self) -> None:
         self._compiled: dict[str, tuple[OperationType, _Compiled]] = {}
 
     def faults(self, operation_type: OperationType, value: Input) -> Sequence[Fault]:
-        """Returns what does not fit, with JSON pointers under `/input`; nothing where the input is valid."""
+        """Returns the faults, with JSON pointers under `/input`; none if the input is valid."""
         if operation_type.input_schema is None:
             return ()
         if value is MISSING:
@@ -44,5 +44,5 @@ class _Compiled:
             if self._verdict.is_valid(value):
                 return ()
         except ValueError:
-            return (Fault("input cannot be checked: it is nested too deeply, or a text is not Unicode", "/input"),)
+            return (Fault("input cannot be validated: it is nested too deeply, or a text is not Unicode", "/input"),)
         return self._explanation.of(value)

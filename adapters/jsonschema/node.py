@@ -1,4 +1,4 @@
-"""One place of a schema together with the value that it is about."""
+"""A schema together with the value that it applies to."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ from referencing.jsonschema import DRAFT202012
 from adapters.jsonschema.compiled import compile_schema
 
 MAX_STEPS: Final = 2_000
-"""Places of a schema and rules that are looked at to explain one input: some milliseconds."""
+"""Limit of the schemas and rules that are evaluated to explain one input: some milliseconds."""
 _MISSING: Any = object()
 
 
 class OutOfSteps(Exception):
-    """An explanation takes longer than it may."""
+    """An explanation exceeds its limit of steps."""
 
 
 @dataclass(slots=True)
 class Rules:
-    """The rules of one schema that need nothing but their value, each compiled once."""
+    """The rules of one schema that depend on a single value, each compiled once."""
 
     _compiled: dict[tuple[str, int | str], tuple[Any, Draft202012Validator]] = field(default_factory=dict)
 
     def hold(self, keyword: str, rule: Any, value: Any) -> bool:
-        """Whether the value keeps the rule."""
+        """Returns whether the value satisfies the rule."""
         key = keyword, rule if isinstance(rule, str) else id(rule)
         known = self._compiled.get(key)
         if known is None:
@@ -35,12 +35,12 @@ class Rules:
 
 @dataclass(slots=True)
 class Budget:
-    """The steps that are left."""
+    """The remaining steps."""
 
     steps: int = MAX_STEPS
 
     def spend(self, steps: int = 1) -> None:
-        """Raises OutOfSteps."""
+        """Spends steps. Raises OutOfSteps."""
         self.steps -= steps
         if self.steps < 0:
             raise OutOfSteps
@@ -48,7 +48,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A schema, the value that it is about, and where that value is in the input."""
+    """A schema, the value that it applies to, and the path of that value in the input."""
 
     schema: Any
     value: Any
@@ -58,34 +58,34 @@ class Node:
     budget: Budget
 
     def keep(self, keyword: str, rule: Any, value: Any = _MISSING) -> bool:
-        """Whether the value keeps a rule that needs nothing else."""
+        """Returns whether a value satisfies a rule that depends on it alone. Spends steps."""
         checked = self.value if value is _MISSING else value
         self.budget.spend(1 + (len(checked) // 100 if keyword == "uniqueItems" and isinstance(checked, list) else 0))
         return self.rules.hold(keyword, rule, checked)
 
     def by(self, schema: Any) -> "Node":
-        """The same value by another schema."""
+        """Returns the node of the same value and another schema."""
         return self._other(schema, self.value, self.path, self.resolver)
 
     def referred(self, reference: str) -> "Node":
-        """The same value by the schema that is referred to."""
+        """Returns the node of the same value and the referenced schema."""
         resolved = self.resolver.lookup(reference)
         return self._other(resolved.contents, self.value, self.path, resolved.resolver)
 
     def inner(self, schema: Any, value: Any, step: str | int) -> "Node":
-        """A field or an item by its schema."""
+        """Returns the node of a field or an item and its schema."""
         return self._other(schema, value, (*self.path, step), self.resolver)
 
     def sibling(self, keyword: str) -> Any:
-        """Another keyword's value in the same schema; None where it has none."""
+        """Returns the value of another keyword of the schema, or None."""
         return self.schema.get(keyword)
 
     def fields(self) -> Iterator[tuple[str, Any]]:
-        """The fields, of an object."""
+        """Iterates over the fields of an object."""
         return iter(self.value.items() if isinstance(self.value, Mapping) else ())
 
     def items(self) -> Iterator[tuple[int, Any]]:
-        """The items, of an array."""
+        """Iterates over the items of an array."""
         return iter(enumerate(self.value) if isinstance(self.value, list) else ())
 
     def _other(self, schema: Any, value: Any, path: tuple[str | int, ...], resolver: Any) -> "Node":

@@ -1,4 +1,4 @@
-"""Whether a declared schema is one, before anything is checked against it."""
+"""Checks the schema of an operation type before its use."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -20,7 +20,7 @@ _SINGLE: Final = ("not", "if", "then", "else")
 
 
 def check_schema(operation_type: OperationType) -> None:
-    """Raises StartupError, which names the type, the place in its schema, and what is wrong there."""
+    """Raises StartupError, which names the type, the place in its schema, and the fault."""
     schema: Any = operation_type.input_schema
     if schema is None:
         return
@@ -64,12 +64,12 @@ def _check_references(where: str, schema: dict[str, Any]) -> None:
         try:
             subresources = list(resource.subresources())
         except (AttributeError, TypeError, ValueError):
-            continue  # Not a schema: compiling it says what is wrong.
+            continue  # not a schema: compiling it reports the fault
         pending += [(resolver.in_subresource(inner), inner) for inner in subresources]
 
 
 def _check_chain(where: str, schema: Any, resolver: Any, checked: set[int]) -> None:
-    """Raises StartupError: a reference leads nowhere, or back to its own value without an end."""
+    """Raises StartupError: a reference has no target, or the references form a loop."""
     above: dict[int, None] = {}
     pending: list[tuple[Any, Any, bool]] = [(schema, resolver, False)]
     while pending:
@@ -78,7 +78,7 @@ def _check_chain(where: str, schema: Any, resolver: Any, checked: set[int]) -> N
             del above[id(schema)]
             checked.add(id(schema))
         elif id(schema) in above:
-            raise StartupError(f"{where} refers to itself without an end")
+            raise StartupError(f"{where} refers to itself in a loop")
         elif isinstance(schema, Mapping) and id(schema) not in checked:
             above[id(schema)] = None
             pending.append((schema, resolver, True))
@@ -86,7 +86,7 @@ def _check_chain(where: str, schema: Any, resolver: Any, checked: set[int]) -> N
 
 
 def _in_place(where: str, schema: Mapping[str, Any], resolver: Any) -> Iterator[tuple[Any, Any]]:
-    """The schemas that are applied to the same value."""
+    """Yields the schemas that apply to the same value."""
     for keyword in ("$ref", "$dynamicRef"):
         if keyword in schema:
             yield _resolved(resolver, schema[keyword], f"{where}: {keyword} {schema[keyword]!r}")
@@ -102,5 +102,5 @@ def _resolved(resolver: Any, reference: Any, what: str) -> tuple[Any, Any]:
     try:
         found = resolver.lookup(reference)
     except (Unresolvable, NoSuchAnchor, ValueError, AttributeError, TypeError):
-        raise StartupError(f"{what} leads nowhere: only places within the schema can be referred to") from None
+        raise StartupError(f"{what} has no target: a reference may only name a place within the schema") from None
     return found.contents, found.resolver

@@ -1,4 +1,4 @@
-"""What to say about an input that does not fit. The rule is named; the input is not repeated, it may hold secrets."""
+"""Messages for inputs that do not fit. They name the rule and never repeat the input, which may contain secrets."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any, Final
 from domain.errors import Fault
 
 UNEXPLAINED: Final = "does not fit the schema of its operation type"
-"""Where nothing more exact can be said in time."""
+"""The rule if the limits allow no better explanation."""
 _MAX_NAME: Final = 100
 _MAX_TEXT: Final = 200
 _MAX_POINTER: Final = 300
@@ -29,7 +29,7 @@ RULES: Final = {
     "maxProperties": "must have at most {} fields",
     "uniqueItems": "must not hold an item twice",
 }
-"""Rules that need nothing but the value."""
+"""Messages of rules that depend on a single value."""
 _FORMS: Final = {
     "contains": "must contain an item of the kind asked for",
     "minContains": "must contain at least {} items of the kind asked for",
@@ -41,14 +41,14 @@ _FORMS: Final = {
 
 
 def fault(path: Sequence[str | int], rule: str) -> Fault:
-    """The rule that a place of the input breaks."""
+    """Returns the fault: the value at this path breaks this rule."""
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
     return Fault(f"input{_short(name, _MAX_NAME)} {rule}", f"/input{_short(pointer, _MAX_POINTER)}")
 
 
 def rule_text(keyword: str, value: Any) -> str:
-    """The rule in words."""
+    """Returns the message of a rule."""
     text = RULES.get(keyword) or _FORMS[keyword]
     if keyword == "type":
         return text.format(" or ".join([value] if isinstance(value, str) else value))

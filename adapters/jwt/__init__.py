@@ -1,1 +1,1 @@
-"""JSON Web Tokens (RFC 7519) of one identity provider."""
+"""Verifies JSON Web Tokens (RFC 7519) of one identity provider."""

@@ -1,4 +1,4 @@
-"""The identity provider's keys, as they were when they were last read."""
+"""A cache of the identity provider's keys."""
 
 import asyncio
 import json
@@ -14,17 +14,17 @@ from adapters.jwt.key_source import KeySource
 from application.ports.token_verifier import IdentityProviderUnavailable
 
 REFRESH_INTERVAL = 600.0
-"""Seconds after which the keys are read again, behind the requests' back: a key that was withdrawn counts no longer."""
+"""Seconds after which the keys are read again in the background. A revoked key is accepted until then."""
 MIN_REFRESH_INTERVAL = 10.0
-"""Seconds between two readings at least, however many unknown keys are named meanwhile."""
+"""Seconds between two reads at least, whatever number of unknown keys tokens name meanwhile."""
 _log = logging.getLogger(__name__)
 
 
 class KeySet:
-    """Keys by id. Where they cannot be read again, those that are there go on being used."""
+    """Keys by id. If they cannot be read again, the cached ones stay in use."""
 
     def __init__(self, read: KeySource, algorithm: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Keys that are not for signatures by `algorithm` are left out."""
+        """Ignores keys that are not for signatures with `algorithm`."""
         self._read = read
         self._algorithm = algorithm
         self._monotonic = monotonic
@@ -34,8 +34,8 @@ class KeySet:
         self._reading: asyncio.Task[None] | None = None
 
     async def key(self, key_id: str | None) -> PyJWK | None:
-        """The key of that id; where a token names none, the only key there is. One that is not known is looked for
-        anew, for it may have been made just now. Raises IdentityProviderUnavailable where no key was ever read."""
+        """Returns the key with this id; without an id, the only key; None if there is none. Reads the keys again for an
+        unknown id, which may be new. Raises IdentityProviderUnavailable if the keys were never read."""
         known = self._find(key_id)
         if known is not None:
             if self._age() >= REFRESH_INTERVAL:
@@ -54,7 +54,7 @@ class KeySet:
         return self._keys.get(key_id)
 
     async def check(self) -> int:
-        """Read the keys now, and say how many can be used. Raises IdentityProviderUnavailable."""
+        """Reads the keys and returns the number of usable ones. Raises IdentityProviderUnavailable."""
         self._keys = _usable(await self._read(), self._algorithm)
         self._read_at = self._monotonic()
         return len(self._keys)
@@ -63,7 +63,7 @@ class KeySet:
         return 0.0 if self._read_at is None else self._monotonic() - self._read_at
 
     def _begin_reading(self) -> asyncio.Task[None] | None:
-        """The reading that is under way, or a new one; None: it is too soon for that."""
+        """Returns the current or a new read; None if the last one was less than MIN_REFRESH_INTERVAL ago."""
         if self._reading is not None and not self._reading.done():
             return self._reading
         if self._tried_at is not None and self._monotonic() - self._tried_at < MIN_REFRESH_INTERVAL:
@@ -76,7 +76,7 @@ class KeySet:
         try:
             await self.check()
         except IdentityProviderUnavailable as error:
-            _log.warning("the identity provider's keys stay as they were: %s", error)
+            _log.warning("cannot read the identity provider's keys, keeping the old ones: %s", error)
 
 
 def _usable(content: bytes, algorithm: str) -> dict[str | None, PyJWK]:
@@ -84,7 +84,7 @@ def _usable(content: bytes, algorithm: str) -> dict[str | None, PyJWK]:
         listed = json.loads(content)["keys"]
         keys = [key for key in (_key(item, algorithm) for item in listed) if key is not None]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise IdentityProviderUnavailable("it is not a JSON Web Key Set") from None
+        raise IdentityProviderUnavailable("the content is not a JSON Web Key Set") from None
     if not keys:
         raise IdentityProviderUnavailable(f"the JSON Web Key Set has no key for {algorithm}")
     return {key.key_id: key for key in keys}

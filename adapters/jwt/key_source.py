@@ -1,4 +1,4 @@
-"""Where a JSON Web Key Set (RFC 7517) is read: a file or a URL."""
+"""Reads a JSON Web Key Set (RFC 7517) from a file or a URL."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,15 +9,15 @@ import httpx
 from application.ports.token_verifier import IdentityProviderUnavailable
 
 FETCH_TIMEOUT = 5.0
-"""How long a URL may take."""
+"""Timeout of a URL in seconds."""
 MAX_BYTES = 1024 * 1024
-"""Bytes."""
+"""Limit of the answer in bytes."""
 KeySource = Callable[[], Awaitable[bytes]]
-"""Raises IdentityProviderUnavailable."""
+"""Returns the content. Raises IdentityProviderUnavailable."""
 
 
 def key_source(place: str) -> KeySource:
-    """What reads the place: an http or https URL, or else a file's path."""
+    """Returns a function that reads an http or https URL, or a file by its path."""
     if place.startswith(("https://", "http://")):
         return lambda: _fetch(place)
     return lambda: _read(Path(place))

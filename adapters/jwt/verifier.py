@@ -1,4 +1,4 @@
-"""Tokens of one identity provider, checked as RFC 8725 says: one algorithm, its issuer, this audience, an expiry."""
+"""Verifies tokens by RFC 8725: one algorithm, one issuer, one audience, and an expiry."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from domain.access.principal import Principal
 from domain.access.scope import Scope
 
 LEEWAY = 10
-"""Seconds by which the provider's clock and ours may differ."""
+"""Seconds by which the clocks of the provider and of this process may differ."""
 _MESSAGES: dict[type[PyJWTError], str] = {
     ExpiredSignatureError: "the token has expired",
     InvalidIssuerError: "the token is another issuer's",
@@ -30,19 +30,19 @@ _MESSAGES: dict[type[PyJWTError], str] = {
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What a token has to say."""
+    """What a token must contain."""
 
     issuer: str
     audience: str
     algorithm: str
-    """The only one. An asymmetric one: who can check tokens cannot make them."""
+    """The only accepted algorithm. It is asymmetric: a service that can verify tokens cannot issue them."""
     tenant_claim: str
     scope_claim: str
-    """Its value: scopes separated by blanks (RFC 8693), or a list of them. What is no scope of ours is passed over."""
+    """Its value: scopes separated by blanks (RFC 8693), or a list of scopes. Unknown scopes are ignored."""
 
 
 class JwtVerifier:
-    """Checks signature and claims."""
+    """Verifies signatures and claims."""
 
     def __init__(self, rules: TokenRules, keys: KeySet) -> None:
         self._rules = rules
@@ -55,7 +55,7 @@ class JwtVerifier:
         if not is_name(tenant):
             raise InvalidCredentials(f"the token's claim {self._rules.tenant_claim} names no tenant")
         if not is_name(subject):
-            raise InvalidCredentials("the token's claim sub names nobody")
+            raise InvalidCredentials("the token's claim sub names no subject")
         scopes, expires_at = self._scopes(claims), _expires_at(claims)
         return Principal(str(tenant), subject, scopes, f"token {(tenant, subject)}", expires_at)
 
@@ -64,12 +64,12 @@ class JwtVerifier:
         try:
             header = jwt.get_unverified_header(token)
         except InvalidTokenError:
-            raise InvalidCredentials("it is neither an API key nor a token (JWT)") from None
+            raise InvalidCredentials("the credentials are neither an API key nor a token (JWT)") from None
         if header.get("alg") != rules.algorithm:
             raise InvalidCredentials(f"the token is not signed with {rules.algorithm}")
         key = await self._keys.key(header.get("kid"))
         if key is None:
-            raise InvalidCredentials("the token's key is none of the issuer's")
+            raise InvalidCredentials("the token's key is not one of the issuer's")
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
@@ -95,7 +95,7 @@ class JwtVerifier:
 
 
 def _expires_at(claims: dict[str, Any]) -> datetime | None:
-    """When the token is refused; None: beyond what a datetime holds."""
+    """Returns when the token expires, leeway included; None if a datetime cannot hold it."""
     try:
         return datetime.fromtimestamp(int(claims["exp"]) + LEEWAY, UTC)
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""Fakes of every port, in memory: product code, held to the same contract as the real adapters.
+"""In-memory fakes of every port. They are product code and pass the same contract tests as the real adapters.
 
-Teams that build on opledger test against these. Nothing sleeps and nothing is random.
+Teams that build on opledger test against these fakes. Nothing sleeps and nothing is random.
 """

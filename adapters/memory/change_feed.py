@@ -1,4 +1,4 @@
-"""The change feed in memory."""
+"""The change feed, in memory."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from domain.operation.transition import Transition
 
 
 class MemoryChangeFeed:
-    """Commits happen one after the other: nothing is ever held back."""
+    """Commits are sequential, so that nothing is ever held back."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -23,7 +23,7 @@ class MemoryChangeFeed:
 
     async def read(self, after: Position, limit: int) -> MarkPage:
         if after > await self.head():
-            raise FeedRewound("the place is behind the last commit")
+            raise FeedRewound("the position is after the last commit")
         marks = sorted(self._marks(), key=lambda mark: mark.position)
         found = [mark for mark in marks if mark.position > after]
         return MarkPage(found[:limit], settled=True)

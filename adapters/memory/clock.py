@@ -1,10 +1,10 @@
-"""A clock that moves when it is told to."""
+"""A clock that tests advance."""
 
 from datetime import UTC, datetime, timedelta
 
 
 class MemoryClock:
-    """Starts at `start` and stands still until `advance`."""
+    """Starts at `start`, and moves only by `advance`."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = start
@@ -13,8 +13,8 @@ class MemoryClock:
         return self._now
 
     def advance(self, by: timedelta) -> datetime:
-        """Move on, and say what time it is then. Raises ValueError for a negative step."""
+        """Advances the clock and returns the new time. Raises ValueError for a negative step."""
         if by < timedelta():
-            raise ValueError("time does not run backwards")
+            raise ValueError("a clock cannot be advanced by a negative time")
         self._now += by
         return self._now

@@ -1,4 +1,4 @@
-"""Metrics for tests: everything that was counted, to look at."""
+"""Metrics in memory, for tests to read."""
 
 from collections import Counter
 from datetime import timedelta
@@ -10,7 +10,7 @@ from domain.operation.transition import Source
 
 
 class MemoryMetrics:
-    """Counts, and keeps every lag."""
+    """Counters, and a list of every lag."""
 
     def __init__(self) -> None:
         self.moves: Counter[tuple[Source, OperationStatus]] = Counter()
@@ -20,11 +20,11 @@ class MemoryMetrics:
         self.callbacks: Counter[CallbackOutcome] = Counter()
         self.reports: Counter[ReportOutcome] = Counter()
         self.rejected: Counter[str] = Counter()
-        """Callers, by activity."""
+        """Rejected callers, by activity."""
         self.repairs = 0
-        """Of the watermark."""
+        """Repairs of the watermark."""
         self.refused = False
-        """Whether the engine was last said to refuse callbacks."""
+        """Whether the engine refuses callbacks, by the last call."""
         self.waiters = 0
         self.told_lags: list[timedelta] = []
         self.resyncs = 0

@@ -1,4 +1,4 @@
-"""Operation ids that are the same in every run."""
+"""Operation ids that are equal in every run."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ from application.ports.clock import Clock
 
 
 class MemoryOperationIds:
-    """UUIDs of version 7 (RFC 9562): the clock's milliseconds, then a counter where others have random bits."""
+    """UUIDs of version 7 (RFC 9562): the clock's milliseconds, and a counter in place of random bits."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

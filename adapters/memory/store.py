@@ -1,4 +1,4 @@
-"""The ledger's database, in memory."""
+"""The database, in memory."""
 
 from types import TracebackType
 
@@ -40,8 +40,8 @@ class MemoryUnitOfWork:
 
 
 class MemoryStore:
-    """Holds what is committed. `units` and `queries` are the factories that the services take, `drift` the queries over
-    all tenants, `feed` what has changed."""
+    """The committed rows. Services take `units` and `queries` as factories; `drift` queries all tenants, and `feed` is
+    the change feed."""
 
     def __init__(self, clock: Clock) -> None:
         """`clock` is the database's."""
@@ -52,9 +52,9 @@ class MemoryStore:
         self.feed = MemoryChangeFeed(self._tables)
 
     def units(self) -> MemoryUnitOfWork:
-        """A new unit of work."""
+        """Returns a new unit of work."""
         return MemoryUnitOfWork(self._tables, self._locks, self._clock)
 
     def queries(self, tenant: str) -> MemoryOperationQueries:
-        """The queries of one tenant."""
+        """Returns the queries of one tenant."""
         return MemoryOperationQueries(self._tables, tenant)

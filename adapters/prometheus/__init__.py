@@ -1,1 +1,1 @@
-"""Metrics as Prometheus scrapes them."""
+"""Metrics for Prometheus."""

@@ -1,4 +1,4 @@
-"""The metrics port on prometheus-client, and the page that is scraped."""
+"""The metrics port with prometheus-client, and the page that Prometheus scrapes."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -16,45 +16,45 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 
 LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
-"""Seconds: a callback takes milliseconds, a reconciliation a minute, a verification an hour."""
+"""Seconds. A callback takes milliseconds, reconciliation a minute, verification an hour."""
 
 
 class PrometheusMetrics:
-    """One process's counters. Series whose labels are known beforehand begin at 0: a rate cannot see the first step of
-    one that was not there. `connections` says how many of the database's the process has in use."""
+    """Counters of one process. Series with known labels start at 0, because `rate` ignores the first value of a new
+    series. `connections` returns the number of database connections in use."""
 
     def __init__(self, registry: CollectorRegistry, connections: Callable[[], float]) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
         lag = partial(Histogram, buckets=LAG_BUCKETS, registry=registry)
-        self._moved = counter(
-            "opledger_operations_moved", "Changes of status, by the channel that brought them", ["source", "status"]
-        )
-        self._callbacks = counter("opledger_callbacks", "Completion callbacks answered", ["outcome"])
-        self._reports = counter("opledger_reports", "Reports of workflows answered", ["outcome"])
+        self._moved = counter("opledger_operations_moved", "Changes of status, by source", ["source", "status"])
+        self._callbacks = counter("opledger_callbacks", "Completion callbacks, by outcome", ["outcome"])
+        self._reports = counter("opledger_reports", "Workflow reports, by outcome", ["outcome"])
         self._rejected = counter(
-            "opledger_callers_rejected", "Calls of the ledger's own activities by other workflows", ["activity"]
+            "opledger_callers_rejected",
+            "Calls of the ledger's own activities by other workflows, rejected",
+            ["activity"],
         )
-        self._repairs = counter(
-            "opledger_watermark_repairs", "Times that the reconciliation watermark was found in the future"
+        self._repairs = counter("opledger_watermark_repairs", "Repairs of a reconciliation watermark in the future")
+        self._raised = counter("opledger_attention_raised", "Attentions raised, by kind", ["kind"])
+        self._purged = counter("opledger_operations_purged", "Operations deleted by retention")
+        self._resyncs = counter("opledger_feed_resyncs", "Streams that ended because the client read too slowly")
+        self._lag = lag(
+            "opledger_close_lag_seconds", "Seconds from the close of an execution to the final status", ["source"]
         )
-        self._raised = counter("opledger_attention_raised", "Operations that began to need attention", ["kind"])
-        self._purged = counter("opledger_operations_purged", "Operations removed because of their age")
-        self._resyncs = counter("opledger_feed_resyncs", "Streams that were not read fast enough, and ended")
-        self._lag = lag("opledger_close_lag_seconds", "From the close of an execution to the final row", ["source"])
         self._dispatch_lag = lag(
-            "opledger_dispatch_lag_seconds", "From acceptance to the engine's having taken the start"
+            "opledger_dispatch_lag_seconds", "Seconds from acceptance until Temporal accepted the start"
         )
-        self._feed_lag = lag("opledger_feed_lag_seconds", "From a change until it was handed to those who wait for it")
+        self._feed_lag = lag(
+            "opledger_feed_lag_seconds", "Seconds from a change until its delivery to waiters and streams"
+        )
         gauge("opledger_database_connections", "Database connections in use").set_function(connections)
-        self._refused = gauge(
-            "opledger_callbacks_refused", "1 while the engine refuses starts with completion callbacks"
-        )
-        self._waiters = gauge("opledger_feed_waiters", "Waits and streams that are open")
+        self._refused = gauge("opledger_callbacks_refused", "1 while Temporal refuses starts with completion callbacks")
+        self._waiters = gauge("opledger_feed_waiters", "Open waits and streams")
         self._held_back = gauge(
             "opledger_feed_held_back_seconds",
-            "For how long a transaction that is open has kept changes from being told",
+            "Seconds for which an open transaction has delayed the change feed",
         )
         for outcome in CallbackOutcome:
             self._callbacks.labels(outcome.value)
@@ -106,7 +106,7 @@ class PrometheusMetrics:
         self._purged.inc(count)
 
     def page(self, drift: DriftReport | None) -> bytes:
-        """Everything in Prometheus' text format (version 0.0.4); without the drift where it could not be read."""
+        """Returns all metrics in Prometheus' text format (version 0.0.4). None: the drift could not be read."""
         counted = generate_latest(self._registry)
         if drift is None:
             return counted
@@ -116,7 +116,7 @@ class PrometheusMetrics:
 
 
 class _DriftCollector(Collector):
-    """The gauges of one scrape: they are never kept, so none is ever old."""
+    """The gauges of one scrape. They are not kept, so that none is stale."""
 
     def __init__(self, drift: DriftReport) -> None:
         self._drift = drift
@@ -125,13 +125,13 @@ class _DriftCollector(Collector):
         oldest = self._drift.oldest_unverified or timedelta()
         yield GaugeMetricFamily(
             "opledger_oldest_unverified_seconds",
-            "How long ago the engine last spoke of the unfinished operation that has waited longest",
+            "Seconds since Temporal last confirmed the unfinished operation that has waited longest",
             oldest.total_seconds(),
         )
         if self._drift.watermark_age is not None:
             yield GaugeMetricFamily(
                 "opledger_watermark_age_seconds",
-                "How long ago the last complete reconciliation pass began; negative: the watermark is in the future",
+                "Seconds since the last complete reconciliation pass began; negative: the watermark is in the future",
                 self._drift.watermark_age.total_seconds(),
             )
         attention = GaugeMetricFamily(

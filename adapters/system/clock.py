@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """UTC, as the operating system tells it."""
+    """The operating system's time in UTC."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -152,8 +152,8 @@ CREATE TABLE idempotency_keys (
     CONSTRAINT ck_idempotency_keys_key_length CHECK (char_length(key) BETWEEN 1 AND 255)
 )
 """
-# What a CHECK cannot say, because it speaks of the row before. A completed operation passes through RUNNING in the
-# same statement, so ACCEPTED to COMPLETED is not refused here.
+# Rules about the row before the change, which a CHECK cannot express. A completed operation passes through RUNNING
+# in the same statement, so ACCEPTED to COMPLETED is not refused here.
 FINALITY = (
     """
     CREATE FUNCTION operations_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -184,12 +184,12 @@ FINALITY = (
 
 
 def upgrade() -> None:
-    """From an empty database. One statement at a time: asyncpg prepares each."""
+    """Creates the tables. One statement at a time, because asyncpg prepares each."""
     for statement in (OPERATIONS, TRANSITIONS, IDEMPOTENCY_KEYS, *COMMENTS, *INDEXES, *FINALITY):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """To an empty database."""
+    """Drops the tables."""
     op.execute("DROP TABLE idempotency_keys, transitions, operations")
     op.execute("DROP FUNCTION operations_refuse()")

@@ -1,4 +1,4 @@
-"""When each open operation was verified, what needs attention, and how far the engine's index has been read."""
+"""Verification times, further kinds of attention, and the watermark of the engine's index."""
 
 from alembic import op
 
@@ -7,10 +7,10 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# One ALTER TABLE for all CHECKs of a table: it reads the rows once.
+# One ALTER TABLE for all CHECKs of a table reads the rows once.
 UP = (
     "ALTER TABLE operations ADD COLUMN verified_at timestamptz, ADD COLUMN verify_due_at timestamptz",
-    # The engine spoke of them when it took the start, at the latest; since when nobody has asked is not known.
+    # The engine confirmed these operations at the latest when it accepted the start. Later times are unknown.
     """
     UPDATE operations SET verified_at = dispatched_at, verify_due_at = now()
     WHERE dispatched_at IS NOT NULL AND status IN ('ACCEPTED', 'RUNNING')
@@ -86,12 +86,12 @@ DOWN = (
 
 
 def upgrade() -> None:
-    """Everything open is due for verification at once."""
+    """Makes every open operation due for verification."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """What 0001 has no word for goes: new kinds of attention are cleared, new sources become RECONCILIATION."""
+    """Clears kinds of attention that 0001 does not know, and replaces newer sources by RECONCILIATION."""
     for statement in DOWN:
         op.execute(statement)

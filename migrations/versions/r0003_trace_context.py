@@ -1,4 +1,4 @@
-"""The trace that an operation's submission belongs to."""
+"""The trace context of the submission."""
 
 from alembic import op
 
@@ -9,11 +9,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Without a value for those that are there: nobody knows it any more."""
+    """Adds the column. Existing operations get no value: theirs is unknown."""
     op.execute("ALTER TABLE operations ADD COLUMN trace_context json")
     op.execute("COMMENT ON COLUMN operations.trace_context IS 'W3C, as the submission had it'")
 
 
 def downgrade() -> None:
-    """Back to revision 0002."""
+    """Drops the column."""
     op.execute("ALTER TABLE operations DROP COLUMN trace_context")

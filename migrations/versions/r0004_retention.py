@@ -1,4 +1,4 @@
-"""An index to find what has been done for long."""
+"""An index of finished operations, for retention."""
 
 from alembic import op
 
@@ -9,10 +9,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Of what is done alone: it is written once for each operation, when that ends."""
+    """Creates a partial index. Each operation writes it once, when it finishes."""
     op.execute("CREATE INDEX ix_operations_finished ON operations (finished_at, id) WHERE finished_at IS NOT NULL")
 
 
 def downgrade() -> None:
-    """Nothing but the index goes."""
+    """Drops the index."""
     op.execute("DROP INDEX ix_operations_finished")

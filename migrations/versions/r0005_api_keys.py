@@ -36,11 +36,11 @@ UP = (
 
 
 def upgrade() -> None:
-    """No key yet."""
+    """Creates the table, empty."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Every key is gone: new ones have to be made after the next upgrade."""
+    """Drops the table. After the next upgrade, new keys have to be created."""
     op.execute("DROP TABLE api_keys")

@@ -1,4 +1,4 @@
-"""The order in which operations and their histories change."""
+"""Transaction ids of changes, for the change feed."""
 
 from alembic import op
 
@@ -7,7 +7,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-# What is there already stands before all that comes: with a constant default no row is rewritten.
+# Existing rows get 0, which is before every later change. With a constant default no row is rewritten.
 UP = (
     "ALTER TABLE operations ADD COLUMN changed_in xid8 NOT NULL DEFAULT '0'",
     "ALTER TABLE operations ALTER COLUMN changed_in SET DEFAULT pg_current_xact_id()",
@@ -24,12 +24,12 @@ DOWN = (
 
 
 def upgrade() -> None:
-    """The columns, and the indexes that the feed is read from."""
+    """Adds the columns and the indexes of the feed."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """As before."""
+    """Drops the columns and the indexes."""
     for statement in DOWN:
         op.execute(statement)

@@ -1,4 +1,4 @@
-"""An index that leads to a tenant's type, and no deletion of what is not done."""
+"""An index by tenant and type, and a trigger against the deletion of unfinished operations."""
 
 from alembic import op
 
@@ -22,12 +22,12 @@ DOWN = (
 
 
 def upgrade() -> None:
-    """The rows stay as they are."""
+    """Creates the index and the trigger."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """As before."""
+    """Drops the index and the trigger."""
     for statement in DOWN:
         op.execute(statement)

@@ -1,4 +1,4 @@
-"""The attention RESULT_UNREADABLE."""
+"""The attention kind RESULT_UNREADABLE."""
 
 from alembic import op
 
@@ -30,12 +30,12 @@ DOWN = (
 
 
 def upgrade() -> None:
-    """No row changes."""
+    """Allows the kind. No row changes."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """The attention goes; the history keeps the line that says why."""
+    """Clears the attention. The history keeps the line with its reason."""
     for statement in DOWN:
         op.execute(statement)

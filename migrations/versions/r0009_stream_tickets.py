@@ -33,5 +33,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drops the table: tickets that were issued in the last minute are refused."""
+    """Drops the table. Tickets of the last minute are refused."""
     op.execute("DROP TABLE stream_tickets")

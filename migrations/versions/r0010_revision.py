@@ -1,4 +1,4 @@
-"""A revision that counts every change, so that `version` can count the visible ones alone."""
+"""A revision that counts every change, so that `version` counts visible changes only."""
 
 from alembic import op
 
@@ -17,12 +17,12 @@ DOWN = ("ALTER TABLE operations DROP COLUMN revision",)
 
 
 def upgrade() -> None:
-    """Entity tags that clients have stay valid."""
+    """Adds the column. Clients' entity tags stay valid."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Versions count every change again."""
+    """Drops the column. Versions count every change again."""
     for statement in DOWN:
         op.execute(statement)

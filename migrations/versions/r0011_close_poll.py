@@ -1,4 +1,4 @@
-"""Failure of what no worker ever took, and what the close poll and the start watch read."""
+"""Failures before any worker took the execution, and the columns and indexes of close poll and start watch."""
 
 from alembic import op
 
@@ -15,7 +15,7 @@ UP = (
     DROP CONSTRAINT {RULE},
     ADD CONSTRAINT {RULE} CHECK (status <> 'FAILED' OR started_at IS NOT NULL OR error_code IN ({CODES}))
     """,
-    # Of what runs already it is not known: the close poll covers it.
+    # Unknown for existing executions: false, so that the close poll covers them.
     "ALTER TABLE operations ADD COLUMN calls_back boolean NOT NULL DEFAULT false",
     "COMMENT ON COLUMN operations.calls_back IS 'whether the engine calls when the execution closes'",
     """
@@ -55,12 +55,12 @@ DOWN = (
 
 
 def upgrade() -> None:
-    """The rows stay as they are."""
+    """Adds column, indexes and table, and relaxes the rule for failures. No row changes."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """Operations that failed without having run get the time of their acceptance as `started_at`."""
+    """Sets `started_at` of operations that failed before they ran to the time of their acceptance."""
     for statement in DOWN:
         op.execute(statement)

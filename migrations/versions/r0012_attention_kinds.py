@@ -1,4 +1,4 @@
-"""Attention for what has no worker, and for an activity that keeps failing."""
+"""The attention kinds NO_WORKER and ACTIVITY_RETRYING."""
 
 from alembic import op
 
@@ -17,12 +17,12 @@ ADD CONSTRAINT ck_operations_attention_kind_known CHECK (attention_kind IN ({kin
 
 
 def upgrade() -> None:
-    """The rows stay as they are."""
+    """Allows the kinds. No row changes."""
     op.execute(KNOWN.format(kinds=NEW))
 
 
 def downgrade() -> None:
-    """The new kinds are cleared."""
+    """Clears the attention of these kinds."""
     op.execute(
         """
         UPDATE operations SET attention_kind = NULL, attention_since = NULL, attention_message = NULL

@@ -1,4 +1,4 @@
-"""The first run of each operation's workflow chain, and protection of everything in a finished operation."""
+"""The first run of each operation's workflow chain, and protection of all columns of a finished operation."""
 
 from alembic import op
 
@@ -15,11 +15,11 @@ REST = (
     *("follow_up_due_at", "follow_up_attempts", "verified_at", "verify_due_at"),
 )
 AS_TEXT = ("result", "error_details", "input", "progress", "reported", "trace_context")
-"""Type `json`, which has no equality."""
+"""Columns of type `json`, which has no equality."""
 
 
 def final(columns: tuple[str, ...]) -> str:
-    """Refuses to change these columns of an operation that is done."""
+    """Returns the trigger that refuses changes of these columns in a finished operation."""
     changes = [
         f"NEW.{column}::text IS DISTINCT FROM OLD.{column}::text"
         if column in AS_TEXT
@@ -47,12 +47,12 @@ DOWN = (
 
 
 def upgrade() -> None:
-    """The ledger learns the first run of open operations from the engine."""
+    """Adds the column. The ledger gets the first runs of open operations from the engine."""
     for statement in UP:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    """As before."""
+    """Restores the former trigger and drops the column."""
     for statement in DOWN:
         op.execute(statement)

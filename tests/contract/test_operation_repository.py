@@ -272,7 +272,7 @@ class OperationRepositoryContract:
         """Which of two changes would it be?"""
         await add(store, accepted_change())
         operation = await stored(store, ID_1)
-        with pytest.raises(ValueError, match="once"):
+        with pytest.raises(ValueError, match="two changes of one operation"):
             async with store.units() as unit:
                 await unit.operations.save_all([note(operation, cause(2)), note(operation, cause(3))])
         assert await store.peek(ID_1) == Stored("ACCEPTED", 1, [1])

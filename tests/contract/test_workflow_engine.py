@@ -420,14 +420,14 @@ class TestMemoryEngine(EngineContract):
         operation_id = await world.started()
         with pytest.raises(ValueError, match="no worker has taken"):
             world.memory.reset(operation_id)
-        with pytest.raises(ValueError, match="there is one already"):
+        with pytest.raises(ValueError, match="the execution exists already"):
             world.memory.start_from_outside(operation_id)
         with pytest.raises(TypeError):
             world.memory.complete(operation_id, object())  # type: ignore[arg-type]
         world.memory.complete(operation_id, 1, unreadable="no key")
         assert (await world.observe(operation_id)).result_unreadable == "no key"
         for event in (world.memory.take_up, world.memory.complete, world.memory.time_out, world.memory.continue_as_new):
-            with pytest.raises(ValueError, match="COMPLETED already"):
+            with pytest.raises(ValueError, match="already COMPLETED"):
                 event(operation_id)
 
     async def test_inputs_do_not_alias(self, world: MemoryWorld) -> None:

@@ -88,7 +88,7 @@ async def test_how_many_may_follow(serve: Serve, database_url: str, access: str,
 async def test_a_file_of_keys_that_is_none(serve: Serve, tmp_path: Path) -> None:
     """It is said at the start, by the setting's name."""
     (tmp_path / "jwks.json").write_text("{}")
-    with pytest.raises(StartupError, match="jwt_jwks: it is not a JSON Web Key Set"):
+    with pytest.raises(StartupError, match="jwt_jwks: the content is not a JSON Web Key Set"):
         async with serve("jwt"):
             pass
 

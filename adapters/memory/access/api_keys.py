@@ -1,4 +1,4 @@
-"""API keys in memory."""
+"""API keys, in memory."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ from domain.access.api_key import ApiKey
 
 
 class MemoryApiKeys:
-    """Each call is a commit of its own."""
+    """Each call commits on its own."""
 
     def __init__(self) -> None:
         self._keys: dict[str, ApiKey] = {}

@@ -1,4 +1,4 @@
-"""Stream tickets in memory."""
+"""Stream tickets, in memory."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from domain.access.stream_ticket import StreamTicket
 
 
 class MemoryStreamTickets:
-    """Each call is a commit of its own."""
+    """Each call commits on its own."""
 
     def __init__(self) -> None:
         self._tickets: dict[bytes, StreamTicket] = {}

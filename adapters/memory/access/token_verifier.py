@@ -1,4 +1,4 @@
-"""An identity provider in memory."""
+"""An identity provider, in memory."""
 
 import itertools
 
@@ -8,7 +8,7 @@ from domain.access.principal import Principal
 
 
 class MemoryTokenVerifier:
-    """Knows the tokens that it has issued, until they are let expire."""
+    """Accepts the tokens that it has issued, until `expire`."""
 
     def __init__(self) -> None:
         self._issued: dict[str, Principal] = {}
@@ -16,13 +16,13 @@ class MemoryTokenVerifier:
         self.available = True
 
     def issue(self, principal: Principal) -> str:
-        """A token about this principal."""
+        """Returns a new token for the principal."""
         token = f"token.{next(self._numbers)}.signature"
         self._issued[token] = principal
         return token
 
     def expire(self, token: str) -> None:
-        """Refuse it from now on."""
+        """Refuses the token from now on."""
         del self._issued[token]
 
     async def verify(self, token: str) -> Principal:

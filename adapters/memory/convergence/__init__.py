@@ -1,1 +1,1 @@
-"""Watermarks, turns and drift."""
+"""Watermark, leases of periodic work, and drift."""

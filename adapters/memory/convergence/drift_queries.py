@@ -1,4 +1,4 @@
-"""How far the ledger may be from the engine, asked of the store in memory."""
+"""Queries for the drift between ledger and engine, in memory."""
 
 from collections import Counter
 from uuid import UUID
@@ -11,7 +11,7 @@ from domain.operation.attention import AttentionKind
 
 
 class MemoryDriftQueries:
-    """Reads what is committed."""
+    """Reads committed rows."""
 
     def __init__(self, tables: Tables, clock: Clock) -> None:
         self._tables = tables

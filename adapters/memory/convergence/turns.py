@@ -1,4 +1,4 @@
-"""Turns in memory."""
+"""Leases of periodic work, in memory."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from application.ports.turns import Turn
 
 
 class MemoryTurns:
-    """A concurrent taker waits for the first one's unit of work to end. `clock` is the database's."""
+    """A concurrent `take` waits for the first one's unit of work to end. `clock` is the database's."""
 
     def __init__(self, draft: Draft, locks: HeldLocks, clock: Clock) -> None:
         self._draft = draft

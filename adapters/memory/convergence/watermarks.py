@@ -1,4 +1,4 @@
-"""The watermark of the engine's index in memory."""
+"""The watermark of the engine's index, in memory."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ EXECUTIONS = "executions"
 
 
 class MemoryWatermarks:
-    """A concurrent advance waits for the first one's unit of work to end."""
+    """A concurrent `advance` waits for the first one's unit of work to end."""
 
     def __init__(self, draft: Draft, locks: HeldLocks, clock: Clock) -> None:
         self._draft = draft

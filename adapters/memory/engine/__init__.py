@@ -1,1 +1,1 @@
-"""A workflow engine in memory."""
+"""A workflow engine, in memory."""

@@ -1,4 +1,4 @@
-"""What the real server posts when a chain closes (form read in its source, measured on Temporal 1.32)."""
+"""Completion callbacks as the real server posts them (form from its source, measured on Temporal 1.32)."""
 
 import base64
 import email.utils
@@ -24,7 +24,7 @@ _KINDS = {
     "ChildWorkflowError": "childWorkflowExecutionFailureInfo",
     "NexusOperationError": "nexusOperationExecutionFailureInfo",
 }
-"""By the names that errors have in `causes`. Any other is an application's own type."""
+"""Fields of a failure by the name of its error in `causes`. Any other name is an application's own type."""
 _SERVERS_OWN: Mapping[ExecutionState, tuple[str, str]] = {
     ExecutionState.CANCELED: ("operation canceled", "canceledFailureInfo"),
     ExecutionState.TERMINATED: ("operation terminated", "terminatedFailureInfo"),
@@ -34,7 +34,7 @@ _SERVERS_OWN: Mapping[ExecutionState, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class PendingCallback:
-    """A completion callback that is to be delivered: once, twice, late, never, as the test likes."""
+    """A callback that the test delivers: once, twice, late or never."""
 
     operation_id: UUID
     callback: CompletionCallback
@@ -42,7 +42,7 @@ class PendingCallback:
 
 
 def pending_callback(operation_id: UUID, callback: CompletionCallback, execution: Execution) -> PendingCallback:
-    """What is posted of a closed execution. Raises ValueError for an open one."""
+    """Returns the callback of a closed execution. Raises ValueError for an open one."""
     if execution.closed_at is None:
         raise ValueError(f"the execution is {execution.state}")
     state = {ExecutionState.COMPLETED: "succeeded", ExecutionState.CANCELED: "canceled"}
@@ -82,7 +82,7 @@ def _failure(execution: Execution) -> JsonValue:
 
 
 def _chain(error: OperationError) -> dict[str, JsonValue]:
-    """The failure that is read as this error: its wrappers, outermost first, around the root cause."""
+    """Returns the failure that is read as this error: its wrappers, outermost first, around the root cause."""
     causes = error.details.get("causes")
     *wrappers, root = causes if isinstance(causes, list) and causes else [error.details.get("type", "ApplicationError")]
     failure: dict[str, JsonValue] = {"message": error.message, **_info(str(root), error.details)}
@@ -92,7 +92,7 @@ def _chain(error: OperationError) -> dict[str, JsonValue]:
 
 
 def _info(name: str, details: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    if name == "TimeoutError":  # empty, it would be what the server makes of a time-out of the workflow itself
+    if name == "TimeoutError":  # an empty one means a timeout of the workflow itself
         return {_KINDS[name]: {"timeoutType": "TIMEOUT_TYPE_START_TO_CLOSE"}}
     if name in _KINDS:
         return {_KINDS[name]: {}}
@@ -115,7 +115,7 @@ def _json(value: JsonValue) -> bytes:
 
 
 def _rfc3339(time: datetime) -> str:
-    """Nanoseconds, of which we have none."""
+    """Returns the time with nanoseconds, always 0."""
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "000Z")
 
 
@@ -124,6 +124,6 @@ def _http_date(time: datetime) -> str:
 
 
 def _link(operation_id: UUID, run_id: str) -> str:
-    """To the history of the run that closed."""
+    """Returns the link to the history of the closed run."""
     history = f"temporal:///namespaces/default/workflows/{operation_id}/{run_id}/history"
     return f'<{history}?eventID=1&eventType=WorkflowExecutionStarted>; type="temporal.api.common.v1.Link.WorkflowEvent"'

@@ -1,4 +1,4 @@
-"""The workflow chains of the engine in memory: under each workflow id the current one, and those before it."""
+"""The workflow chains of the in-memory engine: the current one and the former ones of each workflow id."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,13 +11,13 @@ from domain.operation.chain import Chain, Run, RunOrigin
 
 
 class MemoryChains:
-    """Gives run ids, and knows what chain each run belongs to."""
+    """Assigns run ids and stores the chain of each run."""
 
     def __init__(self) -> None:
         self.current: dict[UUID, Execution] = {}
-        """By workflow id, which is an operation's id."""
+        """By workflow id, which is the operation's id."""
         self.former: dict[UUID, tuple[Execution, ...]] = {}
-        """The chains that had the workflow id before, oldest first."""
+        """Earlier chains of the workflow id, oldest first."""
         self._runs: dict[Run, RunOrigin] = {}
         self._forgotten: dict[UUID, Execution] = {}
         self._given = 0
@@ -33,7 +33,7 @@ class MemoryChains:
         task_queue: str = "",
         tagged: bool = True,
     ) -> Execution:
-        """A new chain, which is the current one. The one before it, if there is one, is kept."""
+        """Starts a new chain, which becomes the current one. An earlier chain becomes a former one."""
         if operation_id in self.current:
             self.former[operation_id] = (*self.former.get(operation_id, ()), self.current[operation_id])
         run_id = self._new_run_id()
@@ -51,34 +51,34 @@ class MemoryChains:
         return execution
 
     def continue_by_reset(self, operation_id: UUID, at: datetime) -> None:
-        """The current chain goes on in a further run, whether it is closed or not."""
+        """Continues the current chain, open or closed, in a new run."""
         self._put(operation_id, self.current[operation_id].reset(at, self._new_run_id()))
 
     def continue_as_new(self, operation_id: UUID, at: datetime) -> None:
-        """The current chain closes its run and goes on in a further one."""
+        """Closes the run of the current chain and continues it in a new run."""
         self._put(operation_id, self.current[operation_id].next_run(at, self._new_run_id()))
 
     def forget(self, operation_id: UUID) -> None:
-        """The current chain is gone, with all its runs."""
+        """Removes the current chain with all its runs."""
         gone = self._forgotten[operation_id] = self.current.pop(operation_id)
         self._runs = {run: origin for run, origin in self._runs.items() if origin.first_run_id != gone.first_run_id}
 
     def remember(self, operation_id: UUID) -> None:
-        """The chain that was forgotten last is the current one, in its latest run."""
+        """Restores the chain that was removed last, as the current one in its latest run."""
         self._put(operation_id, self._forgotten.pop(operation_id))
 
     def find(self, chain: Chain) -> Execution | None:
-        """The chain, current or not; the latest where several have the operation's search attribute."""
+        """Returns the chain, current or former; the latest if several have the operation's search attribute."""
         if chain.first_run_id is None and chain.operation_id not in self.current:
             return None
         return next((found for found in self._latest_first(chain.operation_id) if found.belongs_to(chain)), None)
 
     def origin(self, run: Run) -> RunOrigin | None:
-        """The chain of the run; None if it is not known."""
+        """Returns the chain of the run; None if the run is unknown."""
         return self._runs.get(run)
 
     def latest_run(self, operation_id: UUID) -> Run:
-        """The latest run under the workflow id."""
+        """Returns the latest run of the workflow id."""
         return Run(str(operation_id), self.current[operation_id].run_id)
 
     def _latest_first(self, operation_id: UUID) -> Iterator[Execution]:

@@ -1,4 +1,4 @@
-"""The index of the engine in memory: lists what there is now, or what there was when it was frozen."""
+"""The index of the in-memory engine: lists the executions of now, or of when it was frozen."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from domain.operation.attention import AttentionKind
 
 
 class MemoryIndex:
-    """Behind the engine as the real one is, by as much as a test wants. Lists executions by their search attribute."""
+    """Lists executions by their search attribute. Lags behind the engine, as the real one does, while frozen."""
 
     def __init__(self, chains: MemoryChains, unknown: Collection[UUID], page_size: int) -> None:
         self._chains = chains
@@ -21,16 +21,17 @@ class MemoryIndex:
         self._page_size = page_size
 
     def freeze(self) -> None:
-        """Stay as it is now."""
+        """Keeps the current list."""
         self._frozen = self._live()
 
     def thaw(self) -> None:
-        """Be up to date again."""
+        """Lists current executions again."""
         self._frozen = None
 
     def changed_since(self, since: datetime, page: bytes | None, *, closed_only: bool = False) -> IndexPage:
-        """See the port. The page size counts operations, each with all its entries. A page token says which operation
-        came last: what is deleted meanwhile moves nothing."""
+        """See the port. The page size counts operations, each with all its entries.
+
+        A page token names the last operation, so that deletions between pages move nothing."""
         if page is not None and not page.isdigit():
             raise EngineUnavailable("something went wrong, please retry")
         last = int(page or b"-1")
@@ -59,7 +60,7 @@ class MemoryIndex:
         )
 
     def _live(self) -> Mapping[UUID, Sequence[Execution]]:
-        """The chains of each workflow id that have the search attribute, oldest first."""
+        """Returns the chains with the search attribute by workflow id, oldest first."""
         found = {}
         for operation_id in {*self._chains.current, *self._chains.former}:
             chains = [*self._chains.former.get(operation_id, ())]
@@ -72,7 +73,7 @@ class MemoryIndex:
         return self._live() if self._frozen is None else self._frozen
 
     def _state(self, operation_id: UUID, execution: Execution) -> ExecutionState:
-        """An index does not tell one that waits for a worker from one that runs."""
+        """Returns the listed state: an index does not distinguish waiting for a worker from running."""
         if operation_id in self._unknown:
             return ExecutionState.UNKNOWN
         return ExecutionState.RUNNING if execution.open else execution.state

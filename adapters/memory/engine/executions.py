@@ -1,4 +1,4 @@
-"""One workflow chain in memory, and what can happen to it."""
+"""A workflow chain in memory and its events."""
 
 import json
 from dataclasses import dataclass, replace
@@ -14,51 +14,51 @@ from domain.operation.operation_error import ErrorCode, OperationError
 BY_LAST_EVENT = frozenset(
     {ExecutionState.COMPLETED, ExecutionState.FAILED, ExecutionState.CANCELED, ExecutionState.TERMINATED}
 )
-"""The closes that the real engine tells all about from a run's last event, which does not say when the chain began."""
+"""Closes that the real engine describes by the run's last event, which does not say when the chain started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Somebody's wish, or act, to end an execution."""
+    """A cancellation request or a termination."""
 
     reason: str
     actor: str
     superseded_by: str | None = None
-    """The first run of the chain that was started in its place."""
+    """The first run of the chain that replaced it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The latest run of a chain. Frozen: every event returns the execution after it, or raises ValueError where the
-    engine would not let it happen."""
+    """The latest run of a chain. Frozen: every event returns the execution after it, or raises ValueError if the real
+    engine would refuse it."""
 
     started_at: datetime
-    """Of the chain's first run."""
+    """When the chain's first run started."""
     request_id: str | None
-    """The request that the engine still knows the latest run by; gone after continue-as-new and retry."""
+    """The request id of the latest run. None after continue-as-new and retry."""
     first_run_id: str
     run_id: str
-    """Of the latest run."""
+    """The latest run."""
     tagged: bool = True
     """Whether it carries the search attribute `OperationUUID` with the operation's id."""
     state: ExecutionState = ExecutionState.PENDING
     closed_at: datetime | None = None
     result: JsonValue = None
-    """As the workflow returned it: NaN and the infinities are still in it."""
+    """As the workflow returned it, with NaN and the infinities."""
     result_unreadable: str | None = None
     error: OperationError | None = None
     actor: str | None = None
     cancel_request: Ending | None = None
     callback: CompletionCallback | None = None
-    """Of the whole chain."""
+    """The callback of the whole chain."""
     outcome_reports: OutcomeReports | None = None
-    """The rule in the memo, of the whole chain; None: another client started it."""
+    """The rule in the memo of the whole chain. None: another client started it."""
     run_started_at: datetime | None = None
-    """Of the latest run, where that is not the first."""
+    """When the latest run started. None: it is the first run."""
     never_taken: bool = False
-    """Closed before any worker took it."""
+    """Whether it closed before any worker took it."""
     trouble: Trouble | None = None
-    """Why it makes no progress, but for an absent worker."""
+    """Why it makes no progress, except for an absent worker."""
     task_queue: str = ""
 
     @property
@@ -70,11 +70,11 @@ class Execution:
         return self.run_started_at or self.started_at
 
     def belongs_to(self, chain: Chain) -> bool:
-        """Whether it is that chain."""
+        """Returns whether it is that chain."""
         return self.tagged if chain.first_run_id is None else self.first_run_id == chain.first_run_id
 
     def observed(self, asked_at: datetime, *, likely_closed: bool = False) -> Observation:
-        """The engine's word on it."""
+        """Returns the engine's observation of it."""
         short = likely_closed and self.state in BY_LAST_EVENT
         return Observation(
             self.state,
@@ -95,11 +95,11 @@ class Execution:
         return replace(self._must_be_open(), state=ExecutionState.RUNNING)
 
     def troubled(self, trouble: Trouble | None) -> "Execution":
-        """Its workflow task or an activity keeps failing; or does so no longer."""
+        """Its workflow task or an activity begins to fail repeatedly, or succeeds again."""
         return replace(self.taken_up(), trouble=trouble)
 
     def cancel_requested(self, ending: Ending) -> "Execution":
-        """The first request's reason stays."""
+        """Stores the first cancellation request; ignores later ones."""
         return self if self.cancel_request is not None or not self.open else replace(self, cancel_request=ending)
 
     def completed(self, at: datetime, result: JsonValue, unreadable: str | None) -> "Execution":
@@ -124,13 +124,13 @@ class Execution:
         return replace(self._closed(ExecutionState.TIMED_OUT, at), error=error)._without_worker(self)
 
     def next_run(self, at: datetime, run_id: str) -> "Execution":
-        """By continue-as-new or by the workflow's own retry."""
+        """Continues in a new run, by continue-as-new or by the workflow's own retry."""
         return replace(self._must_be_open()._further_run(at, run_id), request_id=None)
 
     def reset(self, at: datetime, run_id: str) -> "Execution":
-        """The engine knows the new run by the old request. What no worker took up cannot be reset."""
+        """Continues in a new run with the same request id. Raises ValueError if no worker has taken it."""
         if self.state is ExecutionState.PENDING or self.never_taken:
-            raise ValueError("no worker has taken the execution up")
+            raise ValueError("no worker has taken the execution")
         return self._further_run(at, run_id)
 
     def _further_run(self, at: datetime, run_id: str) -> "Execution":
@@ -163,5 +163,5 @@ class Execution:
 
     def _must_be_open(self) -> "Execution":
         if not self.open:
-            raise ValueError(f"the execution is {self.state} already")
+            raise ValueError(f"the execution is already {self.state}")
         return self

@@ -1,4 +1,4 @@
-"""What the real server refuses to start, in its words (measured on Temporal 1.32)."""
+"""Checks of a start, with the real server's messages (measured on Temporal 1.32)."""
 
 import json
 from datetime import timedelta
@@ -9,19 +9,19 @@ from domain.operation.operation import MISSING, Input
 from domain.operation.operation_type import OperationType, RetryPolicy
 
 MAX_NAME = 1_000
-"""Longest workflow type and task queue, in UTF-8 bytes."""
+"""Limit of workflow type and task queue in UTF-8 bytes."""
 MAX_INPUT = 2 * 1024 * 1024
 MAX_MESSAGE = 4 * 1024 * 1024
-"""gRPC's limit; an input above it never reaches the check for MAX_INPUT."""
+"""gRPC's limit in bytes. A larger input does not reach the check for MAX_INPUT."""
 OVERHEAD = 32
-"""Bytes that a payload has around its JSON, at sizes near the limit."""
+"""Bytes of a payload besides its JSON, at sizes near the limit."""
 MAX_URL = 1_000
 MAX_HEADERS = 8_192
-"""Names and values together."""
+"""Limit of names and values together, in characters."""
 
 
 def check_start(request: StartRequest) -> None:
-    """Raises StartRejected."""
+    """Raises StartRejected if the server would refuse the start."""
     _check_size(request.input)
     _check_type(request.type)
     if request.type.retry_policy is not None:
@@ -29,7 +29,7 @@ def check_start(request: StartRequest) -> None:
 
 
 def check_callback(callback: CompletionCallback, *, refused: bool) -> None:
-    """Raises CallbackRefused; `refused` is whether its address is none of those that the operator allows."""
+    """Raises CallbackRefused. `refused`: the operator does not allow the callback's address."""
     url = callback.url
     parts = urlsplit(url)
     size = sum(len(name) + len(value) for name, value in callback.headers.items())

@@ -1,4 +1,4 @@
-"""The workflow engine in memory: does what the real one does, refuses what it refuses, and a test plays its workers."""
+"""The workflow engine, in memory. It accepts and refuses what the real one does; a test plays the workers."""
 
 import json
 from dataclasses import replace
@@ -29,14 +29,16 @@ from domain.operation.operation import MISSING
 from domain.operation.operation_error import ErrorCode, OperationError
 
 IDENTITY = "opledger@memory:0"
-"""The actor of what goes through the port."""
+"""The actor of calls through the port."""
 SUPERSEDED = "TerminateIfRunning WorkflowIdReusePolicy"
-"""The server's reason for a termination that makes room for another start (measured)."""
+"""The server's reason for a termination by another start (measured)."""
 
 
 class MemoryWorkflowEngine:
-    """The port, then the controls. A control raises KeyError for an unknown execution, and ValueError for what the
-    real engine would not let happen, such as the completion of a closed one."""
+    """The port, then controls for tests.
+
+    A control raises KeyError for an unknown execution, and ValueError for an event that the real engine would refuse,
+    such as the completion of a closed execution."""
 
     def __init__(self, clock: Clock, *, page_size: int = 1_000) -> None:
         self._clock = clock
@@ -50,9 +52,9 @@ class MemoryWorkflowEngine:
         self._lose_next_reply = False
         self._next_refusals: list[StartRejected | StartFailed] = []
         self.starts: list[StartRequest] = []
-        """Every start that made an execution, with its input as it went over the wire."""
+        """Every start that made an execution, with its input as sent."""
         self.callbacks: list[PendingCallback] = []
-        """What closed chains that were started with a callback have to deliver, oldest first. For the test to take."""
+        """Callbacks of closed chains, oldest first. The test takes and delivers them."""
 
     async def start(self, request: StartRequest) -> str:
         """See the port."""
@@ -141,22 +143,22 @@ class MemoryWorkflowEngine:
         self._check_reachable()
         check_callback(callback, refused=self._refuses_callbacks)
 
-    # What a worker does. Whatever it does takes the execution up.
+    # Events by a worker. Each also takes the execution.
 
     def outcome_reports(self, operation_id: UUID) -> OutcomeReports | None:
-        """The rule that the workflow reads in its memo."""
+        """Returns the rule in the workflow's memo."""
         return self._executions[operation_id].outcome_reports
 
     def take_up(self, operation_id: UUID) -> None:
-        """A worker runs the first task."""
+        """A worker runs the first workflow task."""
         self._executions[operation_id] = self._executions[operation_id].taken_up()
 
     def complete(self, operation_id: UUID, result: JsonValue = None, *, unreadable: str | None = None) -> None:
-        """The workflow returns; `unreadable` is why the ledger cannot decode the result."""
+        """The workflow returns. `unreadable`: why the ledger cannot decode the result."""
         self._close(operation_id, self._executions[operation_id].completed(self._clock.now(), result, unreadable))
 
     def fail(self, operation_id: UUID, error: OperationError | str) -> None:
-        """The workflow fails, and its retry policy, if any, has come to its end."""
+        """The workflow fails and is not retried."""
         if isinstance(error, str):
             details: dict[str, JsonValue] = {"type": "ApplicationError", "non_retryable": False}
             error = OperationError(ErrorCode.WORKFLOW_FAILED, error, {**details, "causes": ["ApplicationError"]})
@@ -167,52 +169,53 @@ class MemoryWorkflowEngine:
         self._close(operation_id, self._executions[operation_id].canceled(self._clock.now()))
 
     def continue_as_new(self, operation_id: UUID) -> None:
-        """The workflow closes its run, and the next one begins."""
+        """The workflow closes its run and continues in a new one."""
         self._chains.continue_as_new(operation_id, self._clock.now())
 
     def retry_attempt(self, operation_id: UUID) -> None:
-        """The workflow's run fails, and by its retry policy the next one begins."""
+        """The workflow's run fails and its retry policy starts the next one."""
         self._chains.continue_as_new(operation_id, self._clock.now())
 
-    def stall(self, operation_id: UUID, words: str) -> None:
-        """The workflow's task fails or times out again and again: the words say why."""
-        self._set_trouble(operation_id, Trouble(AttentionKind.STALLED, words))
+    def stall(self, operation_id: UUID, reason: str) -> None:
+        """The workflow task fails or times out repeatedly."""
+        self._set_trouble(operation_id, Trouble(AttentionKind.STALLED, reason))
 
     def unstall(self, operation_id: UUID) -> None:
-        """The workflow's task goes through, and its activities too."""
+        """The workflow task and the activities succeed again."""
         self._set_trouble(operation_id, None)
 
-    def retry_activity(self, operation_id: UUID, words: str) -> None:
-        """An activity of the workflow fails again and again: the words say why."""
-        self._set_trouble(operation_id, Trouble(AttentionKind.ACTIVITY_RETRYING, words))
+    def retry_activity(self, operation_id: UUID, reason: str) -> None:
+        """An activity of the workflow fails repeatedly."""
+        self._set_trouble(operation_id, Trouble(AttentionKind.ACTIVITY_RETRYING, reason))
 
     def leave_queue(self, task_queue: str) -> None:
         """No worker polls the task queue any more."""
         self._unpolled.add(task_queue)
 
     def poll_queue(self, task_queue: str) -> None:
-        """Workers poll the task queue again. Until one leaves, each is polled."""
+        """Workers poll the task queue again. Initially they poll every task queue."""
         self._unpolled.discard(task_queue)
 
     def latest_run(self, operation_id: UUID) -> Run:
-        """The run that the workflow's code would name as its own."""
+        """Returns the run that the workflow's code sees as its own."""
         return self._chains.latest_run(operation_id)
 
-    # What others do.
+    # Events by other clients.
 
     def start_from_outside(self, operation_id: UUID, *, tagged: bool = False) -> None:
-        """Another client starts an execution with the operation's id, by another request.
+        """Another client starts an execution with the operation's id and another request id.
 
         Args:
             operation_id: The workflow id.
-            tagged: Whether it carries the search attribute `OperationUUID` with that id.
+            tagged: Whether it has the search attribute `OperationUUID` with that id.
         """
         if operation_id in self._executions:
-            raise ValueError("there is one already")
+            raise ValueError("the execution exists already")
         self._chains.begin(operation_id, self._clock.now(), "another request", tagged=tagged)
 
     def supersede(self, operation_id: UUID, *, tagged: bool = False) -> None:
-        """The same where there is an execution. That one is terminated, if it is open (TERMINATE_EXISTING)."""
+        """Another client starts an execution in place of the current one, and terminates that if it is open
+        (TERMINATE_EXISTING)."""
         before = self._executions[operation_id]
         now = self._clock.now()
         new = self._chains.begin(operation_id, now, "another request", tagged=tagged)
@@ -221,85 +224,85 @@ class MemoryWorkflowEngine:
             self._close_former(operation_id, before.terminated(now, ending))
 
     def cancel_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
-        """Somebody else asks the execution to stop."""
+        """Another client requests cancellation of the execution."""
         execution = self._executions[operation_id]
         self._executions[operation_id] = execution.cancel_requested(Ending(reason, actor))
 
     def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
-        """Somebody else ends the execution. What they leave empty the server fills in (measured)."""
+        """Another client terminates the execution. The server fills in empty arguments (measured)."""
         ending = Ending(reason or "terminated by user via frontend", actor or "frontend-service")
         self._close(operation_id, self._executions[operation_id].terminated(self._clock.now(), ending))
 
     def time_out(self, operation_id: UUID, which: str = "run", seconds: float = 1) -> None:
-        """The engine ends the execution: its `run` or `execution` timeout has passed."""
+        """The execution exceeds its `run` or `execution` timeout."""
         self._close(operation_id, self._executions[operation_id].timed_out(self._clock.now(), which, seconds))
 
     def reset(self, operation_id: UUID) -> None:
-        """Somebody resets the execution, closed or not: a new run goes on, and keeps the callback."""
+        """Another client resets the execution, open or closed. The new run keeps the callback."""
         self._chains.continue_by_reset(operation_id, self._clock.now())
 
     def lose(self, operation_id: UUID) -> None:
-        """The engine forgets the execution, and tells nobody: retention is over, a backup was restored."""
+        """The engine loses the execution silently, as when its retention ends or a backup is restored."""
         self._chains.forget(operation_id)
 
     def find_again(self, operation_id: UUID) -> None:
-        """The engine knows the execution again that it lost last: a fail-over is over, say."""
+        """The engine recovers the execution that it lost last, as at the end of a failover."""
         self._chains.remember(operation_id)
 
     def delete(self, operation_id: UUID) -> None:
-        """Somebody deletes the execution. An open one is terminated by that."""
+        """Another client deletes the execution. This terminates an open one."""
         if self._executions[operation_id].open:
             self.terminate_from_outside(operation_id, "Delete workflow execution", "history-service")
         self.lose(operation_id)
 
     def report_unknown_state(self, operation_id: UUID, unknown: bool = True) -> None:
-        """The engine answers with a state that this version does not know, or with the true one again."""
+        """The engine reports a state that this version does not know, or the real one again."""
         (self._unknown.add if unknown else self._unknown.discard)(operation_id)
 
-    # What the network and the server do.
+    # Events of the network and the server.
 
     def go_down(self) -> None:
-        """Every call raises EngineUnavailable from now on. The controls work: workers and others have their own way."""
+        """Every call of the port raises EngineUnavailable from now on. The controls still work."""
         self._up = False
 
     def come_back(self) -> None:
-        """Calls work again."""
+        """Calls of the port work again."""
         self._up = True
 
     def lose_next_reply(self) -> None:
-        """The next start that is not refused takes effect, but raises EngineUnavailable."""
+        """The next accepted start takes effect, but raises EngineUnavailable."""
         self._lose_next_reply = True
 
-    def reject_next(self, words: str) -> None:
-        """The next start, or the one after those refused already, is refused for good."""
-        self._next_refusals.append(StartRejected(words))
+    def reject_next(self, message: str) -> None:
+        """Rejects the next start with StartRejected. Further calls reject the starts after it."""
+        self._next_refusals.append(StartRejected(message))
 
-    def fail_next(self, words: str) -> None:
-        """The next start, or the one after those refused already, is not taken, for a passing reason."""
-        self._next_refusals.append(StartFailed(words))
+    def fail_next(self, message: str) -> None:
+        """Fails the next start with StartFailed. Further calls fail the starts after it."""
+        self._next_refusals.append(StartFailed(message))
 
     def refuse_callbacks(self, refuse: bool = True) -> None:
-        """The operator allows no address for callbacks, or all of them again. Chains that have one keep it."""
+        """The operator allows no callback address, or every address again. Chains keep the callbacks that they have."""
         self._refuses_callbacks = refuse
 
     def freeze_listing(self) -> None:
-        """The index stays as it is now: what starts or closes is not listed so, what is deleted is listed still."""
+        """The index keeps its current list: later starts, closes and deletions do not appear."""
         self._index.freeze()
 
     def thaw_listing(self) -> None:
-        """The index is up to date again."""
+        """The index lists current executions again."""
         self._index.thaw()
 
     def _set_trouble(self, operation_id: UUID, trouble: Trouble | None) -> None:
         self._executions[operation_id] = self._executions[operation_id].troubled(trouble)
 
     def _trouble(self, execution: Execution) -> Trouble | None:
-        """An absent worker comes before everything else."""
+        """Returns why the execution makes no progress. An absent worker takes precedence."""
         if execution.task_queue not in self._unpolled:
             return execution.trouble
         waits_since = execution.latest_start if execution.state is ExecutionState.PENDING else None
-        words = f'no worker polls task queue "{execution.task_queue}"'
-        return Trouble(AttentionKind.NO_WORKER, words, waits_since)
+        reason = f'no worker polls task queue "{execution.task_queue}"'
+        return Trouble(AttentionKind.NO_WORKER, reason, waits_since)
 
     def _close(self, operation_id: UUID, execution: Execution) -> None:
         self._executions[operation_id] = execution
@@ -307,7 +310,7 @@ class MemoryWorkflowEngine:
             self.callbacks.append(pending_callback(operation_id, execution.callback, execution))
 
     def _close_former(self, operation_id: UUID, execution: Execution) -> None:
-        """Of a chain that another one has taken the place of."""
+        """Closes the last former chain of the workflow id."""
         *older, _ = self._chains.former[operation_id]
         self._chains.former[operation_id] = (*older, execution)
         if execution.callback is not None:

@@ -1,4 +1,4 @@
-"""Idempotency keys in memory."""
+"""Idempotency keys, in memory."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,9 +32,9 @@ class MemoryIdempotencyKeys:
         self, records: Sequence[IdempotencyRecord], now: datetime, *, impatient: bool = False
     ) -> list[IdempotencyRecord]:
         if len({_id(record) for record in records}) < len(records):
-            raise ValueError("the same key is claimed twice")
+            raise ValueError("two claims of one key")
         if impatient and not all(self._locks.free(_id(record)) for record in records):
-            raise DatabaseContended("others are claiming one of the keys")
+            raise DatabaseContended("another request is claiming one of the keys")
         for record in sorted(records, key=_id):
             await self.claim(record, now)
         return [self._draft.keys[_id(record)] for record in records]

@@ -1,4 +1,4 @@
-"""One tenant's view of the operations in memory."""
+"""Queries of one tenant, in memory."""
 
 import itertools
 import json
@@ -14,7 +14,7 @@ from domain.operation.transition import Transition
 
 
 class MemoryOperationQueries:
-    """Reads what is committed."""
+    """Reads committed rows."""
 
     def __init__(self, tables: Tables, tenant: str) -> None:
         self._tables = tables
@@ -51,7 +51,7 @@ def _position(row: Operation) -> tuple[object, UUID]:
 
 
 def _weight(row: Operation) -> int:
-    """Bytes of what is shown and may be large."""
+    """Returns the bytes of the visible fields that may be large."""
     large = (row.input, row.result, row.error and dict(row.error.details))
     return sum(len(json.dumps(value)) for value in large if value is not None and value is not MISSING)
 

@@ -1,4 +1,4 @@
-"""Operations in memory."""
+"""Reads, changes and claims operations, in memory."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from domain.scheduling.schedule import FollowUp, Verification
 
 
 class MemoryOperationRepository:
-    """Sees its own unit's changes; takes a row's lock to change it, as PostgreSQL does."""
+    """Reads its own unit's changes. Locks a row to change it, as PostgreSQL does."""
 
     def __init__(self, draft: Draft, locks: HeldLocks) -> None:
         self._draft = draft
@@ -56,7 +56,7 @@ class MemoryOperationRepository:
 
     async def save_all(self, changes: Sequence[Change]) -> dict[UUID, Operation]:
         if len({change.operation.id for change in changes}) < len(changes):
-            raise ValueError("an operation is saved once in a statement")
+            raise ValueError("two changes of one operation")
         saved = {}
         for change in changes:
             if self._locks.free(change.operation.id):
@@ -167,7 +167,7 @@ class MemoryOperationRepository:
         return claimed
 
     async def _remove(self, operation_id: UUID) -> None:
-        """With all that belongs to it."""
+        """Removes the operation with its history and its idempotency keys."""
         keys = [name for name, record in self._draft.keys.items() if record.operation_id == operation_id]
         for name in sorted(keys):
             await self._locks.take(name)
@@ -176,7 +176,7 @@ class MemoryOperationRepository:
         del self._draft.operations[operation_id]
 
     def _save(self, change: Change) -> Operation | None:
-        """None: it is stale. The lock is held."""
+        """Saves the change under the row's lock. Returns None if it is stale."""
         operation = change.operation
         stored = self._draft.operations.get(operation.id)
         if stored is None or stored.revision != operation.revision:

@@ -1,4 +1,4 @@
-"""In which order the commits of a store changed what."""
+"""The order of the changes that commits made."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from uuid import UUID
 
 @dataclass(slots=True)
 class ChangeLog:
-    """The number of the commit that changed each operation last, and of the one that wrote each history line."""
+    """The number of the last commit that changed each operation, and of the one that wrote each history line."""
 
     commits: int = 0
     changed: dict[UUID, int] = field(default_factory=dict)
@@ -16,7 +16,7 @@ class ChangeLog:
     waiting: set[asyncio.Future[None]] = field(default_factory=set)
 
     def note(self, operations: Iterable[UUID], lines: Iterable[tuple[UUID, int]]) -> None:
-        """A commit has changed these, and whoever waits hears of it."""
+        """Stores what a commit has changed, and wakes the waiters."""
         changed, written = list(operations), list(lines)
         if not changed and not written:
             return

@@ -1,4 +1,4 @@
-"""The rules that the database's constraints state, so that the fakes refuse what it refuses."""
+"""The database's constraints, so that the fakes refuse what the database refuses."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,7 @@ MAX_NAME = 255
 
 
 def check_row(operation: Operation) -> None:
-    """Raises InvalidTransition, which names the rule; InvalidInput for what comes from outside."""
+    """Raises InvalidTransition, which names the violated rule, or InvalidInput for a client's value."""
     for name in (operation.tenant, operation.type):
         check_name(name)
     for text in (*operation.labels, *operation.labels.values()):
@@ -27,20 +27,20 @@ def check_row(operation: Operation) -> None:
 
 
 def check_name(text: str) -> None:
-    """Raises InvalidInput: a tenant, type or key that the database refuses."""
+    """Raises InvalidInput: the database refuses this tenant, type or key."""
     check_text(text)
     if not 1 <= len(text) <= MAX_NAME:
         raise InvalidInput(f"a tenant, type or key has 1 to {MAX_NAME} characters")
 
 
 def check_text(text: str) -> None:
-    """Raises InvalidInput: a text that the database cannot hold as it is."""
+    """Raises InvalidInput: the database cannot hold the text unchanged."""
     if clean_text(text, limit=len(text)) != text:
         raise InvalidInput(f"{text!r} has a NUL or half a surrogate pair in it")
 
 
 def check_successor(stored: Operation, changed: Operation) -> None:
-    """Raises InvalidTransition where the stored row is final and more of it changes than the attention."""
+    """Raises InvalidTransition: the stored row is final, and more than its attention changes."""
     kept = replace(
         changed,
         attention=stored.attention,

@@ -1,4 +1,4 @@
-"""Row locks: held by one unit of work at a time, until it ends."""
+"""Row locks. A unit of work holds them until it ends."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -6,14 +6,14 @@ from collections.abc import Hashable
 
 
 class RowLocks:
-    """All locks of a store."""
+    """The locks of a store."""
 
     def __init__(self) -> None:
         self._locks: defaultdict[Hashable, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: Counter[Hashable] = Counter()
 
     def holder(self) -> "HeldLocks":
-        """The locks of one unit of work, none yet."""
+        """Returns the locks of a new unit of work, which holds none."""
         return HeldLocks(self._locks, self._waiting)
 
 
@@ -26,7 +26,7 @@ class HeldLocks:
         self._held: set[Hashable] = set()
 
     async def take(self, key: Hashable) -> None:
-        """Wait for the lock, as an UPDATE does."""
+        """Waits for the lock and takes it, as UPDATE does."""
         if key in self._held:
             return
         self._waiting[key] += 1
@@ -37,12 +37,13 @@ class HeldLocks:
         self._held.add(key)
 
     def free(self, key: Hashable) -> bool:
-        """Whether taking it would not wait: what SKIP LOCKED asks. One that was let go is not free while others wait
-        for it: it is the next one's."""
+        """Returns whether `take` would not wait, as SKIP LOCKED checks.
+
+        A released lock is not free while others wait for it: it is the next waiter's."""
         return key in self._held or not (self._locks[key].locked() or self._waiting[key])
 
     def release(self) -> None:
-        """Let go of all."""
+        """Releases all locks."""
         for key in self._held:
             self._locks[key].release()
         self._held.clear()

@@ -1,4 +1,4 @@
-"""A table as one unit of work sees it."""
+"""A table with the changes of one unit of work."""
 
 from collections.abc import Iterator, MutableMapping
 from typing import TypeVar
@@ -8,8 +8,8 @@ _V = TypeVar("_V")
 
 
 class Overlay(MutableMapping[_K, _V]):
-    """The committed rows, with the unit's own changes and deletions over them. `committed` is read anew each time, as
-    at READ COMMITTED."""
+    """The committed rows with the unit's own changes and deletions. Each access reads the committed rows anew, as at
+    READ COMMITTED."""
 
     def __init__(self, committed: dict[_K, _V]) -> None:
         self._committed = committed
@@ -38,13 +38,13 @@ class Overlay(MutableMapping[_K, _V]):
         return sum(1 for _ in self)
 
     def commit(self) -> None:
-        """Make the changes everybody's."""
+        """Applies the changes to the committed rows."""
         for key in self._deleted:
             self._committed.pop(key, None)
         self._committed.update(self.changed)
         self.rollback()
 
     def rollback(self) -> None:
-        """Forget the changes."""
+        """Discards the changes."""
         self.changed.clear()
         self._deleted.clear()

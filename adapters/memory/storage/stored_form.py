@@ -1,4 +1,4 @@
-"""Operations and history lines as they come back from a database: copies, JSON made strict, words made clean."""
+"""Copies operations and history lines as a database returns them: with strict JSON and cleaned texts."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from domain.operation.transition import Transition
 
 
 def stored_operation(operation: Operation) -> Operation:
-    """A copy that the caller cannot change any more."""
+    """Returns a copy that the caller cannot change."""
     progress, request, attention = operation.progress, operation.cancel_request, operation.attention
     return replace(
         operation,
@@ -29,7 +29,7 @@ def stored_operation(operation: Operation) -> Operation:
 
 
 def stored_transition(line: Transition) -> Transition:
-    """A copy that the caller cannot change any more."""
+    """Returns a copy that the caller cannot change."""
     return replace(line, reason=clean_text(line.reason), actor=_words(line.actor), details=_object(line.details))
 
 

@@ -1,4 +1,4 @@
-"""What is committed, and what one unit of work has changed on top of it."""
+"""The committed tables, and the changes of one unit of work."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ KeyId = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class TurnRow:
-    """A turn: until when it is taken, and how far it came."""
+    """A lease: when it ends, and the mark up to which its work is done."""
 
     until: datetime
     mark: datetime | None
@@ -35,7 +35,7 @@ class Tables:
 
 
 class Draft:
-    """A view of the committed rows with this unit's own changes over them."""
+    """The committed rows with the changes of one unit of work."""
 
     def __init__(self, committed: Tables) -> None:
         self._committed = committed
@@ -46,7 +46,7 @@ class Draft:
         self.turns = Overlay(committed.turns)
 
     def commit(self) -> None:
-        """Make this unit's changes everybody's. Raises OperationNotFound for a key without its operation."""
+        """Commits the changes. Raises OperationNotFound for a key without its operation."""
         if any(record.operation_id not in self.operations for record in self.keys.changed.values()):
             raise OperationNotFound("an idempotency key belongs to an operation that is not stored")
         changed, written = self._changes()
@@ -58,7 +58,7 @@ class Draft:
         self._committed.log.note(changed, written)
 
     def _changes(self) -> tuple[list[UUID], list[tuple[UUID, int]]]:
-        """Which operations have a new version, and which history lines are new."""
+        """Returns the operations with a new version, and the new history lines."""
         before = self._committed
         changed = [
             row.id
@@ -73,7 +73,7 @@ class Draft:
         return changed, written
 
     def rollback(self) -> None:
-        """Forget this unit's changes."""
+        """Discards the changes."""
         self.operations.rollback()
         self.history.rollback()
         self.keys.rollback()

@@ -1,7 +1,7 @@
 """Makes views, the read model, of rows. JSON that callers only pass on is not parsed.
 
-Columns and fields follow from `OperationView`. A new field needs an entry here only if it is not the value of the column
-of its name.
+Columns and fields follow from `OperationView`. A new field needs an entry here only if its value is not that of the
+column of its name.
 """
 
 from collections import namedtuple

@@ -53,7 +53,7 @@ class World:
         ({"exp": "soon"}, "not valid"),
         ({"nbf": NOW + 3600}, "not valid"),
         ({"sub": None}, "lacks the claim sub"),
-        ({"sub": ""}, "sub names nobody"),
+        ({"sub": ""}, "sub names no subject"),
         ({"tenant": None}, "claim tenant names no tenant"),
         ({"tenant": ""}, "claim tenant names no tenant"),
         ({"tenant": ["a"]}, "claim tenant names no tenant"),
@@ -147,7 +147,7 @@ async def test_signatures() -> None:
     await world.refused(stranger.token(headers={"kid": "key 0"}), "not valid")
     await world.refused(f"{head}.{other_body}.{signature}", "not valid")
     await world.refused(f"{head}.{body}.", "not valid")
-    await world.refused(stranger.token(), "key is none of the issuer's")
+    await world.refused(stranger.token(), "key is not one of the issuer's")
 
 
 async def test_a_token_without_a_key_id() -> None:
@@ -159,7 +159,7 @@ async def test_a_token_without_a_key_id() -> None:
     assert world.provider.read == 1
     world.provider.rotate()
     await world.verifier.verify(world.provider.token())
-    await world.refused(world.provider.token(headers={}), "none of the issuer's")
+    await world.refused(world.provider.token(headers={}), "not one of the issuer's")
 
 
 # How the keys are kept
@@ -174,10 +174,10 @@ async def test_a_new_key_is_looked_for_at_once_but_not_for_ever() -> None:
     await world.verifier.verify(world.provider.token())
     assert world.provider.read == 2
     for _ in range(20):
-        await world.refused(world.provider.token(headers={"kid": "nobody's"}), "none of the issuer's")
+        await world.refused(world.provider.token(headers={"kid": "nobody's"}), "not one of the issuer's")
     assert world.provider.read == 2
     world.now += MIN_REFRESH_INTERVAL
-    await world.refused(world.provider.token(headers={"kid": "nobody's"}), "none of the issuer's")
+    await world.refused(world.provider.token(headers={"kid": "nobody's"}), "not one of the issuer's")
     assert world.provider.read == 3
 
 
@@ -199,7 +199,7 @@ async def test_a_key_that_is_withdrawn() -> None:
     await world.verifier.verify(old)
     assert world.keys._reading is not None
     await world.keys._reading
-    await world.refused(old, "none of the issuer's")
+    await world.refused(old, "not one of the issuer's")
 
 
 async def test_a_provider_that_is_away() -> None:
