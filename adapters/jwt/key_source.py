@@ -11,7 +11,7 @@ from application.ports.token_verifier import IdentityProviderUnavailable
 FETCH_TIMEOUT = 5.0
 """Timeout of a URL in seconds."""
 MAX_BYTES = 1024 * 1024
-"""Limit of the answer in bytes."""
+"""Limit of the content of a URL in bytes."""
 KeySource = Callable[[], Awaitable[bytes]]
 """Returns the content. Raises IdentityProviderUnavailable."""
 

@@ -88,10 +88,10 @@ class JwtVerifier:
 
     def _scopes(self, claims: dict[str, Any]) -> frozenset[Scope]:
         given = claims.get(self._rules.scope_claim, "")
-        words = given.split() if isinstance(given, str) else given
-        if not isinstance(words, list):
+        scopes = given.split() if isinstance(given, str) else given
+        if not isinstance(scopes, list):
             raise InvalidCredentials(f"the token's claim {self._rules.scope_claim} is neither a text nor a list")
-        return frozenset(scope for scope in Scope if scope.value in words)
+        return frozenset(scope for scope in Scope if scope.value in scopes)
 
 
 def _expires_at(claims: dict[str, Any]) -> datetime | None:

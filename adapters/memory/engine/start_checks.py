@@ -40,9 +40,9 @@ def check_callback(callback: CompletionCallback, *, refused: bool) -> None:
         f"invalid url: url does not match any configured callback address: {url}": refused,
         f"invalid header: header size longer than max allowed size of {MAX_HEADERS}": size > MAX_HEADERS,
     }
-    for words, holds in refusals.items():
+    for message, holds in refusals.items():
         if holds:
-            raise CallbackRefused(words)
+            raise CallbackRefused(message)
 
 
 def _check_size(value: Input) -> None:
@@ -90,6 +90,6 @@ def _negative(limit: timedelta | None) -> bool:
     return limit is not None and limit < timedelta()
 
 
-def _refuse(condition: bool, words: str) -> None:
+def _refuse(condition: bool, message: str) -> None:
     if condition:
-        raise StartRejected(words)
+        raise StartRejected(message)

@@ -16,6 +16,8 @@ from application.ports.api_keys import ApiKeyNotFound
 from domain.access.api_key import ApiKey
 from domain.access.scope import Scope
 
+_Rows = list[sa.Row[Any]]  # within the class, `list` is a method
+
 
 class PostgresApiKeys:
     """Each call is one statement in a transaction of its own."""
@@ -49,16 +51,13 @@ class PostgresApiKeys:
         # In one order, so that two processes never deadlock.
         for prefix, at in sorted(last_used.items()):
             statement = sa.update(keys).where(keys.c.prefix == prefix)
-            await self._rows(statement.values(last_used_at=sa.func.greatest(keys.c.last_used_at, at)), returns=False)
+            await self._rows(statement.values(last_used_at=sa.func.greatest(keys.c.last_used_at, at)))
 
-    async def _rows(self, statement: sa.Executable, *, returns: bool = True) -> "_Rows":
+    async def _rows(self, statement: sa.Executable) -> _Rows:
         async with connected(self._engine) as connection:
             with translated():
                 result = await connection.execute(statement)
-                return list(result) if returns else []
-
-
-_Rows = list[sa.Row[Any]]
+                return list(result) if result.returns_rows else []
 
 
 def _to_row(key: ApiKey) -> dict[str, Any]:

@@ -106,10 +106,10 @@ def _cause(error: DBAPIError) -> BaseException | None:
 
 
 def _unavailable(cause: BaseException) -> DatabaseUnavailable:
-    words = f"the database cannot be used: {str(cause) or type(cause).__name__}"
+    message = f"the database cannot be used: {str(cause) or type(cause).__name__}"
     sqlstate = getattr(cause, "sqlstate", None) or ""
     pooled = sqlstate in _POOLED or (sqlstate == "08P01" and "startup parameter" in str(cause))
     if not pooled:
-        return DatabaseUnavailable(words)
-    first_line = words.partition("\n")[0]  # the driver's own hint after it is for developers
+        return DatabaseUnavailable(message)
+    first_line = message.partition("\n")[0]  # the driver's own hint after it is for developers
     return DatabaseUnavailable(f"{first_line}; {POOLER_HINT}")

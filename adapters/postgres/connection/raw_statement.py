@@ -1,4 +1,4 @@
-"""Statements that SQLAlchemy compiles and the driver runs: running them through SQLAlchemy costs more than they do."""
+"""Frequent statements, compiled by SQLAlchemy and run by the driver: SQLAlchemy would take longer than PostgreSQL."""
 
 import asyncio
 import contextlib

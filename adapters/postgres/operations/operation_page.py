@@ -100,7 +100,7 @@ def _weighed(first: "sa.Subquery", *, newest_first: bool) -> TenantSelect:
     weights = [sa.func.coalesce(sa.func.octet_length(sa.cast(first.c[name], sa.Text)), 0) for name in _LARGE]
     order = _order(first, newest_first=newest_first)
     held = sa.func.sum(sum(weights[1:], weights[0])).over(order_by=order, rows=(None, -1))
-    followed = sa.func.lead(sa.true()).over(order_by=order, rows=(None, -1))  # one window for both: it is cheaper
+    followed = sa.func.lead(sa.true()).over(order_by=order, rows=(None, -1))  # one window for both: a second costs more
     rows = sa.select(first, held.label("held_before"), followed.label("followed")).subquery("weighed")
     kept = sa.func.coalesce(rows.c.held_before, 0) < PAGE_BYTES
     shown = sa.select(*view_columns(rows), rows.c.followed)

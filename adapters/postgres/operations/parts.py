@@ -41,8 +41,8 @@ def cancel_columns(request: CancelRequest | None) -> Values:
     """Returns the columns of a cancellation request."""
     if request is None:
         return _columns("cancel_request", None)
-    words = cleaned(request.by), cleaned(request.reason)
-    return _columns("cancel_request", (request.at, *words, request.force, request.delivered_at))
+    texts = cleaned(request.by), cleaned(request.reason)
+    return _columns("cancel_request", (request.at, *texts, request.force, request.delivered_at))
 
 
 def read_cancel_request(
