@@ -1,4 +1,4 @@
-"""Receives completion callbacks over HTTP, as the ledger's API does, and keeps them."""
+"""Receives completion callbacks over HTTP, as the API does, and keeps them."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from application.ports.callback_reader import CallbackMessage
 
 
 class CallbackReceiver:
-    """Answers 200 to every POST; the operation's id is the URL's path."""
+    """Answers every POST with 200. The path of the URL is the operation's id."""
 
     def __init__(self) -> None:
         self.messages: defaultdict[UUID, list[CallbackMessage]] = defaultdict(list)

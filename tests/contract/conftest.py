@@ -1,4 +1,4 @@
-"""The worlds in which the workflow engine's contract is tested."""
+"""Fixtures: the engines on which the workflow engine's contract is tested."""
 
 from collections.abc import AsyncIterator
 
@@ -13,13 +13,13 @@ from tests.contract.engine_temporal import TemporalWorld
 
 @pytest.fixture
 def memory_world() -> MemoryWorld:
-    """The engine in memory, new for every test."""
+    """The engine in memory, new for each test."""
     return MemoryWorld()
 
 
 @pytest.fixture(scope="session")
 async def temporal_world(temporal_address: str, temporal_client: Client) -> AsyncIterator[TemporalWorld]:
-    """The real server, behind a proxy, and a receiver of its callbacks."""
+    """The real server behind a proxy, and a receiver of its callbacks."""
     proxy, receiver = Proxy(temporal_address), CallbackReceiver()
     await proxy.up()
     await receiver.up()

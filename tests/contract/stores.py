@@ -1,4 +1,4 @@
-"""The stores that the suites of the store ports run on, each with a look behind the port."""
+"""The stores on which the contracts of the store ports are tested, each with direct access behind the port."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ from tests.support.pgbouncer import POOLED
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What lies in the store, whatever the port says of it."""
+    """What is stored, read past the port."""
 
     status: str
     version: int
@@ -38,7 +38,7 @@ class Stored:
 
 
 class Store(Protocol):
-    """The ports under test, and the look behind them."""
+    """The ports under test, and access past them."""
 
     @property
     def units(self) -> UnitOfWorkFactory: ...
@@ -57,11 +57,11 @@ class Store(Protocol):
     async def keys(self) -> set[tuple[str, str]]: ...
 
     async def set_watermark(self, to: datetime) -> None:
-        """Past the port."""
+        """Sets the watermark past the port."""
 
 
 class MemoryBackend:
-    """The fake."""
+    """The store in memory."""
 
     def __init__(self) -> None:
         self._store = MemoryStore(SystemClock())
@@ -81,11 +81,12 @@ class MemoryBackend:
         return set(self._store._tables.keys)
 
     async def set_watermark(self, to: datetime) -> None:
+        """Sets the watermark past the port."""
         self._store._tables.watermarks["executions"] = to
 
 
 class PostgresBackend:
-    """The real one, looked at with SQL."""
+    """The store in PostgreSQL. SQL reads past the port."""
 
     def __init__(
         self,
@@ -116,13 +117,14 @@ class PostgresBackend:
             return {(row.tenant, row.key) for row in await connection.execute(text("SELECT * FROM idempotency_keys"))}
 
     async def set_watermark(self, to: datetime) -> None:
+        """Sets the watermark past the port."""
         statement = text("INSERT INTO watermarks (name, at) VALUES ('executions', :to)")
         async with self._engine.begin() as connection:
             await connection.execute(statement, {"to": to})
 
 
 class OnMemory:
-    """For a suite that runs on the fake."""
+    """Runs a contract on the store in memory."""
 
     @pytest.fixture
     def store(self) -> Store:
@@ -130,7 +132,7 @@ class OnMemory:
 
 
 class OnPostgres:
-    """For a suite that runs on a database of each test's own."""
+    """Runs a contract on PostgreSQL, with a database per test."""
 
     @pytest.fixture
     async def store(self, postgres_engine: AsyncEngine, database_url: str) -> AsyncIterator[Store]:
@@ -140,7 +142,7 @@ class OnPostgres:
 
 
 class ThroughPooler:
-    """For a suite that runs on such a database with a transaction pooler in front of it."""
+    """Runs a contract on PostgreSQL behind a transaction pooler."""
 
     @pytest.fixture
     async def store(self, pooled_engine: AsyncEngine, pooled_url: str, database_url: str) -> AsyncIterator[Store]:
@@ -150,7 +152,7 @@ class ThroughPooler:
 
 
 async def add(store: Store, *changes: Change) -> None:
-    """Store these, committed."""
+    """Adds operations and commits."""
     async with store.units() as unit:
         for change in changes:
             await unit.operations.add(change)
@@ -158,7 +160,7 @@ async def add(store: Store, *changes: Change) -> None:
 
 
 async def save(store: Store, change: Change) -> Operation:
-    """Store the change of an operation, committed."""
+    """Saves the change of an operation and commits."""
     async with store.units() as unit:
         saved = await unit.operations.save(change)
         await unit.commit()
@@ -166,7 +168,7 @@ async def save(store: Store, change: Change) -> Operation:
 
 
 async def stored(store: Store, operation_id: UUID) -> Operation:
-    """The operation as it comes back, which has to be there."""
+    """Returns the stored operation, which must exist."""
     async with store.units() as unit:
         operation = await unit.operations.get(operation_id)
     assert operation is not None
@@ -174,6 +176,6 @@ async def stored(store: Store, operation_id: UUID) -> Operation:
 
 
 def shown(view: OperationView) -> dict[str, Any]:
-    """Every field of the read model, with its JSON parsed."""
+    """Returns every field of the read model, with its JSON parsed."""
     said = {name: getattr(view, name) for name in FIELDS}
     return {name: json.loads(value.text) if isinstance(value, JsonText) else value for name, value in said.items()}

@@ -1,4 +1,4 @@
-"""Arbitrary operations that keep the rules of the ledger, with their history."""
+"""Hypothesis strategies for operations that satisfy the ledger's rules, with their histories."""
 
 import json
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from domain.scheduling.schedule import Dispatch, FollowUp, Verification
 
 A, R, C, F = OperationStatus
 any_text = st.text(st.characters(exclude_categories=()), max_size=20)
-"""NUL and lone surrogates too."""
+"""Includes NUL and lone surrogates."""
 clean = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
 names = clean.filter(bool)
 scalars = st.none() | st.booleans() | st.integers() | st.integers(-(10**400), 10**400) | st.floats() | any_text
@@ -37,7 +37,7 @@ progresses = st.builds(Progress, st.none() | st.floats(0, 1), st.none() | clean)
 
 
 def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """That, or None."""
+    """Values of the strategy, or None."""
     return st.none() | strategy
 
 
@@ -60,7 +60,7 @@ reports = st.builds(
 
 @st.composite
 def changes(draw: st.DrawFn) -> Change:
-    """An operation in any state it can be in, and all the lines of its history."""
+    """Operations in any possible state, with all lines of their history."""
     path = draw(st.sampled_from([[A], [A, R], [A, R, C], [A, R, F], [A, F]]))
     status = path[-1]
     accepted_at = draw(times)
@@ -108,7 +108,7 @@ def changes(draw: st.DrawFn) -> Change:
 
 @st.composite
 def _history(draw: st.DrawFn, path: list[OperationStatus]) -> list[Transition]:
-    """The path, with events in between that change no status."""
+    """The path, with events between that change no status."""
     statuses = [status for status in path for _ in range(draw(st.integers(1, 2)))]
     return [
         Transition(
@@ -126,6 +126,6 @@ def _history(draw: st.DrawFn, path: list[OperationStatus]) -> list[Transition]:
 
 
 def as_json(value: JsonValue) -> JsonValue:
-    """The value after a way through strict JSON, which is all that a store owes."""
+    """Returns the value after a round trip through strict JSON, which is all that a store guarantees."""
     found: JsonValue = json.loads(json.dumps(strict_json(value)))
     return found

@@ -1,4 +1,4 @@
-"""What every store of API keys keeps to."""
+"""The contract of stores of API keys."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from tests.support.operations import at
 
 
 def key(number: int, *, tenant: str = "a", seconds: float = 0) -> ApiKey:
-    """A key of its own."""
+    """A distinct key."""
     return make_api_key(
         number.to_bytes(5),
         number.to_bytes(20),
@@ -29,21 +29,21 @@ def key(number: int, *, tenant: str = "a", seconds: float = 0) -> ApiKey:
 
 
 class ApiKeysContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def keys(self) -> ApiKeys:
         raise NotImplementedError
 
-    async def test_a_key_comes_back_whole(self, keys: ApiKeys) -> None:
-        """By its prefix, every field as it was; of others nothing."""
+    async def test_a_key_is_found_by_its_prefix_with_every_field(self, keys: ApiKeys) -> None:
+        """Other prefixes find nothing."""
         for number in (1, 2):
             assert await keys.add(key(number))
             assert await keys.find([key(number).prefix]) == {key(number).prefix: key(number)}
         assert await keys.find([key(3).prefix]) == {}
 
-    async def test_several_at_once(self, keys: ApiKeys) -> None:
-        """Those that there are, however many were asked for; none, where none were."""
+    async def test_several_keys_are_found_in_one_call(self, keys: ApiKeys) -> None:
+        """Missing prefixes are left out; no prefixes find no keys."""
         stored = {one.prefix: one for one in map(key, range(1, 4))}
         for one in stored.values():
             await keys.add(one)
@@ -51,14 +51,14 @@ class ApiKeysContract:
         assert await keys.find([key(1).prefix, key(1).prefix]) == {key(1).prefix: key(1)}
         assert await keys.find([]) == {}
 
-    async def test_a_prefix_is_taken_once(self, keys: ApiKeys) -> None:
-        """The second key with it is not stored."""
+    async def test_a_second_key_with_the_same_prefix_is_not_stored(self, keys: ApiKeys) -> None:
+        """`add` returns False."""
         assert await keys.add(key(1))
         assert not await keys.add(replace(key(1), name="another", secret_hash=key(2).secret_hash))
         assert await keys.list() == [key(1)]
 
-    async def test_list(self, keys: ApiKeys) -> None:
-        """The oldest first; of one tenant, or of all."""
+    async def test_list_returns_keys_oldest_first(self, keys: ApiKeys) -> None:
+        """Of one tenant, or of all."""
         stored = [key(3, seconds=1), key(1, seconds=2), key(2, tenant="b", seconds=3)]
         for one in reversed(stored):
             await keys.add(one)
@@ -66,8 +66,8 @@ class ApiKeysContract:
         assert await keys.list("a") == stored[:2]
         assert await keys.list("c") == []
 
-    async def test_revoke(self, keys: ApiKeys) -> None:
-        """Once: the first time counts. It can still be found, and no other is touched."""
+    async def test_the_first_revocation_counts(self, keys: ApiKeys) -> None:
+        """A revoked key can still be found. No other key changes."""
         await keys.add(key(1))
         await keys.add(key(2))
         revoked = replace(key(1), revoked_at=at(5))
@@ -77,8 +77,8 @@ class ApiKeysContract:
         with pytest.raises(ApiKeyNotFound, match=key(3).prefix):
             await keys.revoke(key(3).prefix, at(5))
 
-    async def test_last_used(self, keys: ApiKeys) -> None:
-        """Moves forward alone; what is not there is passed over."""
+    async def test_time_of_last_use_never_moves_back(self, keys: ApiKeys) -> None:
+        """Unknown prefixes are ignored."""
         await keys.add(key(1))
         await keys.add(key(2))
         await keys.note_used({key(1).prefix: at(5), key(2).prefix: at(7), key(3).prefix: at(9)})
@@ -100,7 +100,7 @@ class TestPostgres(ApiKeysContract):
         return PostgresApiKeys(postgres_engine)
 
     async def test_no_secret_is_stored(self, keys: ApiKeys, postgres_engine: AsyncEngine) -> None:
-        """Nothing of the row is in the text but what may be shown."""
+        """The row contains nothing of the key's text except its visible parts."""
         made = make_api_key(
             b"12345", b"\xff" * 20, name="n", tenant="t", scopes=frozenset(Scope), now=at(0), expires_at=None
         )
@@ -110,8 +110,8 @@ class TestPostgres(ApiKeysContract):
         assert made.stored.prefix in row
         assert made.text.rpartition("_")[2] not in row
 
-    async def test_unreachable(self) -> None:
-        """Every call says so."""
+    async def test_every_call_raises_database_unavailable(self) -> None:
+        """The database cannot be reached."""
         from adapters.postgres.connection.engine import create_engine
 
         keys = PostgresApiKeys(create_engine("postgresql://u:secret@127.0.0.1:1/none"))

@@ -1,4 +1,4 @@
-"""What every store keeps to where several operations are stored together."""
+"""The contract of stores for several operations at once."""
 
 import asyncio
 from uuid import UUID
@@ -17,21 +17,21 @@ MANY = range(1, 501)
 
 
 async def add_all(store: Store, *changes: Change) -> None:
-    """Store these together, committed."""
+    """Adds operations together and commits."""
     async with store.units() as unit:
         await unit.operations.add_all(changes)
         await unit.commit()
 
 
 class BatchContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
         raise NotImplementedError
 
-    async def test_many_at_once(self, store: Store) -> None:
-        """500 come back as they were added, each with its history; before the commit nobody else sees one."""
+    async def test_500_operations_come_back_as_added(self, store: Store) -> None:
+        """Each with its history. Nothing is visible before the commit."""
         changes = [accepted_change(number, number, labels={"n": str(number)}) for number in MANY]
         async with store.units() as unit:
             await unit.operations.add_all(changes)
@@ -42,8 +42,8 @@ class BatchContract:
         assert found == {change.operation.id: change.operation for change in changes}
         assert await store.peek(UUID(int=500)) == Stored("ACCEPTED", 1, [1])
 
-    async def test_none_at_all(self, store: Store) -> None:
-        """Nothing is added, claimed or found."""
+    async def test_empty_batch_adds_claims_and_finds_nothing(self, store: Store) -> None:
+        """None of the calls fails."""
         async with store.units() as unit:
             await unit.operations.add_all([])
             assert await unit.idempotency_keys.claim_all([], at(0)) == []
@@ -54,15 +54,17 @@ class BatchContract:
         [(accepted_change(3), InvalidTransition), (accepted_change(2, tenant="x" * 256), InvalidInput)],
         ids=["there already", "tenant too long"],
     )
-    async def test_one_that_cannot_be_stored(self, store: Store, change: Change, error: type[Exception]) -> None:
-        """None of them is: what can be checked is checked before."""
+    async def test_one_invalid_operation_fails_the_whole_batch(
+        self, store: Store, change: Change, error: type[Exception]
+    ) -> None:
+        """None of the batch is stored."""
         await add(store, accepted_change(3))
         with pytest.raises(error):
             await add_all(store, accepted_change(1), change)
         assert await store.peek(UUID(int=1)) is None
 
-    async def test_keys_of_many(self, store: Store) -> None:
-        """Each key by itself: free ones are won, held ones give their holder, expired ones change hands."""
+    async def test_each_key_of_a_batch_is_claimed_by_itself(self, store: Store) -> None:
+        """The claim wins free keys, returns the holder of held keys, and takes over expired ones."""
         await submit(store, record("held", 1, until=100))
         await submit(store, record("expired", 2, until=10))
         await submit(store, record("held", 3, tenant="other"))
@@ -76,15 +78,15 @@ class BatchContract:
         assert await submit(store, record("expired", 8), 20) == claims[2]
 
     @pytest.mark.parametrize("key", ["", "\x00", "x" * 256], ids=repr)
-    async def test_a_key_that_cannot_be_stored(self, store: Store, key: str) -> None:
-        """It is the caller's error, and no key is claimed."""
+    async def test_invalid_key_raises_invalid_input(self, store: Store, key: str) -> None:
+        """No key of the batch is claimed."""
         async with store.units() as unit:
             with pytest.raises(InvalidInput):
                 await unit.idempotency_keys.claim_all([record("good", 1), record(key, 2)], at(0))
         assert await store.keys() == set()
 
-    async def test_an_impatient_claim(self, store: Store) -> None:
-        """It does not wait for who is claiming one of the keys; what it had of the others is free again."""
+    async def test_impatient_claim_does_not_wait(self, store: Store) -> None:
+        """It raises where another unit claims one of the keys, and releases the others."""
         async with store.units() as first:
             await first.idempotency_keys.claim(record("held", 1), at(0))
             async with store.units() as second:
@@ -97,8 +99,8 @@ class BatchContract:
                 assert await third.idempotency_keys.claim_all(claims, at(0), impatient=True) == claims
         assert await store.keys() == set()
 
-    async def test_concurrent_claims_in_opposite_orders(self, store: Store) -> None:
-        """Whoever comes second waits for the first and gets its records; nobody waits in a circle."""
+    async def test_concurrent_claims_in_opposite_orders_do_not_deadlock(self, store: Store) -> None:
+        """The second waits for the first and returns its records."""
         numbers = range(1, 30)
 
         async def claim(offset: int, *, backwards: bool) -> list[UUID]:

@@ -1,4 +1,4 @@
-"""The contract between the engines' callbacks and the reader: what it calls whole is what observing gives."""
+"""The contract between the engines' callbacks and their reader: a whole callback equals an observation."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -54,7 +54,7 @@ def outcome(seen: Observation) -> Observation:
 async def same_as_observed(
     world: EngineWorld, operation_id: UUID, reader: TemporalCallbackReader = READER
 ) -> Observation:
-    """The callback is the whole truth, as of the close."""
+    """The callback equals an observation at the time of the close."""
     event = await last_event(world, operation_id, reader=reader)
     said, seen = event.observation, await world.observe(operation_id)
     assert event.whole
@@ -67,7 +67,7 @@ async def same_as_observed(
 
 
 async def state_only(world: EngineWorld, operation_id: UUID) -> OperationError:
-    """The callback tells the state and the time, and that there is more to it; its error."""
+    """The callback has the state and the time, and says that there is more. Returns its error."""
     event = await last_event(world, operation_id)
     said, seen = event.observation, await world.observe(operation_id)
     assert not event.whole
@@ -79,28 +79,28 @@ async def state_only(world: EngineWorld, operation_id: UUID) -> OperationError:
 
 
 class ReaderContract:
-    """What the reader makes of every engine's messages."""
+    """The contract for the callbacks of every engine."""
 
     @pytest.mark.parametrize("value", VALUES, ids=repr)
-    async def test_result(self, world: EngineWorld, value: JsonValue) -> None:
-        """The result, the falsy ones too, as it was returned."""
+    async def test_result_is_read_as_returned(self, world: EngineWorld, value: JsonValue) -> None:
+        """Falsy results too."""
         await world.complete(operation_id := await world.with_callback(), value)
         assert (await same_as_observed(world, operation_id)).result == value
 
-    async def test_nan_is_null(self, world: EngineWorld) -> None:
-        """JSON has no NaN: it is read as observing it is."""
+    async def test_nan_is_read_as_null(self, world: EngineWorld) -> None:
+        """As an observation reads it: JSON has no NaN."""
         await world.complete(operation_id := await world.with_callback(), {"ratio": [float("nan"), 1.0]})
         said = await same_as_observed(world, operation_id)
         assert said.result == {"ratio": [None, 1.0]}
         assert said.result_altered == "JSON has no NaN and no infinity; shown as null: /ratio/0"
 
-    async def test_failure(self, world: EngineWorld) -> None:
-        """The error, as observing gives it."""
+    async def test_failure_is_read_as_observed(self, world: EngineWorld) -> None:
+        """With its error."""
         await world.fail(operation_id := await world.with_callback(), "disk full")
         assert (await same_as_observed(world, operation_id)).state is ExecutionState.FAILED
 
-    async def test_last_run_of_a_chain(self, world: EngineWorld) -> None:
-        """After continue-as-new and after a retry the last run's close is the chain's."""
+    async def test_close_of_the_last_run_is_the_close_of_the_chain(self, world: EngineWorld) -> None:
+        """After continue-as-new and after a retry."""
         continued, retried = await world.with_callback(), await world.with_callback(retry_policy=RETRYING)
         await world.continue_as_new(continued)
         await world.complete(continued, "at last")
@@ -109,15 +109,15 @@ class ReaderContract:
         for operation_id in (continued, retried):
             await same_as_observed(world, operation_id)
 
-    async def test_termination(self, world: EngineWorld) -> None:
-        """Why and by whom the callback does not say."""
+    async def test_termination_lacks_reason_and_actor(self, world: EngineWorld) -> None:
+        """The callback does not contain them."""
         operation_id = await world.with_callback()
         await world.terminate_from_outside(operation_id, "cleaning up", "ops@host")
         error = await state_only(world, operation_id)
         assert error == OperationError(ErrorCode.TERMINATED, "terminated", {"reason": None, "actor": None})
 
-    async def test_cancellation(self, world: EngineWorld) -> None:
-        """Nor here."""
+    async def test_cancellation_lacks_reason_and_actor(self, world: EngineWorld) -> None:
+        """The callback does not contain them."""
         operation_id = await world.with_callback()
         await world.take_up(operation_id)
         await world.engine.cancel(Chain(operation_id), "changed my mind")
@@ -125,14 +125,14 @@ class ReaderContract:
         error = await state_only(world, operation_id)
         assert error == OperationError(ErrorCode.CANCELED, "canceled", {"reason": None, "actor": None})
 
-    async def test_time_out(self, world: EngineWorld) -> None:
-        """Which time-out it was the callback does not say."""
+    async def test_timeout_lacks_its_kind(self, world: EngineWorld) -> None:
+        """The callback does not contain which timeout it was."""
         await world.time_out(operation_id := await world.with_callback(run_timeout=SECOND))
         error = await state_only(world, operation_id)
         assert error == OperationError(ErrorCode.TIMED_OUT, "the workflow did not close within its timeout")
 
-    async def test_reset_closes_twice(self, world: EngineWorld) -> None:
-        """The second message is about the second close, and says what is true now."""
+    async def test_callback_after_a_reset_is_about_the_second_close(self, world: EngineWorld) -> None:
+        """It reports the current outcome."""
         operation_id = await world.with_callback()
         await world.take_up(operation_id)
         await world.terminate_from_outside(operation_id, "by mistake", "ops")
@@ -144,7 +144,7 @@ class ReaderContract:
 
 
 class TestMemoryMessages(ReaderContract):
-    """The messages of the engine in memory."""
+    """Callbacks of the engine in memory."""
 
     @pytest.fixture
     def world(self, memory_world: MemoryWorld) -> MemoryWorld:
@@ -159,14 +159,16 @@ class TestMemoryMessages(ReaderContract):
         ],
         ids=lambda details: details["type"],
     )
-    async def test_errors_of_every_kind(self, world: MemoryWorld, details: dict[str, JsonValue]) -> None:
-        """Wrappers, application details and kinds of failures come through."""
+    async def test_wrappers_details_and_kinds_of_failures_are_read(
+        self, world: MemoryWorld, details: dict[str, JsonValue]
+    ) -> None:
+        """As an observation reads them."""
         operation_id = await world.with_callback()
         world.memory.fail(operation_id, OperationError(ErrorCode.WORKFLOW_FAILED, "é went wrong", details))
         await same_as_observed(world, operation_id)
 
-    async def test_unreadable_result(self, world: MemoryWorld) -> None:
-        """What observing cannot decode the callback cannot either."""
+    async def test_unreadable_result_is_unreadable_in_the_callback(self, world: MemoryWorld) -> None:
+        """As in an observation."""
         operation_id = await world.with_callback()
         world.memory.complete(operation_id, unreadable="its encoding is binary/plain, not JSON")
         event = await last_event(world, operation_id)
@@ -212,15 +214,15 @@ async def completed(world: TemporalWorld, result: Payload) -> UUID:
 
 
 class TestTemporalMessages(ReaderContract):
-    """The messages of the real server."""
+    """Callbacks of the real server."""
 
     @pytest.fixture
     def world(self, temporal_world: TemporalWorld) -> TemporalWorld:
         return temporal_world
 
     @pytest.mark.parametrize("failure", WHOLE.values(), ids=WHOLE)
-    async def test_failures_of_every_kind(self, world: TemporalWorld, failure: Failure) -> None:
-        """Root cause, wrappers, details: the error is the one that observing gives."""
+    async def test_failure_equals_the_observed_error(self, world: TemporalWorld, failure: Failure) -> None:
+        """Root cause, wrappers and details."""
         said = await same_as_observed(world, await failed(world, failure))
         assert said.state is ExecutionState.FAILED
 
@@ -229,9 +231,9 @@ class TestTemporalMessages(ReaderContract):
         [TIMED_OUT, Failure(message="x", nexus_handler_failure_info=NexusHandlerFailureInfo(type="INTERNAL"))],
         ids=["its own time-out", "a Nexus handler's"],
     )
-    async def test_failures_that_need_a_question(self, world: TemporalWorld, failure: Failure) -> None:
-        """A workflow's own failure that looks like one of the server's making is no end from outside, and one of
-        another kind of message is a failure all the same; either way there is more to ask."""
+    async def test_ambiguous_failures_need_an_observation(self, world: TemporalWorld, failure: Failure) -> None:
+        """A workflow's failure that looks like the server's is not taken for a termination, and an unusual message
+        still is a failure."""
         error = await state_only(world, await failed(world, failure))
         assert (error.code, error.message) == (ErrorCode.WORKFLOW_FAILED, failure.message)
 
@@ -244,8 +246,8 @@ class TestTemporalMessages(ReaderContract):
         ],
         ids=["null", "protobuf's JSON", "with metadata"],
     )
-    async def test_results_in_other_wrappings(self, world: TemporalWorld, result: Payload) -> None:
-        """Whatever the server wraps a JSON value in is unwrapped."""
+    async def test_every_encoding_of_a_json_result_is_decoded(self, world: TemporalWorld, result: Payload) -> None:
+        """Whatever the server wraps it in."""
         await same_as_observed(world, await completed(world, result))
 
     @pytest.mark.parametrize(
@@ -258,8 +260,8 @@ class TestTemporalMessages(ReaderContract):
         ],
         ids=["bytes", "protobuf", "custom", "no encoding"],
     )
-    async def test_results_that_are_no_json(self, world: TemporalWorld, result: Payload) -> None:
-        """A result that is no JSON value is not guessed at; the operation has completed."""
+    async def test_result_that_is_not_json_completes_the_operation(self, world: TemporalWorld, result: Payload) -> None:
+        """The reader does not guess the result."""
         operation_id = await completed(world, result)
         event, seen = await last_event(world, operation_id), await world.observe(operation_id)
         assert (event.observation.state, event.whole) == (ExecutionState.COMPLETED, False)
@@ -267,15 +269,15 @@ class TestTemporalMessages(ReaderContract):
         assert event.observation.result_unreadable
         assert seen.result_unreadable
 
-    async def test_broken_json(self, world: TemporalWorld) -> None:
-        """A result that says that it is JSON and is none cannot be told from a damaged message."""
+    async def test_malformed_json_is_unreadable(self, world: TemporalWorld) -> None:
+        """It cannot be told from a damaged message."""
         broken = Payload(metadata={"encoding": b"json/plain"}, data=b"{broken")
         operation_id = await completed(world, broken)
         with pytest.raises(UnreadableCallback, match="not the JSON that it says it is"):
             await last_event(world, operation_id)
 
-    async def test_codec(self, world: TemporalWorld) -> None:
-        """Results and errors that only the workers' codec can read are read with it, and with no other."""
+    async def test_encoded_results_and_errors_are_read_with_their_codec(self, world: TemporalWorld) -> None:
+        """And with no other codec."""
         config = world.client.config()
         config["data_converter"] = MASKED
         masked = TemporalWorld(Client(**config), Client(**config), world.proxy, world.receiver)
@@ -290,8 +292,8 @@ class TestTemporalMessages(ReaderContract):
         assert error is not None
         assert error.message == "secret"
 
-    async def test_message_as_measured(self, world: TemporalWorld) -> None:
-        """The form that the reader and the engine in memory are written for."""
+    async def test_message_has_the_measured_form(self, world: TemporalWorld) -> None:
+        """The form that the reader and the engine in memory assume."""
         operation_id = await failed(world, ROOT)
         [message] = await world.delivered(operation_id, 1)
         assert isinstance(message, CallbackMessage)

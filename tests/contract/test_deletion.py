@@ -1,4 +1,4 @@
-"""What every store keeps to where operations are removed."""
+"""The contract of stores for deleting operations."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ A, R, C, F = OperationStatus
 
 
 async def delete(store: Store, number: int, *, revision: int | None = None) -> None:
-    """Remove it, committed."""
+    """Deletes the operation and commits."""
     operation = await stored(store, UUID(int=number))
     async with store.units() as unit:
         await unit.operations.delete(replace(operation, revision=revision or operation.revision))
@@ -28,7 +28,7 @@ async def delete(store: Store, number: int, *, revision: int | None = None) -> N
 
 
 async def purge(store: Store, seconds: float, limit: int = 10) -> int:
-    """Remove what was done before then, committed."""
+    """Purges operations that were done before then, and commits."""
     async with store.units() as unit:
         purged = await unit.operations.purge(at(seconds), limit)
         await unit.commit()
@@ -36,20 +36,22 @@ async def purge(store: Store, seconds: float, limit: int = 10) -> int:
 
 
 async def left(store: Store, numbers: range) -> list[int]:
-    """Which of them are there."""
+    """Returns which of them exist."""
     return [number for number in numbers if await store.peek(UUID(int=number)) is not None]
 
 
 class DeletionContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
         raise NotImplementedError
 
     @pytest.mark.parametrize("status", [C, F])
-    async def test_it_goes_with_all_that_is_its_own(self, store: Store, status: OperationStatus) -> None:
-        """Row, history and idempotency key, in one commit; another operation keeps what it has."""
+    async def test_deletion_removes_row_history_and_idempotency_key(
+        self, store: Store, status: OperationStatus
+    ) -> None:
+        """In one commit. Other operations keep theirs."""
         for number in (1, 2):
             async with store.units() as unit:
                 await unit.idempotency_keys.claim(record(f"k{number}", number), at(0))
@@ -69,23 +71,23 @@ class DeletionContract:
         assert [row.id.int for row in page.items] == [2]
         assert sum((await queries.counts()).values()) == 1
 
-    async def test_leaving_without_commit(self, store: Store) -> None:
-        """Nothing is gone."""
+    async def test_uncommitted_deletion_removes_nothing(self, store: Store) -> None:
+        """The unit of work rolls back."""
         await add(store, change_to(C, 1))
         async with store.units() as unit:
             await unit.operations.delete(await stored(store, UUID(int=1)))
         assert len(await store.queries("default").transitions(UUID(int=1))) == 3
 
     @pytest.mark.parametrize("status", [A, R])
-    async def test_what_is_not_done_stays(self, store: Store, status: OperationStatus) -> None:
+    async def test_unfinished_operation_is_not_deleted(self, store: Store, status: OperationStatus) -> None:
         """Whatever the caller has checked."""
         await add(store, change_to(status, 1))
         with pytest.raises(OperationNotDone):
             await delete(store, 1)
         assert await left(store, range(1, 2)) == [1]
 
-    async def test_compare_and_delete(self, store: Store) -> None:
-        """Only the revision that was looked at; a second time it is gone."""
+    async def test_deletion_requires_the_current_revision(self, store: Store) -> None:
+        """A second deletion is stale."""
         await add(store, change_to(C, 1))
         operation = await stored(store, UUID(int=1))
         await save(store, note(operation, cause(9)))
@@ -100,8 +102,8 @@ class DeletionContract:
             with pytest.raises(StaleOperation):
                 await unit.operations.save(note(current, cause(10)))
 
-    async def test_its_key_is_free_again(self, store: Store) -> None:
-        """Who comes with the key of what was deleted makes a new operation."""
+    async def test_deletion_frees_the_idempotency_key(self, store: Store) -> None:
+        """The next request with the key creates a new operation."""
         async with store.units() as unit:
             await unit.idempotency_keys.claim(record("k", 1), at(0))
             await unit.operations.add(change_to(C, 1))
@@ -112,7 +114,7 @@ class DeletionContract:
 
     @pytest.mark.parametrize("commits", [True, False])
     async def test_a_change_waits_for_the_deletion(self, store: Store, commits: bool) -> None:
-        """It finds nothing to change; or, where the deletion was undone, what was there."""
+        """It finds nothing to change, or the operation if the deletion was rolled back."""
         await add(store, change_to(C, 1))
         operation = await stored(store, UUID(int=1))
         async with store.units() as deleting:
@@ -129,7 +131,7 @@ class DeletionContract:
 
     @pytest.mark.parametrize("commits", [True, False])
     async def test_a_claim_of_its_key_waits_for_the_deletion(self, store: Store, commits: bool) -> None:
-        """The key is free when the operation is gone, and not before."""
+        """The key is free once the operation is gone."""
         async with store.units() as unit:
             await unit.idempotency_keys.claim(record("k", 1), at(0))
             await unit.operations.add(change_to(C, 1))
@@ -144,8 +146,8 @@ class DeletionContract:
 
     # Purging
 
-    async def test_purge_takes_what_has_been_done_for_longest(self, store: Store) -> None:
-        """By the end, not by the acceptance; exclusive; so many a call."""
+    async def test_purge_takes_the_earliest_finished_operations(self, store: Store) -> None:
+        """Ordered by finish, not by acceptance. The time is exclusive, the limit per call."""
         ends = {1: 50, 2: 10, 3: 30, 4: 40, 5: 20}
         await add(store, *(change_to([C, F][number % 2], number, end - 2) for number, end in ends.items()))
         assert await purge(store, 40, limit=2) == 2
@@ -154,8 +156,8 @@ class DeletionContract:
         assert await left(store, range(1, 6)) == [1, 4]
         assert await purge(store, 40, limit=2) == 0
 
-    async def test_purge_takes_history_and_key_along(self, store: Store) -> None:
-        """As deleting does."""
+    async def test_purge_removes_history_and_key(self, store: Store) -> None:
+        """As a deletion does."""
         async with store.units() as unit:
             await unit.idempotency_keys.claim(record("k", 1), at(0))
             await unit.operations.add(change_to(F, 1))
@@ -164,16 +166,16 @@ class DeletionContract:
         assert await store.keys() == set()
         assert await store.queries("default").transitions(UUID(int=1)) == []
 
-    async def test_purge_never_takes_what_is_not_done(self, store: Store) -> None:
-        """However old it is, and whoever's."""
+    async def test_purge_never_removes_unfinished_operations(self, store: Store) -> None:
+        """Of any age and tenant."""
         await add(
             store, *(change_to([A, R, C, F][number % 4], number, tenant=f"t{number % 3}") for number in range(24))
         )
         assert await purge(store, 10**8, limit=100) == 12
         assert [number % 4 for number in await left(store, range(24))] == [0, 1] * 6
 
-    async def test_purge_waits_for_nobody(self, store: Store) -> None:
-        """What somebody is changing is left to the next call."""
+    async def test_purge_skips_locked_operations(self, store: Store) -> None:
+        """The next call removes them."""
         await add(store, change_to(C, 1), change_to(C, 2))
         operation = await stored(store, UUID(int=1))
         async with store.units() as other:
@@ -183,8 +185,8 @@ class DeletionContract:
         assert await left(store, range(1, 3)) == [1]
         assert await purge(store, 1000) == 1
 
-    async def test_purges_at_once_share_the_work(self, store: Store) -> None:
-        """Two that are open together take different operations."""
+    async def test_concurrent_purges_remove_different_operations(self, store: Store) -> None:
+        """Neither waits for the other."""
         await add(store, *(change_to(C, number, number) for number in range(1, 6)))
         async with store.units() as one, store.units() as two:
             assert await one.operations.purge(at(1000), 3) == 3

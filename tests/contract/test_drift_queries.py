@@ -1,4 +1,4 @@
-"""What the queries over all tenants keep to."""
+"""The contract of the queries over all tenants."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,32 +19,32 @@ from tests.support.operations import at, cause
 
 
 def diverged(number: int, seconds: float, tenant: str = "default") -> Change:
-    """A completed operation whose execution was run again."""
+    """A completed operation whose execution ran again."""
     change = change_to(OperationStatus.COMPLETED, number, tenant=tenant)
     return attentive(change, AttentionKind.DIVERGED, seconds)
 
 
 def verified(change: Change, verification: Verification) -> Change:
-    """The same, asked about then."""
+    """The operation, verified at that time."""
     return replace(change, operation=replace(change.operation, verification=verification))
 
 
 class DriftQueriesContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
         raise NotImplementedError
 
-    async def test_nothing(self, store: Store) -> None:
-        """Without operations, and with none that is open, there is no drift."""
+    async def test_there_is_no_drift_without_open_operations(self, store: Store) -> None:
+        """Nor without any operation."""
         assert await store.drift.drift() == Drift(None, {})
         await add(store, accepted_change(1), change_to(OperationStatus.COMPLETED, 2))
         assert await store.drift.drift() == Drift(None, {})
         assert await store.drift.diverged(10) == []
 
-    async def test_age_of_the_watermark(self, store: Store) -> None:
-        """By the database's clock; below zero for one that is in the future."""
+    async def test_watermark_age_is_by_the_database_clock(self, store: Store) -> None:
+        """Negative for a watermark in the future."""
         await store.set_watermark(datetime(2199, 1, 1, tzinfo=UTC))
         ahead = (await store.drift.drift()).watermark_age
         assert ahead is not None
@@ -57,9 +57,8 @@ class DriftQueriesContract:
         assert behind is not None
         assert timedelta(hours=2) <= behind < timedelta(hours=3)
 
-    async def test_oldest_unverified(self, store: Store) -> None:
-        """It is when the engine last spoke of the open operation, of whatever tenant, of which it has spoken least
-        lately; when that is to be asked about does not matter, a claimant may have it."""
+    async def test_oldest_unverified_is_the_earliest_verification_of_an_open_operation(self, store: Store) -> None:
+        """Over all tenants, whenever the next verification is due, even if it is claimed."""
         running = OperationStatus.RUNNING
         await add(
             store,
@@ -77,13 +76,13 @@ class DriftQueriesContract:
             await save(store, complete(await stored(store, UUID(int=number)), 1, cause(50)))
         assert (await store.drift.drift()).oldest_unverified == at(200)
 
-    async def test_the_start_counts(self, store: Store) -> None:
-        """The engine speaks of an operation when it takes its start."""
+    async def test_a_start_counts_as_a_verification(self, store: Store) -> None:
+        """The engine has confirmed the operation."""
         await add_running(store)
         assert (await store.drift.drift()).oldest_unverified == at(1)
 
-    async def test_attention(self, store: Store) -> None:
-        """By kind, over all tenants; a kind that nothing has is not there."""
+    async def test_attention_is_counted_by_kind(self, store: Store) -> None:
+        """Over all tenants. Kinds without operations are absent."""
         await add(
             store,
             attentive(change_to(OperationStatus.RUNNING, 1, tenant="a"), AttentionKind.STALLED),
@@ -95,8 +94,8 @@ class DriftQueriesContract:
         assert found == {AttentionKind.STALLED: 2, AttentionKind.DISPATCH_RETRYING: 1}
         assert {type(kind) for kind in found} == {AttentionKind}
 
-    async def test_diverged(self, store: Store) -> None:
-        """Of every tenant, the latest first, up to the limit; other kinds of attention are not meant."""
+    async def test_diverged_operations_come_latest_first(self, store: Store) -> None:
+        """Of all tenants, up to the limit, without other kinds of attention."""
         await add(store, diverged(1, 10), diverged(2, 30, "a"), diverged(3, 20), diverged(4, 30, "b"))
         await add(store, attentive(change_to(OperationStatus.RUNNING, 5), AttentionKind.STALLED, 99))
         for limit, numbers in ((10, [4, 2, 3, 1]), (3, [4, 2, 3]), (1, [4])):
@@ -104,8 +103,8 @@ class DriftQueriesContract:
             assert found == [UUID(int=number) for number in numbers]
             assert {type(operation_id) for operation_id in found} == {UUID}
 
-    async def test_what_is_committed(self, store: Store) -> None:
-        """What a unit has not committed is not seen."""
+    async def test_uncommitted_changes_are_not_counted(self, store: Store) -> None:
+        """Queries read committed rows."""
         async with store.units() as unit:
             await unit.operations.add(diverged(1, 10))
             assert await store.drift.diverged(10) == []

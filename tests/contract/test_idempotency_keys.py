@@ -1,4 +1,4 @@
-"""What every store of idempotency keys keeps to."""
+"""The contract of stores of idempotency keys."""
 
 import asyncio
 from uuid import UUID
@@ -13,12 +13,12 @@ from tests.support.operations import at
 
 
 def record(key: str, number: int = 1, *, tenant: str = "default", until: float = 100) -> IdempotencyRecord:
-    """A request under a key, which made the operation of that number."""
+    """The record of a request that created the operation with this number."""
     return IdempotencyRecord(tenant, key, f"hash {number}".encode(), UUID(int=number), at(until))
 
 
 async def submit(store: Store, claim: IdempotencyRecord, seconds: float = 0) -> IdempotencyRecord:
-    """What a submission does: claim the key, and add the operation if it was won."""
+    """Claims the key, and adds the operation if the claim wins."""
     async with store.units() as unit:
         holder = await unit.idempotency_keys.claim(claim, at(seconds))
         if holder == claim:
@@ -28,32 +28,32 @@ async def submit(store: Store, claim: IdempotencyRecord, seconds: float = 0) -> 
 
 
 class IdempotencyKeysContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
         raise NotImplementedError
 
-    async def test_first_come(self, store: Store) -> None:
-        """The first claim gets the key, and every later one gets the first record, whole (hazard 6)."""
+    async def test_the_first_claim_wins_and_later_ones_get_its_record(self, store: Store) -> None:
+        """Hazard 6."""
         assert await submit(store, record("k", 1)) == record("k", 1)
         assert await submit(store, record("k", 2)) == record("k", 1)
         assert await submit(store, record("other", 3)) == record("other", 3)
 
-    async def test_tenants_do_not_meet(self, store: Store) -> None:
-        """The same key of two tenants is two keys (P8)."""
+    async def test_tenants_have_separate_keys(self, store: Store) -> None:
+        """P8."""
         assert await submit(store, record("k", 1, tenant="a")) == record("k", 1, tenant="a")
         assert await submit(store, record("k", 2, tenant="b")) == record("k", 2, tenant="b")
 
-    async def test_expiry(self, store: Store) -> None:
-        """Until its expiry, exclusive, a key is held; then the next claim gets it anew."""
+    async def test_an_expired_key_can_be_claimed_again(self, store: Store) -> None:
+        """The expiry is exclusive."""
         await submit(store, record("k", 1, until=100))
         assert await submit(store, record("k", 2), 99.999) == record("k", 1, until=100)
         assert await submit(store, record("k", 3, until=200), 100) == record("k", 3, until=200)
         assert await submit(store, record("k", 4), 150) == record("k", 3, until=200)
 
-    async def test_concurrent_claims(self, store: Store) -> None:
-        """Of ten at once one wins, and all get its record."""
+    async def test_one_of_ten_concurrent_claims_wins(self, store: Store) -> None:
+        """All get its record."""
         holders = await asyncio.gather(*(submit(store, record("k", number)) for number in range(1, 11)))
         assert len({holder.operation_id for holder in holders}) == 1
         [winner] = {holder.operation_id for holder in holders}
@@ -61,16 +61,16 @@ class IdempotencyKeysContract:
         others = [UUID(int=number) for number in range(1, 11) if number != winner.int]
         assert [await store.peek(other) for other in others] == [None] * 9
 
-    async def test_concurrent_claims_of_an_expired_key(self, store: Store) -> None:
-        """The same holds when the key has to change hands."""
+    async def test_one_of_ten_concurrent_claims_of_an_expired_key_wins(self, store: Store) -> None:
+        """All get its record."""
         await submit(store, record("k", 99, until=1))
         holders = await asyncio.gather(*(submit(store, record("k", number), 2) for number in range(1, 11)))
         assert len({holder.operation_id for holder in holders}) == 1
         assert holders[0].operation_id != UUID(int=99)
 
     @pytest.mark.parametrize("commits", [True, False])
-    async def test_the_second_waits_for_the_first(self, store: Store, commits: bool) -> None:
-        """A claim waits for the one before to end: committed, that one's record is the answer; undone, the waiter's."""
+    async def test_a_claim_waits_for_the_unit_that_claims_the_key(self, store: Store, commits: bool) -> None:
+        """It returns that unit's record after a commit, and wins after a rollback."""
         async with store.units() as first:
             await first.idempotency_keys.claim(record("k", 1), at(0))
             await first.operations.add(accepted_change(1))
@@ -81,8 +81,8 @@ class IdempotencyKeysContract:
                 await first.commit()
         assert await second == record("k", 1 if commits else 2)
 
-    async def test_key_without_its_operation(self, store: Store) -> None:
-        """A key that points nowhere cannot be committed."""
+    async def test_a_key_without_its_operation_cannot_be_committed(self, store: Store) -> None:
+        """The constraint is deferred to the commit."""
         async with store.units() as unit:
             await unit.idempotency_keys.claim(record("k"), at(0))
             with pytest.raises(OperationNotFound):
@@ -90,13 +90,13 @@ class IdempotencyKeysContract:
         assert await store.keys() == set()
 
     @pytest.mark.parametrize("key", ["", "\x00", "\ud800", "x" * 256], ids=repr)
-    async def test_keys_that_cannot_be_stored(self, store: Store, key: str) -> None:
-        """They are the caller's error."""
+    async def test_invalid_keys_raise_invalid_input(self, store: Store, key: str) -> None:
+        """They come from the client."""
         with pytest.raises(InvalidInput):
             await submit(store, record(key))
 
-    async def test_purge(self, store: Store) -> None:
-        """What has expired is forgotten, the oldest first and up to the limit; the operations stay."""
+    async def test_purge_removes_expired_keys_oldest_first(self, store: Store) -> None:
+        """Up to the limit. The operations stay."""
         for number in range(1, 6):
             await submit(store, record(f"k{number}", number, until=number))
         async with store.units() as unit:
@@ -106,8 +106,8 @@ class IdempotencyKeysContract:
         assert await store.keys() == {("default", "k5")}
         assert (await stored(store, UUID(int=1))).id == UUID(int=1)
 
-    async def test_purge_that_is_not_committed(self, store: Store) -> None:
-        """It has forgotten nothing; a key claimed anew in the meantime is not forgotten either."""
+    async def test_uncommitted_purge_removes_nothing(self, store: Store) -> None:
+        """Nor does a purge remove a key that was claimed anew meanwhile."""
         await submit(store, record("k", 1, until=1))
         async with store.units() as unit:
             assert await unit.idempotency_keys.purge(at(2), limit=3) == 1
@@ -117,8 +117,8 @@ class IdempotencyKeysContract:
             await unit.commit()
         assert await store.keys() == {("default", "k")}
 
-    async def test_purge_passes_over_what_is_being_claimed(self, store: Store) -> None:
-        """A purge waits for nobody."""
+    async def test_purge_skips_keys_that_are_being_claimed(self, store: Store) -> None:
+        """It waits for no other unit."""
         await submit(store, record("k", 1, until=1))
         await add(store, accepted_change(2))
         async with store.units() as one, store.units() as other:

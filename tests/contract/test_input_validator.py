@@ -1,4 +1,4 @@
-"""What every input validator keeps to, and what the one on JSON Schema says."""
+"""The contract of input validators, and the messages of the one for JSON Schema."""
 
 from typing import Any
 
@@ -17,19 +17,19 @@ VALUES: list[JsonValue] = [None, {}, [], 0, "", False, 1.5, {"a": [1, {"b": None
 
 
 def declared(schema: dict[str, JsonValue] | None) -> OperationType:
-    """A type with that schema."""
+    """An operation type with this schema."""
     return OperationType("deploy", "Deploy", "queue", input_schema=schema)
 
 
 def faults(schema: dict[str, JsonValue] | None, value: Input) -> list[Fault]:
-    """What is wrong with an input."""
+    """Returns the faults of an input."""
     check_schema(declared(schema))
     validator: InputValidator = JsonSchemaInputValidator()
     return list(validator.faults(declared(schema), value))
 
 
 def deep(levels: int) -> dict[str, JsonValue]:
-    """A schema of that depth."""
+    """A schema with this depth."""
     schema: dict[str, JsonValue] = {}
     for _ in range(levels):
         schema = {"not": schema}
@@ -37,20 +37,20 @@ def deep(levels: int) -> dict[str, JsonValue]:
 
 
 def refused(schema: dict[str, JsonValue], value: Input) -> Fault:
-    """The only fault of an input."""
+    """Returns the only fault of an input."""
     [fault] = faults(schema, value)
     return fault
 
 
 @pytest.mark.parametrize("value", [MISSING, *VALUES])
-def test_without_a_schema_anything_is_taken(value: Input) -> None:
-    """No input at all included."""
+def test_without_a_schema_every_input_is_valid(value: Input) -> None:
+    """A missing input too."""
     assert faults(None, value) == []
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_the_schema_that_allows_all_still_asks_for_an_input(value: Input) -> None:
-    """A schema says what the input is like: that there is one comes first."""
+def test_a_schema_that_allows_everything_requires_an_input(value: Input) -> None:
+    """A schema describes an input, so there must be one."""
     assert faults({}, value) == []
     assert refused({}, MISSING) == Fault("input is required", "/input")
 
@@ -85,8 +85,8 @@ def test_the_schema_that_allows_all_still_asks_for_an_input(value: Input) -> Non
         ({"$ref": "#/$defs/n", "$defs": {"n": {"minimum": 5}}}, 1, "/input", "input must be at least 5"),
     ],
 )
-def test_the_field_and_the_rule_are_named(schema: Any, value: Any, pointer: str, message: str) -> None:
-    """A JSON pointer to the field, `required` to the missing one, and the rule in words."""
+def test_a_fault_names_the_field_and_the_rule(schema: Any, value: Any, pointer: str, message: str) -> None:
+    """With a JSON pointer. A missing field is "required"."""
     assert refused(schema, value) == Fault(message, pointer)
 
 
@@ -105,15 +105,15 @@ def test_the_field_and_the_rule_are_named(schema: Any, value: Any, pointer: str,
         {"allOf": [{"minLength": 10_000}]},
     ],
 )
-def test_the_input_is_not_repeated(schema: Any) -> None:
-    """It may hold secrets; and what is said stays short."""
+def test_a_fault_does_not_repeat_the_input(schema: Any) -> None:
+    """It may contain secrets. The message stays short."""
     fault = refused(schema, "s3cret" * 1_000)
     assert "s3cret" not in fault.message
     assert len(fault.message) < 300
 
 
-def test_a_long_enumeration_is_cut() -> None:
-    """A schema of any size makes a message of a bearable one."""
+def test_a_long_enumeration_is_truncated() -> None:
+    """The message stays short for a schema of any size."""
     assert len(refused({"enum": ["x" * 50] * 1}, 1).message) < 300
     assert len(refused({"enum": [f"{n:050}" for n in range(500)]}, 1).message) < 300
 
@@ -133,18 +133,18 @@ def test_a_long_enumeration_is_cut() -> None:
     ],
 )
 def test_unique_items_are_compared_as_json(one: JsonValue, other: JsonValue, same: bool) -> None:
-    """JSON Schema, 4.2.2: numbers by value, true and false are no numbers."""
+    """JSON Schema, 4.2.2: numbers by value; true and false are not numbers."""
     assert bool(faults({"uniqueItems": True}, [one, other])) is same
 
 
 def test_a_number_beyond_a_double_is_checked_exactly() -> None:
-    """In exact arithmetic: nothing overflows."""
+    """Arithmetic is exact, without overflow."""
     assert faults({"multipleOf": 0.1}, 10**400) == []
     assert faults({"multipleOf": 7}, 7 * 10**300 + 1) == [Fault("input must be a multiple of 7", "/input")]
 
 
-def test_a_changed_type_is_compiled_anew() -> None:
-    """Validators are kept by type, not by name alone."""
+def test_a_changed_type_is_compiled_again() -> None:
+    """The cache is by type, not by name alone."""
     validator = JsonSchemaInputValidator()
     assert not validator.faults(declared({"type": "integer"}), 1)
     assert not validator.faults(declared({"type": "string"}), "a")
@@ -152,7 +152,7 @@ def test_a_changed_type_is_compiled_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "words"),
+    ("schema", "message"),
     [
         ([], "must be an object"),
         ({"type": "nope"}, "input_schema/type"),
@@ -178,11 +178,11 @@ def test_a_changed_type_is_compiled_anew() -> None:
         ({"$schema": 5}, "$schema"),
     ],
 )
-def test_a_schema_that_is_none_is_told_at_the_start(schema: Any, words: str) -> None:
-    """The operator learns which type, where, and what; nothing is fetched."""
+def test_an_invalid_schema_is_reported_at_startup(schema: Any, message: str) -> None:
+    """The message names type, place and fault. Nothing is fetched."""
     with pytest.raises(StartupError, match="operation type 'deploy': input_schema") as caught:
         check_schema(declared(schema))
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +195,6 @@ def test_a_schema_that_is_none_is_told_at_the_start(schema: Any, words: str) -> 
         {"type": "object", "properties": {"next": {"$ref": "#"}}},
     ],
 )
-def test_a_schema_that_is_one_passes(schema: Any) -> None:
-    """References within it, and recursion that ends with the input, included; and then it works."""
+def test_a_valid_schema_is_accepted_and_works(schema: Any) -> None:
+    """With references within it, and recursion that ends with the input."""
     assert faults(schema, {}) == []

@@ -1,4 +1,4 @@
-"""jsonschema, another implementation of the same draft, gives the same verdicts; and each refusal is explained."""
+"""jsonschema, another implementation of the draft, agrees on every verdict, and every refusal is explained."""
 
 from typing import Any
 
@@ -85,7 +85,7 @@ _SCHEMAS = st.builds(
 
 @given(_SCHEMAS, _VALUES)
 def test_verdicts_agree_and_refusals_are_explained(schema: Any, value: Any) -> None:
-    """Whatever the schema is; a fault is never invented for an input that fits."""
+    """For any schema. A valid input never gets a fault."""
     declared = OperationType("t", "T", "q", input_schema=schema)
     check_schema(declared)
     faults = JsonSchemaInputValidator().faults(declared, value)

@@ -1,7 +1,7 @@
-"""No input takes time or memory that its size does not explain.
+"""Time and memory of validation are bounded by the size of the input.
 
-Each is checked in a process of its own, which the kernel ends after some seconds of processor time or at a gigabyte.
-The limits are a hundred times what is needed; without bounds the inputs take minutes, gigabytes, or for ever."""
+Each input runs in a process of its own, which the kernel ends after some seconds of processor time or at a gigabyte.
+The limits are a hundred times what is needed. Without bounds the inputs take minutes or gigabytes, or never end."""
 
 import json
 import subprocess
@@ -68,7 +68,7 @@ _CHAIN = "__import__('functools').reduce(lambda inner, _: {'n': inner}, range(60
     ],
 )
 def test_hostile_input_is_answered_within_limits(schema: Any, value: str, valid: bool) -> None:
-    """The verdict is the right one, and a refusal names a place."""
+    """The verdict is correct, and a refusal names a place."""
     checked = subprocess.run(
         [sys.executable, "-c", _CHECK, json.dumps(schema), value], capture_output=True, text=True, check=False
     )

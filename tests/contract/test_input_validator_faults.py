@@ -1,4 +1,4 @@
-"""All faults of an input are reported, each with its pointer, and never more than the limit."""
+"""All faults of an input are reported with their pointers, up to the limit."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ JOB: dict[str, Any] = {
 
 
 def messages(schema: Any, value: Any) -> dict[str, str]:
-    """The faults by their pointers."""
+    """Returns the faults by their pointers."""
     validator = JsonSchemaInputValidator()
     found = validator.faults(OperationType("job", "Job", "queue", input_schema=schema), value)
     assert len({fault.pointer for fault in found}) == len(found)
@@ -33,7 +33,7 @@ def messages(schema: Any, value: Any) -> dict[str, str]:
 
 
 def test_every_fault_is_reported_at_its_place() -> None:
-    """Missing, unknown, too long, in items, behind a reference."""
+    """Missing, unknown and too long fields, faults in items and behind a reference."""
     value = {"machine": "too long", "x": 1, "y": 2, "steps": [{"run": 1}, {"seconds": 0}, 5]}
     assert messages(JOB, value) == {
         "/input/machine": "input.machine must have at most 4 characters",
@@ -46,8 +46,8 @@ def test_every_fault_is_reported_at_its_place() -> None:
 
 
 @pytest.mark.parametrize("keyword", ["anyOf", "oneOf"])
-def test_the_form_that_is_meant_is_explained(keyword: str) -> None:
-    """Of "an object or null" an object was sent: its fields are what is wrong."""
+def test_the_only_plausible_form_is_explained(keyword: str) -> None:
+    """Faults of an object, where "an object or null" is allowed, are those of its fields."""
     schema = {keyword: [JOB["$defs"]["note"], {"type": "null"}]}
     assert messages(schema, {"text": 1}) == {"/input/text": "input.text must be of type string"}
     assert messages(schema, 1) == {"/input": rule(keyword)}
@@ -55,7 +55,7 @@ def test_the_form_that_is_meant_is_explained(keyword: str) -> None:
 
 
 def rule(keyword: str) -> str:
-    """What is said where no single form is meant."""
+    """Returns the rule of the input itself."""
     exactly = "exactly " if keyword == "oneOf" else ""
     return f"input must have {exactly}one of the allowed forms"
 
@@ -111,12 +111,12 @@ def rule(keyword: str) -> str:
     ],
 )
 def test_every_keyword_is_explained(schema: Any, value: Any, pointer: str, message: str) -> None:
-    """Combinations, references with and without an `$id`, and, last, one for which only the verdict is known."""
+    """Combinations, references with and without an `$id`, and a keyword with a verdict only."""
     assert messages(schema, value) == {pointer: message}
 
 
 def test_faults_are_limited() -> None:
-    """A body of a hundred thousand errors is answered with the first ones."""
+    """A body with a hundred thousand faults gets the first ones."""
     found = messages({"items": {"type": "string"}}, [1] * 100_000)
     assert list(found) == [f"/input/{index}" for index in range(MAX_FAULTS)]
     names = {"x" * 2_000 + str(number): 1 for number in range(100)}

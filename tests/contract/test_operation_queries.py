@@ -1,4 +1,4 @@
-"""What every tenant's queries keep to."""
+"""The contract of the queries of one tenant."""
 
 import asyncio
 from collections.abc import Callable
@@ -31,7 +31,7 @@ BOOM = OperationError(ErrorCode.WORKFLOW_FAILED, "boom")
 
 
 def change_to(status: OperationStatus, number: int = 1, seconds: float = 0, **fields: Any) -> Change:
-    """A new operation, brought to that status."""
+    """A new operation, moved to the status."""
     change = accepted_change(number, seconds, **fields)
     if status is A:
         return change
@@ -42,7 +42,7 @@ def change_to(status: OperationStatus, number: int = 1, seconds: float = 0, **fi
 
 
 def attentive(change: Change, kind: AttentionKind, seconds: float = 0) -> Change:
-    """The operation needs attention since then."""
+    """The operation with an attention since then."""
     return replace(change, operation=replace(change.operation, attention=Attention(kind, at(seconds), "why")))
 
 
@@ -53,7 +53,7 @@ def _with_input(change: Change, value: JsonValue) -> Change:
 async def all_pages(
     queries: OperationQueries, *, newest_first: bool = True, limit: int = 2, between: Callable[[], Any] | None = None
 ) -> list[int]:
-    """The numbers of everything, by following the pages."""
+    """Returns the numbers of all operations, page by page."""
     seen: list[OperationView] = []
     after = None
     while True:
@@ -67,21 +67,21 @@ async def all_pages(
 
 
 async def found(store: Store, criteria: OperationFilter) -> list[int]:
-    """The numbers of what fits, oldest first."""
+    """Returns the numbers of the matching operations, oldest first."""
     page = await store.queries("default").page(criteria, newest_first=False, after=None, limit=100)
     assert page.next_after is None
     return ids(page.items)
 
 
 class OperationQueriesContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
         raise NotImplementedError
 
-    async def test_tenants_see_their_own(self, store: Store) -> None:
-        """No query gives one tenant anything of another's (P8)."""
+    async def test_no_query_returns_another_tenants_operation(self, store: Store) -> None:
+        """P8."""
         await add(store, accepted_change(1, tenant="a"), accepted_change(2, tenant="b"))
         mine = store.queries("a")
         assert (await mine.get(UUID(int=1))) is not None
@@ -91,8 +91,8 @@ class OperationQueriesContract:
         assert await mine.transitions(UUID(int=2)) == []
         assert await mine.counts() == {("deploy", A): 1}
 
-    async def test_at_the_same_time(self, store: Store) -> None:
-        """Whoever asks while others do gets what he alone would."""
+    async def test_concurrent_reads_return_the_same_as_single_ones(self, store: Store) -> None:
+        """Batching changes no result."""
         await add(store, *(accepted_change(number, tenant="ab"[number % 2]) for number in range(1, 7)))
         asked = [(tenant, number) for number in range(1, 8) for tenant in ("a", "b", "\x00")] * 3
         got = await asyncio.gather(*(store.queries(tenant).get(UUID(int=number)) for tenant, number in asked))
@@ -102,8 +102,8 @@ class OperationQueriesContract:
         ]
 
     @pytest.mark.parametrize("tenant", ["", "A", "a ", "%", "a' OR 'a'='a", "\x00", "\ud800"], ids=repr)
-    async def test_other_tenants(self, store: Store, tenant: str) -> None:
-        """A tenant is exactly its text, whatever is in it."""
+    async def test_a_tenant_is_exactly_its_text(self, store: Store, tenant: str) -> None:
+        """Whatever characters it has."""
         await add(store, accepted_change(1, tenant="a"))
         queries = store.queries(tenant)
         assert await queries.get(UUID(int=1)) is None
@@ -113,8 +113,8 @@ class OperationQueriesContract:
 
     @settings(deadline=None, max_examples=60, suppress_health_check=SHARED)
     @given(changes())
-    async def test_shown_as_it_is_stored(self, store: Store, change: Change) -> None:
-        """Alone and in a list, an operation looks like what the repository has, whatever JSON is in it."""
+    async def test_a_view_has_every_field_of_the_stored_operation(self, store: Store, change: Change) -> None:
+        """A single read and a page, with any JSON."""
         operation_id = change.operation.id
         async with store.units() as unit:
             if await unit.operations.get(operation_id) is None:
@@ -128,30 +128,30 @@ class OperationQueriesContract:
         page = await queries.page(EVERYTHING, newest_first=True, after=None, limit=200)
         assert [shown(one) for one in page.items if one.id == operation_id] == [expected]
 
-    async def test_get(self, store: Store) -> None:
-        """By its id alone."""
+    async def test_get_finds_an_operation_by_its_id(self, store: Store) -> None:
+        """By nothing else."""
         await add(store, change_to(C, 1))
         found = await store.queries("default").get(UUID(int=1))
         assert found is not None
         assert shown(found) == shown(await stored(store, UUID(int=1)))
         assert await store.queries("default").get(UUID(int=2)) is None
 
-    async def test_transitions(self, store: Store) -> None:
-        """The history comes oldest first, as it was written."""
+    async def test_history_is_oldest_first(self, store: Store) -> None:
+        """As it was written."""
         change = change_to(F, 1)
         await add(store, change)
         assert await store.queries("default").transitions(UUID(int=1)) == list(change.transitions)
 
-    async def test_counts(self, store: Store) -> None:
-        """By type and status, what there is."""
+    async def test_counts_are_by_type_and_status(self, store: Store) -> None:
+        """Of existing operations."""
         await add(store, change_to(A, 1), change_to(A, 2), change_to(A, 3, type_name="b"), change_to(C, 4))
         expected = {("deploy", A): 2, ("b", A): 1, ("deploy", C): 1}
         assert dict(await store.queries("default").counts()) == expected
 
     # Order and pages
 
-    async def test_order(self, store: Store) -> None:
-        """By acceptance, either way; at the same instant by id, so that the order is whole."""
+    async def test_pages_are_ordered_by_acceptance_and_id(self, store: Store) -> None:
+        """In both directions. The id orders operations of the same instant."""
         seconds = {5: 0, 1: 0, 4: -1, 2: 7, 3: 0}
         await add(store, *(accepted_change(number, when) for number, when in seconds.items()))
         oldest_first = [4, 1, 3, 5, 2]
@@ -159,8 +159,8 @@ class OperationQueriesContract:
             assert await all_pages(store.queries("default"), newest_first=False, limit=limit) == oldest_first
             assert await all_pages(store.queries("default"), limit=limit) == oldest_first[::-1]
 
-    async def test_pages_while_operations_arrive(self, store: Store) -> None:
-        """Newest first, what arrives while somebody pages neither repeats nor hides anything."""
+    async def test_arrivals_neither_repeat_nor_hide_an_operation(self, store: Store) -> None:
+        """While a client pages, newest first."""
         await add(store, *(accepted_change(number, number) for number in range(1, 8)))
         arrivals = iter(range(100, 200))
 
@@ -170,8 +170,8 @@ class OperationQueriesContract:
 
         assert await all_pages(store.queries("default"), between=arrive) == [7, 6, 5, 4, 3, 2, 1]
 
-    async def test_pages_while_operations_change(self, store: Store) -> None:
-        """A change of an operation does not move it."""
+    async def test_a_change_does_not_move_an_operation(self, store: Store) -> None:
+        """Pages are ordered by acceptance."""
         await add(store, *(change_to(R, number, number) for number in range(1, 6)))
         finishing = iter(range(5, 0, -1))
 
@@ -181,8 +181,8 @@ class OperationQueriesContract:
         assert await all_pages(store.queries("default"), limit=1, between=finish) == [5, 4, 3, 2, 1]
 
     @pytest.mark.parametrize("newest_first", [True, False])
-    async def test_behind_the_last(self, store: Store, newest_first: bool) -> None:
-        """A page starts strictly behind its key, which need not be there any more."""
+    async def test_a_page_starts_after_its_key(self, store: Store, newest_first: bool) -> None:
+        """The operation of the key need not exist any more."""
         await add(store, *(accepted_change(number, number) for number in (1, 3)))
         after = PageKey(at(2), UUID(int=2))
         page = await store.queries("default").page(EVERYTHING, newest_first=newest_first, after=after, limit=9)
@@ -190,8 +190,10 @@ class OperationQueriesContract:
 
     @pytest.mark.parametrize("newest_first", [True, False])
     @pytest.mark.parametrize("criteria", [EVERYTHING, OperationFilter(statuses=frozenset({A, C, F}))])
-    async def test_pages_of_large_operations(self, store: Store, criteria: OperationFilter, newest_first: bool) -> None:
-        """Whatever is large in them, a page ends where it holds enough, with one at least; nothing is left out."""
+    async def test_a_page_ends_at_its_size_limit(
+        self, store: Store, criteria: OperationFilter, newest_first: bool
+    ) -> None:
+        """It has at least one operation, and none is left out of all pages."""
         half, over = "x" * (PAGE_BYTES // 2 + 1), "x" * (PAGE_BYTES + 1)
         said = OperationError(ErrorCode.WORKFLOW_FAILED, "boom", {"trace": half})
         running, failing = change_to(R, 4, 4), change_to(R, 5, 5)
@@ -211,11 +213,11 @@ class OperationQueriesContract:
             after = page.next_after
         assert pages == ([[6, 5, 4], [3, 2], [1]] if newest_first else [[1, 2], [3, 4, 5], [6]])
 
-    async def test_what_no_page_shows_ends_none(self, store: Store) -> None:
-        """As the outcome that a workflow has told, until its end confirms it."""
-        told = Report(ReportKind.COMPLETED, T0, result="x" * (PAGE_BYTES + 1))
+    async def test_invisible_fields_do_not_count_toward_the_page_size(self, store: Store) -> None:
+        """Such as a reported outcome before its confirmation."""
+        report = Report(ReportKind.COMPLETED, T0, result="x" * (PAGE_BYTES + 1))
         running = [change_to(R, number, number) for number in (1, 2)]
-        await add(store, *(replace(one, operation=replace(one.operation, reported=told)) for one in running))
+        await add(store, *(replace(one, operation=replace(one.operation, reported=report)) for one in running))
         page = await store.queries("default").page(EVERYTHING, newest_first=False, after=None, limit=4)
         assert (ids(page.items), page.next_after) == ([1, 2], None)
 
@@ -239,8 +241,10 @@ class OperationQueriesContract:
             (OperationFilter(statuses=frozenset({A, R}), type="deploy", labels={"team": "x"}), [1, 2]),
         ],
     )
-    async def test_filters(self, store: Store, criteria: OperationFilter, numbers: list[int]) -> None:
-        """Every condition restricts, all hold together, bounds are exclusive (hazard 27: quotes are text)."""
+    async def test_all_conditions_of_a_filter_hold_together(
+        self, store: Store, criteria: OperationFilter, numbers: list[int]
+    ) -> None:
+        """Bounds are exclusive (hazard 27: quotes are text)."""
         await add(
             store,
             change_to(A, 1, 1, labels={"team": "x"}),
@@ -251,8 +255,8 @@ class OperationQueriesContract:
         )
         assert await found(store, criteria) == numbers
 
-    async def test_attention(self, store: Store) -> None:
-        """Those of the tenant that need attention of that kind, with the other conditions, page by page."""
+    async def test_filter_by_attention_kind(self, store: Store) -> None:
+        """Together with the other conditions, page by page."""
         stalled = AttentionKind.STALLED
         await add(
             store,
@@ -273,8 +277,8 @@ class OperationQueriesContract:
         assert ids(later.items) == [1]
 
     @pytest.mark.parametrize("text", ["\x00", "\udc80"], ids=repr)
-    async def test_filters_that_nothing_can_fit(self, store: Store, text: str) -> None:
-        """A text that no row can hold finds nothing, and is no error."""
+    async def test_a_filter_with_text_that_no_row_can_hold_finds_nothing(self, store: Store, text: str) -> None:
+        """It is no error."""
         await add(store, accepted_change())
         for criteria in (
             OperationFilter(type=text),
@@ -298,10 +302,10 @@ class OperationQueriesContract:
         skipped=st.integers(0, 5),
         limit=st.integers(1, 5),
     )
-    async def test_pages_of_filtered(
+    async def test_filtered_pages_equal_a_plain_python_model(
         self, store: Store, criteria: OperationFilter, newest_first: bool, skipped: int, limit: int
     ) -> None:
-        """A page is what plain Python makes of all operations: filter, sort, skip, cut."""
+        """Filter, sort, skip, cut."""
         kinds = [AttentionKind.STALLED, AttentionKind.DIVERGED]
         changes = [
             change_to(
@@ -325,15 +329,15 @@ class OperationQueriesContract:
         more = len(expected) > limit
         assert page.next_after == (PageKey(expected[limit - 1].accepted_at, expected[limit - 1].id) if more else None)
 
-    async def test_times_in_other_zones(self, store: Store) -> None:
-        """A bound is an instant, whatever zone it is written in (hazard 28)."""
+    async def test_time_bounds_are_instants_in_any_zone(self, store: Store) -> None:
+        """Hazard 28."""
         await add(store, accepted_change(1, 0), accepted_change(2, 10))
         there = at(5).astimezone(timezone(timedelta(hours=-7)))
         assert await found(store, OperationFilter(accepted_after=there)) == [2]
         assert await found(store, OperationFilter(accepted_before=there)) == [1]
 
-    async def test_many_at_one_instant(self, store: Store) -> None:
-        """Microseconds are kept: two acceptances a microsecond apart are in order, and a bound falls between them."""
+    async def test_microseconds_order_operations_and_bounds(self, store: Store) -> None:
+        """Two acceptances a microsecond apart are in order, and a bound can separate them."""
         for number, offset in ((1, 1), (2, 0)):
             change = accepted_change(number)
             moment = T0 + timedelta(microseconds=offset)
@@ -344,7 +348,7 @@ class OperationQueriesContract:
 
 
 def fits(row: Operation, criteria: OperationFilter) -> bool:
-    """The filter's meaning."""
+    """Returns whether the operation matches the filter, by definition."""
     return (
         (not criteria.statuses or row.status in criteria.statuses)
         and criteria.type in (None, row.type)

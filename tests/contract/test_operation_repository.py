@@ -1,4 +1,4 @@
-"""What every operation repository keeps to."""
+"""The contract of operation repositories."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from tests.contract.strategies import as_json, changes
 from tests.support.operations import at, cause
 
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
-"""All examples work on one store, and the subclasses share the test: both on purpose."""
+"""All examples use one store, and the subclasses share the test. Both are intended."""
 LEASE = timedelta(seconds=30)
 FALSY: list[JsonValue] = [None, False, 0, 0.0, "", [], {}]
 nested: JsonValue = 1
@@ -60,17 +60,17 @@ def accepted_change(number: int = 1, seconds: float = 0, **fields: Any) -> Chang
 
 
 def dispatched_change(operation: Operation, *, follow_up: float = 5, seconds: float = 1) -> Change:
-    """The engine has taken it."""
+    """An operation whose start the engine has accepted."""
     return dispatched(operation, follow_up_at=at(follow_up), now=at(seconds))
 
 
 def exactly(value: JsonValue) -> str:
-    """Tells 1, 1.0 and True apart, and the order of keys."""
+    """Distinguishes 1, 1.0 and True, and the order of keys."""
     return json.dumps(value)
 
 
 async def claim_dispatches(store: Store, seconds: float, limit: int = 10) -> list[Operation]:
-    """A claim, committed."""
+    """Claims and commits."""
     async with store.units() as unit:
         claimed = await unit.operations.claim_due_dispatches(at(seconds), LEASE, limit)
         await unit.commit()
@@ -78,7 +78,7 @@ async def claim_dispatches(store: Store, seconds: float, limit: int = 10) -> lis
 
 
 async def claim_follow_ups(store: Store, seconds: float, limit: int = 10) -> list[Operation]:
-    """A claim, committed."""
+    """Claims and commits."""
     async with store.units() as unit:
         claimed = await unit.operations.claim_due_follow_ups(at(seconds), LEASE, limit)
         await unit.commit()
@@ -86,14 +86,14 @@ async def claim_follow_ups(store: Store, seconds: float, limit: int = 10) -> lis
 
 
 async def add_running(store: Store, number: int = 1, seconds: float = 0) -> Operation:
-    """Store an operation that runs."""
+    """Adds a running operation and commits."""
     change = accepted_change(number, seconds)
     await add(store, change.then(start(dispatched_change(change.operation).operation, cause(2))))
     return await stored(store, UUID(int=number))
 
 
 class OperationRepositoryContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
@@ -103,8 +103,10 @@ class OperationRepositoryContract:
 
     @settings(deadline=None, max_examples=60, suppress_health_check=SHARED)
     @given(changes(), st.uuids())
-    async def test_every_field_comes_back(self, store: Store, change: Change, other: UUID) -> None:
-        """What is added, and what is saved over it, comes back whole: operation and history, whatever JSON is in it."""
+    async def test_every_field_of_operation_and_history_round_trips(
+        self, store: Store, change: Change, other: UUID
+    ) -> None:
+        """When added and when saved, with any JSON."""
         whole = change.operation
         added = replace(change, operation=replace(whole, id=other))
         first = replace(accepted_form(whole), version=whole.version, revision=whole.revision)
@@ -122,8 +124,8 @@ class OperationRepositoryContract:
         assert history == [as_stored(line) for line in change.transitions]
 
     @pytest.mark.parametrize("value", [MISSING, *FALSY, *TRICKY], ids=lambda value: repr(value)[:20])
-    async def test_inputs(self, store: Store, value: Input) -> None:
-        """An input comes back as it was given: none at all, null and the empty ones are all different (hazard 7)."""
+    async def test_missing_null_and_empty_inputs_are_distinct(self, store: Store, value: Input) -> None:
+        """Hazard 7."""
         await add(store, accepted_change(value=value))
         found = (await stored(store, UUID(int=1))).input
         if value is MISSING or found is MISSING:
@@ -132,29 +134,29 @@ class OperationRepositoryContract:
             assert exactly(found) == exactly(value)
 
     @pytest.mark.parametrize("value", [*FALSY, *TRICKY], ids=lambda value: repr(value)[:20])
-    async def test_results(self, store: Store, value: JsonValue) -> None:
-        """Any JSON value is a result, the falsy ones too (hazard 12)."""
+    async def test_any_json_value_is_a_result(self, store: Store, value: JsonValue) -> None:
+        """Falsy values too (hazard 12)."""
         running = await add_running(store)
         await save(store, complete(running, value, cause(3)))
         found = await stored(store, running.id)
         assert found.status is OperationStatus.COMPLETED
         assert exactly(found.result) == exactly(value)
 
-    async def test_not_a_number(self, store: Store) -> None:
-        """NaN and the infinities, which JSON does not have, become null."""
+    async def test_nan_and_infinities_become_null(self, store: Store) -> None:
+        """JSON does not have them."""
         value: JsonValue = {"a": [float("nan"), float("inf"), 1.5]}
         await add(store, accepted_change(value=value))
         assert (await stored(store, UUID(int=1))).input == {"a": [None, None, 1.5]}
 
-    async def test_values_are_copied(self, store: Store) -> None:
-        """What a caller does to its own value afterwards changes nothing in the store."""
+    async def test_later_changes_of_a_callers_value_do_not_reach_the_store(self, store: Store) -> None:
+        """Values are copied."""
         value: list[JsonValue] = [1]
         await add(store, accepted_change(value=value))
         value.append(2)
         assert (await stored(store, UUID(int=1))).input == [1]
 
-    async def test_get(self, store: Store) -> None:
-        """Every tenant's operations are found; what is not there is None."""
+    async def test_get_finds_operations_of_every_tenant(self, store: Store) -> None:
+        """And returns None for a missing one."""
         await add(store, accepted_change(1, tenant="a"), accepted_change(2, tenant="b"))
         assert (await stored(store, UUID(int=2))).tenant == "b"
         async with store.units() as unit:
@@ -162,8 +164,8 @@ class OperationRepositoryContract:
 
     # Compare-and-set
 
-    async def test_save(self, store: Store) -> None:
-        """A save raises the revision by one, the version where clients see a change, and writes the history with it."""
+    async def test_a_save_raises_revision_and_visible_version_and_writes_history(self, store: Store) -> None:
+        """The revision by one, the version by one for a visible change."""
         await add(store, accepted_change())
         saved = await save(store, dispatched_change(await stored(store, UUID(int=1))))
         assert saved == await stored(store, UUID(int=1))
@@ -171,8 +173,8 @@ class OperationRepositoryContract:
         assert await store.peek(saved.id) == Stored("RUNNING", 2, [1, 2])
         assert (saved.version, saved.revision) == (2, 3)
 
-    async def test_stale_save(self, store: Store) -> None:
-        """A save from an older version is refused and leaves no trace, history included (hazard 23)."""
+    async def test_a_stale_save_changes_nothing(self, store: Store) -> None:
+        """Neither row nor history (hazard 23)."""
         await add(store, accepted_change())
         old = await stored(store, UUID(int=1))
         await save(store, start(old, cause(2)))
@@ -180,27 +182,29 @@ class OperationRepositoryContract:
             await save(store, note(old, cause(3)))
         assert await store.peek(old.id) == Stored("RUNNING", 2, [1, 2])
 
-    async def test_save_of_what_is_not_there(self, store: Store) -> None:
-        """An operation that was never added cannot be saved."""
+    async def test_an_operation_that_was_never_added_is_stale(self, store: Store) -> None:
+        """It cannot be saved."""
         with pytest.raises(StaleOperation):
             await save(store, start(accepted_change().operation, cause(2)))
 
-    async def test_several_moves_in_one_save(self, store: Store) -> None:
-        """An operation first seen as completed passes through RUNNING in the same commit."""
+    async def test_a_completed_operation_passes_through_running_in_one_save(self, store: Store) -> None:
+        """When it is first seen as completed."""
         await add(store, accepted_change())
         began = start(await stored(store, UUID(int=1)), cause(2))
         saved = await save(store, began.then(complete(began.operation, None, cause(3))))
         assert await store.peek(saved.id) == Stored("COMPLETED", 2, [1, 2, 3])
 
-    async def test_add_twice(self, store: Store) -> None:
-        """An id is one operation's for ever."""
+    async def test_an_id_cannot_be_added_twice(self, store: Store) -> None:
+        """It belongs to one operation forever."""
         await add(store, accepted_change())
         with pytest.raises(InvalidTransition):
             await add(store, accepted_change())
 
     @pytest.mark.parametrize("numbers", [(3,), (1,), (2, 4), (3, 2)])
-    async def test_history_without_gaps(self, store: Store, numbers: tuple[int, ...]) -> None:
-        """A change whose lines do not continue the history is refused as a whole (P6)."""
+    async def test_a_change_that_does_not_continue_the_history_is_refused(
+        self, store: Store, numbers: tuple[int, ...]
+    ) -> None:
+        """As a whole (P6)."""
         await add(store, accepted_change())
         change = note(await stored(store, UUID(int=1)), cause(2))
         lines = tuple(replace(change.transitions[0], sequence=number) for number in numbers)
@@ -209,10 +213,10 @@ class OperationRepositoryContract:
             await save(store, broken)
         assert await store.peek(ID_1) == Stored("ACCEPTED", 1, [1])
 
-    # Many at once
+    # Batches
 
-    async def test_save_all(self, store: Store) -> None:
-        """Each is saved as alone, whether it adds lines or not, and comes back with what was counted."""
+    async def test_save_all_saves_each_change_as_save_does(self, store: Store) -> None:
+        """With and without history lines. It returns the new counters."""
         await add(store, *(accepted_change(number) for number in range(1, 5)))
         async with store.units() as unit:
             found = await unit.operations.get_all([UUID(int=number) for number in range(1, 5)])
@@ -237,8 +241,8 @@ class OperationRepositoryContract:
         ]
         assert await store.queries("default").transitions(two.id) == [accepted_line(), *both.transitions]
 
-    async def test_save_all_of_stale_ones(self, store: Store) -> None:
-        """What is stale or not there is left out, with its lines, and keeps no other from being saved (hazard 23)."""
+    async def test_save_all_leaves_out_stale_and_missing_operations(self, store: Store) -> None:
+        """The others are saved (hazard 23)."""
         await add(store, accepted_change(1), accepted_change(2))
         old, other = [await stored(store, UUID(int=number)) for number in (1, 2)]
         await save(store, start(old, cause(2)))
@@ -250,9 +254,8 @@ class OperationRepositoryContract:
         peeked = [await store.peek(UUID(int=number)) for number in (1, 2, 3)]
         assert peeked == [Stored("RUNNING", 2, [1, 2]), Stored("ACCEPTED", 1, [1, 2]), None]
 
-    async def test_save_all_waits_for_nobody(self, store: Store) -> None:
-        """A row that somebody else is at is left out: one row must not hold up the others, and no two that save the
-        same rows wait for one another."""
+    async def test_save_all_skips_locked_rows(self, store: Store) -> None:
+        """One row does not delay the others, and two calls on the same rows do not deadlock."""
         await add(store, accepted_change(1), accepted_change(2))
         one, two = [await stored(store, UUID(int=number)) for number in (1, 2)]
         async with store.units() as unit, store.units() as other:
@@ -263,13 +266,13 @@ class OperationRepositoryContract:
             await other.commit()
         assert [await store.peek(UUID(int=number)) for number in (1, 2)] == [Stored("ACCEPTED", 1, [1, 2])] * 2
 
-    async def test_save_all_of_nothing(self, store: Store) -> None:
-        """Nothing to save is saved."""
+    async def test_save_all_of_no_changes_saves_nothing(self, store: Store) -> None:
+        """It returns no operations."""
         async with store.units() as unit:
             assert await unit.operations.save_all([]) == {}
 
-    async def test_save_all_with_one_operation_twice(self, store: Store) -> None:
-        """Which of two changes would it be?"""
+    async def test_save_all_refuses_two_changes_of_one_operation(self, store: Store) -> None:
+        """It raises ValueError."""
         await add(store, accepted_change())
         operation = await stored(store, ID_1)
         with pytest.raises(ValueError, match="two changes of one operation"):
@@ -278,8 +281,8 @@ class OperationRepositoryContract:
         assert await store.peek(ID_1) == Stored("ACCEPTED", 1, [1])
 
     @pytest.mark.parametrize("number", [1, 3])
-    async def test_save_all_with_a_gap(self, store: Store, number: int) -> None:
-        """One whose lines do not continue its history has all of them refused (P6)."""
+    async def test_save_all_with_a_gap_in_one_history_saves_nothing(self, store: Store, number: int) -> None:
+        """P6."""
         await add(store, accepted_change(1), accepted_change(2))
         one, two = [await stored(store, UUID(int=number)) for number in (1, 2)]
         change = note(two, cause(2))
@@ -290,8 +293,8 @@ class OperationRepositoryContract:
                 await unit.operations.save_all([note(one, cause(2)), broken])
         assert [await store.peek(UUID(int=number)) for number in (1, 2)] == [Stored("ACCEPTED", 1, [1])] * 2
 
-    async def test_save_all_with_one_that_is_refused(self, store: Store) -> None:
-        """So has one that breaks a rule of the ledger (P2)."""
+    async def test_save_all_with_one_violated_rule_saves_nothing(self, store: Store) -> None:
+        """P2."""
         running = await add_running(store, 1)
         done = await save(store, complete(running, 1, cause(3)))
         await add(store, accepted_change(2))
@@ -302,10 +305,10 @@ class OperationRepositoryContract:
                 await unit.operations.save_all([note(other, cause(2)), back])
         assert await stored(store, other.id) == other
 
-    # The rules that the database states
+    # Constraints
 
-    async def test_the_end_is_final(self, store: Store) -> None:
-        """Not even a compare-and-set with the right version takes a final status back (P2)."""
+    async def test_a_final_status_is_never_taken_back(self, store: Store) -> None:
+        """Not by a save of the current revision either (P2)."""
         running = await add_running(store)
         done = await save(store, complete(running, 1, cause(3)))
         error = OperationError(ErrorCode.TERMINATED, "no")
@@ -342,8 +345,8 @@ class OperationRepositoryContract:
         ],
         ids=repr,
     )
-    async def test_rows_that_cannot_be(self, store: Store, changes: dict[str, Any]) -> None:
-        """A row that breaks a rule of the ledger is refused, whoever made it."""
+    async def test_a_row_that_violates_a_rule_is_refused(self, store: Store, changes: dict[str, Any]) -> None:
+        """Whoever made it."""
         change = accepted_change()
         with pytest.raises(InvalidTransition):
             await add(store, replace(change, operation=replace(change.operation, **changes)))
@@ -351,35 +354,35 @@ class OperationRepositoryContract:
 
     @pytest.mark.parametrize("text", [*BROKEN_TEXTS, ""], ids=repr)
     @pytest.mark.parametrize("field", ["tenant", "type_name"])
-    async def test_names_that_cannot_be_stored(self, store: Store, field: str, text: str) -> None:
-        """A tenant or type that the database refuses is the caller's error, never an internal one."""
+    async def test_invalid_tenant_or_type_raises_invalid_input(self, store: Store, field: str, text: str) -> None:
+        """It is a client's error, never an internal one."""
         given: dict[str, Any] = {field: text}
         with pytest.raises(InvalidInput):
             await add(store, accepted_change(**given))
 
     @pytest.mark.parametrize("labels", [{"\x00": ""}, {"a": "\ud800"}], ids=repr)
-    async def test_labels_that_cannot_be_stored(self, store: Store, labels: dict[str, str]) -> None:
-        """So is a label."""
+    async def test_invalid_labels_raise_invalid_input(self, store: Store, labels: dict[str, str]) -> None:
+        """They are a client's error, too."""
         with pytest.raises(InvalidInput):
             await add(store, accepted_change(labels=labels))
 
     @pytest.mark.parametrize("fraction", [-0.1, 1.1])
-    async def test_progress_out_of_range(self, store: Store, fraction: float) -> None:
-        """A progress is between 0 and 1."""
+    async def test_progress_outside_0_to_1_raises_invalid_input(self, store: Store, fraction: float) -> None:
+        """It is a client's error, too."""
         running = await add_running(store)
         with pytest.raises(InvalidInput):
             await save(store, Change(replace(running, progress=Progress(fraction))))
 
-    async def test_words_are_cleaned(self, store: Store) -> None:
-        """A message with a NUL is kept without it: better than not to be kept, for what a workflow says."""
+    async def test_a_message_with_a_nul_is_stored_without_it(self, store: Store) -> None:
+        """Better than no message."""
         running = await add_running(store)
         await save(store, Change(replace(running, progress=Progress(0.5, "half\x00way"))))
         assert (await stored(store, running.id)).progress == Progress(0.5, "half�way")
 
     # Dispatches
 
-    async def test_claim_of_a_dispatch(self, store: Store) -> None:
-        """A claimed operation has one attempt and one revision more, and is due again after the lease."""
+    async def test_a_dispatch_claim_counts_an_attempt_and_leases_the_operation(self, store: Store) -> None:
+        """It also raises the revision by one."""
         await add(store, accepted_change())
         before = await stored(store, ID_1)
         [claimed] = await claim_dispatches(store, 1)
@@ -389,19 +392,19 @@ class OperationRepositoryContract:
             await save(store, note(before, cause(2)))
         await save(store, dispatched_change(claimed))
 
-    async def test_lease(self, store: Store) -> None:
-        """During its lease an operation is not claimed again; after it, what a dead claimant left is."""
+    async def test_a_leased_operation_is_claimed_again_only_after_its_lease(self, store: Store) -> None:
+        """The claimant may have died."""
         await add(store, accepted_change())
         assert [len(await claim_dispatches(store, seconds)) for seconds in (-1, 0, 29.9, 30, 31)] == [0, 1, 0, 1, 0]
         assert (await stored(store, ID_1)).dispatch.attempts == 2
 
-    async def test_oldest_dispatches_first(self, store: Store) -> None:
-        """Up to the limit, what has been due for longest comes first."""
+    async def test_dispatch_claims_take_the_longest_due_operations(self, store: Store) -> None:
+        """Up to the limit."""
         await add(store, *(accepted_change(number, seconds=-number) for number in (2, 5, 1, 4, 3)))
         assert [ids(await claim_dispatches(store, 0, limit=2)) for _ in range(3)] == [[5, 4], [3, 2], [1]]
 
-    async def test_only_what_is_due(self, store: Store) -> None:
-        """What is dispatched, runs or is done is not started again."""
+    async def test_dispatched_running_and_finished_operations_are_not_claimed(self, store: Store) -> None:
+        """They are not started again."""
         await add(store, accepted_change(1), accepted_change(2))
         await save(store, dispatched_change(await stored(store, UUID(int=1))))
         error = OperationError(ErrorCode.START_REJECTED, "no")
@@ -409,16 +412,16 @@ class OperationRepositoryContract:
         await add_running(store, 3)
         assert await claim_dispatches(store, 1000) == []
 
-    async def test_claims_pass_over_what_is_taken(self, store: Store) -> None:
-        """Of claimants at the same time none waits, and none gets what another has (hazard 26)."""
+    async def test_concurrent_claims_are_disjoint_and_do_not_wait(self, store: Store) -> None:
+        """Hazard 26."""
         await add(store, *(accepted_change(number) for number in range(1, 6)))
         async with store.units() as one, store.units() as other:
             taken = await one.operations.claim_due_dispatches(at(1), LEASE, 3)
             rest = await other.operations.claim_due_dispatches(at(1), LEASE, 3)
             assert [ids(taken), ids(rest)] == [[1, 2, 3], [4, 5]]
 
-    async def test_claim_that_is_not_committed(self, store: Store) -> None:
-        """A claimant that dies before its commit has claimed nothing."""
+    async def test_an_uncommitted_claim_claims_nothing(self, store: Store) -> None:
+        """The claimant may die before its commit."""
         await add(store, accepted_change())
         async with store.units() as unit:
             assert len(await unit.operations.claim_due_dispatches(at(1), LEASE, 1)) == 1
@@ -427,8 +430,8 @@ class OperationRepositoryContract:
 
     # Follow-ups
 
-    async def test_claim_of_a_follow_up(self, store: Store) -> None:
-        """A claimed operation is due again after the lease and is otherwise as it was, its version too."""
+    async def test_a_follow_up_claim_changes_only_the_due_time(self, store: Store) -> None:
+        """Neither version nor revision."""
         await add(store, accepted_change())
         before = await save(store, dispatched_change(await stored(store, ID_1), follow_up=5))
         assert await claim_follow_ups(store, 4) == []
@@ -439,8 +442,8 @@ class OperationRepositoryContract:
         assert len(await claim_follow_ups(store, 35)) == 1
         await save(store, start(claimed, cause(6)))
 
-    async def test_oldest_follow_ups_first(self, store: Store) -> None:
-        """As with dispatches; what another has is passed over."""
+    async def test_follow_up_claims_take_the_longest_due_operations(self, store: Store) -> None:
+        """They skip what another claimant holds."""
         for number in (2, 5, 1, 4, 3):
             await add(store, accepted_change(number))
             await save(store, dispatched_change(await stored(store, UUID(int=number)), follow_up=-number))
@@ -449,16 +452,16 @@ class OperationRepositoryContract:
             rest = await other.operations.claim_due_follow_ups(at(0), LEASE, 2)
             assert [ids(taken), ids(rest)] == [[5, 4], [3, 2]]
 
-    async def test_set_follow_up(self, store: Store) -> None:
-        """The next question is planned without a new version."""
+    async def test_planning_a_follow_up_keeps_the_version(self, store: Store) -> None:
+        """Clients see no difference."""
         running = await add_running(store)
         async with store.units() as unit:
             await unit.operations.set_follow_up(running, FollowUp(at(9), 4))
             await unit.commit()
         assert await stored(store, running.id) == replace(running, follow_up=FollowUp(at(9), 4))
 
-    async def test_set_follow_up_after_a_change_that_plans_nothing(self, store: Store) -> None:
-        """Progress, or what was learned of the chain, leaves the claim as it is: the plan holds."""
+    async def test_a_follow_up_plan_survives_a_change_that_plans_nothing(self, store: Store) -> None:
+        """Such as progress, or the chain's first run."""
         await add(store, accepted_change())
         await save(store, dispatched_change(await stored(store, ID_1), follow_up=1))
         async with store.units() as unit:
@@ -470,8 +473,8 @@ class OperationRepositoryContract:
             await unit.commit()
         assert await stored(store, ID_1) == replace(changed, follow_up=FollowUp(at(9), 4))
 
-    async def test_set_follow_up_of_what_has_changed(self, store: Store) -> None:
-        """A plan made on an older version is dropped: the change has made its own."""
+    async def test_a_follow_up_plan_for_an_older_revision_is_dropped(self, store: Store) -> None:
+        """The change has made its own plan."""
         running = await add_running(store)
         changed = await save(store, Change(replace(running, progress=Progress(0.5))))
         done = await save(store, complete(changed, 1, cause(9)))
@@ -481,8 +484,8 @@ class OperationRepositoryContract:
             await unit.commit()
         assert await stored(store, running.id) == done
 
-    async def test_attention(self, store: Store) -> None:
-        """What asks for attention is kept until it is settled."""
+    async def test_attention_is_stored_until_it_is_cleared(self, store: Store) -> None:
+        """With kind, time and message."""
         await add(store, accepted_change())
         attention = Attention(AttentionKind.DISPATCH_RETRYING, at(1), "attempt 1")
         asked = await save(store, Change(replace(await stored(store, ID_1), attention=attention)))
@@ -495,22 +498,22 @@ ID_1 = UUID(int=1)
 
 
 def accepted_line() -> Transition:
-    """The first of every history here."""
+    """The first line of every history."""
     return accepted_change().transitions[0]
 
 
 def ids(operations: Sequence[OperationView]) -> list[int]:
-    """Their numbers."""
+    """Returns the numbers of operations."""
     return [operation.id.int for operation in operations]
 
 
 def _counted(operation: Operation) -> dict[str, Any]:
-    """What the store counts; test_visible_version.py says how."""
+    """The counters of the store. test_visible_version.py tests them."""
     return {name: getattr(operation, name) for name in ("revision", "version", "updated_at")}
 
 
 def accepted_form(operation: Operation) -> Operation:
-    """An operation as it was first, with nothing but what never changes."""
+    """The operation at its acceptance, with its immutable fields."""
     return Operation(
         id=operation.id,
         tenant=operation.tenant,
@@ -526,7 +529,7 @@ def accepted_form(operation: Operation) -> Operation:
 
 
 def assert_same(found: Operation | None, given: Operation) -> None:
-    """Equal in every field, with JSON as JSON keeps it."""
+    """Asserts that all fields are equal, with values as JSON."""
     assert found is not None
     reported = given.reported
     if reported is not None:
@@ -545,7 +548,7 @@ def assert_same(found: Operation | None, given: Operation) -> None:
 
 
 def error_as_json(error: OperationError | None) -> OperationError | None:
-    """An error with its details as JSON keeps them."""
+    """The error with its details as JSON."""
     if error is None:
         return None
     details: Any = as_json(dict(error.details))
@@ -553,7 +556,7 @@ def error_as_json(error: OperationError | None) -> OperationError | None:
 
 
 def as_stored(line: Transition) -> Transition:
-    """A history line with its details as JSON keeps them."""
+    """The history line with its details as JSON."""
     details: Any = as_json(dict(line.details))
     return replace(line, details=details)
 

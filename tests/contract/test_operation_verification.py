@@ -1,4 +1,4 @@
-"""What every operation repository keeps to in what is asked of the engine when nobody has asked for long."""
+"""The contract of operation repositories for verification."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -28,11 +28,11 @@ from tests.contract.test_operation_repository import (
 from tests.support.operations import at, cause
 
 FIRST = 1 + FIRST_VERIFICATION.total_seconds()
-"""Seconds after which an operation that was dispatched a second after T0 is due."""
+"""Seconds until an operation that was dispatched a second after T0 is due."""
 
 
 async def claim(store: Store, seconds: float, limit: int = 10) -> list[Operation]:
-    """A claim, committed."""
+    """Claims and commits."""
     async with store.units() as unit:
         claimed = await unit.operations.claim_due_verifications(at(seconds), LEASE, limit)
         await unit.commit()
@@ -40,14 +40,14 @@ async def claim(store: Store, seconds: float, limit: int = 10) -> list[Operation
 
 
 async def set_verified(store: Store, operation_id: UUID, verification: Verification) -> None:
-    """Noted, committed."""
+    """Stores the verification and commits."""
     async with store.units() as unit:
         await unit.operations.set_verified(operation_id, verification)
         await unit.commit()
 
 
 async def standings(store: Store, *operation_ids: UUID) -> set[Standing]:
-    """Each once."""
+    """Returns each summary once."""
     async with store.units() as unit:
         found = await unit.operations.standings(operation_ids)
     assert len(set(found)) == len(found)
@@ -55,13 +55,13 @@ async def standings(store: Store, *operation_ids: UUID) -> set[Standing]:
 
 
 async def attend(store: Store, number: int, kind: AttentionKind, seconds: float) -> None:
-    """A running operation needs attention since then."""
+    """Raises an attention of a running operation."""
     attention = Attention(kind, at(seconds), "why")
     await save(store, Change(replace(await add_running(store, number), attention=attention)))
 
 
 class VerificationContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
@@ -69,8 +69,8 @@ class VerificationContract:
 
     # Claims
 
-    async def test_claim(self, store: Store) -> None:
-        """A claimed operation is due again after the lease and is otherwise as it was, its version too."""
+    async def test_a_claim_changes_only_the_due_time(self, store: Store) -> None:
+        """Neither version nor revision."""
         await add(store, accepted_change())
         before = await save(store, dispatched_change(await stored(store, ID_1)))
         assert await claim(store, FIRST - 1) == []
@@ -80,8 +80,8 @@ class VerificationContract:
         assert [len(await claim(store, FIRST + later)) for later in (29, 30, 31)] == [0, 1, 0]
         await save(store, start(claimed, cause(62)))
 
-    async def test_oldest_first(self, store: Store) -> None:
-        """What has been due for longest comes first; what another has is passed over (hazard 26)."""
+    async def test_claims_take_the_longest_due_operations(self, store: Store) -> None:
+        """They skip what another claimant holds (hazard 26)."""
         for number in (2, 5, 1, 4, 3):
             await add(store, accepted_change(number))
             await save(store, dispatched_change(await stored(store, UUID(int=number)), seconds=-number))
@@ -90,8 +90,8 @@ class VerificationContract:
             rest = await other.operations.claim_due_verifications(at(60), LEASE, 2)
             assert [ids(taken), ids(rest)] == [[5, 4], [3, 2]]
 
-    async def test_only_what_is_open(self, store: Store) -> None:
-        """What runs is verified; what the engine has not taken, or was done with, is not."""
+    async def test_only_dispatched_unfinished_operations_are_verified(self, store: Store) -> None:
+        """Neither undispatched nor finished ones."""
         await add(store, accepted_change(1))
         await add_running(store, 2)
         await save(store, complete(await add_running(store, 3), 1, cause(3)))
@@ -102,24 +102,24 @@ class VerificationContract:
         await save(store, start_again(lost, cause(3)))
         assert ids(await claim(store, 1000)) == [2]
 
-    async def test_claim_that_is_not_committed(self, store: Store) -> None:
-        """A claimant that dies before its commit has claimed nothing."""
+    async def test_an_uncommitted_verification_claim_claims_nothing(self, store: Store) -> None:
+        """The claimant may die before its commit."""
         await add_running(store)
         async with store.units() as unit:
             assert len(await unit.operations.claim_due_verifications(at(99), LEASE, 1)) == 1
         assert len(await claim(store, 99)) == 1
 
-    async def test_plans_do_not_mix(self, store: Store) -> None:
-        """Dispatch, follow-up and verification are claimed each by its own time."""
+    async def test_dispatch_follow_up_and_verification_have_separate_due_times(self, store: Store) -> None:
+        """A claim of one does not claim the others."""
         await add(store, accepted_change(1))
         await add_running(store, 2)
         assert ids(await claim(store, 1000)) == [2]
         assert ids(await claim_dispatches(store, 1000)) == [1]
 
-    # What was heard
+    # Results
 
-    async def test_set_verified(self, store: Store) -> None:
-        """It is noted without a new version, so that nobody's compare-and-set fails for it."""
+    async def test_a_verification_keeps_the_version(self, store: Store) -> None:
+        """So no concurrent save becomes stale."""
         running = await add_running(store)
         asked = Verification(at(70), at(190))
         await set_verified(store, running.id, asked)
@@ -127,16 +127,16 @@ class VerificationContract:
         assert await claim(store, 189) == []
         await save(store, Change(replace(running, progress=Progress(0.5))))
 
-    async def test_set_verified_of_what_has_changed(self, store: Store) -> None:
-        """The engine has been asked, whatever else has become of the operation meanwhile."""
+    async def test_a_verification_of_a_changed_operation_is_stored(self, store: Store) -> None:
+        """The engine was asked, whatever else has changed."""
         running = await add_running(store)
         changed = await save(store, Change(replace(running, progress=Progress(0.5))))
         asked = Verification(at(70), at(190))
         await set_verified(store, running.id, asked)
         assert await stored(store, running.id) == replace(changed, verification=asked)
 
-    async def test_set_verified_of_what_is_not_open(self, store: Store) -> None:
-        """What is done, is to be started again, or is not there, is left alone."""
+    async def test_a_verification_of_an_operation_that_is_not_open_is_ignored(self, store: Store) -> None:
+        """It is done, to be started again, or missing."""
         done = await save(store, complete(await add_running(store), 1, cause(3)))
         await add(store, accepted_change(2))
         lost = await save(store, dispatched_change(await stored(store, UUID(int=2))))
@@ -145,17 +145,17 @@ class VerificationContract:
             await set_verified(store, operation_id, Verification(at(70), at(190)))
         assert [await stored(store, row.id) for row in (done, again)] == [done, again]
 
-    async def test_set_verified_for_the_last_time(self, store: Store) -> None:
-        """While an operation is open there is a next time."""
+    async def test_an_open_operation_needs_a_next_verification(self, store: Store) -> None:
+        """A verification without a next time is refused."""
         running = await add_running(store)
         with pytest.raises(InvalidTransition):
             await set_verified(store, running.id, Verification(at(70), None))
         assert await stored(store, running.id) == running
 
-    # In short
+    # Summaries
 
-    async def test_standings(self, store: Store) -> None:
-        """Status, error code and attention of those that are there, whosever they are, however often they are named."""
+    async def test_summaries_have_status_error_code_and_attention(self, store: Store) -> None:
+        """Of existing operations of every tenant, each once."""
         await add(store, accepted_change(1), accepted_change(2, tenant="other"), accepted_change(9))
         await attend(store, 3, AttentionKind.STALLED, 5)
         error = OperationError(ErrorCode.TIMED_OUT, "late")
@@ -172,14 +172,14 @@ class VerificationContract:
         }
         assert {type(standing.id) for standing in found} == {UUID}
 
-    async def test_standings_of_none_and_of_many(self, store: Store) -> None:
-        """No ids are no question; more ids than a statement may have parameters are one."""
+    async def test_summaries_of_no_ids_and_of_more_ids_than_parameters(self, store: Store) -> None:
+        """No ids give none; any number of ids is one statement."""
         await add(store, accepted_change())
         assert await standings(store) == set()
         assert len(await standings(store, *(UUID(int=number) for number in range(1, 40_001)))) == 1
 
-    async def test_stalled(self, store: Store) -> None:
-        """Those that are so for longest first, up to the limit; other kinds of attention are not meant."""
+    async def test_stalled_operations_come_longest_stalled_first(self, store: Store) -> None:
+        """Up to the limit, without other kinds of attention."""
         for number, seconds in ((1, 30), (2, 10), (3, 20), (4, 10)):
             await attend(store, number, AttentionKind.STALLED, seconds)
         await attend(store, 5, AttentionKind.DISPATCH_RETRYING, 1)

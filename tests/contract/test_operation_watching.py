@@ -1,4 +1,4 @@
-"""What every operation repository keeps to in what the close poll and the start watch read."""
+"""The contract of operation repositories for close poll and start watch."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -19,14 +19,14 @@ def numbered(number: int) -> UUID:
 
 
 async def accepted(store: Store, number: int, type_name: str = "work") -> Operation:
-    """Accepted at second `number`."""
+    """An operation, accepted at second `number`."""
     change = accept(numbered(number), tenant="t", type_name=type_name, value=1, labels={}, cause=cause(number))
     await add(store, change)
     return await stored(store, numbered(number))
 
 
 async def waiting(store: Store, number: int, type_name: str = "work", *, calls_back: bool = False) -> Operation:
-    """Dispatched a second later."""
+    """An operation, dispatched a second later."""
     row = await accepted(store, number, type_name)
     change = dispatched(row, follow_up_at=at(9**6), now=at(number + 1), calls_back=calls_back)
     return await save(store, change)
@@ -45,14 +45,14 @@ async def oldest(store: Store) -> object:
 
 
 class WatchingContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
         raise NotImplementedError
 
-    async def test_both_ends_of_each_type(self, store: Store) -> None:
-        """Those that wait longest and shortest, each once, and of the asked types alone."""
+    async def test_waiting_returns_both_ends_of_each_queue(self, store: Store) -> None:
+        """The longest and shortest waits, each once, of the given types only."""
         for number in range(1, 8):
             await waiting(store, number)
         for number in range(11, 14):
@@ -66,14 +66,14 @@ class WatchingContract:
         assert await ends(store, ["work"], 2, seconds=4) == {"work": {numbered(number) for number in (1, 2, 3)}}
         assert await ends(store, [], 2) == {}
 
-    async def test_what_does_not_wait(self, store: Store) -> None:
-        """Not started yet, or seen to run."""
+    async def test_undispatched_and_running_operations_do_not_wait(self, store: Store) -> None:
+        """They are left out."""
         await accepted(store, 1)
         await save(store, start(await waiting(store, 2), cause(5)))
         assert await ends(store, ["work"], 5) == {}
 
-    async def test_oldest_without_callback(self, store: Store) -> None:
-        """Of those that are dispatched and not done, running ones too."""
+    async def test_oldest_without_callback_is_dispatched_and_unfinished(self, store: Store) -> None:
+        """It may be running."""
         await accepted(store, 1)
         await waiting(store, 2, calls_back=True)
         assert await oldest(store) is None
@@ -83,8 +83,8 @@ class WatchingContract:
         await save(store, complete(running, 1, cause(6)))
         assert await oldest(store) == at(4)
 
-    async def test_note_of_the_dispatch_comes_after_a_report(self, store: Store) -> None:
-        """Until the dispatcher notes the callback, the close poll runs for the operation."""
+    async def test_dispatch_noted_after_a_report_stores_its_callback(self, store: Store) -> None:
+        """Until then the close poll covers the operation."""
         await accepted(store, 1)
         async with store.units() as unit:
             [claimed] = await unit.operations.claim_due_dispatches(at(2), LEASE, 1)
@@ -97,8 +97,8 @@ class WatchingContract:
 
 
 class TestMemory(OnMemory, WatchingContract):
-    """The store in memory keeps the contract."""
+    """The store in memory."""
 
 
 class TestPostgres(OnPostgres, WatchingContract):
-    """PostgreSQL keeps the contract."""
+    """The store in PostgreSQL."""

@@ -1,4 +1,4 @@
-"""What paging keeps to, whatever is added, changed and removed between two pages, on every store."""
+"""The contract of paging while operations are added, changed and removed between two pages."""
 
 import itertools
 from collections import Counter
@@ -21,22 +21,22 @@ from tests.support.operations import cause
 
 A, R, C, F = OperationStatus
 _numbers = itertools.count(1)
-"""Every example has a tenant of its own, and operations that no other has."""
+"""Each example has its own tenant and operations."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """An operation to be stored: when it is accepted, and what filters see of it."""
+    """An operation to store: its acceptance and what filters match."""
 
     second: int
     scrambled: int
-    """Makes the order of the ids another one than that of the insertions."""
+    """Makes the order of ids differ from the order of insertion."""
     status: OperationStatus
     type: str
     team: str
 
     def change(self, tenant: str) -> Change:
-        """As it is stored."""
+        """Returns the operation to store."""
         number = self.scrambled << 64 | next(_numbers)
         labels = {"team": self.team}
         return change_to(self.status, number, self.second, tenant=tenant, type_name=self.type, labels=labels)
@@ -50,7 +50,7 @@ rows = st.builds(
     type=st.sampled_from("ab"),
     team=st.sampled_from("xy"),
 )
-"""Few instants, so that many operations are accepted at the same one."""
+"""Few instants, so that many operations share one."""
 filters = st.builds(
     OperationFilter,
     statuses=st.sampled_from([frozenset(), frozenset({A}), frozenset({C}), frozenset({A, F})]),
@@ -61,7 +61,7 @@ filters = st.builds(
 
 @dataclass
 class Meanwhile:
-    """What happens between two pages: arrivals at any time, also before what was paged already, and departures."""
+    """Events between two pages: arrivals with any acceptance time, also before the current page, and removals."""
 
     added: list[Row]
     removed: int
@@ -72,12 +72,12 @@ between = st.builds(Meanwhile, added=st.lists(rows, max_size=3), removed=st.inte
 
 
 def position(row: Operation) -> tuple[Any, UUID]:
-    """Where it is in the order."""
+    """Returns its position in the order."""
     return row.accepted_at, row.id
 
 
 class PagingContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
@@ -102,8 +102,8 @@ class PagingContract:
         limit: int,
         data: st.DataObject,
     ) -> None:
-        """What was there at the first page, and stayed, is on exactly one page; nothing is on two; all is in order; and
-        what arrives in front of the reader is seen by it."""
+        """Operations that exist throughout are on exactly one page, none is on two, the order holds, and arrivals ahead
+        of the reader are seen."""
         tenant = f"tenant {next(_numbers)}"
         queries = store.queries(tenant)
         changes = [row.change(tenant) for row in first]
@@ -133,7 +133,7 @@ class PagingContract:
     async def _happen(
         self, store: Store, tenant: str, happening: Meanwhile, there: dict[UUID, Operation], data: st.DataObject
     ) -> list[Operation]:
-        """Store what arrives, note something on some, remove some that are done; give what has arrived."""
+        """Stores arrivals, adds notes, removes finished operations, and returns the arrivals."""
         arrived = [row.change(tenant) for row in happening.added]
         await add(store, *arrived)
         there |= {change.operation.id: change.operation for change in arrived}

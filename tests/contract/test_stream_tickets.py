@@ -1,4 +1,4 @@
-"""What every store of stream tickets keeps to."""
+"""The contract of stores of stream tickets."""
 
 import asyncio
 from datetime import datetime
@@ -18,13 +18,13 @@ from tests.support.operations import at
 
 
 def ticket(number: int, *, until: float = 60, credential_until: datetime | None = None) -> StreamTicket:
-    """A ticket of its own."""
+    """A distinct ticket."""
     credential = f"key {number}" if number % 2 else None
     return StreamTicket(number.to_bytes(32), f"tenant {number}", credential, credential_until, at(until))
 
 
 class StreamTicketsContract:
-    """Subclasses give the store, and another process's view of it."""
+    """The contract. Subclasses provide the store, and another process's instance of it."""
 
     @pytest.fixture
     def tickets(self) -> StreamTickets:
@@ -35,8 +35,10 @@ class StreamTicketsContract:
         """The store in another process."""
         raise NotImplementedError
 
-    async def test_a_ticket_is_taken_once(self, tickets: StreamTickets, elsewhere: StreamTickets) -> None:
-        """Whole, by any process; and no other ticket with it."""
+    async def test_a_ticket_is_taken_once_by_any_process(
+        self, tickets: StreamTickets, elsewhere: StreamTickets
+    ) -> None:
+        """With every field. Other tickets stay."""
         stored = [ticket(1, credential_until=at(30)), ticket(2)]
         for one in stored:
             await tickets.add(one, at(0))
@@ -45,25 +47,28 @@ class StreamTicketsContract:
             assert await store.take(stored[0].secret_hash) is None
         assert await tickets.take(stored[1].secret_hash) == stored[1]
 
-    async def test_unknown_ticket(self, tickets: StreamTickets) -> None:
+    async def test_an_unknown_ticket_is_none(self, tickets: StreamTickets) -> None:
+        """Nobody has issued it."""
         assert await tickets.take(ticket(1).secret_hash) is None
 
-    async def test_concurrent_calls(self, tickets: StreamTickets, elsewhere: StreamTickets) -> None:
-        """Of twenty in two processes one gets it."""
+    async def test_one_of_twenty_concurrent_calls_gets_the_ticket(
+        self, tickets: StreamTickets, elsewhere: StreamTickets
+    ) -> None:
+        """From two processes."""
         await tickets.add(ticket(1), at(0))
         calls = [store.take(ticket(1).secret_hash) for _ in range(10) for store in (tickets, elsewhere)]
         assert [one for one in await asyncio.gather(*calls) if one is not None] == [ticket(1)]
 
-    async def test_expired_tickets_are_deleted(self, tickets: StreamTickets) -> None:
-        """With the next ticket that is stored; what has not expired stays."""
+    async def test_adding_a_ticket_deletes_expired_ones(self, tickets: StreamTickets) -> None:
+        """The others stay."""
         for number, until in ((1, 10), (2, 20), (3, 30)):
             await tickets.add(ticket(number, until=until), at(0))
         await tickets.add(ticket(4, until=80), at(20))
         left = [await tickets.take(ticket(number).secret_hash) for number in range(1, 5)]
         assert left == [None, None, ticket(3, until=30), ticket(4, until=80)]
 
-    async def test_concurrent_additions(self, tickets: StreamTickets, elsewhere: StreamTickets) -> None:
-        """They delete the same expired tickets, and do not wait for one another in a circle."""
+    async def test_concurrent_additions_do_not_deadlock(self, tickets: StreamTickets, elsewhere: StreamTickets) -> None:
+        """They delete the same expired tickets."""
         for number in range(1, 40):
             await tickets.add(ticket(number, until=10), at(0))
         stores = (tickets, elsewhere) * 5
@@ -79,6 +84,7 @@ class TestMemory(StreamTicketsContract):
 
     @pytest.fixture
     def elsewhere(self, tickets: StreamTickets) -> StreamTickets:
+        """The store in another process."""
         return tickets
 
 
@@ -89,6 +95,7 @@ class TestPostgres(StreamTicketsContract):
 
     @pytest.fixture
     def elsewhere(self, tickets: StreamTickets, postgres_engine: AsyncEngine) -> StreamTickets:
+        """The store in another process."""
         return PostgresStreamTickets(postgres_engine)
 
     async def test_the_text_is_not_stored(self, tickets: StreamTickets, postgres_engine: AsyncEngine) -> None:

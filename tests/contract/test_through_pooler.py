@@ -1,4 +1,4 @@
-"""The suites of the store ports on PostgreSQL behind a transaction pooler: what works directly works through it."""
+"""The contracts of the store ports on PostgreSQL behind a transaction pooler."""
 
 from tests.contract.stores import ThroughPooler
 from tests.contract.test_batches import BatchContract

@@ -1,4 +1,4 @@
-"""What everybody who knows an identity provider keeps to."""
+"""The contract of token verifiers."""
 
 import time
 
@@ -18,7 +18,7 @@ MACHINE = Principal("b", "machine", frozenset(), "token ('b', 'machine')")
 
 
 class TokenVerifierContract:
-    """Subclasses give the verifier and issue its tokens."""
+    """The contract. Subclasses provide the verifier and issue its tokens."""
 
     verifier: TokenVerifier
 
@@ -28,33 +28,33 @@ class TokenVerifierContract:
     def go_away(self) -> None:
         raise NotImplementedError
 
-    async def test_a_token_is_its_principal(self) -> None:
-        """Tenant, subject, scopes, and whose it is; each token its own, as often as it is shown."""
+    async def test_a_token_gives_its_principal(self) -> None:
+        """Tenant, subject, scopes and credential, at every use."""
         tokens = {self.issue(principal): principal for principal in (PERSON, MACHINE)}
         for token, principal in [*tokens.items()] * 2:
             assert await self.verifier.verify(token) == principal
 
-    async def test_names_with_blanks(self) -> None:
-        """Two subjects are never one credential, whose allowance they would share."""
+    async def test_names_with_blanks_are_distinct_credentials(self) -> None:
+        """Two subjects never share a rate limit."""
         for tenant, subject in (("a b", "c"), ("a", "b c"), ("a', 'b", "c")):
             principal = Principal(tenant, subject, frozenset(), f"token {(tenant, subject)}")
             assert await self.verifier.verify(self.issue(principal)) == principal
 
     @pytest.mark.parametrize("token", ["", "x", "a.b.c", "e30.e30.", "opl_aaaaaaaa_" + "a" * 32])
-    async def test_what_is_no_token(self, token: str) -> None:
-        """It is refused, and not repeated."""
+    async def test_an_invalid_token_is_refused_and_not_repeated(self, token: str) -> None:
+        """In the error message."""
         self.issue(PERSON)
         with pytest.raises(InvalidCredentials) as caught:
             await self.verifier.verify(token)
         assert len(token) < 2 or token not in str(caught.value)
 
-    async def test_an_expired_token(self) -> None:
-        """It counts no more."""
+    async def test_an_expired_token_is_refused(self) -> None:
+        """With InvalidCredentials."""
         with pytest.raises(InvalidCredentials):
             await self.verifier.verify(self.issue(PERSON, expired=True))
 
-    async def test_nobody_can_tell(self) -> None:
-        """Without the provider's keys nothing is said of a token."""
+    async def test_without_the_providers_keys_verification_is_unavailable(self) -> None:
+        """The token is neither accepted nor refused."""
         token = self.issue(PERSON)
         self.go_away()
         with pytest.raises(IdentityProviderUnavailable):

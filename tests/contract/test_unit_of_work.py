@@ -1,4 +1,4 @@
-"""What every unit of work keeps to."""
+"""The contract of units of work."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -13,27 +13,27 @@ from tests.support.operations import at, cause
 
 
 async def advance(store: Store, seconds: float) -> None:
-    """Move the watermark, committed."""
+    """Advances the watermark and commits."""
     async with store.units() as unit:
         await unit.watermarks.advance(at(seconds))
         await unit.commit()
 
 
 async def watermark(store: Store) -> datetime | None:
-    """As others see it."""
+    """Returns the committed watermark."""
     async with store.units() as unit:
         return await unit.watermarks.get()
 
 
 class UnitOfWorkContract:
-    """Subclasses give the store."""
+    """The contract. Subclasses provide the store."""
 
     @pytest.fixture
     def store(self) -> Store:
         raise NotImplementedError
 
-    async def test_commit(self, store: Store) -> None:
-        """Row, history and idempotency key become visible together."""
+    async def test_row_history_and_key_become_visible_together(self, store: Store) -> None:
+        """At the commit."""
         async with store.units() as unit:
             await unit.idempotency_keys.claim(record("k"), at(0))
             await unit.operations.add(accepted_change())
@@ -44,8 +44,8 @@ class UnitOfWorkContract:
         assert await store.peek(ID_1) == Stored("ACCEPTED", 1, [1])
         assert await store.keys() == {("default", "k")}
 
-    async def test_leaving_without_commit(self, store: Store) -> None:
-        """Nothing of it stays (hazard 1: there is no row that was not committed, nor half of one)."""
+    async def test_leaving_without_commit_stores_nothing(self, store: Store) -> None:
+        """Hazard 1: no row is half stored."""
         async with store.units() as unit:
             await unit.idempotency_keys.claim(record("k"), at(0))
             await unit.operations.add(accepted_change())
@@ -53,8 +53,8 @@ class UnitOfWorkContract:
         assert await store.peek(ID_1) is None
         assert await store.keys() == set()
 
-    async def test_leaving_by_an_exception(self, store: Store) -> None:
-        """Nothing of it stays, and the exception is the caller's own."""
+    async def test_an_exception_rolls_back_and_propagates(self, store: Store) -> None:
+        """It is the caller's own exception."""
         await add(store, accepted_change())
         operation = await stored(store, ID_1)
 
@@ -67,8 +67,8 @@ class UnitOfWorkContract:
             await failing()
         assert await store.peek(ID_1) == Stored("ACCEPTED", 1, [1])
 
-    async def test_leaving_by_cancellation(self, store: Store) -> None:
-        """A caller that is cancelled undoes its unit, and gives back what it held."""
+    async def test_cancellation_rolls_back_and_releases_the_connection(self, store: Store) -> None:
+        """The same id can then be added."""
         entered = asyncio.Event()
 
         async def interrupted() -> None:
@@ -84,8 +84,8 @@ class UnitOfWorkContract:
             await task
         await add(store, accepted_change())
 
-    async def test_many_one_after_another(self, store: Store) -> None:
-        """A unit gives back whatever it took, in each of the ways out of it."""
+    async def test_every_exit_releases_the_connection(self, store: Store) -> None:
+        """With and without commit."""
         for number in range(1, 60):
             async with store.units() as unit:
                 await unit.operations.add(accepted_change(number))
@@ -94,8 +94,8 @@ class UnitOfWorkContract:
         async with store.units() as unit:
             assert await unit.operations.get(ID_1) is not None
 
-    async def test_sees_what_others_commit(self, store: Store) -> None:
-        """A long unit does not work on an old picture: each statement reads what is committed by then."""
+    async def test_a_unit_reads_what_others_commit(self, store: Store) -> None:
+        """Each statement reads what is committed by then."""
         await add(store, accepted_change())
         async with store.units() as unit:
             before = await unit.operations.get(ID_1)
@@ -106,7 +106,7 @@ class UnitOfWorkContract:
         assert (before.version, after.version) == (1, 2)
 
     async def test_the_second_writer_waits_for_the_first(self, store: Store) -> None:
-        """Whether a save is stale is known when the other unit has ended, and only then."""
+        """Whether its save is stale is known when the first unit has ended."""
         await add(store, accepted_change())
         operation = await stored(store, ID_1)
         async with store.units() as first:
@@ -118,15 +118,15 @@ class UnitOfWorkContract:
 
     # The watermark
 
-    async def test_watermark(self, store: Store) -> None:
-        """There is none at first; then it goes forward and never back."""
+    async def test_the_watermark_never_moves_back(self, store: Store) -> None:
+        """Initially there is none."""
         assert await watermark(store) is None
         for to, expected in ((10, 10), (20, 20), (5, 20), (20, 20), (21, 21)):
             await advance(store, to)
             assert await watermark(store) == at(expected)
 
-    async def test_watermark_is_never_in_the_future(self, store: Store) -> None:
-        """Hazard 33: not by the word of a caller whose clock is ahead; the database's own clock counts."""
+    async def test_an_advance_beyond_the_database_clock_stops_at_it(self, store: Store) -> None:
+        """Hazard 33: a caller's clock may be ahead."""
         async with store.units() as unit:
             before = await unit.watermarks.now()
             await unit.watermarks.advance(before + timedelta(days=365))
@@ -137,14 +137,14 @@ class UnitOfWorkContract:
         assert before <= known <= after
         assert await watermark(store) == known
 
-    async def test_watermark_in_the_future_moves_back(self, store: Store) -> None:
-        """However it came there."""
+    async def test_a_watermark_in_the_future_moves_back(self, store: Store) -> None:
+        """Whatever put it there."""
         await store.set_watermark(datetime(2199, 1, 1, tzinfo=UTC))
         await advance(store, 10)
         assert await watermark(store) == at(10)
 
-    async def test_watermark_in_its_unit(self, store: Store) -> None:
-        """A unit sees its own advance, and others when it is committed, with whatever else the unit did."""
+    async def test_an_advance_is_visible_in_its_unit_and_to_others_after_the_commit(self, store: Store) -> None:
+        """Together with the unit's other changes."""
         async with store.units() as unit:
             await unit.operations.add(accepted_change())
             await unit.watermarks.advance(at(10))
@@ -155,8 +155,8 @@ class UnitOfWorkContract:
         assert await watermark(store) == at(10)
         assert await store.peek(ID_1) is not None
 
-    async def test_watermark_without_commit(self, store: Store) -> None:
-        """An advance is undone with its unit: what the unit did not keep would else never be looked at again."""
+    async def test_an_uncommitted_advance_is_rolled_back(self, store: Store) -> None:
+        """Otherwise the pass would skip what the unit did not store."""
         for known in (None, at(10)):
             async with store.units() as unit:
                 await unit.watermarks.advance(at(20))
@@ -165,8 +165,10 @@ class UnitOfWorkContract:
 
     @pytest.mark.parametrize("known", [[], [1]])
     @pytest.mark.parametrize(("first", "second"), [(10, 20), (20, 10)])
-    async def test_watermark_of_two(self, store: Store, known: list[float], first: float, second: float) -> None:
-        """Of two advances at once the second waits for the first, and the later moment stays."""
+    async def test_of_two_concurrent_advances_the_later_moment_stays(
+        self, store: Store, known: list[float], first: float, second: float
+    ) -> None:
+        """The second waits for the first."""
         for seconds in known:
             await advance(store, seconds)
         async with store.units() as unit:
@@ -178,8 +180,8 @@ class UnitOfWorkContract:
         await waiting
         assert await watermark(store) == at(20)
 
-    async def test_oldest_unfinished(self, store: Store) -> None:
-        """The earliest acceptance among what is dispatched and not done, of whatever tenant."""
+    async def test_oldest_unfinished_is_the_earliest_acceptance_of_a_dispatched_operation(self, store: Store) -> None:
+        """Unfinished, of any tenant."""
         async with store.units() as unit:
             assert await unit.watermarks.oldest_unfinished() is None
         await add(store, accepted_change(1, -50))

@@ -1,4 +1,4 @@
-"""The version and `updated_at` move with what clients see, and with nothing else."""
+"""The contract of `version` and `updated_at`: they change with what clients see, and with nothing else."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,7 +61,7 @@ MOVES: dict[str, Move] = {
     "asked soon": lambda operation, now: ask_soon(operation, at=now),
     "cancelled": lambda operation, now: request_cancel(operation, reason="r", force=False, cause=_cause(now)),
     "cancelled by force": lambda operation, now: request_cancel(operation, reason=None, force=True, cause=_cause(now)),
-    "told": lambda operation, now: cancel_delivered(operation, follow_up_at=now, now=now),
+    "cancellation delivered": lambda operation, now: cancel_delivered(operation, follow_up_at=now, now=now),
     "reports its start": _report(ReportKind.STARTED),
     "reports its start again": _report(ReportKind.STARTED, attempt=2),
     "reports half": _report(ReportKind.PROGRESS, progress=Progress(0.5, None)),
@@ -78,13 +78,13 @@ MOVES: dict[str, Move] = {
 
 
 def body(view: OperationView) -> dict[str, Any]:
-    """The operation as clients get it."""
+    """The operation as clients receive it."""
     shown: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(operation_body(view)))
     return shown
 
 
 async def read(store: Store, operation_id: UUID) -> dict[str, Any]:
-    """What a GET answers."""
+    """Returns the body of a GET."""
     view = await store.queries("default").get(operation_id)
     assert view is not None
     return body(view)
@@ -107,9 +107,11 @@ class VisibleVersion:
 
     @settings(deadline=None, max_examples=40, suppress_health_check=SHARED)
     @given(st.uuids(), st.lists(st.sampled_from([*MOVES, "claimed"]), min_size=1, max_size=12), st.booleans())
-    async def test_any_path(self, store: Store, operation_id: UUID, names: list[str], together: bool) -> None:
-        """Each change that the representation shows raises the version by one and moves `updated_at`; no other does,
-        and the feed tells of no other."""
+    async def test_version_updated_at_and_feed_follow_visible_changes(
+        self, store: Store, operation_id: UUID, names: list[str], together: bool
+    ) -> None:
+        """A visible change raises the version by one, moves `updated_at` and is in the feed. No other change does any
+        of these."""
         async with store.units() as unit:
             if await unit.operations.get(operation_id):
                 return
@@ -124,8 +126,8 @@ class VisibleVersion:
             assert after["version"] == before["version"] + (not same), name
             assert (after["updated_at"] == before["updated_at"]) == same, name
             marks = (await store.feed.read(head, 100)).marks
-            told = [mark.position.operation_id for mark in marks if mark.position.sequence == STATE]
-            assert (operation_id in told) != same, name
+            changed = [mark.position.operation_id for mark in marks if mark.position.sequence == STATE]
+            assert (operation_id in changed) != same, name
 
     async def _make(self, store: Store, name: str, operation: Operation, now: datetime, *, together: bool) -> None:
         if name == "claimed":
@@ -145,11 +147,11 @@ class VisibleVersion:
 
 
 class TestMemory(OnMemory, VisibleVersion):
-    """The fake."""
+    """The store in memory."""
 
 
 class TestPostgres(OnPostgres, VisibleVersion):
-    """The real one."""
+    """The store in PostgreSQL."""
 
 
 def _without_counters(shown: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The contract of the workflow engine port: one suite, on the engine in memory and on a real Temporal server."""
+"""The contract of the workflow engine port, tested on the engine in memory and on a real Temporal server."""
 
 import asyncio
 import time
@@ -24,19 +24,19 @@ JSON_VALUES: list[JsonValue] = [{}, [], None, "", 0, False, 1.5, {"a": [1, {"b":
 
 
 class EngineContract:
-    """What every workflow engine does."""
+    """The contract of every workflow engine."""
 
     @pytest.mark.parametrize("value", JSON_VALUES, ids=repr)
-    async def test_input_arrives_as_the_single_argument(self, world: EngineWorld, value: JsonValue) -> None:
-        """Any JSON value, the empty ones too, reaches the workflow unchanged."""
+    async def test_input_is_the_single_argument(self, world: EngineWorld, value: JsonValue) -> None:
+        """Any JSON value reaches the workflow unchanged, empty ones too."""
         assert await world.input_of(await world.started(value)) == [value]
 
     async def test_missing_input_is_no_argument(self, world: EngineWorld) -> None:
-        """An input that was not given is not a null."""
+        """A missing input is not a null."""
         assert await world.input_of(await world.started(MISSING)) == []
 
-    async def test_waits_for_a_worker(self, world: EngineWorld) -> None:
-        """Started, but not taken up by a worker, is PENDING."""
+    async def test_execution_without_a_worker_is_pending(self, world: EngineWorld) -> None:
+        """It has started, but no worker has taken it."""
         before = world.now()
         seen = await world.observe(await world.started())
         assert seen.state is ExecutionState.PENDING
@@ -44,26 +44,28 @@ class EngineContract:
         assert seen.started_at is not None
         assert seen.closed_at is None
 
-    async def test_runs_once_taken_up(self, world: EngineWorld) -> None:
-        """From its first task on an execution is RUNNING."""
+    async def test_execution_is_running_from_its_first_task(self, world: EngineWorld) -> None:
+        """A worker has taken it."""
         operation_id = await world.started()
         await world.take_up(operation_id)
         assert (await world.observe(operation_id)).state is ExecutionState.RUNNING
 
-    async def test_cancel_request_does_not_take_it_up(self, world: EngineWorld) -> None:
-        """A request to cancel leaves an execution that no worker has taken up PENDING."""
+    async def test_cancel_request_leaves_a_pending_execution_pending(self, world: EngineWorld) -> None:
+        """No worker has taken it."""
         operation_id = await world.started()
         await world.engine.cancel(Chain(operation_id), "too late")
         assert (await world.observe(operation_id)).state is ExecutionState.PENDING
 
-    async def test_unknown_execution(self, world: EngineWorld) -> None:
-        """What was never started is NOT_FOUND."""
+    async def test_unknown_execution_is_not_found(self, world: EngineWorld) -> None:
+        """It was never started."""
         seen = await world.observe(uuid4())
         assert (seen.state, seen.started_at, seen.error) == (ExecutionState.NOT_FOUND, None, None)
 
     @pytest.mark.parametrize("value", JSON_VALUES, ids=repr)
-    async def test_completion_brings_the_result(self, world: EngineWorld, value: JsonValue) -> None:
-        """The result of a completed execution comes with the observation, the falsy ones too."""
+    async def test_observation_of_a_completed_execution_has_the_result(
+        self, world: EngineWorld, value: JsonValue
+    ) -> None:
+        """Falsy results too."""
         operation_id = await world.started()
         await world.complete(operation_id, value)
         seen = await world.observe(operation_id)
@@ -73,7 +75,7 @@ class EngineContract:
         assert seen.started_at <= seen.closed_at
 
     async def test_nan_in_a_result_is_null(self, world: EngineWorld) -> None:
-        """JSON has no NaN: it is read as null, and the observation says where."""
+        """JSON has no NaN. The observation says where it was."""
         operation_id = await world.started()
         await world.complete(operation_id, {"ratio": [float("nan"), float("inf"), 1.0]})
         seen = await world.observe(operation_id)
@@ -81,8 +83,8 @@ class EngineContract:
         assert seen.result_unreadable is None
         assert seen.result_altered == "JSON has no NaN and no infinity; shown as null: /ratio/0, /ratio/1"
 
-    async def test_failure_brings_the_error(self, world: EngineWorld) -> None:
-        """A failed execution tells why, and what kind of failure it was."""
+    async def test_observation_of_a_failed_execution_has_the_error(self, world: EngineWorld) -> None:
+        """With the kind of failure."""
         operation_id = await world.started()
         await world.fail(operation_id, "disk full")
         seen = await world.observe(operation_id)
@@ -93,8 +95,8 @@ class EngineContract:
         assert dict(seen.error.details) == expected
         assert seen.closed_at is not None
 
-    async def test_termination_through_the_port(self, world: EngineWorld) -> None:
-        """Terminate ends an execution that no worker has taken up, with our reason and our identity."""
+    async def test_terminate_ends_a_pending_execution(self, world: EngineWorld) -> None:
+        """With the ledger's reason and identity."""
         operation_id = await world.started()
         await world.engine.terminate(Chain(operation_id), "not wanted any more")
         seen = await world.observe(operation_id)
@@ -104,8 +106,8 @@ class EngineContract:
         assert seen.error.details == {"reason": "not wanted any more", "actor": world.identity}
         assert seen.actor == world.identity
 
-    async def test_termination_from_outside(self, world: EngineWorld) -> None:
-        """Reason and actor of a termination by somebody else are known."""
+    async def test_termination_by_another_client_has_reason_and_actor(self, world: EngineWorld) -> None:
+        """The observation reports them."""
         operation_id = await world.started()
         await world.take_up(operation_id)
         await world.terminate_from_outside(operation_id, "cleaning up", "ops@host")
@@ -113,16 +115,16 @@ class EngineContract:
         assert seen.error is not None
         assert (seen.error.message, seen.actor) == ("cleaning up", "ops@host")
 
-    async def test_termination_without_a_word(self, world: EngineWorld) -> None:
-        """Where a termination gives neither reason nor actor, the engine fills in its own."""
+    async def test_termination_without_reason_and_actor_gets_the_engines(self, world: EngineWorld) -> None:
+        """The engine fills them in."""
         operation_id = await world.started()
         await world.terminate_from_outside(operation_id, "", "")
         seen = await world.observe(operation_id)
         assert seen.error is not None
         assert (seen.error.message, seen.actor) == ("terminated by user via frontend", "frontend-service")
 
-    async def test_cancellation_is_the_workflows_to_make(self, world: EngineWorld) -> None:
-        """After a request the execution runs on until the workflow gives way; then it is CANCELED, by whom and why."""
+    async def test_cancelled_execution_runs_until_the_workflow_closes(self, world: EngineWorld) -> None:
+        """Then it is CANCELED, with actor and reason."""
         operation_id = await world.started()
         await world.take_up(operation_id)
         await world.engine.cancel(Chain(operation_id), "changed my mind")
@@ -135,7 +137,7 @@ class EngineContract:
         assert seen.actor == world.identity
 
     async def test_first_cancel_request_stays(self, world: EngineWorld) -> None:
-        """A second request to cancel is no error and changes neither reason nor actor."""
+        """A second one is no error and changes neither reason nor actor."""
         operation_id = await world.started()
         await world.cancel_from_outside(operation_id, "first", "ops@host")
         await world.engine.cancel(Chain(operation_id), "second")
@@ -144,8 +146,8 @@ class EngineContract:
         assert seen.error is not None
         assert (seen.error.message, seen.actor) == ("first", "ops@host")
 
-    async def test_time_out_says_which(self, world: EngineWorld) -> None:
-        """A run that did not close in time is TIMED_OUT, and says by which timeout."""
+    async def test_timed_out_execution_names_the_timeout(self, world: EngineWorld) -> None:
+        """A run that exceeds it is TIMED_OUT."""
         operation_id = await world.started(run_timeout=timedelta(seconds=1))
         await world.time_out(operation_id)
         seen = await world.observe(operation_id)
@@ -155,8 +157,7 @@ class EngineContract:
         assert (seen.error.code, seen.error.details) == (ErrorCode.TIMED_OUT, {"timeout": "run", "seconds": 1.0})
 
     async def test_latest_run_of_a_chain_decides(self, world: EngineWorld) -> None:
-        """Continue-as-new is neither end nor failure: the operation runs until the last run closes, and started when
-        the first one did."""
+        """Continue-as-new is no close: the chain runs until its last run closes, and started with its first."""
         operation_id = await world.started()
         first = await world.observe(operation_id)
         await world.continue_as_new(operation_id)
@@ -165,8 +166,8 @@ class EngineContract:
         await world.complete(operation_id, "at last")
         assert (await world.observe(operation_id)).result == "at last"
 
-    async def test_failed_attempt_is_not_the_end(self, world: EngineWorld) -> None:
-        """A run that the workflow's retry policy repeats leaves the operation RUNNING."""
+    async def test_failed_attempt_leaves_the_chain_running(self, world: EngineWorld) -> None:
+        """The workflow's retry policy starts the next run."""
         operation_id = await world.started(retry_policy=RETRYING)
         first = await world.observe(operation_id)
         await world.retry_attempt(operation_id)
@@ -175,8 +176,8 @@ class EngineContract:
         await world.fail(operation_id, "for good")
         assert (await world.observe(operation_id)).state is ExecutionState.FAILED
 
-    async def test_reset_runs_again(self, world: EngineWorld) -> None:
-        """A closed execution that is reset is RUNNING again, since its first start; the new run's end counts."""
+    async def test_reset_execution_is_running_since_its_first_start(self, world: EngineWorld) -> None:
+        """The new run's close counts."""
         operation_id = await world.started()
         await world.take_up(operation_id)
         first = await world.observe(operation_id)
@@ -188,13 +189,13 @@ class EngineContract:
         assert (await world.observe(operation_id)).result == 42
 
     async def test_deleted_execution_is_not_found(self, world: EngineWorld) -> None:
-        """What was deleted is unknown."""
+        """The engine does not know it any more."""
         operation_id = await world.started()
         await world.delete(operation_id)
         assert (await world.observe(operation_id)).state is ExecutionState.NOT_FOUND
 
-    async def test_same_request_starts_once(self, world: EngineWorld) -> None:
-        """A repeat of a start is nothing: before the execution is taken up, after, and once it has closed."""
+    async def test_a_repeated_start_starts_nothing(self, world: EngineWorld) -> None:
+        """While the execution is pending, running or closed."""
         request = world.request({"n": 1})
         await world.engine.start(request)
         await world.engine.start(request)
@@ -204,16 +205,16 @@ class EngineContract:
         await world.engine.start(request)
         assert (await world.observe(request.operation_id)).result == "once"
 
-    async def test_the_trace_goes_along(self, world: EngineWorld) -> None:
-        """Where the engine's own libraries look for it; and nothing where there is none."""
+    async def test_start_carries_the_trace_context(self, world: EngineWorld) -> None:
+        """Where the engine's own libraries read it; none if there is none."""
         request, plain = world.request(), await world.started()
         trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=1"}
         await world.engine.start(replace(request, trace=trace))
         assert await world.trace_of(request.operation_id) == trace
         assert await world.trace_of(plain) == {}
 
-    async def test_every_run_says_whether_it_reports_its_outcome(self, world: EngineWorld) -> None:
-        """The start writes the rule down, and no further run of the chain loses it."""
+    async def test_every_run_has_the_rule_for_outcome_reports(self, world: EngineWorld) -> None:
+        """The start stores it, and further runs keep it."""
         operation_id = await world.started(retry_policy=RETRYING)
         assert await world.outcome_reports_of(operation_id) == OutcomeReports.WHEN_SAFE
         await world.take_up(operation_id)
@@ -223,14 +224,14 @@ class EngineContract:
         await world.retry_attempt(operation_id)
         assert await world.outcome_reports_of(operation_id) == OutcomeReports.WHEN_SAFE
 
-    async def test_workflow_whose_report_is_final_always_reports(self, world: EngineWorld) -> None:
-        """Its report is all that the ledger waits for."""
+    async def test_workflow_with_final_reports_always_reports_its_outcome(self, world: EngineWorld) -> None:
+        """The ledger waits for nothing else."""
         request = replace(world.request(), finality=Finality.WORKFLOW)
         await world.engine.start(request)
         assert await world.outcome_reports_of(request.operation_id) == OutcomeReports.ALWAYS
 
-    async def test_lost_reply_starts_once(self, world: EngineWorld) -> None:
-        """A start whose reply was lost took effect; repeating it is nothing."""
+    async def test_start_with_a_lost_reply_starts_once(self, world: EngineWorld) -> None:
+        """The start took effect. Its repeat starts nothing."""
         request = world.request()
         await world.lose_next_reply()
         with pytest.raises(EngineUnavailable):
@@ -242,14 +243,14 @@ class EngineContract:
         assert (await world.observe(request.operation_id)).result == "once"
 
     async def test_concurrent_starts_start_once(self, world: EngineWorld) -> None:
-        """Any number of dispatchers may start the same operation at once."""
+        """Several dispatchers may start one operation at once."""
         request = world.request()
         await asyncio.gather(*(world.engine.start(request) for _ in range(8)))
         await world.complete(request.operation_id, "once")
         assert (await world.observe(request.operation_id)).result == "once"
 
-    async def test_another_requests_execution_exists(self, world: EngineWorld) -> None:
-        """An execution that somebody else started under the operation's id is not ours, open or closed."""
+    async def test_execution_of_another_request_exists(self, world: EngineWorld) -> None:
+        """Another client started it under the operation's id, and it is open or closed."""
         request = world.request()
         await world.start_from_outside(request.operation_id)
         with pytest.raises(ExecutionExists):
@@ -258,9 +259,8 @@ class EngineContract:
         with pytest.raises(ExecutionExists):
             await world.engine.start(request)
 
-    async def test_repeat_after_a_further_run_exists(self, world: EngineWorld) -> None:
-        """The engine no longer knows the request once the chain has gone on: the execution exists, and no second one
-        is started."""
+    async def test_repeated_start_after_continue_as_new_exists(self, world: EngineWorld) -> None:
+        """The engine no longer knows the request, and starts no second execution."""
         request = world.request()
         await world.engine.start(request)
         await world.continue_as_new(request.operation_id)
@@ -270,16 +270,16 @@ class EngineContract:
         with pytest.raises(ExecutionExists):
             await world.engine.start(request)
 
-    async def test_repeat_after_a_retry_exists(self, world: EngineWorld) -> None:
-        """The same after the workflow's own retry."""
+    async def test_repeated_start_after_a_retry_exists(self, world: EngineWorld) -> None:
+        """As after continue-as-new."""
         request = world.request(retry_policy=RETRYING)
         await world.engine.start(request)
         await world.retry_attempt(request.operation_id)
         with pytest.raises(ExecutionExists):
             await world.engine.start(request)
 
-    async def test_repeat_after_a_reset_is_nothing(self, world: EngineWorld) -> None:
-        """A reset run is known by the old request."""
+    async def test_repeated_start_after_a_reset_starts_nothing(self, world: EngineWorld) -> None:
+        """The reset run has the same request id."""
         request = world.request()
         await world.engine.start(request)
         await world.take_up(request.operation_id)
@@ -287,7 +287,7 @@ class EngineContract:
         await world.engine.start(request)
 
     async def test_start_after_deletion_starts_anew(self, world: EngineWorld) -> None:
-        """The engine has forgotten the request together with the execution."""
+        """The engine has deleted the request id with the execution."""
         request = world.request()
         await world.engine.start(request)
         await world.delete(request.operation_id)
@@ -312,38 +312,38 @@ class EngineContract:
         ],
         ids=lambda fields: " ".join(f"{key}={str(value)[:60]}" for key, value in fields.items()),
     )
-    async def test_impossible_type_is_rejected(self, world: EngineWorld, fields: dict[str, object]) -> None:
-        """What can never be started is refused for good, in words, and nothing is started."""
+    async def test_invalid_type_is_rejected(self, world: EngineWorld, fields: dict[str, object]) -> None:
+        """With a message, and nothing starts."""
         request = world.request(**fields)  # type: ignore[arg-type]
         with pytest.raises(StartRejected, match=r"\w+ .*\w+"):
             await world.engine.start(request)
         assert (await world.observe(request.operation_id)).state is ExecutionState.NOT_FOUND
 
     @pytest.mark.parametrize("fields", [{"workflow": "w" * 1_000}, {"task_queue": "é" * 500}], ids=["type", "queue"])
-    async def test_longest_names_are_taken(self, world: EngineWorld, fields: dict[str, object]) -> None:
-        """1,000 bytes of UTF-8 are the limit."""
+    async def test_longest_names_are_accepted(self, world: EngineWorld, fields: dict[str, object]) -> None:
+        """The limit is 1,000 bytes of UTF-8."""
         await world.started(**fields)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("size", [2_097_119, 4_194_304, 6_000_000])
     async def test_too_large_input_is_rejected(self, world: EngineWorld, size: int) -> None:
-        """Too large for a payload or for a message: either way refused for good, never taken for an outage."""
+        """Too large for a payload or for a message: it is rejected, and never taken for an outage."""
         with pytest.raises(StartRejected, match=r"exceeds limit|larger than max"):
             await world.engine.start(world.request("x" * size))
 
-    async def test_largest_input_is_taken(self, world: EngineWorld) -> None:
-        """2 MiB with all that is around it are the limit."""
+    async def test_largest_input_is_accepted(self, world: EngineWorld) -> None:
+        """The limit is 2 MiB, overhead included."""
         await world.started("x" * 2_097_118)
 
     async def test_too_deep_input_is_rejected(self, world: EngineWorld) -> None:
-        """What cannot be encoded is refused for good."""
+        """It cannot be encoded."""
         value: JsonValue = 1
         for _ in range(100_000):
             value = [value]
         with pytest.raises(StartRejected, match="nested too deeply"):
             await world.engine.start(world.request(value))
 
-    async def test_closed_or_unknown_is_left_alone(self, world: EngineWorld) -> None:
-        """Cancel and terminate do nothing to what is closed or unknown."""
+    async def test_cancel_and_terminate_ignore_closed_and_unknown_executions(self, world: EngineWorld) -> None:
+        """They raise nothing."""
         operation_id = await world.started()
         await world.complete(operation_id, "done")
         for target in (operation_id, uuid4()):
@@ -351,12 +351,12 @@ class EngineContract:
             await world.engine.terminate(Chain(target), "late")
         assert (await world.observe(operation_id)).result == "done"
 
-    async def test_ping(self, world: EngineWorld) -> None:
-        """An engine that answers is well."""
+    async def test_ping_returns_if_the_engine_answers(self, world: EngineWorld) -> None:
+        """It raises nothing."""
         await world.engine.ping()
 
-    async def test_outage_is_told_apart_and_passes(self, world: EngineWorld) -> None:
-        """While the engine is away every call says so, soon; then the same object works again."""
+    async def test_every_call_raises_during_an_outage_and_works_after_it(self, world: EngineWorld) -> None:
+        """Soon, and with the same object."""
         operation_id = await world.started()
         request = world.request()
         await world.go_down()
@@ -383,14 +383,14 @@ class EngineContract:
 
 
 class TestMemoryEngine(EngineContract):
-    """The engine in memory keeps the contract."""
+    """The engine in memory."""
 
     @pytest.fixture
     def world(self, memory_world: MemoryWorld) -> MemoryWorld:
         return memory_world
 
-    async def test_next_starts_are_refused_as_told(self, world: MemoryWorld) -> None:
-        """Refusals are used up in order, one a start; then starts go through."""
+    async def test_planned_refusals_apply_to_starts_in_order(self, world: MemoryWorld) -> None:
+        """One for each start. Later starts are accepted."""
         world.memory.fail_next("no such namespace")
         world.memory.reject_next("no such type")
         for error in (StartFailed, StartRejected):
@@ -400,16 +400,16 @@ class TestMemoryEngine(EngineContract):
         await world.started()
         assert len(world.memory.starts) == 1
 
-    async def test_unknown_state(self, world: MemoryWorld) -> None:
-        """A state of a later version of the engine's can be played."""
+    async def test_unknown_state_can_be_reported(self, world: MemoryWorld) -> None:
+        """As by a later version of the engine."""
         operation_id = await world.started()
         world.memory.report_unknown_state(operation_id)
         assert (await world.observe(operation_id)).state is ExecutionState.UNKNOWN
         world.memory.report_unknown_state(operation_id, False)
         assert (await world.observe(operation_id)).state is ExecutionState.PENDING
 
-    async def test_lost_execution(self, world: MemoryWorld) -> None:
-        """What the engine lost, closed or not, is not found."""
+    async def test_lost_execution_is_not_found(self, world: MemoryWorld) -> None:
+        """Open or closed."""
         operation_id = await world.started()
         world.memory.complete(operation_id, 1)
         world.memory.lose(operation_id)
@@ -430,8 +430,8 @@ class TestMemoryEngine(EngineContract):
             with pytest.raises(ValueError, match="already COMPLETED"):
                 event(operation_id)
 
-    async def test_inputs_do_not_alias(self, world: MemoryWorld) -> None:
-        """What was sent stays as it was sent."""
+    async def test_later_changes_of_an_input_do_not_reach_the_engine(self, world: MemoryWorld) -> None:
+        """The engine copies it."""
         value: dict[str, JsonValue] = {"n": 1}
         await world.started(value)
         value["n"] = 2
@@ -439,7 +439,7 @@ class TestMemoryEngine(EngineContract):
 
 
 class TestTemporalEngine(EngineContract):
-    """The real server keeps the contract."""
+    """The real server."""
 
     @pytest.fixture
     def world(self, temporal_world: TemporalWorld) -> TemporalWorld:

@@ -1,4 +1,4 @@
-"""Tokens: what is refused although it looks right, and how the provider's keys are kept."""
+"""JSON Web Tokens: which ones are refused, and how the provider's keys are cached."""
 
 import asyncio
 import base64
@@ -28,21 +28,21 @@ NOW = int(time.time())
 
 
 class World:
-    """A provider, a clock that is moved by hand, and who reads the tokens."""
+    """A provider, a clock that tests move, and the verifier."""
 
     def __init__(self, rules: TokenRules = RULES) -> None:
         self.provider, self.now = IdentityProvider(), 0.0
         self.keys = KeySet(self.provider.source, rules.algorithm, lambda: self.now)
         self.verifier = JwtVerifier(rules, self.keys)
 
-    async def refused(self, token: str, words: str) -> None:
-        with pytest.raises(InvalidCredentials, match=words) as caught:
+    async def refused(self, token: str, message: str) -> None:
+        with pytest.raises(InvalidCredentials, match=message) as caught:
             await self.verifier.verify(token)
         assert token.split(".")[1] not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("claims", "words"),
+    ("claims", "message"),
     [
         ({"iss": "https://other.example"}, "another issuer's"),
         ({"iss": None}, "lacks the claim iss"),
@@ -62,14 +62,14 @@ class World:
         ({"scope": 7}, "claim scope is neither"),
     ],
 )
-async def test_claims(claims: dict[str, Any], words: str) -> None:
-    """Each claim that is missing or wrong, by name; signed as it should be."""
+async def test_missing_or_wrong_claims_are_refused_by_name(claims: dict[str, Any], message: str) -> None:
+    """With a valid signature."""
     world = World()
-    await world.refused(world.provider.token(**claims), words)
+    await world.refused(world.provider.token(**claims), message)
 
 
-async def test_clocks_may_differ_a_little() -> None:
-    """By LEEWAY seconds."""
+async def test_expiry_has_a_leeway() -> None:
+    """Of LEEWAY seconds."""
     world = World()
     now = int(time.time())
     assert LEEWAY >= 5
@@ -88,14 +88,14 @@ async def test_clocks_may_differ_a_little() -> None:
         (None, set()),
     ],
 )
-async def test_scopes(scope: Any, scopes: set[Scope]) -> None:
-    """A text or a list; whole words; others are for other services."""
+async def test_scopes_are_a_text_or_a_list(scope: Any, scopes: set[Scope]) -> None:
+    """Whole words. Unknown scopes are ignored."""
     world = World()
     assert (await world.verifier.verify(world.provider.token(scope=scope))).scopes == scopes
 
 
-async def test_claims_of_other_names() -> None:
-    """As identity providers have them."""
+async def test_claim_names_can_be_configured() -> None:
+    """Identity providers use different ones."""
     world = World(TokenRules(RULES.issuer, RULES.audience, "RS256", "https://a.example/org", "scp"))
     token = world.provider.token(**{"https://a.example/org": "b", "scp": ["admin"], "aud": ["x", "opledger"]})
     principal = await world.verifier.verify(token)
@@ -103,7 +103,7 @@ async def test_claims_of_other_names() -> None:
 
 
 async def test_the_algorithm_is_pinned() -> None:
-    """Not the token's to choose: `none`, an HMAC, another one of the same key."""
+    """The token cannot choose it: neither `none`, nor an HMAC, nor another one for the same key."""
     world = World()
     good = world.provider.token()
     body = good.split(".")[1]
@@ -114,8 +114,8 @@ async def test_the_algorithm_is_pinned() -> None:
 
 
 @pytest.mark.parametrize("algorithm", get_args(Algorithm))
-async def test_every_algorithm_that_can_be_set(algorithm: str) -> None:
-    """A key of its kind is found among the others, with `alg` beside it or without, and its signature is checked."""
+async def test_every_supported_algorithm_verifies(algorithm: str) -> None:
+    """The key is found among others, with or without `alg`."""
     curves = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1(), "ES512": ec.SECP521R1()}
     private: Any
     as_jwk: Any
@@ -138,8 +138,8 @@ async def test_every_algorithm_that_can_be_set(algorithm: str) -> None:
         await world.refused(f"{head}.{body}.{other.split('.')[2]}", "not valid")
 
 
-async def test_signatures() -> None:
-    """Of another key under this key's name, of other claims, cut off."""
+async def test_invalid_signatures_are_refused() -> None:
+    """Another key with the same id, other claims, a truncated signature."""
     world, stranger = World(), IdentityProvider()
     stranger.rotate()
     head, body, signature = world.provider.token().split(".")
@@ -150,8 +150,8 @@ async def test_signatures() -> None:
     await world.refused(stranger.token(), "key is not one of the issuer's")
 
 
-async def test_a_token_without_a_key_id() -> None:
-    """It is checked with the only key, without reading again and again; where there are two, with none."""
+async def test_a_token_without_a_key_id_is_verified_with_the_only_key() -> None:
+    """Without further reads; with two keys it is refused."""
     world = World()
     for _ in range(3):
         await world.verifier.verify(world.provider.token(headers={}))
@@ -162,11 +162,11 @@ async def test_a_token_without_a_key_id() -> None:
     await world.refused(world.provider.token(headers={}), "not one of the issuer's")
 
 
-# How the keys are kept
+# The cache of keys
 
 
-async def test_a_new_key_is_looked_for_at_once_but_not_for_ever() -> None:
-    """A rotation is noticed with the first token; who names keys that there are not causes a reading in ten seconds."""
+async def test_an_unknown_key_id_causes_one_read_per_interval() -> None:
+    """A rotation is noticed with the first token."""
     world = World()
     await world.verifier.verify(world.provider.token())
     world.provider.rotate()
@@ -181,15 +181,15 @@ async def test_a_new_key_is_looked_for_at_once_but_not_for_ever() -> None:
     assert world.provider.read == 3
 
 
-async def test_many_at_once_cause_one_reading() -> None:
+async def test_concurrent_tokens_cause_one_read() -> None:
     """The others wait for it."""
     world = World()
     await asyncio.gather(*(world.verifier.verify(world.provider.token()) for _ in range(20)))
     assert world.provider.read == 1
 
 
-async def test_a_key_that_is_withdrawn() -> None:
-    """It counts until the keys are read again, behind the requests' back."""
+async def test_a_revoked_key_is_accepted_until_the_next_read() -> None:
+    """Which happens in the background."""
     world = World()
     old = world.provider.token()
     await world.verifier.verify(old)
@@ -202,8 +202,8 @@ async def test_a_key_that_is_withdrawn() -> None:
     await world.refused(old, "not one of the issuer's")
 
 
-async def test_a_provider_that_is_away() -> None:
-    """Before the first reading nobody can tell; after it what is there is used, however old, and soon read again."""
+async def test_cached_keys_stay_in_use_while_the_provider_is_unavailable() -> None:
+    """Before the first read, verification is unavailable. Reads are retried."""
     world = World()
     world.provider.away = IdentityProviderUnavailable("gone")
     for _ in range(3):
@@ -224,8 +224,8 @@ async def test_a_provider_that_is_away() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{}", b'{"keys": []}', b'{"keys": 1}', b'{"keys": [1]}', b"\xff", b'{"keys": [{}]}']
 )
-async def test_what_is_no_key_set(content: bytes) -> None:
-    """It does not take the place of one."""
+async def test_an_invalid_key_set_does_not_replace_the_keys(content: bytes) -> None:
+    """The read fails."""
     world = World()
     await world.verifier.verify(world.provider.token())
     world.provider.key_set = lambda: content  # type: ignore[method-assign]
@@ -238,8 +238,8 @@ async def test_what_is_no_key_set(content: bytes) -> None:
         await world.keys.check()
 
 
-async def test_keys_for_something_else() -> None:
-    """For encryption, for another algorithm, of another kind, or of none: the signature key is found among them."""
+async def test_keys_for_other_purposes_are_ignored() -> None:
+    """For encryption, for another algorithm, of another kind, or invalid."""
     world = World()
     jwk = world.provider.jwk
     others = [
@@ -254,11 +254,11 @@ async def test_keys_for_something_else() -> None:
     assert await world.keys.check() == 1
 
 
-# Where they are read
+# Key sources
 
 
-async def test_a_file(tmp_path: Path) -> None:
-    """Its content; one that is not there is named."""
+async def test_a_file_is_read(tmp_path: Path) -> None:
+    """The error of a missing one names it."""
     path = tmp_path / "jwks.json"
     with pytest.raises(IdentityProviderUnavailable, match=r"jwks\.json cannot be read"):
         await key_source(str(path))()
@@ -266,8 +266,8 @@ async def test_a_file(tmp_path: Path) -> None:
     assert await key_source(str(path))() == b"keys"
 
 
-async def test_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its body, whole and not too large; anything else is an error that says what."""
+async def test_a_url_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Completely and up to a size. Any other answer is an error that says what it was."""
     answers = {
         "/good": httpx.Response(200, content=b"keys"),
         "/gone": httpx.Response(404, content=b"keys"),
@@ -283,6 +283,6 @@ async def test_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     client = httpx.AsyncClient
     monkeypatch.setattr(httpx, "AsyncClient", lambda **fields: client(transport=httpx.MockTransport(answer), **fields))
     assert await key_source("https://id.example/good")() == b"keys"
-    for path, words in {"gone": "404", "moved": "302", "large": "more than", "down": "refused"}.items():
-        with pytest.raises(IdentityProviderUnavailable, match=words):
+    for path, message in {"gone": "404", "moved": "302", "large": "more than", "down": "refused"}.items():
+        with pytest.raises(IdentityProviderUnavailable, match=message):
             await key_source(f"https://id.example/{path}")()

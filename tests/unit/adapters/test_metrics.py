@@ -1,4 +1,4 @@
-"""The metrics: what is counted, and the page that is scraped."""
+"""The metrics: what is counted, and the page that Prometheus scrapes."""
 
 import asyncio
 from datetime import timedelta
@@ -23,7 +23,7 @@ NOTHING = DriftReport(None, {})
 
 
 def samples(page: bytes) -> dict[tuple[str, ...], float]:
-    """By name and label values."""
+    """Returns the samples by name and label values."""
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(page.decode())
@@ -32,7 +32,7 @@ def samples(page: bytes) -> dict[tuple[str, ...], float]:
 
 
 def count(metrics: Metrics) -> None:
-    """Something of everything."""
+    """Counts something of everything."""
     metrics.dispatched(timedelta(milliseconds=20))
     metrics.moved(Source.CALLBACK, OperationStatus.FAILED)
     metrics.moved(Source.CALLBACK, OperationStatus.FAILED)
@@ -45,8 +45,8 @@ def count(metrics: Metrics) -> None:
     metrics.watermark_repaired()
 
 
-def test_what_is_counted_is_on_the_page() -> None:
-    """By the names and labels that dashboards use."""
+def test_every_metric_is_on_the_page() -> None:
+    """With the names and labels that dashboards use."""
     metrics = PrometheusMetrics(CollectorRegistry(), lambda: 3)
     count(metrics)
     found = samples(metrics.page(DriftReport(timedelta(seconds=90), {AttentionKind.STALLED: 3}, timedelta(seconds=70))))
@@ -78,8 +78,8 @@ def test_what_is_counted_is_on_the_page() -> None:
     assert not any("_created" in name for name, *_ in found)
 
 
-def test_with_nothing_open_nothing_is_old() -> None:
-    """0 rather than a gap; and a gauge that goes back does so."""
+def test_without_open_operations_ages_are_zero() -> None:
+    """0 rather than a gap. Gauges decrease."""
     metrics = PrometheusMetrics(CollectorRegistry(), lambda: 3)
     metrics.callbacks_refused(True)
     metrics.callbacks_refused(False)
@@ -88,16 +88,16 @@ def test_with_nothing_open_nothing_is_old() -> None:
     assert found["opledger_callbacks_refused",] == 0
 
 
-def test_processes_do_not_share_counters() -> None:
-    """Each has its own registry: two in one process neither clash nor mix."""
+def test_registries_do_not_share_counters() -> None:
+    """Two in one process neither clash nor mix."""
     count(PrometheusMetrics(CollectorRegistry(), lambda: 3))
     other = samples(PrometheusMetrics(CollectorRegistry(), lambda: 3).page(None))
     assert other["opledger_callbacks_total", "applied"] == 0
     assert not any(name == "opledger_operations_moved_total" for name, *_ in other)
 
 
-def test_the_fake_keeps_everything() -> None:
-    """For tests to look at."""
+def test_metrics_in_memory_keep_everything() -> None:
+    """For tests to read."""
     metrics = MemoryMetrics()
     count(metrics)
     assert metrics.moves == {(Source.CALLBACK, OperationStatus.FAILED): 2}
@@ -108,7 +108,7 @@ def test_the_fake_keeps_everything() -> None:
 
 
 class Drift(ReadDrift):
-    """As it was made; an error is raised, a None never answers."""
+    """Drift queries with a given answer. An error is raised; None never answers."""
 
     def __init__(self, found: DriftReport | Exception | None) -> None:
         self._found = found
@@ -127,7 +127,7 @@ class Drift(ReadDrift):
 async def test_counters_do_not_need_the_database(
     away: Exception | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A database that is away takes the drift from the page, and nothing else."""
+    """Without the database, only the drift is missing from the page."""
     monkeypatch.setattr(scrape, "PATIENCE", 0.05)
     found = samples(await MetricsPage(Drift(away), PrometheusMetrics(CollectorRegistry(), lambda: 3).page).read())
     assert found["opledger_callbacks_total", "applied"] == 0
@@ -135,8 +135,8 @@ async def test_counters_do_not_need_the_database(
     assert "without the drift" in caplog.text
 
 
-async def test_scrapes_share_the_drift() -> None:
-    """The database is read once for those that come together; the counters are those of the moment."""
+async def test_concurrent_scrapes_share_one_read_of_the_drift() -> None:
+    """The counters are current."""
     metrics, drift = PrometheusMetrics(CollectorRegistry(), lambda: 3), Drift(NOTHING)
     page = MetricsPage(drift, metrics.page)
     await asyncio.gather(*(page.read() for _ in range(20)))
@@ -146,7 +146,7 @@ async def test_scrapes_share_the_drift() -> None:
 
 
 def test_requests_are_counted_by_route() -> None:
-    """What a client makes up, a method or a path, does not become a series of its own."""
+    """A method or path that a client invents does not create a series."""
     registry = CollectorRegistry()
     requests = PrometheusRequests(registry)
     requests.answered("GET", "/v1/operations", 200, 0.004)

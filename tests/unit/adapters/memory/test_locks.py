@@ -1,13 +1,12 @@
-"""Row locks in memory."""
+"""Row locks, in memory."""
 
 import asyncio
 
 from adapters.memory.storage.locks import RowLocks
 
 
-async def test_what_others_wait_for_is_not_free() -> None:
-    """Between the moment when it is let go and the one when the next holder has it: who skips locked rows would else
-    wait in the line, and then write over what the next holder has changed."""
+async def test_a_released_lock_with_waiters_is_not_free() -> None:
+    """Otherwise a caller that skips locked rows would queue behind the next holder and overwrite its change."""
     locks = RowLocks()
     first, second, third = locks.holder(), locks.holder(), locks.holder()
     await first.take("row")
@@ -21,8 +20,8 @@ async def test_what_others_wait_for_is_not_free() -> None:
     assert third.free("row")
 
 
-async def test_who_is_killed_waits_no_longer() -> None:
-    """Its place in the line is nobody's."""
+async def test_a_cancelled_waiter_leaves_the_queue() -> None:
+    """Its place is free."""
     locks = RowLocks()
     first, second, third = locks.holder(), locks.holder(), locks.holder()
     await first.take("row")

@@ -1,4 +1,4 @@
-"""Connecting to one of several hosts: the order of the hosts may change while a connection is being made."""
+"""Connecting to one of several hosts whose order changes meanwhile."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ HOSTS = "postgresql://h1,h2/db"
 
 
 class Opened:
-    """Stands in for a connection."""
+    """A stand-in for a connection."""
 
     writable = False
     transaction_settings = ""
@@ -31,7 +31,7 @@ class Opened:
 async def test_last_host_raises_its_error_although_another_connection_reordered_the_hosts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The order is the one with which the attempt began: every host is tried once, and the last error is the answer."""
+    """Each attempt keeps its initial order: it tries every host once and raises the last error."""
     connect = connector(HOSTS)
     tried: list[str] = []
     preferring = False
@@ -58,7 +58,7 @@ async def test_last_host_raises_its_error_although_another_connection_reordered_
 
 
 async def test_connection_without_its_socket_options_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login that cannot be used leaves no session behind."""
+    """A failed connect leaves no session behind."""
     opened: list[Opened] = []
 
     async def attempt(**_: Any) -> Opened:

@@ -1,4 +1,4 @@
-"""What a PostgreSQL URL may say, as psql reads it."""
+"""PostgreSQL URLs, parsed as psql does."""
 
 import socket
 import ssl
@@ -25,21 +25,21 @@ from domain.errors import StartupError
         ("postgresql:///db", []),
     ],
 )
-def test_hosts(url: str, hosts: list[tuple[str, int | None]]) -> None:
-    """One or several, in front of the path or as parameters."""
+def test_hosts_come_from_the_authority_or_the_parameters(url: str, hosts: list[tuple[str, int | None]]) -> None:
+    """One or several."""
     assert list(parse_url(url).hosts) == hosts
 
 
-def test_login() -> None:
-    """User, password and database are decoded; the place in front of the query takes precedence."""
+def test_login_is_decoded() -> None:
+    """User, password and database. The part before the query takes precedence."""
     arguments = parse_url("postgresql://us%40er:p%2Fw+d@h/d%20b?user=other&dbname=other&passfile=/p").arguments
     assert {"user": "us@er", "password": "p/w+d", "database": "d b", "passfile": "/p"}.items() <= arguments.items()
     arguments = parse_url("postgresql://h?user=u&password=p%26w&dbname=d").arguments
     assert {"user": "u", "password": "p&w", "database": "d"}.items() <= arguments.items()
 
 
-def test_secrets_are_not_printed() -> None:
-    """Not even by a debugger's or a log's repr."""
+def test_repr_has_no_password() -> None:
+    """So that no log or debugger shows it."""
     assert "secret" not in repr(parse_url("postgresql://u:secret@h/db?sslpassword=secret"))
 
 
@@ -52,22 +52,24 @@ def test_secrets_are_not_printed() -> None:
         ("target_session_attrs=primary", "primary", True),
     ],
 )
-def test_target(query: str, target: str, writable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of which kind the server has to be."""
+def test_target_session_attrs_selects_the_kind_of_server(
+    query: str, target: str, writable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in libpq."""
     monkeypatch.delenv("PGTARGETSESSIONATTRS", raising=False)
     parsed = parse_url(f"postgresql://h/db?{query}")
     assert (parsed.arguments["target_session_attrs"], parsed.writable) == (target, writable)
 
 
-def test_of_several_hosts_the_primary_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless the URL says otherwise: the ledger writes."""
+def test_several_hosts_default_to_the_primary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger writes."""
     monkeypatch.delenv("PGTARGETSESSIONATTRS", raising=False)
     assert parse_url("postgresql://h1,h2/db").arguments["target_session_attrs"] == "read-write"
     assert parse_url("postgresql://h1,h2/db?target_session_attrs=any").arguments["target_session_attrs"] == "any"
 
 
-def test_socket_options() -> None:
-    """Keepalives are on by default, as in libpq, with libpq's names and units."""
+def test_socket_options_have_libpqs_names_units_and_defaults() -> None:
+    """Keepalives are on by default."""
     assert parse_url("postgresql://h/db").socket_options == [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     assert parse_url("postgresql://h/db?keepalives=0").socket_options == []
     query = "keepalives_idle=30&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=20000"
@@ -80,8 +82,8 @@ def test_socket_options() -> None:
     }
 
 
-def test_server_settings() -> None:
-    """`options` as psql reads it, and everything that is not the client's."""
+def test_options_and_unknown_parameters_are_server_settings() -> None:
+    """`options` as psql parses it."""
     options = "-c%20work_mem%3D8MB%20--search-path%3Da%2Cb%20-cDateStyle%3DISO%2C%5C%20DMY"
     parsed = parse_url(f"postgresql://h/db?application_name=mine&lock_timeout=1s&options={options}")
     assert parsed.settings == {
@@ -96,15 +98,15 @@ def test_server_settings() -> None:
     assert parse_url(named).settings == {"application_name": "a"}
 
 
-def test_what_the_driver_does_anyway_is_accepted() -> None:
+def test_values_that_match_the_driver_are_accepted() -> None:
     """Parameters that providers put into their URLs, and psql's defaults."""
     query = "channel_binding=prefer&gssencmode=disable&client_encoding=UTF8&sslsni=1&load_balance_hosts=disable"
     parsed = parse_url(f"postgresql://h/db?{query}&connect_timeout=3")
     assert (dict(parsed.settings), parsed.connect_timeout) == ({}, 3)
 
 
-def test_transport_security(tmp_path: Path) -> None:
-    """The driver's own parameters reach it; the short and JDBC's forms of sslmode too."""
+def test_tls_parameters_reach_the_driver(tmp_path: Path) -> None:
+    """Also with the short form and JDBC's form of sslmode."""
     root = tmp_path / "root of ours.crt"
     root.touch()
     parsed = parse_url(f"postgresql://u:p@h/db?sslmode=verify-full&sslrootcert={root}")
@@ -118,7 +120,7 @@ def test_transport_security(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("", "begins with postgresql://"),
         ("mysql://h/db", "begins with postgresql://, not mysql://"),
@@ -149,9 +151,9 @@ def test_transport_security(tmp_path: Path) -> None:
         ("postgresql://h/db?sslmode", "a parameter without a value: sslmode"),
     ],
 )
-def test_what_cannot_be_done_is_named(url: str, words: str) -> None:
-    """At the start, with the setting, the parameter and what to do."""
+def test_unsupported_values_are_named(url: str, message: str) -> None:
+    """With the setting, the parameter and what to do."""
     with pytest.raises(StartupError) as caught:
         parse_url(url, "OPLEDGER_DATABASE_DIRECT_URL")
     assert str(caught.value).startswith("OPLEDGER_DATABASE_DIRECT_URL ")
-    assert words in str(caught.value)
+    assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""JSON as text: what is stored is what was given, and any JSON that a column may hold is read."""
+"""JSON text: stored values round trip, and any JSON in a column can be read."""
 
 import json
 import math
@@ -20,9 +20,9 @@ VALUES: st.SearchStrategy[JsonValue] = st.recursive(
 @given(VALUES)
 @example("\ud800")
 @example({"\udc00\ud800": [10**400, -(10**30), -0.0, 5e-324, math.nan]})
-def test_what_is_stored_is_what_was_given(value: JsonValue) -> None:
-    """To the type and the last digit. NaN and the infinities are null, as ever; two halves of a surrogate pair, which
-    Python may keep apart, are one character."""
+def test_values_round_trip(value: JsonValue) -> None:
+    """With type and last digit. NaN and infinities become null; two separate halves of a surrogate pair become one
+    character."""
     assert repr(load(dump(value))) == repr(json.loads(json.dumps(strict_json(value))))
 
 
@@ -31,6 +31,6 @@ def test_what_is_stored_is_what_was_given(value: JsonValue) -> None:
     ['"\\ud800"', '"\\ud83d\\ude00\\ud83d"', "1e400", "-1e400", '{"a": 1, "a": 2}', "1.0", "-0", "1E5", "1" * 400,
      '"\\u0000"', " [1 , 2]\n", "0.1e-400", "18446744073709551616", '{"": {}}', '"\\/"'],
 )  # fmt: skip
-def test_json_that_others_have_written(text: str) -> None:
-    """It means what Python's own reader makes of it."""
+def test_json_of_other_writers_is_read_as_python_reads_it(text: str) -> None:
+    """As by `json.loads`."""
     assert repr(load(text)) == repr(json.loads(text))
