@@ -1,4 +1,4 @@
-"""The change feed on real PostgreSQL under what happens to it: late commits, severed connections, killed writers."""
+"""The change feed on real PostgreSQL: late commits, severed connections, killed writers."""
 
 import asyncio
 import contextlib
@@ -37,13 +37,13 @@ from tests.support.operations import cause
 from tests.support.waiting import subscribed
 
 LONG = 60.0
-"""Seconds that no test waits for."""
+"""Timeout in seconds that no test reaches."""
 TENANT = "t"
 
 
 @dataclass
 class Process:
-    """What one process of the service has of the feed."""
+    """One process's part of the feed."""
 
     units: PostgresUnitsOfWork
     feed: PostgresChangeFeed
@@ -55,7 +55,7 @@ class Process:
 
 @contextlib.asynccontextmanager
 async def process(url: str, *, announces: bool = True) -> AsyncIterator[Process]:
-    """One that ends with the block. `announces`: else it is killed after each commit, before it says so."""
+    """Yields a process. `announces`: False if it is killed after each commit, before its announcement."""
     engine, connect = create_engine(url), connector(url)
     announcer, listener = Announcer(connect), Listener(connect)
     feed = PostgresChangeFeed(engine, listener)
@@ -77,7 +77,7 @@ def new(number: int, tenant: str = TENANT) -> Change:
 
 
 async def add(units: PostgresUnitsOfWork, *numbers: int, tenant: str = TENANT) -> None:
-    """Stored and committed."""
+    """Adds operations and commits."""
     async with units() as unit:
         for number in numbers:
             await unit.operations.add(new(number, tenant))
@@ -85,7 +85,7 @@ async def add(units: PostgresUnitsOfWork, *numbers: int, tenant: str = TENANT) -
 
 
 async def noted(units: PostgresUnitsOfWork, number: int) -> None:
-    """A history line and a version more, committed."""
+    """Adds a history line and a version, and commits."""
     async with units() as unit:
         operation = await unit.operations.get(UUID(int=number))
         assert operation is not None
@@ -95,18 +95,18 @@ async def noted(units: PostgresUnitsOfWork, number: int) -> None:
 
 
 def beyond(version: int) -> Wish:
-    """For one who has this version: a change is one also if it comes before the operation was first read."""
+    """Returns the wait of a reader that has this version. A change counts even if it comes before the first read."""
     return Wish(LONG, known=lambda operation: operation.version <= version)
 
 
 def line_of(event: Event) -> tuple[int, int] | None:
-    """Which line of whose history it is, if it is one."""
+    """Returns operation and sequence of a history line, or None."""
     content = event.content
     return (event.operation_id.int, content.sequence) if isinstance(content, Transition) else None
 
 
 async def listeners(engine: AsyncEngine) -> list[int]:
-    """The server's processes that listen in this database."""
+    """Returns the server's processes that listen in this database."""
     query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = :query"
     async with engine.connect() as connection:
         return list(await connection.scalars(text(query), {"query": f'LISTEN "{CHANNEL}"'}))
@@ -115,8 +115,8 @@ async def listeners(engine: AsyncEngine) -> list[int]:
 # Order
 
 
-async def test_a_late_commit_holds_back_what_came_after_it(database_url: str) -> None:
-    """A transaction that began first and commits last is not passed over: what is behind it waits for it."""
+async def test_an_open_transaction_holds_back_later_changes(database_url: str) -> None:
+    """Its own change, committed last, is not skipped."""
     async with process(database_url) as one:
         before = await one.feed.head()
         async with one.units() as late:
@@ -130,8 +130,8 @@ async def test_a_late_commit_holds_back_what_came_after_it(database_url: str) ->
 
 
 async def test_out_of_order_commits_lose_nothing(database_url: str) -> None:
-    """Many writers whose commits overtake one another, some undone, and a reader that is cut off again and again and
-    resumes behind its last event: every line once, every operation at its last version at the end, none twice."""
+    """Many writers overtake one another, some roll back, and a reader is disconnected repeatedly and resumes after its
+    last event. It gets every line once, and every operation's last version at the end, none twice."""
     chance = random.Random(7)
     async with process(database_url) as one, process(database_url) as other:
         head = await one.feed.head()
@@ -178,7 +178,7 @@ async def test_out_of_order_commits_lose_nothing(database_url: str) -> None:
                         return position
 
         async def restless() -> list[tuple[int, int]]:
-            """Looks all the time, and so sees what is committed in between."""
+            """Reads continuously, and so sees every intermediate state."""
             position, seen = head, []
             while True:
                 over = written.done()
@@ -206,11 +206,11 @@ async def test_out_of_order_commits_lose_nothing(database_url: str) -> None:
         assert [event.position for event in events] == sorted(event.position for event in events)
 
 
-# Hearing
+# Listening
 
 
-async def test_a_change_by_another_process_is_heard(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not only found by looking: that takes too long here."""
+async def test_a_change_by_another_process_is_announced(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polling alone would take too long here."""
     monkeypatch.setattr(change_hub, "POLL", 10 * LONG)
     async with process(database_url) as one, process(database_url) as other:
         await add(one.units, 1)
@@ -221,8 +221,8 @@ async def test_a_change_by_another_process_is_heard(database_url: str, monkeypat
             assert (await asyncio.wait_for(waiting, LONG)).version == version
 
 
-async def test_a_writer_killed_before_its_announcement(database_url: str) -> None:
-    """What nobody announced is found by looking."""
+async def test_polling_finds_a_change_without_announcement(database_url: str) -> None:
+    """Its writer was killed."""
     async with process(database_url) as one, process(database_url, announces=False) as killed:
         await add(killed.units, 1)
         waiting = asyncio.create_task(one.wait.wait(TENANT, UUID(int=1), beyond(1)))
@@ -231,10 +231,10 @@ async def test_a_writer_killed_before_its_announcement(database_url: str) -> Non
         assert (await waiting).version == 2
 
 
-async def test_the_listening_connection_is_severed(
+async def test_a_severed_listening_connection_is_replaced(
     database_url: str, postgres_engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is made anew by itself, what was committed meanwhile comes too, and later changes are heard of again."""
+    """Changes meanwhile arrive, and later ones are announced again."""
     monkeypatch.setattr(change_hub, "POLL", 10 * LONG)
     async with process(database_url) as one, process(database_url) as other:
         stream = one.stream.of_tenant(TENANT, None)
@@ -252,8 +252,8 @@ async def test_the_listening_connection_is_severed(
         assert lines == [(number, 1) for number in range(1, 6)]
 
 
-async def test_every_connection_is_severed(database_url: str, postgres_engine: AsyncEngine) -> None:
-    """As by a restart of the server: the stream goes on, nothing lost, nothing twice."""
+async def test_a_stream_survives_the_loss_of_every_connection(database_url: str, postgres_engine: AsyncEngine) -> None:
+    """As in a restart of the server: nothing is lost, nothing comes twice."""
     async with process(database_url) as one, process(database_url) as other:
         stream = one.stream.of_tenant(TENANT, None)
         await anext(stream)
@@ -270,10 +270,10 @@ async def test_every_connection_is_severed(database_url: str, postgres_engine: A
         assert lines == [(number, 1) for number in range(1, 4)]
 
 
-async def test_a_listening_connection_that_only_seems_to_be_there(
+async def test_a_dead_listening_connection_is_detected_and_replaced(
     database_url: str, postgres_engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing comes through it, and nobody says so: it is tried when nothing was heard, and given up for another."""
+    """It was lost without an error: the listener tests it after a silence."""
     monkeypatch.setattr(notifications, "IDLE_INTERVAL", 0.1)
     monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 0.1)
     made: list[Connection] = []
@@ -289,8 +289,8 @@ async def test_a_listening_connection_that_only_seems_to_be_there(
     listener.close()
 
 
-async def test_no_time_to_begin_to_listen(database_url: str, postgres_engine: AsyncEngine) -> None:
-    """Whoever has less time than a connection takes does not keep it from being made, once."""
+async def test_short_waits_do_not_prevent_the_connection(database_url: str, postgres_engine: AsyncEngine) -> None:
+    """Waits shorter than a connect lead to one connection."""
     made: list[Connection] = []
     connect = kept(connector(database_url), made)
 
@@ -306,8 +306,8 @@ async def test_no_time_to_begin_to_listen(database_url: str, postgres_engine: As
     listener.close()
 
 
-async def test_where_listening_is_refused(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As by a replica: whoever waits does so for as long as it would without, and there are no attempts without end."""
+async def test_refused_listening_falls_back_to_polling(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a replica: waits last as long as without, and attempts have pauses."""
     monkeypatch.setattr(notifications, "CHANNEL", "")
     made: list[Connection] = []
     listener = Listener(kept(connector(database_url), made))
@@ -318,7 +318,7 @@ async def test_where_listening_is_refused(database_url: str, monkeypatch: pytest
 
 
 def kept(connect: Callable[[], Awaitable[Connection]], made: list[Connection]) -> Callable[[], Awaitable[Connection]]:
-    """The same, with all connections on a list."""
+    """Connects, and keeps all connections in a list."""
 
     async def connected() -> Connection:
         made.append(await connect())
@@ -330,11 +330,8 @@ def kept(connect: Callable[[], Awaitable[Connection]], made: list[Connection]) -
 # Announcing
 
 
-async def test_a_dead_connection_is_not_announced_through_again(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One that does not answer is given up, the next commit is announced through another, and nobody waits for it at
-    the end."""
+async def test_the_announcer_replaces_a_dead_connection(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next commit is announced through another, and shutdown does not wait for the dead one."""
     monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 0.1)
     made: list[Connection] = []
     announcer = Announcer(kept(connector(database_url), made))
@@ -353,7 +350,7 @@ async def test_a_dead_connection_is_not_announced_through_again(
 
 
 async def test_many_commits_are_announced_once(database_url: str) -> None:
-    """So that the lock under which notifying transactions commit is taken now and then, not by every commit."""
+    """So that the lock of notifying commits is taken rarely, not for every commit."""
     heard = 0
 
     def count(*_: object) -> None:
@@ -374,16 +371,16 @@ async def test_many_commits_are_announced_once(database_url: str) -> None:
     await connection.close()
 
 
-async def test_an_announcement_that_fails_harms_nobody() -> None:
-    """The commit it was about is durable; who waits finds it by looking."""
+async def test_a_failed_announcement_is_harmless() -> None:
+    """The commit is durable, and polling finds it."""
     announcer = Announcer(connector("postgresql://nobody@127.0.0.1:1/none"))
     announcer.announce()
     await announcer.close()
 
 
 @pytest.mark.parametrize("change", ["claims", "plans", "undone"])
-async def test_what_is_not_announced(database_url: str, change: str) -> None:
-    """A commit that gives no operation a new version wakes nobody."""
+async def test_a_commit_without_a_visible_change_is_not_announced(database_url: str, change: str) -> None:
+    """It wakes no waiter."""
     async with process(database_url, announces=False) as one:
         said = 0
 
@@ -409,15 +406,13 @@ async def test_what_is_not_announced(database_url: str, change: str) -> None:
 
 
 async def test_waiters_hold_no_connection(database_url: str, postgres_engine: AsyncEngine) -> None:
-    """However many wait: a listening connection, and those of the pool."""
+    """Any number of them needs one listening connection and the pool."""
     async with process(database_url) as one:
         await add(one.units, 1)
         waiting = [asyncio.create_task(one.wait.wait(TENANT, UUID(int=1), beyond(1))) for _ in range(300)]
         await subscribed(one.hub, 300)
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
-        async with autocommit(
-            postgres_engine
-        ).connect() as connection:  # what a transaction sees of others does not change
+        async with autocommit(postgres_engine).connect() as connection:  # a transaction whose snapshot does not change
             while await connection.scalar(text(query)) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             assert await connection.scalar(text(query.split(" AND state")[0])) <= 20 + 3

@@ -1,7 +1,6 @@
-"""The service's own role: it can do all that the service does, owns nothing, and can do nothing else.
+"""The service's own role: it can do everything that the service does, owns nothing, and can do nothing else.
 
-The suites of the store ports run here as that role, so that a query that needs more than was granted fails.
-"""
+The contracts of the store ports run as that role, so that a query that needs more privileges fails."""
 
 import itertools
 import os
@@ -42,7 +41,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 async def role(postgres_engine: AsyncEngine) -> AsyncIterator[str]:
-    """A role that can log in, and no more; with a name that has to be quoted."""
+    """A role that can only log in. Its name needs quotes."""
     name = f"the service {os.getpid()} {next(_numbers)}"
     await sql(postgres_engine, f'CREATE ROLE "{name}" LOGIN')
     yield name
@@ -59,13 +58,13 @@ async def service(database_url: str, role: str) -> AsyncIterator[AsyncEngine]:
 
 
 def as_role(url: str, role: str) -> str:
-    """The URL for another user."""
+    """Returns the URL for another user."""
     assert f"//{USER}@" in url
     return url.replace(f"//{USER}@", f"//{quote(role)}@")
 
 
 async def sql(engine: AsyncEngine, *statements: str) -> None:
-    """Run the statements in one commit."""
+    """Runs the statements in one commit."""
     async with engine.begin() as connection:
         for statement in statements:
             with translated():
@@ -73,7 +72,7 @@ async def sql(engine: AsyncEngine, *statements: str) -> None:
 
 
 class AsTheService:
-    """For a suite that runs as the service's role."""
+    """Runs a contract as the service's role."""
 
     @pytest.fixture
     async def store(self, service: AsyncEngine, database_url: str, role: str) -> AsyncIterator[Store]:
@@ -110,14 +109,16 @@ class TestDriftQueries(AsTheService, DriftQueriesContract):
     pass
 
 
-async def test_the_probes(service: AsyncEngine) -> None:
-    """The API can say that it is ready."""
+async def test_the_probes_pass(service: AsyncEngine) -> None:
+    """The API can become ready."""
     await DatabaseProbe(service).check()
     await MigrationProbe(service).check()
 
 
-async def test_api_keys_are_read_and_noted_but_not_made(service: AsyncEngine, postgres_engine: AsyncEngine) -> None:
-    """Who takes over the API cannot make itself a key, nor bring back one that was revoked."""
+async def test_api_keys_can_be_used_but_not_created_or_restored(
+    service: AsyncEngine, postgres_engine: AsyncEngine
+) -> None:
+    """By an attacker who takes over the API."""
     await PostgresApiKeys(postgres_engine).add(key(1))
     keys = PostgresApiKeys(service)
     await keys.note_used({key(1).prefix: at(5)})
@@ -129,7 +130,7 @@ async def test_api_keys_are_read_and_noted_but_not_made(service: AsyncEngine, po
 
 
 async def test_stream_tickets_are_stored_and_taken(service: AsyncEngine) -> None:
-    """And the expired ones deleted."""
+    """And expired ones deleted."""
     tickets = PostgresStreamTickets(service)
     await tickets.add(ticket(1, until=10), at(0))
     await tickets.add(ticket(2), at(20))
@@ -137,10 +138,10 @@ async def test_stream_tickets_are_stored_and_taken(service: AsyncEngine) -> None
     assert await tickets.take(ticket(2).secret_hash) == ticket(2)
 
 
-async def test_an_operation_is_deleted_with_its_history(
+async def test_a_finished_operation_is_deleted_with_its_history(
     service: AsyncEngine, postgres_engine: AsyncEngine, database_url: str
 ) -> None:
-    """Although the history itself cannot be deleted from; but not before it is done."""
+    """Although the role cannot delete history lines by themselves, or unfinished operations."""
     store = PostgresBackend(postgres_engine, connector(database_url))
     await add(store, accepted_change(1))
     await store.close()
@@ -153,10 +154,10 @@ async def test_an_operation_is_deleted_with_its_history(
         assert await connection.scalar(text("SELECT count(*) FROM transitions")) == 0
 
 
-async def test_a_finished_operation_keeps_what_it_is(
+async def test_a_finished_operation_keeps_all_columns_but_the_attention(
     service: AsyncEngine, postgres_engine: AsyncEngine, database_url: str
 ) -> None:
-    """Of the columns that the role may change, only those of the attention change once the operation is done."""
+    """Of the columns that the role may change."""
     store = PostgresBackend(postgres_engine, connector(database_url))
     await add(store, change_to(OperationStatus.COMPLETED, 1))
     await store.close()
@@ -209,27 +210,27 @@ async def test_a_finished_operation_keeps_what_it_is(
         "COPY operations TO PROGRAM 'true'",
     ],
 )
-async def test_what_it_cannot_do(service: AsyncEngine, statement: str) -> None:
-    """Schema, emptying, the history, keys, the revision, and the ways around."""
+async def test_other_statements_are_refused(service: AsyncEngine, statement: str) -> None:
+    """On schema, tables, history, keys and revision, and known ways around."""
     with pytest.raises(DatabaseRefused):
         await sql(service, statement)
 
 
-async def test_every_table_is_thought_of() -> None:
-    """A new table is granted what the service needs of it, or it is not for the service; somebody has said so."""
+async def test_every_table_is_granted_or_excluded() -> None:
+    """A new table needs a decision."""
     assert PRIVILEGES.keys() - {"alembic_version"} == metadata.tables.keys()
 
 
-async def test_it_owns_nothing(service: AsyncEngine, role: str) -> None:
-    """Nothing at all in the database."""
+async def test_the_role_owns_nothing(service: AsyncEngine, role: str) -> None:
+    """Nothing in the database."""
     query = "SELECT count(*) FROM pg_shdepend JOIN pg_roles ON refobjid = pg_roles.oid"
     async with service.connect() as connection:
         owned = await connection.scalar(text(f"{query} WHERE deptype = 'o' AND rolname = :role"), {"role": role})
     assert owned == 0
 
 
-async def test_grants_are_exact(database_url: str, role: str, service: AsyncEngine) -> None:
-    """What it had before beyond them is taken away; a repeat changes nothing."""
+async def test_grants_replace_earlier_privileges(database_url: str, role: str, service: AsyncEngine) -> None:
+    """A repeat changes nothing."""
     owner = create_engine(database_url)
     await sql(owner, f'GRANT ALL ON transitions, api_keys TO "{role}"', f'GRANT ALL ON SCHEMA public TO "{role}"')
     for _ in range(2):
@@ -241,8 +242,11 @@ async def test_grants_are_exact(database_url: str, role: str, service: AsyncEngi
     await owner.dispose()
 
 
-async def test_roles_that_grants_do_not_limit(database_url: str, role: str, postgres_engine: AsyncEngine) -> None:
-    """None, a superuser, the owner, who is to be the owner; and a schema in which everybody may create."""
+async def test_roles_that_grants_do_not_limit_are_refused(
+    database_url: str, role: str, postgres_engine: AsyncEngine
+) -> None:
+    """A missing role, a superuser, the owner, a member of the owner; and a schema in which every role may create
+    tables."""
     with pytest.raises(StartupError, match="the database role nobody does not exist: create it with CREATE ROLE"):
         await grant_to(database_url, "nobody")
     async with postgres_engine.connect() as connection:
@@ -259,22 +263,22 @@ async def test_roles_that_grants_do_not_limit(database_url: str, role: str, post
     await sql(postgres_engine, f'ALTER TABLE operations OWNER TO "{owner}"')
 
 
-async def test_who_may_not_grant(database_url: str, role: str, service: AsyncEngine) -> None:
-    """The service itself: in words, and nothing is changed."""
+async def test_only_the_owner_can_grant(database_url: str, role: str, service: AsyncEngine) -> None:
+    """The service gets an error, and nothing changes."""
     with pytest.raises(StartupError, match="only the tables' owner can grant"):
         await grant_to(as_role(database_url, role), role)
     await DatabaseProbe(service).check()
 
 
-async def test_time_limits(service: AsyncEngine) -> None:
-    """Set by the service on its own connections, so that no role needs them."""
+async def test_the_service_sets_its_own_time_limits(service: AsyncEngine) -> None:
+    """On its connections, so that no role needs them."""
     async with service.connect() as connection:
         for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
             assert await connection.scalar(text(f"SHOW {name}")) == "15s"
 
 
-async def test_migrate_grants(tmp_path: Path, database_url: str, role: str) -> None:
-    """`opledger migrate --grant-to` does so, and says so."""
+async def test_migrate_grant_to_grants(tmp_path: Path, database_url: str, role: str) -> None:
+    """`opledger migrate --grant-to` grants and says so."""
     from tests.support.stack import run
 
     ended = await run("migrate", "--grant-to", role, cwd=tmp_path, DATABASE_URL=database_url)

@@ -1,4 +1,4 @@
-"""A URL with two servers: a primary and its standby, and what happens when they change roles."""
+"""A URL with a primary and its standby, which change roles."""
 
 import asyncio
 import contextlib
@@ -31,11 +31,11 @@ from tests.support.postgres import over_tcp
 from tests.support.replication import Standby, kill, url_of_both
 
 PATIENCE = 60.0
-"""Seconds for anything that happens at all."""
+"""Timeout in seconds of every step."""
 
 
 LONG = 600.0
-"""Seconds that no test waits for."""
+"""Timeout in seconds that no test reaches."""
 
 
 def accepted() -> Change:
@@ -44,7 +44,7 @@ def accepted() -> Change:
 
 
 class Pair:
-    """Two servers, the pool and the notifications of a process that uses them."""
+    """Two servers, and the pool and notifications of a process that uses them."""
 
     def __init__(self, primary: EmbeddedPostgres, standby: Standby) -> None:
         self.primary, self.standby = primary, standby
@@ -56,7 +56,7 @@ class Pair:
         self._units = PostgresUnitsOfWork(self.engine, self.announcer.announce)
 
     async def add(self) -> UUID:
-        """A new operation, committed; its id."""
+        """Adds an operation, commits, and returns its id."""
         change = accepted()
         async with self._units() as unit:
             await unit.operations.add(change)
@@ -92,7 +92,7 @@ async def pair() -> AsyncIterator[Pair]:
 
 
 async def eventually(call: Callable[[], Awaitable[UUID]]) -> UUID:
-    """The call's answer, once the database is there."""
+    """Returns the call's result once the database is available."""
     async with asyncio.timeout(PATIENCE):
         while True:
             with contextlib.suppress(DatabaseUnavailable):
@@ -101,7 +101,7 @@ async def eventually(call: Callable[[], Awaitable[UUID]]) -> UUID:
 
 
 async def hears(pair: Pair, server: EmbeddedPostgres) -> None:
-    """Return once the listener is on that server, and an announcement has arrived."""
+    """Returns once the listener is on that server and has received an announcement."""
     query = "SELECT 1 FROM pg_stat_activity WHERE query = $1"
     async with asyncio.timeout(PATIENCE):
         while not await server.execute(query, f'LISTEN "{notifications.CHANNEL}"'):
@@ -113,9 +113,9 @@ async def hears(pair: Pair, server: EmbeddedPostgres) -> None:
             await asyncio.wait({hearing}, timeout=1)
 
 
-async def test_standby_takes_over(pair: Pair) -> None:
-    """The primary is killed. Until the standby is promoted every call is unavailable; then the same pool works on it,
-    nothing that was committed is lost, and announcements arrive."""
+async def test_promoted_standby_takes_over(pair: Pair) -> None:
+    """Until its promotion every call is unavailable. Then the same pool works on it, no committed change is lost, and
+    announcements arrive."""
     before = [await pair.add() for _ in range(5)]
     await hears(pair, pair.primary)
     await kill(pair.primary)
@@ -131,8 +131,8 @@ async def test_standby_takes_over(pair: Pair) -> None:
     await hears(pair, pair.standby)
 
 
-async def test_primary_that_stays_and_accepts_no_writes(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its connections work, and are of no use: the pool, the announcer and the listener leave it for the new one."""
+async def test_read_only_primary_is_left(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connections still work: pool, announcer and listener move to the new primary."""
     monkeypatch.setattr(notifications, "IDLE_INTERVAL", 0.2)
     await asyncio.gather(*(pair.add() for _ in range(5)))
     await hears(pair, pair.primary)
@@ -148,7 +148,7 @@ async def test_primary_that_stays_and_accepts_no_writes(pair: Pair, monkeypatch:
 
 
 async def test_refused_write_replaces_the_pool(database_url: str) -> None:
-    """Servers before PostgreSQL 14 do not report that they accept no writes: the first refused one shows it."""
+    """Servers before PostgreSQL 14 do not report that they are read-only: the first refused write shows it."""
     engine = create_engine(database_url)
     pid = text("SELECT pg_backend_pid()")
 
@@ -165,8 +165,8 @@ async def test_refused_write_replaces_the_pool(database_url: str) -> None:
     await engine.dispose()
 
 
-async def test_host_that_does_not_answer_is_passed_over(database_url: str) -> None:
-    """Each host has the connect timeout; the one that answered is the first to be asked the next time."""
+async def test_unresponsive_host_is_skipped(database_url: str) -> None:
+    """Each host has the connect timeout. The one that answered is tried first next time."""
     attempts = 0
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -186,8 +186,10 @@ async def test_host_that_does_not_answer_is_passed_over(database_url: str) -> No
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-async def test_socket_options(database_url: str, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """They are the connection's, on either event loop."""
+async def test_socket_options_are_set_on_connections(
+    database_url: str, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """With either event loop."""
     query = "keepalives_idle=33&keepalives_interval=7&keepalives_count=4&tcp_user_timeout=12000"
 
     async def options(url: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""Two tenants walk every route on the real parts: as the container wires them, on PostgreSQL."""
+"""Two tenants use every route with the real adapters, as the container wires them, on PostgreSQL."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +27,7 @@ task_queue = "queue"
 class TestOnPostgres(Isolation):
     @pytest.fixture
     async def tenants(self, database_url: str, tmp_path: Path) -> AsyncIterator[Tenants]:
-        """Two tenants; both may do everything in their own."""
+        """Two tenants with all scopes."""
         types = tmp_path / "types.toml"
         types.write_text(TYPES)
         settings = Settings(database_url=database_url, access="keys", operations=str(types))

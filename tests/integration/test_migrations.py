@@ -1,4 +1,4 @@
-"""The migrations: each goes up and down, together they make the declared schema, and no process runs them by halves."""
+"""Migrations: each goes up and down, together they make the declared schema, and none is applied by halves."""
 
 import asyncio
 import functools
@@ -26,7 +26,7 @@ from domain.errors import StartupError
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
-# Everything in the schema, by name, as the catalog tells it.
+# Every object of the schema by name, as the catalog describes it.
 CATALOG = {
     "columns": """
         SELECT relname || '.' || attname, format_type(atttypid, atttypmod), attnotnull,
@@ -51,27 +51,27 @@ CATALOG = {
 
 
 async def catalog(engine: AsyncEngine, what: str) -> list[tuple[Any, ...]]:
-    """What the schema has of it, Alembic's own table apart."""
+    """Returns the catalog's description of the schema, without Alembic's table."""
     async with engine.connect() as connection:
         rows = (await connection.execute(sa.text(CATALOG[what]))).all()
     return sorted(tuple(row) for row in rows if "alembic" not in str(row[0]) + str(row[1:2]))
 
 
 def revisions(config: Config) -> list[str]:
-    """Oldest first."""
+    """Returns the revisions, oldest first."""
     return [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()][::-1]
 
 
 @pytest.fixture
 async def empty_engine(empty_database_url: str) -> Any:
-    """A pool of connections to an empty database."""
+    """A pool for an empty database."""
     engine = create_engine(empty_database_url)
     yield engine
     await engine.dispose()
 
 
-async def test_stairway(empty_database_url: str, empty_engine: AsyncEngine) -> None:
-    """Each revision goes up, down and up again, and down leaves what was there before."""
+async def test_each_revision_goes_up_down_and_up(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """Down restores the earlier schema."""
     for revision in await with_alembic(empty_database_url, revisions):
         before = [await catalog(empty_engine, what) for what in CATALOG]
         climb = functools.partial(command.upgrade, revision=revision)
@@ -108,8 +108,10 @@ FROM operations, unnest(ARRAY['CALLBACK', 'VERIFICATION', 'CONFIRMATION']) WITH 
 """
 
 
-async def test_0002_with_rows(empty_database_url: str, empty_engine: AsyncEngine) -> None:
-    """What was open before is due for verification; down again, nothing is left that 0001 would refuse."""
+async def test_0002_makes_open_operations_due_for_verification(
+    empty_database_url: str, empty_engine: AsyncEngine
+) -> None:
+    """Down leaves nothing that 0001 would refuse."""
 
     async def rows(query: str) -> list[tuple[Any, ...]]:
         async with empty_engine.connect() as connection:
@@ -141,15 +143,17 @@ async def test_0002_with_rows(empty_database_url: str, empty_engine: AsyncEngine
 
 
 @pytest.mark.parametrize("what", ["columns", "constraints", "indexes"])
-async def test_the_declared_schema(postgres_engine: AsyncEngine, empty_engine: AsyncEngine, what: str) -> None:
-    """What the migrations make is what `tables.py` declares, to the letter: the repository is written against that."""
+async def test_migrations_make_the_declared_schema(
+    postgres_engine: AsyncEngine, empty_engine: AsyncEngine, what: str
+) -> None:
+    """Exactly that of `tables.py`, for which the repository is written."""
     async with empty_engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     assert await catalog(postgres_engine, what) == await catalog(empty_engine, what)
 
 
 async def test_alembic_sees_no_difference(postgres_engine: AsyncEngine) -> None:
-    """A new revision that is generated is empty."""
+    """A generated revision would be empty."""
 
     def compare(connection: sa.Connection) -> Any:
         return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
@@ -158,8 +162,8 @@ async def test_alembic_sees_no_difference(postgres_engine: AsyncEngine) -> None:
         assert await connection.run_sync(compare) == []
 
 
-async def test_what_is_not_declared(postgres_engine: AsyncEngine) -> None:
-    """Beside the tables there is finality, what comes before it, and nothing else."""
+async def test_only_triggers_and_their_function_are_undeclared(postgres_engine: AsyncEngine) -> None:
+    """They enforce finality."""
     assert {name for (name,) in await catalog(postgres_engine, "others")} == {
         *metadata.tables,
         "operations_refuse",
@@ -169,8 +173,8 @@ async def test_what_is_not_declared(postgres_engine: AsyncEngine) -> None:
     }
 
 
-async def test_0008_with_rows(empty_database_url: str, empty_engine: AsyncEngine) -> None:
-    """Down, the attention that the older schema does not know goes; another stays."""
+async def test_0008_down_clears_the_new_attention_alone(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """Other kinds stay."""
     await with_alembic(empty_database_url, functools.partial(command.upgrade, revision="0001"))
     async with empty_engine.begin() as connection:
         await connection.exec_driver_sql(FILL_0001)
@@ -186,15 +190,15 @@ async def test_0008_with_rows(empty_database_url: str, empty_engine: AsyncEngine
     assert kinds == [*[("DISPATCH_RETRYING", "why")] * 2, ("STALLED", "why"), (None, None)]
 
 
-async def test_migrate_says_what_it_did(empty_database_url: str) -> None:
-    """The first brings the database to the head, the second finds it there."""
+async def test_migrate_returns_the_revisions_before_and_after(empty_database_url: str) -> None:
+    """The second run changes nothing."""
     first, second = await migrate(empty_database_url), await migrate(empty_database_url)
     assert (first.before, first.after) == (None, head())
     assert (second.before, second.after) == (head(), head())
 
 
-async def test_concurrent_migrations(empty_database_url: str, empty_engine: AsyncEngine) -> None:
-    """A migration waits for as long as another process is at it, and then finds the work done."""
+async def test_a_migration_waits_for_another_process(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """And then finds the work done."""
     async with empty_engine.connect() as other_process:
         await other_process.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         waiting = asyncio.create_task(migrate(empty_database_url))
@@ -204,8 +208,10 @@ async def test_concurrent_migrations(empty_database_url: str, empty_engine: Asyn
     assert (await waiting).before is None
 
 
-async def test_concurrent_migrations_in_one_process(empty_database_url: str, postgres_server: EmbeddedPostgres) -> None:
-    """Nor do tasks of one process get into one another's way, on the same database or on two."""
+async def test_concurrent_migrations_in_one_process_do_not_interfere(
+    empty_database_url: str, postgres_server: EmbeddedPostgres
+) -> None:
+    """On one database or on two."""
     await postgres_server.create_database("another")
     another = postgres_server.url_for("another")
     done = await asyncio.gather(*(migrate(url) for url in [empty_database_url, another] * 3))
@@ -213,8 +219,8 @@ async def test_concurrent_migrations_in_one_process(empty_database_url: str, pos
     await postgres_server.drop_database("another")
 
 
-async def test_a_migration_that_fails(empty_database_url: str, empty_engine: AsyncEngine) -> None:
-    """All or nothing: what stands in the way is left as it was, and so is everything else."""
+async def test_a_failed_migration_changes_nothing(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """Neither the conflicting object nor anything else."""
     async with empty_engine.begin() as connection:
         await connection.execute(sa.text("CREATE TABLE transitions (of_somebody_else int)"))
     before = [await catalog(empty_engine, what) for what in CATALOG]
@@ -223,8 +229,8 @@ async def test_a_migration_that_fails(empty_database_url: str, empty_engine: Asy
     assert [await catalog(empty_engine, what) for what in CATALOG] == before
 
 
-async def test_a_newer_database(database_url: str, postgres_engine: AsyncEngine) -> None:
-    """A revision that this version does not know is refused by name, and nothing is touched."""
+async def test_an_unknown_revision_is_refused_by_name(database_url: str, postgres_engine: AsyncEngine) -> None:
+    """Nothing changes."""
     async with postgres_engine.begin() as connection:
         await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     for refused in (migrate(database_url), MigrationProbe(postgres_engine).check()):
@@ -234,8 +240,8 @@ async def test_a_newer_database(database_url: str, postgres_engine: AsyncEngine)
         assert await connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "9999"
 
 
-async def test_the_probe(empty_database_url: str, empty_engine: AsyncEngine) -> None:
-    """Before the migration it says what to do; after it, nothing."""
+async def test_the_probe_says_what_to_do_before_a_migration(empty_database_url: str, empty_engine: AsyncEngine) -> None:
+    """Afterwards it passes."""
     probe = MigrationProbe(empty_engine)
     with pytest.raises(StartupError, match=r"revision none, .* run `opledger migrate`"):
         await probe.check()
@@ -243,15 +249,14 @@ async def test_the_probe(empty_database_url: str, empty_engine: AsyncEngine) -> 
     await probe.check()
 
 
-async def test_unreachable() -> None:
-    """Without a database it is that which is said."""
+async def test_unreachable_database_raises_database_unavailable() -> None:
+    """From migration and probe."""
     with pytest.raises(DatabaseUnavailable):
         await migrate("postgresql://nobody@127.0.0.1:1/none")
 
 
-async def test_from_an_installed_package(empty_database_url: str, tmp_path: Path) -> None:
-    """The revisions are found beside the code, wherever that lies and wherever the process runs; a percent sign in
-    the path is not for Alembic to read."""
+async def test_migrations_are_found_in_the_installed_package(empty_database_url: str, tmp_path: Path) -> None:
+    """Wherever it is and the process runs. Alembic does not interpret a percent sign in the path."""
     place = tmp_path / "site %(here)s packages"
     for package in ("domain", "application", "adapters", "migrations"):
         shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))

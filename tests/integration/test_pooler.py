@@ -41,9 +41,8 @@ async def engine_for(url: str, settings: DatabaseSettings = POOLED) -> AsyncIter
         await engine.dispose()
 
 
-async def test_transactions_have_their_limits_and_leave_no_trace(pooled_url: str) -> None:
-    """They are set for the transaction: the server's connection serves other clients afterwards. What the URL says of
-    them takes precedence here, too."""
+async def test_transaction_limits_do_not_outlive_the_transaction(pooled_url: str) -> None:
+    """The server's connection then serves other clients. Settings in the URL take precedence here, too."""
     async with engine_for(f"{pooled_url}&lock_timeout=250") as engine:
         async with engine.connect() as connection:
             assert (await connection.scalars(SHOWN, {"names": list(LIMITS)})).all() == ["15000", "250", "15000"]
@@ -51,8 +50,8 @@ async def test_transactions_have_their_limits_and_leave_no_trace(pooled_url: str
             assert (await connection.scalars(SHOWN, {"names": list(LIMITS)})).all() == ["0", "0", "0"]
 
 
-async def test_a_lock_that_is_not_released_in_time(pooled_url: str) -> None:
-    """The second of two transactions gives up as it does without a pooler."""
+async def test_a_lock_timeout_applies_through_the_pooler(pooled_url: str) -> None:
+    """The second of two transactions fails as it does without a pooler."""
     async with engine_for(pooled_url, replace(POOLED, lock_timeout=0.1)) as engine:
         units, created = PostgresUnitsOfWork(engine), new_operation()
         async with units() as unit:
@@ -65,8 +64,8 @@ async def test_a_lock_that_is_not_released_in_time(pooled_url: str) -> None:
                 await second.operations.save(change)
 
 
-async def test_many_clients_share_few_server_connections(pooled_url: str) -> None:
-    """Three pools of ten connections, on four of the server: each statement reaches the connection that knows it."""
+async def test_three_pools_share_four_server_connections(pooled_url: str) -> None:
+    """Each of the pools has ten. Every statement reaches the connection that knows it."""
     async with engine_for(pooled_url) as one, engine_for(pooled_url) as two, engine_for(pooled_url) as three:
         created = [new_operation() for _ in range(60)]
 
@@ -90,8 +89,8 @@ async def test_many_clients_share_few_server_connections(pooled_url: str) -> Non
             assert 1 <= (await connection.scalar(pids) or 0) <= 4
 
 
-async def test_pooler_that_restarts(postgres_server: EmbeddedPostgres, database_url: str) -> None:
-    """While it is away every call says so; afterwards the same pool works."""
+async def test_the_pool_survives_a_restart_of_the_pooler(postgres_server: EmbeddedPostgres, database_url: str) -> None:
+    """Every call raises until it is back."""
     name = urlsplit(database_url).path.removeprefix("/")
     pooler = PgBouncer(postgres_server.folder, size=2, name="pgbouncer-restarted")
     async with pooler, engine_for(pooler.url_for(name)) as engine:
@@ -106,15 +105,14 @@ async def test_pooler_that_restarts(postgres_server: EmbeddedPostgres, database_
 
 
 async def test_pooler_without_the_setting_is_recognised(pooled_url: str) -> None:
-    """pgbouncer refuses what a direct connection sets at its start; the error says what to do."""
+    """pgbouncer refuses the startup parameters of a direct connection. The error says what to do."""
     async with engine_for(pooled_url, DatabaseSettings()) as engine:
         with pytest.raises(DatabaseUnavailable, match=r"startup parameter.*set OPLEDGER_DATABASE_DIRECT_URL"):
             await DatabaseProbe(engine).check()
 
 
 async def test_pooler_that_drops_parameters_is_recognised(postgres_server: EmbeddedPostgres, database_url: str) -> None:
-    """Nor does one that was told to drop them go unnoticed: prepared statements meet the wrong connection, and
-    notifications do not arrive. Both errors say what to do."""
+    """Prepared statements reach the wrong connection, and notifications do not arrive. Both errors say what to do."""
     ignored = ",".join(("plan_cache_mode", *LIMITS))
     name = urlsplit(database_url).path.removeprefix("/")
     async with PgBouncer(postgres_server.folder, size=2, name="pgbouncer-lax", ignored=ignored) as pooler:
@@ -125,11 +123,13 @@ async def test_pooler_that_drops_parameters_is_recognised(postgres_server: Embed
         async with engine_for(url, DatabaseSettings()) as one, engine_for(url, DatabaseSettings()) as two:
             await DatabaseProbe(one).check()  # prepares its statement on a connection of the server
             async with two.connect() as holding:
-                await holding.execute(text("SELECT 2"))  # and here somebody else has that connection
+                await holding.execute(text("SELECT 2"))  # and here another client has that connection
                 with pytest.raises(DatabaseUnavailable, match=r"prepared.*set OPLEDGER_DATABASE_DIRECT_URL"):
                     await DatabaseProbe(one).check()
 
 
-async def test_notifications_arrive(pooled_url: str, database_url: str) -> None:
-    """Sent through the pooler, heard on a direct connection."""
+async def test_notifications_through_the_pooler_arrive_on_a_direct_connection(
+    pooled_url: str, database_url: str
+) -> None:
+    """They are sent through the pooler."""
     await NotificationProbe(connector(pooled_url, POOLED), connector(database_url)).check()

@@ -1,4 +1,4 @@
-"""What becomes of connections: found, severed, refused, used up."""
+"""Database connections: severed, refused, exhausted; and URLs and values."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ def accepted_change(value: JsonValue = 1) -> Change:
 
 @contextlib.asynccontextmanager
 async def engine_for(url: str, settings: DatabaseSettings | None = None) -> AsyncIterator[AsyncEngine]:
-    """A pool that ends with the block."""
+    """Yields a pool, and disposes of it."""
     engine = create_engine(url, settings)
     try:
         yield engine
@@ -52,7 +52,7 @@ async def engine_for(url: str, settings: DatabaseSettings | None = None) -> Asyn
 
 
 async def sever(url: str) -> int:
-    """Terminate every other connection to the database, and wait for their end; how many there were."""
+    """Terminates every other connection to the database, waits for their end, and returns their number."""
     async with engine_for(url) as engine, engine.connect() as connection:
         query = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database()"
         found = await connection.execute(text(f"{query} AND pid <> pg_backend_pid()"))
@@ -62,8 +62,8 @@ async def sever(url: str) -> int:
 # Severed
 
 
-async def test_idle_connections_that_are_severed(database_url: str, postgres_engine: AsyncEngine) -> None:
-    """After a restart of the server the pool's connections are replaced, and nobody sees an error."""
+async def test_severed_idle_connections_are_replaced(database_url: str, postgres_engine: AsyncEngine) -> None:
+    """As after a restart of the server. No caller sees an error."""
     queries, units = PostgresQueries(postgres_engine)("t"), PostgresUnitsOfWork(postgres_engine)
     await asyncio.gather(*(queries.counts() for _ in range(5)))
     assert await sever(database_url) >= 1
@@ -74,8 +74,8 @@ async def test_idle_connections_that_are_severed(database_url: str, postgres_eng
     assert await queries.get(ID) is not None
 
 
-async def test_a_connection_severed_in_the_middle(database_url: str) -> None:
-    """The unit it belonged to fails as unavailable and is undone; the next one works, on the same place in the pool."""
+async def test_a_connection_severed_in_a_unit_fails_that_unit(database_url: str) -> None:
+    """As unavailable, rolled back. The next unit works."""
     async with engine_for(database_url, SMALL) as engine:
         units = PostgresUnitsOfWork(engine)
         for step in ("statement", "commit", "leave") * 2:
@@ -92,16 +92,16 @@ async def test_a_connection_severed_in_the_middle(database_url: str) -> None:
                 assert await unit.operations.get(ID) is None
 
 
-async def test_a_first_connection_severed_at_once(database_url: str) -> None:
-    """While SQLAlchemy asks what it wants to know of a server: past its own statements, which have its errors."""
+async def test_a_first_connection_severed_during_setup_is_unavailable(database_url: str) -> None:
+    """While SQLAlchemy queries the server, outside of statements."""
     async with over_tcp(database_url, hang_up_at=b"show transaction isolation") as url, engine_for(url) as engine:
         for call in (PostgresQueries(engine)("t").get(ID), PostgresQueries(engine)("t").counts()):
             with pytest.raises(DatabaseUnavailable):
                 await call
 
 
-async def test_server_stopped_and_started(tmp_path: Path) -> None:
-    """While the server is away every call says so; when it is back the same pool works."""
+async def test_the_pool_survives_a_restart_of_the_server(tmp_path: Path) -> None:
+    """Every call raises until the server is back."""
     with opened(tmp_path / "data") as folder:
         server = EmbeddedPostgres(folder, durable=False)
         await server.start()
@@ -118,8 +118,8 @@ async def test_server_stopped_and_started(tmp_path: Path) -> None:
         await server.stop()
 
 
-async def test_server_that_stops_answering(database_url: str) -> None:
-    """A server that is there and says nothing is given up after the statement's time and a little more."""
+async def test_a_hanging_server_times_out(database_url: str) -> None:
+    """Soon after the statement timeout."""
     settings = replace(SMALL, statement_timeout=0.1, connect_timeout=0.4)
     async with engine_for(database_url, settings) as engine, PostgresUnitsOfWork(engine)() as unit:
         pid = await unit.operations._connection.scalar(text("SELECT pg_backend_pid()"))
@@ -132,8 +132,8 @@ async def test_server_that_stops_answering(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("patience", [None, 0.1])
-async def test_a_read_that_is_not_answered(database_url: str, patience: float | None) -> None:
-    """Given up by itself or by who asked: the connection is not the next one's to wait for."""
+async def test_a_connection_with_an_unanswered_read_is_not_reused(database_url: str, patience: float | None) -> None:
+    """After a timeout and after a cancellation."""
     settings = replace(SMALL, statement_timeout=0.1, connect_timeout=0.4)
     async with engine_for(database_url, settings) as engine:
         queries = PostgresQueries(engine)("t")
@@ -154,8 +154,8 @@ async def test_a_read_that_is_not_answered(database_url: str, patience: float | 
 
 
 @pytest.mark.parametrize("place", ["127.0.0.1:{closed}/db", "/db?host=/nowhere/at/all", "no-such-host.invalid/db"])
-async def test_unreachable(place: str) -> None:
-    """Whichever way the database cannot be reached, every call of every port says DatabaseUnavailable."""
+async def test_every_call_of_every_port_raises_database_unavailable(place: str) -> None:
+    """However the database is unreachable."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"postgresql://u:secret@{place.format(closed=closed.getsockname()[1])}"
@@ -176,15 +176,15 @@ async def test_unreachable(place: str) -> None:
                 assert "secret" not in str(caught.value)
 
 
-async def test_no_such_database(postgres_server: EmbeddedPostgres) -> None:
-    """A server that refuses the connection says why."""
+async def test_a_refused_connection_has_the_servers_reason(postgres_server: EmbeddedPostgres) -> None:
+    """Such as a missing database."""
     async with engine_for(postgres_server.url_for("no_such_database")) as engine:
         with pytest.raises(DatabaseUnavailable, match="no_such_database"):
             await DatabaseProbe(engine).check()
 
 
-async def test_somebody_who_does_not_speak_postgres() -> None:
-    """A port that accepts and then says nothing is given up after the connect time."""
+async def test_a_port_without_postgres_times_out() -> None:
+    """It accepts the connection and sends nothing."""
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -200,11 +200,11 @@ async def test_somebody_who_does_not_speak_postgres() -> None:
             await DatabaseProbe(engine).check()
 
 
-# Used up
+# Exhausted
 
 
-async def test_no_free_connection(database_url: str) -> None:
-    """Who gets no connection of the pool in time is told so, and the pool recovers."""
+async def test_an_exhausted_pool_times_out_and_recovers(database_url: str) -> None:
+    """The caller gets DatabaseUnavailable."""
     async with engine_for(database_url, SMALL) as engine:
         async with PostgresUnitsOfWork(engine)():
             with pytest.raises(DatabaseUnavailable, match="in use"):
@@ -212,8 +212,8 @@ async def test_no_free_connection(database_url: str) -> None:
         assert await PostgresQueries(engine)("t").get(ID) is None
 
 
-async def test_a_lock_that_is_not_had_in_time(database_url: str) -> None:
-    """Who waits too long for another's lock gives up, undone."""
+async def test_a_lock_timeout_rolls_back(database_url: str) -> None:
+    """The caller gets an error and nothing is stored."""
     async with engine_for(database_url, DatabaseSettings(lock_timeout=0.1)) as engine:
         units = PostgresUnitsOfWork(engine)
         async with units() as unit:
@@ -226,8 +226,8 @@ async def test_a_lock_that_is_not_had_in_time(database_url: str) -> None:
                 await second.operations.save(change)
 
 
-async def test_a_statement_that_takes_too_long(database_url: str) -> None:
-    """The server ends it."""
+async def test_the_server_ends_a_slow_statement(database_url: str) -> None:
+    """At the statement timeout."""
     async with engine_for(database_url, DatabaseSettings(statement_timeout=0.1)) as engine, engine.connect() as slow:
         with pytest.raises(DatabaseUnavailable, match="statement timeout"), translated():
             await slow.execute(text("SELECT pg_sleep(60)"))
@@ -237,8 +237,8 @@ async def test_a_statement_that_takes_too_long(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
-async def test_schemes(postgres_server: EmbeddedPostgres, scheme: str) -> None:
-    """The URL may be written in each of the ways that tools and providers write it, with a socket's folder in it."""
+async def test_urls_of_every_scheme_and_socket_are_accepted(postgres_server: EmbeddedPostgres, scheme: str) -> None:
+    """As tools and providers write them."""
     url = postgres_server.url_for("postgres", scheme) + "&sslmode=disable&connect_timeout=3&application_name=mine"
     async with engine_for(url) as engine, engine.connect() as connection:
         assert await connection.scalar(text("SHOW application_name")) == "mine"
@@ -249,14 +249,14 @@ async def test_schemes(postgres_server: EmbeddedPostgres, scheme: str) -> None:
     "url",
     ["", "sqlite:///x", "mysql://h/db", "localhost:5432/db", "postgresql+psycopg2://h/db", "postgresql://u:a#b@h/db"],
 )
-def test_urls_that_are_none(url: str) -> None:
-    """Another kind of URL is refused at once, in words."""
+def test_other_urls_are_refused(url: str) -> None:
+    """At once, with a message."""
     with pytest.raises(StartupError, match="DATABASE_URL"):
         create_engine(url)
 
 
-def test_secrets() -> None:
-    """Neither the engine's text nor its URL has the password in it."""
+def test_the_engine_does_not_show_the_password() -> None:
+    """Neither its text nor its URL."""
     engine = create_engine("postgresql://u:secret@h/db")
     assert "secret" not in repr(engine) + str(engine.url)
 
@@ -264,16 +264,16 @@ def test_secrets() -> None:
 # Values
 
 
-async def test_times_without_a_zone(postgres_engine: AsyncEngine) -> None:
-    """A time without a zone never reaches the database, which would take it for the machine's local time."""
+async def test_times_without_a_zone_are_refused(postgres_engine: AsyncEngine) -> None:
+    """The database would take them for local time."""
     naive = OperationFilter(accepted_after=T0.replace(tzinfo=None))
     with pytest.raises(Exception, match="has no time zone"):
         await PostgresQueries(postgres_engine)("t").page(naive, newest_first=True, after=None, limit=1)
 
 
 @pytest.mark.parametrize(("depth", "fits"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (100_000, False)])
-async def test_nesting(postgres_engine: AsyncEngine, depth: int, fits: bool) -> None:
-    """JSON that some reader's parser could not read again is refused when it comes, not when it is read."""
+async def test_deeply_nested_json_is_refused_on_write(postgres_engine: AsyncEngine, depth: int, fits: bool) -> None:
+    """A reader's parser could not read it."""
     value: JsonValue = float("nan")
     for level in range(depth):
         value = {"a": value} if level % 2 else [value, 1]
@@ -287,8 +287,8 @@ async def test_nesting(postgres_engine: AsyncEngine, depth: int, fits: bool) -> 
                 await unit.operations.add(accepted_change(value))
 
 
-async def test_ids(postgres_engine: AsyncEngine) -> None:
-    """Ids come back as the standard library's UUID, not as asyncpg's, which encoders do not know."""
+async def test_ids_are_standard_uuids(postgres_engine: AsyncEngine) -> None:
+    """Not asyncpg's, which encoders do not know."""
     async with PostgresUnitsOfWork(postgres_engine)() as unit:
         await unit.operations.add(accepted_change())
         operation = await unit.operations.get(ID)

@@ -1,4 +1,4 @@
-"""Every rule that the database states is refused by the database itself, whoever writes."""
+"""Every rule is enforced by the database itself, for every writer."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -108,7 +108,7 @@ def key(**fields: Any) -> dict[str, Any]:
 
 
 async def refused_by(engine: AsyncEngine, *statements: sa.Executable) -> str:
-    """The name of the constraint that refuses the last of the statements."""
+    """Returns the name of the constraint that refuses the last of the statements."""
     with pytest.raises(DBAPIError) as caught:
         await run(engine, *statements)
     assert caught.value.orig is not None
@@ -129,7 +129,7 @@ def stream_ticket(**fields: Any) -> dict[str, Any]:
 
 
 async def run(engine: AsyncEngine, *statements: sa.Executable) -> None:
-    """Execute them in one transaction."""
+    """Runs the statements in one transaction."""
     async with engine.begin() as connection:
         for statement in statements:
             await connection.execute(statement)
@@ -141,63 +141,69 @@ def insert(values: dict[str, Any]) -> sa.Insert:
 
 
 @pytest.mark.parametrize("make", [accepted, running, completed, failed])
-async def test_what_is_right_is_taken(postgres_engine: AsyncEngine, make: Any) -> None:
-    """An operation in each status passes every rule: what follows fails for the one reason it names."""
+async def test_valid_operations_of_each_status_are_accepted(postgres_engine: AsyncEngine, make: Any) -> None:
+    """So each refusal below has the one reason that it names."""
     await run(postgres_engine, insert(to_row(make())), sa.insert(transitions).values(line()))
     await run(postgres_engine, sa.insert(idempotency_keys).values(key()))
 
 
 @pytest.mark.parametrize("rule", OPERATIONS)
-async def test_operations(postgres_engine: AsyncEngine, rule: str) -> None:
-    """A row of `operations` that breaks the rule."""
+async def test_each_constraint_of_operations_refuses_its_violation(postgres_engine: AsyncEngine, rule: str) -> None:
+    """One rule at a time."""
     make, changes = OPERATIONS[rule]
     assert await refused_by(postgres_engine, insert(to_row(make()) | changes)) == f"ck_operations_{rule}"
 
 
 @pytest.mark.parametrize("changes", MORE_TIMES, ids=repr)
-async def test_times(postgres_engine: AsyncEngine, changes: dict[str, Any]) -> None:
-    """Accepted, started and finished follow one another, and nothing is updated before it was accepted."""
+async def test_times_out_of_order_are_refused(postgres_engine: AsyncEngine, changes: dict[str, Any]) -> None:
+    """Accepted, started, finished; and an update before the acceptance."""
     assert await refused_by(postgres_engine, insert(to_row(completed()) | changes)) == "ck_operations_times_in_order"
 
 
 @pytest.mark.parametrize(("make", "changes", "rule"), NOT_VERIFIED)
-async def test_verification(postgres_engine: AsyncEngine, make: Any, changes: dict[str, Any], rule: str) -> None:
-    """What is dispatched and not done will be verified, and nothing else."""
+async def test_exactly_dispatched_unfinished_operations_are_verified(
+    postgres_engine: AsyncEngine, make: Any, changes: dict[str, Any], rule: str
+) -> None:
+    """Other combinations are refused."""
     assert await refused_by(postgres_engine, insert(to_row(make()) | changes)) == f"ck_operations_{rule}"
 
 
 @pytest.mark.parametrize("rule", TRANSITIONS)
-async def test_transitions(postgres_engine: AsyncEngine, rule: str) -> None:
-    """A row of `transitions` that breaks the rule."""
+async def test_each_constraint_of_transitions_refuses_its_violation(postgres_engine: AsyncEngine, rule: str) -> None:
+    """One rule at a time."""
     statement = sa.insert(transitions).values(line(**TRANSITIONS[rule]))
     name = await refused_by(postgres_engine, insert(to_row(accepted())), statement)
-    # Of two rules that speak of the same value, PostgreSQL names the first.
+    # If a value violates two rules, PostgreSQL names the first.
     assert name == f"ck_transitions_{'from_status_known' if rule == 'to_status_known' else rule}"
 
 
 @pytest.mark.parametrize(("rule", "fields"), [*API_KEYS.items(), ("scopes_known", {"scopes": []})])
-async def test_api_keys(postgres_engine: AsyncEngine, rule: str, fields: dict[str, Any]) -> None:
-    """One rule broken at a time."""
+async def test_each_constraint_of_api_keys_refuses_its_violation(
+    postgres_engine: AsyncEngine, rule: str, fields: dict[str, Any]
+) -> None:
+    """One rule at a time."""
     statement = sa.insert(api_keys).values(api_key(**fields))
     assert await refused_by(postgres_engine, statement) == f"ck_api_keys_{rule}"
 
 
 @pytest.mark.parametrize("rule", STREAM_TICKETS)
-async def test_stream_tickets(postgres_engine: AsyncEngine, rule: str) -> None:
-    """A row of `stream_tickets` that breaks the rule."""
+async def test_each_constraint_of_stream_tickets_refuses_its_violation(postgres_engine: AsyncEngine, rule: str) -> None:
+    """One rule at a time."""
     statement = sa.insert(stream_tickets).values(stream_ticket(**STREAM_TICKETS[rule]))
     assert await refused_by(postgres_engine, statement) == f"ck_stream_tickets_{rule}"
 
 
 @pytest.mark.parametrize("rule", KEYS)
-async def test_idempotency_keys(postgres_engine: AsyncEngine, rule: str) -> None:
-    """A row of `idempotency_keys` that breaks the rule."""
+async def test_each_constraint_of_idempotency_keys_refuses_its_violation(
+    postgres_engine: AsyncEngine, rule: str
+) -> None:
+    """One rule at a time."""
     statement = sa.insert(idempotency_keys).values(key(**KEYS[rule]))
     assert await refused_by(postgres_engine, statement) == f"ck_idempotency_keys_{rule}"
 
 
-async def test_primary_keys(postgres_engine: AsyncEngine) -> None:
-    """An id, a line of a history, a tenant's key and a watermark are there once."""
+async def test_primary_keys_refuse_duplicates(postgres_engine: AsyncEngine) -> None:
+    """Of an id, a history line, a tenant's key and a watermark."""
     await run(postgres_engine, insert(to_row(accepted())), sa.insert(transitions).values(line()))
     await run(postgres_engine, sa.insert(idempotency_keys).values(key()))
     assert await refused_by(postgres_engine, insert(to_row(running()))) == "pk_operations"
@@ -209,8 +215,8 @@ async def test_primary_keys(postgres_engine: AsyncEngine) -> None:
     assert await refused_by(postgres_engine, one, one) == "pk_api_keys"
 
 
-async def test_foreign_keys(postgres_engine: AsyncEngine) -> None:
-    """No history and no key without its operation; the key may come first within a transaction."""
+async def test_history_and_key_need_their_operation(postgres_engine: AsyncEngine) -> None:
+    """Within a transaction, the key may come first."""
     name = await refused_by(postgres_engine, sa.insert(transitions).values(line()))
     assert name == "fk_transitions_operation_id_operations"
     name = await refused_by(postgres_engine, sa.insert(idempotency_keys).values(key()))
@@ -218,8 +224,8 @@ async def test_foreign_keys(postgres_engine: AsyncEngine) -> None:
     await run(postgres_engine, sa.insert(idempotency_keys).values(key()), insert(to_row(accepted())))
 
 
-async def test_deleting_an_operation(postgres_engine: AsyncEngine) -> None:
-    """Its history and its keys go with it."""
+async def test_deleting_an_operation_deletes_history_and_keys(postgres_engine: AsyncEngine) -> None:
+    """By the foreign keys."""
     await run(postgres_engine, insert(to_row(completed())), sa.insert(transitions).values(line()))
     await run(postgres_engine, sa.insert(idempotency_keys).values(key()))
     await run(postgres_engine, sa.delete(operations))
@@ -229,8 +235,10 @@ async def test_deleting_an_operation(postgres_engine: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("row", [accepted, running], ids=["accepted", "running"])
-async def test_what_is_not_done_is_not_deleted(postgres_engine: AsyncEngine, row: Callable[[], Operation]) -> None:
-    """Not even by SQL: its execution would go on unseen."""
+async def test_unfinished_operation_cannot_be_deleted_by_sql(
+    postgres_engine: AsyncEngine, row: Callable[[], Operation]
+) -> None:
+    """Its execution would run on unseen."""
     await run(postgres_engine, insert(to_row(row())))
     assert await refused_by(postgres_engine, sa.delete(operations)) == "operations_unfinished_is_not_deleted"
 
@@ -246,8 +254,10 @@ async def test_what_is_not_done_is_not_deleted(postgres_engine: AsyncEngine, row
     ],
     ids=repr,
 )
-async def test_the_outcome_is_final(postgres_engine: AsyncEngine, changes: dict[str, Any]) -> None:
-    """Not even SQL takes a completed operation back, or gives it another result (P2)."""
+async def test_sql_cannot_change_a_completed_operations_outcome(
+    postgres_engine: AsyncEngine, changes: dict[str, Any]
+) -> None:
+    """Neither status nor result (P2)."""
     await run(postgres_engine, insert(to_row(completed())))
     update = sa.update(operations).values(changes)
     assert await refused_by(postgres_engine, update) == "operations_outcome_is_final"
@@ -263,22 +273,24 @@ async def test_the_outcome_is_final(postgres_engine: AsyncEngine, changes: dict[
     ],
     ids=repr,
 )
-async def test_the_error_is_final(postgres_engine: AsyncEngine, changes: dict[str, Any]) -> None:
-    """The same for a failed one."""
+async def test_sql_cannot_change_a_failed_operations_error(
+    postgres_engine: AsyncEngine, changes: dict[str, Any]
+) -> None:
+    """P2."""
     await run(postgres_engine, insert(to_row(failed())))
     update = sa.update(operations).values(changes)
     assert await refused_by(postgres_engine, update) == "operations_outcome_is_final"
 
 
-async def test_running_is_not_taken_back(postgres_engine: AsyncEngine) -> None:
-    """What has run was started: it does not become ACCEPTED again."""
+async def test_running_cannot_become_accepted(postgres_engine: AsyncEngine) -> None:
+    """Its execution has started."""
     await run(postgres_engine, insert(to_row(running())))
     update = sa.update(operations).values(status="ACCEPTED", started_at=None)
     assert await refused_by(postgres_engine, update) == "operations_running_is_not_taken_back"
 
 
 async def test_attention_of_a_finished_operation_may_change(postgres_engine: AsyncEngine) -> None:
-    """Nothing else does, but for what counts its changes."""
+    """With the counters of changes, and nothing else."""
     await run(postgres_engine, insert(to_row(completed())))
     attention = {"attention_kind": "DIVERGED", "attention_since": at(4), "attention_message": "reset"}
     counted = {"updated_at": at(4), "revision": 9, "version": 9, "history_length": 9, "changed_in": THIS_TRANSACTION}
@@ -318,20 +330,22 @@ OTHERS = {
     "trace_context": "{}",
     "first_run_id": "another",
 }
-"""Another value for each column that a finished operation keeps."""
+"""A different value for each column that is final."""
 FREE = {column.name for column in operations.c} - OTHERS.keys()
 
 
 @pytest.mark.parametrize("column", OTHERS)
-async def test_finished_operation_keeps_all_else(postgres_engine: AsyncEngine, column: str) -> None:
-    """The trigger refuses it to the owner of the table as well."""
+async def test_sql_cannot_change_other_columns_of_a_finished_operation(
+    postgres_engine: AsyncEngine, column: str
+) -> None:
+    """As the table's owner, too."""
     await run(postgres_engine, insert(to_row(completed())))
     update = sa.update(operations).values({column: OTHERS[column]})
     assert await refused_by(postgres_engine, update) == "operations_outcome_is_final"
 
 
-def test_every_constraint_is_violated_above() -> None:
-    """A new CHECK needs its own proof."""
+def test_every_constraint_has_a_test_above() -> None:
+    """A new CHECK needs one."""
     tried = {"operations": set(OPERATIONS), "transitions": set(TRANSITIONS), "idempotency_keys": set(KEYS)}
     tried |= {"watermarks": set(), "turns": set(), "api_keys": set(API_KEYS)}
     tried |= {"stream_tickets": set(STREAM_TICKETS)}
@@ -340,8 +354,8 @@ def test_every_constraint_is_violated_above() -> None:
         assert named == {f"ck_{table.name}_{rule}" for rule in tried[table.name]}
 
 
-async def test_every_named_error_is_of_a_constraint(postgres_engine: AsyncEngine) -> None:
-    """The table from constraints to errors names nothing that is not there."""
+async def test_every_error_belongs_to_an_existing_constraint(postgres_engine: AsyncEngine) -> None:
+    """The table of errors has no other names."""
     query = "SELECT conname FROM pg_constraint UNION SELECT tgname FROM pg_trigger"
     async with postgres_engine.connect() as connection:
         there = set(await connection.scalars(sa.text(query)))

@@ -1,4 +1,4 @@
-"""Group commit on real connections: of several processes, on the same rows, with connections that break."""
+"""Group commit on real connections: several processes, the same rows, connections that break."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -30,14 +30,14 @@ ROUNDS = 4
 
 @pytest.fixture
 async def other_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """Of another process."""
+    """The pool of another process."""
     engine = create_engine(database_url)
     yield engine
     await engine.dispose()
 
 
 async def fill(engine: AsyncEngine) -> None:
-    """Store operations that run."""
+    """Adds running operations."""
     async with PostgresUnitsOfWork(engine)() as unit:
         for number in NUMBERS:
             made = accept(UUID(int=number), tenant="t", type_name="deploy", value=None, labels={}, cause=cause())
@@ -50,17 +50,17 @@ def group_commit(engine: AsyncEngine) -> GroupCommit:
     return GroupCommit(PostgresUnitsOfWork(engine))
 
 
-async def noted(changes: GroupCommit, number: int, words: str) -> None:
-    """A line with these words."""
+async def noted(changes: GroupCommit, number: int, text: str) -> None:
+    """A change with one history line with this text."""
 
     def decide(operation: Operation) -> Change:
-        return note(operation, Cause(Source.CLIENT, words, at(3)))
+        return note(operation, Cause(Source.CLIENT, text, at(3)))
 
     assert (await changes.change(UUID(int=number), decide)) is not None
 
 
 async def lines(engine: AsyncEngine) -> list[str]:
-    """The words of all notes, after a look whether every history is whole (P6)."""
+    """Returns the texts of all notes. Asserts that every history is complete (P6)."""
     queries = PostgresQueries(engine)("t")
     found = []
     for number in NUMBERS:
@@ -74,14 +74,14 @@ async def lines(engine: AsyncEngine) -> list[str]:
 
 
 async def statuses(engine: AsyncEngine) -> set[str]:
-    """That there are."""
+    """Returns the statuses that exist."""
     async with engine.connect() as connection:
         return set(await connection.scalars(text("SELECT DISTINCT status FROM operations")))
 
 
 @contextmanager
 def commits(engine: AsyncEngine) -> Iterator[list[None]]:
-    """One entry for each."""
+    """Returns a list with one entry per commit."""
     seen: list[None] = []
 
     def count(connection: object) -> None:
@@ -92,8 +92,8 @@ def commits(engine: AsyncEngine) -> Iterator[list[None]]:
     event.remove(engine.sync_engine, "commit", count)
 
 
-async def test_few_commits_for_many(postgres_engine: AsyncEngine) -> None:
-    """Twenty that come at the same time are stored by one commit."""
+async def test_twenty_concurrent_changes_take_one_commit(postgres_engine: AsyncEngine) -> None:
+    """They arrive at the same time."""
     await fill(postgres_engine)
     changes = group_commit(postgres_engine)
     with commits(postgres_engine) as seen:
@@ -102,16 +102,18 @@ async def test_few_commits_for_many(postgres_engine: AsyncEngine) -> None:
     assert sorted(await lines(postgres_engine)) == sorted(map(str, NUMBERS))
 
 
-async def test_two_processes_on_the_same_rows(postgres_engine: AsyncEngine, other_engine: AsyncEngine) -> None:
-    """In opposite orders, again and again: no deadlock, every line that was acknowledged is there, once (hazard 23)."""
+async def test_two_processes_on_the_same_rows_lose_and_repeat_no_line(
+    postgres_engine: AsyncEngine, other_engine: AsyncEngine
+) -> None:
+    """In opposite orders, repeatedly, without deadlock (hazard 23)."""
     await fill(postgres_engine)
     acknowledged: list[str] = []
 
     async def recorder(changes: GroupCommit, name: str, number: int) -> None:
         for turn in range(ROUNDS):
-            words = f"{name} {number} {turn}"
-            await noted(changes, number, words)
-            acknowledged.append(words)
+            text = f"{name} {number} {turn}"
+            await noted(changes, number, text)
+            acknowledged.append(text)
 
     one, other = group_commit(postgres_engine), group_commit(other_engine)
     await asyncio.gather(
@@ -122,8 +124,10 @@ async def test_two_processes_on_the_same_rows(postgres_engine: AsyncEngine, othe
     assert len(acknowledged) == 2 * ROUNDS * len(NUMBERS)
 
 
-async def test_groups_in_opposite_orders(postgres_engine: AsyncEngine, other_engine: AsyncEngine) -> None:
-    """Two transactions that save the same rows do not wait for one another: each row is the one's or the other's."""
+async def test_groups_in_opposite_orders_do_not_wait_for_each_other(
+    postgres_engine: AsyncEngine, other_engine: AsyncEngine
+) -> None:
+    """Each row is saved by one of the two transactions."""
     await fill(postgres_engine)
     barrier = asyncio.Barrier(2)
 
@@ -144,8 +148,8 @@ async def test_groups_in_opposite_orders(postgres_engine: AsyncEngine, other_eng
     await lines(postgres_engine)
 
 
-async def test_one_that_the_database_refuses(postgres_engine: AsyncEngine) -> None:
-    """It alone is told so; the others are stored."""
+async def test_a_refused_change_fails_alone(postgres_engine: AsyncEngine) -> None:
+    """The others of its group are stored."""
     await fill(postgres_engine)
     changes = group_commit(postgres_engine)
 
@@ -162,9 +166,8 @@ async def test_one_that_the_database_refuses(postgres_engine: AsyncEngine) -> No
     assert sorted(await lines(postgres_engine)) == sorted(map(str, NUMBERS[1:]))
 
 
-async def test_large_ones(postgres_engine: AsyncEngine) -> None:
-    """What holds too much for one statement, which has its time limit, goes alone: every other one is as quick as
-    ever, and each is stored."""
+async def test_large_changes_are_saved_alone(postgres_engine: AsyncEngine) -> None:
+    """They exceed the limit of a statement. The others are not delayed, and each is stored."""
     await fill(postgres_engine)
     changes = group_commit(postgres_engine)
 
@@ -177,18 +180,20 @@ async def test_large_ones(postgres_engine: AsyncEngine) -> None:
     assert await statuses(postgres_engine) == {"COMPLETED"}
 
 
-async def test_connections_that_break(postgres_engine: AsyncEngine, other_engine: AsyncEngine) -> None:
-    """Whenever they break: what was acknowledged is there, once, and who was not told so may ask again."""
+async def test_acknowledged_changes_survive_broken_connections(
+    postgres_engine: AsyncEngine, other_engine: AsyncEngine
+) -> None:
+    """Each is stored once. Callers without an acknowledgement may retry."""
     await fill(postgres_engine)
     changes = group_commit(postgres_engine)
     acknowledged: list[str] = []
 
     async def recorder(number: int) -> None:
         for turn in range(ROUNDS):
-            words = f"{number} {turn}"
+            text = f"{number} {turn}"
             with suppress(DatabaseUnavailable):
-                await noted(changes, number, words)
-                acknowledged.append(words)
+                await noted(changes, number, text)
+                acknowledged.append(text)
 
     async def breaker() -> None:
         backends = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -208,8 +213,8 @@ async def test_connections_that_break(postgres_engine: AsyncEngine, other_engine
     assert {*acknowledged, "after"} <= set(found)
 
 
-async def test_callers_that_hang_up(postgres_engine: AsyncEngine) -> None:
-    """Some hang up, at any moment: the others have their answers, and no connection stays taken."""
+async def test_cancelled_callers_do_not_affect_the_others(postgres_engine: AsyncEngine) -> None:
+    """At any moment; no connection stays checked out."""
     await fill(postgres_engine)
     changes = group_commit(postgres_engine)
     tasks = [asyncio.create_task(noted(changes, number, str(number))) for number in NUMBERS]

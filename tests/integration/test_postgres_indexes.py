@@ -1,4 +1,4 @@
-"""The queries run on the indexes that were made for them, as the planner sees it with realistic numbers of rows."""
+"""The planner uses the intended index for each query, with realistic numbers of rows."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,7 +27,7 @@ from tests.support.postgres import TEMPLATE
 from tests.support.statements import caught
 
 ROWS = 20_000
-# 97 % done, as in any ledger that has run for a while; ten tenants, of which one has half of all.
+# 97 % are finished, as after some time of use. One of ten tenants has half of all operations.
 FILL = """
 INSERT INTO operations (id, tenant, type, status, input, labels, result, accepted_at, started_at, finished_at,
     updated_at, dispatch_due_at, dispatch_attempts, dispatched_at, follow_up_due_at, follow_up_attempts, version,
@@ -54,7 +54,7 @@ FROM operations, generate_series(1, 3) AS sequence
 
 @pytest.fixture(scope="module")
 async def filled(postgres_server: EmbeddedPostgres) -> AsyncIterator[AsyncEngine]:
-    """A ledger with a past."""
+    """A database with realistic rows."""
     await postgres_server.create_database("filled", template=TEMPLATE)
     engine = create_engine(postgres_server.url_for("filled"))
     async with engine.begin() as connection:
@@ -68,19 +68,19 @@ async def filled(postgres_server: EmbeddedPostgres) -> AsyncIterator[AsyncEngine
 
 
 async def vacuum(engine: AsyncEngine) -> None:
-    """What autovacuum does in its time."""
+    """Does the work of autovacuum."""
     async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         await connection.execute(text("VACUUM ANALYZE"))
 
 
 async def plan_of(engine: AsyncEngine, call: Callable[[], Awaitable[object]]) -> list[dict[str, Any]]:
-    """The plan nodes of the one statement that the call executes."""
+    """Returns the plan nodes of the only statement that the call executes."""
     [plan] = await plans_of(engine, call)
     return plan
 
 
 async def plans_of(engine: AsyncEngine, call: Callable[[], Awaitable[object]]) -> list[list[dict[str, Any]]]:
-    """The plan nodes of each statement that the call executes."""
+    """Returns the plan nodes of each statement that the call executes."""
     with caught(engine) as asked:
         await call()
     plans = []
@@ -92,19 +92,19 @@ async def plans_of(engine: AsyncEngine, call: Callable[[], Awaitable[object]]) -
 
 
 def nodes(plan: dict[str, Any]) -> Any:
-    """The plan and everything below it."""
+    """Returns the plan's nodes."""
     yield plan
     for part in plan.get("Plans", []):
         yield from nodes(part)
 
 
 def indexes(plan: list[dict[str, Any]]) -> set[str]:
-    """The indexes it uses."""
+    """Returns the indexes that the plan uses."""
     return {node["Index Name"] for node in plan if "Index Name" in node}
 
 
 def kinds(plan: list[dict[str, Any]]) -> set[str]:
-    """The kinds of its nodes."""
+    """Returns the kinds of the plan's nodes."""
     return {node["Node Type"] for node in plan}
 
 
@@ -133,8 +133,8 @@ CHANGES: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-async def test_scans_of_the_background_work(filled: AsyncEngine, what: str) -> None:
-    """All of it reads its few rows, in order, not the thousands."""
+async def test_background_work_reads_only_its_rows_in_order(filled: AsyncEngine, what: str) -> None:
+    """Not the thousands of others."""
     index, call = CHANGES[what]
 
     async def use() -> None:
@@ -150,7 +150,7 @@ EITHER = {"ix_operations_tenant_status", "ix_operations_tenant_accepted"}
 PAGES = {
     "newest": (OperationFilter(), True, {"ix_operations_tenant_accepted"}),
     "oldest": (OperationFilter(), False, {"ix_operations_tenant_accepted"}),
-    # Nearly all are completed: passing over the few others costs less than the larger index.
+    # Nearly all are completed: skipping the few others costs less than the larger index.
     "completed": (OperationFilter(statuses=frozenset({OperationStatus.COMPLETED})), True, EITHER),
     "between": (
         OperationFilter(accepted_after=at(1000), accepted_before=at(15_000)),
@@ -163,8 +163,10 @@ PAGES = {
 @pytest.mark.parametrize("tenant", ["tenant0", "tenant3"])
 @pytest.mark.parametrize("after", [None, PageKey(at(5000), UUID(int=5000))], ids=["first", "later"])
 @pytest.mark.parametrize("what", PAGES)
-async def test_pages(filled: AsyncEngine, what: str, after: PageKey | None, tenant: str) -> None:
-    """A page is read off an index in its order: nothing is sorted, however much the tenant has."""
+async def test_pages_are_read_from_an_index_without_a_sort(
+    filled: AsyncEngine, what: str, after: PageKey | None, tenant: str
+) -> None:
+    """Whatever number of operations the tenant has."""
     criteria, newest_first, usable = PAGES[what]
     queries = PostgresQueries(filled)(tenant)
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=newest_first, after=after, limit=50))
@@ -173,8 +175,10 @@ async def test_pages(filled: AsyncEngine, what: str, after: PageKey | None, tena
 
 
 @pytest.mark.parametrize("status", [OperationStatus.ACCEPTED, OperationStatus.RUNNING])
-async def test_pages_of_the_few_that_are_not_done(filled: AsyncEngine, status: OperationStatus) -> None:
-    """What is rare is found by the index that knows it; whether it is then sorted does not matter."""
+async def test_pages_of_unfinished_operations_use_a_selective_index(
+    filled: AsyncEngine, status: OperationStatus
+) -> None:
+    """A sort of the few rows is fine."""
     queries = PostgresQueries(filled)("tenant3")
     criteria = OperationFilter(statuses=frozenset({status}))
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
@@ -183,9 +187,10 @@ async def test_pages_of_the_few_that_are_not_done(filled: AsyncEngine, status: O
 
 @pytest.mark.parametrize("tenant", ["tenant0", "tenant3"])
 @pytest.mark.parametrize("after", [None, PageKey(at(5000), UUID(int=5000))], ids=["first", "later"])
-async def test_pages_of_several_statuses(filled: AsyncEngine, after: PageKey | None, tenant: str) -> None:
-    """Each status has its own first ones read, in the order of an index: what is put together is a few pages at most,
-    however much the tenant has."""
+async def test_pages_of_several_statuses_read_a_few_pages_of_rows(
+    filled: AsyncEngine, after: PageKey | None, tenant: str
+) -> None:
+    """Each status is read in the order of an index."""
     queries = PostgresQueries(filled)(tenant)
     criteria = OperationFilter(statuses=frozenset({OperationStatus.COMPLETED, OperationStatus.FAILED}))
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=after, limit=50))
@@ -196,8 +201,8 @@ async def test_pages_of_several_statuses(filled: AsyncEngine, after: PageKey | N
 
 @pytest.mark.parametrize("tenant", ["tenant0", "tenant3"])
 @pytest.mark.parametrize("name", ["type3", "nobody's"])
-async def test_pages_of_a_type(filled: AsyncEngine, name: str, tenant: str) -> None:
-    """One that is rare, or that there is not, does not have all of the tenant's rows read."""
+async def test_pages_of_a_rare_type_do_not_read_all_rows(filled: AsyncEngine, name: str, tenant: str) -> None:
+    """Nor of a type without operations."""
     queries = PostgresQueries(filled)(tenant)
     criteria = OperationFilter(type=name)
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
@@ -209,16 +214,16 @@ async def test_pages_of_a_type(filled: AsyncEngine, name: str, tenant: str) -> N
 
 
 @pytest.mark.parametrize("kind", [AttentionKind.STALLED, AttentionKind.DIVERGED])
-async def test_pages_of_the_few_that_need_attention(filled: AsyncEngine, kind: AttentionKind) -> None:
-    """A tenant's are found by an index of their own."""
+async def test_pages_by_attention_use_the_tenants_index(filled: AsyncEngine, kind: AttentionKind) -> None:
+    """It holds only operations with an attention."""
     queries = PostgresQueries(filled)("tenant3")
     criteria = OperationFilter(attention=kind)
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
     assert indexes(plan) == {"ix_operations_tenant_attention"}
 
 
-async def test_drift(filled: AsyncEngine) -> None:
-    """How far the ledger may be off is read off the two partial indexes, whatever lies in the table."""
+async def test_drift_reads_two_partial_indexes(filled: AsyncEngine) -> None:
+    """Whatever else is in the table."""
     queries = PostgresDriftQueries(filled)
     waiting, counted, _watermark = await plans_of(filled, queries.drift)  # of a table of one row
     assert indexes(waiting) == {"ix_operations_verified"}
@@ -232,24 +237,24 @@ async def test_drift(filled: AsyncEngine) -> None:
         assert "Sort" not in kinds(plan)
 
 
-async def test_labels(filled: AsyncEngine) -> None:
-    """A label that few operations have is looked up."""
+async def test_rare_labels_use_their_index(filled: AsyncEngine) -> None:
+    """The GIN index."""
     queries = PostgresQueries(filled)("tenant3")
     criteria = OperationFilter(labels={"team": "team3"})
     plan = await plan_of(filled, lambda: queries.page(criteria, newest_first=True, after=None, limit=50))
     assert "ix_operations_labels" in indexes(plan)
 
 
-async def test_counts(filled: AsyncEngine) -> None:
-    """Counting reads an index alone, not the rows."""
+async def test_counts_read_an_index_only(filled: AsyncEngine) -> None:
+    """Not the rows."""
     await vacuum(filled)
     plan = await plan_of(filled, PostgresQueries(filled)("tenant3").counts)
     assert indexes(plan) == {"ix_operations_tenant_status"}
     assert "Index Only Scan" in kinds(plan)
 
 
-async def test_history(filled: AsyncEngine) -> None:
-    """A history is looked up by its operation."""
+async def test_a_history_is_read_by_its_operation(filled: AsyncEngine) -> None:
+    """From the primary key."""
     queries = PostgresQueries(filled)("tenant3")
     plan = await plan_of(filled, lambda: queries.transitions(UUID(int=3)))
     assert "pk_operations" in indexes(plan)
@@ -257,8 +262,8 @@ async def test_history(filled: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("from_the_start", [True, False])
-async def test_change_feed(filled: AsyncEngine, from_the_start: bool) -> None:
-    """Each page is read off the two indexes in their order, from the start of a ledger as from its end."""
+async def test_change_feed_pages_are_read_from_two_indexes_in_order(filled: AsyncEngine, from_the_start: bool) -> None:
+    """At the start and at the end of the feed."""
     feed = PostgresChangeFeed(filled, Listener(connector("postgresql://unused")))
     after = Position.behind(0) if from_the_start else await feed.head()
     _, plan = await plans_of(filled, lambda: feed.read(after, 50))

@@ -1,4 +1,4 @@
-"""Look-ups that are gathered, on a real connection: they share a statement, and nothing else."""
+"""Batched look-ups on a real connection: they share a statement and nothing else."""
 
 import asyncio
 from uuid import UUID
@@ -12,8 +12,8 @@ from domain.operation.lifecycle import accept
 from tests.support.operations import cause
 
 
-async def test_a_row_that_cannot_be_read(postgres_engine: AsyncEngine) -> None:
-    """As a later version may write one while it takes over: its tenant is told so, who asks for others has them."""
+async def test_an_unreadable_row_fails_its_own_caller_alone(postgres_engine: AsyncEngine) -> None:
+    """A later version may write one during an upgrade."""
     async with PostgresUnitsOfWork(postgres_engine)() as unit:
         for number, tenant in enumerate(["one", "two", "three"], start=1):
             made = accept(UUID(int=number), tenant=tenant, type_name="deploy", value=None, labels={}, cause=cause())

@@ -1,4 +1,4 @@
-"""Deep pages cost what the first costs: counted in the pages of memory that PostgreSQL touches, not in time."""
+"""A deep page costs what the first page costs, counted in buffers, not in time."""
 
 import json
 from collections.abc import AsyncIterator
@@ -24,9 +24,9 @@ from tests.support.statements import caught
 SIZE = 20
 PAGES = 1_000
 EVERY = 3
-"""Of so many operations one fits each of the filters."""
+"""One of this many operations matches each of the filters."""
 ROWS = PAGES * SIZE * EVERY + EVERY * SIZE
-# Seven operations are accepted at each instant.
+# Seven operations share each instant.
 FILL = """
 INSERT INTO operations (id, tenant, type, status, input, labels, result, accepted_at, started_at, finished_at,
     updated_at, dispatch_attempts, dispatched_at, follow_up_attempts, version, history_length, verified_at,
@@ -44,13 +44,13 @@ FROM (SELECT n, n % :every = 0 AS fits,
 
 @pytest.fixture(scope="module")
 async def deep(postgres_server: EmbeddedPostgres) -> AsyncIterator[AsyncEngine]:
-    """A tenant with a thousand pages of whatever it asks for."""
+    """A tenant with a thousand pages for each filter."""
     await postgres_server.create_database("deep", template=TEMPLATE)
     engine = create_engine(postgres_server.url_for("deep"))
     async with engine.begin() as connection:
         await connection.execute(text(FILL), {"rows": ROWS, "every": EVERY})
     async with engine.begin() as connection:
-        # Enough that all rows are read for them: a random half has one in ten runs take rare labels for frequent.
+        # ANALYZE then reads all rows: from a random half, one run in ten would take rare labels for frequent.
         await connection.execute(text("ALTER TABLE operations ALTER COLUMN labels SET STATISTICS 1000"))
     await vacuum(engine)
     yield engine
@@ -59,14 +59,14 @@ async def deep(postgres_server: EmbeddedPostgres) -> AsyncIterator[AsyncEngine]:
 
 
 def key_of(number: int) -> PageKey:
-    """Where the operation of that number is in the order."""
+    """Returns the position of the operation with this number."""
     return PageKey(T0 + timedelta(seconds=number // 7), UUID(int=number))
 
 
 async def read(
     engine: AsyncEngine, criteria: OperationFilter, after: PageKey | None, *, newest_first: bool
 ) -> tuple[list[int], int, list[dict[str, Any]]]:
-    """A page: the numbers on it, the buffers that it touched, and its plan."""
+    """Reads a page. Returns its numbers, the buffers that it touched, and its plan."""
     with caught(engine) as asked:
         page = await PostgresQueries(engine)("reader").page(
             criteria, newest_first=newest_first, after=after, limit=SIZE
@@ -91,7 +91,7 @@ FILTERS = {
 @pytest.mark.parametrize("newest_first", [True, False], ids=["newest first", "oldest first"])
 @pytest.mark.parametrize("what", FILTERS)
 async def test_page_1000_costs_what_page_1_costs(deep: AsyncEngine, what: str, newest_first: bool) -> None:
-    """It begins in the index where the page before has ended: nothing is skipped by counting, and nothing is sorted."""
+    """It starts in the index after the page before: without an offset or a sort."""
     step = 1 if what == "all" else EVERY
     numbers = [number for number in range(1, ROWS + 1) if number % step == 0]
     if newest_first:
@@ -107,8 +107,8 @@ async def test_page_1000_costs_what_page_1_costs(deep: AsyncEngine, what: str, n
     assert not {"Seq Scan", "Sort"} & kinds(plan)
 
 
-async def test_skipping_by_counting_would_show(deep: AsyncEngine) -> None:
-    """The measure is able to tell: OFFSET reads all that it skips."""
+async def test_an_offset_costs_more_buffers(deep: AsyncEngine) -> None:
+    """The measurement can tell: OFFSET reads all rows that it skips."""
     offset = "SELECT * FROM operations WHERE tenant = 'reader' ORDER BY accepted_at, id LIMIT 20 OFFSET 19980"
     async with deep.connect() as connection:
         found = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {offset}")
@@ -116,9 +116,8 @@ async def test_skipping_by_counting_would_show(deep: AsyncEngine) -> None:
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] > 20 * SIZE
 
 
-async def test_a_page_is_planned_for_what_is_asked(database_url: str) -> None:
-    """However often it was asked: planned once for any tenant, type and labels, the page of a label that many have
-    would read all of a tenant's rows."""
+async def test_a_page_is_planned_for_its_parameters(database_url: str) -> None:
+    """Also after many repeats. A generic plan would read all of a tenant's rows for a frequent label."""
     engine = create_engine(database_url, DatabaseSettings(pool_size=1))
     queries = PostgresQueries(engine)("reader")
     for _ in range(10):
@@ -129,8 +128,8 @@ async def test_a_page_is_planned_for_what_is_asked(database_url: str) -> None:
     await engine.dispose()
 
 
-async def test_rare_labels_are_looked_up(deep: AsyncEngine) -> None:
-    """What few operations have is found by the labels' own index, on any page."""
+async def test_rare_labels_use_their_index_on_any_page(deep: AsyncEngine) -> None:
+    """The GIN index."""
     criteria = OperationFilter(labels={"n": "500"})
     numbers = list(range(500, ROWS + 1, 1000))
     found, touched, _ = await read(deep, criteria, key_of(numbers[30]), newest_first=False)

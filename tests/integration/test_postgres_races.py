@@ -1,4 +1,4 @@
-"""Many at once on real connections: one wins, nothing is doubled, nothing is lost."""
+"""Concurrent changes on real connections: one wins, nothing is doubled, nothing is lost."""
 
 import asyncio
 import random
@@ -32,15 +32,15 @@ def accepted_change(number: int) -> Change:
 
 
 async def add(units: PostgresUnitsOfWork, *numbers: int) -> None:
-    """Store new operations."""
+    """Adds operations and commits."""
     async with units() as unit:
         for number in numbers:
             await unit.operations.add(accepted_change(number))
         await unit.commit()
 
 
-async def test_one_compare_and_set_wins(postgres_engine: AsyncEngine) -> None:
-    """Of sixteen that save from the same version exactly one gets through, and the history has its line alone."""
+async def test_one_of_sixteen_concurrent_saves_wins(postgres_engine: AsyncEngine) -> None:
+    """From the same revision. The history has its line alone."""
     units = PostgresUnitsOfWork(postgres_engine)
     await add(units, 1)
     operation = accepted_change(1).operation
@@ -64,8 +64,10 @@ async def test_one_compare_and_set_wins(postgres_engine: AsyncEngine) -> None:
     assert [line.sequence for line in history] == [1, 2]
 
 
-async def test_reports_cancels_and_observations_at_once(postgres_engine: AsyncEngine) -> None:
-    """Whatever comes in at once, each operation ends once and its history is gap-free and legal (P2, P6)."""
+async def test_concurrent_reports_cancellations_and_observations_end_each_operation_once(
+    postgres_engine: AsyncEngine,
+) -> None:
+    """With a legal history without gaps (P2, P6)."""
     units = PostgresUnitsOfWork(postgres_engine)
     numbers = range(1, 9)
     await add(units, *numbers)
@@ -104,8 +106,8 @@ async def test_reports_cancels_and_observations_at_once(postgres_engine: AsyncEn
         assert history[-1].to_status is operation.status
 
 
-async def test_claims_are_never_doubled(postgres_engine: AsyncEngine) -> None:
-    """Eight dispatchers empty a queue of 300: each operation is claimed once, and none is left."""
+async def test_eight_dispatchers_claim_each_operation_once(postgres_engine: AsyncEngine) -> None:
+    """Of 300, and none is left."""
     units = PostgresUnitsOfWork(postgres_engine)
     await add(units, *range(1, 301))
     claimed: list[int] = []
@@ -123,8 +125,8 @@ async def test_claims_are_never_doubled(postgres_engine: AsyncEngine) -> None:
     assert sorted(claimed) == list(range(1, 301))
 
 
-async def test_the_watermark_of_many(postgres_engine: AsyncEngine) -> None:
-    """Of sixteen that advance it at once, from none at all, none fails, and the latest moment stays."""
+async def test_of_sixteen_concurrent_advances_the_latest_moment_stays(postgres_engine: AsyncEngine) -> None:
+    """From no watermark. None of them fails."""
     units = PostgresUnitsOfWork(postgres_engine)
     barrier = asyncio.Barrier(TASKS)
 
@@ -140,8 +142,8 @@ async def test_the_watermark_of_many(postgres_engine: AsyncEngine) -> None:
         assert await unit.watermarks.get() == at(TASKS - 1)
 
 
-async def test_a_claim_passes_over_a_row_that_is_being_changed(postgres_engine: AsyncEngine) -> None:
-    """A claimant does not wait for a unit that holds one row: it takes the others."""
+async def test_a_claim_skips_a_locked_row(postgres_engine: AsyncEngine) -> None:
+    """It takes the others."""
     units = PostgresUnitsOfWork(postgres_engine)
     await add(units, 1, 2, 3)
     async with units() as changing, units() as claiming:
@@ -150,8 +152,8 @@ async def test_a_claim_passes_over_a_row_that_is_being_changed(postgres_engine: 
         assert [operation.id.int for operation in taken] == [2, 3]
 
 
-async def test_a_claim_sees_what_was_committed_while_it_ran(postgres_engine: AsyncEngine) -> None:
-    """A row that was claimed and dispatched between the look and the lock is not claimed again."""
+async def test_a_claim_rechecks_a_row_after_locking_it(postgres_engine: AsyncEngine) -> None:
+    """A row that was dispatched meanwhile is not claimed again."""
     units = PostgresUnitsOfWork(postgres_engine)
     await add(units, *range(1, 40))
     seen: Counter[int] = Counter()
@@ -171,8 +173,8 @@ async def test_a_claim_sees_what_was_committed_while_it_ran(postgres_engine: Asy
     assert attempts == sum(seen.values())
 
 
-async def test_units_at_isolation_read_committed(postgres_engine: AsyncEngine) -> None:
-    """Whatever the server's default is: the waiting and re-reading that compare-and-set relies on is that level's."""
+async def test_units_run_at_read_committed(postgres_engine: AsyncEngine) -> None:
+    """Whatever the server's default is: compare-and-set needs it to wait and read again."""
     async with postgres_engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
         assert await connection.scalar(text("SHOW transaction_isolation")) == "read committed"

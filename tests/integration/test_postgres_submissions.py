@@ -1,4 +1,4 @@
-"""Submissions, batches and deletions at once on real connections: one operation a key, in few statements, without a
+"""Concurrent submissions, batches and deletions on real connections: one operation per key, few statements, no
 deadlock."""
 
 import asyncio
@@ -48,14 +48,14 @@ class Ledger:
         self.deletion = DeleteOperation(self.units)
 
     async def submit(self, submission: Submission) -> Answer:
-        """One of them; an error is an answer."""
+        """Submits. Errors are returned."""
         try:
             return await self.single.submit(submission)
         except OpledgerError as error:
             return error
 
     async def done(self, key: str | None = None) -> Operation:
-        """An operation that has completed."""
+        """A completed operation."""
         made = (await self.single.submit(ask(1, key))).operation
         cause = Cause(Source.WORKFLOW, "for a test", self.clock.now())
 
@@ -68,31 +68,31 @@ class Ledger:
         return outcome.operation
 
     async def count(self, table: str) -> int:
-        """How many rows it has."""
+        """Returns the number of rows."""
         async with self.engine.connect() as connection:
             return int(await connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
 
 
 def ask(value: Any, key: str | None = None) -> Submission:
-    """A submission."""
+    """A submission request."""
     return Submission("t", "deploy", value, idempotency_key=key)
 
 
 async def at_once(*calls: Awaitable[_T]) -> list[_T]:
-    """What they give, all begun together."""
+    """Starts all together and returns their results."""
     return list(await asyncio.gather(*calls))
 
 
 def kinds(answers: list[Answer]) -> Counter[str]:
-    """How many were made, repeated, refused."""
+    """Returns the numbers of created, repeated and refused ones."""
     return Counter(
         ("replayed" if answer.replayed else "made") if isinstance(answer, Submitted) else "refused"
         for answer in answers
     )
 
 
-async def test_one_request_many_times(postgres_engine: AsyncEngine) -> None:
-    """Hazard 6: of sixteen at once one makes the operation, and all give it; row, history line and key are one each."""
+async def test_sixteen_equal_requests_create_one_operation(postgres_engine: AsyncEngine) -> None:
+    """Hazard 6: all return it. There is one row, history line and key."""
     ledger = Ledger(postgres_engine)
     answers = await at_once(*(ledger.submit(ask({"a": 1}, "k")) for _ in range(TASKS)))
     assert kinds(answers) == {"made": 1, "replayed": TASKS - 1}
@@ -100,16 +100,18 @@ async def test_one_request_many_times(postgres_engine: AsyncEngine) -> None:
     assert [await ledger.count(table) for table in ("operations", "transitions", "idempotency_keys")] == [1, 1, 1]
 
 
-async def test_many_requests_under_one_key(postgres_engine: AsyncEngine) -> None:
-    """One of them has it, its own repeats get its operation, and every other one is refused and stores nothing."""
+async def test_one_of_several_requests_with_one_key_wins(postgres_engine: AsyncEngine) -> None:
+    """Its repeats return its operation. Every other one is refused and stores nothing."""
     ledger = Ledger(postgres_engine)
     answers = await at_once(*(ledger.submit(ask(number % 4, "k")) for number in range(TASKS)))
     assert kinds(answers) == {"made": 1, "replayed": TASKS / 4 - 1, "refused": TASKS * 3 / 4}
     assert await ledger.count("operations") == 1
 
 
-async def test_groups_of_two_processes(postgres_engine: AsyncEngine, database_url: str) -> None:
-    """Both take the same requests in opposite orders, and store them in groups: one operation a key, no deadlock."""
+async def test_groups_of_two_processes_create_one_operation_per_key(
+    postgres_engine: AsyncEngine, database_url: str
+) -> None:
+    """With the same requests in opposite orders, without deadlock."""
     other_engine = create_engine(database_url)
     one, other = Ledger(postgres_engine), Ledger(other_engine)
     asked = [ask(number, f"k{number}") for number in range(50)]
@@ -121,8 +123,8 @@ async def test_groups_of_two_processes(postgres_engine: AsyncEngine, database_ur
     assert [await one.count(table) for table in ("operations", "transitions", "idempotency_keys")] == [50, 50, 50]
 
 
-async def test_a_group_with_one_that_the_database_refuses(postgres_engine: AsyncEngine) -> None:
-    """It alone is told so."""
+async def test_a_refused_submission_fails_alone(postgres_engine: AsyncEngine) -> None:
+    """The others of its group are stored."""
     ledger = Ledger(postgres_engine)
     good = [ledger.together.submit(ask(number)) for number in range(5)]
     wrong = ledger.together.submit(Submission("t" * 256, "deploy", 1))
@@ -132,8 +134,8 @@ async def test_a_group_with_one_that_the_database_refuses(postgres_engine: Async
     assert await ledger.count("operations") == 5
 
 
-async def test_an_expired_key_changes_hands_once(postgres_engine: AsyncEngine) -> None:
-    """After 24 hours all sixteen ask again: one makes the second operation."""
+async def test_an_expired_key_is_taken_over_once(postgres_engine: AsyncEngine) -> None:
+    """Of sixteen requests after 24 hours, one creates the second operation."""
     ledger = Ledger(postgres_engine)
     await ledger.submit(ask(1, "k"))
     ledger.clock.advance(KEY_LIFETIME)
@@ -142,8 +144,8 @@ async def test_an_expired_key_changes_hands_once(postgres_engine: AsyncEngine) -
     assert await ledger.count("operations") == 2
 
 
-async def test_batches_in_every_order_and_single_submissions(postgres_engine: AsyncEngine) -> None:
-    """They share keys, and have them in different orders: each makes one operation, and nobody waits in a circle."""
+async def test_batches_and_single_submissions_with_shared_keys_do_not_deadlock(postgres_engine: AsyncEngine) -> None:
+    """In different orders. Each key creates one operation."""
     ledger = Ledger(postgres_engine)
     asked = [ask(number, f"k{number}") for number in range(40)]
     rounds = [(asked[5 * place :] + asked[: 5 * place])[:: 1 if place % 2 else -1] for place in range(8)]
@@ -155,9 +157,9 @@ async def test_batches_in_every_order_and_single_submissions(postgres_engine: As
     assert await ledger.count("operations") == await ledger.count("idempotency_keys") == 40
 
 
-async def test_repeats_while_the_catalogue_changes(postgres_engine: AsyncEngine) -> None:
-    """Hazard 6: processes of the old deployment and the new one have the same request at once. There is an operation if
-    the old ones took it, and whoever comes later gives it; of a request that only the new ones saw nothing is left."""
+async def test_repeats_during_a_deployment_create_at_most_one_operation(postgres_engine: AsyncEngine) -> None:
+    """Hazard 6: old and new processes get the same request. If the old ones accept it, all return that operation; a
+    request that only the new ones get leaves nothing."""
     old, new = Ledger(postgres_engine), Ledger(postgres_engine, OperationCatalogue({}))
     found = await at_once(*((new if number % 2 else old).submit(ask(1, "k")) for number in range(TASKS)))
     assert kinds(found)["made"] == 1
@@ -168,7 +170,7 @@ async def test_repeats_while_the_catalogue_changes(postgres_engine: AsyncEngine)
 
 @contextmanager
 def statements(engine: AsyncEngine) -> Iterator[list[str]]:
-    """What is executed meanwhile. One that is executed for many rows is sent as one, and counts as one."""
+    """Returns the executed statements. One that runs for many rows counts once."""
     executed: list[str] = []
 
     def catch(_: Any, __: Any, statement: str, *___: Any) -> None:
@@ -182,7 +184,7 @@ def statements(engine: AsyncEngine) -> Iterator[list[str]]:
 
 
 async def test_a_batch_of_500_takes_as_many_statements_as_one_of_2(postgres_engine: AsyncEngine) -> None:
-    """One for the keys, one to look for earlier operations, one a table."""
+    """One for the keys, one for earlier operations, one for each table."""
     ledger = Ledger(postgres_engine)
     for many in (2, 500):
         with statements(postgres_engine) as executed:
@@ -198,8 +200,8 @@ async def test_a_batch_of_500_takes_as_many_statements_as_one_of_2(postgres_engi
     assert len(executed) == 3
 
 
-async def test_deletions_at_once(postgres_engine: AsyncEngine) -> None:
-    """One removes it, the others find nothing."""
+async def test_one_of_several_concurrent_deletions_wins(postgres_engine: AsyncEngine) -> None:
+    """The others find nothing."""
     ledger = Ledger(postgres_engine)
     operation = await ledger.done("k")
 
@@ -214,9 +216,11 @@ async def test_deletions_at_once(postgres_engine: AsyncEngine) -> None:
     assert [await ledger.count(table) for table in ("operations", "transitions", "idempotency_keys")] == [0, 0, 0]
 
 
-async def test_a_deletion_among_changes_and_repeats(postgres_engine: AsyncEngine) -> None:
-    """Whoever comes first: the operation is gone in the end, no line of its history is left without it, no change
-    brings it back, and every repeat of its request was given either it or one new operation."""
+async def test_a_deletion_concurrent_with_changes_and_repeats_leaves_nothing_behind(
+    postgres_engine: AsyncEngine,
+) -> None:
+    """In any order: the operation is gone, no history line remains, no change restores it, and every repeat returns it
+    or one new operation."""
     ledger = Ledger(postgres_engine)
     for number in range(6):
         key = f"k{number}"
@@ -237,8 +241,8 @@ async def test_a_deletion_among_changes_and_repeats(postgres_engine: AsyncEngine
     assert await ledger.count(orphans) == 0
 
 
-async def test_workers_purge_beside_one_another(postgres_engine: AsyncEngine) -> None:
-    """Each operation is removed by one of them, and the count is right."""
+async def test_concurrent_purges_remove_each_operation_once(postgres_engine: AsyncEngine) -> None:
+    """The count is correct."""
     ledger = Ledger(postgres_engine)
     for _ in range(30):
         await ledger.done()

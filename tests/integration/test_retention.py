@@ -1,4 +1,4 @@
-"""The worker removes what has been done for long, if it is told to."""
+"""The worker deletes old finished operations if a retention is set."""
 
 import asyncio
 from datetime import timedelta
@@ -22,7 +22,7 @@ DAYS_AGO = {1: 40, 2: 31, 3: 29, 4: 0}
 
 
 async def fill(engine: AsyncEngine) -> None:
-    """Operations that were done so many days ago, by number; and one as old that runs."""
+    """Adds operations that finished this many days ago, and a running one of the same age."""
     now = SystemClock().now()
     async with PostgresUnitsOfWork(engine)() as unit:
         for number, days in (DAYS_AGO | {5: 40}).items():
@@ -34,19 +34,19 @@ async def fill(engine: AsyncEngine) -> None:
 
 
 async def left(engine: AsyncEngine) -> list[int]:
-    """The numbers of what is there."""
+    """Returns the numbers of the remaining operations."""
     async with engine.connect() as connection:
         return [found.int for found in await connection.scalars(text("SELECT id FROM operations ORDER BY id"))]
 
 
 @pytest.fixture(autouse=True)
 def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retention does not need Temporal: every part waits out by itself what it lacks."""
+    """Retention does not need Temporal: each part of the worker waits for its own dependencies."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
 
 
-async def test_the_worker_removes_what_is_old(database_url: str, postgres_engine: AsyncEngine) -> None:
-    """What was done more than 30 days ago, and nothing else."""
+async def test_the_worker_deletes_old_operations(database_url: str, postgres_engine: AsyncEngine) -> None:
+    """Those that finished more than 30 days ago, and no others."""
     await fill(postgres_engine)
     stop = asyncio.Event()
     settings = Settings(database_url=database_url, retention=timedelta(days=30))
@@ -62,7 +62,7 @@ async def test_the_worker_removes_what_is_old(database_url: str, postgres_engine
         await working
 
 
-async def test_nothing_is_removed_by_default(database_url: str) -> None:
-    """It is an operator's decision."""
+async def test_nothing_is_deleted_by_default(database_url: str) -> None:
+    """Retention is an operator's decision."""
     async with container.worker(Settings(database_url=database_url)) as parts:
         assert parts.retainer is None
