@@ -28,8 +28,9 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
 
 def error_columns(error: OperationError | None) -> Values:
     """Returns the columns of an error."""
-    values = None if error is None else (error.code.value, cleaned(error.message), dump(dict(error.details)))
-    return _columns("error", values)
+    if error is None:
+        return _NONE["error"]
+    return _columns("error", error.code.value, cleaned(error.message), dump(dict(error.details)))
 
 
 def read_error(code: str | None, message: str, details: str) -> OperationError | None:
@@ -40,9 +41,9 @@ def read_error(code: str | None, message: str, details: str) -> OperationError |
 def cancel_columns(request: CancelRequest | None) -> Values:
     """Returns the columns of a cancellation request."""
     if request is None:
-        return _columns("cancel_request", None)
+        return _NONE["cancel_request"]
     texts = cleaned(request.by), cleaned(request.reason)
-    return _columns("cancel_request", (request.at, *texts, request.force, request.delivered_at))
+    return _columns("cancel_request", request.at, *texts, request.force, request.delivered_at)
 
 
 def read_cancel_request(
@@ -54,8 +55,9 @@ def read_cancel_request(
 
 def attention_columns(attention: Attention | None) -> Values:
     """Returns the columns of an attention."""
-    values = None if attention is None else (attention.kind.value, attention.since, cleaned(attention.message))
-    return _columns("attention", values)
+    if attention is None:
+        return _NONE["attention"]
+    return _columns("attention", attention.kind.value, attention.since, cleaned(attention.message))
 
 
 def read_attention(kind: str | None, since: datetime, message: str) -> Attention | None:
@@ -75,6 +77,8 @@ def read_progress(text: str | None) -> Progress | None:
     return None if text is None else Progress(**cast(Values, load(text)))
 
 
-def _columns(part: str, values: tuple[Any, ...] | None) -> Values:
-    names = PARTS[part]
-    return dict(zip(names, values or (None,) * len(names), strict=True))
+def _columns(part: str, *values: object) -> Values:
+    return dict(zip(PARTS[part], values, strict=True))
+
+
+_NONE: Final[Mapping[str, Values]] = {part: dict.fromkeys(columns) for part, columns in PARTS.items()}

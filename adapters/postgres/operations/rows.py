@@ -4,6 +4,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, cast
 from uuid import UUID
 
@@ -37,6 +38,8 @@ _CONVERTED = ("id", "status", "input", "labels", "result", "progress", "reported
 _AS_IS = [field.name for field in fields(Operation) if field.name in operations.c and field.name not in _CONVERTED]
 """Fields that are stored as they are, each in the column of its name."""
 _CHANGING_AS_IS = [name for name in _AS_IS if name not in IDENTITY + COUNTED]
+_as_is, _changing_as_is = attrgetter(*_AS_IS), attrgetter(*_CHANGING_AS_IS)
+_columns_of = {part: attrgetter(*columns) for part, columns in PARTS.items()}
 _COLUMNS: tuple[str, ...] = tuple(operations.columns.keys())
 _named: Callable[[Iterable[Any]], Any] = cast(Any, namedtuple("Columns", _COLUMNS))._make
 """An attribute of SQLAlchemy's Row costs ten times as much as one of a named tuple, and there are dozens."""
@@ -45,7 +48,7 @@ _named: Callable[[Iterable[Any]], Any] = cast(Any, namedtuple("Columns", _COLUMN
 def to_row(operation: Operation) -> Values:
     """Returns every column. Raises InvalidInput: PostgreSQL's `text` cannot hold the tenant, the type or a label."""
     return {
-        **{name: getattr(operation, name) for name in _AS_IS},
+        **dict(zip(_AS_IS, _as_is(operation), strict=True)),
         "id": operation.id,
         "tenant": identifier(operation.tenant),
         "type": identifier(operation.type),
@@ -60,7 +63,7 @@ def changing_columns(operation: Operation) -> Values:
     """Returns the columns that a change may change, except the counters. The input, which may be large, is not sent
     again."""
     return {
-        **{name: getattr(operation, name) for name in _CHANGING_AS_IS},
+        **dict(zip(_CHANGING_AS_IS, _changing_as_is(operation), strict=True)),
         "status": operation.status.value,
         "result": dump(operation.result) if operation.status is OperationStatus.COMPLETED else None,
         **error_columns(operation.error),
@@ -83,17 +86,17 @@ def from_row(found: Row[Any]) -> Operation:
     """Returns the operation of a row that begins with every column of the table, in the table's order."""
     row = _named(found[: len(_COLUMNS)])
     return Operation(
-        **{name: getattr(row, name) for name in _AS_IS},
+        **dict(zip(_AS_IS, _as_is(row), strict=True)),
         id=standard_uuid(row.id),
         input=MISSING if row.input is None else load(row.input),
         dispatch=Dispatch(row.dispatch_due_at, row.dispatch_attempts, row.dispatched_at, row.calls_back),
         labels=cast(Mapping[str, str], load(row.labels)),
         status=OperationStatus(row.status),
         result=None if row.result is None else load(row.result),
-        error=read_error(*_values(row, "error")),
+        error=read_error(*_columns_of["error"](row)),
         progress=read_progress(row.progress),
-        cancel_request=read_cancel_request(*_values(row, "cancel_request")),
-        attention=read_attention(*_values(row, "attention")),
+        cancel_request=read_cancel_request(*_columns_of["cancel_request"](row)),
+        attention=read_attention(*_columns_of["attention"](row)),
         reported=None if row.reported is None else report_from_json(load(row.reported)),
         follow_up=FollowUp(row.follow_up_due_at, row.follow_up_attempts),
         verification=Verification(row.verified_at, row.verify_due_at),
@@ -144,8 +147,3 @@ def transition_from_row(row: Row[Any]) -> Transition:
 def standard_uuid(value: UUID) -> UUID:
     """Returns the standard library's UUID: asyncpg has a class of its own, which encoders do not know."""
     return UUID(int=value.int)
-
-
-def _values(row: Any, part: str) -> list[Any]:
-    """Returns the columns of a part."""
-    return [getattr(row, column) for column in PARTS[part]]
