@@ -12,7 +12,7 @@ from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
 from application.track.record import RecordEvidence
 from domain.evidence.reconciliation import Verdict
-from domain.evidence.summary import Standing
+from domain.evidence.summary import OperationSummary
 from domain.operation.chain import Chain
 from domain.operation.follow_up import ask_soon
 from domain.operation.status import OperationStatus
@@ -43,17 +43,17 @@ class Inquiry:
         self._recorder = recorder
         self._gate = asyncio.Semaphore(concurrency)
 
-    async def suspects(self, entries: Iterable[IndexEntry]) -> list[Standing]:
+    async def suspects(self, entries: Iterable[IndexEntry]) -> list[OperationSummary]:
         """The operations about which the index says something else than the ledger."""
         listed: dict[UUID, list[IndexEntry]] = {}
         for entry in entries:
             listed.setdefault(entry.operation_id, []).append(entry)
         async with self._units() as unit:
-            standings = await unit.operations.standings(listed)
+            summaries = await unit.operations.summaries(listed)
         return [
-            standing
-            for standing in standings
-            if any(standing.worth_asking(entry.state) for entry in listed[standing.id])
+            summary
+            for summary in summaries
+            if any(summary.needs_observation(entry.state) for entry in listed[summary.id])
         ]
 
     async def ask(self, questions: Mapping[Chain, bool], source: Source) -> dict[UUID, Answer]:
@@ -91,7 +91,7 @@ def answered(answer: Answer) -> bool:
     return isinstance(answer, Verdict)
 
 
-def likely_closed(standings: Collection[Standing]) -> dict[Chain, bool]:
+def likely_closed(summaries: Collection[OperationSummary]) -> dict[Chain, bool]:
     """The questions about operations whose close the index lists. For those that have begun a close costs one question;
     one that never began is asked about in full, for when it began."""
-    return {standing.chain: standing.status is not OperationStatus.ACCEPTED for standing in standings}
+    return {summary.chain: summary.status is not OperationStatus.ACCEPTED for summary in summaries}

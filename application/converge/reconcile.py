@@ -12,7 +12,7 @@ from application.ports.metrics import Metrics
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
 from domain.evidence.reconciliation import Verdict
-from domain.evidence.summary import Standing
+from domain.evidence.summary import OperationSummary
 from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain
 from domain.operation.transition import Source
@@ -86,11 +86,11 @@ class ReconcileOperations:
         index = await self._engine.changed_since(cursor.since, cursor.page or None)
         suspects = await self._inquiry.suspects(index.entries)
         asked = await self._ask_all(likely_closed(suspects))
-        failed_final = any(standing.status.done and not answered(asked[standing.id]) for standing in suspects)
+        failed_final = any(summary.status.done and not answered(asked[summary.id]) for summary in suspects)
         cursor = replace(cursor, incomplete=cursor.incomplete or failed_final)
         if index.next_page is None:
             await self._end(cursor)
-            asked |= await self._ask_all({standing.chain: False for standing in await self._stalled()})
+            asked |= await self._ask_all({summary.chain: False for summary in await self._stalled()})
         return ReconciledPage(
             cursor=None if index.next_page is None else replace(cursor, page=index.next_page),
             listed=len(index.entries),
@@ -131,7 +131,7 @@ class ReconcileOperations:
             await unit.watermarks.advance(cursor.began_at)
             await unit.commit()
 
-    async def _stalled(self) -> list[Standing]:
+    async def _stalled(self) -> list[OperationSummary]:
         """Open operations whose execution has a problem that the ledger does not know of, or has none any more. Where
         the index cannot say, none: verifying finds them too."""
         try:
@@ -141,16 +141,16 @@ class ReconcileOperations:
             return []
         async with self._units() as unit:
             known = await unit.operations.stalled(KNOWN_STALLED)
-            standings = await unit.operations.standings(problems.symmetric_difference(known))
-        recovered = [standing for standing in standings if standing.id not in problems]
-        news = [standing for standing in standings if standing.id in problems and _may_be_stalled(standing)]
+            summaries = await unit.operations.summaries(problems.symmetric_difference(known))
+        recovered = [summary for summary in summaries if summary.id not in problems]
+        news = [summary for summary in summaries if summary.id in problems and _may_be_stalled(summary)]
         return [*recovered, *news][:STALLED_PER_PASS]
 
 
 _CORRECTIONS = frozenset({Verdict.TRANSITION, Verdict.START_AGAIN, Verdict.DIVERGED, Verdict.ATTENTION})
 
 
-def _may_be_stalled(standing: Standing) -> bool:
+def _may_be_stalled(summary: OperationSummary) -> bool:
     """Whether asking may bring news; of one that has no worker it would not."""
     known = (AttentionKind.STALLED, AttentionKind.NO_WORKER)
-    return not standing.status.done and standing.attention not in known
+    return not summary.status.done and summary.attention not in known

@@ -6,7 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.errors import OpledgerError
-from domain.evidence.summary import Standing
+from domain.evidence.summary import OperationSummary
 from domain.operation.chain import Chain
 from domain.operation.operation import Change, Operation
 from domain.scheduling.schedule import FollowUp, Verification
@@ -67,7 +67,7 @@ class OperationRepository(Protocol):
         """Note that the engine was asked, and when to ask again; nothing where the operation is done or is to be
         started again by now."""
 
-    async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
+    async def summaries(self, operation_ids: Collection[UUID]) -> list[OperationSummary]:
         """How those of the given operations stand that are there, in one statement."""
 
     async def oldest_without_callback(self) -> datetime | None:

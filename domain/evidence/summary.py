@@ -12,7 +12,7 @@ from domain.operation.status import OperationStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OperationSummary:
     """Status, outcome and attention of an operation."""
 
     id: UUID
@@ -26,7 +26,7 @@ class Standing:
         """The workflow chain that it refers to."""
         return Chain(self.id, self.first_run_id)
 
-    def worth_asking(self, listed: ExecutionState) -> bool:
+    def needs_observation(self, listed: ExecutionState) -> bool:
         """Whether the index, which is seconds old, lists something that the operation does not say: only then is the
         engine asked for what is true."""
         if not self.status.done:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.errors import InvalidTransition
-from domain.evidence.summary import Standing
+from domain.evidence.summary import OperationSummary
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.follow_up import start_again
 from domain.operation.lifecycle import complete, fail, start
@@ -46,10 +46,10 @@ async def set_verified(store: Store, operation_id: UUID, verification: Verificat
         await unit.commit()
 
 
-async def standings(store: Store, *operation_ids: UUID) -> set[Standing]:
+async def summaries(store: Store, *operation_ids: UUID) -> set[OperationSummary]:
     """Returns each summary once."""
     async with store.units() as unit:
-        found = await unit.operations.standings(operation_ids)
+        found = await unit.operations.summaries(operation_ids)
     assert len(set(found)) == len(found)
     return set(found)
 
@@ -162,21 +162,21 @@ class VerificationContract:
         failed = fail(await add_running(store, 4), error, cause(3))
         await save(store, failed)
         await save(store, complete(await add_running(store, 5), None, cause(3)))
-        found = await standings(store, *(UUID(int=number) for number in (5, 4, 3, 2, 1, 1, 77)))
+        found = await summaries(store, *(UUID(int=number) for number in (5, 4, 3, 2, 1, 1, 77)))
         assert found == {
-            Standing(UUID(int=1), OperationStatus.ACCEPTED, None, None),
-            Standing(UUID(int=2), OperationStatus.ACCEPTED, None, None),
-            Standing(UUID(int=3), OperationStatus.RUNNING, None, AttentionKind.STALLED),
-            Standing(UUID(int=4), OperationStatus.FAILED, ErrorCode.TIMED_OUT, None),
-            Standing(UUID(int=5), OperationStatus.COMPLETED, None, None),
+            OperationSummary(UUID(int=1), OperationStatus.ACCEPTED, None, None),
+            OperationSummary(UUID(int=2), OperationStatus.ACCEPTED, None, None),
+            OperationSummary(UUID(int=3), OperationStatus.RUNNING, None, AttentionKind.STALLED),
+            OperationSummary(UUID(int=4), OperationStatus.FAILED, ErrorCode.TIMED_OUT, None),
+            OperationSummary(UUID(int=5), OperationStatus.COMPLETED, None, None),
         }
-        assert {type(standing.id) for standing in found} == {UUID}
+        assert {type(summary.id) for summary in found} == {UUID}
 
     async def test_summaries_of_no_ids_and_of_more_ids_than_parameters(self, store: Store) -> None:
         """No ids give none; any number of ids is one statement."""
         await add(store, accepted_change())
-        assert await standings(store) == set()
-        assert len(await standings(store, *(UUID(int=number) for number in range(1, 40_001)))) == 1
+        assert await summaries(store) == set()
+        assert len(await summaries(store, *(UUID(int=number) for number in range(1, 40_001)))) == 1
 
     async def test_stalled_operations_come_longest_stalled_first(self, store: Store) -> None:
         """Up to the limit, without other kinds of attention."""

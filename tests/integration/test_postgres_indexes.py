@@ -123,7 +123,7 @@ CHANGES: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
     "oldest without callback": ("ix_operations_uncalled", lambda unit: unit.operations.oldest_without_callback()),
     "waiting": ("ix_operations_waiting", lambda unit: unit.operations.waiting(["type1"], at(9**6), 4)),
     "stalled": ("ix_operations_attention", lambda unit: unit.operations.stalled(50)),
-    "standings": ("pk_operations", lambda unit: unit.operations.standings(SOME)),
+    "summaries": ("pk_operations", lambda unit: unit.operations.summaries(SOME)),
     "oldest unfinished": ("ix_operations_verified", lambda unit: unit.watermarks.oldest_unfinished()),
     "purge of operations": ("ix_operations_finished", lambda unit: unit.operations.purge(at(9**6), 50)),
     "several": ("pk_operations", lambda unit: unit.operations.get_all(SOME)),

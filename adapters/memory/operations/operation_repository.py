@@ -12,7 +12,7 @@ from adapters.memory.storage.tables import Draft
 from application.ports.operation_repository import StaleOperation
 from application.ports.operation_view import looks_the_same
 from domain.errors import InvalidTransition
-from domain.evidence.summary import Standing
+from domain.evidence.summary import OperationSummary
 from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain
 from domain.operation.deletion import check_done
@@ -118,9 +118,9 @@ class MemoryOperationRepository:
             check_row(verified)
             self._draft.operations[operation_id] = verified
 
-    async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
+    async def summaries(self, operation_ids: Collection[UUID]) -> list[OperationSummary]:
         rows = [self._draft.operations.get(operation_id) for operation_id in set(operation_ids)]
-        return [_standing(row) for row in rows if row is not None]
+        return [_summary(row) for row in rows if row is not None]
 
     async def stalled(self, limit: int) -> list[UUID]:
         found = [
@@ -201,8 +201,8 @@ class MemoryOperationRepository:
         self._draft.history[operation.id] = lines
 
 
-def _standing(row: Operation) -> Standing:
-    return Standing(
+def _summary(row: Operation) -> OperationSummary:
+    return OperationSummary(
         id=row.id,
         status=row.status,
         error_code=row.error.code if row.error is not None else None,

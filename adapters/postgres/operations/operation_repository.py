@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.operations.claims import CLAIM_DISPATCHES, CLAIM_FOLLOW_UPS, CLAIM_VERIFICATIONS
-from adapters.postgres.operations.rows import from_row, standard_uuid, standing_from_row, to_row, transition_to_row
+from adapters.postgres.operations.rows import from_row, standard_uuid, summary_from_row, to_row, transition_to_row
 from adapters.postgres.operations.saving import save_parameters, save_statement
 from adapters.postgres.schema.tables import (
     FINISHED,
@@ -27,7 +27,7 @@ from adapters.postgres.schema.tables import (
 from adapters.postgres.schema.types import Instant
 from application.ports.operation_repository import StaleOperation
 from domain.errors import InvalidTransition
-from domain.evidence.summary import Standing
+from domain.evidence.summary import OperationSummary
 from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain
 from domain.operation.deletion import check_done
@@ -160,10 +160,10 @@ class PostgresOperationRepository:
         with translated():
             await self._connection.execute(statement)
 
-    async def standings(self, operation_ids: Collection[UUID]) -> list[Standing]:
+    async def summaries(self, operation_ids: Collection[UUID]) -> list[OperationSummary]:
         with translated():
             rows = await self._connection.execute(_STANDINGS.where(with_ids(operation_ids)))
-        return [standing_from_row(row) for row in rows]
+        return [summary_from_row(row) for row in rows]
 
     async def stalled(self, limit: int) -> list[UUID]:
         statement = (

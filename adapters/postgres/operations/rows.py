@@ -26,7 +26,7 @@ from adapters.postgres.operations.parts import (
 from adapters.postgres.operations.report_json import report_from_json, report_to_json
 from adapters.postgres.operations.text import cleaned, identifier
 from adapters.postgres.schema.tables import COUNTED, IDENTITY, operations
-from domain.evidence.summary import Standing
+from domain.evidence.summary import OperationSummary
 from domain.operation.attention import AttentionKind
 from domain.operation.operation import MISSING, Operation
 from domain.operation.operation_error import ErrorCode
@@ -104,9 +104,9 @@ def from_row(found: Row[Any]) -> Operation:
     )
 
 
-def standing_from_row(row: Row[Any]) -> Standing:
+def summary_from_row(row: Row[Any]) -> OperationSummary:
     """Returns the operation's summary."""
-    return Standing(
+    return OperationSummary(
         id=standard_uuid(row.id),
         status=OperationStatus(row.status),
         error_code=None if row.error_code is None else ErrorCode(row.error_code),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.evidence.observation import CLOSED, ExecutionState, Observation
 from domain.evidence.reconciliation import Decision, ReconcilePolicy, Verdict, reconcile
-from domain.evidence.summary import Standing
+from domain.evidence.summary import OperationSummary
 from domain.operation.attention import AttentionKind
 from domain.operation.lifecycle import note
 from domain.operation.operation import Cause, Operation
@@ -126,27 +126,29 @@ def test_no_evidence_moves_a_final_operation(name: str, seen: list[tuple[Executi
         assert operation.attention is None or operation.attention.kind is AttentionKind.DIVERGED
 
 
-def standing(
+def summary(
     status: OperationStatus, code: ErrorCode | None = None, attention: AttentionKind | None = None
-) -> Standing:
-    return Standing(completed().id, status, code, attention)
+) -> OperationSummary:
+    return OperationSummary(completed().id, status, code, attention)
 
 
 A, R, C, F = OperationStatus
 INDEX = [
-    (standing(A), {S.COMPLETED, S.FAILED, S.CANCELED, S.TERMINATED, S.TIMED_OUT}),
-    (standing(R), {S.COMPLETED, S.FAILED, S.CANCELED, S.TERMINATED, S.TIMED_OUT}),
-    (standing(C), set(S) - {S.COMPLETED}),
-    (standing(C, attention=AttentionKind.DIVERGED), {S.COMPLETED, S.FAILED, S.CANCELED, S.TERMINATED, S.TIMED_OUT}),
-    (standing(F, ErrorCode.TERMINATED), set(S) - {S.TERMINATED}),
-    (standing(F, ErrorCode.EXECUTION_LOST), set(S)),
+    (summary(A), {S.COMPLETED, S.FAILED, S.CANCELED, S.TERMINATED, S.TIMED_OUT}),
+    (summary(R), {S.COMPLETED, S.FAILED, S.CANCELED, S.TERMINATED, S.TIMED_OUT}),
+    (summary(C), set(S) - {S.COMPLETED}),
+    (summary(C, attention=AttentionKind.DIVERGED), {S.COMPLETED, S.FAILED, S.CANCELED, S.TERMINATED, S.TIMED_OUT}),
+    (summary(F, ErrorCode.TERMINATED), set(S) - {S.TERMINATED}),
+    (summary(F, ErrorCode.EXECUTION_LOST), set(S)),
 ]
 
 
 @pytest.mark.parametrize(("row", "asked"), INDEX)
-def test_the_index_leads_to_a_question_only_where_it_disagrees(row: Standing, asked: set[ExecutionState]) -> None:
+def test_the_index_leads_to_a_question_only_where_it_disagrees(
+    row: OperationSummary, asked: set[ExecutionState]
+) -> None:
     """Cost grows with what changed: a row that says what the index lists is not asked about again."""
-    assert {state for state in S if row.worth_asking(state)} == asked
+    assert {state for state in S if row.needs_observation(state)} == asked
 
 
 def test_every_unsuccessful_close_has_its_code() -> None:
@@ -154,4 +156,4 @@ def test_every_unsuccessful_close_has_its_code() -> None:
     for state in CLOSED - {S.COMPLETED}:
         ended = after(running(), observed(state))
         assert isinstance(ended.error, OperationError)
-        assert not Standing(ended.id, ended.status, ended.error.code, None).worth_asking(state)
+        assert not OperationSummary(ended.id, ended.status, ended.error.code, None).needs_observation(state)
