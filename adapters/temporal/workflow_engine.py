@@ -24,8 +24,8 @@ from adapters.temporal.executions.history import RunHistory
 from adapters.temporal.executions.index import PAGE, Index
 from adapters.temporal.executions.observation import Latest, observation
 from adapters.temporal.executions.pollers import Pollers
+from adapters.temporal.executions.problem import find_problem
 from adapters.temporal.executions.tag import tag_of
-from adapters.temporal.executions.trouble import trouble
 from adapters.temporal.payloads.payloads import PayloadReader
 from adapters.temporal.start_request import start_request, workflow_context
 from application.ports.clock import Clock
@@ -77,7 +77,7 @@ class TemporalWorkflowEngine:
         seen = await observation(latest, reader, asked_at=asked_at, started_at=started_at)
         if seen.state not in OPEN:
             return seen
-        return replace(seen, trouble=await trouble(latest, seen, self._pollers, reader))
+        return replace(seen, problem=await find_problem(latest, seen, self._pollers, reader))
 
     async def _short_close(self, chain: Chain, reader: PayloadReader, asked_at: datetime) -> Observation | None:
         """How the chain closed, where the latest run's last events tell all of it, and the first one which chain it is.

@@ -35,7 +35,7 @@ WITHOUT_WORKER = UNSUCCESSFUL - {ExecutionState.FAILED}
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ExecutionProblem:
     """Why an open execution makes no progress."""
 
     kind: AttentionKind
@@ -70,7 +70,7 @@ class Observation:
     never_taken: bool = False
     """With a close that needs no worker: the engine's history shows that no worker ever took the chain. False: one did,
     or it is not known."""
-    trouble: Trouble | None = None
+    problem: ExecutionProblem | None = None
     """While it is open: why it makes no progress, as far as the engine shows it."""
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Observation:
             raise ValueError(f"an observation of {self.state} is about the chain itself, not about another one")
         if self.never_taken and self.state not in WITHOUT_WORKER:
             raise ValueError(f"an execution that is {self.state} was taken by a worker")
-        if self.trouble is not None and self.state not in OPEN:
-            raise ValueError(f"an observation of {self.state} has no trouble")
+        if self.problem is not None and self.state not in OPEN:
+            raise ValueError(f"an observation of {self.state} has no problem")
         if (self.state in UNSUCCESSFUL) != (self.error is not None):
             raise ValueError(f"an observation of {self.state} {'needs' if self.error is None else 'has no'} error")

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from domain.evidence.divergence import diverge
 from domain.evidence.observation import CLOSED, OPEN, ExecutionState, Observation
+from domain.evidence.problem import update_attention
 from domain.evidence.reporting import conclude
-from domain.evidence.trouble import attend
 from domain.evidence.unreadable_result import has_result, marked_unreadable, unreadable_words
 from domain.json_value import JsonValue
 from domain.operation.attention import AttentionKind
@@ -105,9 +105,9 @@ def _final(
 def _open(operation: Operation, observation: Observation, now: datetime, source: Source) -> Decision:
     running = observation.state is ExecutionState.RUNNING
     started = _started(operation, observation, now, source) if running else Change(operation)
-    if started.transitions and observation.trouble is not None and observation.trouble.kind is AttentionKind.NO_WORKER:
-        observation = replace(observation, trouble=None)  # a worker has just taken it: who polls was asked before
-    attended = attend(started.operation, observation, Cause(source, "", now))
+    if started.transitions and observation.problem is not None and observation.problem.kind is AttentionKind.NO_WORKER:
+        observation = replace(observation, problem=None)  # a worker has just taken it: who polls was asked before
+    attended = update_attention(started.operation, observation, Cause(source, "", now))
     if started.transitions:
         return Decision(Verdict.TRANSITION, started if attended is None else started.then(attended))
     return NO_CHANGE if attended is None else Decision(Verdict.ATTENTION, attended)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.evidence.finality import Finality
-from domain.evidence.trouble import heard_from
+from domain.evidence.problem import clear_on_report
 from domain.evidence.unreadable_result import has_result, marked_unreadable
 from domain.operation.follow_up import keep_report
 from domain.operation.lifecycle import complete, fail, start, touched
@@ -25,7 +25,7 @@ def apply_report(
     """The change that a report makes, or None: it is a repeat, it came late, or the operation is done."""
     if operation.done:
         return None
-    heard = heard_from(operation, Cause(Source.WORKFLOW, "", now))
+    heard = clear_on_report(operation, Cause(Source.WORKFLOW, "", now))
     if heard is None or operation.status is OperationStatus.ACCEPTED:
         return _applied(operation, report, finality, now, confirm_after)
     change = _applied(heard.operation, report, finality, now, confirm_after)

@@ -5,14 +5,16 @@ from datetime import timedelta
 import pytest
 
 from application.ports.workflow_engine import EngineUnavailable
-from domain.evidence.observation import ExecutionState, Trouble
+from domain.evidence.observation import ExecutionProblem, ExecutionState
 from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import RETRYING, EngineWorld, eventually
 
-STALLED = Trouble(AttentionKind.STALLED, "its workflow task has failed 3 times, first with RuntimeError: plain bug")
+STALLED = ExecutionProblem(
+    AttentionKind.STALLED, "its workflow task has failed 3 times, first with RuntimeError: plain bug"
+)
 
 
 class IndexContract:
@@ -73,8 +75,8 @@ class IndexContract:
         operation_id, other = await world.started(), await world.started()
         await world.fail_tasks(operation_id, 3, "RuntimeError", "plain bug")
         seen = await world.observe(operation_id)
-        assert (seen.state, seen.trouble) == (ExecutionState.RUNNING, STALLED)
-        assert (await world.engine.observe(Chain(operation_id), likely_closed=True)).trouble == STALLED
+        assert (seen.state, seen.problem) == (ExecutionState.RUNNING, STALLED)
+        assert (await world.engine.observe(Chain(operation_id), likely_closed=True)).problem == STALLED
 
         async def listed() -> bool:
             found = await world.engine.with_problems()
@@ -85,7 +87,7 @@ class IndexContract:
 
         await eventually(listed)
         await world.get_on(operation_id)
-        assert (await world.observe(operation_id)).trouble is None
+        assert (await world.observe(operation_id)).problem is None
         await eventually(unlisted)
 
     async def test_closed_is_not_stalled(self, world: EngineWorld) -> None:
@@ -94,7 +96,7 @@ class IndexContract:
         await world.fail_tasks(operation_id, 3, "RuntimeError", "plain bug")
         await world.terminate_from_outside(operation_id, "x", "ops")
         seen = await world.observe(operation_id)
-        assert (seen.state, seen.trouble) == (ExecutionState.TERMINATED, None)
+        assert (seen.state, seen.problem) == (ExecutionState.TERMINATED, None)
 
         async def unlisted() -> bool:
             return operation_id not in await world.engine.with_problems()

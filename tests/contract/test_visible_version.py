@@ -15,7 +15,7 @@ from application.ports.change_feed import STATE
 from application.ports.operation_view import OperationView
 from domain.errors import InvalidTransition, OperationAlreadyDone
 from domain.evidence.finality import Finality
-from domain.evidence.observation import ExecutionState, Trouble
+from domain.evidence.observation import ExecutionProblem, ExecutionState
 from domain.evidence.reconciliation import ReconcilePolicy, reconcile
 from domain.evidence.reporting import apply_report
 from domain.operation.attention import AttentionKind
@@ -68,8 +68,10 @@ MOVES: dict[str, Move] = {
     "reports more": _report(ReportKind.PROGRESS, progress=Progress(0.9, "soon")),
     "reports its end": _report(ReportKind.COMPLETED, result=1),
     "runs": _observation(ExecutionState.RUNNING),
-    "stalls": _observation(ExecutionState.RUNNING, trouble=Trouble(AttentionKind.STALLED, "task failed")),
-    "stalls otherwise": _observation(ExecutionState.RUNNING, trouble=Trouble(AttentionKind.STALLED, "it failed again")),
+    "stalls": _observation(ExecutionState.RUNNING, problem=ExecutionProblem(AttentionKind.STALLED, "task failed")),
+    "stalls otherwise": _observation(
+        ExecutionState.RUNNING, problem=ExecutionProblem(AttentionKind.STALLED, "it failed again")
+    ),
     "is missing": _observation(ExecutionState.NOT_FOUND),
     "is unknown": _observation(ExecutionState.UNKNOWN),
     "completes": _observation(ExecutionState.COMPLETED),

@@ -7,7 +7,7 @@ from temporalio.client import Client
 
 from adapters.temporal.executions.pollers import SILENT_AFTER
 from application.ports.operation_queries import OperationFilter
-from domain.evidence.trouble import WORKER_GRACE
+from domain.evidence.problem import WORKER_GRACE
 from domain.operation.attention import AttentionKind
 from domain.operation.operation import Operation
 from domain.operation.status import OperationStatus

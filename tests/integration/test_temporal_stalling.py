@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from adapters.temporal.executions.stalling import MAX_WORDS, stalled_words
 from adapters.temporal.payloads.payloads import PayloadReader
-from domain.evidence.observation import ExecutionState, Trouble
+from domain.evidence.observation import ExecutionProblem, ExecutionState
 from domain.operation.attention import AttentionKind
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
@@ -32,25 +32,25 @@ async def test_timing_out_task_is_stalled(world: TemporalWorld) -> None:
         await world.poll(operation_id)
 
     async def stalled() -> bool:
-        return (await world.observe(operation_id)).trouble is not None
+        return (await world.observe(operation_id)).problem is not None
 
     await eventually(stalled)
     seen = await world.observe(operation_id)
     assert seen.state is ExecutionState.RUNNING
     words = "its workflow task has timed out 2 times, first start to close"
-    assert seen.trouble == Trouble(AttentionKind.STALLED, words)
+    assert seen.problem == ExecutionProblem(AttentionKind.STALLED, words)
 
 
 async def test_two_failures_in_a_row_are_stalled(world: TemporalWorld) -> None:
     """Once may be chance. The cause is named where it says something; after a task that went through it is over."""
     operation_id = await world.started()
     await fail_task(world, operation_id)
-    assert (await world.observe(operation_id)).trouble is None
+    assert (await world.observe(operation_id)).problem is None
     await fail_task(world, operation_id)
     words = "its workflow task has failed 2 times, first with no word why"
-    assert (await world.observe(operation_id)).trouble == Trouble(AttentionKind.STALLED, words)
+    assert (await world.observe(operation_id)).problem == ExecutionProblem(AttentionKind.STALLED, words)
     await world.take_up(operation_id)
-    assert (await world.observe(operation_id)).trouble is None
+    assert (await world.observe(operation_id)).problem is None
 
 
 async def test_words_of_a_stalled_task(world: TemporalWorld) -> None:

@@ -106,8 +106,8 @@ class Convergence(Invariants):
         if not execution.open or row.cancel_pending:
             return False
         said = None if row.attention is None else row.attention.kind
-        trouble = self.world._trouble(execution)
-        if said is not (trouble and trouble.kind) and self.channels is not Channels.CALLBACKS:
+        problem = self.world._problem(execution)
+        if said is not (problem and problem.kind) and self.channels is not Channels.CALLBACKS:
             return False
         running = row.status is OperationStatus.RUNNING
         return running == (execution.state is ExecutionState.RUNNING) or bool(self.past(operation_id).restarts)

@@ -84,4 +84,4 @@ def _changed(execution: Execution, since: datetime) -> bool:
 
 
 def _stalled(execution: Execution) -> bool:
-    return execution.open and execution.trouble is not None and execution.trouble.kind is AttentionKind.STALLED
+    return execution.open and execution.problem is not None and execution.problem.kind is AttentionKind.STALLED

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from application.ports.workflow_engine import CompletionCallback
 from domain.evidence.finality import OutcomeReports
-from domain.evidence.observation import OPEN, ExecutionState, Observation, Trouble
+from domain.evidence.observation import OPEN, ExecutionProblem, ExecutionState, Observation
 from domain.json_value import JsonValue, clean_text, not_finite_note, strict_json
 from domain.operation.chain import Chain
 from domain.operation.operation_error import ErrorCode, OperationError
@@ -57,7 +57,7 @@ class Execution:
     """When the latest run started. None: it is the first run."""
     never_taken: bool = False
     """Whether it closed before any worker took it."""
-    trouble: Trouble | None = None
+    problem: ExecutionProblem | None = None
     """Why it makes no progress, except for an absent worker."""
     task_queue: str = ""
 
@@ -88,15 +88,15 @@ class Execution:
             error=self.error,
             actor=self.actor,
             first_run_id=self.first_run_id,
-            trouble=self.trouble if self.open else None,
+            problem=self.problem if self.open else None,
         )
 
     def taken_up(self) -> "Execution":
         return replace(self._must_be_open(), state=ExecutionState.RUNNING)
 
-    def troubled(self, trouble: Trouble | None) -> "Execution":
+    def with_problem(self, problem: ExecutionProblem | None) -> "Execution":
         """Its workflow task or an activity begins to fail repeatedly, or succeeds again."""
-        return replace(self.taken_up(), trouble=trouble)
+        return replace(self.taken_up(), problem=problem)
 
     def cancel_requested(self, ending: Ending) -> "Execution":
         """Stores the first cancellation request; ignores later ones."""

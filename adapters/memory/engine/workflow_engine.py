@@ -21,7 +21,7 @@ from application.ports.workflow_engine import (
     StartRequest,
 )
 from domain.evidence.finality import OutcomeReports
-from domain.evidence.observation import OPEN, ExecutionState, Observation, Trouble
+from domain.evidence.observation import OPEN, ExecutionProblem, ExecutionState, Observation
 from domain.json_value import JsonValue
 from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain, Run, RunOrigin
@@ -101,7 +101,7 @@ class MemoryWorkflowEngine:
                 first_run_id=execution.first_run_id,
             )
         seen = execution.observed(asked_at, likely_closed=likely_closed)
-        return seen if seen.state not in OPEN else replace(seen, trouble=self._trouble(execution))
+        return seen if seen.state not in OPEN else replace(seen, problem=self._problem(execution))
 
     async def origin(self, run: Run) -> RunOrigin | None:
         """See the port."""
@@ -178,7 +178,7 @@ class MemoryWorkflowEngine:
 
     def stall(self, operation_id: UUID, reason: str) -> None:
         """The workflow task fails or times out repeatedly."""
-        self._set_trouble(operation_id, Trouble(AttentionKind.STALLED, reason))
+        self._set_trouble(operation_id, ExecutionProblem(AttentionKind.STALLED, reason))
 
     def unstall(self, operation_id: UUID) -> None:
         """The workflow task and the activities succeed again."""
@@ -186,7 +186,7 @@ class MemoryWorkflowEngine:
 
     def retry_activity(self, operation_id: UUID, reason: str) -> None:
         """An activity of the workflow fails repeatedly."""
-        self._set_trouble(operation_id, Trouble(AttentionKind.ACTIVITY_RETRYING, reason))
+        self._set_trouble(operation_id, ExecutionProblem(AttentionKind.ACTIVITY_RETRYING, reason))
 
     def leave_queue(self, task_queue: str) -> None:
         """No worker polls the task queue any more."""
@@ -293,16 +293,16 @@ class MemoryWorkflowEngine:
         """The index lists current executions again."""
         self._index.thaw()
 
-    def _set_trouble(self, operation_id: UUID, trouble: Trouble | None) -> None:
-        self._executions[operation_id] = self._executions[operation_id].troubled(trouble)
+    def _set_trouble(self, operation_id: UUID, problem: ExecutionProblem | None) -> None:
+        self._executions[operation_id] = self._executions[operation_id].with_problem(problem)
 
-    def _trouble(self, execution: Execution) -> Trouble | None:
+    def _problem(self, execution: Execution) -> ExecutionProblem | None:
         """Returns why the execution makes no progress. An absent worker takes precedence."""
         if execution.task_queue not in self._unpolled:
-            return execution.trouble
+            return execution.problem
         waits_since = execution.latest_start if execution.state is ExecutionState.PENDING else None
         reason = f'no worker polls task queue "{execution.task_queue}"'
-        return Trouble(AttentionKind.NO_WORKER, reason, waits_since)
+        return ExecutionProblem(AttentionKind.NO_WORKER, reason, waits_since)
 
     def _close(self, operation_id: UUID, execution: Execution) -> None:
         self._executions[operation_id] = execution

@@ -39,13 +39,13 @@ async def test_dead_worker(world: TemporalWorld) -> None:
     """It has taken the workflow, and does not poll any more: the words say who it was."""
     operation_id = await world.started()
     await world.take_up(operation_id)
-    assert (await world.observe(operation_id)).trouble is None
+    assert (await world.observe(operation_id)).problem is None
     seen = await later(world, operation_id)
     assert seen.state is ExecutionState.RUNNING
-    assert seen.trouble is not None
-    assert seen.trouble.kind is AttentionKind.NO_WORKER
-    assert seen.trouble.waits_since is None
-    assert seen.trouble.message.startswith(
+    assert seen.problem is not None
+    assert seen.problem.kind is AttentionKind.NO_WORKER
+    assert seen.problem.waits_since is None
+    assert seen.problem.message.startswith(
         f'no worker polls task queue "queue-{operation_id}"; the last one was worker at '
     )
 
@@ -55,17 +55,17 @@ async def test_activity_on_a_queue_without_a_worker(world: TemporalWorld) -> Non
     operation_id, queue = await world.started(), f"nobody-{uuid4()}"
     await world.run_activity(operation_id, queue, timedelta(seconds=1))
     seen = await world.observe(operation_id)
-    assert seen.trouble is not None
-    assert seen.trouble.kind is AttentionKind.NO_WORKER
-    assert seen.trouble.message == f'no worker polls task queue "{queue}"; activity "ship" (1) waits for one'
-    assert seen.trouble.waits_since is not None
+    assert seen.problem is not None
+    assert seen.problem.kind is AttentionKind.NO_WORKER
+    assert seen.problem.message == f'no worker polls task queue "{queue}"; activity "ship" (1) waits for one'
+    assert seen.problem.waits_since is not None
 
 
 async def test_few_failures_are_no_trouble(world: TemporalWorld) -> None:
     """They may be chance."""
     operation_id = await world.started()
     await world.fail_activity(operation_id, 3, "ConnectionError", "no route to host")
-    assert (await world.observe(operation_id)).trouble is None
+    assert (await world.observe(operation_id)).problem is None
 
 
 async def test_one_failure_with_a_distant_next_attempt(world: TemporalWorld) -> None:
@@ -74,11 +74,11 @@ async def test_one_failure_with_a_distant_next_attempt(world: TemporalWorld) -> 
     await world.run_activity(operation_id, f"queue-{operation_id}", timedelta(hours=1))
     await world.fail_attempts(f"queue-{operation_id}", 1, "ConnectionError", "no route to host")
     seen = await world.observe(operation_id)
-    assert seen.trouble is not None
-    assert seen.trouble.kind is AttentionKind.ACTIVITY_RETRYING
+    assert seen.problem is not None
+    assert seen.problem.kind is AttentionKind.ACTIVITY_RETRYING
     words = f'activity "ship" (1) on task queue "queue-{operation_id}" has failed once; attempt 2 is due at '
-    assert seen.trouble.message.startswith(words)
-    due = datetime.fromisoformat(seen.trouble.message.removeprefix(words)[:19] + "+00:00")
+    assert seen.problem.message.startswith(words)
+    due = datetime.fromisoformat(seen.problem.message.removeprefix(words)[:19] + "+00:00")
     assert datetime.now(UTC) < due <= datetime.now(UTC) + timedelta(hours=1)
 
 
@@ -108,4 +108,4 @@ async def test_server_that_does_not_say_who_polls(world: TemporalWorld, monkeypa
 
     monkeypatch.setattr(world.client.workflow_service, "describe_task_queue", refuse)
     seen = await world.observe(operation_id)
-    assert (seen.state, seen.trouble) == (ExecutionState.PENDING, None)
+    assert (seen.state, seen.problem) == (ExecutionState.PENDING, None)

@@ -18,10 +18,10 @@ class TroubleContract:
         await world.without_worker(operation_id)
         seen = await world.observe(operation_id)
         assert seen.state is ExecutionState.PENDING
-        assert seen.trouble is not None
-        assert seen.trouble.kind is AttentionKind.NO_WORKER
-        assert seen.trouble.message == f'no worker polls task queue "queue-{operation_id}"'
-        assert seen.trouble.waits_since == seen.started_at
+        assert seen.problem is not None
+        assert seen.problem.kind is AttentionKind.NO_WORKER
+        assert seen.problem.message == f'no worker polls task queue "queue-{operation_id}"'
+        assert seen.problem.waits_since == seen.started_at
 
     async def test_a_worker_takes_it(self, world: EngineWorld) -> None:
         """Then nothing is the matter."""
@@ -29,7 +29,7 @@ class TroubleContract:
         await world.without_worker(operation_id)
         await world.take_up(operation_id)
         seen = await world.observe(operation_id)
-        assert (seen.state, seen.trouble) == (ExecutionState.RUNNING, None)
+        assert (seen.state, seen.problem) == (ExecutionState.RUNNING, None)
 
     async def test_activity_that_keeps_failing(self, world: EngineWorld) -> None:
         """The words name the activity, how often it has failed, and the root cause of the last failure."""
@@ -37,15 +37,15 @@ class TroubleContract:
         await world.fail_activity(operation_id, 5, "ConnectionError", "no route to host")
         seen = await world.observe(operation_id)
         assert seen.state is ExecutionState.RUNNING
-        assert seen.trouble is not None
-        assert seen.trouble.kind is AttentionKind.ACTIVITY_RETRYING
-        assert seen.trouble.message.startswith('activity "ship" (1)')
-        assert "has failed 5 times" in seen.trouble.message
-        assert seen.trouble.message.endswith("last failure: ConnectionError: no route to host")
+        assert seen.problem is not None
+        assert seen.problem.kind is AttentionKind.ACTIVITY_RETRYING
+        assert seen.problem.message.startswith('activity "ship" (1)')
+        assert "has failed 5 times" in seen.problem.message
+        assert seen.problem.message.endswith("last failure: ConnectionError: no route to host")
         await world.finish_activity(operation_id)
 
         async def recovered() -> bool:
-            return (await world.observe(operation_id)).trouble is None
+            return (await world.observe(operation_id)).problem is None
 
         await eventually(recovered)
 
@@ -54,7 +54,7 @@ class TroubleContract:
         operation_id = await world.started()
         await world.without_worker(operation_id)
         await world.terminate_from_outside(operation_id, "x", "ops")
-        assert (await world.observe(operation_id)).trouble is None
+        assert (await world.observe(operation_id)).problem is None
 
 
 class TestMemoryTrouble(TroubleContract):

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from domain.evidence.finality import Finality
-from domain.evidence.observation import CLOSED, ExecutionState, Observation, Trouble
+from domain.evidence.observation import CLOSED, ExecutionProblem, ExecutionState, Observation
+from domain.evidence.problem import PROBLEM_NAMES, WORKER_GRACE
 from domain.evidence.reconciliation import Decision, ReconcilePolicy, Verdict, reconcile
 from domain.evidence.reporting import apply_report
-from domain.evidence.trouble import WORDS, WORKER_GRACE
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.lifecycle import LONGEST_HISTORY
 from domain.operation.operation import Operation
@@ -18,7 +18,7 @@ from tests.support.operations import at, dispatched_at, observed, reported, runn
 
 S = ExecutionState
 POLICY = ReconcilePolicy()
-KINDS = list(WORDS)
+KINDS = list(PROBLEM_NAMES)
 STALLED, NO_WORKER = AttentionKind.STALLED, AttentionKind.NO_WORKER
 ACTIVITY_RETRYING = AttentionKind.ACTIVITY_RETRYING
 
@@ -26,8 +26,8 @@ ACTIVITY_RETRYING = AttentionKind.ACTIVITY_RETRYING
 def stuck(
     words: str | None, kind: AttentionKind = STALLED, state: ExecutionState = S.RUNNING, seconds: float = 10
 ) -> Observation:
-    trouble = None if words is None else Trouble(kind, words)
-    return replace(observed(state, seconds), trouble=trouble)
+    problem = None if words is None else ExecutionProblem(kind, words)
+    return replace(observed(state, seconds), problem=problem)
 
 
 def hear(operation: Operation, observation: Observation, seconds: float = 20) -> Decision:
@@ -48,7 +48,7 @@ def test_raised_with_the_engine_s_words(kind: AttentionKind) -> None:
     assert row.status is OperationStatus.RUNNING
     assert row.attention == Attention(kind, at(20), "failed 3 times: boom")
     assert decision.change is not None
-    assert [line.reason for line in decision.change.transitions] == [f"{WORDS[kind]}: failed 3 times: boom"]
+    assert [line.reason for line in decision.change.transitions] == [f"{PROBLEM_NAMES[kind]}: failed 3 times: boom"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,10 +108,10 @@ def test_stalled_before_it_was_seen_to_run() -> None:
 
 def test_a_worker_that_is_starting_has_its_time() -> None:
     """A task that waits counts only after the grace, by when the engine was asked."""
-    waiting = Trouble(NO_WORKER, "no worker polls", waits_since=at(1))
+    waiting = ExecutionProblem(NO_WORKER, "no worker polls", waits_since=at(1))
     grace = WORKER_GRACE.total_seconds()
-    early = replace(observed(S.PENDING, seconds=grace), trouble=waiting)
-    late = replace(observed(S.PENDING, seconds=1 + grace), trouble=waiting)
+    early = replace(observed(S.PENDING, seconds=grace), problem=waiting)
+    late = replace(observed(S.PENDING, seconds=1 + grace), problem=waiting)
     assert hear(dispatched_at(1), early, seconds=1 + grace).verdict is Verdict.NO_CHANGE
     row = changed(hear(dispatched_at(1), late, seconds=2 + grace))
     assert (row.status, row.attention) == (
@@ -122,7 +122,7 @@ def test_a_worker_that_is_starting_has_its_time() -> None:
 
 def test_taken_at_last_clears_it() -> None:
     """By an observation, and by the workflow's own report."""
-    waiting = replace(observed(S.PENDING, seconds=60), trouble=Trouble(NO_WORKER, "no worker polls", at(1)))
+    waiting = replace(observed(S.PENDING, seconds=60), problem=ExecutionProblem(NO_WORKER, "no worker polls", at(1)))
     row = changed(hear(dispatched_at(1), waiting, 61))
     assert changed(hear(row, observed(S.RUNNING, seconds=70), 71)).attention is None
     change = apply_report(row, reported(ReportKind.STARTED, seconds=70), Finality.ENGINE, at(71))
@@ -171,5 +171,5 @@ def test_the_end_clears_it(kind: AttentionKind) -> None:
 @pytest.mark.parametrize("state", sorted(CLOSED | {S.NOT_FOUND, S.UNKNOWN}))
 def test_only_an_open_execution_has_trouble(state: ExecutionState) -> None:
     """Anything else is a bug of the adapter."""
-    with pytest.raises(ValueError, match="has no trouble"):
+    with pytest.raises(ValueError, match="has no problem"):
         stuck("why", state=state)

@@ -12,7 +12,7 @@ from adapters.temporal.executions.pollers import Kind, Pollers
 from adapters.temporal.executions.stalling import MANY_ATTEMPTS, MAX_WORDS, stalled_words
 from adapters.temporal.payloads.failures import failed
 from adapters.temporal.payloads.payloads import PayloadReader
-from domain.evidence.observation import ExecutionState, Observation, Trouble
+from domain.evidence.observation import ExecutionProblem, ExecutionState, Observation
 from domain.json_value import clean_text
 from domain.operation.attention import AttentionKind
 from opledger.wire import UPDATE_ACTIVITY
@@ -24,7 +24,9 @@ LONG_INTERVAL = timedelta(minutes=1)
 _SCHEDULED = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 
-async def trouble(latest: Latest, seen: Observation, pollers: Pollers, reader: PayloadReader) -> Trouble | None:
+async def find_problem(
+    latest: Latest, seen: Observation, pollers: Pollers, reader: PayloadReader
+) -> ExecutionProblem | None:
     """The first that holds: without a worker nothing else can change."""
     return (
         await _no_worker(latest, seen, pollers)
@@ -34,23 +36,23 @@ async def trouble(latest: Latest, seen: Observation, pollers: Pollers, reader: P
     )
 
 
-async def _no_worker(latest: Latest, seen: Observation, pollers: Pollers) -> Trouble | None:
+async def _no_worker(latest: Latest, seen: Observation, pollers: Pollers) -> ExecutionProblem | None:
     words = await pollers.unpolled(latest.info.task_queue, Kind.WORKFLOW, seen.asked_at)
     if words is None:
         return None
     waits_since = seen.started_at if seen.state is ExecutionState.PENDING else None
-    return Trouble(AttentionKind.NO_WORKER, words, waits_since)
+    return ExecutionProblem(AttentionKind.NO_WORKER, words, waits_since)
 
 
-async def _stalled(latest: Latest, reader: PayloadReader) -> Trouble | None:
+async def _stalled(latest: Latest, reader: PayloadReader) -> ExecutionProblem | None:
     attempt = latest.description.pending_workflow_task.attempt
     if attempt < MANY_ATTEMPTS:
         return None
     words = await stalled_words(attempt - 1, await latest.history.task_problem(), reader)
-    return Trouble(AttentionKind.STALLED, words)
+    return ExecutionProblem(AttentionKind.STALLED, words)
 
 
-async def _activity_without_worker(latest: Latest, now: datetime, pollers: Pollers) -> Trouble | None:
+async def _activity_without_worker(latest: Latest, now: datetime, pollers: Pollers) -> ExecutionProblem | None:
     """An activity whose task waits. A worker whose slots are all in use does not poll either."""
     for activity in _activities(latest):
         since = moment(activity.scheduled_time)
@@ -58,11 +60,11 @@ async def _activity_without_worker(latest: Latest, now: datetime, pollers: Polle
             continue
         queue = activity.activity_options.task_queue.name
         if queue and (words := await pollers.unpolled(queue, Kind.ACTIVITY, now)) is not None:
-            return Trouble(AttentionKind.NO_WORKER, f"{words}; {_name(activity)} waits for one", since)
+            return ExecutionProblem(AttentionKind.NO_WORKER, f"{words}; {_name(activity)} waits for one", since)
     return None
 
 
-async def _activity_retrying(latest: Latest, reader: PayloadReader) -> Trouble | None:
+async def _activity_retrying(latest: Latest, reader: PayloadReader) -> ExecutionProblem | None:
     failing = sorted(filter(_keeps_failing, _activities(latest)), key=lambda activity: -activity.attempt)
     if not failing:
         return None
@@ -74,7 +76,7 @@ async def _activity_retrying(latest: Latest, reader: PayloadReader) -> Trouble |
     more = f"; {len(others)} more keep failing" if others else ""
     queue = worst.activity_options.task_queue.name
     words = f'{_name(worst)} on task queue "{queue}" has failed {times}; {_next_attempt(worst)}{more}; last failure: '
-    return Trouble(AttentionKind.ACTIVITY_RETRYING, words + clean_text(why, MAX_WORDS))
+    return ExecutionProblem(AttentionKind.ACTIVITY_RETRYING, words + clean_text(why, MAX_WORDS))
 
 
 def _activities(latest: Latest) -> Iterable[PendingActivityInfo]:
