@@ -51,7 +51,7 @@ class AuthenticateKeys:
     async def recheck(self, prefix: str) -> None:
         """Checks by the prefix alone that a key still counts. Raises InvalidCredentials, DatabaseUnavailable."""
         now = self._clock.now()
-        (await self._find(prefix, now)).check_counts(now)
+        (await self._find(prefix, now)).check_valid(now)
 
     async def _find(self, prefix: str, now: datetime) -> ApiKey:
         cached = self._read.get(prefix)

@@ -14,7 +14,7 @@ from application.track.record import RecordEvidence
 from domain.evidence.reconciliation import Verdict
 from domain.evidence.summary import OperationSummary
 from domain.operation.chain import Chain
-from domain.operation.follow_up import ask_soon
+from domain.operation.follow_up import schedule_follow_up
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 
@@ -70,7 +70,7 @@ class Inquiry:
         """Leave operations without an answer, or with one that is too early, to the follow-up."""
         for operation_id, answer in answers.items():
             if not answered(answer) or answer is Verdict.WAIT:
-                await self._changes.change(operation_id, lambda row: ask_soon(row, at=self._clock.now()))
+                await self._changes.change(operation_id, lambda row: schedule_follow_up(row, at=self._clock.now()))
 
     async def _ask(self, chain: Chain, likely_closed: bool, source: Source) -> Answer:
         operation_id = chain.operation_id

@@ -25,7 +25,7 @@ from domain.errors import UnknownOperationType
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
 from domain.operation.chain import Chain, Run
-from domain.operation.follow_up import dispatched, start_failed, start_withheld
+from domain.operation.follow_up import dispatched, postpone_start, start_failed
 from domain.operation.lifecycle import fail
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
@@ -150,7 +150,7 @@ class DispatchOperations:
             if not _still_claimed(current, operation):
                 return None
             if absent.asked_at < quiet:
-                return start_withheld(current, until=quiet)
+                return postpone_start(current, until=quiet)
             words = "cancelled before it was started"
             error = OperationError(ErrorCode.CANCELED, request.reason or words, {"actor": request.by})
             return fail(current, error, Cause(Source.DISPATCHER, words, self._clock.now(), actor=request.by))

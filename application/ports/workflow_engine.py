@@ -104,7 +104,7 @@ class WorkflowEngine(Protocol):
             chain: If its first run is not known, the chain whose `OperationUUID` is the operation's id.
             likely_closed: What the caller expects. Then the close of a short execution costs one question, and
                 everything else one more. The answer is as true; it may leave `started_at` and
-                `never_taken` out.
+                `never_picked_up` out.
         """
 
     async def origin(self, run: Run) -> RunOrigin | None:

@@ -17,8 +17,8 @@ from domain.evidence.reconciliation import Verdict
 from domain.json_value import JsonValue, clean_text
 from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain
-from domain.operation.follow_up import ask_soon
-from domain.operation.lifecycle import note_while_short
+from domain.operation.follow_up import schedule_follow_up
+from domain.operation.lifecycle import note_repeated
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.operation_id import made_at
 from domain.operation.status import OperationStatus
@@ -143,14 +143,14 @@ class ReceiveCallback:
 
         def decide(operation: Operation) -> Change | None:
             now = self._clock.now()
-            kept = note_while_short(operation, Cause(Source.CALLBACK, words, now, details=details))
-            return kept.then(ask_soon(kept.operation, at=now))
+            kept = note_repeated(operation, Cause(Source.CALLBACK, words, now, details=details))
+            return kept.then(schedule_follow_up(kept.operation, at=now))
 
         await self._changes.change(operation_id, decide)
 
     async def _ask_soon(self, operation_id: UUID) -> bool:
         """Whether a question is planned: none is about a final operation, or one whose start is not noted yet."""
-        outcome = await self._changes.change(operation_id, lambda row: ask_soon(row, at=self._clock.now()))
+        outcome = await self._changes.change(operation_id, lambda row: schedule_follow_up(row, at=self._clock.now()))
         return outcome is not None and outcome.operation.follow_up.due_at is not None
 
 

@@ -13,7 +13,7 @@ from domain.evidence.observation import Observation
 from domain.evidence.reconciliation import NO_CHANGE, Decision, ReconcilePolicy, Verdict, reconcile
 from domain.evidence.reporting import CONFIRM_AFTER, apply_report
 from domain.operation.chain import Chain, Membership, Run, RunOrigin, membership
-from domain.operation.follow_up import identified
+from domain.operation.follow_up import with_first_run_id
 from domain.operation.operation import Change, Operation
 from domain.operation.report import Report
 from domain.operation.transition import Source
@@ -68,7 +68,7 @@ class RecordEvidence:
             member = _sent_by_own(operation, run, origin)
             if member is not Membership.OWN:
                 return None
-            own = identified(operation, None if origin is None else origin.first_run_id).operation
+            own = with_first_run_id(operation, None if origin is None else origin.first_run_id).operation
             return apply_report(own, report, self._finality, self._clock.now(), self._confirm_after)
 
         outcome = await self._changes.change(operation_id, decide)

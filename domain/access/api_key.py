@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.access.credentials import InvalidCredentials, is_name
-from domain.access.scope import Scope, listed
+from domain.access.scope import Scope, scope_names
 from domain.errors import InvalidInput
 
 MARK = "opl_"
@@ -47,7 +47,7 @@ class ApiKey:
             if not is_name(text):
                 raise InvalidInput(f"a key's {what} has 1 to 255 printable characters, and no blank at either end")
         if not self.scopes:
-            raise InvalidInput(f"a key has at least one scope of {listed(Scope)}")
+            raise InvalidInput(f"a key has at least one scope of {scope_names(Scope)}")
         if self.expires_at is not None and self.expires_at <= self.created_at:
             raise InvalidInput("a key expires later than it is made")
 
@@ -56,15 +56,15 @@ class ApiKey:
         key's state only to who has the secret."""
         if not hmac.compare_digest(self.secret_hash, secret_hash(text)):
             raise InvalidCredentials("there is no such API key")
-        self.check_counts(now)
+        self.check_valid(now)
 
-    def check_counts(self, now: datetime) -> None:
+    def check_valid(self, now: datetime) -> None:
         """Raises InvalidCredentials: the key is revoked or has expired at that time."""
-        if not self.counts(now):
+        if not self.is_valid(now):
             words = "has expired" if self.revoked_at is None else "is revoked"
             raise InvalidCredentials(f"the API key {self.prefix} {words}")
 
-    def counts(self, now: datetime) -> bool:
+    def is_valid(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired at that time."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 

@@ -2,7 +2,7 @@
 
 from domain.errors import OpledgerError
 
-LONGEST_NAME = 255
+MAX_NAME = 255
 """Characters of a tenant or an actor."""
 
 
@@ -16,4 +16,4 @@ class MissingCredentials(InvalidCredentials):
 
 def is_name(text: object) -> bool:
     """Whether it can be a tenant's or an actor's: 1 to 255 printable characters, with no blank at either end."""
-    return isinstance(text, str) and 1 <= len(text) <= LONGEST_NAME and text.isprintable() and text == text.strip()
+    return isinstance(text, str) and 1 <= len(text) <= MAX_NAME and text.isprintable() and text == text.strip()

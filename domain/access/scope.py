@@ -26,10 +26,10 @@ ALL_SCOPES = frozenset(Scope)
 def check_scope(held: Set[Scope], needed: Scope) -> None:
     """Raises MissingScope, which names the one that is needed and those that are held."""
     if needed not in held and Scope.ADMIN not in held:
-        raise MissingScope(f"this needs the scope {needed}; the credential has {listed(held)}")
+        raise MissingScope(f"this needs the scope {needed}; the credential has {scope_names(held)}")
 
 
-def listed(scopes: Iterable[Scope]) -> str:
+def scope_names(scopes: Iterable[Scope]) -> str:
     """Their names in the order of their power, separated by blanks (RFC 6749, 3.3); "none" where there are none."""
     held = set(scopes)
     return " ".join(scope for scope in Scope if scope in held) or "none"

@@ -14,11 +14,11 @@ from domain.access.credentials import InvalidCredentials
 from domain.access.principal import Principal
 from domain.access.scope import Scope
 
-LIFE: Final = timedelta(minutes=1)
+LIFETIME: Final = timedelta(minutes=1)
 SECRET_BYTES: Final = 20
-_MARK: Final = "opt_"
+_PREFIX: Final = "opt_"
 """What every ticket begins with: scanners of logs can look for it."""
-FORM: Final = _MARK + "[a-z2-7]{32}"
+PATTERN: Final = _PREFIX + "[a-z2-7]{32}"
 """A regular expression."""
 
 
@@ -55,15 +55,15 @@ def make_stream_ticket(secret: bytes, principal: Principal, now: datetime) -> Ne
     """A ticket from SECRET_BYTES of randomness."""
     if len(secret) != SECRET_BYTES:
         raise ValueError(f"a ticket is made of {SECRET_BYTES} random bytes")
-    text = _MARK + base64.b32encode(secret).decode().lower()
+    text = _PREFIX + base64.b32encode(secret).decode().lower()
     hashed = hashlib.sha256(text.encode()).digest()
     return NewStreamTicket(
-        text, StreamTicket(hashed, principal.tenant, principal.credential, principal.expires_at, now + LIFE)
+        text, StreamTicket(hashed, principal.tenant, principal.credential, principal.expires_at, now + LIFETIME)
     )
 
 
 def ticket_hash(text: str) -> bytes:
     """What is stored of a ticket's text. Raises InvalidTicket: it has not the form of one."""
-    if not re.fullmatch(FORM, text):
+    if not re.fullmatch(PATTERN, text):
         raise InvalidTicket("it does not have the form of a stream ticket")
     return hashlib.sha256(text.encode()).digest()

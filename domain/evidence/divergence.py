@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.evidence.observation import CLOSED, OPEN, ExecutionState, Observation
-from domain.evidence.unreadable_result import is_marked_unreadable, marked_unreadable, unreadable_words
+from domain.evidence.unreadable_result import has_unreadable_result, unreadable_message, with_unreadable_result
 from domain.json_value import JsonValue
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.lifecycle import note
@@ -75,7 +75,7 @@ def contradiction(operation: Operation, observation: Observation) -> str | None:
 
 
 def _same_result(operation: Operation, observation: Observation) -> bool:
-    unknown = observation.result_unreadable is not None or is_marked_unreadable(operation)
+    unknown = observation.result_unreadable is not None or has_unreadable_result(operation)
     return unknown or observation.result == operation.result
 
 
@@ -93,8 +93,8 @@ def _agreed(operation: Operation, observation: Observation, now: datetime, sourc
         return None  # what was asked before the row was written may be from before what it is marked for
     reason = "the execution has closed again, as the operation says"
     agreed = note(replace(operation, attention=None), Cause(source, reason, now))
-    missing = unreadable_words(observation) if operation.result is None or observation.result_altered else None
-    return marked_unreadable(agreed, missing, now)
+    missing = unreadable_message(observation) if operation.result is None or observation.result_altered else None
+    return with_unreadable_result(agreed, missing, now)
 
 
 def _details(observation: Observation) -> dict[str, JsonValue]:

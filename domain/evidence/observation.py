@@ -67,7 +67,7 @@ class Observation:
     """Of the chain that this is about; None where the engine does not know the chain."""
     superseded_by: str | None = None
     """With NOT_FOUND: the first run of the other chain that holds the workflow id now."""
-    never_taken: bool = False
+    never_picked_up: bool = False
     """With a close that needs no worker: the engine's history shows that no worker ever took the chain. False: one did,
     or it is not known."""
     problem: ExecutionProblem | None = None
@@ -76,7 +76,7 @@ class Observation:
     def __post_init__(self) -> None:
         if self.superseded_by is not None and self.state is not ExecutionState.NOT_FOUND:
             raise ValueError(f"an observation of {self.state} is about the chain itself, not about another one")
-        if self.never_taken and self.state not in WITHOUT_WORKER:
+        if self.never_picked_up and self.state not in WITHOUT_WORKER:
             raise ValueError(f"an execution that is {self.state} was taken by a worker")
         if self.problem is not None and self.state not in OPEN:
             raise ValueError(f"an observation of {self.state} has no problem")

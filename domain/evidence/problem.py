@@ -6,7 +6,7 @@ from datetime import timedelta
 from domain.evidence.observation import ExecutionProblem, Observation
 from domain.json_value import clean_text
 from domain.operation.attention import Attention, AttentionKind
-from domain.operation.lifecycle import note_while_short, touched
+from domain.operation.lifecycle import note_repeated, touched
 from domain.operation.operation import Cause, Change, Operation
 
 PROBLEM_NAMES = {
@@ -31,7 +31,7 @@ def update_attention(operation: Operation, observation: Observation, cause: Caus
     message = clean_text(problem.message)
     if attention is None or attention.kind is not problem.kind:
         raised = replace(operation, attention=Attention(problem.kind, cause.now, message))
-        return note_while_short(raised, replace(cause, reason=f"{PROBLEM_NAMES[problem.kind]}: {message}"))
+        return note_repeated(raised, replace(cause, reason=f"{PROBLEM_NAMES[problem.kind]}: {message}"))
     if attention.message == message:
         return None
     return touched(replace(operation, attention=replace(attention, message=message)), cause.now)
@@ -44,7 +44,7 @@ def clear_on_report(operation: Operation, cause: Cause) -> Change | None:
 
 
 def _cleared(operation: Operation, cause: Cause) -> Change:
-    return note_while_short(replace(operation, attention=None), replace(cause, reason="the execution makes progress"))
+    return note_repeated(replace(operation, attention=None), replace(cause, reason="the execution makes progress"))
 
 
 def _lasting_problem(observation: Observation) -> ExecutionProblem | None:

@@ -8,10 +8,10 @@ from domain.evidence.divergence import diverge
 from domain.evidence.observation import CLOSED, OPEN, ExecutionState, Observation
 from domain.evidence.problem import update_attention
 from domain.evidence.reporting import conclude
-from domain.evidence.unreadable_result import has_result, marked_unreadable, unreadable_words
+from domain.evidence.unreadable_result import has_result, unreadable_message, with_unreadable_result
 from domain.json_value import JsonValue
 from domain.operation.attention import AttentionKind
-from domain.operation.follow_up import identified, start_again
+from domain.operation.follow_up import start_again, with_first_run_id
 from domain.operation.lifecycle import complete, fail, start
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
@@ -70,7 +70,7 @@ def reconcile(
         return NO_CHANGE
     learned = operation
     if observation.asked_at >= operation.updated_at:  # what was asked before may be about a chain that is lost
-        learned = identified(operation, seen).operation
+        learned = with_first_run_id(operation, seen).operation
     decision = _decide(learned, observation, now, policy, source)
     if decision.change is None and learned is not operation:
         return replace(decision, change=Change(learned))
@@ -121,7 +121,7 @@ def _started(operation: Operation, observation: Observation, now: datetime, sour
 
 def _closed(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:
     """An execution that closed has run, unless the engine's history shows that no worker ever took it."""
-    if observation.never_taken and operation.status is OperationStatus.ACCEPTED and observation.error is not None:
+    if observation.never_picked_up and operation.status is OperationStatus.ACCEPTED and observation.error is not None:
         reason = f"the execution closed before any worker took it: {observation.state}"
         cause = Cause(source, reason, now, actor=observation.actor)
         return fail(operation, observation.error, cause, at=observation.closed_at)
@@ -140,7 +140,7 @@ def _closed(operation: Operation, observation: Observation, now: datetime, sourc
     if observation.result_unreadable and operation.reported is not None and has_result(operation.reported):
         result = operation.reported.result
     completed = complete(running, result, cause, at=observation.closed_at)
-    return started.then(marked_unreadable(completed, unreadable_words(observation, operation.reported), now))
+    return started.then(with_unreadable_result(completed, unreadable_message(observation, operation.reported), now))
 
 
 def _outcome(observation: Observation) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from domain.evidence.finality import Finality
 from domain.evidence.problem import clear_on_report
-from domain.evidence.unreadable_result import has_result, marked_unreadable
+from domain.evidence.unreadable_result import has_result, with_unreadable_result
 from domain.operation.follow_up import keep_report
 from domain.operation.lifecycle import complete, fail, start, touched
 from domain.operation.operation import Cause, Change, Operation
@@ -72,7 +72,7 @@ def conclude(operation: Operation, report: Report, source: Source, now: datetime
     if report.error is None:
         cause = Cause(source, f"the workflow reports that it completed{because}", now)
         missing = None if has_result(report) else f"the workflow's report left the result out{because}"
-        return marked_unreadable(complete(operation, report.result, cause, at=report.at), missing, now)
+        return with_unreadable_result(complete(operation, report.result, cause, at=report.at), missing, now)
     return fail(
         operation,
         report.error,

@@ -10,7 +10,7 @@ from domain.operation.operation import Change, Operation
 from domain.operation.report import Report
 
 
-def unreadable_words(observation: Observation, reported: Report | None = None) -> str | None:
+def unreadable_message(observation: Observation, reported: Report | None = None) -> str | None:
     """Says what of the result is missing; None if nothing is. A whole result that was reported counts as read."""
     if observation.result_unreadable is not None and not has_result(reported):
         return f"the result could not be read: {observation.result_unreadable}"
@@ -24,7 +24,7 @@ def has_result(report: Report | None) -> bool:
     return report is not None and report.error is None and not report.provisional
 
 
-def marked_unreadable(change: Change, words: str | None, now: datetime) -> Change:
+def with_unreadable_result(change: Change, words: str | None, now: datetime) -> Change:
     """The change with the attention on its operation; unchanged without words."""
     if words is None:
         return change
@@ -32,6 +32,6 @@ def marked_unreadable(change: Change, words: str | None, now: datetime) -> Chang
     return Change(replace(change.operation, attention=attention), change.transitions)
 
 
-def is_marked_unreadable(operation: Operation) -> bool:
+def has_unreadable_result(operation: Operation) -> bool:
     """Whether the stored result is known to differ from the execution's."""
     return operation.attention is not None and operation.attention.kind is AttentionKind.RESULT_UNREADABLE

@@ -70,14 +70,14 @@ def dispatched(
     return touched(started, now)
 
 
-def identified(operation: Operation, first_run_id: str | None) -> Change:
+def with_first_run_id(operation: Operation, first_run_id: str | None) -> Change:
     """Keep the id of the chain's first run, unless it is known already or the operation is done."""
     if operation.done or first_run_id is None or operation.first_run_id is not None:
         return Change(operation)
     return Change(replace(operation, first_run_id=first_run_id))
 
 
-def start_withheld(operation: Operation, *, until: datetime) -> Change:
+def postpone_start(operation: Operation, *, until: datetime) -> Change:
     """Do not start it, look again later."""
     return Change(replace(operation, dispatch=replace(operation.dispatch, due_at=until)))
 
@@ -110,7 +110,7 @@ def cancel_delivered(operation: Operation, *, follow_up_at: datetime, now: datet
     return touched(replace(operation, cancel_request=request, follow_up=FollowUp(due_at=follow_up_at)), now)
 
 
-def ask_soon(operation: Operation, *, at: datetime) -> Change:
+def schedule_follow_up(operation: Operation, *, at: datetime) -> Change:
     """Ask the engine at `at`, or earlier if that is planned, unless the operation is done or not dispatched. Counts as
     one question more than the routine one after the start, which a report of the start answers."""
     planned = operation.follow_up

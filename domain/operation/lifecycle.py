@@ -15,7 +15,7 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 from domain.scheduling.schedule import Dispatch, FollowUp, Verification, first_verification
 
-LONGEST_HISTORY = 50
+REPEATED_EVENT_LIMIT = 50
 """Lines of an operation's history beyond which events that repeat are not told any more."""
 
 
@@ -51,9 +51,9 @@ def note(operation: Operation, cause: Cause) -> Change:
     return Change(noted, (_line(noted, operation.status, operation.status, cause),))
 
 
-def note_while_short(operation: Operation, cause: Cause) -> Change:
-    """The same for what can repeat without end: a line as long as the history has fewer than LONGEST_HISTORY."""
-    return note(operation, cause) if operation.history_length < LONGEST_HISTORY else touched(operation, cause.now)
+def note_repeated(operation: Operation, cause: Cause) -> Change:
+    """The same for what can repeat without end: a line as long as the history has fewer than REPEATED_EVENT_LIMIT."""
+    return note(operation, cause) if operation.history_length < REPEATED_EVENT_LIMIT else touched(operation, cause.now)
 
 
 def touched(operation: Operation, now: datetime) -> Change:
@@ -87,7 +87,7 @@ def fail(operation: Operation, error: OperationError, cause: Cause, *, at: datet
     """RUNNING to FAILED; ACCEPTED to FAILED for a cause that needs no worker. Raises InvalidTransition."""
     if operation.status is OperationStatus.ACCEPTED and error.code not in BEFORE_START:
         raise InvalidTransition(f"an operation that has not run cannot fail with {error.code}")
-    told = replace(operation, cancel_request=_told(operation, error, cause.now))
+    told = replace(operation, cancel_request=_with_delivery(operation, error, cause.now))
     return _finish(told, OperationStatus.FAILED, cause, at=at, error=error)
 
 
@@ -110,7 +110,7 @@ def request_cancel(operation: Operation, *, reason: str | None, force: bool, cau
     return Change(replace(asked.operation, follow_up=FollowUp(due_at=cause.now)), asked.transitions)
 
 
-def _told(operation: Operation, error: OperationError, now: datetime) -> CancelRequest | None:
+def _with_delivery(operation: Operation, error: OperationError, now: datetime) -> CancelRequest | None:
     """The cancel request. An execution that ended as was asked had been told of it, whether or not that was noted."""
     request = operation.cancel_request
     if request is None or not operation.cancel_pending or operation.dispatch.attempts == 0:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from application.access.api_key_admin import ManageKeys
 from domain.access.api_key import ApiKey
-from domain.access.scope import Scope, listed
+from domain.access.scope import Scope, scope_names
 from entrypoints.cli.running import of_running_stack
 from entrypoints.process import run_to_exit
 from entrypoints.settings.settings import load_settings
@@ -28,7 +28,7 @@ def create(flags: Mapping[str, Any], name: str, tenant: str, scopes: Sequence[st
     async def act(keys: ManageKeys) -> None:
         made = await keys.create(name, tenant=tenant, scopes=frozenset(map(Scope, scopes)), life=life)
         key = made.stored
-        print(f"key {key.prefix} of {key.name}, tenant {key.tenant}: {listed(key.scopes)}", file=sys.stderr)
+        print(f"key {key.prefix} of {key.name}, tenant {key.tenant}: {scope_names(key.scopes)}", file=sys.stderr)
         print(f"it expires: {_time(key.expires_at)}; it is not shown again:", file=sys.stderr)
         print(made.text)
 
@@ -41,7 +41,7 @@ def show(flags: Mapping[str, Any], tenant: str | None) -> None:
     async def act(keys: ManageKeys) -> None:
         table = Table("prefix", "name", "tenant", "scopes", "created", "expires", "last used", box=None)
         for key in await keys.list(tenant):
-            fields = (key.prefix, key.name, key.tenant, listed(key.scopes), _time(key.created_at), _end(key))
+            fields = (key.prefix, key.name, key.tenant, scope_names(key.scopes), _time(key.created_at), _end(key))
             table.add_row(*map(escape, fields), _time(key.last_used_at))
         console = Console() if sys.stdout.isatty() else Console(width=200)
         console.print(table)

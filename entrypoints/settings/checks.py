@@ -35,7 +35,7 @@ async def check_access(settings: Settings, api_keys: ApiKeys, key_set: KeySetChe
     words = []
     if "keys" in settings.access:
         now = clock.now()
-        valid = sum(key.counts(now) for key in await api_keys.list())
+        valid = sum(key.is_valid(now) for key in await api_keys.list())
         words.append(f"API keys that count: {valid}" if valid else "no API key yet: `opledger keys create` makes one")
     if key_set is not None:
         words.append(f"keys of {settings.jwt_issuer}: {await key_set.check()}")

@@ -40,9 +40,9 @@ class MemoryWorld(EngineWorld):
     async def outcome_reports_of(self, operation_id: UUID) -> str | None:
         return self.memory.outcome_reports(operation_id)
 
-    async def take_up(self, operation_id: UUID) -> None:
+    async def pick_up(self, operation_id: UUID) -> None:
         self.memory.poll_queue(f"queue-{operation_id}")
-        self.memory.take_up(operation_id)
+        self.memory.pick_up(operation_id)
 
     async def complete(self, operation_id: UUID, result: JsonValue) -> None:
         self.memory.complete(operation_id, result)

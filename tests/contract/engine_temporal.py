@@ -120,7 +120,7 @@ class TemporalWorld(EngineWorld):
         rule: str | None = terms.get("report_outcome")
         return rule
 
-    async def take_up(self, operation_id: UUID) -> None:
+    async def pick_up(self, operation_id: UUID) -> None:
         await self.respond(await self.poll(operation_id))
         self._worked_on.add(operation_id)
 
@@ -237,7 +237,7 @@ class TemporalWorld(EngineWorld):
             )
 
     async def get_on(self, operation_id: UUID) -> None:
-        await self.take_up(operation_id)
+        await self.pick_up(operation_id)
 
     async def run_activity(self, operation_id: UUID, task_queue: str, interval: timedelta) -> None:
         """The workflow's first task schedules the activity "ship", which is retried in that interval."""

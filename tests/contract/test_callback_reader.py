@@ -119,7 +119,7 @@ class ReaderContract:
     async def test_cancellation_lacks_reason_and_actor(self, world: EngineWorld) -> None:
         """The callback does not contain them."""
         operation_id = await world.with_callback()
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         await world.engine.cancel(Chain(operation_id), "changed my mind")
         await world.acknowledge_cancel(operation_id)
         error = await state_only(world, operation_id)
@@ -134,7 +134,7 @@ class ReaderContract:
     async def test_callback_after_a_reset_is_about_the_second_close(self, world: EngineWorld) -> None:
         """It reports the current outcome."""
         operation_id = await world.with_callback()
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         await world.terminate_from_outside(operation_id, "by mistake", "ops")
         assert (await last_event(world, operation_id)).observation.state is ExecutionState.TERMINATED
         await world.reset(operation_id)

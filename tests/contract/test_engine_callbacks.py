@@ -38,7 +38,7 @@ class CallbacksContract:
         reset = await world.with_callback()
         await world.continue_as_new(continued)
         await world.retry_attempt(retried)
-        await world.take_up(reset)
+        await world.pick_up(reset)
         await world.reset(reset)
         await asyncio.sleep(world.quiet)
         assert [await world.delivered(ours, 0) for ours in (continued, retried, reset)] == [[], [], []]
@@ -52,7 +52,7 @@ class CallbacksContract:
     async def test_every_close_calls(self, world: EngineWorld) -> None:
         """A closed execution that is reset has closed twice in the end."""
         operation_id = await world.with_callback()
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         await world.terminate_from_outside(operation_id, "by mistake", "ops")
         await world.delivered(operation_id, 1)
         await world.reset(operation_id)
@@ -64,7 +64,7 @@ class CallbacksContract:
         """Also those that the workflow has no say in."""
         timed_out = await world.with_callback(run_timeout=timedelta(seconds=1))
         canceled, terminated = await world.with_callback(), await world.with_callback()
-        await world.take_up(canceled)
+        await world.pick_up(canceled)
         await world.engine.cancel(Chain(canceled), "x")
         await world.acknowledge_cancel(canceled)
         await world.terminate_from_outside(terminated, "x", "ops")
@@ -95,7 +95,7 @@ class CallbacksContract:
         """The engine calls when the chain closes; the rule holds in every run of it."""
         operation_id = await world.with_callback()
         assert await world.outcome_reports_of(operation_id) == OutcomeReports.NEVER
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         await world.continue_as_new(operation_id)
         assert await world.outcome_reports_of(operation_id) == OutcomeReports.NEVER
 

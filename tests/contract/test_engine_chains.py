@@ -23,7 +23,7 @@ class ChainsContract:
         operation_id = await world.started(retry_policy=RETRYING)
         first = world.first_runs[operation_id]
         assert (await world.latest_run(operation_id)).run_id == first
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         for go_on in (world.reset, world.retry_attempt, world.continue_as_new):
             await go_on(operation_id)
             run = await world.latest_run(operation_id)
@@ -48,7 +48,7 @@ class ChainsContract:
     ) -> None:
         """Another start that terminates ours: ours is TERMINATED, superseded, whatever becomes of the other one."""
         operation_id = await world.started()
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         await world.supersede(operation_id, tagged=tagged)
         other = (await world.latest_run(operation_id)).run_id
         for close in (False, True):
@@ -80,7 +80,7 @@ class ChainsContract:
     async def test_superseded_chain_of_several_runs(self, world: EngineWorld) -> None:
         """Its last run counts, behind a reset, a retry and a continue-as-new."""
         operation_id = await world.started(retry_policy=RETRYING)
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         for go_on in (world.reset, world.retry_attempt, world.continue_as_new):
             await go_on(operation_id)
         await world.complete(operation_id, "the last one's")

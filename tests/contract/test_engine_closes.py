@@ -20,7 +20,7 @@ async def waiting(world: EngineWorld) -> UUID:
 
 
 async def running(world: EngineWorld) -> UUID:
-    await world.take_up(operation_id := await world.started())
+    await world.pick_up(operation_id := await world.started())
     return operation_id
 
 
@@ -121,7 +121,7 @@ BY_LAST_EVENT = frozenset(
 
 def truth(seen: Observation) -> Observation:
     """Without what may differ."""
-    return replace(seen, asked_at=seen.closed_at or seen.asked_at.min, started_at=None, never_taken=False)
+    return replace(seen, asked_at=seen.closed_at or seen.asked_at.min, started_at=None, never_picked_up=False)
 
 
 async def terminated_before_its_first_task(world: EngineWorld) -> UUID:
@@ -136,7 +136,7 @@ async def asked_to_cancel_and_terminated(world: EngineWorld) -> UUID:
 
 
 async def timed_out_after_a_task(world: EngineWorld) -> UUID:
-    await world.take_up(operation_id := await world.started(run_timeout=timedelta(seconds=1)))
+    await world.pick_up(operation_id := await world.started(run_timeout=timedelta(seconds=1)))
     await world.time_out(operation_id)
     return operation_id
 
@@ -159,14 +159,14 @@ class ClosesContract:
     """What every workflow engine says of what has probably closed."""
 
     @pytest.mark.parametrize(
-        ("story", "never_taken"), NEVER_TAKEN.items(), ids=lambda part: getattr(part, "__name__", "")
+        ("story", "never_picked_up"), NEVER_TAKEN.items(), ids=lambda part: getattr(part, "__name__", "")
     )
     async def test_close_tells_whether_a_worker_ever_took_it(
-        self, world: EngineWorld, story: Story, never_taken: bool
+        self, world: EngineWorld, story: Story, never_picked_up: bool
     ) -> None:
         """A close before the first task is told apart from one of a run that had begun."""
         operation_id = await story(world)
-        assert (await world.observe(operation_id)).never_taken is never_taken
+        assert (await world.observe(operation_id)).never_picked_up is never_picked_up
 
     @pytest.mark.parametrize(("story", "state"), STORIES.items(), ids=lambda part: getattr(part, "__name__", ""))
     async def test_same_truth(self, world: EngineWorld, story: Story, state: ExecutionState) -> None:

@@ -24,10 +24,10 @@ class IndexContract:
         """Those that began since, waiting ones too, and those that closed since, however long they ran."""
         long_running, unchanged = await world.started(), await world.started()
         since = world.now()
-        await world.take_up(long_running)
+        await world.pick_up(long_running)
         await world.terminate_from_outside(long_running, "x", "ops")
         waiting, running, closed = await world.started(), await world.started(), await world.started()
-        await world.take_up(running)
+        await world.pick_up(running)
         await world.complete(closed, None)
         expected = {
             long_running: ExecutionState.TERMINATED,
@@ -40,7 +40,7 @@ class IndexContract:
     async def test_closes_alone(self, world: EngineWorld) -> None:
         """Without what is open, and with the time of each close."""
         since = world.now()
-        await world.take_up(running := await world.started())
+        await world.pick_up(running := await world.started())
         await world.complete(closed := await world.started(), None)
 
         async def listed() -> bool:
@@ -61,7 +61,7 @@ class IndexContract:
         """A reset and a retry make new runs: old operations turn up again, as running. The run that was retried may be
         listed beside the new one, as a failure that is none: a hint, not evidence."""
         reset, retried = await world.started(), await world.started(retry_policy=RETRYING)
-        await world.take_up(reset)
+        await world.pick_up(reset)
         await world.terminate_from_outside(reset, "by mistake", "ops")
         since = world.now()
         await world.reset(reset)

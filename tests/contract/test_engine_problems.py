@@ -27,7 +27,7 @@ class TroubleContract:
         """Then nothing is the matter."""
         operation_id = await world.started()
         await world.without_worker(operation_id)
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         seen = await world.observe(operation_id)
         assert (seen.state, seen.problem) == (ExecutionState.RUNNING, None)
 

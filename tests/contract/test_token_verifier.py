@@ -10,7 +10,7 @@ from adapters.memory.access.token_verifier import MemoryTokenVerifier
 from application.ports.token_verifier import IdentityProviderUnavailable, TokenVerifier
 from domain.access.credentials import InvalidCredentials
 from domain.access.principal import Principal
-from domain.access.scope import Scope, listed
+from domain.access.scope import Scope, scope_names
 from tests.support.identity_provider import RULES, IdentityProvider
 
 PERSON = Principal("a", "person", frozenset({Scope.READ, Scope.CANCEL}), "token ('a', 'person')")
@@ -83,7 +83,7 @@ class TestJwt(TokenVerifierContract):
         self.verifier = JwtVerifier(RULES, KeySet(self.provider.source, RULES.algorithm))
 
     def issue(self, principal: Principal, *, expired: bool = False) -> str:
-        scope = listed(principal.scopes) if principal.scopes else None
+        scope = scope_names(principal.scopes) if principal.scopes else None
         expiry = int(time.time()) + (-60 if expired else 600)
         return self.provider.token(sub=principal.actor, tenant=principal.tenant, scope=scope, exp=expiry)
 

@@ -19,7 +19,7 @@ from domain.evidence.observation import ExecutionProblem, ExecutionState
 from domain.evidence.reconciliation import ReconcilePolicy, reconcile
 from domain.evidence.reporting import apply_report
 from domain.operation.attention import AttentionKind
-from domain.operation.follow_up import ask_soon, cancel_delivered, dispatched, start_failed, start_withheld
+from domain.operation.follow_up import cancel_delivered, dispatched, postpone_start, schedule_follow_up, start_failed
 from domain.operation.lifecycle import accept, note, request_cancel
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.report import Progress, ReportKind
@@ -56,9 +56,9 @@ def _when_due(move: Move) -> Move:
 MOVES: dict[str, Move] = {
     "dispatched": lambda operation, now: dispatched(operation, follow_up_at=now, now=now),
     "start failed": _when_due(lambda operation, now: start_failed(operation, "boom", _cause(now), retry_at=now)),
-    "withheld": _when_due(lambda operation, now: start_withheld(operation, until=now)),
+    "withheld": _when_due(lambda operation, now: postpone_start(operation, until=now)),
     "noted": lambda operation, now: note(operation, _cause(now)),
-    "asked soon": lambda operation, now: ask_soon(operation, at=now),
+    "asked soon": lambda operation, now: schedule_follow_up(operation, at=now),
     "cancelled": lambda operation, now: request_cancel(operation, reason="r", force=False, cause=_cause(now)),
     "cancelled by force": lambda operation, now: request_cancel(operation, reason=None, force=True, cause=_cause(now)),
     "cancellation delivered": lambda operation, now: cancel_delivered(operation, follow_up_at=now, now=now),

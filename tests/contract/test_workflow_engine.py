@@ -47,7 +47,7 @@ class EngineContract:
     async def test_execution_is_running_from_its_first_task(self, world: EngineWorld) -> None:
         """A worker has taken it."""
         operation_id = await world.started()
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         assert (await world.observe(operation_id)).state is ExecutionState.RUNNING
 
     async def test_cancel_request_leaves_a_pending_execution_pending(self, world: EngineWorld) -> None:
@@ -109,7 +109,7 @@ class EngineContract:
     async def test_termination_by_another_client_has_reason_and_actor(self, world: EngineWorld) -> None:
         """The observation reports them."""
         operation_id = await world.started()
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         await world.terminate_from_outside(operation_id, "cleaning up", "ops@host")
         seen = await world.observe(operation_id)
         assert seen.error is not None
@@ -126,7 +126,7 @@ class EngineContract:
     async def test_cancelled_execution_runs_until_the_workflow_closes(self, world: EngineWorld) -> None:
         """Then it is CANCELED, with actor and reason."""
         operation_id = await world.started()
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         await world.engine.cancel(Chain(operation_id), "changed my mind")
         assert (await world.observe(operation_id)).state is ExecutionState.RUNNING
         await world.acknowledge_cancel(operation_id)
@@ -179,7 +179,7 @@ class EngineContract:
     async def test_reset_execution_is_running_since_its_first_start(self, world: EngineWorld) -> None:
         """The new run's close counts."""
         operation_id = await world.started()
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         first = await world.observe(operation_id)
         await world.terminate_from_outside(operation_id, "by mistake", "ops")
         await world.reset(operation_id)
@@ -199,7 +199,7 @@ class EngineContract:
         request = world.request({"n": 1})
         await world.engine.start(request)
         await world.engine.start(request)
-        await world.take_up(request.operation_id)
+        await world.pick_up(request.operation_id)
         await world.engine.start(request)
         await world.complete(request.operation_id, "once")
         await world.engine.start(request)
@@ -217,10 +217,10 @@ class EngineContract:
         """The start stores it, and further runs keep it."""
         operation_id = await world.started(retry_policy=RETRYING)
         assert await world.outcome_reports_of(operation_id) == OutcomeReports.WHEN_SAFE
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         await world.continue_as_new(operation_id)
         assert await world.outcome_reports_of(operation_id) == OutcomeReports.WHEN_SAFE
-        await world.take_up(operation_id)
+        await world.pick_up(operation_id)
         await world.retry_attempt(operation_id)
         assert await world.outcome_reports_of(operation_id) == OutcomeReports.WHEN_SAFE
 
@@ -282,7 +282,7 @@ class EngineContract:
         """The reset run has the same request id."""
         request = world.request()
         await world.engine.start(request)
-        await world.take_up(request.operation_id)
+        await world.pick_up(request.operation_id)
         await world.reset(request.operation_id)
         await world.engine.start(request)
 
@@ -426,7 +426,7 @@ class TestMemoryEngine(EngineContract):
             world.memory.complete(operation_id, object())  # type: ignore[arg-type]
         world.memory.complete(operation_id, 1, unreadable="no key")
         assert (await world.observe(operation_id)).result_unreadable == "no key"
-        for event in (world.memory.take_up, world.memory.complete, world.memory.time_out, world.memory.continue_as_new):
+        for event in (world.memory.pick_up, world.memory.complete, world.memory.time_out, world.memory.continue_as_new):
             with pytest.raises(ValueError, match="already COMPLETED"):
                 event(operation_id)
 

@@ -38,7 +38,7 @@ async def later(world: TemporalWorld, operation_id: object) -> Observation:
 async def test_dead_worker(world: TemporalWorld) -> None:
     """It has taken the workflow, and does not poll any more: the words say who it was."""
     operation_id = await world.started()
-    await world.take_up(operation_id)
+    await world.pick_up(operation_id)
     assert (await world.observe(operation_id)).problem is None
     seen = await later(world, operation_id)
     assert seen.state is ExecutionState.RUNNING

@@ -28,7 +28,7 @@ from temporalio.converter import encode_search_attributes
 from adapters.temporal.executions import chains
 from adapters.temporal.executions.history import Ending, RunHistory
 from adapters.temporal.executions.observation import STATES, Latest, observation
-from adapters.temporal.executions.taken import ever_taken
+from adapters.temporal.executions.picked_up import ever_picked_up
 from adapters.temporal.payloads.payloads import PayloadReader
 from application.ports.workflow_engine import ExecutionExists
 from domain.evidence.observation import ExecutionState
@@ -116,7 +116,7 @@ async def test_signals_do_not_take_it_up(world: TemporalWorld) -> None:
         await world.signal(operation_id)
     assert (await describe(world, operation_id)).workflow_execution_info.history_length == 7
     assert (await world.observe(operation_id)).state is ExecutionState.PENDING
-    await world.take_up(operation_id)
+    await world.pick_up(operation_id)
     await world.signal(operation_id)
     assert (await world.observe(operation_id)).state is ExecutionState.RUNNING
 
@@ -167,7 +167,7 @@ async def test_reply_of_a_repeated_start(world: TemporalWorld) -> None:
     request = world.request()
     first = await world.engine.start(request)
     assert await world.engine.start(request) == first
-    await world.take_up(request.operation_id)
+    await world.pick_up(request.operation_id)
     await world.reset(request.operation_id)
     again = await world.engine.start(request)
     assert again == (await world.latest_run(request.operation_id)).run_id != first
@@ -208,7 +208,7 @@ async def test_deleted_first_run_of_a_chain(world: TemporalWorld) -> None:
     assert await history.ending() == Ending()
     assert await history.task_problem() is None
     assert await history.opening() is None
-    assert await ever_taken(history) is None
+    assert await ever_picked_up(history) is None
 
 
 async def test_retries_of_time_outs_without_any_worker_are_never_taken(world: TemporalWorld) -> None:
@@ -224,17 +224,17 @@ async def test_retries_of_time_outs_without_any_worker_are_never_taken(world: Te
     assert (await world.observe(operation_id)).state is ExecutionState.PENDING
     await world.time_out(operation_id)
     seen = await world.observe(operation_id)
-    assert (seen.state, seen.never_taken) == (ExecutionState.TIMED_OUT, True)
+    assert (seen.state, seen.never_picked_up) == (ExecutionState.TIMED_OUT, True)
 
 
 async def test_retry_of_a_run_that_was_taken_counts_as_taken(world: TemporalWorld) -> None:
     """The second run times out without a worker; the first one had one."""
     policy = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
     operation_id = await world.started(run_timeout=timedelta(seconds=1), retry_policy=policy)
-    await world.take_up(operation_id)
+    await world.pick_up(operation_id)
     await world.time_out(operation_id)
     seen = await world.observe(operation_id)
-    assert (seen.state, seen.never_taken) == (ExecutionState.TIMED_OUT, False)
+    assert (seen.state, seen.never_picked_up) == (ExecutionState.TIMED_OUT, False)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ async def test_reading_back_holds_on_to_its_run(world: TemporalWorld) -> None:
     """Who asked for a cancellation is looked for in the run that was canceled, also where another run has begun
     between the pages."""
     operation_id = await world.started()
-    await world.take_up(operation_id)
+    await world.pick_up(operation_id)
     await world.cancel_from_outside(operation_id, "why", "who")
     await world.acknowledge_cancel(operation_id)
     request = GetWorkflowExecutionHistoryReverseRequest(

@@ -143,10 +143,10 @@ async def test_wrong_namespace_is_nobodys_failure(server: OwnServer) -> None:
 async def test_paused_execution_runs(server: OwnServer, client: Client) -> None:
     """A paused workflow is in progress as soon as a worker has taken it up, and is not closed before either."""
     world = TemporalWorld(client, client, Proxy(server.address))
-    for taken_up, state in ((True, ExecutionState.RUNNING), (False, ExecutionState.PENDING)):
+    for picked_up, state in ((True, ExecutionState.RUNNING), (False, ExecutionState.PENDING)):
         operation_id = await world.started()
-        if taken_up:
-            await world.take_up(operation_id)
+        if picked_up:
+            await world.pick_up(operation_id)
         await client.workflow_service.pause_workflow_execution(
             PauseWorkflowExecutionRequest(
                 namespace="default", workflow_id=str(operation_id), identity="ops", reason="x", request_id="pause"

@@ -49,7 +49,7 @@ async def test_two_failures_in_a_row_are_stalled(world: TemporalWorld) -> None:
     await fail_task(world, operation_id)
     words = "its workflow task has failed 2 times, first with no word why"
     assert (await world.observe(operation_id)).problem == ExecutionProblem(AttentionKind.STALLED, words)
-    await world.take_up(operation_id)
+    await world.pick_up(operation_id)
     assert (await world.observe(operation_id)).problem is None
 
 

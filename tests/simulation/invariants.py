@@ -107,8 +107,10 @@ class Invariants(World):
         past = self.past(operation_id)
         if row.started_at is None:
             assert row.error is not None
-            never_taken = any(close.execution.never_taken and agrees(row, close.execution) for close in past.closes)
-            return not past.starts or bool(past.restarts) or past.late_start or never_taken
+            never_picked_up = any(
+                close.execution.never_picked_up and agrees(row, close.execution) for close in past.closes
+            )
+            return not past.starts or bool(past.restarts) or past.late_start or never_picked_up
         if self.finality is Finality.WORKFLOW and self.was_reported(operation_id, row):
             return True
         if any(span.held_after(self.oldest_word) for span in past.absences if span.since is not None):

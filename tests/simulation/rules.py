@@ -187,7 +187,7 @@ class Workers(World):
         pick=PICKS,
         what=st.sampled_from(
             [
-                *("take_up", "complete", "complete_unreadable", "fail", "continue_as_new", "retry_attempt"),
+                *("pick_up", "complete", "complete_unreadable", "fail", "continue_as_new", "retry_attempt"),
                 *("give_way", "time_out", "stall", "retry_activity"),
             ]
         ),
@@ -200,10 +200,10 @@ class Workers(World):
         post = partial(self.post, operation_id, at_once=at_once)
         if what != "time_out":
             self.world.poll_queue(QUEUE)
-            self.world.take_up(operation_id)
+            self.world.pick_up(operation_id)
             post(ReportKind.STARTED)
         match what:
-            case "take_up":
+            case "pick_up":
                 self.world.unstall(operation_id)
             case "complete":
                 post(ReportKind.COMPLETED, result=result)
@@ -249,7 +249,7 @@ class Workers(World):
     @rule(pick=PICKS, fraction=st.sampled_from([0.0, 0.5, 1.0]))
     def report_progress(self, pick: int, fraction: float) -> None:
         operation_id = one(self.open_ids(), pick)
-        self.world.take_up(operation_id)
+        self.world.pick_up(operation_id)
         self.post(operation_id, ReportKind.PROGRESS, progress=Progress(fraction, None))
 
 

@@ -249,7 +249,7 @@ class World(RuleBasedStateMachine):
         return [
             operation_id
             for operation_id, execution in self.present.items()
-            if execution.state is not ExecutionState.PENDING and not execution.never_taken
+            if execution.state is not ExecutionState.PENDING and not execution.never_picked_up
         ]
 
     def found_by_passes(self, operation_id: UUID) -> bool:

@@ -211,7 +211,7 @@ class FakeLedger:
     async def running(self) -> UUID:
         """A new operation whose workflow runs and has said so."""
         operation_id = await self.dispatched()
-        self.world.take_up(operation_id)
+        self.world.pick_up(operation_id)
         await self.report(operation_id, ReportKind.STARTED)
         return operation_id
 

@@ -108,11 +108,11 @@ class RealLedger:
     async def closed_or_running(self, *operation_ids: UUID) -> None:
         """Wait until a worker has taken each of them up."""
 
-        async def taken_up() -> bool:
+        async def picked_up() -> bool:
             seen = [await self.engine.observe(Chain(operation_id)) for operation_id in operation_ids]
             return all(one.state not in (ExecutionState.PENDING, ExecutionState.NOT_FOUND) for one in seen)
 
-        await eventually(taken_up)
+        await eventually(picked_up)
 
     async def events(self, operation_id: UUID) -> list[HistoryEvent]:
         """Its latest run's history."""

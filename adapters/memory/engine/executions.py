@@ -55,7 +55,7 @@ class Execution:
     """The rule in the memo of the whole chain. None: another client started it."""
     run_started_at: datetime | None = None
     """When the latest run started. None: it is the first run."""
-    never_taken: bool = False
+    never_picked_up: bool = False
     """Whether it closed before any worker took it."""
     problem: ExecutionProblem | None = None
     """Why it makes no progress, except for an absent worker."""
@@ -80,7 +80,7 @@ class Execution:
             self.state,
             asked_at,
             started_at=None if short else self.started_at,
-            never_taken=self.never_taken and not short,
+            never_picked_up=self.never_picked_up and not short,
             closed_at=self.closed_at,
             result=strict_json(self.result),
             result_unreadable=self.result_unreadable,
@@ -91,12 +91,12 @@ class Execution:
             problem=self.problem if self.open else None,
         )
 
-    def taken_up(self) -> "Execution":
+    def picked_up(self) -> "Execution":
         return replace(self._must_be_open(), state=ExecutionState.RUNNING)
 
     def with_problem(self, problem: ExecutionProblem | None) -> "Execution":
         """Its workflow task or an activity begins to fail repeatedly, or succeeds again."""
-        return replace(self.taken_up(), problem=problem)
+        return replace(self.picked_up(), problem=problem)
 
     def cancel_requested(self, ending: Ending) -> "Execution":
         """Stores the first cancellation request; ignores later ones."""
@@ -129,7 +129,7 @@ class Execution:
 
     def reset(self, at: datetime, run_id: str) -> "Execution":
         """Continues in a new run with the same request id. Raises ValueError if no worker has taken it."""
-        if self.state is ExecutionState.PENDING or self.never_taken:
+        if self.state is ExecutionState.PENDING or self.never_picked_up:
             raise ValueError("no worker has taken the execution")
         return self._further_run(at, run_id)
 
@@ -156,7 +156,7 @@ class Execution:
         return replace(self._closed(state, at), error=error, actor=actor)
 
     def _without_worker(self, before: "Execution") -> "Execution":
-        return replace(self, never_taken=before.state is ExecutionState.PENDING)
+        return replace(self, never_picked_up=before.state is ExecutionState.PENDING)
 
     def _closed(self, state: ExecutionState, at: datetime) -> "Execution":
         return replace(self._must_be_open(), state=state, closed_at=at)

@@ -149,9 +149,9 @@ class MemoryWorkflowEngine:
         """Returns the rule in the workflow's memo."""
         return self._executions[operation_id].outcome_reports
 
-    def take_up(self, operation_id: UUID) -> None:
+    def pick_up(self, operation_id: UUID) -> None:
         """A worker runs the first workflow task."""
-        self._executions[operation_id] = self._executions[operation_id].taken_up()
+        self._executions[operation_id] = self._executions[operation_id].picked_up()
 
     def complete(self, operation_id: UUID, result: JsonValue = None, *, unreadable: str | None = None) -> None:
         """The workflow returns. `unreadable`: why the ledger cannot decode the result."""

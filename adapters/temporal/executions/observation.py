@@ -11,7 +11,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from adapters.temporal.executions.chains import first_run_id
 from adapters.temporal.executions.close import Close, moment, read_close
 from adapters.temporal.executions.history import RunHistory
-from adapters.temporal.executions.taken import ever_taken
+from adapters.temporal.executions.picked_up import ever_picked_up
 from adapters.temporal.payloads.payloads import PayloadReader
 from domain.evidence.observation import CLOSED, WITHOUT_WORKER, ExecutionState, Observation
 from domain.operation.operation_error import ErrorCode, OperationError
@@ -57,17 +57,17 @@ async def observation(
 ) -> Observation:
     """The observation that a description makes."""
     state = STATES.get(latest.info.status, ExecutionState.UNKNOWN)
-    if state is ExecutionState.RUNNING and not await _taken_up(latest):
+    if state is ExecutionState.RUNNING and not await _is_picked_up(latest):
         state = ExecutionState.PENDING
     if state in CLOSED:
         close = await _closed(state, latest, reader, asked_at)
         closed = close.observation(state, asked_at, moment(latest.info.close_time), started_at)
-        never_taken = state in WITHOUT_WORKER and await ever_taken(latest.history) is False
-        return replace(closed, first_run_id=latest.first_run_id, never_taken=never_taken)
+        never_picked_up = state in WITHOUT_WORKER and await ever_picked_up(latest.history) is False
+        return replace(closed, first_run_id=latest.first_run_id, never_picked_up=never_picked_up)
     return Observation(state, asked_at, started_at=started_at, first_run_id=latest.first_run_id)
 
 
-async def _taken_up(latest: Latest) -> bool:
+async def _is_picked_up(latest: Latest) -> bool:
     """Whether a worker has been given a task of the open chain.
 
     A first task that waits is told apart from a later one by the history's length: 2 events before it starts, unless
@@ -84,7 +84,7 @@ async def _taken_up(latest: Latest) -> bool:
         return True
     if short and not latest.further_run:
         return False
-    return await ever_taken(latest.history) is True
+    return await ever_picked_up(latest.history) is True
 
 
 async def _closed(state: ExecutionState, latest: Latest, reader: PayloadReader, asked_at: datetime) -> Close:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from litestar import Litestar
 
 from domain.access.credentials import InvalidCredentials, MissingCredentials
-from domain.access.scope import MissingScope, Scope, listed
+from domain.access.scope import MissingScope, Scope, scope_names
 from domain.access.stream_ticket import InvalidTicket
 from domain.access.token_bucket import RateLimited
 from entrypoints.http.problems.kinds import KINDS
@@ -17,7 +17,7 @@ _SCHEME: Final = {
     "type": "http",
     "scheme": "bearer",
     "description": "An API key (`opl_...`, made by `opledger keys create`) or a JWT of the identity provider. "
-    f"Scopes: {listed(Scope)}; `admin` is all of them.",
+    f"Scopes: {scope_names(Scope)}; `admin` is all of them.",
 }
 
 

@@ -18,7 +18,7 @@ from litestar.openapi.spec import (
 )
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
-from domain.access.stream_ticket import FORM as TICKET_FORM
+from domain.access.stream_ticket import PATTERN as TICKET_FORM
 from domain.operation.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
 from entrypoints.http.problems.kinds import KINDS
 from entrypoints.http.problems.problems import MEDIA_TYPE, Problem

@@ -30,7 +30,7 @@ async def done(ledger: FakeLedger, *, key: str | None = None) -> Operation:
     submitted = await ledger.submitter.submit(Submission("default", "work", 1, idempotency_key=key))
     operation_id = submitted.operation.id
     await ledger.dispatcher.step(9)
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     ledger.world.complete(operation_id, 1)
     ledger.pass_time(minutes=2)
     await ledger.whole_pass()
@@ -201,7 +201,7 @@ async def test_a_callback_finds_no_row() -> None:
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.submit()
     await ledger.dispatcher.step(9)
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     ledger.world.complete(operation_id, 1)
     [pending] = ledger.world.callbacks
     assert await ledger.call_back(pending) is CallbackOutcome.APPLIED

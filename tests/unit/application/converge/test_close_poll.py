@@ -23,15 +23,15 @@ async def test_an_end_without_callback_is_found_in_the_next_turn() -> None:
     """P4 where callbacks are off: no report, no callback, no scheduled pass."""
     ledger = FakeLedger()
     completed, killed, going_on = [await ledger.running() for _ in range(3)]
-    never_taken = await ledger.dispatched()
+    never_picked_up = await ledger.dispatched()
     await turn(ledger)
     ledger.world.complete(completed, {"n": 1})
     ledger.world.terminate_from_outside(killed, "too dear", "bob")
-    ledger.world.time_out(never_taken)
+    ledger.world.time_out(never_picked_up)
     assert await turn(ledger) == Step(3, engine_asked=True)
     assert (ledger.status(completed), ledger.row(completed).result) == (COMPLETED, {"n": 1})
     assert ledger.statuses(killed) == [ACCEPTED, RUNNING, FAILED]
-    assert ledger.statuses(never_taken) == [ACCEPTED, FAILED]
+    assert ledger.statuses(never_picked_up) == [ACCEPTED, FAILED]
     error = ledger.row(killed).error
     assert error is not None
     assert (error.code, error.message) == (ErrorCode.TERMINATED, "too dear")

@@ -68,7 +68,7 @@ async def test_questions_end_once_it_runs() -> None:
     """A running operation without news is asked about by nobody but the scheduled reconciliation."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     await next_step(ledger, operation_id)
     assert ledger.status(operation_id) is RUNNING
     assert ledger.history(operation_id)[-1].source is Source.CONFIRMATION
@@ -158,7 +158,7 @@ async def test_report_while_the_engine_is_asked_keeps_its_own_date() -> None:
     ledger.clock.advance(FIRST_QUESTION)
 
     async def meanwhile() -> None:
-        ledger.world.take_up(operation_id)
+        ledger.world.pick_up(operation_id)
         await ledger.report(operation_id, ReportKind.COMPLETED)
 
     ledger.engine.after[("observe", operation_id)] = meanwhile
@@ -355,7 +355,7 @@ async def test_cancel_of_an_execution_that_does_not_show_yet_is_delivered_once_i
     await ledger.follow_ups.step(1)
     assert ledger.row(operation_id).cancel_pending
     ledger.world.find_again(operation_id)
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     await next_step(ledger, operation_id)
     assert not ledger.row(operation_id).cancel_pending
     ledger.world.cancel_acknowledged(operation_id)

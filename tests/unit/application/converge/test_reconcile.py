@@ -180,7 +180,7 @@ async def test_stalled_executions_are_seen_and_seen_to_move_on() -> None:
 
 
 def failing(ledger: FakeLedger, operation_id: UUID) -> None:
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     ledger.world.fail(operation_id, "the disk is full")
 
 
@@ -219,10 +219,10 @@ async def test_every_end_brings_error_reason_and_actor(
     assert row.error is not None
     assert (row.status, row.error.code, row.error.message) == (FAILED, code, message)
     assert (line.source, line.actor, line.at) == (Source.RECONCILIATION, actor, ledger.clock.now())
-    never_taken = not seen_running and code in (ErrorCode.TERMINATED, ErrorCode.TIMED_OUT)
-    how = "closed before any worker took it" if never_taken else "is closed"
+    never_picked_up = not seen_running and code in (ErrorCode.TERMINATED, ErrorCode.TIMED_OUT)
+    how = "closed before any worker took it" if never_picked_up else "is closed"
     assert line.reason == f"the execution {how}: {'FAILED' if code is ErrorCode.WORKFLOW_FAILED else code}"
-    assert (row.started_at is None) is never_taken
+    assert (row.started_at is None) is never_picked_up
     assert row.finished_at == ended
 
 
@@ -422,7 +422,7 @@ async def test_row_that_completes_while_it_is_asked_about() -> None:
     """Hazard 23: asked while it ran, it completes and is confirmed before the answer is recorded: that stays."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
 
     async def meanwhile() -> None:
         ledger.engine.after.clear()

@@ -27,7 +27,7 @@ async def test_a_start_without_report_is_seen_in_the_next_turn(callbacks: bool) 
     ledger.pass_time(hours=3)
     await turn(ledger)
     assert ledger.status(operation_id) is ACCEPTED
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     await turn(ledger)
     assert ledger.status(operation_id) is RUNNING
     assert ledger.history(operation_id)[-1].source is Source.CONFIRMATION
@@ -76,7 +76,7 @@ async def test_all_that_were_taken_are_seen_in_one_turn(from_the_end: bool) -> N
         ledger.pass_time(milliseconds=1)
     taken = ids[300:] if from_the_end else ids[:100]
     for operation_id in taken:
-        ledger.world.take_up(operation_id)
+        ledger.world.pick_up(operation_id)
     for _ in range(3):
         await turn(ledger)
     assert {ledger.status(operation_id) for operation_id in taken} == {RUNNING}
@@ -92,7 +92,7 @@ async def test_a_type_without_worker_hides_no_other() -> None:
     await ledger.dispatcher.step(1)
     for _ in range(50):
         await ledger.dispatched()
-    ledger.world.take_up(other)
+    ledger.world.pick_up(other)
     await turn(ledger)
     assert ledger.status(other) is RUNNING
 
@@ -114,7 +114,7 @@ async def test_an_outage_is_waited_out() -> None:
     ledger.world.go_down()
     assert await turn(ledger) == Step(0, engine_available=False)
     ledger.world.come_back()
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     await turn(ledger)
     assert ledger.status(operation_id) is RUNNING
 

@@ -185,7 +185,7 @@ async def test_accepted_without_a_worker_is_said_and_taken_back() -> None:
     assert attention is not None
     assert (attention.kind, attention.message) == (AttentionKind.NO_WORKER, 'no worker polls task queue "workers"')
     ledger.world.poll_queue("workers")
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     await ledger.report(operation_id, ReportKind.STARTED)
     assert ledger.row(operation_id).attention is None
     assert len(ledger.history(operation_id)) == 3

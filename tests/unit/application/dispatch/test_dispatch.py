@@ -191,7 +191,7 @@ async def test_first_run_is_stored_with_the_dispatch() -> None:
     ledger.engine.after.clear()
     assert ledger.row(plain).first_run_id == ledger.world.latest_run(plain).run_id
     assert ledger.row(lost).first_run_id is ledger.row(reset).first_run_id is None
-    ledger.world.take_up(reset)
+    ledger.world.pick_up(reset)
     first = ledger.world.latest_run(reset).run_id
     ledger.world.reset(reset)
     ledger.pass_time(seconds=1)
@@ -315,7 +315,7 @@ async def test_refusal_after_a_lost_reply_fails_nothing_that_runs() -> None:
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
     await ledger.dispatcher.step(1)
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     ledger.world.reject_next("no longer welcome")
     ledger.pass_time(seconds=1)
     assert await ledger.dispatcher.step(1) == Step(1)

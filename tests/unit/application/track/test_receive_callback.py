@@ -13,7 +13,7 @@ from application.ports.metrics import CallbackOutcome
 from application.ports.workflow_engine import EngineUnavailable
 from application.track.receive_callback import FRESH, KEPT_BODY
 from domain.operation.attention import AttentionKind
-from domain.operation.lifecycle import LONGEST_HISTORY
+from domain.operation.lifecycle import REPEATED_EVENT_LIMIT
 from domain.operation.operation_error import ErrorCode
 from domain.operation.report import ReportKind
 from domain.operation.status import OperationStatus
@@ -87,7 +87,7 @@ async def test_a_close_without_worker_asks_the_history_whether_it_ran(how: str, 
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.dispatched()
     if taken:
-        ledger.world.take_up(operation_id)
+        ledger.world.pick_up(operation_id)
     if how == "terminated":
         ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
     else:
@@ -222,7 +222,7 @@ async def test_before_the_dispatcher_has_noted_the_start() -> None:
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
     await ledger.dispatcher.step(1)
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     ledger.world.complete(operation_id, 1)
     assert await ledger.call_back(the_call(ledger)) is APPLIED
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
@@ -288,7 +288,7 @@ async def test_a_late_report_of_the_start_leaves_the_planned_question(overdue: b
     report arrives: the question is asked all the same. Also where the routine one had been due before the call."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.dispatched()
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
     ledger.engine.break_for("observe", None, DOWN)
     ledger.pass_time(seconds=3 if overdue else 1)
@@ -327,7 +327,7 @@ async def test_the_engine_is_away_and_the_start_is_not_noted_yet() -> None:
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
     await ledger.dispatcher.step(1)
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
     ledger.engine.break_for("observe", None, DOWN)
     with pytest.raises(EngineUnavailable):
@@ -368,9 +368,9 @@ async def test_what_cannot_be_read_is_kept_and_asked_about() -> None:
     assert line.details["content_type"] == "text/html"
     assert "secret" not in str(line.details)
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
-    for _ in range(2 * LONGEST_HISTORY):
+    for _ in range(2 * REPEATED_EVENT_LIMIT):
         await ledger.receiver.receive(operation_id, "default", message)
-    assert len(ledger.history(operation_id)) == LONGEST_HISTORY
+    assert len(ledger.history(operation_id)) == REPEATED_EVENT_LIMIT
     assert ledger.status(operation_id) is RUNNING
 
 
@@ -412,7 +412,7 @@ async def test_a_report_that_comes_late_does_not_cancel_the_question() -> None:
     """The callback was answered because the engine will be asked; that the workflow had started is no reason not to."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.dispatched()
-    ledger.world.take_up(operation_id)
+    ledger.world.pick_up(operation_id)
     ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
     ledger.world.go_down()
     assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED

@@ -10,7 +10,7 @@ from domain.evidence.problem import PROBLEM_NAMES, WORKER_GRACE
 from domain.evidence.reconciliation import Decision, ReconcilePolicy, Verdict, reconcile
 from domain.evidence.reporting import apply_report
 from domain.operation.attention import Attention, AttentionKind
-from domain.operation.lifecycle import LONGEST_HISTORY
+from domain.operation.lifecycle import REPEATED_EVENT_LIMIT
 from domain.operation.operation import Operation
 from domain.operation.report import Report, ReportKind
 from domain.operation.status import OperationStatus
@@ -158,7 +158,7 @@ def test_one_that_stalls_again_and_again_does_not_fill_the_history() -> None:
         assert row.attention is not None
         row = changed(hear(row, stuck(None), 21 + 2 * number))
         assert row.attention is None
-    assert row.history_length == LONGEST_HISTORY
+    assert row.history_length == REPEATED_EVENT_LIMIT
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -134,7 +134,7 @@ def test_the_table_is_whole() -> None:
 @pytest.mark.parametrize("name", ["accepted", "claimed", "dispatched", "just dispatched"])
 def test_closed_before_any_worker_took_it_never_runs(name: str, state: ExecutionState) -> None:
     """ACCEPTED to FAILED in one line, without `started_at`."""
-    decision = reconcile(OPERATIONS[name], replace(observed(state), never_taken=True), at(11), POLICY)
+    decision = reconcile(OPERATIONS[name], replace(observed(state), never_picked_up=True), at(11), POLICY)
     assert decision.change is not None
     row, [line] = decision.change.operation, decision.change.transitions
     assert (line.from_status, line.to_status) == (OperationStatus.ACCEPTED, OperationStatus.FAILED)
@@ -146,7 +146,7 @@ def test_closed_before_any_worker_took_it_never_runs(name: str, state: Execution
 
 def test_never_taken_does_not_take_running_back() -> None:
     """A report said that it runs: that stands."""
-    _, after, path = decide(running(), replace(observed(S.TERMINATED), never_taken=True))
+    _, after, path = decide(running(), replace(observed(S.TERMINATED), never_picked_up=True))
     assert path == [OperationStatus.FAILED]
     assert after.started_at is not None
 
@@ -155,14 +155,14 @@ def test_never_taken_does_not_take_running_back() -> None:
 def test_only_a_close_without_a_worker_can_be_never_taken(state: ExecutionState) -> None:
     """What completed, failed or runs was taken by definition."""
     with pytest.raises(ValueError, match="was taken by a worker"):
-        replace(observed(state), never_taken=True)
+        replace(observed(state), never_picked_up=True)
 
 
 @pytest.mark.parametrize("state", sorted(WITHOUT_WORKER))
 def test_a_final_operation_that_never_ran_agrees_with_its_own_close(state: ExecutionState) -> None:
     """A repeat of the close is no divergence; a run that begins all the same is one."""
-    _, row, _ = decide(dispatched_at(1), replace(observed(state), never_taken=True))
-    again = replace(observed(state, seconds=20), never_taken=True)
+    _, row, _ = decide(dispatched_at(1), replace(observed(state), never_picked_up=True))
+    again = replace(observed(state, seconds=20), never_picked_up=True)
     assert decide(row, again, 21)[0] is NONE
     assert decide(row, observed(S.RUNNING, seconds=60), 61)[0] is APART
     for other in WITHOUT_WORKER - {state}:

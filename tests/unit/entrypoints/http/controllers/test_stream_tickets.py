@@ -12,7 +12,7 @@ import pytest
 from application.watch.waiter_limit import WaitingRoom
 from domain.access.principal import Principal
 from domain.access.scope import Scope
-from domain.access.stream_ticket import LIFE
+from domain.access.stream_ticket import LIFETIME
 from entrypoints.http.responses import sse as event_stream
 from tests.support.http_access import Guarded, bearer
 from tests.support.http_api import Api, problem
@@ -74,7 +74,7 @@ async def test_a_ticket_is_for_its_tenant() -> None:
 async def test_a_ticket_expires_after_a_minute() -> None:
     api = Guarded()
     late = await ticket(api, await api.key())
-    api.clock.advance(LIFE)
+    api.clock.advance(LIFETIME)
     await refusal(api, "/v1/events", f"ticket={late}")
 
 

@@ -6,7 +6,7 @@ LOOK_BACK_RUNS = 20
 """Runs that are looked at; a chain of more counts as taken."""
 
 
-async def ever_taken(latest: RunHistory) -> bool | None:
+async def ever_picked_up(latest: RunHistory) -> bool | None:
     """Whether a worker took the chain whose latest run it is; None where a history that would say so is gone.
 
     A run that continues, retries or resets another shows that the other one was taken, unless that one timed out: a
