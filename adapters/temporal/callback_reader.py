@@ -16,9 +16,9 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DataConverter
 
-from adapters.temporal.executions.close import Close, ended, moment
+from adapters.temporal.executions.close import Close, external_close, to_datetime
 from adapters.temporal.payloads.codec_errors import CodecUnavailable
-from adapters.temporal.payloads.failures import failed
+from adapters.temporal.payloads.failures import to_operation_error
 from adapters.temporal.payloads.payloads import PayloadReader, UnreadablePayload, json_of
 from adapters.temporal.start_request import workflow_context
 from application.ports.callback_reader import CallbackMessage, CloseEvent, UnreadableCallback
@@ -26,18 +26,18 @@ from domain.evidence.observation import ExecutionState
 from domain.json_value import MAX_DEPTH, JsonValue, clean_text, too_deep
 from domain.operation.operation_error import ErrorCode, OperationError
 
-MAX_WORDS = 500
+MAX_MESSAGE_CHARS = 500
 _LINK = re.compile(r"<temporal:///namespaces/([^/>]+)/workflows/([^/>]+)/([^/>?]+)/history")
 """What the header Nexus-Link has of the execution that closed (measured on 1.32)."""
 _FAILURE = Failure.DESCRIPTOR.full_name
-_SERVERS_OWN: Mapping[str, ExecutionState] = {
+_SERVER_FAILURES: Mapping[str, ExecutionState] = {
     "terminatedFailureInfo": ExecutionState.TERMINATED,
     "timeoutFailureInfo": ExecutionState.TIMED_OUT,
 }
 """What the server makes up for closes that have no failure. It leaves them empty; a workflow's own says more."""
-_ENDS: Mapping[ExecutionState, Close] = {
-    ExecutionState.CANCELED: ended(ErrorCode.CANCELED),
-    ExecutionState.TERMINATED: ended(ErrorCode.TERMINATED),
+_EXTERNAL_CLOSES: Mapping[ExecutionState, Close] = {
+    ExecutionState.CANCELED: external_close(ErrorCode.CANCELED),
+    ExecutionState.TERMINATED: external_close(ErrorCode.TERMINATED),
     ExecutionState.TIMED_OUT: Close(
         error=OperationError(ErrorCode.TIMED_OUT, "the workflow did not close within its timeout")
     ),
@@ -83,7 +83,7 @@ async def _read(
     failure = _object(body)
     if said == "failed":
         return await _failed(failure, reader)
-    return ExecutionState.CANCELED, _ENDS[ExecutionState.CANCELED], False
+    return ExecutionState.CANCELED, _EXTERNAL_CLOSES[ExecutionState.CANCELED], False
 
 
 async def _succeeded(content_type: str, body: bytes, reader: PayloadReader) -> tuple[ExecutionState, Close, bool]:
@@ -112,7 +112,9 @@ def _payload(content_type: str, body: bytes) -> Payload | None:
         except DecodeError:
             _unreadable("its result is not the payload that it says it is")
     if kind or body:
-        raise UnreadablePayload(clean_text(f"its content type is {content_type or 'not given'}, not JSON", MAX_WORDS))
+        raise UnreadablePayload(
+            clean_text(f"its content type is {content_type or 'not given'}, not JSON", MAX_MESSAGE_CHARS)
+        )
     return None
 
 
@@ -124,12 +126,12 @@ async def _failed(said: Mapping[str, JsonValue], reader: PayloadReader) -> tuple
     if failure is None or not isinstance(details, dict):
         unknown = OperationError(ErrorCode.WORKFLOW_FAILED, message or "the workflow failed")
         return ExecutionState.FAILED, Close(error=unknown), False
-    for kind, state in _SERVERS_OWN.items():
+    for kind, state in _SERVER_FAILURES.items():
         if details == {kind: {}}:
-            return state, _ENDS[state], False
-    own = not _SERVERS_OWN.keys() & details.keys()
+            return state, _EXTERNAL_CLOSES[state], False
+    own = not _SERVER_FAILURES.keys() & details.keys()
     try:
-        return ExecutionState.FAILED, Close(error=await failed(failure, reader.patient())), own
+        return ExecutionState.FAILED, Close(error=await to_operation_error(failure, reader.raising_on_outage())), own
     except CodecUnavailable as outage:
         words = clean_text(message) or "the workflow failed"
         undecoded = OperationError(ErrorCode.WORKFLOW_FAILED, words, {"unreadable": str(outage)})
@@ -153,7 +155,7 @@ def _failure(said: Mapping[str, JsonValue], message: str) -> Failure | None:
 
 def _object(body: bytes) -> Mapping[str, JsonValue]:
     try:
-        value: JsonValue = json.loads(body, parse_constant=_no_number)
+        value: JsonValue = json.loads(body, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         _unreadable(f"its body is not JSON: {type(error).__name__}: {error}")
     if not isinstance(value, dict):
@@ -163,7 +165,7 @@ def _object(body: bytes) -> Mapping[str, JsonValue]:
     return value
 
 
-def _no_number(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -187,7 +189,7 @@ def _rfc3339(said: str) -> datetime | None:
     time = Timestamp()
     try:
         time.FromJsonString(said)
-        return moment(time)
+        return to_datetime(time)
     except (ValueError, OverflowError):
         return None
 
@@ -201,4 +203,4 @@ def _http_date(said: str) -> datetime | None:
 
 
 def _unreadable(words: str) -> NoReturn:
-    raise UnreadableCallback(clean_text(f"the callback cannot be read: {words}", MAX_WORDS))
+    raise UnreadableCallback(clean_text(f"the callback cannot be read: {words}", MAX_MESSAGE_CHARS))

@@ -16,7 +16,7 @@ from application.ports.workflow_engine import CallbackRefused, CompletionCallbac
 
 PROBE = "opledger-callback-check"
 """Type and task queue of the start that is never made, and what its workflow id begins with."""
-_PAST_THE_CALLBACK = "workflow event link"
+_LINK_REFUSAL = "workflow event link"
 """In the refusal of the link below, whose check follows the callback's (read in the source, measured on 1.32)."""
 
 
@@ -51,7 +51,7 @@ async def check_callback(client: Client, callback: CompletionCallback) -> None:
     try:
         await call(client.workflow_service.start_workflow_execution, request)
     except RPCError as error:
-        if error.status is RPCStatusCode.INVALID_ARGUMENT and _PAST_THE_CALLBACK in error.message.lower():
+        if error.status is RPCStatusCode.INVALID_ARGUMENT and _LINK_REFUSAL in error.message.lower():
             return
         refusal = start_error(error, with_callback=True)
         if isinstance(refusal, CallbackRefused):

@@ -18,14 +18,14 @@ from adapters.temporal.completion_callback import check_callback
 from adapters.temporal.connection.errors import engine_error, start_error, unknown_execution
 from adapters.temporal.connection.rpc import START_TIMEOUT, call
 from adapters.temporal.executions.chains import ChainLookup, first_run_id
-from adapters.temporal.executions.close import moment, observed_close
+from adapters.temporal.executions.close import observed_close, to_datetime
 from adapters.temporal.executions.history import PAGE as SHORT_HISTORY
 from adapters.temporal.executions.history import RunHistory
 from adapters.temporal.executions.index import PAGE, Index
-from adapters.temporal.executions.observation import Latest, observation
+from adapters.temporal.executions.observation import LatestRun, observation
+from adapters.temporal.executions.operation_uuid import read_operation_uuid
 from adapters.temporal.executions.pollers import Pollers
 from adapters.temporal.executions.problem import find_problem
-from adapters.temporal.executions.tag import tag_of
 from adapters.temporal.payloads.payloads import PayloadReader
 from adapters.temporal.start_request import start_request, workflow_context
 from application.ports.clock import Clock
@@ -72,7 +72,7 @@ class TemporalWorkflowEngine:
         if own is None:
             holder = None if current is None else first_run_id(current.workflow_execution_info)
             return Observation(ExecutionState.NOT_FOUND, asked_at, superseded_by=holder)
-        latest = Latest(own, RunHistory(self._client, own.workflow_execution_info.execution))
+        latest = LatestRun(own, RunHistory(self._client, own.workflow_execution_info.execution))
         started_at = await self._chain_start(chain, latest)
         seen = await observation(latest, reader, asked_at=asked_at, started_at=started_at)
         if seen.state not in OPEN:
@@ -153,20 +153,20 @@ class TemporalWorkflowEngine:
         """See the port."""
         await check_callback(self._client, callback)
 
-    async def _chain_start(self, chain: Chain, latest: Latest) -> datetime | None:
+    async def _chain_start(self, chain: Chain, latest: LatestRun) -> datetime | None:
         """When the first run started: a description has that of its own run only (measured)."""
-        if latest.further_run:
+        if latest.has_previous_run:
             first = await self._chains.describe(chain.workflow_id, latest.info.first_run_id)
             if first is not None:
-                return moment(first.workflow_execution_info.start_time)
-        return moment(latest.info.start_time)
+                return to_datetime(first.workflow_execution_info.start_time)
+        return to_datetime(latest.info.start_time)
 
 
 def _is_start_of(started: WorkflowExecutionStartedEventAttributes, chain: Chain) -> bool:
     """Whether the run that started so is one of the chain, as far as that event alone tells."""
     if chain.first_run_id is not None:
         return started.first_execution_run_id == chain.first_run_id
-    return tag_of(started.search_attributes) == chain.operation_id
+    return read_operation_uuid(started.search_attributes) == chain.operation_id
 
 
 def _pass_unknown(error: RPCError) -> None:

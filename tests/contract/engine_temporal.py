@@ -85,7 +85,7 @@ class TemporalWorld(EngineWorld):
         self.proxy = proxy
         self.receiver = receiver
         self.service = direct.workflow_service
-        pollers = Pollers(proxied, polled_for=timedelta(), unpolled_for=timedelta())
+        pollers = Pollers(proxied, polled_ttl=timedelta(), unpolled_ttl=timedelta())
         self.engine = TemporalWorkflowEngine(proxied, SystemClock(), pollers=pollers)
         self.identity = proxied.identity
         self.first_runs = {}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from temporalio.client import Client
 
-from adapters.temporal.executions.pollers import SILENT_AFTER
+from adapters.temporal.executions.pollers import POLLER_TIMEOUT
 from application.ports.operation_queries import OperationFilter
 from domain.evidence.problem import WORKER_GRACE
 from domain.operation.attention import AttentionKind
@@ -77,7 +77,7 @@ async def test_worker_that_dies_after_the_start(temporal_client: Client, databas
     async with real_ledger(temporal_client, database_url, engine_clock=clock) as ledger:
         operation_id = (await running_then_alone(ledger, type_name)).id
         assert (await ledger.look(operation_id)).attention is None
-        clock.ahead = SILENT_AFTER + timedelta(minutes=2)
+        clock.ahead = POLLER_TIMEOUT + timedelta(minutes=2)
         kind, message = said(await ledger.look(operation_id))
         assert kind is AttentionKind.NO_WORKER
         assert message.startswith(f'no worker polls task queue "{TEAM_QUEUE}"; the last one was ')

@@ -167,7 +167,7 @@ async def test_endpoint_that_is_away_delays_and_fails_nothing(
             handle = with_converter(temporal_client, DATA_CONVERTER).get_workflow_handle(str(ending))
             await handle.signal("finish", SECRET)
             await ledger.closed(ending)
-            with pytest.raises(EngineUnavailable, match=r"the payload codec is away: .* answers 503"):
+            with pytest.raises(EngineUnavailable, match=r"the payload codec is unavailable: .* answers 503"):
                 await ledger.engine.observe(Chain(ending))
             assert (await ledger.row(ending)).status is RUNNING
         finally:

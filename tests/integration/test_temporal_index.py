@@ -10,7 +10,7 @@ from temporalio.worker import Worker
 from adapters.temporal.executions import index as index_module
 from adapters.temporal.executions.history import RunHistory
 from adapters.temporal.executions.index import Index
-from adapters.temporal.executions.observation import Latest
+from adapters.temporal.executions.observation import LatestRun
 from domain.evidence.observation import ExecutionState
 from opledger.wire import OPERATION_UUID
 from tests.contract.engine_proxy import Proxy
@@ -91,7 +91,9 @@ async def test_listing_finds_further_runs(world: TemporalWorld) -> None:
     by_sdk = await world.started(True)
 
     async def continued() -> bool:
-        return Latest(await describe(world, by_sdk), RunHistory(world.client, world.execution(by_sdk))).further_run
+        return LatestRun(
+            await describe(world, by_sdk), RunHistory(world.client, world.execution(by_sdk))
+        ).has_previous_run
 
     async with Worker(world.client, task_queue=f"queue-{by_sdk}", workflows=[ContinuesOnce]):
         await eventually(continued)

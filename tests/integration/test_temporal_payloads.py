@@ -52,7 +52,7 @@ class Masking(PayloadCodec):
 
 
 class Broken(PayloadCodec):
-    """Stands for a codec whose key service is away."""
+    """Stands for a codec whose key service is unavailable."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         raise RuntimeError("no key")
@@ -191,7 +191,7 @@ async def test_codec_that_fails(
     """A codec that raises or hangs delays a start; a result or an error says so once it has waited long enough."""
     monkeypatch.setattr(payloads, "DECODE_TIMEOUT", 0.1)
     monkeypatch.setattr(start_request, "ENCODE_TIMEOUT", 0.1)
-    monkeypatch.setattr(close, "CODEC_PATIENCE", timedelta(0))
+    monkeypatch.setattr(close, "CODEC_OUTAGE_LIMIT", timedelta(0))
     config = plain.client.config()
     config["data_converter"] = DataConverter(payload_codec=codec)
     engine = TemporalWorkflowEngine(Client(**config), SystemClock())
@@ -214,7 +214,7 @@ async def test_codec_that_fails(
 async def test_codec_that_is_away_delays_the_end(
     plain: TemporalWorld, monkeypatch: pytest.MonkeyPatch, codec: PayloadCodec
 ) -> None:
-    """What is read of a close is final, so it is not read while the codec is away."""
+    """What is read of a close is final, so it is not read while the codec is unavailable."""
     monkeypatch.setattr(payloads, "DECODE_TIMEOUT", 0.1)
     config = plain.client.config()
     config["data_converter"] = DataConverter(payload_codec=codec)
@@ -227,7 +227,7 @@ async def test_codec_that_is_away_delays_the_end(
     await plain.close(broken, fail_workflow_execution_command_attributes=attributes)
     for operation_id in (done, broken):
         for likely_closed in (False, True):
-            with pytest.raises(PayloadsUnavailable, match="the payload codec is away"):
+            with pytest.raises(PayloadsUnavailable, match="the payload codec is unavailable"):
                 await engine.observe(Chain(operation_id), likely_closed=likely_closed)
 
 

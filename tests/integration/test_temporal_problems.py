@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from adapters.temporal.executions.pollers import SILENT_AFTER, UNPOLLED_FOR, Kind, Pollers
+from adapters.temporal.executions.pollers import POLLER_TIMEOUT, UNPOLLED_TTL, Pollers, TaskKind
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from domain.evidence.observation import ExecutionState, Observation
 from domain.operation.attention import AttentionKind
@@ -27,7 +27,7 @@ class LaterClock:
     """As late as it is when a worker that has died has been silent for long enough."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + SILENT_AFTER
+        return datetime.now(UTC) + POLLER_TIMEOUT
 
 
 async def later(world: TemporalWorld, operation_id: object) -> Observation:
@@ -92,10 +92,10 @@ async def test_one_question_for_a_queue_and_interval(world: TemporalWorld, monke
         return await describe(*args, **named)
 
     monkeypatch.setattr(world.client.workflow_service, "describe_task_queue", counted)
-    answers = await asyncio.gather(*(pollers.unpolled(queue, Kind.WORKFLOW, now) for _ in range(50)))
+    answers = await asyncio.gather(*(pollers.unpolled(queue, TaskKind.WORKFLOW, now) for _ in range(50)))
     assert set(answers) == {f'no worker polls task queue "{queue}"'}
     assert len(asked) == 1
-    await pollers.unpolled(queue, Kind.WORKFLOW, now + UNPOLLED_FOR)
+    await pollers.unpolled(queue, TaskKind.WORKFLOW, now + UNPOLLED_TTL)
     assert len(asked) == 2
 
 

@@ -27,7 +27,7 @@ from temporalio.converter import encode_search_attributes
 
 from adapters.temporal.executions import chains
 from adapters.temporal.executions.history import Ending, RunHistory
-from adapters.temporal.executions.observation import STATES, Latest, observation
+from adapters.temporal.executions.observation import STATES, LatestRun, observation
 from adapters.temporal.executions.picked_up import ever_picked_up
 from adapters.temporal.payloads.payloads import PayloadReader
 from application.ports.workflow_engine import ExecutionExists
@@ -254,7 +254,7 @@ async def test_close_whose_history_is_gone(world: TemporalWorld, status: Workflo
     description = DescribeWorkflowExecutionResponse(
         workflow_execution_info=WorkflowExecutionInfo(execution=gone, status=status)
     )
-    latest = Latest(description, RunHistory(world.client, gone))
+    latest = LatestRun(description, RunHistory(world.client, gone))
     reader = PayloadReader(world.client.data_converter)
     seen = await observation(latest, reader, asked_at=world.now(), started_at=None)
     assert seen.state is STATES[status]
@@ -269,7 +269,7 @@ async def test_every_status_has_a_meaning(world: TemporalWorld) -> None:
     history = RunHistory(world.client, WorkflowExecution(workflow_id="none", run_id=str(uuid4())))
     for number in (0, 99):
         info = WorkflowExecutionInfo(status=WorkflowExecutionStatus.ValueType(number))
-        latest = Latest(DescribeWorkflowExecutionResponse(workflow_execution_info=info), history)
+        latest = LatestRun(DescribeWorkflowExecutionResponse(workflow_execution_info=info), history)
         reader = PayloadReader(world.client.data_converter)
         seen = await observation(latest, reader, asked_at=world.now(), started_at=None)
         assert seen.state is ExecutionState.UNKNOWN

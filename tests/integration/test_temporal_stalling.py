@@ -10,7 +10,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent, WorkflowTaskFailedEventAttributes
 from temporalio.client import Client
 
-from adapters.temporal.executions.stalling import MAX_WORDS, stalled_words
+from adapters.temporal.executions.stalling import MAX_MESSAGE_CHARS, stalled_message
 from adapters.temporal.payloads.payloads import PayloadReader
 from domain.evidence.observation import ExecutionProblem, ExecutionState
 from domain.operation.attention import AttentionKind
@@ -59,11 +59,11 @@ async def test_words_of_a_stalled_task(world: TemporalWorld) -> None:
     cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
     attributes = WorkflowTaskFailedEventAttributes(cause=cause, failure=Failure(message="x\0" * 1_000))
     event = HistoryEvent(workflow_task_failed_event_attributes=attributes)
-    words = await stalled_words(4, event, reader)
+    words = await stalled_message(4, event, reader)
     assert words.startswith("its workflow task has failed 4 times, first with non deterministic error: ")
-    assert len(words) == MAX_WORDS
+    assert len(words) == MAX_MESSAGE_CHARS
     assert "\0" not in words
     attributes = WorkflowTaskFailedEventAttributes(cause=WorkflowTaskFailedCause.ValueType(9_999))
     event = HistoryEvent(workflow_task_failed_event_attributes=attributes)
-    assert (await stalled_words(4, event, reader)).endswith("with a reason numbered 9999")
-    assert await stalled_words(4, None, reader) == "its workflow task has failed or timed out 4 times"
+    assert (await stalled_message(4, event, reader)).endswith("with a reason numbered 9999")
+    assert await stalled_message(4, None, reader) == "its workflow task has failed or timed out 4 times"

@@ -55,7 +55,7 @@ RULES = (
     Rule(RPCStatusCode.UNKNOWN, "h2 protocol error", EngineUnavailable),
     Rule(RPCStatusCode.INTERNAL, "h2 protocol error", EngineUnavailable),
 )
-ANYTHING_ELSE = Rule(RPCStatusCode.UNKNOWN, "", StartFailed)
+DEFAULT_RULE = Rule(RPCStatusCode.UNKNOWN, "", StartFailed)
 """A missing namespace, an expired key, a server's bug: it passes, and must not fail customers' operations."""
 
 
@@ -87,7 +87,7 @@ def unknown_execution(error: RPCError) -> bool:
 def _rule(error: RPCError, with_callback: bool) -> Rule:
     words = error.message.lower()
     rules = (rule for rule in RULES if with_callback or not rule.with_callback)
-    return next((rule for rule in rules if rule.status is error.status and rule.words in words), ANYTHING_ELSE)
+    return next((rule for rule in rules if rule.status is error.status and rule.words in words), DEFAULT_RULE)
 
 
 def _words(error: RPCError) -> str:

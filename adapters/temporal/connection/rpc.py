@@ -14,7 +14,7 @@ START_TIMEOUT = timedelta(seconds=10)
 CALL_TIMEOUT = timedelta(seconds=5)
 """For everything else."""
 _NOT_CONNECTED = "Failed client connect"
-_HUNG_UP: Final = "operation was canceled"
+_CONNECTION_CLOSED: Final = "operation was canceled"
 """What the SDK's transport says of a request that was waiting for a connection when the server closed that one."""
 _ATTEMPTS: Final = 3
 
@@ -65,7 +65,7 @@ async def _answer(rpc: Rpc[RequestT, ResponseT], request: RequestT, limit: timed
         try:
             return await rpc(request, retry=False, timeout=limit)
         except RPCError as error:
-            if not (error.status is RPCStatusCode.CANCELLED and _HUNG_UP in error.message.lower()):
+            if not (error.status is RPCStatusCode.CANCELLED and _CONNECTION_CLOSED in error.message.lower()):
                 raise
     return await rpc(request, retry=False, timeout=limit)
 

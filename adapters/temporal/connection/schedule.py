@@ -35,17 +35,17 @@ from domain.errors import StartupError
 SCHEDULE_ID = "opledger-reconcile"
 WORKFLOW_ID = "opledger-reconcile"
 """To which the server adds the time of each run."""
-CATCH_UP = timedelta(seconds=10)
+CATCHUP_WINDOW = timedelta(seconds=10)
 """Runs missed for longer are left out: the next one does their work. The server takes no less."""
-LONGEST_RUN = timedelta(hours=1)
+RUN_TIMEOUT = timedelta(hours=1)
 """A run that hangs is ended after this, because no other starts while it is open."""
-MARK = Payload(metadata={"encoding": b"json/plain"}, data=b'"reconciliation"')
-MARK_KEY = "opledger"
-_TRIES = 5
-_PAUSE = 0.2
+OWNER_MARK = Payload(metadata={"encoding": b"json/plain"}, data=b'"reconciliation"')
+OWNER_KEY = "opledger"
+_ATTEMPTS = 5
+_RETRY_INTERVAL = 0.2
 
 
-class _Busy(EngineUnavailable):
+class _ScheduleBusy(EngineUnavailable):
     """Too many ask about one schedule at once (measured, with six workers on a busy machine)."""
 
 
@@ -67,23 +67,23 @@ async def ensure_schedule(client: Client, wanted: ReconciliationSchedule) -> Non
         StartupError: there is a schedule with our id that is not ours.
         EngineUnavailable: try again later.
     """
-    for attempt in range(1, _TRIES + 1):
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
-            if await _is_as_wanted(client, wanted):
+            if await _ensure_once(client, wanted):
                 return
-        except _Busy:
-            if attempt == _TRIES:
+        except _ScheduleBusy:
+            if attempt == _ATTEMPTS:
                 raise
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(_RETRY_INTERVAL)
     raise EngineUnavailable(f"schedule {SCHEDULE_ID} is changed by others all the time")
 
 
-async def _is_as_wanted(client: Client, wanted: ReconciliationSchedule) -> bool:
+async def _ensure_once(client: Client, wanted: ReconciliationSchedule) -> bool:
     """Look; where it is not so, change it and say so: somebody else may have done the same."""
     found = await _describe(client)
     if found is None:
         await _create(client, wanted)
-    elif found.memo.fields.get(MARK_KEY) != MARK:
+    elif found.memo.fields.get(OWNER_KEY) != OWNER_MARK:
         raise StartupError(f"schedule {SCHEDULE_ID} of namespace {client.namespace} was not made by opledger")
     elif _settings(found.schedule) == _settings(_schedule(wanted)):
         return True
@@ -95,7 +95,7 @@ async def _is_as_wanted(client: Client, wanted: ReconciliationSchedule) -> bool:
 async def check_schedule(client: Client) -> None:
     """Look, and change nothing. Raises StartupError where there is none of ours; EngineUnavailable."""
     found = await _describe(client)
-    if found is None or found.memo.fields.get(MARK_KEY) != MARK:
+    if found is None or found.memo.fields.get(OWNER_KEY) != OWNER_MARK:
         raise StartupError(f"schedule {SCHEDULE_ID} is not there: a running `opledger worker` creates it")
 
 
@@ -107,7 +107,7 @@ async def _describe(client: Client) -> DescribeScheduleResponse | None:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
-            raise _Busy(error.message) from error
+            raise _ScheduleBusy(error.message) from error
         raise engine_error(error) from error
 
 
@@ -116,7 +116,7 @@ async def _create(client: Client, wanted: ReconciliationSchedule) -> None:
         namespace=client.namespace,
         schedule_id=SCHEDULE_ID,
         schedule=_schedule(wanted),
-        memo=Memo(fields={MARK_KEY: MARK}),
+        memo=Memo(fields={OWNER_KEY: OWNER_MARK}),
         identity=client.identity,
         request_id=str(uuid4()),
     )
@@ -152,11 +152,11 @@ def _schedule(wanted: ReconciliationSchedule) -> Schedule:
                 workflow_id=WORKFLOW_ID,
                 workflow_type=WorkflowType(name=wanted.workflow),
                 task_queue=TaskQueue(name=wanted.task_queue),
-                workflow_execution_timeout=_duration(LONGEST_RUN),
+                workflow_execution_timeout=_duration(RUN_TIMEOUT),
             )
         ),
         policies=SchedulePolicies(
-            overlap_policy=ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP, catchup_window=_duration(CATCH_UP)
+            overlap_policy=ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP, catchup_window=_duration(CATCHUP_WINDOW)
         ),
         state=ScheduleState(notes="Made by opledger: holds unfinished operations against Temporal."),
     )

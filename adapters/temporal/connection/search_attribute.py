@@ -13,7 +13,7 @@ from opledger.wire import OPERATION_UUID
 
 NAME = OPERATION_UUID.name
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
-_NOT_OURS_TO_DO = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED})
+_NOT_PERMITTED = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED})
 
 
 async def ensure_search_attribute(client: Client) -> None:
@@ -34,7 +34,7 @@ async def ensure_search_attribute(client: Client) -> None:
     except RPCError as error:
         if await _registered(client):
             return
-        raise _refused(client, error) from error
+        raise _registration_error(client, error) from error
     if not await _registered(client):
         raise EngineUnavailable(f"search attribute {NAME} was registered, but is not listed yet")
 
@@ -53,23 +53,23 @@ async def _registered(client: Client) -> bool:
     try:
         response = await call(client.operator_service.list_search_attributes, request)
     except RPCError as error:
-        raise _refused(client, error) from error
+        raise _registration_error(client, error) from error
     kind = {**response.system_attributes, **response.custom_attributes}.get(NAME)
     if kind is None:
         return False
     if kind != KEYWORD:
         raise StartupError(
-            f"search attribute {NAME} of namespace {client.namespace} is a {_spoken(kind)}, and has to be a Keyword"
+            f"search attribute {NAME} of namespace {client.namespace} is a {_type_name(kind)}, and has to be a Keyword"
         )
     return True
 
 
-def _spoken(kind: int) -> str:
+def _type_name(kind: int) -> str:
     return IndexedValueType.Name(IndexedValueType.ValueType(kind)).removeprefix("INDEXED_VALUE_TYPE_").title()
 
 
-def _refused(client: Client, error: RPCError) -> Exception:
-    if error.status not in _NOT_OURS_TO_DO:
+def _registration_error(client: Client, error: RPCError) -> Exception:
+    if error.status not in _NOT_PERMITTED:
         return engine_error(error)
     return StartupError(
         f"search attribute {NAME} cannot be checked or registered ({error.message}); register it by hand: "

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from adapters.temporal.connection.errors import engine_error, unknown_execution
 from adapters.temporal.connection.rpc import call
 from adapters.temporal.executions.history import RunHistory, next_run_id
-from adapters.temporal.executions.tag import tag_of
+from adapters.temporal.executions.operation_uuid import read_operation_uuid
 from domain.operation.chain import Chain, Run, RunOrigin
 from opledger.wire import OPERATION_UUID
 
@@ -22,7 +22,7 @@ MAX_RUNS = 50
 """Runs of a closed chain that are followed one by one. The index finds the last one of a longer chain."""
 MAX_LISTED = 20
 """Latest executions of an operation that the index is asked for."""
-_MAY_GO_ON = frozenset(
+_MAY_CONTINUE = frozenset(
     {
         WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
         WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED,
@@ -99,7 +99,7 @@ class ChainLookup:
         if reset_run_id := described.workflow_extended_info.reset_run_id:
             return reset_run_id
         info = described.workflow_execution_info
-        if info.status not in _MAY_GO_ON:
+        if info.status not in _MAY_CONTINUE:
             return ""
         return next_run_id((await RunHistory(self._client, info.execution).ending(page=1)).last)
 
@@ -119,10 +119,10 @@ class ChainLookup:
     async def _origin(self, described: DescribeWorkflowExecutionResponse) -> RunOrigin:
         """A run that continued as new without the search attribute has that of the chain's first run."""
         info = described.workflow_execution_info
-        first, tag = first_run_id(info), tag_of(info.search_attributes)
+        first, tag = first_run_id(info), read_operation_uuid(info.search_attributes)
         if tag is None and first != info.execution.run_id:
             start = await self.describe(info.execution.workflow_id, first)
-            tag = None if start is None else tag_of(start.workflow_execution_info.search_attributes)
+            tag = None if start is None else read_operation_uuid(start.workflow_execution_info.search_attributes)
         return RunOrigin(first, tag)
 
 

@@ -12,7 +12,7 @@ from temporalio.api.enums.v1 import EventType
 
 from adapters.temporal.executions.history import Ending, next_run_id
 from adapters.temporal.payloads.codec_errors import CodecUnavailable
-from adapters.temporal.payloads.failures import failed
+from adapters.temporal.payloads.failures import to_operation_error
 from adapters.temporal.payloads.payloads import PayloadReader, UnreadablePayload, json_of
 from application.ports.workflow_engine import PayloadsUnavailable
 from domain.evidence.observation import ExecutionState, Observation
@@ -20,8 +20,8 @@ from domain.json_value import JsonValue, clean_text
 from domain.operation.operation_error import ErrorCode, OperationError
 
 MAX_ACTOR = 255
-CODEC_PATIENCE = timedelta(hours=1)
-"""How long after a close its payloads wait for a codec that is away. Later they count as unreadable."""
+CODEC_OUTAGE_LIMIT = timedelta(hours=1)
+"""How long after a close its payloads wait for a codec that is unavailable. Later they count as unreadable."""
 _NEW_RUN = re.compile(r"terminated by new runID: ([0-9a-f-]{36})")
 """Measured on 1.32, for the conflict policy TERMINATE_EXISTING."""
 _STATES: Mapping[int, ExecutionState] = {
@@ -68,25 +68,25 @@ async def observed_close(ending: Ending, reader: PayloadReader, asked_at: dateti
     if next_run_id(ending.last):
         return None
     close = await read_close(state, ending, reader, asked_at)
-    return close.observation(state, asked_at, moment(ending.last.event_time))
+    return close.observation(state, asked_at, to_datetime(ending.last.event_time))
 
 
 async def read_close(state: ExecutionState, ending: Ending, reader: PayloadReader, asked_at: datetime) -> Close:
     """What the history's end tells of a close in one of the four states that it tells all about.
 
-    A final operation keeps what was read of its close, so while the codec is away the close waits for it, up to
-    CODEC_PATIENCE. Raises PayloadsUnavailable.
+    A final operation keeps what was read of its close, so while the codec is unavailable the close waits for it, up to
+    CODEC_OUTAGE_LIMIT. Raises PayloadsUnavailable.
     """
-    closed_at = None if ending.last is None else moment(ending.last.event_time)
-    if closed_at is None or asked_at - closed_at > CODEC_PATIENCE:
+    closed_at = None if ending.last is None else to_datetime(ending.last.event_time)
+    if closed_at is None or asked_at - closed_at > CODEC_OUTAGE_LIMIT:
         return await _READERS[state](ending, reader)
     try:
-        return await _READERS[state](ending, reader.patient())
+        return await _READERS[state](ending, reader.raising_on_outage())
     except CodecUnavailable as outage:
-        raise PayloadsUnavailable(f"the payload codec is away: {outage}") from outage
+        raise PayloadsUnavailable(f"the payload codec is unavailable: {outage}") from outage
 
 
-def ended(code: ErrorCode, said: str = "", identity: str = "", superseded_by: str | None = None) -> Close:
+def external_close(code: ErrorCode, said: str = "", identity: str = "", superseded_by: str | None = None) -> Close:
     """A close that came from outside, as far as it is known why, by whom, and for which other run."""
     reason = clean_text(said) or None
     actor = clean_text(identity, MAX_ACTOR) or None
@@ -97,7 +97,7 @@ def ended(code: ErrorCode, said: str = "", identity: str = "", superseded_by: st
     return Close(error=error, actor=actor)
 
 
-def moment(time: Timestamp) -> datetime | None:
+def to_datetime(time: Timestamp) -> datetime | None:
     """The time, or None where the server gave none (zero, or the year 1)."""
     return time.ToDatetime(UTC) if time.seconds > 0 else None
 
@@ -116,20 +116,24 @@ async def _completed(ending: Ending, reader: PayloadReader) -> Close:
 async def _failed(ending: Ending, reader: PayloadReader) -> Close:
     if ending.last is None:
         return Close(error=OperationError(ErrorCode.WORKFLOW_FAILED, "the workflow failed; its history is gone"))
-    return Close(error=await failed(ending.last.workflow_execution_failed_event_attributes.failure, reader))
+    return Close(error=await to_operation_error(ending.last.workflow_execution_failed_event_attributes.failure, reader))
 
 
 async def _canceled(ending: Ending, reader: PayloadReader) -> Close:
     request = ending.cancel_request
-    return ended(ErrorCode.CANCELED) if request is None else ended(ErrorCode.CANCELED, request.cause, request.identity)
+    return (
+        external_close(ErrorCode.CANCELED)
+        if request is None
+        else external_close(ErrorCode.CANCELED, request.cause, request.identity)
+    )
 
 
 async def _terminated(ending: Ending, reader: PayloadReader) -> Close:
     if ending.last is None:
-        return ended(ErrorCode.TERMINATED)
+        return external_close(ErrorCode.TERMINATED)
     attributes = ending.last.workflow_execution_terminated_event_attributes
     superseded_by = _superseded_by(attributes.details.payloads)
-    return ended(ErrorCode.TERMINATED, attributes.reason, attributes.identity, superseded_by)
+    return external_close(ErrorCode.TERMINATED, attributes.reason, attributes.identity, superseded_by)
 
 
 def _superseded_by(details: Iterable[Payload]) -> str | None:

@@ -21,9 +21,9 @@ from adapters.temporal.connection.errors import engine_error, unknown_execution
 from adapters.temporal.connection.rpc import call
 
 PAGE = 50
-LOOK_BACK_PAGES = 10
+MAX_BACKWARD_PAGES = 10
 """How far back the request for a cancellation and the failure of a workflow task are looked for."""
-LOOK_FORWARD = 100
+MAX_OPENING_EVENTS = 100
 """Events in which the first task's start is looked for; before it only signals and the like can stand."""
 TASK_PROBLEMS = frozenset({EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT})
 
@@ -96,7 +96,7 @@ class RunHistory:
     async def opening(self) -> Opening | None:
         """The first events in one question; None where the history is gone."""
         request = GetWorkflowExecutionHistoryRequest(
-            namespace=self._client.namespace, execution=self._execution, maximum_page_size=LOOK_FORWARD
+            namespace=self._client.namespace, execution=self._execution, maximum_page_size=MAX_OPENING_EVENTS
         )
         try:
             response = await call(self._client.workflow_service.get_workflow_execution_history, request)
@@ -120,7 +120,7 @@ class RunHistory:
         request = GetWorkflowExecutionHistoryReverseRequest(
             namespace=self._client.namespace, execution=self._execution, maximum_page_size=page
         )
-        for _ in range(LOOK_BACK_PAGES):
+        for _ in range(MAX_BACKWARD_PAGES):
             try:
                 response = await call(self._client.workflow_service.get_workflow_execution_history_reverse, request)
             except RPCError as error:

@@ -12,9 +12,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.temporal.connection.errors import engine_error
 from adapters.temporal.connection.rpc import call
-from adapters.temporal.executions.close import moment
+from adapters.temporal.executions.close import to_datetime
 from adapters.temporal.executions.observation import STATES
-from adapters.temporal.executions.tag import tag_of
+from adapters.temporal.executions.operation_uuid import read_operation_uuid
 from application.ports.workflow_engine import IndexEntry, IndexPage
 from domain.evidence.observation import ExecutionState
 from opledger.wire import OPERATION_UUID
@@ -26,7 +26,7 @@ LIST_TIMEOUT = timedelta(seconds=10)
 MAX_PAGES = 40
 """Pages read of the executions with problems. Where more than that many workflows fail, nobody needs them all."""
 PROBLEMS = "TemporalReportedProblems"
-_OURS = f"{OPERATION_UUID.name} IS NOT NULL"
+_TRACKED = f"{OPERATION_UUID.name} IS NOT NULL"
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Index:
     def __init__(self, client: Client, page_size: int = PAGE) -> None:
         self._client = client
         self._page_size = page_size
-        self._knows_problems = True
+        self._lists_problems = True
 
     async def changed_since(self, since: datetime, page: bytes | None, *, closed_only: bool = False) -> IndexPage:
         """See the port. All runs of an operation are given, oldest first: the index does not tell a further run of its
@@ -47,12 +47,12 @@ class Index:
         when = f"CloseTime > '{then}'" if closed_only else f"(CloseTime > '{then}' OR StartTime > '{then}')"
         changed = f"ExecutionStatus != 'ContinuedAsNew' AND {when}"
         try:
-            response = await self._list(f"{_OURS} AND {changed}", page or b"")
+            response = await self._list(f"{_TRACKED} AND {changed}", page or b"")
         except RPCError as error:
             raise engine_error(error) from error
         listed = sorted(response.executions, key=lambda info: info.start_time.ToNanoseconds())
         entries = [
-            IndexEntry(operation_id, STATES.get(info.status, ExecutionState.UNKNOWN), moment(info.close_time))
+            IndexEntry(operation_id, STATES.get(info.status, ExecutionState.UNKNOWN), to_datetime(info.close_time))
             for operation_id, info in _operations(listed)
         ]
         return IndexPage(entries, response.next_page_token or None)
@@ -64,17 +64,17 @@ class Index:
         except RPCError as error:
             if error.status is not RPCStatusCode.INVALID_ARGUMENT or PROBLEMS not in error.message:
                 raise engine_error(error) from error
-            if self._knows_problems:
+            if self._lists_problems:
                 _log.warning("the engine does not list executions with problems: %s", error.message)
-            self._knows_problems = False
+            self._lists_problems = False
             return frozenset()
-        self._knows_problems = True
+        self._lists_problems = True
         return frozenset(found)
 
     async def _problems(self) -> AsyncIterator[Iterable[WorkflowExecutionInfo]]:
         token = b""
         for _ in range(MAX_PAGES):
-            response = await self._list(f"{PROBLEMS} IS NOT NULL AND {_OURS} AND ExecutionStatus = 'Running'", token)
+            response = await self._list(f"{PROBLEMS} IS NOT NULL AND {_TRACKED} AND ExecutionStatus = 'Running'", token)
             yield response.executions
             token = response.next_page_token
             if not token:
@@ -92,7 +92,7 @@ def _operations(infos: Iterable[WorkflowExecutionInfo]) -> Iterable[tuple[UUID, 
     workflow that happens to have a UUID for its id."""
     for info in infos:
         operation_id = _canonical(info.execution.workflow_id)
-        if operation_id is not None and tag_of(info.search_attributes) == operation_id:
+        if operation_id is not None and read_operation_uuid(info.search_attributes) == operation_id:
             yield operation_id, info
 
 

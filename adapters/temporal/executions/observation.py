@@ -9,7 +9,7 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
 from adapters.temporal.executions.chains import first_run_id
-from adapters.temporal.executions.close import Close, moment, read_close
+from adapters.temporal.executions.close import Close, read_close, to_datetime
 from adapters.temporal.executions.history import RunHistory
 from adapters.temporal.executions.picked_up import ever_picked_up
 from adapters.temporal.payloads.payloads import PayloadReader
@@ -31,7 +31,7 @@ STATES: Mapping[int, ExecutionState] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Latest:
+class LatestRun:
     """The description of a chain's latest run, and its history for what that leaves open."""
 
     description: DescribeWorkflowExecutionResponse
@@ -47,13 +47,13 @@ class Latest:
         return first_run_id(self.info)
 
     @property
-    def further_run(self) -> bool:
+    def has_previous_run(self) -> bool:
         """Whether a run went before it in the chain: continued as new, retried or reset."""
         return self.first_run_id != self.info.execution.run_id
 
 
 async def observation(
-    latest: Latest, reader: PayloadReader, *, asked_at: datetime, started_at: datetime | None
+    latest: LatestRun, reader: PayloadReader, *, asked_at: datetime, started_at: datetime | None
 ) -> Observation:
     """The observation that a description makes."""
     state = STATES.get(latest.info.status, ExecutionState.UNKNOWN)
@@ -61,13 +61,13 @@ async def observation(
         state = ExecutionState.PENDING
     if state in CLOSED:
         close = await _closed(state, latest, reader, asked_at)
-        closed = close.observation(state, asked_at, moment(latest.info.close_time), started_at)
+        closed = close.observation(state, asked_at, to_datetime(latest.info.close_time), started_at)
         never_picked_up = state in WITHOUT_WORKER and await ever_picked_up(latest.history) is False
         return replace(closed, first_run_id=latest.first_run_id, never_picked_up=never_picked_up)
     return Observation(state, asked_at, started_at=started_at, first_run_id=latest.first_run_id)
 
 
-async def _is_picked_up(latest: Latest) -> bool:
+async def _is_picked_up(latest: LatestRun) -> bool:
     """Whether a worker has been given a task of the open chain.
 
     A first task that waits is told apart from a later one by the history's length: 2 events before it starts, unless
@@ -82,18 +82,18 @@ async def _is_picked_up(latest: Latest) -> bool:
     first_task_waits = latest.description.HasField("pending_workflow_task") and task.attempt <= 1
     if not (short or paused or first_task_waits):
         return True
-    if short and not latest.further_run:
+    if short and not latest.has_previous_run:
         return False
     return await ever_picked_up(latest.history) is True
 
 
-async def _closed(state: ExecutionState, latest: Latest, reader: PayloadReader, asked_at: datetime) -> Close:
+async def _closed(state: ExecutionState, latest: LatestRun, reader: PayloadReader, asked_at: datetime) -> Close:
     if state is ExecutionState.TIMED_OUT:
         return _timed_out(latest)
     return await read_close(state, await latest.history.ending(), reader, asked_at)
 
 
-def _timed_out(latest: Latest) -> Close:
+def _timed_out(latest: LatestRun) -> Close:
     """Which time-out it was is not in the history."""
     config = latest.description.execution_config
     expiry = latest.description.workflow_extended_info.execution_expiration_time

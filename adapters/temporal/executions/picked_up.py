@@ -2,7 +2,7 @@
 
 from adapters.temporal.executions.history import RunHistory
 
-LOOK_BACK_RUNS = 20
+MAX_PREVIOUS_RUNS = 20
 """Runs that are looked at; a chain of more counts as taken."""
 
 
@@ -13,7 +13,7 @@ async def ever_picked_up(latest: RunHistory) -> bool | None:
     retry policy retries time-outs, also of runs that no worker ever saw (measured).
     """
     history = latest
-    for _ in range(LOOK_BACK_RUNS):
+    for _ in range(MAX_PREVIOUS_RUNS):
         opening = await history.opening()
         if opening is None:
             return None

@@ -13,20 +13,20 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.temporal.connection.rpc import call
-from adapters.temporal.executions.close import moment
+from adapters.temporal.executions.close import to_datetime
 from application.ports.workflow_engine import EngineUnavailable
 
-SILENT_AFTER = timedelta(seconds=90)
+POLLER_TIMEOUT = timedelta(seconds=90)
 """A worker that waits for tasks polls at least once a minute; the server lists pollers for five minutes (measured)."""
-POLLED_FOR = timedelta(seconds=15)
+POLLED_TTL = timedelta(seconds=15)
 """How long the answer is used that a worker polls."""
-UNPOLLED_FOR = timedelta(seconds=2)
+UNPOLLED_TTL = timedelta(seconds=2)
 """The same of the answer that none does: a worker that comes back is to be seen soon."""
-MOST_QUEUES = 10_000
+MAX_QUEUES = 10_000
 _log = logging.getLogger(__name__)
 
 
-class Kind(IntEnum):
+class TaskKind(IntEnum):
     """What the tasks of a queue are."""
 
     WORKFLOW = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
@@ -34,39 +34,39 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _CachedAnswer:
     unpolled: str | None
     asked_at: datetime
     until: datetime
 
-    def holds(self, now: datetime) -> bool:
+    def is_fresh(self, now: datetime) -> bool:
         """Not where the clock was set back either; callers that asked side by side are some moments apart."""
-        return self.asked_at - POLLED_FOR < now < self.until
+        return self.asked_at - POLLED_TTL < now < self.until
 
 
 class Pollers:
     """Answers of one namespace, kept for some seconds."""
 
-    def __init__(self, client: Client, *, polled_for: timedelta = POLLED_FOR, unpolled_for: timedelta = UNPOLLED_FOR):
+    def __init__(self, client: Client, *, polled_ttl: timedelta = POLLED_TTL, unpolled_ttl: timedelta = UNPOLLED_TTL):
         self._client = client
-        self._polled_for = polled_for
-        self._unpolled_for = unpolled_for
-        self._answers: dict[tuple[str, Kind], _Answer] = {}
-        self._locks: dict[tuple[str, Kind], asyncio.Lock] = {}
+        self._polled_ttl = polled_ttl
+        self._unpolled_ttl = unpolled_ttl
+        self._answers: dict[tuple[str, TaskKind], _CachedAnswer] = {}
+        self._locks: dict[tuple[str, TaskKind], asyncio.Lock] = {}
 
-    async def unpolled(self, queue: str, kind: Kind, now: datetime) -> str | None:
+    async def unpolled(self, queue: str, kind: TaskKind, now: datetime) -> str | None:
         """In words, that no worker polls the queue; None where one does, or where the server does not say."""
         key = (queue, kind)
         async with self._locks.setdefault(key, asyncio.Lock()):
             answer = self._answers.get(key)
-            if answer is None or not answer.holds(now):
+            if answer is None or not answer.is_fresh(now):
                 words = await self._ask(queue, kind, now)
-                answer = _Answer(words, now, now + (self._polled_for if words is None else self._unpolled_for))
-                self._forget()
+                answer = _CachedAnswer(words, now, now + (self._polled_ttl if words is None else self._unpolled_ttl))
+                self._evict()
                 self._answers[key] = answer
         return answer.unpolled
 
-    async def _ask(self, queue: str, kind: Kind, now: datetime) -> str | None:
+    async def _ask(self, queue: str, kind: TaskKind, now: datetime) -> str | None:
         request = DescribeTaskQueueRequest(
             namespace=self._client.namespace,
             task_queue=TaskQueue(name=queue),
@@ -77,11 +77,11 @@ class Pollers:
         except (RPCError, EngineUnavailable) as error:
             _log.debug("who polls task queue %s is not known: %s", queue, error)
             return None
-        return _words(queue, max(response.pollers, key=_last, default=None), now)
+        return _unpolled_message(queue, max(response.pollers, key=_last, default=None), now)
 
-    def _forget(self) -> None:
+    def _evict(self) -> None:
         """Queues may be as many as hosts: an application can have one for each."""
-        if len(self._answers) >= MOST_QUEUES:
+        if len(self._answers) >= MAX_QUEUES:
             self._answers.clear()
             self._locks = {key: lock for key, lock in self._locks.items() if lock.locked()}
 
@@ -90,10 +90,10 @@ def _last(poller: PollerInfo) -> int:
     return poller.last_access_time.ToNanoseconds()
 
 
-def _words(queue: str, latest: PollerInfo | None, now: datetime) -> str | None:
-    polled_at = None if latest is None else moment(latest.last_access_time)
+def _unpolled_message(queue: str, latest: PollerInfo | None, now: datetime) -> str | None:
+    polled_at = None if latest is None else to_datetime(latest.last_access_time)
     if latest is None or polled_at is None:
         return f'no worker polls task queue "{queue}"'
-    if now - polled_at < SILENT_AFTER:
+    if now - polled_at < POLLER_TIMEOUT:
         return None
     return f'no worker polls task queue "{queue}"; the last one was {latest.identity} at {polled_at:%H:%M:%S} UTC'

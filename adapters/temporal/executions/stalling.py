@@ -5,14 +5,14 @@ from typing import Any, Protocol
 from temporalio.api.enums.v1 import EventType, TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent, WorkflowTaskFailedEventAttributes
 
-from adapters.temporal.payloads.failures import failed
+from adapters.temporal.payloads.failures import to_operation_error
 from adapters.temporal.payloads.payloads import PayloadReader
 from domain.json_value import clean_text
 
-MANY_ATTEMPTS = 3
+STALLED_ATTEMPT = 3
 """The attempt at the workflow task from which on it counts as stalled: two in a row have failed."""
-MAX_WORDS = 500
-_SILENT_CAUSES = frozenset(
+MAX_MESSAGE_CHARS = 500
+_UNSPECIFIC_CAUSES = frozenset(
     {
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNSPECIFIED,
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
@@ -27,7 +27,7 @@ class _Names(Protocol):
     def Name(self, number: Any) -> str: ...
 
 
-async def stalled_words(times: int, problem: HistoryEvent | None, reader: PayloadReader) -> str:
+async def stalled_message(times: int, problem: HistoryEvent | None, reader: PayloadReader) -> str:
     """The words, bounded.
 
     Args:
@@ -38,22 +38,22 @@ async def stalled_words(times: int, problem: HistoryEvent | None, reader: Payloa
         return f"its workflow task has failed or timed out {times} times"
     if problem.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT:
         number = problem.workflow_task_timed_out_event_attributes.timeout_type
-        return f"its workflow task has timed out {times} times, first {_spoken(TimeoutType, number)}"
+        return f"its workflow task has timed out {times} times, first {_readable_name(TimeoutType, number)}"
     why = await _why(problem.workflow_task_failed_event_attributes, reader)
-    return clean_text(f"its workflow task has failed {times} times, first with {why}", MAX_WORDS)
+    return clean_text(f"its workflow task has failed {times} times, first with {why}", MAX_MESSAGE_CHARS)
 
 
 async def _why(attributes: WorkflowTaskFailedEventAttributes, reader: PayloadReader) -> str:
     cause = attributes.cause
-    said = [] if cause in _SILENT_CAUSES else [_spoken(WorkflowTaskFailedCause, cause)]
+    said = [] if cause in _UNSPECIFIC_CAUSES else [_readable_name(WorkflowTaskFailedCause, cause)]
     if attributes.HasField("failure"):
-        error = await failed(attributes.failure, reader)
+        error = await to_operation_error(attributes.failure, reader)
         kind = str(error.details["type"])
         said.append(kind if error.message == kind else f"{kind}: {error.message}")
     return ": ".join(said) or "no word why"
 
 
-def _spoken(kind: _Names, number: int) -> str:
+def _readable_name(kind: _Names, number: int) -> str:
     try:
         name = kind.Name(number)
     except ValueError:

@@ -11,7 +11,7 @@ from domain.json_value import clean_text
 
 TIMEOUT = 5.0
 """Seconds that one call may take."""
-MAX_WORDS = 300
+MAX_MESSAGE_CHARS = 300
 
 
 class BoundedCodec(PayloadCodec, WithSerializationContext):
@@ -34,7 +34,7 @@ class BoundedCodec(PayloadCodec, WithSerializationContext):
         except Exception as error:
             if is_outage(error):
                 raise
-            words = clean_text(f"undecodable ({type(error).__name__}: {error})", MAX_WORDS)
+            words = clean_text(f"undecodable ({type(error).__name__}: {error})", MAX_MESSAGE_CHARS)
             return [Payload(metadata={"encoding": words.encode()}) for _ in payloads]
 
     def with_context(self, context: SerializationContext) -> "BoundedCodec":

@@ -6,7 +6,7 @@ from domain.errors import OpledgerError
 
 
 class CodecUnavailable(OpledgerError):
-    """The codec is away. It may decode the same payload later."""
+    """The codec is unavailable. It may decode the same payload later."""
 
 
 def is_outage(error: BaseException) -> bool:

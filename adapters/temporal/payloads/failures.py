@@ -26,7 +26,7 @@ _TYPES = {
 """Names of the kinds of failure, the same that the SDK's decorator reports."""
 
 
-async def failed(failure: Failure, reader: PayloadReader) -> OperationError:
+async def to_operation_error(failure: Failure, reader: PayloadReader) -> OperationError:
     """The error of an execution that closed with this failure."""
     decoded = Failure()
     decoded.CopyFrom(failure)

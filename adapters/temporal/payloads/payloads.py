@@ -16,7 +16,7 @@ from domain.json_value import MAX_DEPTH, JsonValue, clean_text, not_finite_note,
 
 DECODE_TIMEOUT = 5.0
 """Seconds that a codec or an external store may take."""
-MAX_WORDS = 500
+MAX_MESSAGE_CHARS = 500
 _JSON = frozenset({b"json/plain", b"json/protobuf"})
 
 
@@ -36,16 +36,16 @@ class Decoded:
 class PayloadReader:
     """Reads payloads as the given converter's codec and external storage give them."""
 
-    def __init__(self, converter: DataConverter, *, patient: bool = False) -> None:
-        """`patient`: raise CodecUnavailable while the codec is away, rather than call its payloads unreadable."""
+    def __init__(self, converter: DataConverter, *, raise_on_outage: bool = False) -> None:
+        """`raise_on_outage`: raise CodecUnavailable during an outage, instead of UnreadablePayload."""
         self._raw = dataclasses.replace(
             converter, payload_converter_class=DefaultPayloadConverter, failure_converter_class=_NoConversion
         )
-        self._patient = patient
+        self._raise_on_outage = raise_on_outage
 
-    def patient(self) -> "PayloadReader":
-        """The same reader, which raises CodecUnavailable while the codec is away."""
-        return PayloadReader(self._raw, patient=True)
+    def raising_on_outage(self) -> "PayloadReader":
+        """The same reader, which raises CodecUnavailable while the codec is unavailable."""
+        return PayloadReader(self._raw, raise_on_outage=True)
 
     async def result(self, payloads: Sequence[Payload]) -> Decoded:
         """What a workflow returned; nothing at all is None. Raises UnreadablePayload, CodecUnavailable."""
@@ -74,7 +74,7 @@ class PayloadReader:
     def _words(self, error: Exception) -> str:
         """What the codec's error says. Raises CodecUnavailable."""
         words = f"decoding took longer than {DECODE_TIMEOUT:g} s" if type(error) is TimeoutError else _words(error)
-        if self._patient and is_outage(error):
+        if self._raise_on_outage and is_outage(error):
             raise CodecUnavailable(words) from error
         return words
 
@@ -102,7 +102,7 @@ def json_of(payload: Payload) -> JsonValue:
 
 
 def _words(error: Exception) -> str:
-    return clean_text(f"{type(error).__name__}: {error}", MAX_WORDS)
+    return clean_text(f"{type(error).__name__}: {error}", MAX_MESSAGE_CHARS)
 
 
 class _NoConversion(FailureConverter):

@@ -17,10 +17,10 @@ TOTAL_TIMEOUT = 4.0
 """Seconds for one call with its retries."""
 ATTEMPT_TIMEOUT = 2.0
 ATTEMPTS = 3
-FIRST_PAUSE = 0.1
+RETRY_INTERVAL = 0.1
 MAX_BYTES = 16 * 1024 * 1024
 """Largest response. Temporal's largest message is 4 MiB; base64 and compression make more of it."""
-_ABOUT_THE_PAYLOAD = frozenset({400, 413, 415, 422})
+_PAYLOAD_ERRORS = frozenset({400, 413, 415, 422})
 """Statuses that mean that this payload can never be processed. Every other one is the endpoint's trouble (an expired
 credential, a wrong path) and passes when that is repaired."""
 _log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class RemoteCodec(PayloadCodec):
         if authorization is not None:
             headers["Authorization"] = authorization
         self._http = httpx.AsyncClient(timeout=ATTEMPT_TIMEOUT, headers=headers)
-        self._away = False
+        self._unavailable = False
 
     async def close(self) -> None:
         """Close the connections."""
@@ -65,12 +65,12 @@ class RemoteCodec(PayloadCodec):
             async with asyncio.timeout(TOTAL_TIMEOUT):
                 answer = await self._with_retries(f"{self._endpoint}/{method}", body)
         except TimeoutError:
-            self._note(away=True)
+            self._log_availability(unavailable=True)
             raise CodecUnavailable(f"{method}: no answer within {TOTAL_TIMEOUT:g} s") from None
         except CodecUnavailable:
-            self._note(away=True)
+            self._log_availability(unavailable=True)
             raise
-        self._note(away=False)
+        self._log_availability(unavailable=False)
         return _payloads(method, answer, len(payloads))
 
     async def _with_retries(self, url: str, body: bytes) -> bytes:
@@ -78,7 +78,7 @@ class RemoteCodec(PayloadCodec):
             try:
                 return await self._post(url, body)
             except CodecUnavailable:
-                await asyncio.sleep(FIRST_PAUSE * attempt)
+                await asyncio.sleep(RETRY_INTERVAL * attempt)
         return await self._post(url, body)
 
     async def _post(self, url: str, body: bytes) -> bytes:
@@ -86,7 +86,7 @@ class RemoteCodec(PayloadCodec):
         answer = b""
         try:
             async with self._http.stream("POST", url, content=body) as response:
-                if response.status_code in _ABOUT_THE_PAYLOAD:
+                if response.status_code in _PAYLOAD_ERRORS:
                     raise PayloadRefused(f"{method}: the codec endpoint answers {response.status_code}")
                 if response.status_code != httpx.codes.OK:
                     raise CodecUnavailable(f"{method}: the codec endpoint answers {response.status_code}")
@@ -98,11 +98,13 @@ class RemoteCodec(PayloadCodec):
             raise CodecUnavailable(f"{method}: the codec endpoint fails with {type(error).__name__}") from None
         return answer
 
-    def _note(self, *, away: bool) -> None:
+    def _log_availability(self, *, unavailable: bool) -> None:
         """Log the beginning and the end of an outage, not each call."""
-        if away != self._away:
-            self._away = away
-            _log.warning("the codec endpoint %s", "is away; payloads wait for it" if away else "answers again")
+        if unavailable != self._unavailable:
+            self._unavailable = unavailable
+            _log.warning(
+                "the codec endpoint %s", "is unavailable; payloads wait for it" if unavailable else "answers again"
+            )
 
 
 def _payloads(method: str, answer: bytes, count: int) -> list[Payload]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.converter import DataConverter
 
-from adapters.temporal.callback_reader import MAX_WORDS, TemporalCallbackReader
+from adapters.temporal.callback_reader import MAX_MESSAGE_CHARS, TemporalCallbackReader
 from application.ports.callback_reader import CallbackMessage, CloseEvent, UnreadableCallback
 from domain.evidence.observation import CLOSED, ExecutionState
 from domain.operation.operation_error import ErrorCode
@@ -99,7 +99,7 @@ async def test_unreadable(given_headers: dict[str, str], body: bytes, words: str
     with pytest.raises(UnreadableCallback) as caught:
         await read(given_headers, body)
     assert words in str(caught.value)
-    assert len(str(caught.value)) <= MAX_WORDS
+    assert len(str(caught.value)) <= MAX_MESSAGE_CHARS
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ async def test_anything_is_read_or_refused(given_headers: dict[str, str], body: 
     try:
         event = await read(given_headers, body)
     except UnreadableCallback as error:
-        assert 0 < len(str(error)) <= MAX_WORDS  # noqa: PT017
+        assert 0 < len(str(error)) <= MAX_MESSAGE_CHARS  # noqa: PT017
         return
     seen = event.observation
     assert seen.state in CLOSED

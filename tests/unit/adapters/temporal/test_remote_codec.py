@@ -140,7 +140,7 @@ async def test_secrets_are_not_logged(
     for secret in (SECRET, "not-for-logs", "swordfish", "the codec server's own words"):
         assert secret not in caplog.text + "".join(errors)
     ours = [record.getMessage() for record in caplog.records if record.name == remote_codec.__name__]
-    assert ours == ["the codec endpoint is away; payloads wait for it", "the codec endpoint answers again"]
+    assert ours == ["the codec endpoint is unavailable; payloads wait for it", "the codec endpoint answers again"]
 
 
 async def test_refused_payload_is_not_an_error_of_the_sdk(server: CodecServer, codec: RemoteCodec) -> None:

@@ -371,7 +371,7 @@ async def test_codec_outage_delays_one_operation_and_no_other() -> None:
     ledger, operation_id = await reported(result=1)
     ledger.world.complete(operation_id, 1)
     ledger.clock.advance(CONFIRM_AFTER)
-    ledger.engine.break_for("observe", operation_id, PayloadsUnavailable("the payload codec is away"))
+    ledger.engine.break_for("observe", operation_id, PayloadsUnavailable("the payload codec is unavailable"))
     assert await ledger.follow_ups.step(1) == Step(1, engine_available=True)
     assert ledger.status(operation_id) is RUNNING
     assert due(ledger, operation_id) > ledger.clock.now()

@@ -8,7 +8,7 @@ from temporalio.api.common.v1 import SearchAttributes
 from opledger.wire import OPERATION_UUID
 
 
-def tag_of(attributes: SearchAttributes) -> UUID | None:
+def read_operation_uuid(attributes: SearchAttributes) -> UUID | None:
     """The operation's id; None where the attribute is missing or is no UUID in canonical form."""
     field = attributes.indexed_fields.get(OPERATION_UUID.name)
     if field is None:
