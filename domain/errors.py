@@ -1,4 +1,4 @@
-"""The one error root; each error's docstring is its default message."""
+"""Base class of all errors. The docstring of each error is its default message."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ class Fault:
 
     message: str
     pointer: str
-    """Where, as an RFC 6901 JSON pointer into the body."""
+    """Location in the body, as a JSON pointer (RFC 6901)."""
 
 
 class OpledgerError(Exception):
@@ -37,20 +37,20 @@ class OperationNotDone(OpledgerError):
 
 
 class VersionMismatch(OpledgerError):
-    """The operation is not at the version that the request is about."""
+    """The operation is not at the version that the request names."""
 
 
 class InvalidInput(OpledgerError):
-    """The request does not fit its rules."""
+    """The request breaks a rule."""
 
     def __init__(self, message: str | None = None, *, pointer: str = "", more: Sequence[Fault] = ()) -> None:
         super().__init__(message)
         self.faults: tuple[Fault, ...] = (Fault(str(self), pointer), *more)
-        """Every error that was found; the first is the message."""
+        """All errors found. The first one is the message."""
 
     @property
     def pointer(self) -> str:
-        """Where the first error is."""
+        """Location of the first error."""
         return self.faults[0].pointer
 
 
@@ -62,7 +62,7 @@ class UnknownOperationType(InvalidInput):
 
 
 class IdempotencyKeyReused(OpledgerError):
-    """The idempotency key was used before with another request."""
+    """The idempotency key was already used with another request."""
 
 
 class StartupError(OpledgerError):

@@ -1,4 +1,4 @@
-"""JSON values, and text that a database and a log can take."""
+"""JSON values, and text that is safe for PostgreSQL and logs."""
 
 import math
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from typing import TypeAlias
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 MAX_TEXT = 10_000
-"""Longest message or reason that is kept, in characters."""
+"""Maximum length of a stored message or reason, in characters."""
 MAX_DEPTH = 100
-"""Deepest nesting that the ledger takes in. Readers and writers of JSON recurse; what one of them can write and
-another cannot read would break an operation for ever."""
+"""Maximum nesting that the ledger accepts. JSON readers and writers recurse: a value that one of them can write and
+another cannot read would make its operation unreadable."""
 
 
 def too_deep(value: JsonValue) -> bool:
-    """Whether arrays and objects are nested more than MAX_DEPTH levels deep. Does not recurse."""
+    """Whether arrays and objects are nested more than MAX_DEPTH levels deep. Works without recursion."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [item for container in level for item in _items(container) if isinstance(item, list | dict)]
@@ -30,13 +30,15 @@ def _items(value: JsonValue) -> list[JsonValue]:
 
 
 def clean_text(text: str, limit: int = MAX_TEXT) -> str:
-    """Text without what PostgreSQL's `text` refuses (NUL, lone surrogates), cut to `limit` characters."""
+    """The text without characters that PostgreSQL's `text` refuses (NUL, lone surrogates), cut to `limit`
+    characters."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return cut.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
 
 
 def strict_json(value: JsonValue) -> JsonValue:
-    """The value with NaN and the infinities, which JSON does not have, as null (what ECMAScript's JSON writes)."""
+    """The value with null for NaN and the infinities, which JSON does not have. ECMAScript's `JSON.stringify` does the
+    same."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, list):
@@ -47,12 +49,14 @@ def strict_json(value: JsonValue) -> JsonValue:
 
 
 SHOWN_POINTERS = 5
-"""How many places a note about a value names."""
+"""Maximum number of JSON pointers in a note."""
 
 
 def not_finite_note(value: JsonValue) -> str | None:
-    """Says which numbers are NaN, infinite or beyond a double, as JSON Pointers (RFC 6901); None if there are none.
-    `strict_json` replaces exactly these by null."""
+    """Message that lists the numbers that are NaN or infinite, as JSON pointers (RFC 6901); None if there are none.
+
+    `strict_json` replaces exactly these numbers by null. A number beyond the range of a double reads as infinite.
+    """
     pointers = list(_not_finite(value, ""))
     if not pointers:
         return None

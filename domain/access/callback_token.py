@@ -1,7 +1,7 @@
-"""The token by which a completion callback proves that it is about an operation that this ledger started.
+"""Callback tokens: proof that a completion callback is for an operation of this ledger.
 
-The engine does not sign its callbacks, and shows the headers it was given to everybody who may describe an execution.
-So every operation has a token of its own: an HMAC over key, operation and tenant (RFC 2104, SHA-256).
+Temporal does not sign its callbacks, and shows their headers to everyone who may describe the execution. So each
+operation has its own token: an HMAC (RFC 2104, SHA-256) over key name, operation id and tenant.
 """
 
 import base64
@@ -15,46 +15,49 @@ from uuid import UUID
 
 TOKEN_HEADER = "Opledger-Callback-Token"
 MIN_SECRET = 32
-"""Characters that a secret has at least."""
+"""Minimum length of a secret, in characters."""
 MAX_KEYS = 2
-"""How many keys are valid at once: the one that signs, and the one before it."""
+"""Maximum number of valid keys: the signing key and its predecessor."""
 MAX_TOKEN = 1024
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class CallbackKeys:
-    """Secrets by name; the first signs, all verify. To rotate, put the new one in front and drop the old one when no
-    execution that was started under it is open any more."""
+    """Secrets by name. The first key signs, all keys verify.
+
+    To rotate, put the new key first. Remove the old key when no open execution was started with it.
+    """
 
     secrets: Mapping[str, str]
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.secrets) <= MAX_KEYS:
-            raise ValueError(f"there are 1 or {MAX_KEYS} callback keys, not {len(self.secrets)}")
+            raise ValueError(f"callback keys: 1 or {MAX_KEYS} expected, not {len(self.secrets)}")
         for name, secret in self.secrets.items():
             if not _NAME.match(name):
-                raise ValueError("a callback key's name is 1 to 32 letters, digits, '_' and '-'")
+                raise ValueError("callback key name: 1 to 32 letters, digits, '_' and '-'")
             if len(secret) < MIN_SECRET:
-                raise ValueError(f"the secret of callback key {name} has at least {MIN_SECRET} characters")
+                raise ValueError(f"callback key {name}: the secret needs at least {MIN_SECRET} characters")
 
     @classmethod
     def parse(cls, text: str) -> "CallbackKeys":
-        """From `name:secret[,name:secret]`, the signing key first. Raises ValueError, which never shows a secret."""
+        """Reads `name:secret[,name:secret]`, the signing key first. Raises ValueError, whose message contains no
+        secret."""
         pairs = [part.strip().partition(":") for part in text.split(",")]
         if any(not colon for _, colon, _ in pairs):
-            raise ValueError("callback keys are written name:secret, separated by commas")
+            raise ValueError("callback keys: expected name:secret, separated by commas")
         if len({name for name, _, _ in pairs}) < len(pairs):
-            raise ValueError("two callback keys have the same name")
+            raise ValueError("callback keys: two keys have the same name")
         return cls({name: secret for name, _, secret in pairs})
 
     def sign(self, operation_id: UUID, tenant: str) -> str:
-        """The token: key name, tenant, and the HMAC over both and the operation."""
+        """The token: key name, tenant, and the HMAC over both and the operation id."""
         name, secret = next(iter(self.secrets.items()))
         return _token(name, secret, operation_id, tenant)
 
     def verify(self, operation_id: UUID, token: str) -> str | None:
-        """The tenant that the token was made for, or None: it was not made for this operation by one of the keys."""
+        """The tenant in the token. None if no key signed it for this operation."""
         if len(token) > MAX_TOKEN or not token.isascii():
             return None
         name, _, rest = token.partition(".")
@@ -64,7 +67,7 @@ class CallbackKeys:
             tenant = _decode(encoded_tenant).decode()
         except ValueError:
             return None
-        # The whole of it: the same bytes can be written in base64 in several ways.
+        # Compares the whole text: base64 can encode the same bytes in several ways.
         expected = _token(name, secret or "", operation_id, tenant)
         genuine = hmac.compare_digest(token.encode(), expected.encode())
         return tenant if genuine and secret is not None else None

@@ -1,9 +1,9 @@
-"""What a client shows to prove who it is, and what is wrong with it."""
+"""Rules for credentials, and the errors of authentication."""
 
 from domain.errors import OpledgerError
 
 MAX_NAME = 255
-"""Characters of a tenant or an actor."""
+"""Maximum length of a tenant or an actor, in characters."""
 
 
 class InvalidCredentials(OpledgerError):
@@ -11,9 +11,9 @@ class InvalidCredentials(OpledgerError):
 
 
 class MissingCredentials(InvalidCredentials):
-    """The request shows no credentials."""
+    """The request has no credentials."""
 
 
 def is_name(text: object) -> bool:
-    """Whether it can be a tenant's or an actor's: 1 to 255 printable characters, with no blank at either end."""
+    """Whether this can name a tenant or an actor: 1 to 255 printable characters, without leading or trailing spaces."""
     return isinstance(text, str) and 1 <= len(text) <= MAX_NAME and text.isprintable() and text == text.strip()

@@ -1,4 +1,4 @@
-"""Who makes a request."""
+"""The authenticated client of a request."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,13 +8,13 @@ from domain.access.scope import Scope
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A client, and the one tenant whose operations it can see."""
+    """A client and its tenant. It sees only the operations of that tenant."""
 
     tenant: str
     actor: str | None = None
-    """What the history calls it; None: nobody knows who it is."""
+    """Name in the history; None: anonymous."""
     scopes: frozenset[Scope] = frozenset()
     credential: str | None = None
-    """Which key or subject it showed, for limits and logs: never a secret. None: it showed none."""
+    """Key prefix or token subject, for rate limits and logs; never a secret. None: no credential."""
     expires_at: datetime | None = field(default=None, compare=False)
-    """When the credential expires; None: never."""
+    """Expiry of the credential; None: it does not expire."""

@@ -1,4 +1,4 @@
-"""What a client may do."""
+"""Scopes: the permissions of a client."""
 
 from collections.abc import Iterable, Set
 from enum import StrEnum
@@ -13,23 +13,23 @@ class Scope(StrEnum):
     SUBMIT = "submit"
     CANCEL = "cancel"
     ADMIN = "admin"
-    """All of these, and what cannot be undone, such as deleting operations."""
+    """All other scopes, and irreversible actions such as deleting operations."""
 
 
 class MissingScope(OpledgerError):
-    """The client may not do this."""
+    """The credential does not have the scope that the request needs."""
 
 
 ALL_SCOPES = frozenset(Scope)
 
 
 def check_scope(held: Set[Scope], needed: Scope) -> None:
-    """Raises MissingScope, which names the one that is needed and those that are held."""
+    """Raises MissingScope, with the needed scope and the held ones."""
     if needed not in held and Scope.ADMIN not in held:
         raise MissingScope(f"this needs the scope {needed}; the credential has {scope_names(held)}")
 
 
 def scope_names(scopes: Iterable[Scope]) -> str:
-    """Their names in the order of their power, separated by blanks (RFC 6749, 3.3); "none" where there are none."""
+    """Names of the scopes, separated by spaces (RFC 6749, 3.3), weakest first; "none" if there are none."""
     held = set(scopes)
     return " ".join(scope for scope in Scope if scope in held) or "none"

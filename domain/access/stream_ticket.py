@@ -1,6 +1,7 @@
 """Stream tickets: credentials for one event stream, for clients that cannot send headers, such as EventSource.
 
-A ticket travels in a URL. So it counts once, for a minute, and for reading alone; stored is the SHA-256 of its text.
+A ticket travels in a URL, which logs may record. So it is valid once, for one minute, for reading only. The ledger
+stores the SHA-256 of its text.
 """
 
 import base64
@@ -17,9 +18,9 @@ from domain.access.scope import Scope
 LIFETIME: Final = timedelta(minutes=1)
 SECRET_BYTES: Final = 20
 _PREFIX: Final = "opt_"
-"""What every ticket begins with: scanners of logs can look for it."""
+"""Start of every ticket, so that secret scanners find tickets in logs."""
 PATTERN: Final = _PREFIX + "[a-z2-7]{32}"
-"""A regular expression."""
+"""Regular expression for a whole ticket."""
 
 
 class InvalidTicket(InvalidCredentials):
@@ -28,33 +29,33 @@ class InvalidTicket(InvalidCredentials):
 
 @dataclass(frozen=True, slots=True)
 class StreamTicket:
-    """A ticket as it is stored."""
+    """A stored ticket."""
 
     secret_hash: bytes
     tenant: str
     credential: str | None
-    """The principal's that the ticket was issued to."""
+    """Credential of the principal that requested the ticket."""
     credential_expires_at: datetime | None
     expires_at: datetime
 
     def principal(self) -> Principal:
-        """The principal of a stream that the ticket opens."""
+        """The principal of the stream that this ticket opens."""
         scopes = frozenset({Scope.READ})
         return Principal(self.tenant, None, scopes, self.credential, self.credential_expires_at)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NewStreamTicket:
-    """A ticket that has just been made, with its text, which is stored nowhere."""
+    """A ticket just created, with its text, which is not stored."""
 
     text: str
     stored: StreamTicket
 
 
 def make_stream_ticket(secret: bytes, principal: Principal, now: datetime) -> NewStreamTicket:
-    """A ticket from SECRET_BYTES of randomness."""
+    """Creates a ticket from SECRET_BYTES random bytes. Raises ValueError if their number is wrong."""
     if len(secret) != SECRET_BYTES:
-        raise ValueError(f"a ticket is made of {SECRET_BYTES} random bytes")
+        raise ValueError(f"a ticket needs {SECRET_BYTES} random bytes")
     text = _PREFIX + base64.b32encode(secret).decode().lower()
     hashed = hashlib.sha256(text.encode()).digest()
     return NewStreamTicket(
@@ -63,7 +64,7 @@ def make_stream_ticket(secret: bytes, principal: Principal, now: datetime) -> Ne
 
 
 def ticket_hash(text: str) -> bytes:
-    """What is stored of a ticket's text. Raises InvalidTicket: it has not the form of one."""
+    """The stored hash of a ticket. Raises InvalidTicket if the text is not a ticket."""
     if not re.fullmatch(PATTERN, text):
-        raise InvalidTicket("it does not have the form of a stream ticket")
+        raise InvalidTicket("malformed stream ticket")
     return hashlib.sha256(text.encode()).digest()

@@ -1,4 +1,4 @@
-"""How many requests a client may make: a bucket of tokens that fills at a rate, up to a burst."""
+"""Token bucket: limits the request rate of one client."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,13 +10,13 @@ class RateLimited(OpledgerError):
     """Too many requests."""
 
     def __init__(self, wait: timedelta) -> None:
-        super().__init__(f"too many requests with this credential; take a pause of {wait.total_seconds():.3g} s")
+        super().__init__(f"too many requests with this credential; retry in {wait.total_seconds():.3g} s")
         self.wait = wait
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """`rate` requests a second for long, `burst` at once. Both are at least 1."""
+    """Sustained `rate` in requests per second, and `burst` in requests at once. Both are at least 1."""
 
     rate: int
     burst: int
@@ -24,23 +24,23 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class TokenBucket:
-    """So many tokens at that time."""
+    """Number of tokens at a time. A request takes one; tokens come back at `rate`, up to `burst`."""
 
     tokens: float
     at: datetime
 
     @classmethod
     def full(cls, allowance: Allowance, now: datetime) -> "TokenBucket":
-        """What a client begins with."""
+        """The bucket of a new client: `burst` tokens."""
         return cls(allowance.burst, now)
 
     def fill(self, allowance: Allowance, now: datetime) -> "TokenBucket":
-        """As it is at `now`. A clock that went back adds nothing."""
+        """The bucket at `now`. A clock that was set back adds no tokens."""
         gained = max(0.0, (now - self.at).total_seconds()) * allowance.rate
         return TokenBucket(min(allowance.burst, self.tokens + gained), now)
 
     def take(self, allowance: Allowance) -> "TokenBucket":
-        """One token less. Raises RateLimited, with the time until there is one, at least a microsecond."""
+        """Takes one token. Raises RateLimited with the time until the next token, at least one microsecond."""
         if self.tokens < 1:
             raise RateLimited(max(timedelta.resolution, timedelta(seconds=(1 - self.tokens) / allowance.rate)))
         return TokenBucket(self.tokens - 1, self.at)

@@ -1,1 +1,1 @@
-"""What is known of an execution, and how it changes the operation."""
+"""Evidence about an execution, and its effect on the operation."""

@@ -1,1 +1,1 @@
-"""The operation: its values, its state machine, and the moves of its life."""
+"""The operation: its values, its state machine, and its changes."""

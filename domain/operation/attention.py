@@ -1,4 +1,4 @@
-"""Why an operation needs attention."""
+"""Attention: the reason why an operation makes no progress, or needs a look by an operator."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,25 +6,25 @@ from enum import StrEnum
 
 
 class AttentionKind(StrEnum):
-    """What is wrong with the operation."""
+    """Reason why an operation needs attention."""
 
     DISPATCH_RETRYING = "DISPATCH_RETRYING"
-    """Its start failed, and is tried again."""
+    """The dispatcher could not start the workflow, and retries."""
     STALLED = "STALLED"
-    """Its workflow task keeps failing or timing out."""
+    """The workflow task keeps failing or timing out."""
     NO_WORKER = "NO_WORKER"
-    """No worker polls the task queue that it waits for."""
+    """No worker polls a task queue on which a task of the operation waits."""
     ACTIVITY_RETRYING = "ACTIVITY_RETRYING"
-    """One of its activities keeps failing, and is retried."""
+    """An activity keeps failing, and Temporal retries it."""
     RESULT_UNREADABLE = "RESULT_UNREADABLE"
-    """It is COMPLETED, and its result could not be read, or not as a whole. Stays on the operation."""
+    """The operation is COMPLETED, but its result could not be read completely. This attention is permanent."""
     DIVERGED = "DIVERGED"
-    """It is final, and the engine has since said something else: somebody reset or ran it again."""
+    """The operation is final, but the engine reports something else: the workflow was reset or started again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Kind, time of the beginning, and a message for people."""
+    """Kind, start time, and a message for operators."""
 
     kind: AttentionKind
     since: datetime

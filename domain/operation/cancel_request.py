@@ -1,4 +1,4 @@
-"""The wish that an operation end early."""
+"""The cancellation request of a client."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,11 +6,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """Who asked, when and why, and whether the engine has been told."""
+    """Time, actor and reason of the request, and its delivery to the engine."""
 
     at: datetime
     by: str | None = None
     reason: str | None = None
     force: bool = False
-    """Terminate instead of asking the workflow to stop."""
+    """True: terminate the workflow. False: request its cancellation, so that it can clean up."""
     delivered_at: datetime | None = None
+    """When the engine accepted the request; None: not delivered yet."""

@@ -1,4 +1,4 @@
-"""The workflow chain that an operation refers to, and which runs belong to it."""
+"""The workflow chain of an operation, and the runs that belong to it."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,23 +9,23 @@ from uuid import UUID
 class Chain:
     """One start of a workflow and all runs that follow from it.
 
-    Retries, resets and continue-as-new keep the id of the first run. Another start under the same workflow id has
-    another one.
+    Retries, resets and continue-as-new keep the id of the first run. Another start with the same workflow id has a
+    different first run id.
     """
 
     operation_id: UUID
     first_run_id: str | None = None
-    """None until the ledger knows it. Then the search attribute `OperationUUID` identifies the chain."""
+    """None until the ledger knows it. Until then the search attribute `OperationUUID` identifies the chain."""
 
     @property
     def workflow_id(self) -> str:
-        """The workflow id of every run of the chain."""
+        """Workflow id of all runs of the chain."""
         return str(self.operation_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a workflow, by the engine's names."""
+    """One workflow run, identified as in Temporal."""
 
     workflow_id: str
     run_id: str
@@ -33,11 +33,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunOrigin:
-    """What the engine says of the chain that a run belongs to."""
+    """The chain of a run, as the engine describes it."""
 
     first_run_id: str
     operation_id: UUID | None = None
-    """The value of its search attribute `OperationUUID`, if that is a UUID."""
+    """Value of the search attribute `OperationUUID`; None if it is missing or not a UUID."""
 
 
 class Membership(Enum):
@@ -46,11 +46,11 @@ class Membership(Enum):
     OWN = "OWN"
     FOREIGN = "FOREIGN"
     UNDECIDED = "UNDECIDED"
-    """Only the engine can tell."""
+    """The run's origin is needed: only the engine knows it."""
 
 
 def membership(chain: Chain, run: Run, origin: RunOrigin | None) -> Membership:
-    """Whether the run belongs to the chain. `origin` is the engine's answer about the run; None: not asked yet."""
+    """Whether the run belongs to the chain. `origin` is the engine's answer about the run; None: not requested yet."""
     if run.workflow_id != chain.workflow_id:
         return Membership.FOREIGN
     if chain.first_run_id is not None and run.run_id == chain.first_run_id:

@@ -1,10 +1,10 @@
-"""When an operation may be removed from the ledger."""
+"""Precondition for deleting an operation."""
 
 from domain.errors import OperationNotDone
 from domain.operation.operation import Operation
 
 
 def check_done(operation: Operation) -> None:
-    """Raises OperationNotDone: the row of what still runs, or is still to be started, is what everybody relies on."""
+    """Raises OperationNotDone unless the operation is done: the ledger must keep the row of an open operation."""
     if not operation.done:
         raise OperationNotDone(f"the operation is {operation.status}: cancel it, or wait until it is done")

@@ -1,13 +1,13 @@
-"""Which version of an operation a change is meant for."""
+"""Precondition on the version of an operation."""
 
 from domain.errors import VersionMismatch
 from domain.operation.operation import Operation
 
 ExpectedVersion = frozenset[int] | None
-"""Any of these; None: whichever it is."""
+"""The operation must have one of these versions. None: any version."""
 
 
 def check_version(operation: Operation, expected: ExpectedVersion) -> None:
-    """Raises VersionMismatch, which says at which version the operation is."""
+    """Raises VersionMismatch, with the operation's current version."""
     if expected is not None and operation.version not in expected:
         raise VersionMismatch(f"the operation is at version {operation.version}")

@@ -1,4 +1,4 @@
-"""Labels: short texts by which clients sort their operations."""
+"""Labels: key-value pairs by which clients filter their operations."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,23 +7,23 @@ from domain.errors import Fault, InvalidInput
 
 MAX_LABELS = 32
 KEY = "[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?"
-"""A regular expression, for the whole key."""
+"""Regular expression for a whole key."""
 MAX_VALUE = 255
 VALUE = r"[^\x00-\x1f\x7f-\x9f]*"
-"""Any text without control characters, as a regular expression for the whole value."""
+"""Regular expression for a whole value: any text without control characters."""
 _KEY = re.compile(KEY)
 _VALUE = re.compile(VALUE)
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
-    """Raises InvalidInput, which names the labels and the rules."""
+    """Raises InvalidInput with every label that breaks a rule."""
     faults = label_faults(labels)
     if faults:
         raise InvalidInput(faults[0].message, pointer=faults[0].pointer, more=faults[1:])
 
 
 def label_faults(labels: Mapping[str, str]) -> list[Fault]:
-    """Every label that breaks a rule. Of too many labels none is looked at."""
+    """One fault for each broken rule. Too many labels are one fault; the labels themselves are then not checked."""
     if len(labels) > MAX_LABELS:
         return [Fault(f"at most {MAX_LABELS} labels, not {len(labels)}", "/labels")]
     return [fault for key, value in labels.items() for fault in _faults(key, value)]
@@ -33,7 +33,7 @@ def _faults(key: str, value: str) -> Iterator[Fault]:
     pointer = "/labels/" + key.replace("~", "~0").replace("/", "~1")
     if not _KEY.fullmatch(key):
         rule = "1 to 63 letters, digits, '_', '.', '/' and '-', with a letter or a digit at both ends"
-        yield Fault(f"a label's key is {rule}", pointer)
+        yield Fault(f"label key: {rule}", pointer)
     if len(value) > MAX_VALUE or not _VALUE.fullmatch(value):
         rule = f"at most {MAX_VALUE} characters, none of them a control character"
-        yield Fault(f"a label's value is {rule}", pointer)
+        yield Fault(f"label value: {rule}", pointer)

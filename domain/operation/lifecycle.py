@@ -1,4 +1,4 @@
-"""The moves of an operation: guard, then change; a new operation and its history lines come back."""
+"""State changes of an operation. Each function checks the rule and returns a new operation with its history lines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from domain.operation.transition import Transition
 from domain.scheduling.schedule import Dispatch, FollowUp, Verification, first_verification
 
 REPEATED_EVENT_LIMIT = 50
-"""Lines of an operation's history beyond which events that repeat are not told any more."""
+"""Length of a history, in lines, from which repeated events get no more lines."""
 
 
 def accept(
@@ -29,7 +29,7 @@ def accept(
     cause: Cause,
     trace: Mapping[str, str] | None = None,
 ) -> Change:
-    """A new operation, due for dispatch at once."""
+    """Creates an operation that is due for dispatch now."""
     operation = Operation(
         id=operation_id,
         tenant=tenant,
@@ -46,23 +46,27 @@ def accept(
 
 
 def note(operation: Operation, cause: Cause) -> Change:
-    """A history line without a change of status."""
+    """Adds a history line without a change of status."""
     noted = replace(operation, history_length=operation.history_length + 1, updated_at=_later(operation, cause))
     return Change(noted, (_line(noted, operation.status, operation.status, cause),))
 
 
 def note_repeated(operation: Operation, cause: Cause) -> Change:
-    """The same for what can repeat without end: a line as long as the history has fewer than REPEATED_EVENT_LIMIT."""
+    """Adds a history line for an event that can repeat without limit. From REPEATED_EVENT_LIMIT lines on it adds
+    none."""
     return note(operation, cause) if operation.history_length < REPEATED_EVENT_LIMIT else touched(operation, cause.now)
 
 
 def touched(operation: Operation, now: datetime) -> Change:
-    """A change that clients can see, without a history line."""
+    """Makes a change visible to clients, without a history line."""
     return Change(replace(operation, updated_at=max(now, operation.updated_at)))
 
 
 def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> Change:
-    """ACCEPTED to RUNNING. `at` is when the execution started, if that is known better than by `cause.now`."""
+    """ACCEPTED to RUNNING. `at` is the start time of the execution; None: unknown, `cause.now` is used.
+
+    Raises InvalidTransition from any other status.
+    """
     return _move(
         operation,
         OperationStatus.RUNNING,
@@ -76,42 +80,48 @@ def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> 
 
 
 def complete(operation: Operation, result: JsonValue, cause: Cause, *, at: datetime | None = None) -> Change:
-    """RUNNING to COMPLETED. Reported progress becomes 1.0 and keeps its message; an operation whose workflow never
-    reported progress still has none. Raises InvalidTransition from any other status."""
+    """RUNNING to COMPLETED. Reported progress becomes 1.0 and keeps its message. An operation without reported progress
+    gets none. Raises InvalidTransition from any other status."""
     progress = operation.progress and replace(operation.progress, fraction=1.0)
     finished = replace(operation, progress=progress)
     return _finish(finished, OperationStatus.COMPLETED, cause, at=at, result=result)
 
 
 def fail(operation: Operation, error: OperationError, cause: Cause, *, at: datetime | None = None) -> Change:
-    """RUNNING to FAILED; ACCEPTED to FAILED for a cause that needs no worker. Raises InvalidTransition."""
+    """RUNNING to FAILED, or ACCEPTED to FAILED for a code in BEFORE_START. Raises InvalidTransition otherwise."""
     if operation.status is OperationStatus.ACCEPTED and error.code not in BEFORE_START:
         raise InvalidTransition(f"an operation that has not run cannot fail with {error.code}")
-    told = replace(operation, cancel_request=_with_delivery(operation, error, cause.now))
-    return _finish(told, OperationStatus.FAILED, cause, at=at, error=error)
+    failing = replace(operation, cancel_request=_with_delivery(operation, error, cause.now))
+    return _finish(failing, OperationStatus.FAILED, cause, at=at, error=error)
 
 
 def request_cancel(operation: Operation, *, reason: str | None, force: bool, cause: Cause) -> Change:
-    """Ask for the end. Before the first dispatch attempt the operation is FAILED/CANCELED at once; later the engine
-    is told. A repeat changes nothing, but `force` after a plain request is a new one. Raises OperationAlreadyDone."""
+    """Stores a cancellation request.
+
+    Before the first dispatch attempt the operation becomes FAILED with CANCELED at once. Later the worker delivers the
+    request to the engine. A repeated request changes nothing; `force` after a request without it is a new request.
+    Raises OperationAlreadyDone.
+    """
     if operation.done:
-        raise OperationAlreadyDone(f"the operation is {operation.status} already")
+        raise OperationAlreadyDone(f"the operation is already {operation.status}")
     former = operation.cancel_request
     if former is not None and (former.force or not force):
         return Change(operation)
     reason = None if reason is None else clean_text(reason)
     request = CancelRequest(at=cause.now, by=cause.actor, reason=reason, force=force)
-    asked = note(replace(operation, cancel_request=request), cause)
+    requested = note(replace(operation, cancel_request=request), cause)
     if operation.status is OperationStatus.ACCEPTED and operation.dispatch.attempts == 0:
         error = OperationError(ErrorCode.CANCELED, reason or "cancelled before it was started", {"actor": cause.actor})
-        return asked.then(fail(asked.operation, error, replace(cause, reason="cancelled before it was started")))
+        ended = fail(requested.operation, error, replace(cause, reason="cancelled before it was started"))
+        return requested.then(ended)
     if operation.dispatch.done_at is None:
-        return asked
-    return Change(replace(asked.operation, follow_up=FollowUp(due_at=cause.now)), asked.transitions)
+        return requested
+    return Change(replace(requested.operation, follow_up=FollowUp(due_at=cause.now)), requested.transitions)
 
 
 def _with_delivery(operation: Operation, error: OperationError, now: datetime) -> CancelRequest | None:
-    """The cancel request. An execution that ended as was asked had been told of it, whether or not that was noted."""
+    """The cancellation request. An execution that ended as requested had received the request, even if the delivery was
+    not recorded before the end."""
     request = operation.cancel_request
     if request is None or not operation.cancel_pending or operation.dispatch.attempts == 0:
         return request
@@ -144,7 +154,8 @@ def _finish(
 
 
 def _after_start(operation: Operation, now: datetime) -> FollowUp:
-    """A cancel request is to be sent. The first question, whether it has started, is answered; any other is not."""
+    """The follow-up after the start: due now if a cancellation request waits. The first question (has it started?) is
+    answered and is dropped; any other one stays due."""
     if operation.cancel_request is not None:
         return FollowUp(due_at=now)
     due_at, attempts = operation.follow_up.due_at, operation.follow_up.attempts
@@ -153,7 +164,7 @@ def _after_start(operation: Operation, now: datetime) -> FollowUp:
 
 
 def _move(operation: Operation, status: OperationStatus, cause: Cause, **fields: Any) -> Change:
-    """To that status, with what else changes on the way."""
+    """Moves to the status and sets the fields. Raises InvalidTransition."""
     if not operation.status.may_become(status):
         raise InvalidTransition(f"{operation.status} cannot become {status}")
     moved = replace(
@@ -180,7 +191,7 @@ def _line(operation: Operation, before: OperationStatus | None, after: Operation
 
 
 def _later(operation: Operation, cause: Cause) -> datetime:
-    """Time never runs backwards within an operation, whichever machine's clock it is told by."""
+    """Time within an operation never goes backwards, even if the clocks of machines differ."""
     return max(cause.now, operation.updated_at)
 
 

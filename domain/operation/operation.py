@@ -1,4 +1,4 @@
-"""The operation: one long-running piece of work, as the ledger knows it."""
+"""The operation: one long-running unit of work in the ledger."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from domain.scheduling.schedule import Dispatch, FollowUp, Verification
 
 
 class Missing(Enum):
-    """The input that was not given, which is not the same as a null."""
+    """Marks a missing input, which differs from null."""
 
     MISSING = "MISSING"
 
@@ -30,11 +30,11 @@ Input = JsonValue | Literal[Missing.MISSING]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Frozen: every change returns a `Change`.
+    """One operation. Immutable: every change returns a `Change`.
 
-    `revision` grows by one with every change that is stored, and is what compare-and-set compares. `version` grows by
-    one, and `updated_at` moves, with every stored change that clients can see; the store counts both.
-    `history_length` is the sequence of the last transition.
+    `revision` grows by one with every stored change; compare-and-set compares it. `version` grows by one, and
+    `updated_at` moves, with every stored change that clients can see. The store counts both. `history_length` is the
+    sequence number of the last transition.
     """
 
     id: UUID
@@ -47,7 +47,7 @@ class Operation:
     labels: Mapping[str, str] = field(default_factory=dict)
     status: OperationStatus = OperationStatus.ACCEPTED
     result: JsonValue = None
-    """What the workflow returned; has a meaning only when COMPLETED."""
+    """Return value of the workflow; meaningful only with COMPLETED."""
     error: OperationError | None = None
     progress: Progress | None = None
     started_at: datetime | None = None
@@ -55,20 +55,20 @@ class Operation:
     cancel_request: CancelRequest | None = None
     attention: Attention | None = None
     reported: Report | None = None
-    """The outcome that the workflow reported, kept until the engine confirms or contradicts it."""
+    """Outcome that the workflow reported, until the engine confirms or contradicts it."""
     follow_up: FollowUp = field(default_factory=FollowUp)
     verification: Verification = field(default_factory=Verification)
     first_run_id: str | None = None
-    """The first run of the workflow chain that executes it. None: not started, or not known yet."""
+    """First run of the workflow chain. None: not started, or not known yet."""
     trace: Mapping[str, str] = field(default_factory=dict)
-    """W3C trace context of the submission (`traceparent`, `tracestate`), for the execution; empty: it had none."""
+    """W3C trace context of the submission (`traceparent`, `tracestate`), passed on to the execution; may be empty."""
     revision: int = 1
     version: int = 1
     history_length: int = 0
 
     @property
     def chain(self) -> Chain:
-        """The workflow chain that it refers to."""
+        """The workflow chain of the operation."""
         return Chain(self.id, self.first_run_id)
 
     @property
@@ -78,25 +78,25 @@ class Operation:
 
     @property
     def cancel_pending(self) -> bool:
-        """Whether the engine still has to be told of the cancel request."""
+        """Whether a cancellation request waits for delivery to the engine."""
         return not self.done and self.cancel_request is not None and self.cancel_request.delivered_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An operation after a change, and the history lines that the change wrote."""
+    """An operation after a change, and the history lines of the change."""
 
     operation: Operation
     transitions: tuple[Transition, ...] = ()
 
     def then(self, other: "Change") -> "Change":
-        """Both changes as one; `other` started from this one's operation."""
+        """Combines two changes. `other` started from the operation of this one."""
         return Change(other.operation, self.transitions + other.transitions)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a change is made: through which channel, in words, by whom, and when."""
+    """Cause of a change: channel, reason, actor and time."""
 
     source: Source
     reason: str

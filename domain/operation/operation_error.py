@@ -1,4 +1,4 @@
-"""Why an operation failed."""
+"""Errors of failed operations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,32 +8,32 @@ from domain.json_value import JsonValue, clean_text
 
 
 class ErrorCode(StrEnum):
-    """The closed list of causes that clients may branch on."""
+    """Error code of a failed operation. The list is closed, so clients may branch on it."""
 
     WORKFLOW_FAILED = "WORKFLOW_FAILED"
-    """The workflow failed by itself."""
+    """The workflow failed."""
     CANCELED = "CANCELED"
-    """It was cancelled: before its start, or the workflow gave way to the request."""
+    """Cancelled: before the start, or the workflow accepted a cancellation request."""
     TERMINATED = "TERMINATED"
-    """It was ended from outside, without a chance to clean up."""
+    """Terminated from outside; the workflow could not clean up."""
     TIMED_OUT = "TIMED_OUT"
-    """It did not close within its execution or run time-out."""
+    """The workflow did not close within its execution or run timeout."""
     START_REJECTED = "START_REJECTED"
-    """The engine refuses to start it, for good."""
+    """The engine permanently refuses to start the workflow."""
     EXECUTION_LOST = "EXECUTION_LOST"
-    """The engine no longer knows its execution, and nobody saw how it ended."""
+    """The engine no longer knows the execution, and its outcome is unknown."""
 
 
 BEFORE_START = frozenset({ErrorCode.CANCELED, ErrorCode.START_REJECTED, ErrorCode.TERMINATED, ErrorCode.TIMED_OUT})
-"""The only causes for which an ACCEPTED operation fails without having run: it was given up before its start, or its
-execution closed before any worker took it."""
+"""The only codes with which an ACCEPTED operation fails: it was given up before the start, or its execution closed
+before a worker picked it up."""
 NEVER_STARTED = frozenset({ErrorCode.CANCELED, ErrorCode.START_REJECTED})
-"""Those of them for which the ledger gives up an operation that it has not started."""
+"""The codes with which the ledger gives up an operation that it has not started."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationError:
-    """Code, the root cause's message, and details for people (type, reason, actor: whatever is known)."""
+    """Code, message of the root cause, and known details (type, reason, actor)."""
 
     code: ErrorCode
     message: str

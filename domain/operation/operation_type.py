@@ -1,4 +1,4 @@
-"""A declared kind of operation, and the catalogue of those that are declared."""
+"""Declared operation types, and their catalogue."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,48 +10,48 @@ from domain.json_value import JsonValue
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The engine's retry policy for the whole workflow."""
+    """Temporal's retry policy for the whole workflow."""
 
     initial_interval: timedelta = timedelta(seconds=1)
     backoff_coefficient: float = 2.0
     maximum_interval: timedelta | None = None
     maximum_attempts: int = 0
-    """0 is without a limit."""
+    """0: no limit."""
     non_retryable_error_types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OperationType:
-    """How operations of one type are run."""
+    """Settings with which the dispatcher starts operations of one type."""
 
     name: str
     workflow: str
     task_queue: str
     description: str = ""
     execution_timeout: timedelta | None = None
-    """For the whole chain, retries and continue-as-new included."""
+    """Limit for the whole chain, retries and continue-as-new included."""
     run_timeout: timedelta | None = None
     task_timeout: timedelta | None = None
     retry_policy: RetryPolicy | None = None
     input_schema: Mapping[str, JsonValue] | None = None
-    """JSON Schema of the input; without one any JSON is taken, none at all included."""
+    """JSON Schema of the input. None: any JSON is valid, and so is a missing input."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationCatalogue:
-    """The declared types, by name."""
+    """Declared types by name."""
 
     types: Mapping[str, OperationType] = field(default_factory=dict)
 
     def get(self, name: str) -> OperationType:
-        """The declared type. Raises UnknownOperationType, which names those that are declared."""
+        """The declared type. Raises UnknownOperationType, which lists the declared ones."""
         try:
             return self.types[name]
         except KeyError:
             raise UnknownOperationType(self.unknown(name)) from None
 
     def unknown(self, name: str) -> str:
-        """The message for a type that is not declared."""
+        """Error message for a type that is not declared."""
         declared = ", ".join(sorted(self.types)) or "none"
         return f"{name!r} is not a declared operation type (declared: {declared})"
 

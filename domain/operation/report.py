@@ -1,4 +1,4 @@
-"""A report: what a workflow says about itself."""
+"""Reports: what a workflow says about itself."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from domain.operation.operation_error import OperationError
 
 
 class ReportKind(StrEnum):
-    """What a workflow can say of itself."""
+    """Subject of a report."""
 
     STARTED = "STARTED"
     PROGRESS = "PROGRESS"
@@ -22,26 +22,26 @@ OUTCOMES = frozenset({ReportKind.COMPLETED, ReportKind.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an operation is."""
+    """Progress of an operation."""
 
     fraction: float | None = None
-    """0.0 to 1.0, or None when it cannot be told."""
+    """0.0 to 1.0; None: unknown."""
     message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The workflow's word. Any of it may arrive twice, late, or not at all."""
+    """One report. It may arrive twice, late, or never."""
 
     kind: ReportKind
     at: datetime
     attempt: int = 1
-    """The attempt of the workflow's own retry policy."""
+    """Attempt under the workflow's own retry policy, from 1."""
     result: JsonValue = None
     error: OperationError | None = None
-    """Given with FAILED."""
+    """Set for FAILED."""
     progress: Progress | None = None
-    """Given with PROGRESS."""
+    """Set for PROGRESS."""
     provisional: bool = False
-    """An outcome that may not be the last word (a retry may follow) or is not whole (the result was left out):
-    never final by itself, whatever the finality."""
+    """The outcome may be followed by a retry, or its result was omitted. Never final by itself, whatever the
+    finality."""

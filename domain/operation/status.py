@@ -1,19 +1,19 @@
-"""The four states of an operation and the moves between them."""
+"""The four states of an operation, and the state machine."""
 
 from enum import StrEnum
 
 
 class OperationStatus(StrEnum):
-    """How an operation stands. Cancellation, termination and time-out are FAILED with an error code."""
+    """Status of an operation. Cancellation, termination and timeout are FAILED with an error code."""
 
     ACCEPTED = "ACCEPTED"
-    """Durably recorded; its execution is not in progress yet."""
+    """Stored durably. No worker has picked up the execution yet, as far as the ledger knows."""
     RUNNING = "RUNNING"
-    """A worker has taken its execution up."""
+    """A worker has picked up the execution."""
     COMPLETED = "COMPLETED"
-    """Done, with a result. Final."""
+    """Ended with a result. Final."""
     FAILED = "FAILED"
-    """Done, with an error. Final."""
+    """Ended with an error. Final."""
 
     @property
     def done(self) -> bool:
@@ -21,7 +21,8 @@ class OperationStatus(StrEnum):
         return self in _FINAL
 
     def may_become(self, other: "OperationStatus") -> bool:
-        """Whether the state machine has the move. ACCEPTED to FAILED has a further rule, see `lifecycle.fail`."""
+        """Whether the state machine allows the transition. ACCEPTED to FAILED has a further rule, see
+        `lifecycle.fail`."""
         return other in _MOVES[self]
 
 

@@ -1,4 +1,4 @@
-"""One line of an operation's history."""
+"""History lines of an operation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,30 +10,30 @@ from domain.operation.status import OperationStatus
 
 
 class Source(StrEnum):
-    """Through which channel a change came."""
+    """Channel through which a change came."""
 
     CLIENT = "CLIENT"
-    """A request over the API."""
+    """A client's request."""
     DISPATCHER = "DISPATCHER"
-    """The dispatcher, on starting the workflow."""
+    """The dispatcher, which starts the workflow."""
     WORKFLOW = "WORKFLOW"
-    """The workflow's own report."""
+    """A report of the workflow."""
     CALLBACK = "CALLBACK"
-    """The engine, which called when the execution closed."""
+    """A completion callback, which the engine sends when the execution closes."""
     CONFIRMATION = "CONFIRMATION"
-    """The engine, asked because something was due."""
+    """The engine's answer to a follow-up that was due."""
     RECONCILIATION = "RECONCILIATION"
-    """The engine, asked because its index lists a close, or a problem, that the ledger does not know of."""
+    """The engine's answer, requested because its index lists a close or a problem that the ledger does not know."""
     VERIFICATION = "VERIFICATION"
-    """The engine, asked because nobody had asked for long."""
+    """The engine's answer to the periodic check of a dispatched operation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A change of status, or, where `from_status` equals `to_status`, an event worth keeping (a retry, a cancel)."""
+    """A change of status. If `from_status` equals `to_status`: an event, such as a retry or a cancellation request."""
 
     sequence: int
-    """1 for the acceptance, then without a gap."""
+    """1 for the acceptance; without gaps."""
     from_status: OperationStatus | None
     to_status: OperationStatus
     source: Source

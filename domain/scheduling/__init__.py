@@ -1,1 +1,1 @@
-"""When the ledger acts next on an operation."""
+"""Due times of the ledger's next action on an operation."""

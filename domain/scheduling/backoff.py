@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Exponential backoff."""
 
 from datetime import timedelta
 
@@ -6,6 +6,6 @@ from datetime import timedelta
 def exponential(
     attempt: int, *, first: timedelta = timedelta(seconds=1), cap: timedelta = timedelta(minutes=1)
 ) -> timedelta:
-    """The wait after the given attempt (from 1): `first`, doubled with every further one, up to `cap`."""
+    """Delay after the given attempt (from 1): `first`, doubled with every further attempt, at most `cap`."""
     doublings = min(max(attempt - 1, 0), 30)
     return min(first * (1 << doublings), cap)

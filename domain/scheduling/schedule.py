@@ -1,4 +1,4 @@
-"""When the ledger has to act on an operation next."""
+"""Due times of an operation: dispatch, follow-up and verification."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,20 +6,21 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """The start of the workflow: tried `attempts` times, due at `due_at`, done at `done_at`."""
+    """Start of the workflow by the dispatcher."""
 
     due_at: datetime | None
-    """When to try next; None when there is nothing to start."""
+    """Time of the next attempt; None: nothing to start."""
     attempts: int = 0
-    """Counted when an attempt begins, so that a dispatcher that died in the middle has left a trace."""
+    """Number of attempts. Counted at the beginning of an attempt, so that a crashed dispatcher leaves a trace."""
     done_at: datetime | None = None
+    """When the engine accepted the start; None: not yet."""
     calls_back: bool = False
-    """Whether the last attempt asked the engine to call when the execution closes."""
+    """Whether the last attempt attached a completion callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """Asking the engine about an operation sooner than the scheduled reconciliation would."""
+    """A question to the engine that is due before the next scheduled reconciliation."""
 
     due_at: datetime | None = None
     attempts: int = 0
@@ -27,18 +28,18 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Asking the engine about a dispatched operation of which nothing need have been heard for long."""
+    """The periodic check of a dispatched operation: the ledger asks the engine, even if nothing indicates a change."""
 
     verified_at: datetime | None = None
-    """When the engine last said something of it because it was asked; taking the start counts."""
+    """Time of the engine's last answer about the operation. The accepted start counts as one."""
     due_at: datetime | None = None
-    """When to ask next; None before the dispatch and after the end."""
+    """Time of the next question; None before the dispatch and after the end."""
 
 
 FIRST_VERIFICATION = timedelta(seconds=30)
-"""How long after its start an operation is verified for the first time."""
+"""Delay between the start and the first verification."""
 
 
 def first_verification(now: datetime) -> Verification:
-    """The verification of an operation whose start the engine has just taken."""
+    """Verification of an operation whose start the engine has just accepted."""
     return Verification(verified_at=now, due_at=now + FIRST_VERIFICATION)

@@ -109,14 +109,14 @@ FORCED_AT_ONCE = Bug(
             "domain/operation/lifecycle.py",
             """\
     if operation.dispatch.done_at is None:
-        return asked
+        return requested
 """,
             """\
     if operation.dispatch.done_at is None:
-        return asked
+        return requested
     if force and operation.status is OperationStatus.RUNNING:
         error = OperationError(ErrorCode.TERMINATED, reason or "terminated", {"reason": reason, "actor": cause.actor})
-        return asked.then(fail(asked.operation, error, cause))
+        return requested.then(fail(requested.operation, error, cause))
 """,
         ),
     ),

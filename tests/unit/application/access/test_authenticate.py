@@ -258,7 +258,7 @@ async def test_keys_and_tokens_are_told_apart_by_their_form() -> None:
     both = Authenticate(world.authenticate, tokens)
     assert (await both.principal(text)).actor == "ci"
     assert (await both.principal(token)).actor == "person"
-    with pytest.raises(InvalidCredentials, match="form of an API key"):
+    with pytest.raises(InvalidCredentials, match="malformed API key"):
         await Authenticate(world.authenticate, None).principal(token)
     with pytest.raises(InvalidCredentials):
         await Authenticate(None, tokens).principal(text)

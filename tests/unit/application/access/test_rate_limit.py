@@ -48,7 +48,7 @@ def test_each_client_has_its_own() -> None:
     limit = RateLimit(clock, Allowance(rate=2, burst=3))
     for _ in range(3):
         limit.take("a")
-    with pytest.raises(RateLimited, match=r"of 0\.5 s") as caught:
+    with pytest.raises(RateLimited, match=r"retry in 0\.5 s") as caught:
         limit.take("a")
     assert caught.value.wait == timedelta(seconds=0.5)
     limit.take("b")

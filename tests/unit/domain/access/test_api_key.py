@@ -90,9 +90,9 @@ def test_names(name: str) -> None:
 
 def test_rules() -> None:
     """A key can do something, for some time."""
-    with pytest.raises(InvalidInput, match="at least one scope of read submit cancel admin"):
+    with pytest.raises(InvalidInput, match="scopes: at least one of read submit cancel admin"):
         made(scopes=frozenset())
-    with pytest.raises(InvalidInput, match="expires later"):
+    with pytest.raises(InvalidInput, match="later than the creation time"):
         made(expires_at=at(0))
 
 
