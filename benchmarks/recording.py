@@ -121,7 +121,7 @@ async def _updated(sessions: async_sessionmaker[AsyncSession], ids: Iterator[UUI
                 from_status=operation.status,
                 to_status="COMPLETED",
                 source="CALLBACK",
-                reason="the execution is closed: COMPLETED",
+                reason="the execution closed: COMPLETED",
                 at=now,
                 details="{}",
             )

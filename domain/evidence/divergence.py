@@ -1,7 +1,7 @@
-"""What the engine says after an operation has become final, and contradicts it: kept beside the outcome, never over it.
+"""Divergence: answers of the engine that contradict a final operation.
 
-An execution that closed can be reset or run again by whoever has the engine's own tools. Consumers have acted on the
-outcome by then, so that it stands; people are told.
+Anyone with Temporal's own tools can reset a closed execution or start it again. Consumers have acted on the outcome
+by then, so the outcome stays, and the operation gets the attention DIVERGED.
 """
 
 from dataclasses import replace
@@ -23,11 +23,11 @@ CODES = {
     ExecutionState.TERMINATED: ErrorCode.TERMINATED,
     ExecutionState.TIMED_OUT: ErrorCode.TIMED_OUT,
 }
-"""The error code that each unsuccessful close becomes."""
+"""Error code of each unsuccessful close."""
 
 
 def same_outcome(status: OperationStatus, code: ErrorCode | None, state: ExecutionState) -> bool:
-    """Whether a close in that state is what the final status and error code say."""
+    """Whether a close in that state agrees with the final status and error code."""
     if state is ExecutionState.COMPLETED:
         return status is OperationStatus.COMPLETED
     return status is OperationStatus.FAILED and CODES.get(state) is code
@@ -36,41 +36,47 @@ def same_outcome(status: OperationStatus, code: ErrorCode | None, state: Executi
 def diverge(
     operation: Operation, observation: Observation, now: datetime, grace: timedelta, source: Source
 ) -> Change | None:
-    """The event and the attention that the observation makes of a final operation; or their end, when a later close
-    agrees again; None where there is nothing new."""
-    words = contradiction(operation, observation)
-    if words is None:
+    """Returns the change that an observation makes to a final operation; None if there is nothing new.
+
+    A contradiction adds an event and the attention. A later close that agrees with the operation clears the attention.
+    """
+    message = contradiction(operation, observation)
+    if message is None:
         return _agreed(operation, observation, now, source)
     attention = operation.attention
-    if not _news(operation, observation, grace) or (attention is not None and attention.message == words):
+    if not _is_news(operation, observation, grace) or (attention is not None and attention.message == message):
         return None
     since = attention.since if attention is not None else now
-    diverged = replace(operation, attention=Attention(AttentionKind.DIVERGED, since, words))
-    return note(diverged, Cause(source, words, now, actor=observation.actor, details=_details(observation)))
+    diverged = replace(operation, attention=Attention(AttentionKind.DIVERGED, since, message))
+    return note(diverged, Cause(source, message, now, actor=observation.actor, details=_details(observation)))
 
 
-def _news(operation: Operation, observation: Observation, grace: timedelta) -> bool:
-    """What was asked before the row was written is none: it may be from before a reset whose end the row has. Where a
-    report is final, the close follows it, so that an open execution has its grace: from the end on, because the row is
-    written again by whatever is noted of it."""
+def _is_news(operation: Operation, observation: Observation, grace: timedelta) -> bool:
+    """Whether the observation is newer than the row.
+
+    An answer to a question from before the last write of the row does not count: the row may contain the close after
+    a reset, and the answer may describe the execution before the reset. Where a report is final, the close follows
+    the report, so an open execution counts only after `grace`. The grace starts at the end of the operation, because
+    later notes write the row again.
+    """
     ended_at = operation.finished_at or operation.updated_at
-    patience = grace if observation.state in OPEN else timedelta()
-    return observation.asked_at > operation.updated_at and observation.asked_at - ended_at > patience
+    delay = grace if observation.state in OPEN else timedelta()
+    return observation.asked_at > operation.updated_at and observation.asked_at - ended_at > delay
 
 
 def contradiction(operation: Operation, observation: Observation) -> str | None:
-    """What the observation says against the final operation, in words; None where they agree."""
+    """Message that says how the observation contradicts the final operation; None if they agree."""
     state = observation.state
     if state in OPEN:
-        return f"the operation is {operation.status}, and its execution runs again"
+        return f"the operation is {operation.status}, but its execution is running again"
     if state not in CLOSED or _cleaned_up(operation, state):
         return None
     code = operation.error.code if operation.error is not None else None
     if not same_outcome(operation.status, code, state):
-        said = operation.status if code is None else f"{operation.status} with {code}"
-        return f"the operation is {said}, and its execution has closed as {state}"
+        outcome = operation.status if code is None else f"{operation.status} with {code}"
+        return f"the operation is {outcome}, but its execution closed as {state}"
     if state is ExecutionState.COMPLETED and not _same_result(operation, observation):
-        return "the operation is COMPLETED, and its execution has completed again with another result"
+        return "the operation is COMPLETED, but its execution completed again with another result"
     return None
 
 
@@ -80,7 +86,7 @@ def _same_result(operation: Operation, observation: Observation) -> bool:
 
 
 def _cleaned_up(operation: Operation, state: ExecutionState) -> bool:
-    """Whether it is the end that the ledger makes of an execution that turned up after its operation was given up."""
+    """Whether the ledger itself ended the execution, which appeared after its operation was given up."""
     given_up = operation.started_at is None and operation.error is not None and operation.error.code in NEVER_STARTED
     return given_up and state in (ExecutionState.TERMINATED, ExecutionState.CANCELED)
 
@@ -90,8 +96,8 @@ def _agreed(operation: Operation, observation: Observation, now: datetime, sourc
     if attention is None or attention.kind is not AttentionKind.DIVERGED:
         return None
     if observation.state not in CLOSED or observation.asked_at <= operation.updated_at:
-        return None  # what was asked before the row was written may be from before what it is marked for
-    reason = "the execution has closed again, as the operation says"
+        return None  # the answer may describe the execution before the contradiction in the row
+    reason = "the execution closed again with the outcome of the operation"
     agreed = note(replace(operation, attention=None), Cause(source, reason, now))
     missing = unreadable_message(observation) if operation.result is None or observation.result_altered else None
     return with_unreadable_result(agreed, missing, now)

@@ -1,4 +1,4 @@
-"""What raises and clears the attention of an operation that makes no progress: one rule for all of its kinds."""
+"""Sets and clears the attention of an operation that makes no progress: one rule for all kinds of problems."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -12,17 +12,20 @@ from domain.operation.operation import Cause, Change, Operation
 PROBLEM_NAMES = {
     AttentionKind.STALLED: "stalled",
     AttentionKind.NO_WORKER: "no worker",
-    AttentionKind.ACTIVITY_RETRYING: "an activity is retried",
+    AttentionKind.ACTIVITY_RETRYING: "activity retrying",
 }
-"""How the history names each kind that the engine shows of an open execution."""
+"""Name of each kind of problem in history lines."""
 WORKER_GRACE = timedelta(seconds=30)
-"""How long a task may wait on a queue that no worker polls before that counts: workers are restarted."""
+"""How long a task may wait on a task queue without a poller before the operation gets the attention: workers
+restart."""
 _CLEARED_BY_REPORT = frozenset({AttentionKind.STALLED, AttentionKind.NO_WORKER})
 
 
 def update_attention(operation: Operation, observation: Observation, cause: Cause) -> Change | None:
-    """Raise, renew or clear the attention, as the observation of an open execution says; None where nothing changes.
-    Raising and clearing are history lines, new words are not: an activity may fail thousands of times."""
+    """Sets, updates or clears the attention, as an observation of an open execution says; None if nothing changes.
+
+    Setting and clearing add a history line. A new message does not: an activity may fail thousands of times.
+    """
     attention = operation.attention
     known = attention is not None and attention.kind in PROBLEM_NAMES
     problem = _lasting_problem(observation)
@@ -30,15 +33,15 @@ def update_attention(operation: Operation, observation: Observation, cause: Caus
         return _cleared(operation, cause) if known else None
     message = clean_text(problem.message)
     if attention is None or attention.kind is not problem.kind:
-        raised = replace(operation, attention=Attention(problem.kind, cause.now, message))
-        return note_repeated(raised, replace(cause, reason=f"{PROBLEM_NAMES[problem.kind]}: {message}"))
+        changed = replace(operation, attention=Attention(problem.kind, cause.now, message))
+        return note_repeated(changed, replace(cause, reason=f"{PROBLEM_NAMES[problem.kind]}: {message}"))
     if attention.message == message:
         return None
     return touched(replace(operation, attention=replace(attention, message=message)), cause.now)
 
 
 def clear_on_report(operation: Operation, cause: Cause) -> Change | None:
-    """A running workflow reports: a worker has it, and its task went through."""
+    """Clears STALLED and NO_WORKER: a report shows that a worker completed a workflow task."""
     attention = operation.attention
     return _cleared(operation, cause) if attention is not None and attention.kind in _CLEARED_BY_REPORT else None
 
@@ -48,7 +51,7 @@ def _cleared(operation: Operation, cause: Cause) -> Change:
 
 
 def _lasting_problem(observation: Observation) -> ExecutionProblem | None:
-    """The problem, unless a task waits for a worker that may only be starting."""
+    """The problem; None while a task waits for a worker that may be starting."""
     problem = observation.problem
     if problem is None or problem.waits_since is None:
         return problem

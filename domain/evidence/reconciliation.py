@@ -1,4 +1,4 @@
-"""What an observation of the engine does to an operation: the one rule, whatever channel brought it."""
+"""Applies an observation of the engine to an operation: one rule for all channels."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,32 +21,32 @@ from domain.operation.transition import Source
 
 @dataclass(frozen=True, slots=True)
 class ReconcilePolicy:
-    """How patient reconciliation is."""
+    """Delays of the reconciliation."""
 
     grace: timedelta = timedelta(seconds=30)
-    """How long after its dispatch an execution may be unknown to the engine (replication, fail-over)."""
+    """How long after its dispatch an execution may be unknown to the engine (replication, failover)."""
     restart_within: timedelta = timedelta(hours=1)
-    """How long after its dispatch an unknown execution that was never seen to run is started again. Later the engine
-    may have forgotten one that did run, and a second run would be worse than an honest EXECUTION_LOST."""
+    """How long after its dispatch an unknown execution, which nobody saw running, is started again. Later the engine
+    may have deleted an execution that ran, and running it twice would be worse than EXECUTION_LOST."""
 
 
 class Verdict(StrEnum):
-    """What comes of an observation."""
+    """Result of an observation."""
 
     NO_CHANGE = "NO_CHANGE"
     TRANSITION = "TRANSITION"
     START_AGAIN = "START_AGAIN"
     WAIT = "WAIT"
-    """Too early to conclude."""
+    """Too early for a conclusion."""
     ATTENTION = "ATTENTION"
-    """Nothing moves, but somebody should look, or need not look any more."""
+    """The status stays. The attention was set, changed or cleared."""
     DIVERGED = "DIVERGED"
-    """The operation is final, and the engine says something else."""
+    """The operation is final, and the engine contradicts it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict, and the change to store where there is one."""
+    """The verdict, and the change to store, if any."""
 
     verdict: Verdict
     change: Change | None = None
@@ -63,14 +63,17 @@ def reconcile(
     policy: ReconcilePolicy,
     source: Source = Source.RECONCILIATION,
 ) -> Decision:
-    """Decide what an observation means for the operation. Pure. The outcome of a final operation never changes: what
-    contradicts it becomes an event and an attention. An observation of another chain means nothing."""
-    seen, known = observation.first_run_id, operation.first_run_id
-    if seen is not None and known is not None and seen != known:
+    """Decides what an observation changes. A pure function.
+
+    The outcome of a final operation never changes: a contradiction becomes an event and an attention. An observation of
+    another chain changes nothing.
+    """
+    observed, known = observation.first_run_id, operation.first_run_id
+    if observed is not None and known is not None and observed != known:
         return NO_CHANGE
     learned = operation
-    if observation.asked_at >= operation.updated_at:  # what was asked before may be about a chain that is lost
-        learned = with_first_run_id(operation, seen).operation
+    if observation.asked_at >= operation.updated_at:  # an older answer may describe a chain that is lost since
+        learned = with_first_run_id(operation, observed).operation
     decision = _decide(learned, observation, now, policy, source)
     if decision.change is None and learned is not operation:
         return replace(decision, change=Change(learned))
@@ -106,23 +109,23 @@ def _open(operation: Operation, observation: Observation, now: datetime, source:
     running = observation.state is ExecutionState.RUNNING
     started = _started(operation, observation, now, source) if running else Change(operation)
     if started.transitions and observation.problem is not None and observation.problem.kind is AttentionKind.NO_WORKER:
-        observation = replace(observation, problem=None)  # a worker has just taken it: who polls was asked before
-    attended = update_attention(started.operation, observation, Cause(source, "", now))
+        observation = replace(observation, problem=None)  # a worker has just picked it up; the pollers were read before
+    attention = update_attention(started.operation, observation, Cause(source, "", now))
     if started.transitions:
-        return Decision(Verdict.TRANSITION, started if attended is None else started.then(attended))
-    return NO_CHANGE if attended is None else Decision(Verdict.ATTENTION, attended)
+        return Decision(Verdict.TRANSITION, started if attention is None else started.then(attention))
+    return NO_CHANGE if attention is None else Decision(Verdict.ATTENTION, attention)
 
 
 def _started(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:
     if operation.status is not OperationStatus.ACCEPTED:
         return Change(operation)
-    return start(operation, Cause(source, "a worker has taken the workflow", now), at=observation.started_at)
+    return start(operation, Cause(source, "a worker picked up the workflow", now), at=observation.started_at)
 
 
 def _closed(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:
-    """An execution that closed has run, unless the engine's history shows that no worker ever took it."""
+    """A closed execution has run, unless the engine's history shows that no worker ever picked it up."""
     if observation.never_picked_up and operation.status is OperationStatus.ACCEPTED and observation.error is not None:
-        reason = f"the execution closed before any worker took it: {observation.state}"
+        reason = f"the execution closed before a worker picked it up: {observation.state}"
         cause = Cause(source, reason, now, actor=observation.actor)
         return fail(operation, observation.error, cause, at=observation.closed_at)
     started = _started(operation, observation, now, source)
@@ -132,7 +135,7 @@ def _closed(operation: Operation, observation: Observation, now: datetime, sourc
         details["reported"] = operation.reported.kind.value
     if missing := observation.result_unreadable or observation.result_altered:
         details["result_unreadable"] = missing
-    reason = f"the execution is closed: {observation.state}"
+    reason = f"the execution closed: {observation.state}"
     cause = Cause(source, reason, now, actor=observation.actor, details=details)
     if observation.error is not None:
         return started.then(fail(running, observation.error, cause, at=observation.closed_at))
@@ -158,7 +161,7 @@ def _missing(
     superseded = observation.superseded_by is not None
     recent = observation.asked_at < since + policy.restart_within
     if operation.status is OperationStatus.ACCEPTED and recent and not superseded:
-        cause = Cause(source, "the engine does not know the execution: it is started again", now)
+        cause = Cause(source, "the engine does not know the execution; the ledger starts it again", now)
         return Decision(Verdict.START_AGAIN, start_again(operation, cause))
     if operation.reported is not None:
         because = ", and the engine no longer knows the execution"
@@ -170,8 +173,8 @@ def _missing(
 
 
 def _lost(observation: Observation) -> OperationError:
-    words = "the engine no longer knows the execution"
+    message = "the engine no longer knows the execution"
     if observation.superseded_by is None:
-        return OperationError(ErrorCode.EXECUTION_LOST, words)
+        return OperationError(ErrorCode.EXECUTION_LOST, message)
     details: dict[str, JsonValue] = {"superseded_by": observation.superseded_by}
-    return OperationError(ErrorCode.EXECUTION_LOST, f"{words}, and another one has its workflow id", details)
+    return OperationError(ErrorCode.EXECUTION_LOST, f"{message}; another execution has its workflow id", details)

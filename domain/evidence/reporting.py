@@ -1,4 +1,4 @@
-"""What a workflow's report does to an operation."""
+"""Applies a workflow's report to an operation."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,22 +14,23 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 
 CONFIRM_AFTER = timedelta(milliseconds=50)
-"""How long after a reported outcome the engine is first asked: the close follows the report by a workflow task."""
+"""Delay between a reported outcome and the first question to the engine. The workflow closes one workflow task after
+the report."""
 CONFIRM_AFTER_CALLBACK = timedelta(seconds=1)
-"""The same where the engine calls by itself when the execution closes: asking is for callbacks that got lost."""
+"""The same delay if the engine sends a callback when the execution closes. The question recovers a lost callback."""
 
 
 def apply_report(
     operation: Operation, report: Report, finality: Finality, now: datetime, confirm_after: timedelta = CONFIRM_AFTER
 ) -> Change | None:
-    """The change that a report makes, or None: it is a repeat, it came late, or the operation is done."""
+    """The change that a report makes; None for a repeated or late report, or if the operation is done."""
     if operation.done:
         return None
-    heard = clear_on_report(operation, Cause(Source.WORKFLOW, "", now))
-    if heard is None or operation.status is OperationStatus.ACCEPTED:
+    cleared = clear_on_report(operation, Cause(Source.WORKFLOW, "", now))
+    if cleared is None or operation.status is OperationStatus.ACCEPTED:
         return _applied(operation, report, finality, now, confirm_after)
-    change = _applied(heard.operation, report, finality, now, confirm_after)
-    return heard if change is None else heard.then(change)
+    change = _applied(cleared.operation, report, finality, now, confirm_after)
+    return cleared if change is None else cleared.then(change)
 
 
 def _applied(
@@ -68,14 +69,11 @@ def _outcome(
 
 
 def conclude(operation: Operation, report: Report, source: Source, now: datetime, *, because: str = "") -> Change:
-    """End a RUNNING operation as the report says."""
+    """Ends a RUNNING operation with the reported outcome. `because`: end of the history line."""
     if report.error is None:
         cause = Cause(source, f"the workflow reports that it completed{because}", now)
-        missing = None if has_result(report) else f"the workflow's report left the result out{because}"
+        missing = None if has_result(report) else f"the workflow's report omitted the result{because}"
         return with_unreadable_result(complete(operation, report.result, cause, at=report.at), missing, now)
     return fail(
-        operation,
-        report.error,
-        Cause(source, f"the workflow reports that it failed{because}", now),
-        at=report.at,
+        operation, report.error, Cause(source, f"the workflow reports that it failed{because}", now), at=report.at
     )

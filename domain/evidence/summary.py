@@ -1,4 +1,4 @@
-"""How an operation stands, in short: enough to see whether the engine's index agrees with it."""
+"""Operation summary: the fields that reconciliation compares with the engine's index."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -23,12 +23,14 @@ class OperationSummary:
 
     @property
     def chain(self) -> Chain:
-        """The workflow chain that it refers to."""
+        """The workflow chain of the operation."""
         return Chain(self.id, self.first_run_id)
 
     def needs_observation(self, listed: ExecutionState) -> bool:
-        """Whether the index, which is seconds old, lists something that the operation does not say: only then is the
-        engine asked for what is true."""
+        """Whether the state in the index is a reason to ask the engine about the operation.
+
+        The index can be seconds old, so the ledger never applies its state.
+        """
         if not self.status.done:
             return listed in CLOSED
         diverged = self.attention is AttentionKind.DIVERGED

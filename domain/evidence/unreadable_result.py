@@ -1,4 +1,4 @@
-"""The attention of a completed operation whose result could not be read, or not as a whole."""
+"""Attention of a completed operation whose result could not be read completely."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +11,8 @@ from domain.operation.report import Report
 
 
 def unreadable_message(observation: Observation, reported: Report | None = None) -> str | None:
-    """Says what of the result is missing; None if nothing is. A whole result that was reported counts as read."""
+    """Message that says what is missing from the result; None if nothing is. A complete reported result counts as
+    read."""
     if observation.result_unreadable is not None and not has_result(reported):
         return f"the result could not be read: {observation.result_unreadable}"
     if observation.result_altered is not None:
@@ -20,18 +21,18 @@ def unreadable_message(observation: Observation, reported: Report | None = None)
 
 
 def has_result(report: Report | None) -> bool:
-    """Whether the report carries the whole result."""
+    """Whether the report contains the complete result."""
     return report is not None and report.error is None and not report.provisional
 
 
-def with_unreadable_result(change: Change, words: str | None, now: datetime) -> Change:
-    """The change with the attention on its operation; unchanged without words."""
-    if words is None:
+def with_unreadable_result(change: Change, message: str | None, now: datetime) -> Change:
+    """The change with the attention RESULT_UNREADABLE on its operation. Unchanged if `message` is None."""
+    if message is None:
         return change
-    attention = Attention(AttentionKind.RESULT_UNREADABLE, now, clean_text(words))
+    attention = Attention(AttentionKind.RESULT_UNREADABLE, now, clean_text(message))
     return Change(replace(change.operation, attention=attention), change.transitions)
 
 
 def has_unreadable_result(operation: Operation) -> bool:
-    """Whether the stored result is known to differ from the execution's."""
+    """Whether the stored result is known to differ from the result of the execution."""
     return operation.attention is not None and operation.attention.kind is AttentionKind.RESULT_UNREADABLE

@@ -122,7 +122,7 @@ async def test_a_final_operation_that_is_reset_diverges(pushed: Stack, temporal:
     shown = await eventually(diverged, "the divergence")
     assert shown is not None
     assert (shown["status"], shown["error"]["code"], shown["result"]) == ("FAILED", "TERMINATED", None)
-    words = "the operation is FAILED with TERMINATED, and its execution has closed as COMPLETED"
+    words = "the operation is FAILED with TERMINATED, but its execution closed as COMPLETED"
     assert (shown["attention"]["kind"], shown["attention"]["message"]) == ("DIVERGED", words)
     line = (await ledger.history(operation_id))[-1]
     assert (line["from"], line["to"], line["reason"]) == ("FAILED", "FAILED", words)

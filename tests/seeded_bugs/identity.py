@@ -46,8 +46,8 @@ ANOTHER_CHAIN = Bug(
         ),
         Hunk(
             "domain/evidence/reconciliation.py",
-            "    if seen is not None and known is not None and seen != known:\n",
-            "    if seen is not None and known is not None and not seen:\n",
+            "    if observed is not None and known is not None and observed != known:\n",
+            "    if observed is not None and known is not None and not observed:\n",
         ),
     ),
 )

@@ -139,8 +139,8 @@ async def test_a_final_operation_that_runs_again_diverges() -> None:
     await ledger.whole_pass()
     await ledger.whole_pass()
     assert [line.reason for line in ledger.history(operation_id)[-2:]] == [
-        "the operation is COMPLETED, and its execution runs again",
-        "the operation is COMPLETED, and its execution has closed as FAILED",
+        "the operation is COMPLETED, but its execution is running again",
+        "the operation is COMPLETED, but its execution closed as FAILED",
     ]
 
 
@@ -220,7 +220,7 @@ async def test_every_end_brings_error_reason_and_actor(
     assert (row.status, row.error.code, row.error.message) == (FAILED, code, message)
     assert (line.source, line.actor, line.at) == (Source.RECONCILIATION, actor, ledger.clock.now())
     never_picked_up = not seen_running and code in (ErrorCode.TERMINATED, ErrorCode.TIMED_OUT)
-    how = "closed before any worker took it" if never_picked_up else "is closed"
+    how = "closed before a worker picked it up" if never_picked_up else "closed"
     assert line.reason == f"the execution {how}: {'FAILED' if code is ErrorCode.WORKFLOW_FAILED else code}"
     assert (row.started_at is None) is never_picked_up
     assert row.finished_at == ended

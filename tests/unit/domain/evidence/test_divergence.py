@@ -43,7 +43,7 @@ def test_a_contradicting_close_is_an_event_and_an_attention(state: ExecutionStat
     assert replace(told, attention=None, updated_at=row.updated_at, history_length=row.history_length) == row
     assert told.attention is not None
     assert told.attention.kind is AttentionKind.DIVERGED
-    assert told.attention.message == f"the operation is COMPLETED, and its execution has closed as {state}"
+    assert told.attention.message == f"the operation is COMPLETED, but its execution closed as {state}"
     (line,) = decision.change.transitions
     assert (line.from_status, line.to_status) == (OperationStatus.COMPLETED, OperationStatus.COMPLETED)
     assert (line.source, line.actor, line.at) == (Source.CALLBACK, "somebody", at(20))

@@ -138,7 +138,7 @@ def test_closed_before_any_worker_took_it_never_runs(name: str, state: Execution
     assert decision.change is not None
     row, [line] = decision.change.operation, decision.change.transitions
     assert (line.from_status, line.to_status) == (OperationStatus.ACCEPTED, OperationStatus.FAILED)
-    assert line.reason == f"the execution closed before any worker took it: {state}"
+    assert line.reason == f"the execution closed before a worker picked it up: {state}"
     assert row.error == observed(state).error
     assert (row.started_at, row.finished_at, row.attention) == (None, at(9), None)
     assert (row.dispatch.due_at, row.follow_up.due_at, row.verification.due_at) == (None, None, None)
@@ -154,7 +154,7 @@ def test_never_taken_does_not_take_running_back() -> None:
 @pytest.mark.parametrize("state", sorted(set(S) - WITHOUT_WORKER))
 def test_only_a_close_without_a_worker_can_be_never_taken(state: ExecutionState) -> None:
     """What completed, failed or runs was taken by definition."""
-    with pytest.raises(ValueError, match="was taken by a worker"):
+    with pytest.raises(ValueError, match="was picked up by a worker"):
         replace(observed(state), never_picked_up=True)
 
 

@@ -95,7 +95,7 @@ def test_result_lost_with_its_execution_is_on_the_operation() -> None:
     assert change is not None
     row = after(change.operation, Observation(S.NOT_FOUND, at(99)), 100)
     assert (row.status, row.result) == (OperationStatus.COMPLETED, None)
-    words = "the workflow's report left the result out, and the engine no longer knows the execution"
+    words = "the workflow's report omitted the result, and the engine no longer knows the execution"
     assert attention(row) == (UNREADABLE, words)
 
 
