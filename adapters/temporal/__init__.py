@@ -1,1 +1,1 @@
-"""Temporal behind the ports."""
+"""Adapters for Temporal."""

@@ -1,4 +1,4 @@
-"""Reads completion callbacks as Temporal's server sends them: Nexus's form (read in the source, measured on 1.32)."""
+"""Reads completion callbacks in the Nexus format of Temporal's server (read in its source, measured on 1.32)."""
 
 import email.utils
 import json
@@ -28,13 +28,14 @@ from domain.operation.operation_error import ErrorCode, OperationError
 
 MAX_MESSAGE_CHARS = 500
 _LINK = re.compile(r"<temporal:///namespaces/([^/>]+)/workflows/([^/>]+)/([^/>?]+)/history")
-"""What the header Nexus-Link has of the execution that closed (measured on 1.32)."""
+"""Namespace, workflow id and run id of the closed execution in the header Nexus-Link (measured on 1.32)."""
 _FAILURE = Failure.DESCRIPTOR.full_name
 _SERVER_FAILURES: Mapping[str, ExecutionState] = {
     "terminatedFailureInfo": ExecutionState.TERMINATED,
     "timeoutFailureInfo": ExecutionState.TIMED_OUT,
 }
-"""What the server makes up for closes that have no failure. It leaves them empty; a workflow's own says more."""
+"""Failures that the server makes up for a close without a failure. The server leaves them empty; a workflow's own
+failure has content."""
 _EXTERNAL_CLOSES: Mapping[ExecutionState, Close] = {
     ExecutionState.CANCELED: external_close(ErrorCode.CANCELED),
     ExecutionState.TERMINATED: external_close(ErrorCode.TERMINATED),
@@ -42,19 +43,19 @@ _EXTERNAL_CLOSES: Mapping[ExecutionState, Close] = {
         error=OperationError(ErrorCode.TIMED_OUT, "the workflow did not close within its timeout")
     ),
 }
-"""By whom, why, and which time-out is not in a callback."""
+"""Closes by the server or from outside. A callback does not contain the actor, the reason, or which timeout it was."""
 
 
 class TemporalCallbackReader:
-    """The port. What it calls whole equals what observing the run gives, but for `started_at`, which is the last run's
-    and not the chain's, and for results of more than one value, of which the server sends the first."""
+    """Implements the port. A whole event equals an observation of the run, with two exceptions: `started_at` is the
+    start of the last run, not of the chain, and the server sends only the first value of a result with several."""
 
     def __init__(self, converter: DataConverter, namespace: str) -> None:
         self._converter = converter
         self._namespace = namespace
 
     async def read(self, operation_id: UUID, message: CallbackMessage, received_at: datetime) -> CloseEvent:
-        """See the port. A close that lies behind its receipt, by clocks that differ, is as of the receipt."""
+        """See the port. If clocks differ and the close is later than its receipt, the receipt's time counts."""
         headers = message.headers
         closed_at = _close_time(headers)
         context = workflow_context(self._namespace, operation_id)
@@ -65,8 +66,7 @@ class TemporalCallbackReader:
         return CloseEvent(closed, whole, self._closed_run(headers.get("nexus-link", ""), operation_id))
 
     def _closed_run(self, links: str, operation_id: UUID) -> str | None:
-        """The run that closed, by the link to its history; None if there is no such link, or it is about another
-        workflow."""
+        """The run that closed, from the link to its history; None if there is no link or it names another workflow."""
         for namespace, workflow_id, run_id in _LINK.findall(links):
             if (unquote(namespace), unquote(workflow_id)) == (self._namespace, str(operation_id)):
                 return unquote(run_id)
@@ -74,14 +74,14 @@ class TemporalCallbackReader:
 
 
 async def _read(
-    said: str | None, headers: Mapping[str, str], body: bytes, reader: PayloadReader
+    outcome: str | None, headers: Mapping[str, str], body: bytes, reader: PayloadReader
 ) -> tuple[ExecutionState, Close, bool]:
-    if said == "succeeded":
+    if outcome == "succeeded":
         return await _succeeded(headers.get("content-type", ""), body, reader)
-    if said not in ("failed", "canceled"):
-        _unreadable("it has no header nexus-operation-state" if said is None else f"its state is {said!r}")
+    if outcome not in ("failed", "canceled"):
+        _unreadable("it has no header nexus-operation-state" if outcome is None else f"its state is {outcome!r}")
     failure = _object(body)
-    if said == "failed":
+    if outcome == "failed":
         return await _failed(failure, reader)
     return ExecutionState.CANCELED, _EXTERNAL_CLOSES[ExecutionState.CANCELED], False
 
@@ -96,7 +96,7 @@ async def _succeeded(content_type: str, body: bytes, reader: PayloadReader) -> t
 
 
 def _payload(content_type: str, body: bytes) -> Payload | None:
-    """The payload that the server wrote the body from. Raises UnreadablePayload where it cannot be told."""
+    """The payload from which the server wrote the body. Raises UnreadablePayload for an unknown content type."""
     kind, _, parameters = (part.strip() for part in content_type.partition(";"))
     if kind == "application/json" and (not parameters or "format=protobuf" in parameters):
         encoding = b"json/protobuf" if parameters else b"json/plain"
@@ -118,11 +118,11 @@ def _payload(content_type: str, body: bytes) -> Payload | None:
     return None
 
 
-async def _failed(said: Mapping[str, JsonValue], reader: PayloadReader) -> tuple[ExecutionState, Close, bool]:
-    message, details = said.get("message", ""), said.get("details")
+async def _failed(body: Mapping[str, JsonValue], reader: PayloadReader) -> tuple[ExecutionState, Close, bool]:
+    message, details = body.get("message", ""), body.get("details")
     if not isinstance(message, str):
-        _unreadable("its failure's message is no text")
-    failure = _failure(said, message)
+        _unreadable("the message of its failure is not a string")
+    failure = _failure(body, message)
     if failure is None or not isinstance(details, dict):
         unknown = OperationError(ErrorCode.WORKFLOW_FAILED, message or "the workflow failed")
         return ExecutionState.FAILED, Close(error=unknown), False
@@ -133,14 +133,14 @@ async def _failed(said: Mapping[str, JsonValue], reader: PayloadReader) -> tuple
     try:
         return ExecutionState.FAILED, Close(error=await to_operation_error(failure, reader.raising_on_outage())), own
     except CodecUnavailable as outage:
-        words = clean_text(message) or "the workflow failed"
-        undecoded = OperationError(ErrorCode.WORKFLOW_FAILED, words, {"unreadable": str(outage)})
+        text = clean_text(message) or "the workflow failed"
+        undecoded = OperationError(ErrorCode.WORKFLOW_FAILED, text, {"unreadable": str(outage)})
         return ExecutionState.FAILED, Close(error=undecoded), False
 
 
-def _failure(said: Mapping[str, JsonValue], message: str) -> Failure | None:
-    """The failure with the two fields put back that travel beside it; None where it is of another kind."""
-    metadata, details, trace = said.get("metadata"), said.get("details"), said.get("stackTrace")
+def _failure(body: Mapping[str, JsonValue], message: str) -> Failure | None:
+    """The failure, with message and stack trace, which travel beside it in the body; None if it is of another type."""
+    metadata, details, trace = body.get("metadata"), body.get("details"), body.get("stackTrace")
     if not isinstance(metadata, dict) or metadata.get("type") != _FAILURE or not isinstance(details, dict):
         return None
     failure = Failure()
@@ -148,7 +148,7 @@ def _failure(said: Mapping[str, JsonValue], message: str) -> Failure | None:
         ParseDict(details, failure, ignore_unknown_fields=True)
         failure.message = message
         failure.stack_trace = trace if isinstance(trace, str) else ""
-    except Exception:  # whatever protobuf raises at JSON that is no such message: ParseError is not all
+    except Exception:  # protobuf raises more than ParseError for JSON that does not match the message
         return None
     return failure
 
@@ -170,37 +170,37 @@ def _reject_constant(name: str) -> NoReturn:
 
 
 def _close_time(headers: Mapping[str, str]) -> datetime:
-    said = headers.get("nexus-operation-close-time")
-    if said is None:
+    text = headers.get("nexus-operation-close-time")
+    if text is None:
         _unreadable("it has no header nexus-operation-close-time")
-    closed_at = _rfc3339(said)
+    closed_at = _rfc3339(text)
     if closed_at is None:
-        _unreadable(f"its close time is {said!r}")
+        _unreadable(f"its close time is {text!r}")
     return closed_at
 
 
-def _start_time(said: str, closed_at: datetime) -> datetime | None:
-    """When the run that closed had started, whole seconds; None where that cannot be told."""
-    started_at = _rfc3339(said) or _http_date(said)
+def _start_time(text: str, closed_at: datetime) -> datetime | None:
+    """Start time of the run that closed, in whole seconds; None if unknown."""
+    started_at = _rfc3339(text) or _http_date(text)
     return started_at if started_at is not None and started_at <= closed_at else None
 
 
-def _rfc3339(said: str) -> datetime | None:
+def _rfc3339(text: str) -> datetime | None:
     time = Timestamp()
     try:
-        time.FromJsonString(said)
+        time.FromJsonString(text)
         return to_datetime(time)
     except (ValueError, OverflowError):
         return None
 
 
-def _http_date(said: str) -> datetime | None:
+def _http_date(text: str) -> datetime | None:
     try:
-        time = email.utils.parsedate_to_datetime(said)
+        time = email.utils.parsedate_to_datetime(text)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
-def _unreadable(words: str) -> NoReturn:
-    raise UnreadableCallback(clean_text(f"the callback cannot be read: {words}", MAX_MESSAGE_CHARS))
+def _unreadable(reason: str) -> NoReturn:
+    raise UnreadableCallback(clean_text(f"the callback cannot be read: {reason}", MAX_MESSAGE_CHARS))

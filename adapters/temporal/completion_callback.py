@@ -1,4 +1,4 @@
-"""Completion callbacks on the wire, and whether the server takes them."""
+"""Completion callbacks in the server's format, and the check whether the server accepts them."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -15,25 +15,26 @@ from adapters.temporal.connection.rpc import call
 from application.ports.workflow_engine import CallbackRefused, CompletionCallback, EngineUnavailable
 
 PROBE = "opledger-callback-check"
-"""Type and task queue of the start that is never made, and what its workflow id begins with."""
+"""Workflow type, task queue and workflow id prefix of the start request that checks a callback."""
 _LINK_REFUSAL = "workflow event link"
-"""In the refusal of the link below, whose check follows the callback's (read in the source, measured on 1.32)."""
+"""Text in the server's refusal of an empty link. The server checks the link after the callback (read in its source,
+measured on 1.32)."""
 
 
 def as_callback(callback: CompletionCallback) -> Callback:
-    """The server's form. Raises CallbackRefused for what cannot be put on the wire."""
+    """Converts to the server's format. Raises CallbackRefused if the callback cannot be encoded."""
     try:
         return Callback(nexus=Callback.Nexus(url=callback.url, header=callback.headers))
     except (ValueError, TypeError) as error:
-        raise CallbackRefused(f"the callback cannot be put on the wire: {type(error).__name__}") from None
+        raise CallbackRefused(f"the callback cannot be encoded: {type(error).__name__}") from None
 
 
 async def check_callback(client: Client, callback: CompletionCallback) -> None:
-    """See the port. Asks for a start that has to be refused: by the callback, or else by an empty link.
+    """See the port. Sends a start request that the server must refuse: because of the callback, or of an empty link.
 
     Raises:
-        CallbackRefused: by the callback.
-        EngineUnavailable: neither; with what the server says instead.
+        CallbackRefused: the server refuses the callback.
+            EngineUnavailable: the server gives no answer about the callback; the message contains its answer.
     """
     limit = Duration()
     limit.FromTimedelta(timedelta(seconds=1))
@@ -56,17 +57,17 @@ async def check_callback(client: Client, callback: CompletionCallback) -> None:
         refusal = start_error(error, with_callback=True)
         if isinstance(refusal, CallbackRefused):
             raise refusal from error
-        raise EngineUnavailable(f"the engine did not say whether it takes the callback: {refusal}") from error
+        raise EngineUnavailable(f"the engine did not say whether it accepts the callback: {refusal}") from error
     await _terminate(client, request.workflow_id)
 
 
 async def _terminate(client: Client, workflow_id: str) -> None:
-    """A server that does not look at links has started it: then the callback was taken, and the execution has to go."""
+    """Terminates the execution of a server that ignores links: it accepted the callback and started the workflow."""
     request = TerminateWorkflowExecutionRequest(
         namespace=client.namespace,
         workflow_execution=WorkflowExecution(workflow_id=workflow_id),
         identity=client.identity,
-        reason="asked only whether the callback is taken",
+        reason="started only to check the callback",
     )
     try:
         await call(client.workflow_service.terminate_workflow_execution, request)

@@ -1,4 +1,4 @@
-"""The server's request for a start, from the port's."""
+"""Builds the server's start request from the port's."""
 
 import asyncio
 from datetime import timedelta
@@ -22,22 +22,26 @@ from domain.operation.operation_type import RetryPolicy as TypeRetryPolicy
 from opledger.wire import MEMO, OPERATION_UUID
 
 TRACE_HEADER = "_tracer-data"
-"""Where `temporalio.contrib.opentelemetry`, and Temporal's SDKs for other languages, look for the trace context."""
+"""Header in which `temporalio.contrib.opentelemetry` and Temporal's other SDKs read the trace context."""
 ENCODE_TIMEOUT = 10.0
-"""Seconds that a codec or an external store may take for the input."""
+"""Timeout in seconds for a codec or an external store to encode the input."""
 
 
 async def start_request(client: Client, request: StartRequest) -> StartWorkflowExecutionRequest:
-    """The raw request: the SDK's own `start_workflow` has no place for completion callbacks.
+    """Builds the raw request, because the SDK's `start_workflow` has no argument for completion callbacks.
 
-    Raises StartRejected for what can never be put on the wire, CallbackRefused where that is the callback, StartFailed
-    where the payload codec fails. The memo goes through the codec too, as the SDK's own starts do it.
+    The memo goes through the payload codec too, as in the SDK.
+
+    Raises:
+        StartRejected: the type or the input can never be encoded.
+        CallbackRefused: the callback can never be encoded.
+        StartFailed: the payload codec fails.
     """
     operation_id = str(request.operation_id)
     try:
         raw = _described(request.type)
     except (ValueError, TypeError, OverflowError) as error:
-        raise StartRejected(f"the operation type cannot be put on the wire: {clean_text(str(error), 500)}") from error
+        raise StartRejected(f"the operation type cannot be encoded: {clean_text(str(error), 500)}") from error
     raw.namespace = client.namespace
     raw.identity = client.identity
     raw.workflow_id = operation_id
@@ -88,7 +92,7 @@ def _duration(value: timedelta | None) -> Duration | None:
 
 
 async def _encoded(client: Client, request: StartRequest, value: JsonValue) -> Payload:
-    """One payload for any JSON value, null too."""
+    """Encodes a JSON value as one payload, null too."""
     converter = client.data_converter.with_context(workflow_context(client.namespace, request.operation_id))
     try:
         async with asyncio.timeout(ENCODE_TIMEOUT):
@@ -99,10 +103,10 @@ async def _encoded(client: Client, request: StartRequest, value: JsonValue) -> P
     except TimeoutError:
         raise StartFailed(f"encoding the input took longer than {ENCODE_TIMEOUT:g} s") from None
     except Exception as error:
-        words = clean_text(f"{type(error).__name__}: {error}", 500)
-        raise StartFailed(f"the input could not be encoded: {words}") from error
+        cause = clean_text(f"{type(error).__name__}: {error}", 500)
+        raise StartFailed(f"the input could not be encoded: {cause}") from error
 
 
 def workflow_context(namespace: str, operation_id: UUID) -> WorkflowSerializationContext:
-    """What codecs may derive their keys from; the worker's side has the same."""
+    """Context from which a codec may derive its keys. The worker's codec gets the same context."""
     return WorkflowSerializationContext(namespace=namespace, workflow_id=str(operation_id))

@@ -1,4 +1,4 @@
-"""Temporal as the workflow engine: workflow id and request id are the operation's id."""
+"""Temporal as the workflow engine. The operation's id is the workflow id and the request id."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -35,10 +35,10 @@ from domain.operation.chain import Chain, Run, RunOrigin
 
 
 class TemporalWorkflowEngine:
-    """The port on a client, connected or lazy. No call takes much longer than its time-out, see `rpc`."""
+    """Implements the port with a client, connected or lazy. Every call has a timeout, see `rpc`."""
 
     def __init__(self, client: Client, clock: Clock, *, index_page: int = PAGE, pollers: Pollers | None = None) -> None:
-        """`index_page`: entries that one question to the index asks for."""
+        """`index_page`: number of entries per request to the index."""
         self._client = client
         self._service = client.workflow_service
         self._clock = clock
@@ -49,9 +49,9 @@ class TemporalWorkflowEngine:
     async def start(self, request: StartRequest) -> str:
         """See the port.
 
-        What the server does with the same request id (measured on 1.32): nothing, as long as the latest run is the
-        one that the request made or a reset of it, closed or not; after continue-as-new and the workflow's own retry
-        it answers ALREADY_EXISTS; after the execution was deleted it starts a new one.
+        The server's answer to a repeated request id (measured on 1.32): the same run, open or closed, while the latest
+        run is the one that the request started or a reset of it. After continue-as-new or a workflow retry it is
+        ALREADY_EXISTS. After the execution was deleted, the server starts a new one.
         """
         raw = await start_request(self._client, request)
         try:
@@ -61,7 +61,7 @@ class TemporalWorkflowEngine:
         return response.run_id
 
     async def observe(self, chain: Chain, *, likely_closed: bool = False) -> Observation:
-        """See the port. `started_at` is the start of the chain's first run, where the server still has it."""
+        """See the port. `started_at` is the start of the chain's first run, if the server still has it."""
         asked_at = self._clock.now()
         context = workflow_context(self._client.namespace, chain.operation_id)
         reader = PayloadReader(self._client.data_converter.with_context(context))
@@ -74,16 +74,16 @@ class TemporalWorkflowEngine:
             return Observation(ExecutionState.NOT_FOUND, asked_at, superseded_by=holder)
         latest = LatestRun(own, RunHistory(self._client, own.workflow_execution_info.execution))
         started_at = await self._chain_start(chain, latest)
-        seen = await observation(latest, reader, asked_at=asked_at, started_at=started_at)
-        if seen.state not in OPEN:
-            return seen
-        return replace(seen, problem=await find_problem(latest, seen, self._pollers, reader))
+        observed = await observation(latest, reader, asked_at=asked_at, started_at=started_at)
+        if observed.state not in OPEN:
+            return observed
+        return replace(observed, problem=await find_problem(latest, observed, self._pollers, reader))
 
     async def _short_close(self, chain: Chain, reader: PayloadReader, asked_at: datetime) -> Observation | None:
-        """How the chain closed, where the latest run's last events tell all of it, and the first one which chain it is.
+        """The close, if the last events of the latest run contain all of it and its first event identifies the chain.
 
-        The history of a workflow id without a run id is the latest run's, as a description is: after a reset,
-        continue-as-new and a retry too (measured).
+        A history request without a run id returns the latest run, like a description: also after a reset,
+        continue-as-new or a retry (measured).
         """
         history = RunHistory(self._client, WorkflowExecution(workflow_id=chain.workflow_id))
         ending = await history.ending(page=SHORT_HISTORY)
@@ -107,7 +107,7 @@ class TemporalWorkflowEngine:
         return await self._index.with_problems()
 
     async def cancel(self, chain: Chain, reason: str) -> None:
-        """See the port. A repeat is nothing to the server; the first reason stays."""
+        """See the port. The server ignores a repeated request; the first reason stays."""
         first = chain.first_run_id or (await self.observe(chain)).first_run_id
         if first is None:
             return
@@ -142,7 +142,7 @@ class TemporalWorkflowEngine:
             _pass_unknown(error)
 
     async def ping(self) -> None:
-        """See the port. Asks for the namespace, so that a wrong one shows too."""
+        """See the port. Describes the namespace, so that a wrong namespace is found too."""
         request = DescribeNamespaceRequest(namespace=self._client.namespace)
         try:
             await call(self._service.describe_namespace, request)
@@ -154,7 +154,7 @@ class TemporalWorkflowEngine:
         await check_callback(self._client, callback)
 
     async def _chain_start(self, chain: Chain, latest: LatestRun) -> datetime | None:
-        """When the first run started: a description has that of its own run only (measured)."""
+        """Start time of the chain's first run. A description contains only that of its own run (measured)."""
         if latest.has_previous_run:
             first = await self._chains.describe(chain.workflow_id, latest.info.first_run_id)
             if first is not None:
@@ -163,7 +163,7 @@ class TemporalWorkflowEngine:
 
 
 def _is_start_of(started: WorkflowExecutionStartedEventAttributes, chain: Chain) -> bool:
-    """Whether the run that started so is one of the chain, as far as that event alone tells."""
+    """Whether the start event shows that its run belongs to the chain."""
     if chain.first_run_id is not None:
         return started.first_execution_run_id == chain.first_run_id
     return read_operation_uuid(started.search_attributes) == chain.operation_id

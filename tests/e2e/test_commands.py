@@ -82,7 +82,7 @@ async def test_doctor_beside_up(stack: Stack, ledger: Ledger) -> None:
     assert age.startswith("the last complete pass began ")
     assert found == {
         **dict.fromkeys(expected, ("ok", "well")),
-        "payload codec": ("ok", "none: Temporal keeps inputs and results as JSON"),
+        "payload codec": ("ok", "none: Temporal stores inputs and results as JSON"),
         "access": ("ok", "everybody on this machine may do everything: OPLEDGER_ACCESS is none"),
         "callbacks": ("ok", "taken by the server"),
         "divergences": ("ok", "none"),

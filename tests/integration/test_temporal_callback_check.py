@@ -36,5 +36,5 @@ async def test_callback_check_on_a_server_that_starts_it(world: TemporalWorld, m
 async def test_callback_check_that_is_not_answered(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any other refusal says nothing about the callback."""
     monkeypatch.setattr(completion_callback, "PROBE", "")
-    with pytest.raises(EngineUnavailable, match="did not say whether it takes the callback: WorkflowType is not set"):
+    with pytest.raises(EngineUnavailable, match="did not say whether it accepts the callback: WorkflowType is not set"):
         await world.engine.check_callback(CompletionCallback("http://127.0.0.1:1/", {}))

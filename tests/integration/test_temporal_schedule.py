@@ -115,7 +115,7 @@ async def test_stays_paused(client: Client) -> None:
 async def test_strangers_schedule_is_not_taken_over(client: Client) -> None:
     """A schedule with our id that we did not make is left as it is, and named in an error."""
     await client.create_schedule(SCHEDULE_ID, FOREIGN)
-    with pytest.raises(StartupError, match="opledger-reconcile of namespace default was not made by opledger"):
+    with pytest.raises(StartupError, match="opledger-reconcile of namespace default was not created by opledger"):
         await ensure_schedule(client, WANTED)
     assert interval(await described(client)) == [timedelta(hours=7)]
 

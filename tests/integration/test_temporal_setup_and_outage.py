@@ -114,7 +114,7 @@ async def test_search_attribute_of_another_type_is_an_error(server: OwnServer) -
             AddSearchAttributesRequest(namespace="second", search_attributes={NAME: kind})
         )
     assert await registered(client) == IndexedValueType.INDEXED_VALUE_TYPE_INT
-    with pytest.raises(StartupError, match="OperationUUID of namespace second is a Int, and has to be a Keyword"):
+    with pytest.raises(StartupError, match="OperationUUID of namespace second has type Int; it must be Keyword"):
         await ensure_search_attribute(client)
 
 

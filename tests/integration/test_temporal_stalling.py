@@ -47,7 +47,7 @@ async def test_two_failures_in_a_row_are_stalled(world: TemporalWorld) -> None:
     await fail_task(world, operation_id)
     assert (await world.observe(operation_id)).problem is None
     await fail_task(world, operation_id)
-    words = "its workflow task has failed 2 times, first with no word why"
+    words = "its workflow task has failed 2 times, first with no stated cause"
     assert (await world.observe(operation_id)).problem == ExecutionProblem(AttentionKind.STALLED, words)
     await world.pick_up(operation_id)
     assert (await world.observe(operation_id)).problem is None
@@ -65,5 +65,5 @@ async def test_words_of_a_stalled_task(world: TemporalWorld) -> None:
     assert "\0" not in words
     attributes = WorkflowTaskFailedEventAttributes(cause=WorkflowTaskFailedCause.ValueType(9_999))
     event = HistoryEvent(workflow_task_failed_event_attributes=attributes)
-    assert (await stalled_message(4, event, reader)).endswith("with a reason numbered 9999")
+    assert (await stalled_message(4, event, reader)).endswith("with unknown cause 9999")
     assert await stalled_message(4, None, reader) == "its workflow task has failed or timed out 4 times"

@@ -1,1 +1,1 @@
-"""The connection to Temporal, and what the ledger sets up there."""
+"""The connection to Temporal, and the set-up of its namespace."""

@@ -1,4 +1,5 @@
-"""Connects to Temporal as its own tools do: environment variables, or a profile in its TOML file."""
+"""Connects to Temporal with the configuration of Temporal's own tools: environment variables, or a profile in a TOML
+file."""
 
 import os
 import socket
@@ -13,7 +14,7 @@ from domain.errors import StartupError
 
 DEFAULT_ADDRESS = "localhost:7233"
 CONNECT_TIMEOUT = timedelta(seconds=5)
-"""For the TCP connection; see `rpc.call` for what it leaves open."""
+"""For the TCP connection. It does not cover all of a lazy connect, see `rpc.call`."""
 
 
 async def connect(
@@ -24,20 +25,20 @@ async def connect(
     config_file: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Client:
-    """A client that connects at its first call, so that the service starts while Temporal is down; or, when not
-    `lazy`, one that is connected, which is what a worker needs.
+    """Creates a client. A lazy client connects at its first call, so that the API starts while Temporal is down. A
+    worker needs a connected client (`lazy=False`).
 
     TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_TLS..., TEMPORAL_API_KEY, TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE
-    mean what they mean to Temporal's own tools.
+    have the same meaning as for Temporal's own tools.
 
     Args:
-        data_converter: The one that the operations' workers use.
-        profile: Instead of TEMPORAL_PROFILE.
-        config_file: Instead of TEMPORAL_CONFIG_FILE.
-        environ: Instead of the process's environment.
+        data_converter: The data converter of the workers that run the operations.
+            profile: Replaces TEMPORAL_PROFILE.
+            config_file: Replaces TEMPORAL_CONFIG_FILE.
+            environ: Replaces the environment of the process.
 
     Raises:
-        StartupError: the configuration cannot be read; or, when not lazy, the server cannot be reached.
+        StartupError: the configuration cannot be read; or, if not lazy, the server cannot be reached.
     """
     config = _load(profile, config_file, environ)
     address = config.setdefault("target_host", DEFAULT_ADDRESS)
@@ -54,12 +55,12 @@ async def connect(
 
 
 def configured_namespace() -> str:
-    """The namespace that `connect` uses. Raises StartupError: the configuration cannot be read."""
+    """The namespace that `connect` uses. Raises StartupError if the configuration cannot be read."""
     return _load(None, None, None).get("namespace", "default")
 
 
 def identity() -> str:
-    """Who we are in histories and in Temporal's UI."""
+    """Identity of this process in histories and in Temporal's UI."""
     return f"opledger@{socket.gethostname()}:{os.getpid()}"
 
 

@@ -1,4 +1,4 @@
-"""What the server's refusals mean: gRPC status and words to the port's errors, as one table."""
+"""Maps the server's errors (gRPC status and message) to the port's errors, in one table."""
 
 from dataclasses import dataclass
 
@@ -17,21 +17,22 @@ from domain.errors import OpledgerError
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The errors that a refusal becomes. The first rule that fits decides."""
+    """The port's errors for a gRPC error. The first matching rule applies."""
 
     status: RPCStatusCode
-    words: str
-    """What the server's message contains, in lower case; empty fits all."""
+    fragment: str
+    """Part of the server's message, in lower case; empty matches every message."""
     on_start: type[OpledgerError]
     otherwise: type[OpledgerError] = EngineUnavailable
     with_callback: bool = False
-    """Whether it fits only starts that carry a completion callback."""
+    """Whether the rule matches only starts with a completion callback."""
 
 
 RULES = (
-    # The start's only search attribute, namespace and callback are the operator's, not the customer's.
+    # The only search attribute, the namespace and the callback of a start are configured by the operator, not the
+    # client.
     Rule(RPCStatusCode.INVALID_ARGUMENT, "search attribute", StartFailed),
-    # Before "namespace", which some of these words end with. All of them are in the server's source, most measured.
+    # Before "namespace": some of these messages end with it. All are in the server's source; most are measured.
     Rule(RPCStatusCode.INVALID_ARGUMENT, "callback", CallbackRefused, with_callback=True),
     Rule(RPCStatusCode.INVALID_ARGUMENT, "invalid url", CallbackRefused, with_callback=True),
     Rule(RPCStatusCode.INVALID_ARGUMENT, "url length longer", CallbackRefused, with_callback=True),
@@ -43,37 +44,39 @@ RULES = (
     Rule(RPCStatusCode.INVALID_ARGUMENT, "namespace", StartFailed),
     Rule(RPCStatusCode.INVALID_ARGUMENT, "callback", StartFailed),
     Rule(RPCStatusCode.INVALID_ARGUMENT, "", StartRejected),
-    # A message above gRPC's limit (4 MiB, measured) has the same status as "slow down", but never gets smaller.
+    # A message above gRPC's limit (4 MiB, measured) has the same status as a rate limit, but a retry never succeeds.
     Rule(RPCStatusCode.RESOURCE_EXHAUSTED, "larger than max", StartRejected),
     Rule(RPCStatusCode.RESOURCE_EXHAUSTED, "", EngineUnavailable),
     Rule(RPCStatusCode.ALREADY_EXISTS, "", ExecutionExists),
     Rule(RPCStatusCode.UNAVAILABLE, "", EngineUnavailable),
     Rule(RPCStatusCode.DEADLINE_EXCEEDED, "", EngineUnavailable),
-    Rule(RPCStatusCode.CANCELLED, "", EngineUnavailable),  # also what the SDK makes of its own time-out
-    # A connection that is cut while the answer is on its way (measured: UNKNOWN); the start may have gone through.
+    Rule(RPCStatusCode.CANCELLED, "", EngineUnavailable),  # also the SDK's own timeout
+    # The connection was cut before the reply arrived (measured: UNKNOWN); the server may have started the workflow.
     Rule(RPCStatusCode.UNKNOWN, "transport error", EngineUnavailable),
     Rule(RPCStatusCode.UNKNOWN, "h2 protocol error", EngineUnavailable),
     Rule(RPCStatusCode.INTERNAL, "h2 protocol error", EngineUnavailable),
 )
 DEFAULT_RULE = Rule(RPCStatusCode.UNKNOWN, "", StartFailed)
-"""A missing namespace, an expired key, a server's bug: it passes, and must not fail customers' operations."""
+"""A missing namespace, an expired key, a server bug: temporary errors, which must not fail operations."""
 
 
 def start_error(error: RPCError, *, with_callback: bool = False) -> OpledgerError:
-    """What a refused start, with or without a completion callback, is to the port, in the server's words."""
-    return _rule(error, with_callback).on_start(_words(error))
+    """The port's error for a refused start, with the server's message. `with_callback`: it had a completion
+    callback."""
+    return _rule(error, with_callback).on_start(_message(error))
 
 
 def engine_error(error: RPCError) -> OpledgerError:
-    """What any other refused call is to the port."""
-    return _rule(error, False).otherwise(_words(error))
+    """The port's error for any other refused call, with the server's message."""
+    return _rule(error, False).otherwise(_message(error))
 
 
 def unknown_execution(error: RPCError) -> bool:
-    """Whether the server says that it does not know the execution, or that it is closed.
+    """Whether the server says that the execution does not exist or is closed.
 
-    Strict, because operations are given up on this word: a NOT_FOUND without the server's own detail (a proxy's, say),
-    about the namespace, or from a cluster that is not the namespace's active one, does not count.
+    The check is strict, because the ledger then gives up the operation. These NOT_FOUND errors do not count: without
+    the server's own detail (from a proxy, for example), about the namespace, and from a cluster that is not the active
+    one of the namespace.
     """
     if error.status is not RPCStatusCode.NOT_FOUND:
         return False
@@ -85,10 +88,10 @@ def unknown_execution(error: RPCError) -> bool:
 
 
 def _rule(error: RPCError, with_callback: bool) -> Rule:
-    words = error.message.lower()
+    message = error.message.lower()
     rules = (rule for rule in RULES if with_callback or not rule.with_callback)
-    return next((rule for rule in rules if rule.status is error.status and rule.words in words), DEFAULT_RULE)
+    return next((rule for rule in rules if rule.status is error.status and rule.fragment in message), DEFAULT_RULE)
 
 
-def _words(error: RPCError) -> str:
+def _message(error: RPCError) -> str:
     return error.message or f"the engine answered {error.status.name}"

@@ -1,10 +1,10 @@
-"""Whether Temporal is well."""
+"""Health probe of Temporal."""
 
 from application.ports.workflow_engine import WorkflowEngine
 
 
 class TemporalProbe:
-    """Well is an engine that answers and has our namespace."""
+    """Healthy if Temporal answers and has the ledger's namespace."""
 
     name = "temporal"
 
@@ -12,5 +12,5 @@ class TemporalProbe:
         self._engine = engine
 
     async def check(self) -> None:
-        """Raises EngineUnavailable."""
+        """Raises EngineUnavailable if Temporal is not healthy."""
         await self._engine.ping()

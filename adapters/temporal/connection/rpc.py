@@ -1,4 +1,4 @@
-"""One call to the server, in bounded time, whatever state the connection is in."""
+"""Calls the server with a timeout that covers every state of the connection."""
 
 import asyncio
 from datetime import timedelta
@@ -10,12 +10,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from application.ports.workflow_engine import EngineUnavailable
 
 START_TIMEOUT = timedelta(seconds=10)
-"""For a start: its input may be large. The dispatcher's lease is longer than this and the input's encoding together."""
+"""For a start, whose input may be large. The dispatcher's lease is longer than this and ENCODE_TIMEOUT together."""
 CALL_TIMEOUT = timedelta(seconds=5)
-"""For everything else."""
+"""For all other calls."""
 _NOT_CONNECTED = "Failed client connect"
 _CONNECTION_CLOSED: Final = "operation was canceled"
-"""What the SDK's transport says of a request that was waiting for a connection when the server closed that one."""
+"""The SDK's error for a request that waited for a connection which the server closed."""
 _ATTEMPTS: Final = 3
 
 RequestT = TypeVar("RequestT", bound=Message, contravariant=True)
@@ -23,7 +23,7 @@ ResponseT = TypeVar("ResponseT", covariant=True)
 
 
 class Rpc(Protocol[RequestT, ResponseT]):
-    """A method of one of the SDK's raw services."""
+    """A method of the SDK's raw services."""
 
     async def __call__(
         self,
@@ -35,19 +35,19 @@ class Rpc(Protocol[RequestT, ResponseT]):
 
 
 async def call(rpc: Rpc[RequestT, ResponseT], request: RequestT, limit: timedelta = CALL_TIMEOUT) -> ResponseT:
-    """The server's answer.
+    """Calls the server and returns its response.
 
-    The SDK's own time-out does not cover a lazy client's connecting (measured: a port that accepts and says nothing
-    holds the first call for ever), so the clock runs out here as well. The SDK's retries are off because everything
-    that calls an engine tries again by itself, later.
+    The SDK's timeout does not cover the connect of a lazy client (measured: a port that accepts and never answers
+    blocks the first call forever), so this function has its own. The SDK's retries are off, because every caller of
+    the engine retries later by itself.
 
-    One case is repeated at once, on a new connection: the server closes each connection after some minutes (five by
-    default), and a request that meets this is lost although the server is well. Every call may be repeated: starts and
-    cancellations have a request id, a second termination finds the execution closed.
+    One error is retried at once, on a new connection: the server closes each connection after some minutes (five by
+    default), and a request at that moment is lost although the server is healthy. Every call is safe to repeat: starts
+    and cancellations have a request id, and a second termination finds the execution closed.
 
     Raises:
-        RPCError: the server refuses.
-        EngineUnavailable: it cannot be reached.
+        RPCError: the server refuses the request.
+            EngineUnavailable: the server cannot be reached, or does not answer in time.
     """
     try:
         async with asyncio.timeout(limit.total_seconds() + 0.5):

@@ -1,4 +1,4 @@
-"""Makes sure that Temporal runs the reconciliation regularly: one schedule, which has to be ours."""
+"""Creates the Temporal Schedule that runs the reconciliation."""
 
 import asyncio
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ from domain.errors import StartupError
 
 SCHEDULE_ID = "opledger-reconcile"
 WORKFLOW_ID = "opledger-reconcile"
-"""To which the server adds the time of each run."""
+"""The server appends the time of each run."""
 CATCHUP_WINDOW = timedelta(seconds=10)
-"""Runs missed for longer are left out: the next one does their work. The server takes no less."""
+"""Runs missed for longer are skipped: the next run does their work. It is the server's minimum."""
 RUN_TIMEOUT = timedelta(hours=1)
-"""A run that hangs is ended after this, because no other starts while it is open."""
+"""Temporal ends a run that hangs after this time, because no other run starts while it is open."""
 OWNER_MARK = Payload(metadata={"encoding": b"json/plain"}, data=b'"reconciliation"')
 OWNER_KEY = "opledger"
 _ATTEMPTS = 5
@@ -46,12 +46,12 @@ _RETRY_INTERVAL = 0.2
 
 
 class _ScheduleBusy(EngineUnavailable):
-    """Too many ask about one schedule at once (measured, with six workers on a busy machine)."""
+    """The server limits concurrent requests for one schedule (measured with six workers on a busy machine)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationSchedule:
-    """What to run, where, how often."""
+    """Workflow type, task queue and interval of the schedule."""
 
     workflow: str
     task_queue: str
@@ -59,13 +59,13 @@ class ReconciliationSchedule:
 
 
 async def ensure_schedule(client: Client, wanted: ReconciliationSchedule) -> None:
-    """Create the schedule, or change it where it differs. Any number of processes may do so at once.
+    """Creates the schedule, or updates it if it differs. Any number of processes may call this concurrently.
 
-    Whether somebody has paused it is left as it is; no other schedule is looked at.
+    A paused schedule stays paused. Other schedules are not read or changed.
 
     Raises:
-        StartupError: there is a schedule with our id that is not ours.
-        EngineUnavailable: try again later.
+        StartupError: a schedule with this id exists and was not created by opledger.
+            EngineUnavailable: the caller should retry later.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -75,16 +75,17 @@ async def ensure_schedule(client: Client, wanted: ReconciliationSchedule) -> Non
             if attempt == _ATTEMPTS:
                 raise
         await asyncio.sleep(_RETRY_INTERVAL)
-    raise EngineUnavailable(f"schedule {SCHEDULE_ID} is changed by others all the time")
+    raise EngineUnavailable(f"other processes keep changing schedule {SCHEDULE_ID}")
 
 
 async def _ensure_once(client: Client, wanted: ReconciliationSchedule) -> bool:
-    """Look; where it is not so, change it and say so: somebody else may have done the same."""
+    """Returns whether the schedule is as wanted. If not, changes it and returns False: another process may have changed
+    it too, so the caller checks again."""
     found = await _describe(client)
     if found is None:
         await _create(client, wanted)
     elif found.memo.fields.get(OWNER_KEY) != OWNER_MARK:
-        raise StartupError(f"schedule {SCHEDULE_ID} of namespace {client.namespace} was not made by opledger")
+        raise StartupError(f"schedule {SCHEDULE_ID} of namespace {client.namespace} was not created by opledger")
     elif _settings(found.schedule) == _settings(_schedule(wanted)):
         return True
     else:
@@ -93,10 +94,15 @@ async def _ensure_once(client: Client, wanted: ReconciliationSchedule) -> bool:
 
 
 async def check_schedule(client: Client) -> None:
-    """Look, and change nothing. Raises StartupError where there is none of ours; EngineUnavailable."""
+    """Checks the schedule without changing it.
+
+    Raises:
+        StartupError: opledger's schedule does not exist.
+        EngineUnavailable: Temporal cannot be reached.
+    """
     found = await _describe(client)
     if found is None or found.memo.fields.get(OWNER_KEY) != OWNER_MARK:
-        raise StartupError(f"schedule {SCHEDULE_ID} is not there: a running `opledger worker` creates it")
+        raise StartupError(f"schedule {SCHEDULE_ID} does not exist: a running `opledger worker` creates it")
 
 
 async def _describe(client: Client) -> DescribeScheduleResponse | None:
@@ -158,12 +164,12 @@ def _schedule(wanted: ReconciliationSchedule) -> Schedule:
         policies=SchedulePolicies(
             overlap_policy=ScheduleOverlapPolicy.SCHEDULE_OVERLAP_POLICY_SKIP, catchup_window=_duration(CATCHUP_WINDOW)
         ),
-        state=ScheduleState(notes="Made by opledger: holds unfinished operations against Temporal."),
+        state=ScheduleState(notes="Created by opledger: reconciles unfinished operations with Temporal."),
     )
 
 
 def _settings(schedule: Schedule) -> tuple[object, ...]:
-    """What we set, without what the server adds."""
+    """The settings that opledger sets, without those that the server adds."""
     action = schedule.action.start_workflow
     spec = schedule.spec
     return (

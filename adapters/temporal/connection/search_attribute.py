@@ -1,4 +1,4 @@
-"""Makes sure that the search attribute by which operations are found is registered."""
+"""Registers the search attribute `OperationUUID`."""
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
@@ -17,14 +17,14 @@ _NOT_PERMITTED = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMP
 
 
 async def ensure_search_attribute(client: Client) -> None:
-    """Register it as Keyword unless it is. Any number of processes may do so at once.
+    """Registers the search attribute as Keyword. Any number of processes may call this concurrently.
 
-    Asked again afterwards, because the server takes a second registration with another type without a word
-    (measured).
+    It checks the registration afterwards, because the server accepts a second registration with another type without
+    an error (measured).
 
     Raises:
-        StartupError: it has another type, or may not be registered by us.
-        EngineUnavailable: try again later.
+        StartupError: the attribute has another type, or opledger may not register it.
+            EngineUnavailable: the caller should retry later.
     """
     if await _registered(client):
         return
@@ -40,7 +40,12 @@ async def ensure_search_attribute(client: Client) -> None:
 
 
 async def check_search_attribute(client: Client) -> None:
-    """Look, and change nothing. Raises StartupError where it is not registered; EngineUnavailable."""
+    """Checks the registration without changing it.
+
+    Raises:
+        StartupError: the attribute is not registered, or has another type.
+        EngineUnavailable: Temporal cannot be reached.
+    """
     if not await _registered(client):
         raise StartupError(
             f"search attribute {NAME} is not registered in namespace {client.namespace}: run `opledger worker` or "
@@ -59,7 +64,7 @@ async def _registered(client: Client) -> bool:
         return False
     if kind != KEYWORD:
         raise StartupError(
-            f"search attribute {NAME} of namespace {client.namespace} is a {_type_name(kind)}, and has to be a Keyword"
+            f"search attribute {NAME} of namespace {client.namespace} has type {_type_name(kind)}; it must be Keyword"
         )
     return True
 
@@ -72,6 +77,6 @@ def _registration_error(client: Client, error: RPCError) -> Exception:
     if error.status not in _NOT_PERMITTED:
         return engine_error(error)
     return StartupError(
-        f"search attribute {NAME} cannot be checked or registered ({error.message}); register it by hand: "
-        f"temporal operator search-attribute create --namespace {client.namespace} --name {NAME} --type Keyword"
+        f"search attribute {NAME} cannot be checked or registered ({error.message}); register it with "
+        f"`temporal operator search-attribute create --namespace {client.namespace} --name {NAME} --type Keyword`"
     )

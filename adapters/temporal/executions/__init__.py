@@ -1,1 +1,1 @@
-"""Observes executions: their chain, state, close and trouble."""
+"""Observes executions: their chain, state, close and problems."""

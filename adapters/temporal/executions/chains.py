@@ -1,4 +1,4 @@
-"""Finds the executions of one workflow chain, whatever else was started under its workflow id."""
+"""Finds the runs of a workflow chain, also if another chain has the same workflow id."""
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
@@ -19,9 +19,10 @@ from domain.operation.chain import Chain, Run, RunOrigin
 from opledger.wire import OPERATION_UUID
 
 MAX_RUNS = 50
-"""Runs of a closed chain that are followed one by one. The index finds the last one of a longer chain."""
+"""Maximum number of runs of a closed chain that are followed one by one. For a longer chain the index finds the last
+run."""
 MAX_LISTED = 20
-"""Latest executions of an operation that the index is asked for."""
+"""Maximum number of executions of one operation in a request to the index."""
 _MAY_CONTINUE = frozenset(
     {
         WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
@@ -34,14 +35,14 @@ _MAY_CONTINUE = frozenset(
 
 
 class ChainLookup:
-    """Descriptions of runs, by chain."""
+    """Describes the runs of chains."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._service = client.workflow_service
 
     async def describe(self, workflow_id: str, run_id: str = "") -> DescribeWorkflowExecutionResponse | None:
-        """The given run, or the latest; None if the server does not know it. Raises EngineUnavailable."""
+        """Describes the given run, or the latest one; None if the server does not know it. Raises EngineUnavailable."""
         request = DescribeWorkflowExecutionRequest(
             namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id)
         )
@@ -53,7 +54,7 @@ class ChainLookup:
             raise engine_error(error) from error
 
     async def belongs(self, described: DescribeWorkflowExecutionResponse, chain: Chain) -> bool:
-        """Whether the run is one of the chain. Raises EngineUnavailable."""
+        """Whether the run belongs to the chain. Raises EngineUnavailable."""
         if chain.first_run_id is not None:
             return first_run_id(described.workflow_execution_info) == chain.first_run_id
         return (await self._origin(described)).operation_id == chain.operation_id
@@ -66,14 +67,14 @@ class ChainLookup:
     async def last_run(
         self, chain: Chain, current: DescribeWorkflowExecutionResponse | None
     ) -> DescribeWorkflowExecutionResponse | None:
-        """The chain's last run. None if nothing is left of it. Raises EngineUnavailable.
+        """The chain's last run; None if the server no longer has it. Raises EngineUnavailable.
 
-        Where another chain has the workflow id, the runs are followed from the first one. That is strongly consistent,
-        as long as the server retains them. The index, which is asked otherwise, is not.
+        If another chain has the workflow id, this follows the runs from the first one, which is strongly consistent
+        while the server retains them. Otherwise it asks the index, which is eventually consistent.
 
         Args:
             chain: The chain.
-            current: The latest run under its workflow id.
+            current: The latest run with its workflow id.
         """
         if current is not None and await self.belongs(current, chain):
             return current
@@ -81,7 +82,7 @@ class ChainLookup:
         return await self._listed(chain) if last is None and current is not None else last
 
     async def _follow(self, chain: Chain) -> DescribeWorkflowExecutionResponse | None:
-        """From the first run to the last; None where one of them is gone, or where they are many."""
+        """Follows the runs from the first to the last; None if one is missing, or for more than MAX_RUNS."""
         run_id = chain.first_run_id
         for _ in range(MAX_RUNS):
             if run_id is None:
@@ -95,7 +96,7 @@ class ChainLookup:
         return None
 
     async def _following(self, described: DescribeWorkflowExecutionResponse) -> str:
-        """The run that a reset has made of it, or the next one; empty if it is the last."""
+        """Id of the run that a reset started from it, or of the next run; empty for the last run."""
         if reset_run_id := described.workflow_extended_info.reset_run_id:
             return reset_run_id
         info = described.workflow_execution_info
@@ -117,15 +118,16 @@ class ChainLookup:
         return None
 
     async def _origin(self, described: DescribeWorkflowExecutionResponse) -> RunOrigin:
-        """A run that continued as new without the search attribute has that of the chain's first run."""
+        """The chain of a run. A run that continued as new without the search attribute takes the first run's."""
         info = described.workflow_execution_info
-        first, tag = first_run_id(info), read_operation_uuid(info.search_attributes)
-        if tag is None and first != info.execution.run_id:
+        first, operation_id = first_run_id(info), read_operation_uuid(info.search_attributes)
+        if operation_id is None and first != info.execution.run_id:
             start = await self.describe(info.execution.workflow_id, first)
-            tag = None if start is None else read_operation_uuid(start.workflow_execution_info.search_attributes)
-        return RunOrigin(first, tag)
+            if start is not None:
+                operation_id = read_operation_uuid(start.workflow_execution_info.search_attributes)
+        return RunOrigin(first, operation_id)
 
 
 def first_run_id(info: WorkflowExecutionInfo) -> str:
-    """Of the run's chain."""
+    """First run id of the run's chain."""
     return info.first_run_id or info.execution.run_id

@@ -1,4 +1,4 @@
-"""How a run closed, as its last events say."""
+"""Reads the close of a run from its last events."""
 
 import contextlib
 import re
@@ -21,21 +21,21 @@ from domain.operation.operation_error import ErrorCode, OperationError
 
 MAX_ACTOR = 255
 CODEC_OUTAGE_LIMIT = timedelta(hours=1)
-"""How long after a close its payloads wait for a codec that is unavailable. Later they count as unreadable."""
+"""How long after a close the ledger waits for an unavailable codec. Later the payloads count as unreadable."""
 _NEW_RUN = re.compile(r"terminated by new runID: ([0-9a-f-]{36})")
-"""Measured on 1.32, for the conflict policy TERMINATE_EXISTING."""
+"""Details of a termination by the conflict policy TERMINATE_EXISTING (measured on 1.32)."""
 _STATES: Mapping[int, ExecutionState] = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: ExecutionState.COMPLETED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: ExecutionState.FAILED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: ExecutionState.CANCELED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: ExecutionState.TERMINATED,
 }
-"""The close events that say all about the close. A time-out's does not say which it was."""
+"""Close events that contain everything about the close. That of a timeout does not say which timeout it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """What the end of a run tells beyond its state."""
+    """Outcome of a closed run, without its state."""
 
     result: JsonValue = None
     result_unreadable: str | None = None
@@ -46,7 +46,7 @@ class Close:
     def observation(
         self, state: ExecutionState, asked_at: datetime, closed_at: datetime | None, started_at: datetime | None = None
     ) -> Observation:
-        """The observation that it makes."""
+        """Builds the observation of this close."""
         return Observation(
             state,
             asked_at,
@@ -61,8 +61,8 @@ class Close:
 
 
 async def observed_close(ending: Ending, reader: PayloadReader, asked_at: datetime) -> Observation | None:
-    """The observation that the last event makes by itself; None if it is not a close, if another run goes on from it,
-    or if it leaves something open."""
+    """The observation from the last event alone; None if it is not a close, does not contain everything, or another run
+    continues from it."""
     if ending.last is None or (state := _STATES.get(ending.last.event_type)) is None:
         return None
     if next_run_id(ending.last):
@@ -72,10 +72,10 @@ async def observed_close(ending: Ending, reader: PayloadReader, asked_at: dateti
 
 
 async def read_close(state: ExecutionState, ending: Ending, reader: PayloadReader, asked_at: datetime) -> Close:
-    """What the history's end tells of a close in one of the four states that it tells all about.
+    """Reads a close in one of the states of _STATES from the end of the history.
 
-    A final operation keeps what was read of its close, so while the codec is unavailable the close waits for it, up to
-    CODEC_OUTAGE_LIMIT. Raises PayloadsUnavailable.
+    A final operation keeps what was read of its close. So this raises PayloadsUnavailable while the codec is
+    unavailable, up to CODEC_OUTAGE_LIMIT after the close.
     """
     closed_at = None if ending.last is None else to_datetime(ending.last.event_time)
     if closed_at is None or asked_at - closed_at > CODEC_OUTAGE_LIMIT:
@@ -86,9 +86,9 @@ async def read_close(state: ExecutionState, ending: Ending, reader: PayloadReade
         raise PayloadsUnavailable(f"the payload codec is unavailable: {outage}") from outage
 
 
-def external_close(code: ErrorCode, said: str = "", identity: str = "", superseded_by: str | None = None) -> Close:
-    """A close that came from outside, as far as it is known why, by whom, and for which other run."""
-    reason = clean_text(said) or None
+def external_close(code: ErrorCode, cause: str = "", identity: str = "", superseded_by: str | None = None) -> Close:
+    """A close from outside the workflow: its cause, the actor's identity and the superseding run, if known."""
+    reason = clean_text(cause) or None
     actor = clean_text(identity, MAX_ACTOR) or None
     details: dict[str, JsonValue] = {"reason": reason, "actor": actor}
     if superseded_by is not None:
@@ -98,7 +98,7 @@ def external_close(code: ErrorCode, said: str = "", identity: str = "", supersed
 
 
 def to_datetime(time: Timestamp) -> datetime | None:
-    """The time, or None where the server gave none (zero, or the year 1)."""
+    """The time; None if the server gave none (zero, or the year 1)."""
     return time.ToDatetime(UTC) if time.seconds > 0 else None
 
 
@@ -121,11 +121,9 @@ async def _failed(ending: Ending, reader: PayloadReader) -> Close:
 
 async def _canceled(ending: Ending, reader: PayloadReader) -> Close:
     request = ending.cancel_request
-    return (
-        external_close(ErrorCode.CANCELED)
-        if request is None
-        else external_close(ErrorCode.CANCELED, request.cause, request.identity)
-    )
+    if request is None:
+        return external_close(ErrorCode.CANCELED)
+    return external_close(ErrorCode.CANCELED, request.cause, request.identity)
 
 
 async def _terminated(ending: Ending, reader: PayloadReader) -> Close:
@@ -137,11 +135,11 @@ async def _terminated(ending: Ending, reader: PayloadReader) -> Close:
 
 
 def _superseded_by(details: Iterable[Payload]) -> str | None:
-    """The run that was started in its place, which the server names in a termination that makes room for it."""
+    """The run that replaced this one: the server names it in the details of the termination."""
     for payload in details:
         with contextlib.suppress(UnreadablePayload):
-            words = json_of(payload)
-            if isinstance(words, str) and (found := _NEW_RUN.fullmatch(words)):
+            text = json_of(payload)
+            if isinstance(text, str) and (found := _NEW_RUN.fullmatch(text)):
                 return found[1]
     return None
 

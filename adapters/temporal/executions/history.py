@@ -1,4 +1,4 @@
-"""Reads a run's history where a description does not say enough: how it began, how it closed, why its task fails."""
+"""Reads from a run's history what a description lacks: its first events, its close, the failure of a workflow task."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -22,48 +22,50 @@ from adapters.temporal.connection.rpc import call
 
 PAGE = 50
 MAX_BACKWARD_PAGES = 10
-"""How far back the request for a cancellation and the failure of a workflow task are looked for."""
+"""Maximum number of pages that are searched backwards for a cancellation request or a failed workflow task."""
 MAX_OPENING_EVENTS = 100
-"""Events in which the first task's start is looked for; before it only signals and the like can stand."""
+"""Number of first events that are searched for the start of the first workflow task. Only events such as signals can
+come before it."""
 TASK_PROBLEMS = frozenset({EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT})
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a history ends."""
+    """The end of a history."""
 
     last: HistoryEvent | None = None
-    """None where the history is gone."""
+    """None if the server no longer has the history."""
     cancel_request: WorkflowExecutionCancelRequestedEventAttributes | None = None
-    """Where the last event says that the run was canceled: who asked for that, and why."""
+    """Set if the last event is a cancellation: the request, with identity and cause."""
     started: WorkflowExecutionStartedEventAttributes | None = None
-    """The run's first event, where the history is so short that it was read along."""
+    """The run's first event, if it was on the page that was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How a history begins."""
+    """The beginning of a history."""
 
     task_started: bool
-    """Whether a worker was given a task of this run."""
+    """Whether a worker picked up a workflow task of this run."""
     previous_run: str = ""
-    """The run that this one goes on from; empty: none."""
+    """The run that this run continues; empty: none."""
     previous_timed_out: bool = False
-    """Whether it is a retry because that run timed out: then that one need not have been given to a worker either."""
+    """Whether this run is a retry after a timeout. Then possibly no worker picked up the previous run either."""
 
 
 class RunHistory:
-    """One run's history; without a run id, the current run's. What was deleted meanwhile reads as empty."""
+    """History of one run; without a run id, of the current run. A deleted history reads as empty."""
 
     def __init__(self, client: Client, execution: WorkflowExecution) -> None:
         self._client = client
         self._execution = execution
 
     async def ending(self, page: int = PAGE) -> Ending:
-        """The last event, and what belongs to it. One question, unless the run was canceled.
+        """Reads the last event, and the cancellation request of a canceled run. One request, unless the run was
+        canceled.
 
         Args:
-            page: How many events that question reads; the server gives whole batches, at least one (measured).
+            page: Number of events in the first request. The server returns whole batches, at least one (measured).
         """
         last: HistoryEvent | None = None
         started: WorkflowExecutionStartedEventAttributes | None = None
@@ -79,8 +81,8 @@ class RunHistory:
         return Ending(last, started=started)
 
     async def task_problem(self) -> HistoryEvent | None:
-        """The failure or time-out of the workflow task since one was last completed: the first in a row is all that
-        the server keeps (measured)."""
+        """The failure or timeout of the workflow task after the last completed one. Of several in a row the server
+        keeps only the first (measured)."""
         async for events in self._pages_backwards(PAGE):
             for event in events:
                 if event.event_type in TASK_PROBLEMS:
@@ -90,11 +92,11 @@ class RunHistory:
         return None
 
     def of_run(self, run_id: str) -> "RunHistory":
-        """The history of another run of the same workflow id."""
+        """History of another run with the same workflow id."""
         return RunHistory(self._client, WorkflowExecution(workflow_id=self._execution.workflow_id, run_id=run_id))
 
     async def opening(self) -> Opening | None:
-        """The first events in one question; None where the history is gone."""
+        """Reads the first events, in one request; None if the server no longer has the history."""
         request = GetWorkflowExecutionHistoryRequest(
             namespace=self._client.namespace, execution=self._execution, maximum_page_size=MAX_OPENING_EVENTS
         )
@@ -115,8 +117,8 @@ class RunHistory:
         )
 
     async def _pages_backwards(self, page: int) -> AsyncIterator[Sequence[HistoryEvent]]:
-        """From the last event on, no page empty. The page token holds on to the run that the first answer was about
-        (measured)."""
+        """Pages from the last event backwards, without empty pages. The page token stays on the run of the first
+        response (measured)."""
         request = GetWorkflowExecutionHistoryReverseRequest(
             namespace=self._client.namespace, execution=self._execution, maximum_page_size=page
         )
@@ -136,7 +138,7 @@ class RunHistory:
 
 
 def next_run_id(last: HistoryEvent | None) -> str:
-    """The run that goes on from a run with this last event: continued as new, or retried. Empty if there is none."""
+    """The run that continues a run with this last event (continued as new or retried); empty if there is none."""
     if last is None:
         return ""
     return (

@@ -1,4 +1,5 @@
-"""Asks the server's index (visibility): one question about many executions. Its answers are hints, never evidence."""
+"""Lists executions with the server's index (visibility). The index is eventually consistent: it gives hints, never
+evidence."""
 
 import logging
 from collections.abc import AsyncIterator, Iterable
@@ -20,11 +21,11 @@ from domain.evidence.observation import ExecutionState
 from opledger.wire import OPERATION_UUID
 
 PAGE = 250
-"""The server takes up to 1,000. On SQLite an entry costs it 0.2 to 0.8 ms (measured), during which nobody else gets at
-its one connection, and a question that is given up goes on there: small ones end in time."""
+"""Entries per request; the server accepts up to 1,000. On SQLite the server needs 0.2 to 0.8 ms per entry (measured)
+and blocks its only connection meanwhile, also after the client has given up. Small requests end within the timeout."""
 LIST_TIMEOUT = timedelta(seconds=10)
 MAX_PAGES = 40
-"""Pages read of the executions with problems. Where more than that many workflows fail, nobody needs them all."""
+"""Maximum number of pages of executions with problems. If more workflows fail, the first ones are enough."""
 PROBLEMS = "TemporalReportedProblems"
 _TRACKED = f"{OPERATION_UUID.name} IS NOT NULL"
 
@@ -40,8 +41,8 @@ class Index:
         self._lists_problems = True
 
     async def changed_since(self, since: datetime, page: bytes | None, *, closed_only: bool = False) -> IndexPage:
-        """See the port. All runs of an operation are given, oldest first: the index does not tell a further run of its
-        chain from an execution of somebody else. A run that was retried is listed as FAILED. Raises EngineUnavailable.
+        """See the port. Returns all runs of an operation, oldest first: the index does not show to which chain a run
+        belongs. The index lists a retried run as FAILED. Raises EngineUnavailable.
         """
         then = since.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         when = f"CloseTime > '{then}'" if closed_only else f"(CloseTime > '{then}' OR StartTime > '{then}')"
@@ -58,9 +59,9 @@ class Index:
         return IndexPage(entries, response.next_page_token or None)
 
     async def with_problems(self) -> frozenset[UUID]:
-        """See the port. Empty on a server that does not keep such a list. Raises EngineUnavailable."""
+        """See the port. Empty on a server without the search attribute for problems. Raises EngineUnavailable."""
         try:
-            found = {ours async for infos in self._problems() for ours, _ in _operations(infos)}
+            found = {operation_id async for infos in self._problems() for operation_id, _ in _operations(infos)}
         except RPCError as error:
             if error.status is not RPCStatusCode.INVALID_ARGUMENT or PROBLEMS not in error.message:
                 raise engine_error(error) from error
@@ -88,8 +89,8 @@ class Index:
 
 
 def _operations(infos: Iterable[WorkflowExecutionInfo]) -> Iterable[tuple[UUID, WorkflowExecutionInfo]]:
-    """Those that are operations' own executions: a child that carries its parent's attribute is none, nor is any other
-    workflow that happens to have a UUID for its id."""
+    """The executions that the ledger started. Others are left out: a child workflow with its parent's search attribute,
+    and any workflow whose id happens to be a UUID."""
     for info in infos:
         operation_id = _canonical(info.execution.workflow_id)
         if operation_id is not None and read_operation_uuid(info.search_attributes) == operation_id:

@@ -1,4 +1,4 @@
-"""What the server says of an execution, as the port's observation."""
+"""Converts the server's description of an execution to an observation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,17 +22,17 @@ STATES: Mapping[int, ExecutionState] = {
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_FAILED: ExecutionState.FAILED,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: ExecutionState.CANCELED,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED: ExecutionState.TERMINATED,
-    # The next run exists already, only this answer is from just before it.
+    # The next run exists already; the server described the run just before it started.
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW: ExecutionState.RUNNING,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TIMED_OUT: ExecutionState.TIMED_OUT,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED: ExecutionState.RUNNING,
 }
-"""Every status that this version knows. Any other number is UNKNOWN, and changes nothing."""
+"""The statuses that this version of opledger knows. Any other one is UNKNOWN and changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class LatestRun:
-    """The description of a chain's latest run, and its history for what that leaves open."""
+    """The latest run of a chain: its description, and its history for what the description lacks."""
 
     description: DescribeWorkflowExecutionResponse
     history: RunHistory
@@ -43,19 +43,19 @@ class LatestRun:
 
     @property
     def first_run_id(self) -> str:
-        """Of its chain."""
+        """First run id of the chain."""
         return first_run_id(self.info)
 
     @property
     def has_previous_run(self) -> bool:
-        """Whether a run went before it in the chain: continued as new, retried or reset."""
+        """Whether the run continues another run of the chain (continue-as-new, retry or reset)."""
         return self.first_run_id != self.info.execution.run_id
 
 
 async def observation(
     latest: LatestRun, reader: PayloadReader, *, asked_at: datetime, started_at: datetime | None
 ) -> Observation:
-    """The observation that a description makes."""
+    """Builds the observation of a chain from its latest run."""
     state = STATES.get(latest.info.status, ExecutionState.UNKNOWN)
     if state is ExecutionState.RUNNING and not await _is_picked_up(latest):
         state = ExecutionState.PENDING
@@ -68,11 +68,11 @@ async def observation(
 
 
 async def _is_picked_up(latest: LatestRun) -> bool:
-    """Whether a worker has been given a task of the open chain.
+    """Whether a worker has picked up a workflow task of the open chain.
 
-    A first task that waits is told apart from a later one by the history's length: 2 events before it starts, unless
-    a signal, a request to cancel or a pause came first (measured). Only then, and where a further run waits for its
-    first task, are histories read.
+    The length of the history shows whether a waiting task is the first one: there are 2 events before it starts, unless
+    a signal, a cancellation request or a pause came first (measured). Only in these cases, and if a later run of the
+    chain waits for its first task, this reads histories.
     """
     task = latest.description.pending_workflow_task
     if task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED:
@@ -94,7 +94,7 @@ async def _closed(state: ExecutionState, latest: LatestRun, reader: PayloadReade
 
 
 def _timed_out(latest: LatestRun) -> Close:
-    """Which time-out it was is not in the history."""
+    """The history does not say which timeout it was, so this compares the close time with the execution's expiry."""
     config = latest.description.execution_config
     expiry = latest.description.workflow_extended_info.execution_expiration_time
     of_chain = expiry.seconds > 0 and latest.info.close_time.ToNanoseconds() >= expiry.ToNanoseconds()

@@ -1,4 +1,4 @@
-"""Reads the search attribute `OperationUUID`, with which the ledger tags the executions that it starts."""
+"""Reads the search attribute `OperationUUID`, which the ledger sets on the executions that it starts."""
 
 import json
 from uuid import UUID
@@ -9,7 +9,7 @@ from opledger.wire import OPERATION_UUID
 
 
 def read_operation_uuid(attributes: SearchAttributes) -> UUID | None:
-    """The operation's id; None where the attribute is missing or is no UUID in canonical form."""
+    """The operation's id; None if the attribute is missing or not a UUID in canonical form."""
     field = attributes.indexed_fields.get(OPERATION_UUID.name)
     if field is None:
         return None

@@ -1,16 +1,16 @@
-"""Whether a worker has ever been given a task of a workflow chain."""
+"""Checks whether a worker ever picked up a workflow task of a chain."""
 
 from adapters.temporal.executions.history import RunHistory
 
 MAX_PREVIOUS_RUNS = 20
-"""Runs that are looked at; a chain of more counts as taken."""
+"""Maximum number of runs that are read. A longer chain counts as picked up."""
 
 
 async def ever_picked_up(latest: RunHistory) -> bool | None:
-    """Whether a worker took the chain whose latest run it is; None where a history that would say so is gone.
+    """Whether a worker picked up a task of the chain of this latest run; None if a needed history no longer exists.
 
-    A run that continues, retries or resets another shows that the other one was taken, unless that one timed out: a
-    retry policy retries time-outs, also of runs that no worker ever saw (measured).
+    A run that continues, retries or resets another run shows that a worker picked up the other run, unless that one
+    timed out: a retry policy also retries timeouts of runs that no worker ever picked up (measured).
     """
     history = latest
     for _ in range(MAX_PREVIOUS_RUNS):

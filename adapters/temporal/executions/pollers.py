@@ -1,4 +1,4 @@
-"""Whether a worker polls a task queue: one question for a queue and interval, however many operations wait for it."""
+"""Checks whether a worker polls a task queue. A cache limits the requests per queue."""
 
 import asyncio
 import logging
@@ -17,17 +17,18 @@ from adapters.temporal.executions.close import to_datetime
 from application.ports.workflow_engine import EngineUnavailable
 
 POLLER_TIMEOUT = timedelta(seconds=90)
-"""A worker that waits for tasks polls at least once a minute; the server lists pollers for five minutes (measured)."""
+"""A queue whose last poll is older has no worker: a worker polls at least once a minute. The server lists pollers for
+five minutes (measured)."""
 POLLED_TTL = timedelta(seconds=15)
-"""How long the answer is used that a worker polls."""
+"""How long the cache keeps that a worker polls."""
 UNPOLLED_TTL = timedelta(seconds=2)
-"""The same of the answer that none does: a worker that comes back is to be seen soon."""
+"""How long the cache keeps that no worker polls: short, so that a returning worker is seen soon."""
 MAX_QUEUES = 10_000
 _log = logging.getLogger(__name__)
 
 
 class TaskKind(IntEnum):
-    """What the tasks of a queue are."""
+    """Type of the tasks of a task queue."""
 
     WORKFLOW = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
     ACTIVITY = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
@@ -40,12 +41,13 @@ class _CachedAnswer:
     until: datetime
 
     def is_fresh(self, now: datetime) -> bool:
-        """Not where the clock was set back either; callers that asked side by side are some moments apart."""
+        """Whether the answer is still valid. It is not if the clock was set back, but concurrent callers may differ by
+        a moment."""
         return self.asked_at - POLLED_TTL < now < self.until
 
 
 class Pollers:
-    """Answers of one namespace, kept for some seconds."""
+    """Pollers of one namespace, cached for some seconds."""
 
     def __init__(self, client: Client, *, polled_ttl: timedelta = POLLED_TTL, unpolled_ttl: timedelta = UNPOLLED_TTL):
         self._client = client
@@ -55,13 +57,14 @@ class Pollers:
         self._locks: dict[tuple[str, TaskKind], asyncio.Lock] = {}
 
     async def unpolled(self, queue: str, kind: TaskKind, now: datetime) -> str | None:
-        """In words, that no worker polls the queue; None where one does, or where the server does not say."""
+        """Message that no worker polls the queue; None if one does, or if the server does not answer."""
         key = (queue, kind)
         async with self._locks.setdefault(key, asyncio.Lock()):
             answer = self._answers.get(key)
             if answer is None or not answer.is_fresh(now):
-                words = await self._ask(queue, kind, now)
-                answer = _CachedAnswer(words, now, now + (self._polled_ttl if words is None else self._unpolled_ttl))
+                unpolled = await self._ask(queue, kind, now)
+                ttl = self._polled_ttl if unpolled is None else self._unpolled_ttl
+                answer = _CachedAnswer(unpolled, now, now + ttl)
                 self._evict()
                 self._answers[key] = answer
         return answer.unpolled
@@ -75,12 +78,12 @@ class Pollers:
         try:
             response = await call(self._client.workflow_service.describe_task_queue, request)
         except (RPCError, EngineUnavailable) as error:
-            _log.debug("who polls task queue %s is not known: %s", queue, error)
+            _log.debug("pollers of task queue %s are unknown: %s", queue, error)
             return None
         return _unpolled_message(queue, max(response.pollers, key=_last, default=None), now)
 
     def _evict(self) -> None:
-        """Queues may be as many as hosts: an application can have one for each."""
+        """Empties a full cache. There may be many task queues: an application can have one for each host."""
         if len(self._answers) >= MAX_QUEUES:
             self._answers.clear()
             self._locks = {key: lock for key, lock in self._locks.items() if lock.locked()}

@@ -1,4 +1,4 @@
-"""Why an open execution makes no progress: no worker, a workflow task that keeps failing, an activity that does."""
+"""Finds why an open execution makes no progress: no worker, a failing workflow task, a failing activity."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -18,49 +18,51 @@ from domain.operation.attention import AttentionKind
 from opledger.wire import UPDATE_ACTIVITY
 
 MIN_FAILURES = 4
-"""From so many failures in a row on an activity counts as retried: by default they take 15 s."""
+"""Number of failures in a row from which an activity counts as a problem. With the default retry policy they take
+15 s."""
 LONG_RETRY_INTERVAL = timedelta(minutes=1)
-"""One failure counts where the next attempt is so far away."""
+"""One failure is enough if the retry interval is at least this long."""
 _SCHEDULED = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 
 async def find_problem(
-    latest: LatestRun, seen: Observation, pollers: Pollers, reader: PayloadReader
+    latest: LatestRun, observed: Observation, pollers: Pollers, reader: PayloadReader
 ) -> ExecutionProblem | None:
-    """The first that holds: without a worker nothing else can change."""
+    """The first problem found, in this order: without a worker nothing else can change."""
     return (
-        await _no_worker(latest, seen, pollers)
+        await _no_worker(latest, observed, pollers)
         or await _stalled(latest, reader)
-        or await _activity_without_worker(latest, seen.asked_at, pollers)
+        or await _activity_without_worker(latest, observed.asked_at, pollers)
         or await _activity_retrying(latest, reader)
     )
 
 
-async def _no_worker(latest: LatestRun, seen: Observation, pollers: Pollers) -> ExecutionProblem | None:
-    words = await pollers.unpolled(latest.info.task_queue, TaskKind.WORKFLOW, seen.asked_at)
-    if words is None:
+async def _no_worker(latest: LatestRun, observed: Observation, pollers: Pollers) -> ExecutionProblem | None:
+    message = await pollers.unpolled(latest.info.task_queue, TaskKind.WORKFLOW, observed.asked_at)
+    if message is None:
         return None
-    waits_since = seen.started_at if seen.state is ExecutionState.PENDING else None
-    return ExecutionProblem(AttentionKind.NO_WORKER, words, waits_since)
+    waits_since = observed.started_at if observed.state is ExecutionState.PENDING else None
+    return ExecutionProblem(AttentionKind.NO_WORKER, message, waits_since)
 
 
 async def _stalled(latest: LatestRun, reader: PayloadReader) -> ExecutionProblem | None:
     attempt = latest.description.pending_workflow_task.attempt
     if attempt < STALLED_ATTEMPT:
         return None
-    words = await stalled_message(attempt - 1, await latest.history.task_problem(), reader)
-    return ExecutionProblem(AttentionKind.STALLED, words)
+    message = await stalled_message(attempt - 1, await latest.history.task_problem(), reader)
+    return ExecutionProblem(AttentionKind.STALLED, message)
 
 
 async def _activity_without_worker(latest: LatestRun, now: datetime, pollers: Pollers) -> ExecutionProblem | None:
-    """An activity whose task waits. A worker whose slots are all in use does not poll either."""
+    """Finds an activity whose task waits on a queue without a poller. A busy worker, whose slots are all in use, does
+    not poll either."""
     for activity in _activities(latest):
         since = to_datetime(activity.scheduled_time)
         if activity.state != _SCHEDULED or since is None or since > now:
             continue
         queue = activity.activity_options.task_queue.name
-        if queue and (words := await pollers.unpolled(queue, TaskKind.ACTIVITY, now)) is not None:
-            return ExecutionProblem(AttentionKind.NO_WORKER, f"{words}; {_name(activity)} waits for one", since)
+        if queue and (message := await pollers.unpolled(queue, TaskKind.ACTIVITY, now)) is not None:
+            return ExecutionProblem(AttentionKind.NO_WORKER, f"{message}; {_name(activity)} waits for one", since)
     return None
 
 
@@ -75,12 +77,12 @@ async def _activity_retrying(latest: LatestRun, reader: PayloadReader) -> Execut
     times = "once" if worst.attempt == 2 else f"{worst.attempt - 1} times"
     more = f"; {len(others)} more keep failing" if others else ""
     queue = worst.activity_options.task_queue.name
-    words = f'{_name(worst)} on task queue "{queue}" has failed {times}; {_next_attempt(worst)}{more}; last failure: '
-    return ExecutionProblem(AttentionKind.ACTIVITY_RETRYING, words + clean_text(why, MAX_MESSAGE_CHARS))
+    message = f'{_name(worst)} on task queue "{queue}" has failed {times}; {_next_attempt(worst)}{more}; last failure: '
+    return ExecutionProblem(AttentionKind.ACTIVITY_RETRYING, message + clean_text(why, MAX_MESSAGE_CHARS))
 
 
 def _activities(latest: LatestRun) -> Iterable[PendingActivityInfo]:
-    """The workflow's own: a report to the ledger is none."""
+    """The workflow's pending activities, without its reports to the ledger."""
     pending = latest.description.pending_activities
     return [activity for activity in pending if activity.activity_type.name != UPDATE_ACTIVITY]
 
@@ -101,4 +103,4 @@ def _next_attempt(activity: PendingActivityInfo) -> str:
     due = to_datetime(activity.next_attempt_schedule_time)
     if activity.state == _SCHEDULED and due is not None:
         return f"attempt {activity.attempt}{limit} is due at {due:%Y-%m-%d %H:%M:%S} UTC"
-    return f"attempt {activity.attempt}{limit} is under way"
+    return f"attempt {activity.attempt}{limit} is running"

@@ -1,4 +1,4 @@
-"""In words, why an open execution does not get on: its workflow task fails or times out again and again."""
+"""Message for an open execution whose workflow task keeps failing or timing out."""
 
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ from adapters.temporal.payloads.payloads import PayloadReader
 from domain.json_value import clean_text
 
 STALLED_ATTEMPT = 3
-"""The attempt at the workflow task from which on it counts as stalled: two in a row have failed."""
+"""Attempt of the workflow task from which an execution counts as stalled: two attempts in a row have failed."""
 MAX_MESSAGE_CHARS = 500
 _UNSPECIFIC_CAUSES = frozenset(
     {
@@ -18,7 +18,7 @@ _UNSPECIFIC_CAUSES = frozenset(
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
     }
 )
-"""Causes that say no more than that it failed."""
+"""Causes that only say that the task failed."""
 
 
 class _Names(Protocol):
@@ -28,11 +28,11 @@ class _Names(Protocol):
 
 
 async def stalled_message(times: int, problem: HistoryEvent | None, reader: PayloadReader) -> str:
-    """The words, bounded.
+    """The message, at most MAX_MESSAGE_CHARS characters.
 
     Args:
-        times: How often the task has failed or timed out in a row.
-        problem: The first of these events, where the history still has it.
+        times: Number of failures or timeouts in a row.
+            problem: The first of these events; None if the history does not contain it.
     """
     if problem is None:
         return f"its workflow task has failed or timed out {times} times"
@@ -45,19 +45,19 @@ async def stalled_message(times: int, problem: HistoryEvent | None, reader: Payl
 
 async def _why(attributes: WorkflowTaskFailedEventAttributes, reader: PayloadReader) -> str:
     cause = attributes.cause
-    said = [] if cause in _UNSPECIFIC_CAUSES else [_readable_name(WorkflowTaskFailedCause, cause)]
+    parts = [] if cause in _UNSPECIFIC_CAUSES else [_readable_name(WorkflowTaskFailedCause, cause)]
     if attributes.HasField("failure"):
         error = await to_operation_error(attributes.failure, reader)
         kind = str(error.details["type"])
-        said.append(kind if error.message == kind else f"{kind}: {error.message}")
-    return ": ".join(said) or "no word why"
+        parts.append(kind if error.message == kind else f"{kind}: {error.message}")
+    return ": ".join(parts) or "no stated cause"
 
 
 def _readable_name(kind: _Names, number: int) -> str:
     try:
         name = kind.Name(number)
     except ValueError:
-        return f"a reason numbered {number}"
+        return f"unknown cause {number}"
     for prefix in ("WORKFLOW_TASK_FAILED_CAUSE_", "TIMEOUT_TYPE_"):
         name = name.removeprefix(prefix)
     return name.lower().replace("_", " ")

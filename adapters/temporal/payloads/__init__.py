@@ -1,1 +1,1 @@
-"""Payloads, codecs and failures."""
+"""Decodes payloads and failures; payload codecs."""

@@ -1,4 +1,4 @@
-"""A payload codec that bounds another one in time, and tells an outage from a payload that it cannot decode."""
+"""Payload codec that adds a timeout to another codec, and separates outages from undecodable payloads."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,34 +10,37 @@ from adapters.temporal.payloads.codec_errors import is_outage
 from domain.json_value import clean_text
 
 TIMEOUT = 5.0
-"""Seconds that one call may take."""
+"""Timeout in seconds for one call."""
 MAX_MESSAGE_CHARS = 300
 
 
 class BoundedCodec(PayloadCodec, WithSerializationContext):
-    """Raises errors that pass: the SDK and the ledger retry. Returns a payload that the codec refuses with an encoding
-    that gives the reason, because the SDK retries every error of a codec, also one that never passes."""
+    """Wraps a codec.
+
+    An outage raises an error, and the SDK and the ledger retry. For a payload that the codec refuses, this returns a
+    payload whose encoding contains the reason: the SDK would retry an error forever.
+    """
 
     def __init__(self, inner: PayloadCodec) -> None:
         self._inner = inner
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """As the codec does. Raises what it raises, and TimeoutError."""
+        """Encodes with the inner codec. Raises TimeoutError, and the errors of the codec."""
         async with asyncio.timeout(TIMEOUT):
             return await self._inner.encode(payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """As the codec does. Raises what passes, TimeoutError included."""
+        """Decodes with the inner codec. Raises TimeoutError, and the codec's errors that are outages."""
         try:
             async with asyncio.timeout(TIMEOUT):
                 return await self._inner.decode(payloads)
         except Exception as error:
             if is_outage(error):
                 raise
-            words = clean_text(f"undecodable ({type(error).__name__}: {error})", MAX_MESSAGE_CHARS)
-            return [Payload(metadata={"encoding": words.encode()}) for _ in payloads]
+            reason = clean_text(f"undecodable ({type(error).__name__}: {error})", MAX_MESSAGE_CHARS)
+            return [Payload(metadata={"encoding": reason.encode()}) for _ in payloads]
 
     def with_context(self, context: SerializationContext) -> "BoundedCodec":
-        """The same around a codec that derives its keys from the context."""
+        """Wraps the inner codec for this context, from which it may derive its keys."""
         inner = self._inner
         return BoundedCodec(inner.with_context(context)) if isinstance(inner, WithSerializationContext) else self

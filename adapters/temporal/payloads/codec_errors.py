@@ -1,4 +1,4 @@
-"""What an error of a payload codec means: an outage, which passes, or a payload that it cannot decode."""
+"""Separates outages of a payload codec from payloads that it cannot decode."""
 
 import httpx
 
@@ -6,10 +6,10 @@ from domain.errors import OpledgerError
 
 
 class CodecUnavailable(OpledgerError):
-    """The codec is unavailable. It may decode the same payload later."""
+    """The payload codec is unavailable. It may decode the same payload later."""
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the same payload may be decoded later. A codec says so with TimeoutError, another OSError such as
-    ConnectionError, or an error of httpx; every other exception is about the payload."""
+    """Whether the codec may decode the same payload later: for TimeoutError, another OSError such as ConnectionError,
+    or an error of httpx. Every other exception is about the payload."""
     return isinstance(error, CodecUnavailable | OSError | httpx.HTTPError)

@@ -1,4 +1,4 @@
-"""The data converter of the namespace's workers, as the settings name it."""
+"""Loads the data converter that the settings name, which must be the one of the namespace's workers."""
 
 import dataclasses
 import importlib
@@ -12,9 +12,9 @@ from domain.errors import OpledgerError, StartupError
 
 
 def load_data_converter(name: str | None, remote: RemoteCodec | None = None) -> DataConverter:
-    """The converter that `module:name` names, or the SDK's own; with the remote codec, if there is one.
+    """Loads the converter `module:name`, or the SDK's default, and adds the remote codec, if any.
 
-    Raises StartupError: there is no such converter, or it has a codec beside the remote one.
+    Raises StartupError if the converter does not exist, or if both the converter and `remote` are codecs.
     """
     converter = DataConverter.default if name is None else _named(name)
     codec = converter.payload_codec
@@ -29,25 +29,26 @@ def _named(name: str) -> DataConverter:
     try:
         found: object = importlib.import_module(module_name)
     except ImportError as error:
-        words = f"the module {module_name} cannot be imported: {error}; install it, or add its folder to PYTHONPATH"
-        raise StartupError(f"data_converter: {words}") from error
+        reason = f"the module {module_name} cannot be imported: {error}; install it, or add its folder to PYTHONPATH"
+        raise StartupError(f"data_converter: {reason}") from error
     except Exception as error:
-        words = f"importing {module_name} fails with {type(error).__name__}: {error}"
-        raise StartupError(f"data_converter: {words}") from error
+        reason = f"importing {module_name} fails with {type(error).__name__}: {error}"
+        raise StartupError(f"data_converter: {reason}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise StartupError(f"data_converter: {module_name} has no {attribute}")
         found = getattr(found, part)
     if not isinstance(found, DataConverter):
-        words = f"{name} is a {type(found).__name__}, not a temporalio.converter.DataConverter"
-        raise StartupError(f"data_converter: {words}")
+        reason = f"{name} is a {type(found).__name__}, not a temporalio.converter.DataConverter"
+        raise StartupError(f"data_converter: {reason}")
     return found
 
 
 async def check_payload_codec(client: Client) -> str:
-    """Encode and decode a value as for a workflow. Raises OpledgerError: that fails, or gives another value."""
+    """Encodes and decodes a value as for a workflow, and describes the codec. Raises OpledgerError if the codec fails
+    or decodes to a different value."""
     if client.data_converter.payload_codec is None:
-        return "none: Temporal keeps inputs and results as JSON"
+        return "none: Temporal stores inputs and results as JSON"
     converter = client.data_converter.with_context(WorkflowSerializationContext(client.namespace, "opledger-doctor"))
     value = {"opledger": "doctor"}
     try:
@@ -55,5 +56,5 @@ async def check_payload_codec(client: Client) -> str:
     except Exception as error:  # a codec is another team's code
         raise OpledgerError(f"the codec fails with {type(error).__name__}: {error}") from error
     if decoded != [value]:
-        raise OpledgerError("what the codec has encoded it decodes to another value")
+        raise OpledgerError("the codec decodes its own payload to another value")
     return "encodes and decodes"

@@ -1,4 +1,4 @@
-"""A failure of the engine's to the operation's error: the root cause's words, not the wrappers'."""
+"""Converts Temporal's failures to operation errors, with the message of the root cause."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from domain.json_value import JsonValue, clean_text
 from domain.operation.operation_error import ErrorCode, OperationError
 
 MAX_DETAILS_BYTES = 16 * 1024
-"""Larger application details are left out."""
+"""Larger application details are omitted."""
 MAX_CAUSES = 50
 MAX_TYPE = 255
 
@@ -23,11 +23,11 @@ _TYPES = {
     "nexus_operation_execution_failure_info": "NexusOperationError",
     "nexus_handler_failure_info": "HandlerError",
 }
-"""Names of the kinds of failure, the same that the SDK's decorator reports."""
+"""Names of the failure types, the same as in the SDK's reports."""
 
 
 async def to_operation_error(failure: Failure, reader: PayloadReader) -> OperationError:
-    """The error of an execution that closed with this failure."""
+    """The operation error of an execution that closed with this failure."""
     decoded = Failure()
     decoded.CopyFrom(failure)
     unreadable = await reader.decode_failure(decoded)
@@ -63,7 +63,7 @@ def _type(failure: Failure) -> str:
 
 
 def _message(failure: Failure) -> tuple[str, str | None]:
-    """The message, out of the encoded attributes where the workflow's side hides it there; and why that failed."""
+    """The message, and why it could not be read. A failure converter may hide the message in the encoded attributes."""
     if failure.HasField("encoded_attributes"):
         try:
             attributes = json_of(failure.encoded_attributes)
@@ -75,7 +75,8 @@ def _message(failure: Failure) -> tuple[str, str | None]:
 
 
 def _application_details(failure: Failure) -> tuple[list[JsonValue], str | None]:
-    """All of them, or none where one is not JSON or they are many: half of them would mislead. And what is missing."""
+    """The application details, and a message about what is missing. If one detail is not JSON or they are too large,
+    all are omitted: a part of them would mislead."""
     payloads = failure.application_failure_info.details.payloads
     if sum(len(payload.data) for payload in payloads) > MAX_DETAILS_BYTES:
         return [], f"the details are left out: more than {MAX_DETAILS_BYTES} bytes"

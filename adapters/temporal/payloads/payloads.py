@@ -1,4 +1,4 @@
-"""Payloads to JSON values, through the client's data converter: decoded exactly, or not at all."""
+"""Converts payloads to JSON values with the client's data converter: exactly, or with an error."""
 
 import asyncio
 import dataclasses
@@ -15,7 +15,7 @@ from domain.errors import OpledgerError
 from domain.json_value import MAX_DEPTH, JsonValue, clean_text, not_finite_note, strict_json, too_deep
 
 DECODE_TIMEOUT = 5.0
-"""Seconds that a codec or an external store may take."""
+"""Timeout in seconds for a codec or an external store."""
 MAX_MESSAGE_CHARS = 500
 _JSON = frozenset({b"json/plain", b"json/protobuf"})
 
@@ -26,15 +26,15 @@ class UnreadablePayload(OpledgerError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decoded:
-    """A JSON value, and what of it JSON could not carry."""
+    """A JSON value, and a message about the numbers that JSON does not have."""
 
     value: JsonValue
     altered: str | None = None
-    """Which numbers are NaN or infinite; null in `value`."""
+    """Lists the numbers that are NaN or infinite; they are null in `value`."""
 
 
 class PayloadReader:
-    """Reads payloads as the given converter's codec and external storage give them."""
+    """Reads payloads through the codec and the external storage of a data converter."""
 
     def __init__(self, converter: DataConverter, *, raise_on_outage: bool = False) -> None:
         """`raise_on_outage`: raise CodecUnavailable during an outage, instead of UnreadablePayload."""
@@ -44,11 +44,11 @@ class PayloadReader:
         self._raise_on_outage = raise_on_outage
 
     def raising_on_outage(self) -> "PayloadReader":
-        """The same reader, which raises CodecUnavailable while the codec is unavailable."""
+        """A reader that raises CodecUnavailable while the codec is unavailable."""
         return PayloadReader(self._raw, raise_on_outage=True)
 
     async def result(self, payloads: Sequence[Payload]) -> Decoded:
-        """What a workflow returned; nothing at all is None. Raises UnreadablePayload, CodecUnavailable."""
+        """Reads the result of a workflow; no payload is None. Raises UnreadablePayload, CodecUnavailable."""
         if not payloads:
             return Decoded(None)
         if len(payloads) > 1:
@@ -58,29 +58,30 @@ class PayloadReader:
             async with asyncio.timeout(DECODE_TIMEOUT):
                 decoded = await self._raw.decode(payloads, [RawValue])
         except Exception as error:  # a codec is another team's code
-            raise UnreadablePayload(self._words(error)) from error
+            raise UnreadablePayload(self._error_message(error)) from error
         return read_json(decoded[0].payload)
 
     async def decode_failure(self, failure: Failure) -> str | None:
-        """Decode the payloads inside, in place. Returns why that did not work, if it did not. Raises
+        """Decodes the payloads of the failure in place. Returns the error message; None on success. Raises
         CodecUnavailable."""
         try:
             async with asyncio.timeout(DECODE_TIMEOUT):
                 await self._raw.decode_failure(failure)
         except Exception as error:  # a codec is another team's code
-            return self._words(error)
+            return self._error_message(error)
         return None
 
-    def _words(self, error: Exception) -> str:
-        """What the codec's error says. Raises CodecUnavailable."""
-        words = f"decoding took longer than {DECODE_TIMEOUT:g} s" if type(error) is TimeoutError else _words(error)
+    def _error_message(self, error: Exception) -> str:
+        """Message of the codec's error. Raises CodecUnavailable."""
+        timed_out = type(error) is TimeoutError
+        message = f"decoding took longer than {DECODE_TIMEOUT:g} s" if timed_out else _error_message(error)
         if self._raise_on_outage and is_outage(error):
-            raise CodecUnavailable(words) from error
-        return words
+            raise CodecUnavailable(message) from error
+        return message
 
 
 def read_json(payload: Payload) -> Decoded:
-    """The JSON value that a decoded payload holds. Raises UnreadablePayload."""
+    """The JSON value of a decoded payload. Raises UnreadablePayload."""
     encoding = payload.metadata.get("encoding", b"")
     if encoding == b"binary/null":
         return Decoded(None)
@@ -89,7 +90,7 @@ def read_json(payload: Payload) -> Decoded:
     try:
         value: JsonValue = json.loads(payload.data)
     except (ValueError, RecursionError) as error:
-        raise UnreadablePayload(_words(error)) from error
+        raise UnreadablePayload(_error_message(error)) from error
     if too_deep(value):
         raise UnreadablePayload(f"it is nested more than {MAX_DEPTH} levels deep")
     altered = not_finite_note(value)
@@ -97,16 +98,16 @@ def read_json(payload: Payload) -> Decoded:
 
 
 def json_of(payload: Payload) -> JsonValue:
-    """The JSON value that a decoded payload holds, NaN and infinities as null. Raises UnreadablePayload."""
+    """The JSON value of a decoded payload, with null for NaN and infinities. Raises UnreadablePayload."""
     return read_json(payload).value
 
 
-def _words(error: Exception) -> str:
+def _error_message(error: Exception) -> str:
     return clean_text(f"{type(error).__name__}: {error}", MAX_MESSAGE_CHARS)
 
 
 class _NoConversion(FailureConverter):
-    """Leaves a failure as it is: only its payloads are wanted decoded."""
+    """Leaves a failure unchanged, because only its payloads need decoding."""
 
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Temporal's remote codec protocol: an HTTP service that encodes and decodes payloads."""
+"""Client of Temporal's remote codec protocol: an HTTP service that encodes and decodes payloads."""
 
 import asyncio
 import json
@@ -14,26 +14,26 @@ from adapters.temporal.payloads.codec_errors import CodecUnavailable
 from domain.errors import OpledgerError
 
 TOTAL_TIMEOUT = 4.0
-"""Seconds for one call with its retries."""
+"""Timeout in seconds for one call with its retries."""
 ATTEMPT_TIMEOUT = 2.0
 ATTEMPTS = 3
 RETRY_INTERVAL = 0.1
 MAX_BYTES = 16 * 1024 * 1024
-"""Largest response. Temporal's largest message is 4 MiB; base64 and compression make more of it."""
+"""Maximum size of a response. Temporal's largest message is 4 MiB; base64 and decompression enlarge it."""
 _PAYLOAD_ERRORS = frozenset({400, 413, 415, 422})
-"""Statuses that mean that this payload can never be processed. Every other one is the endpoint's trouble (an expired
-credential, a wrong path) and passes when that is repaired."""
+"""HTTP statuses of a payload that the endpoint can never process. Every other error status is a problem of the
+endpoint (an expired credential, a wrong path), after whose repair a retry succeeds."""
 _log = logging.getLogger(__name__)
 
 
 class PayloadRefused(OpledgerError):
-    """The endpoint refuses this payload."""
+    """The codec endpoint refuses this payload."""
 
 
 class RemoteCodec(PayloadCodec):
-    """`POST {endpoint}/encode` and `/decode` with the JSON form of Temporal's `Payloads`.
+    """Sends `POST {endpoint}/encode` and `/decode` with the JSON form of Temporal's `Payloads`.
 
-    The namespace is in `X-Namespace`, as Temporal's CLI and web page send it. Neither payloads nor the authorization
+    The namespace is in `X-Namespace`, as in the requests of Temporal's CLI and UI. Payloads and the authorization never
     appear in errors or logs.
     """
 
@@ -46,15 +46,15 @@ class RemoteCodec(PayloadCodec):
         self._unavailable = False
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Closes the connections."""
         await self._http.aclose()
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The encoded payloads. Raises CodecUnavailable, PayloadRefused."""
+        """Encodes the payloads. Raises CodecUnavailable, PayloadRefused."""
         return await self._call("encode", payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """The decoded payloads. Raises CodecUnavailable, PayloadRefused."""
+        """Decodes the payloads. Raises CodecUnavailable, PayloadRefused."""
         return await self._call("decode", payloads)
 
     async def _call(self, method: str, payloads: Sequence[Payload]) -> list[Payload]:
@@ -99,7 +99,7 @@ class RemoteCodec(PayloadCodec):
         return answer
 
     def _log_availability(self, *, unavailable: bool) -> None:
-        """Log the beginning and the end of an outage, not each call."""
+        """Logs the beginning and the end of an outage, not each call."""
         if unavailable != self._unavailable:
             self._unavailable = unavailable
             _log.warning(
@@ -108,7 +108,7 @@ class RemoteCodec(PayloadCodec):
 
 
 def _payloads(method: str, answer: bytes, count: int) -> list[Payload]:
-    """The payloads of a response. One that is none is the endpoint's trouble, not the payload's."""
+    """The payloads of a response. An invalid response is a problem of the endpoint, not of the payload."""
     try:
         decoded = ParseDict(json.loads(answer), Payloads(), ignore_unknown_fields=True).payloads
     except (ParseError, ValueError, RecursionError, TypeError, AttributeError):

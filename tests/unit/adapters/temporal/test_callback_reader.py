@@ -88,7 +88,7 @@ async def test_start_time(said: str | None, expected: datetime | None) -> None:
         (headers("failed"), b"{broken", "its body is not JSON"),
         (headers("failed"), b"[]", "its body is not a JSON object"),
         (headers("failed"), b'{"message": NaN}', "NaN is not JSON"),
-        (headers("failed"), b'{"message": 1}', "its failure's message is no text"),
+        (headers("failed"), b'{"message": 1}', "the message of its failure is not a string"),
         (headers("failed"), b'{"details": ' + b"[" * 101 + b"]" * 101 + b"}", "nested more than 100 levels deep"),
         (headers("canceled"), b"", "its body is not JSON"),
         (headers("x" * 10_000), b"1", "its state is 'xxx"),

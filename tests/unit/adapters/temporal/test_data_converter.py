@@ -100,5 +100,5 @@ async def test_doctor_looks_at_the_codec(remote: RemoteCodec) -> None:
     assert await check_payload_codec(await client(load_data_converter(AES))) == "encodes and decodes"
     with pytest.raises(OpledgerError, match="CodecUnavailable: encode: the codec endpoint fails with ConnectError"):
         await check_payload_codec(await client(load_data_converter(None, remote)))
-    with pytest.raises(OpledgerError, match="decodes to another value"):
+    with pytest.raises(OpledgerError, match="decodes its own payload to another value"):
         await check_payload_codec(await client(DataConverter(payload_codec=Deranged())))
