@@ -1,9 +1,9 @@
-"""What a team imports in its own Temporal worker so that the ledger knows how its workflows fare."""
+"""SDK of opledger: reports the status of a team's own Temporal workflows to the ledger."""
 
 from temporalio import workflow
 
-# The sandbox imports a workflow's modules anew for every run and every replay. These keep nothing that one run could
-# see of another, so they are passed through: measured, 0.5 ms instead of 13 ms each time.
+# The sandbox imports the modules of a workflow again for every run and every replay. These modules share no state
+# between runs, so they are passed through: 0.5 ms instead of 13 ms each time (measured).
 with workflow.unsafe.imports_passed_through():
     from opledger.progress import report_progress
     from opledger.tracking import track_operation_status

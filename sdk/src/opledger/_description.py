@@ -1,4 +1,4 @@
-"""Describe a workflow's outcome for the ledger: the root cause of a failure, the JSON of a result. Pure functions."""
+"""Converts a workflow's outcome to a report: the root cause of a failure, the JSON of a result. Pure functions."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,8 @@ from temporalio.exceptions import CancelledError
 from opledger.wire import ReportedError
 
 MAX_RESULT_BYTES = 256 * 1024
-"""A larger result is left for the ledger to fetch: it would be stored twice in the workflow's history."""
+"""A larger result is omitted from the report, because the workflow's history would contain it twice. The ledger fetches
+it from Temporal."""
 
 MAX_MESSAGE_CHARS = 10_000
 MAX_DETAILS_BYTES = 16 * 1024
@@ -34,22 +35,22 @@ _FAILURE_NAMES = {
 
 
 def to_failure(error: BaseException, converter: PayloadConverter) -> Failure:
-    """The failure with which the engine will close the workflow, in the engine's own form.
+    """The failure with which Temporal will close the workflow.
 
-    The error is described from it, not from the exception, so that a report and a later observation of the same
-    close name the same cause.
+    Reports are built from it, not from the exception, so that a report and a later observation of the same close name
+    the same cause.
     """
     failure = Failure()
     if isinstance(error, asyncio.CancelledError):
         error = CancelledError(str(error))
-    # Details that cannot be encoded do not stop the close: the SDK sends the failure as far as it got (measured).
+    # Details that cannot be encoded do not prevent the close: the SDK sends the failure without them (measured).
     with contextlib.suppress(Exception):
         DefaultFailureConverter().to_failure(error, converter, failure)
     return failure
 
 
 def describe_failure(failure: Failure) -> ReportedError:
-    """The root cause: what lies at the end of the chain of causes, not the wrappers around it."""
+    """Describes the root cause, the last failure in the chain of causes."""
     while failure.HasField("cause"):
         failure = failure.cause
     info = failure.application_failure_info
@@ -64,7 +65,7 @@ def describe_failure(failure: Failure) -> ReportedError:
 
 
 def _describe_details(payloads: Iterable[Payload]) -> list[Any]:
-    """All details, or none where one of them is not JSON or they are many: half of them would mislead."""
+    """All details, or none if one is not JSON or they are too large: a part of them would mislead."""
     payloads = list(payloads)
     if sum(len(payload.data) for payload in payloads) > MAX_DETAILS_BYTES:
         return []
@@ -75,7 +76,7 @@ def _describe_details(payloads: Iterable[Payload]) -> list[Any]:
 
 
 def describe_result(payload: Payload) -> tuple[Any, bool]:
-    """The result as a JSON value, and whether it had to be left out (too large, or not JSON)."""
+    """The result as a JSON value, and whether it was omitted (too large, or not JSON)."""
     if len(payload.data) > MAX_RESULT_BYTES:
         return None, True
     try:
@@ -85,11 +86,11 @@ def describe_result(payload: Payload) -> tuple[Any, bool]:
 
 
 def _json_value(payload: Payload) -> Any:
-    """What the payload holds, when that is JSON as every reader of JSON understands it.
+    """The payload's value, if it is standard JSON.
 
     Raises:
-        ValueError: another encoding, or NaN, an infinity or half a surrogate pair in it: Python writes those, and
-            neither PostgreSQL nor another language's parser reads them back.
+        ValueError: another encoding; or the value contains NaN, an infinity or a lone surrogate, which Python writes
+                and PostgreSQL and other languages cannot read.
     """
     encoding = payload.metadata.get("encoding", b"")
     if encoding == b"binary/null":
@@ -102,14 +103,14 @@ def _json_value(payload: Payload) -> Any:
 
 
 def clean_text(text: str, limit: int) -> str:
-    """Text cut to `limit` characters, with `?` for what UTF-8 cannot carry."""
+    """The text, cut to `limit` characters, with `?` for characters that UTF-8 cannot encode."""
     return text[:limit].encode(errors="replace").decode()
 
 
 def may_be_retried(failure: Failure, policy: RetryPolicy | None, attempt: int) -> bool:
-    """Whether the engine may run the workflow again after this failure: false only when it certainly will not.
+    """Whether Temporal may retry the workflow after this failure. False only if it certainly will not.
 
-    Follows `isRetryable` in the server's history service, which looks at the outermost failure alone.
+    Follows `isRetryable` in the server's history service, which checks only the outermost failure.
     """
     if policy is None or 0 < policy.maximum_attempts <= attempt:
         return False

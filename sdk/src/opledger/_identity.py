@@ -1,4 +1,4 @@
-"""Which operation a run is, its rule about outcome reports, and how both reach the further runs of its chain."""
+"""Identifies the operation of a workflow run, and passes the identity on to the next runs of its chain."""
 
 import dataclasses
 import uuid
@@ -14,17 +14,18 @@ from opledger.wire import MEMO, OPERATION_UUID, OutcomeReports
 
 @dataclass(frozen=True)
 class Identity:
-    """What a start of the ledger says of itself."""
+    """Operation id and rule for outcome reports, as set by the ledger at the start."""
 
     operation_id: str
     outcome_reports: OutcomeReports | None = None
-    """None: there is no memo. A start by an earlier version, whose open runs must replay as they were recorded."""
+    """None: no memo, because an earlier version of the ledger started the workflow. Its open runs must replay as they
+    were recorded."""
     memo: Any = None
-    """As it has to reach the next run; None: there is none."""
+    """The memo to pass on to the next run; None: no memo."""
 
 
 def identify() -> Identity | None:
-    """The operation that this run is, or None when it is none."""
+    """The identity of the current run; None if the ledger did not start it."""
     if not workflow.in_workflow():
         return None
     info = workflow.info()
@@ -42,27 +43,27 @@ def identify() -> Identity | None:
         memo = workflow.memo_value(MEMO)
         return Identity(canonical, OutcomeReports(memo["report_outcome"]), memo)
     except Exception:
-        # Another codec, or a newer ledger: without the report Temporal tells how it ended, only later.
+        # Another codec, or a newer ledger. Without the report the ledger learns the outcome from Temporal, only later.
         return Identity(canonical, OutcomeReports.NEVER, {"report_outcome": OutcomeReports.NEVER.value})
 
 
-def keep(identity: Identity) -> None:
-    """Let every further run of the chain be the same operation, whatever this one gives or takes away.
+def keep_identity(identity: Identity) -> None:
+    """Passes the identity on to every later run of the chain, whatever arguments `continue_as_new` gets.
 
-    What `continue_as_new` is given replaces what the run has, instead of being added to it, and from a signal handler
-    it does not pass through the run method. So the call itself is intercepted.
+    The search attributes and the memo in its arguments replace those of the run. A signal handler can call
+    `continue_as_new` too, outside of the run method. So this intercepts the call itself.
     """
     intercept_continue_as_new(
-        lambda given: dataclasses.replace(
-            given,
-            search_attributes=_attributes(identity, given.search_attributes),
-            memo=_memo(identity, given.memo),
+        lambda arguments: dataclasses.replace(
+            arguments,
+            search_attributes=_attributes(identity, arguments.search_attributes),
+            memo=_memo(identity, arguments.memo),
         )
     )
 
 
 def _attributes(identity: Identity, given: Any) -> Any:
-    """With nothing given, temporalio carries over what the run has now."""
+    """Adds the operation's id to the search attributes. Without `given`, temporalio passes on those of the run."""
     current = workflow.info().typed_search_attributes
     if not given and current.get(OPERATION_UUID) == identity.operation_id:
         return given

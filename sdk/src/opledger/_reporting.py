@@ -1,4 +1,4 @@
-"""Carry a workflow's reports to the ledger: bounded in time, and never the reason why a workflow fails."""
+"""Sends a workflow's reports to the ledger. Each report has a timeout, and no report makes the workflow fail."""
 
 import asyncio
 import contextlib
@@ -21,25 +21,26 @@ _RETRIES = RetryPolicy(
 )
 _LOCAL_ATTEMPTS = 4
 _LOCAL_START_TIMEOUT = timedelta(seconds=1)
-"""A local activity keeps the workflow task open, and what arrives meanwhile waits until the task ends. So a ledger that
-hangs may not delay a workflow by its start report for long; without it, the ledger asks Temporal."""
+"""Timeout of a start report by local activity. A local activity keeps the workflow task open, and signals and updates
+wait until the task ends. So a ledger that hangs must not delay the workflow for long. Without the report the ledger
+asks Temporal."""
 
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """Where the reports go, for how long one may be tried, and whether there is one of the outcome."""
+    """Options of the decorator: the ledger's task queue, the timeout of one report, and the outcome report."""
 
     ledger_task_queue: str = LEDGER_TASK_QUEUE
     report_timeout: timedelta = timedelta(seconds=10)
     report_outcome: bool | None = None
-    """None: as the ledger says in the memo."""
+    """None: the ledger's rule in the memo applies."""
 
 
 class Reporter:
-    """One workflow run's way to the ledger."""
+    """Sends the reports of one workflow run."""
 
     def __init__(self, operation_id: str, options: TrackingOptions, *, keeps_newest: bool) -> None:
-        """`keeps_newest`: what progress is reported during a progress report is sent after it."""
+        """`keeps_newest`: send the newest progress that was reported while another progress report was pending."""
         self._operation_id = operation_id
         self._options = options
         self._keeps_newest = keeps_newest
@@ -49,17 +50,17 @@ class Reporter:
         self._starting: asyncio.Task[None] | None = None
         self._progress: asyncio.Task[Any] | None = None
         self._newest: ReportedProgress | None = None
-        self._under_way: list[asyncio.Task[Any]] = []
+        self._pending: list[asyncio.Task[Any]] = []
 
     @property
     def tasks(self) -> list[asyncio.Task[Any]]:
-        """The tasks of this reporter."""
-        return self._under_way if self._starting is None else [self._starting, *self._under_way]
+        """The pending tasks of this reporter."""
+        return self._pending if self._starting is None else [self._starting, *self._pending]
 
     def begin(self) -> None:
-        """Report the start as soon as the body waits for the first time.
+        """Reports the start when the body first waits.
 
-        In a task of its own, so that the body comes first, and one that ends without ever waiting reports no start.
+        The report has its own task, so that the body runs first. A body that ends without waiting reports no start.
         """
 
         async def send() -> None:
@@ -68,29 +69,29 @@ class Reporter:
         self._starting = asyncio.create_task(send())
 
     def send_started(self) -> None:
-        """Report the start, once, and wait for nothing."""
+        """Reports the start, once, without waiting."""
         if not self._started:
             self._started = True
             self._send(UpdateKind.STARTED)
 
     def end(self) -> None:
-        """Start no further report but the outcome's, and give up those under way where that is needed.
+        """Stops all reports except the outcome report, and cancels pending ones if necessary.
 
-        The body has ended, and nothing of this may hold up the close. Two things measured on SDK 1.35 decide where
-        reports are given up. A run that closes while one of its local activities is executing can leave its workflow
-        task unanswered until that times out, again and again. And an ordinary activity that was cancelled without
-        waiting (ABANDON) fails every workflow task once the server records its timeout, so those are left to end by
-        themselves, or with the workflow.
+        The body has ended, and no report may delay the close. Two facts (measured on SDK 1.35) decide which reports are
+        cancelled. A run that closes while a local activity is executing can leave its workflow task unanswered until it
+        times out, repeatedly: so local activities are cancelled. An ordinary activity that was cancelled without
+        waiting (ABANDON) fails every workflow task once the server records its timeout: so ordinary activities end by
+        themselves or with the workflow.
         """
         self._newest = None
         if self._starting is not None:
             self._starting.cancel()
         if self._local:
-            for report in self._under_way:
+            for report in self._pending:
                 report.cancel()
 
     def _send(self, kind: UpdateKind, **content: Any) -> asyncio.Task[Any] | None:
-        """Start a report and return at once; None if it cannot even be started. What gets lost is logged."""
+        """Starts a report without waiting; None if it cannot be started. A lost report is logged."""
         try:
             report = self._schedule(
                 StatusUpdate(
@@ -102,18 +103,18 @@ class Reporter:
                 )
             )
         except Exception as err:
-            # Whatever is wrong with a report (the payload converter refuses it, say), the workflow goes on.
-            self._note_lost(kind, err)
+            # An invalid report (for example, the payload converter refuses it) must not stop the workflow.
+            self._log_lost(kind, err)
             return None
-        self._under_way.append(report)
-        report.add_done_callback(functools.partial(self._settle, kind))
+        self._pending.append(report)
+        report.add_done_callback(functools.partial(self._on_done, kind))
         return report
 
     async def send_progress(self, progress: ReportedProgress) -> None:
-        """Report progress, and wait for the report as long as the ledger answers.
+        """Reports progress, and waits for the report while the ledger answers.
 
-        One report is under way at a time. What is reported meanwhile is sent after it, the newest only, and without
-        waiting: a thousand lost reports would otherwise add a thousand timeouts to the workflow.
+        One progress report is pending at a time. Of the progress reported meanwhile, only the newest is sent after it,
+        without waiting: otherwise a thousand lost reports would add a thousand timeouts to the workflow.
         """
         if self._progress is not None and not self._progress.done():
             self._newest = progress if self._keeps_newest else None
@@ -124,12 +125,12 @@ class Reporter:
             await workflow.wait([report])
 
     async def send_outcome(self, kind: UpdateKind, **content: Any) -> None:
-        """Report how the body ended, and wait for it whatever is requested meanwhile.
+        """Reports the outcome, and waits for the report even if a cancellation is requested meanwhile.
 
-        A cancellation request that arrives now comes too late: the body has ended, and its outcome stands.
+        Such a cancellation request is too late: the body has ended, and its outcome stands.
 
         Raises:
-            BaseException: the run is being evicted from the worker's cache; it ends here and is replayed later.
+            BaseException: the worker evicts the run from its cache. The run ends here and is replayed later.
         """
         report = self._send(kind, **content)
         if report is None:
@@ -138,15 +139,15 @@ class Reporter:
             try:
                 await workflow.wait([report])
             except asyncio.CancelledError:
-                # On eviction the SDK cancels the report too, so this loop ends then as well. Taking the request off
-                # the counter is what the SDK does when it holds a cancellation back (`_await_temporal_operation`).
+                # On eviction the SDK also cancels the report, so the loop ends. The SDK's `_await_temporal_operation`
+                # calls `uncancel` too when it holds back a cancellation.
                 if (task := asyncio.current_task()) is not None:
                     task.uncancel()
         with contextlib.suppress(Exception):
             report.result()
 
     def _schedule(self, update: StatusUpdate) -> asyncio.Task[Any]:
-        # The answer stays undecoded (RawValue): one that cannot be decoded would fail the workflow task.
+        # The response stays undecoded (RawValue): a response that cannot be decoded would fail the workflow task.
         if self._local:
             return self._schedule_local(update)
         return workflow.start_activity(
@@ -160,9 +161,9 @@ class Reporter:
         )
 
     def _schedule_local(self, update: StatusUpdate) -> asyncio.Task[Any]:
-        # Measured on SDK 1.35: a local activity that keeps failing is retried past its schedule-to-close timeout, for
-        # ever if its intervals stay below `local_retry_threshold`. So the attempts are counted, and sized so that all
-        # of them together (4 x 0.15, and 0.05 + 0.1 + 0.2 between them) stay below the time-out.
+        # Measured on SDK 1.35: a local activity that keeps failing is retried after its schedule-to-close timeout,
+        # forever if its intervals stay below `local_retry_threshold`. So the number of attempts is limited, and all
+        # attempts together (4 x 0.15, and 0.05 + 0.1 + 0.2 between them) stay below the timeout.
         timeout = self._options.report_timeout
         if update.kind is UpdateKind.STARTED:
             timeout = min(timeout, _LOCAL_START_TIMEOUT)
@@ -175,27 +176,27 @@ class Reporter:
             retry_policy=RetryPolicy(
                 initial_interval=timeout * 0.05, backoff_coefficient=2.0, maximum_attempts=_LOCAL_ATTEMPTS
             ),
-            # Above every interval, so that none becomes a timer in the workflow's history.
+            # Above every retry interval, so that no retry becomes a timer in the workflow's history.
             local_retry_threshold=timeout,
         )
 
-    def _settle(self, kind: UpdateKind, report: asyncio.Task[Any]) -> None:
-        self._under_way.remove(report)
+    def _on_done(self, kind: UpdateKind, report: asyncio.Task[Any]) -> None:
+        self._pending.remove(report)
         if report.cancelled():
             return
-        # Asking also marks the exception as seen, or asyncio logs it as an error when nobody waited.
+        # Retrieves the exception so that asyncio does not log it.
         err = report.exception()
         if err is None:
             self._ledger_answers = True
         elif isinstance(err, Exception) and not is_cancelled_exception(err):
-            self._note_lost(kind, err)
+            self._log_lost(kind, err)
         else:
             return
         if report is self._progress and self._newest is not None:
             newest, self._newest = self._newest, None
             self._progress = self._send(UpdateKind.PROGRESS, progress=newest)
 
-    def _note_lost(self, kind: UpdateKind, err: Exception) -> None:
+    def _log_lost(self, kind: UpdateKind, err: Exception) -> None:
         self._ledger_answers = False
         workflow.logger.warning(
             "Operation %s: the report %r did not reach the ledger: %s",

@@ -1,4 +1,4 @@
-"""The call that reports a workflow's progress."""
+"""Reports a workflow's progress."""
 
 import asyncio
 import math
@@ -12,32 +12,33 @@ from opledger.wire import ReportedProgress
 
 _MAX_PROGRESS_CHARS = 1_000
 
-# By event loop, because a workflow run is one: signal and update handlers run in contexts of their own, so a context
-# variable set by the run method would not reach them.
+# Keyed by event loop, because each workflow run has its own. A context variable set by the run method would not reach
+# signal and update handlers, which run in their own contexts.
 reporters: WeakKeyDictionary[asyncio.AbstractEventLoop, Reporter] = WeakKeyDictionary()
 """The reporter of each run whose body has not ended."""
 
 
 async def report_progress(fraction: float | None = None, message: str | None = None) -> None:
-    """Tell the ledger how far this workflow is. For the run method and what it calls, and for its handlers.
+    """Reports the progress of this workflow to the ledger.
 
-    Raises nothing of its own, because a plain exception would stop the workflow for ever over a progress bar: what
-    cannot be used is dropped, and a report that gets lost is logged. While the ledger answers, this waits for it;
-    once a report was lost, reports are sent without waiting. One report is under way at a time; of what is reported
-    meanwhile, by parallel activities for one, the newest is sent after it. The end of the workflow waits for none of
-    them: a completed operation shows 1.0 and the last message that arrived.
+    Call it in the run method, in functions that it calls, and in signal and update handlers. Outside a tracked run, in
+    a query handler and in an update validator (where a workflow may not act) it does nothing.
 
-    Outside a tracked run it does nothing, and in a query handler or an update validator, where a workflow may not act.
+    It raises no errors of its own, because a plain exception would block the workflow task for a mere progress report.
+    Invalid values are ignored, and a lost report is logged. While the ledger answers, the call waits for the report;
+    after a lost report it no longer waits. One report is pending at a time: of the progress reported meanwhile, for
+    example by parallel tasks, the newest is sent afterwards. The end of the workflow does not wait for progress
+    reports: a completed operation shows 1.0 and the last message that arrived.
 
-    Each report adds events to the workflow's history (six, where it is an ordinary activity), of which a run may have
-    51,200: report steps, not every row of a table.
+    Each report adds events to the workflow's history (six, if the report is an ordinary activity). A run may have
+    51,200 events, so report steps, not every row of a table.
 
     Args:
-        fraction: 0.0 to 1.0; what lies outside is moved to the nearer end, what is no number is dropped.
-        message: For people to read; cut to 1,000 characters.
+        fraction: 0.0 to 1.0. Values outside are moved to the nearer limit; a value that is not a number is ignored.
+            message: Text for people, cut to 1,000 characters.
 
     Raises:
-        asyncio.CancelledError: the workflow was cancelled while it waited, as with a timer.
+        asyncio.CancelledError: the workflow was cancelled during the wait, as with a timer.
     """
     if not workflow.in_workflow() or workflow.unsafe.is_read_only():
         return

@@ -1,4 +1,4 @@
-"""The decorator that makes a workflow report its status to the ledger."""
+"""The decorator `track_operation_status`."""
 
 import asyncio
 import functools
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeVar, cast, overload
 
-from opledger._identity import identify, keep
+from opledger._identity import identify, keep_identity
 from opledger._outcome import OutcomeReport
 from opledger._reporting import Reporter, TrackingOptions
 from opledger.progress import reporters
@@ -34,43 +34,45 @@ def track_operation_status(
     report_timeout: timedelta = timedelta(seconds=10),
     report_outcome: bool | None = None,
 ) -> _RunMethod | Callable[[_RunMethod], _RunMethod]:
-    """Make a workflow report to the ledger that it started and, where that is safe and useful, how it ended.
+    """Makes a workflow report its start to the ledger and, if that is safe and useful, its outcome.
 
-    Goes over or under `@workflow.run`, with or without parentheses, on a run method of any number of arguments and
-    any result. The workflow behaves as without it: the body starts at once, every exception and result passes
-    through unchanged, no signal or update is lost, and a ledger that is down is only logged.
+    Put it above or below `@workflow.run`, with or without parentheses, on a run method with any arguments and any
+    result. The workflow behaves as without it: the body starts at once, every exception and result passes through
+    unchanged, no signal or update is lost, and an unavailable ledger is only logged.
 
-    A run is tracked when its search attribute `OperationUUID` equals its workflow id, a UUID in canonical form, and it
-    is no child workflow: that is how the ledger starts an operation. Every other run is left alone. The further runs
-    of a chain stay tracked, whatever search attributes and memo `continue_as_new` is given.
+    A run is tracked if its search attribute `OperationUUID` equals its workflow id, a UUID in canonical form, and it is
+    not a child workflow: this is how the ledger starts an operation. The decorator ignores every other run. The later
+    runs of a chain stay tracked, whatever search attributes and memo `continue_as_new` gets.
 
-    **The outcome.** A workflow that reports its outcome has to wait for that report after its body has ended, and a
-    signal or update that is accepted during the wait is lost: its handler runs, and no body reads what it leaves. So
-    the outcome comes from Temporal where the ledger attached a completion callback at the start, where the workflow
-    has signal or update handlers (dynamic ones and ones set at run time included), and where it has other tasks that
-    go on. Otherwise nothing can act during the wait, and the workflow reports its outcome: a ledger that is down then
-    costs at most `report_timeout`, and a cancellation request that arrives meanwhile comes too late. Where the ledger
-    takes reports as final (`OPLEDGER_FINALITY=workflow`) the outcome is always reported: the body must first see to
-    it that no more signals or updates come, and that its handlers have finished (`workflow.all_handlers_finished`).
+    **Outcome.** A workflow that reports its outcome waits for that report after its body has returned. A signal or
+    update that the server accepts during the wait is lost: its handler runs, but no body processes what it leaves. So
+    the ledger takes the outcome from Temporal, and the workflow does not report it, if one of these is true: the ledger
+    attached a completion callback at the start; the workflow has signal or update handlers (also dynamic ones and ones
+    set at run time); the workflow has other unfinished tasks. Otherwise nothing can act during the wait, and the
+    workflow reports its outcome. An unavailable ledger then delays the end by at most `report_timeout`, and a
+    cancellation request during that time is too late. If the ledger takes reports as final
+    (`OPLEDGER_FINALITY=workflow`), the workflow always reports its outcome. Its body must then make sure that no more
+    signals or updates arrive and that its handlers have finished (`workflow.all_handlers_finished`).
 
-    Reported is what closes the workflow, no more: nothing on continue-as-new, and nothing on an exception that only
-    fails the workflow task, which the server retries. A failure that the workflow's retry policy may follow by
-    another attempt says so (`may_retry`). The error is the root cause, the last in the chain of causes.
+    The workflow reports only what closes it: not continue-as-new, and not an exception that only fails the workflow
+    task, which the server retries. If the workflow's retry policy may start another attempt, the report of the failure
+    says so (`may_retry`). The reported error is the root cause, the last one in the chain of causes.
 
-    Adding the decorator to a workflow, or taking it away, changes what the workflow does, as any change of its code:
-    with operations of that type open, it needs Temporal's versioning (`workflow.patched`, or a new worker version).
-    The same holds for `report_outcome`, and for the first handler that a workflow gets.
+    **Versioning.** Adding or removing the decorator changes the workflow's commands, like any change of its code. While
+    operations of that type are open, it needs Temporal's versioning (`workflow.patched`, or a new worker version). The
+    same is true for a change of `report_outcome`, and for the first signal or update handler of a workflow.
 
-    The reports run as a local activity in a worker that listens on the ledger's task queue, and as an ordinary
-    activity on that queue everywhere else. The ledger's worker must be able to read this worker's payloads: a codec
-    that encrypts them has to be the same on both.
+    **Transport.** In a worker that polls the ledger's task queue, reports are local activities. In every other worker
+    they are ordinary activities on the ledger's task queue. The ledger's worker must be able to read the payloads of
+    this worker: both need the same payload codec.
 
     Args:
         run: The workflow's run method.
-        ledger_task_queue: The task queue of the ledger's worker.
-        report_timeout: How long one report may take, retries included. Above zero.
-        report_outcome: True reports the outcome in any case, at the risk of losing what arrives during the wait. False
-            never does; without callbacks the ledger then learns of the end later, from Temporal. None decides as above.
+        ledger_task_queue: Task queue of the ledger's worker.
+            report_timeout: Timeout of one report, retries included. Must be above zero.
+            report_outcome: True: always report the outcome, at the risk of losing signals and updates during the wait.
+                False: never report it; without callbacks the ledger learns of the end later, from Temporal. None:
+                decide as described above.
 
     Raises:
         TypeError: `run` is not an async function.
@@ -84,14 +86,14 @@ def track_operation_status(
 
 def _decorate(run: _RunMethod, options: TrackingOptions) -> _RunMethod:
     if not inspect.iscoroutinefunction(run):
-        raise TypeError("track_operation_status is for async run methods of workflows")
+        raise TypeError("track_operation_status: expected the async run method of a workflow")
 
     @functools.wraps(run)
     async def tracked(*args: Any, **kwargs: Any) -> Any:
         identity = identify()
         if identity is None or asyncio.get_running_loop() in reporters:
             return await run(*args, **kwargs)
-        keep(identity)
+        keep_identity(identity)
         rule = identity.outcome_reports
         reporter = Reporter(identity.operation_id, options, keeps_newest=rule is not None)
         outcome = OutcomeReport(reporter, rule, options.report_outcome)

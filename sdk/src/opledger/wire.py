@@ -1,6 +1,6 @@
-"""The wire between a tracked workflow and the ledger: names and payloads, and nothing else.
+"""Wire format between a tracked workflow and the ledger: names and payloads.
 
-Payloads are standard dataclasses because Temporal's default data converter takes those; a worker in another language
+The payloads are standard dataclasses, which Temporal's default data converter supports. A worker in another language
 sends the same JSON.
 """
 
@@ -11,31 +11,31 @@ from typing import Any
 from temporalio.common import SearchAttributeKey
 
 LEDGER_TASK_QUEUE = "opledger"
-"""The task queue on which the ledger's own worker listens."""
+"""Task queue of the ledger's worker."""
 
 UPDATE_ACTIVITY = "update_operation_status"
-"""The activity, in the ledger's worker, that records what a workflow says of itself. Takes a `StatusUpdate`."""
+"""Activity of the ledger's worker that records the reports of workflows. Takes a `StatusUpdate`."""
 
 OPERATION_UUID: SearchAttributeKey[str] = SearchAttributeKey.for_keyword("OperationUUID")
-"""The search attribute that carries the operation's id on every execution that the ledger starts."""
+"""Search attribute with the operation's id, on every execution that the ledger starts."""
 
 MEMO = "opledger"
-"""The memo on every execution that the ledger starts: `{"report_outcome": OutcomeReports}`."""
+"""Key of the memo on every execution that the ledger starts: `{"report_outcome": OutcomeReports}`."""
 
 
 class OutcomeReports(StrEnum):
-    """Whether a tracked workflow reports its outcome. It must wait for that report after its body has ended."""
+    """Whether a tracked workflow reports its outcome. It waits for that report after its body has returned."""
 
     ALWAYS = "always"
-    """The ledger takes the report as final and asks nobody else."""
+    """The ledger takes the report as final and does not ask Temporal."""
     WHEN_SAFE = "when_safe"
-    """Only where nothing of the workflow can still act while it waits: no handlers, no other tasks."""
+    """Only if nothing can act during the wait: the workflow has no handlers and no other tasks."""
     NEVER = "never"
-    """Temporal calls the ledger when the workflow closes."""
+    """Temporal sends the ledger a completion callback when the workflow closes."""
 
 
 class UpdateKind(StrEnum):
-    """What a tracked workflow reports."""
+    """Kind of a report."""
 
     STARTED = "started"
     PROGRESS = "progress"
@@ -45,50 +45,50 @@ class UpdateKind(StrEnum):
 
 
 class UpdateOutcome(StrEnum):
-    """What the ledger did with a report."""
+    """Result of a report."""
 
     RECORDED = "recorded"
-    """The row shows it, or keeps it until the engine confirms it."""
+    """Stored: visible at once, or when Temporal confirms it."""
     IGNORED = "ignored"
-    """It changes nothing: a repeat, or the operation is done."""
+    """No change: a repeated report, or the operation is done."""
     UNKNOWN_OPERATION = "unknown_operation"
-    """No such operation: the workflow was not started by this ledger, or its row was deleted."""
+    """No such operation: this ledger did not start the workflow, or the operation was deleted."""
 
 
 @dataclass(frozen=True)
 class ReportedError:
-    """Why a workflow failed: the root cause's message, not the wrapper's."""
+    """Failure of a workflow. The message is the root cause's, not the wrapper's."""
 
     message: str
     type: str | None = None
-    """The application failure type, or the name of the exception's class."""
+    """Application failure type, or the name of the exception class."""
     non_retryable: bool = False
     details: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class ReportedProgress:
-    """How far a workflow says it is."""
+    """Progress of a workflow."""
 
     fraction: float | None = None
-    """0.0 to 1.0, or None when it cannot be told."""
+    """0.0 to 1.0; None: unknown."""
     message: str | None = None
 
 
 @dataclass(frozen=True)
 class StatusUpdate:
-    """One report of a workflow about itself: the single argument of `update_operation_status`."""
+    """One report of a workflow: the only argument of the activity `update_operation_status`."""
 
     operation_id: str
     kind: UpdateKind
     occurred_at: str
-    """Workflow time in RFC 3339, UTC."""
+    """Workflow time, in RFC 3339, UTC."""
     attempt: int = 1
-    """The attempt of the workflow's own retry policy, from 1."""
+    """Attempt under the workflow's own retry policy, from 1."""
     may_retry: bool = False
-    """A FAILED report of an attempt that the engine may run again: never final by itself."""
+    """FAILED, but Temporal may start another attempt: never final by itself."""
     result: Any = None
     result_omitted: bool = False
-    """The result was too large, or not JSON: the ledger fetches it from the engine."""
+    """The result was too large or not JSON: the ledger fetches it from Temporal."""
     error: ReportedError | None = None
     progress: ReportedProgress | None = None
