@@ -1,4 +1,4 @@
-"""Callback tokens: one operation's, one tenant's, one key's."""
+"""Callback tokens: each is for one operation, one tenant and one key."""
 
 import string
 from uuid import UUID
@@ -16,14 +16,14 @@ tenants = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size
 
 
 @given(ids, tenants)
-def test_a_token_gives_its_tenant_back(operation_id: object, tenant: str) -> None:
-    """The receiver learns the tenant without having the row."""
+def test_token_contains_its_tenant(operation_id: object, tenant: str) -> None:
+    """The receiver learns the tenant without reading the row."""
     assert KEYS.verify(operation_id, KEYS.sign(operation_id, tenant)) == tenant  # type: ignore[arg-type]
 
 
 @given(ids, ids, tenants)
 def test_another_operation_s_token_is_refused(one: object, other: object, tenant: str) -> None:
-    """Whoever may describe one execution sees its token, and must not be able to end another."""
+    """A user who may describe one execution sees its token, and must not be able to end another operation."""
     if one != other:
         assert KEYS.verify(other, KEYS.sign(one, tenant)) is None  # type: ignore[arg-type]
 
@@ -31,7 +31,7 @@ def test_another_operation_s_token_is_refused(one: object, other: object, tenant
 @example(UUID(int=1), "00\x80\x80\U00108afb", 17, "0")  # the same tenant, in base64 as nobody writes it
 @given(ids, tenants, st.integers(0, 400), st.sampled_from(string.printable))
 def test_a_changed_token_is_refused(operation_id: object, tenant: str, place: int, letter: str) -> None:
-    """Key name, tenant and HMAC are all under the HMAC."""
+    """The HMAC covers the key name, the tenant and the operation."""
     token = KEYS.sign(operation_id, tenant)  # type: ignore[arg-type]
     place %= len(token)
     forged = token[:place] + letter + token[place + 1 :]
@@ -39,14 +39,14 @@ def test_a_changed_token_is_refused(operation_id: object, tenant: str, place: in
 
 
 @given(ids, st.text(max_size=2000))
-def test_nonsense_is_refused(operation_id: object, token: str) -> None:
-    """Nothing that comes in raises."""
+def test_arbitrary_text_is_refused(operation_id: object, token: str) -> None:
+    """No input raises an error."""
     assert KEYS.verify(operation_id, token) is None  # type: ignore[arg-type]
 
 
 @given(ids)
-def test_rotation(operation_id: object) -> None:
-    """The new key signs, the old one still counts, a dropped one does not."""
+def test_new_key_signs_and_old_key_verifies(operation_id: object) -> None:
+    """A removed key does not verify any more."""
     before = CallbackKeys({"old": OLD}).sign(operation_id, "t")  # type: ignore[arg-type]
     assert KEYS.sign(operation_id, "t").startswith("new.")  # type: ignore[arg-type]
     assert KEYS.verify(operation_id, before) == "t"  # type: ignore[arg-type]
@@ -66,15 +66,15 @@ def test_rotation(operation_id: object) -> None:
         (f"a:{NEW},a:{OLD}", "same name"),
     ],
 )
-def test_what_no_keys_are(text: str, words: str) -> None:
-    """The rule is named, the secret is not shown."""
+def test_invalid_keys_are_refused(text: str, words: str) -> None:
+    """The error names the rule, and contains no secret."""
     with pytest.raises(ValueError, match=words) as caught:
         CallbackKeys.parse(text)
     assert NEW not in str(caught.value)
     assert "short" not in str(caught.value)
 
 
-def test_secrets_are_not_shown() -> None:
-    """Settings end up in logs."""
+def test_repr_does_not_contain_secrets() -> None:
+    """Settings may appear in logs."""
     assert NEW not in repr(KEYS)
     assert CallbackKeys.parse(f"new:{NEW}, old:{OLD}") == KEYS

@@ -1,4 +1,4 @@
-"""Operations that make no progress: one rule raises, renews and clears the attention, whatever the kind."""
+"""Operations that make no progress: one rule sets, updates and clears the attention, for all kinds of problems."""
 
 from dataclasses import replace
 
@@ -23,14 +23,14 @@ STALLED, NO_WORKER = AttentionKind.STALLED, AttentionKind.NO_WORKER
 ACTIVITY_RETRYING = AttentionKind.ACTIVITY_RETRYING
 
 
-def stuck(
-    words: str | None, kind: AttentionKind = STALLED, state: ExecutionState = S.RUNNING, seconds: float = 10
+def observed_problem(
+    message: str | None, kind: AttentionKind = STALLED, state: ExecutionState = S.RUNNING, seconds: float = 10
 ) -> Observation:
-    problem = None if words is None else ExecutionProblem(kind, words)
+    problem = None if message is None else ExecutionProblem(kind, message)
     return replace(observed(state, seconds), problem=problem)
 
 
-def hear(operation: Operation, observation: Observation, seconds: float = 20) -> Decision:
+def observe(operation: Operation, observation: Observation, seconds: float = 20) -> Decision:
     return reconcile(operation, observation, at(seconds), POLICY)
 
 
@@ -40,9 +40,9 @@ def changed(decision: Decision) -> Operation:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_raised_with_the_engine_s_words(kind: AttentionKind) -> None:
-    """The history says when it began."""
-    decision = hear(running(), stuck("failed 3 times: boom", kind))
+def test_problem_sets_the_attention_with_the_engine_s_message(kind: AttentionKind) -> None:
+    """The history has a line for the beginning."""
+    decision = observe(running(), observed_problem("failed 3 times: boom", kind))
     assert decision.verdict is Verdict.ATTENTION
     row = changed(decision)
     assert row.status is OperationStatus.RUNNING
@@ -52,20 +52,20 @@ def test_raised_with_the_engine_s_words(kind: AttentionKind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_renewed_without_a_line(kind: AttentionKind) -> None:
-    """An activity may fail thousands of times: the words change, the history does not."""
-    row = changed(hear(running(), stuck("failed 3 times", kind)))
-    assert hear(row, stuck("failed 3 times", kind), 30).change is None
-    again = changed(hear(row, stuck("failed 9 times", kind), 30))
+def test_new_message_updates_the_attention_without_a_history_line(kind: AttentionKind) -> None:
+    """An activity may fail thousands of times: the message changes, the history does not grow."""
+    row = changed(observe(running(), observed_problem("failed 3 times", kind)))
+    assert observe(row, observed_problem("failed 3 times", kind), 30).change is None
+    again = changed(observe(row, observed_problem("failed 9 times", kind), 30))
     assert again.attention == Attention(kind, at(20), "failed 9 times")
     assert again.history_length == row.history_length
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_cleared_when_it_moves_on(kind: AttentionKind) -> None:
-    """And the history says so."""
-    row = changed(hear(running(), stuck("failed 3 times", kind)))
-    decision = hear(row, stuck(None), 30)
+def test_progress_clears_the_attention(kind: AttentionKind) -> None:
+    """The history has a line for it."""
+    row = changed(observe(running(), observed_problem("failed 3 times", kind)))
+    decision = observe(row, observed_problem(None), 30)
     assert decision.verdict is Verdict.ATTENTION
     assert changed(decision).attention is None
     assert changed(decision).history_length == row.history_length + 1
@@ -73,58 +73,58 @@ def test_cleared_when_it_moves_on(kind: AttentionKind) -> None:
 
 @pytest.mark.parametrize("before", KINDS)
 @pytest.mark.parametrize("after", KINDS)
-def test_one_kind_follows_another(before: AttentionKind, after: AttentionKind) -> None:
-    """Each has its own beginning."""
+def test_another_kind_replaces_the_attention(before: AttentionKind, after: AttentionKind) -> None:
+    """Each kind has its own start time."""
     if before is after:
         return
-    row = changed(hear(running(), stuck("first", before)))
-    row = changed(hear(row, stuck("second", after), 30))
+    row = changed(observe(running(), observed_problem("first", before)))
+    row = changed(observe(row, observed_problem("second", after), 30))
     assert row.attention == Attention(after, at(30), "second")
 
 
 @pytest.mark.parametrize("kind", [STALLED, ACTIVITY_RETRYING])
-def test_first_seen_in_trouble(kind: AttentionKind) -> None:
-    """One change: it runs, and makes no progress."""
-    decision = hear(dispatched_at(1), stuck("failed 3 times", kind))
+def test_operation_first_seen_with_a_problem_is_running_and_has_the_attention(kind: AttentionKind) -> None:
+    """Both are in one change."""
+    decision = observe(dispatched_at(1), observed_problem("failed 3 times", kind))
     assert decision.verdict is Verdict.TRANSITION
     assert decision.change is not None
     assert [line.sequence for line in decision.change.transitions] == [2, 3]
     assert changed(decision).attention is not None
 
 
-def test_just_taken_is_not_without_worker() -> None:
-    """A worker has taken it: the answer that none polls is some seconds old."""
-    row = changed(hear(dispatched_at(1), stuck("no worker polls", NO_WORKER)))
+def test_operation_just_picked_up_does_not_get_no_worker() -> None:
+    """A worker has picked it up: the cached answer that no worker polls is some seconds old."""
+    row = changed(observe(dispatched_at(1), observed_problem("no worker polls", NO_WORKER)))
     assert (row.status, row.attention) == (OperationStatus.RUNNING, None)
-    row = changed(hear(row, stuck("no worker polls", NO_WORKER), 30))
+    row = changed(observe(row, observed_problem("no worker polls", NO_WORKER), 30))
     assert row.attention is not None
 
 
-def test_stalled_before_it_was_seen_to_run() -> None:
-    """A first task that fails counts as taken only where the engine says so."""
-    row = changed(hear(dispatched_at(1), stuck("failed 3 times", state=S.PENDING)))
+def test_accepted_operation_can_be_stalled() -> None:
+    """A failing first task counts as picked up only if the engine says so."""
+    row = changed(observe(dispatched_at(1), observed_problem("failed 3 times", state=S.PENDING)))
     assert (row.status, row.attention is not None) == (OperationStatus.ACCEPTED, True)
 
 
-def test_a_worker_that_is_starting_has_its_time() -> None:
-    """A task that waits counts only after the grace, by when the engine was asked."""
+def test_waiting_task_counts_only_after_the_grace() -> None:
+    """A worker may be starting. The time of the question counts."""
     waiting = ExecutionProblem(NO_WORKER, "no worker polls", waits_since=at(1))
     grace = WORKER_GRACE.total_seconds()
     early = replace(observed(S.PENDING, seconds=grace), problem=waiting)
     late = replace(observed(S.PENDING, seconds=1 + grace), problem=waiting)
-    assert hear(dispatched_at(1), early, seconds=1 + grace).verdict is Verdict.NO_CHANGE
-    row = changed(hear(dispatched_at(1), late, seconds=2 + grace))
+    assert observe(dispatched_at(1), early, seconds=1 + grace).verdict is Verdict.NO_CHANGE
+    row = changed(observe(dispatched_at(1), late, seconds=2 + grace))
     assert (row.status, row.attention) == (
         OperationStatus.ACCEPTED,
         Attention(NO_WORKER, at(2 + grace), "no worker polls"),
     )
 
 
-def test_taken_at_last_clears_it() -> None:
-    """By an observation, and by the workflow's own report."""
+def test_pick_up_clears_no_worker() -> None:
+    """Shown by an observation, and by a report of the workflow."""
     waiting = replace(observed(S.PENDING, seconds=60), problem=ExecutionProblem(NO_WORKER, "no worker polls", at(1)))
-    row = changed(hear(dispatched_at(1), waiting, 61))
-    assert changed(hear(row, observed(S.RUNNING, seconds=70), 71)).attention is None
+    row = changed(observe(dispatched_at(1), waiting, 61))
+    assert changed(observe(row, observed(S.RUNNING, seconds=70), 71)).attention is None
     change = apply_report(row, reported(ReportKind.STARTED, seconds=70), Finality.ENGINE, at(71))
     assert change is not None
     assert (change.operation.status, change.operation.attention) == (OperationStatus.RUNNING, None)
@@ -133,8 +133,8 @@ def test_taken_at_last_clears_it() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_report_shows_that_a_worker_is_there(kind: AttentionKind) -> None:
-    """The workflow's task went through. Of its activities a report says nothing."""
-    row = changed(hear(running(), stuck("why", kind)))
+    """A worker completed a workflow task. A report says nothing about activities."""
+    row = changed(observe(running(), observed_problem("why", kind)))
     change = apply_report(row, Report(ReportKind.STARTED, at(30)), Finality.ENGINE, at(30))
     if kind is ACTIVITY_RETRYING:
         assert change is None
@@ -150,26 +150,26 @@ def test_a_report_shows_that_a_worker_is_there(kind: AttentionKind) -> None:
     )
 
 
-def test_one_that_stalls_again_and_again_does_not_fill_the_history() -> None:
-    """Beyond a number of lines only the attention comes and goes."""
+def test_repeated_stalling_does_not_fill_the_history() -> None:
+    """From REPEATED_EVENT_LIMIT lines on only the attention changes."""
     row = running()
     for number in range(100):
-        row = changed(hear(row, stuck(f"failed {number + 3} times"), 20 + 2 * number))
+        row = changed(observe(row, observed_problem(f"failed {number + 3} times"), 20 + 2 * number))
         assert row.attention is not None
-        row = changed(hear(row, stuck(None), 21 + 2 * number))
+        row = changed(observe(row, observed_problem(None), 21 + 2 * number))
         assert row.attention is None
     assert row.history_length == REPEATED_EVENT_LIMIT
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_end_clears_it(kind: AttentionKind) -> None:
-    """What is done needs nobody."""
-    row = changed(hear(running(), stuck("failed 3 times", kind)))
-    assert changed(hear(row, observed(S.COMPLETED), 30)).attention is None
+def test_end_clears_the_attention(kind: AttentionKind) -> None:
+    """A problem of an open execution ends with it."""
+    row = changed(observe(running(), observed_problem("failed 3 times", kind)))
+    assert changed(observe(row, observed(S.COMPLETED), 30)).attention is None
 
 
 @pytest.mark.parametrize("state", sorted(CLOSED | {S.NOT_FOUND, S.UNKNOWN}))
-def test_only_an_open_execution_has_trouble(state: ExecutionState) -> None:
-    """Anything else is a bug of the adapter."""
+def test_only_an_open_execution_can_have_a_problem(state: ExecutionState) -> None:
+    """Anything else is a bug in the adapter."""
     with pytest.raises(ValueError, match="has no problem"):
-        stuck("why", state=state)
+        observed_problem("why", state=state)

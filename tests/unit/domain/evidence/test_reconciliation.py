@@ -1,4 +1,4 @@
-"""The reconciliation rule: every (status, observation) pair, then the times and the words."""
+"""The reconciliation rule: a table of all (status, observation) pairs, then times and messages."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -35,19 +35,19 @@ START, DONE = [R], [R, C]
 
 
 def ends(code: ErrorCode, *, ran: bool = False) -> tuple[bool, ErrorCode]:
-    """FAILED with the code, through RUNNING first where it had not been seen running."""
+    """FAILED with the code; through RUNNING first, unless it was already RUNNING."""
     return (not ran, code)
 
 
 E = ErrorCode
 TABLE = {
-    # Nobody has tried to start it: whatever the engine says it has is nevertheless the truth.
+    # No start was attempted, but the engine's answer is still the truth.
     "accepted": {
         S.PENDING: NONE, S.RUNNING: START, S.COMPLETED: DONE, S.FAILED: ends(E.WORKFLOW_FAILED),
         S.CANCELED: ends(E.CANCELED), S.TERMINATED: ends(E.TERMINATED), S.TIMED_OUT: ends(E.TIMED_OUT),
         S.NOT_FOUND: NONE, S.UNKNOWN: NONE,
     },
-    # A dispatcher is at it, or died: the dispatcher's lease decides, not reconciliation.
+    # A dispatcher works on it, or crashed: the dispatcher's lease decides, not reconciliation.
     "claimed": {
         S.PENDING: NONE, S.RUNNING: START, S.COMPLETED: DONE, S.FAILED: ends(E.WORKFLOW_FAILED),
         S.CANCELED: ends(E.CANCELED), S.TERMINATED: ends(E.TERMINATED), S.TIMED_OUT: ends(E.TIMED_OUT),
@@ -68,7 +68,7 @@ TABLE = {
         S.CANCELED: ends(E.CANCELED, ran=True), S.TERMINATED: ends(E.TERMINATED, ran=True),
         S.TIMED_OUT: ends(E.TIMED_OUT, ran=True), S.NOT_FOUND: ends(E.EXECUTION_LOST, ran=True), S.UNKNOWN: NONE,
     },
-    # Final: the outcome stands, and what contradicts it is told.
+    # Final: the outcome stands, and a contradiction is reported.
     "completed": {
         S.PENDING: APART, S.RUNNING: APART, S.COMPLETED: NONE, S.FAILED: APART, S.CANCELED: APART,
         S.TERMINATED: APART, S.TIMED_OUT: APART, S.NOT_FOUND: NONE, S.UNKNOWN: NONE,
@@ -108,7 +108,7 @@ def decide(
 def test_every_pair_of_status_and_observation_has_its_decision(
     name: str, state: ExecutionState, expected: object
 ) -> None:
-    """design.md: `reconcile` decides no change, transition, start again, or wait."""
+    """`reconcile` decides between no change, transition, start again, and wait."""
     verdict, after, path = decide(OPERATIONS[name], observed(state))
     if isinstance(expected, Verdict):
         assert verdict is expected
@@ -125,15 +125,15 @@ def test_every_pair_of_status_and_observation_has_its_decision(
         assert path == expected
 
 
-def test_the_table_is_whole() -> None:
-    """No pair is left out, so that a new state cannot be forgotten (hazard 18)."""
+def test_table_has_every_pair() -> None:
+    """So that a new state cannot be forgotten (hazard 18)."""
     assert all(set(row) == set(ExecutionState) for row in TABLE.values())
 
 
 @pytest.mark.parametrize("state", sorted(WITHOUT_WORKER))
 @pytest.mark.parametrize("name", ["accepted", "claimed", "dispatched", "just dispatched"])
-def test_closed_before_any_worker_took_it_never_runs(name: str, state: ExecutionState) -> None:
-    """ACCEPTED to FAILED in one line, without `started_at`."""
+def test_close_before_any_worker_picked_it_up_never_passes_through_running(name: str, state: ExecutionState) -> None:
+    """ACCEPTED to FAILED in one history line, without `started_at`."""
     decision = reconcile(OPERATIONS[name], replace(observed(state), never_picked_up=True), at(11), POLICY)
     assert decision.change is not None
     row, [line] = decision.change.operation, decision.change.transitions
@@ -144,23 +144,23 @@ def test_closed_before_any_worker_took_it_never_runs(name: str, state: Execution
     assert (row.dispatch.due_at, row.follow_up.due_at, row.verification.due_at) == (None, None, None)
 
 
-def test_never_taken_does_not_take_running_back() -> None:
-    """A report said that it runs: that stands."""
+def test_running_operation_stays_started_if_the_history_shows_no_worker() -> None:
+    """A report said that it is running, and status never goes back."""
     _, after, path = decide(running(), replace(observed(S.TERMINATED), never_picked_up=True))
     assert path == [OperationStatus.FAILED]
     assert after.started_at is not None
 
 
 @pytest.mark.parametrize("state", sorted(set(S) - WITHOUT_WORKER))
-def test_only_a_close_without_a_worker_can_be_never_taken(state: ExecutionState) -> None:
-    """What completed, failed or runs was taken by definition."""
+def test_only_a_close_without_a_worker_can_be_never_picked_up(state: ExecutionState) -> None:
+    """An execution that completed, failed or is running was picked up by definition."""
     with pytest.raises(ValueError, match="was picked up by a worker"):
         replace(observed(state), never_picked_up=True)
 
 
 @pytest.mark.parametrize("state", sorted(WITHOUT_WORKER))
 def test_a_final_operation_that_never_ran_agrees_with_its_own_close(state: ExecutionState) -> None:
-    """A repeat of the close is no divergence; a run that begins all the same is one."""
+    """A repeat of the close is no divergence; a new run is one."""
     _, row, _ = decide(dispatched_at(1), replace(observed(state), never_picked_up=True))
     again = replace(observed(state, seconds=20), never_picked_up=True)
     assert decide(row, again, 21)[0] is NONE
@@ -171,7 +171,7 @@ def test_a_final_operation_that_never_ran_agrees_with_its_own_close(state: Execu
 
 
 def test_an_operation_first_seen_completed_passes_through_running() -> None:
-    """Both lines are in one change, in order and gap-free, with the engine's times."""
+    """Both history lines are in one change, in order and without a gap, with the engine's times."""
     decision = reconcile(dispatched_at(1), observed(S.COMPLETED), at(11), POLICY)
     assert decision.change is not None
     operation = decision.change.operation
@@ -181,15 +181,15 @@ def test_an_operation_first_seen_completed_passes_through_running() -> None:
     assert decision.change.transitions[-1].actor == "somebody"
 
 
-def test_an_answer_older_than_the_last_dispatch_proves_nothing() -> None:
-    """Hazard 23: the question is judged by when it was put, not by when its answer is recorded."""
+def test_answer_older_than_the_last_dispatch_changes_nothing() -> None:
+    """Hazard 23: the time of the question counts, not the time at which the answer is recorded."""
     redispatched = dispatched_at(10)
     verdict, after, _ = decide(redispatched, observed(S.NOT_FOUND, seconds=4), seconds=300)
     assert (verdict, after) == (WAIT, redispatched)
 
 
 def test_a_long_lost_start_is_not_started_again() -> None:
-    """After the retention time a missing execution may have run: it fails honestly instead of running twice."""
+    """After the retention time a missing execution may have run: the operation fails instead of running twice."""
     verdict, after, path = decide(dispatched_at(1), observed(S.NOT_FOUND, seconds=3000), seconds=3001)
     assert verdict is Verdict.TRANSITION
     assert path == [R, OperationStatus.FAILED]
@@ -198,7 +198,7 @@ def test_a_long_lost_start_is_not_started_again() -> None:
 
 
 def test_start_again_makes_it_due_at_once() -> None:
-    """Hazard 2: an execution that the engine lost before it ran is dispatched once more."""
+    """Hazard 2: an execution that the engine lost before it ran is dispatched again."""
     _, after, _ = decide(dispatched_at(1), observed(S.NOT_FOUND))
     assert after.dispatch.due_at == at(11)
     assert after.dispatch.done_at is None
@@ -206,7 +206,7 @@ def test_start_again_makes_it_due_at_once() -> None:
 
 
 def test_a_reported_outcome_stands_when_the_engine_has_forgotten_the_execution() -> None:
-    """Retention passed before anybody asked: the kept report is the best evidence left."""
+    """The execution was deleted before the ledger asked: the stored report is the best evidence."""
     change = apply_report(running(), reported(ReportKind.COMPLETED, result=[0]), Finality.ENGINE, at(5))
     assert change is not None
     _, after, _ = decide(change.operation, observed(S.NOT_FOUND, seconds=100), seconds=101)
@@ -214,7 +214,7 @@ def test_a_reported_outcome_stands_when_the_engine_has_forgotten_the_execution()
 
 
 def test_the_observation_wins_over_the_report_and_the_history_says_so() -> None:
-    """Hazard 16: reported completed, then terminated: FAILED/TERMINATED, and the report is in the history."""
+    """Hazard 16: reported as completed, then terminated: FAILED with TERMINATED, and the report is in the history."""
     change = apply_report(running(), reported(ReportKind.COMPLETED, result=1), Finality.ENGINE, at(5))
     assert change is not None
     decision = reconcile(change.operation, observed(S.TERMINATED), at(11), POLICY, Source.CONFIRMATION)
@@ -226,7 +226,7 @@ def test_the_observation_wins_over_the_report_and_the_history_says_so() -> None:
 
 
 def test_a_result_that_cannot_be_decoded_falls_back_to_the_report() -> None:
-    """Encrypted payloads are not decoded by guess; what the workflow reported is taken instead, and noted."""
+    """An encrypted result cannot be decoded: the reported result is used, and the history says so."""
     change = apply_report(running(), reported(ReportKind.COMPLETED, result={"a": 1}), Finality.ENGINE, at(5))
     assert change is not None
     unreadable = replace(observed(S.COMPLETED), result=None, result_unreadable="encoding binary/encrypted")
@@ -238,7 +238,7 @@ def test_a_result_that_cannot_be_decoded_falls_back_to_the_report() -> None:
 
 @pytest.mark.parametrize(("started", "closed"), [(at(-50), at(-40)), (at(500), at(600)), (at(9), at(2)), (None, None)])
 def test_times_stay_in_order_whatever_the_engine_s_clock_says(started: object, closed: object) -> None:
-    """accepted <= started <= finished, also when two machines' clocks disagree."""
+    """accepted <= started <= finished, also if the clocks of two machines differ."""
     observation = replace(observed(S.COMPLETED), started_at=started, closed_at=closed)  # type: ignore[arg-type]
     _, after, _ = decide(dispatched_at(1), observation)
     assert after.started_at is not None

@@ -1,4 +1,4 @@
-"""What reports do: every status x report, both finalities, repeats and latecomers."""
+"""Effect of reports: all pairs of status and report, both finalities, repeated and late reports."""
 
 import pytest
 
@@ -13,7 +13,7 @@ K, S = ReportKind, OperationStatus
 PROGRESS = Progress(0.5, "half")
 
 
-def say(kind: ReportKind, **fields: object) -> Report:
+def report(kind: ReportKind, **fields: object) -> Report:
     if kind is K.PROGRESS:
         fields.setdefault("progress", PROGRESS)
     return reported(kind, **fields)
@@ -39,9 +39,9 @@ OPERATIONS = {"accepted": dispatched_at(1), "running": running(), "completed": c
 def test_every_status_and_report(
     name: str, kind: ReportKind, engine: object, workflow: object, finality: Finality
 ) -> None:
-    """None is no change; a list is the statuses that the history shows."""
+    """None: no change. A list: the statuses in the history lines."""
     expected = engine if finality is Finality.ENGINE else workflow
-    change = apply_report(OPERATIONS[name], say(kind), finality, at(6))
+    change = apply_report(OPERATIONS[name], report(kind), finality, at(6))
     if expected is None:
         assert change is None
     else:
@@ -49,55 +49,55 @@ def test_every_status_and_report(
         assert [line.to_status for line in change.transitions] == expected
 
 
-def test_under_engine_finality_an_outcome_is_kept_and_asked_about_soon() -> None:
+def test_under_engine_finality_an_outcome_is_stored_and_a_follow_up_is_due_soon() -> None:
     """P3: no row is terminal before its chain has closed."""
-    change = apply_report(running(), say(K.COMPLETED, result=0), Finality.ENGINE, at(6))
+    change = apply_report(running(), report(K.COMPLETED, result=0), Finality.ENGINE, at(6))
     assert change is not None
     assert change.operation.status is S.RUNNING
-    assert change.operation.reported == say(K.COMPLETED, result=0)
+    assert change.operation.reported == report(K.COMPLETED, result=0)
     assert change.operation.follow_up.due_at is not None
     assert at(6) < change.operation.follow_up.due_at < at(7)
 
 
 @pytest.mark.parametrize("finality", list(Finality))
 def test_a_provisional_outcome_is_never_final(finality: Finality) -> None:
-    """Hazard 11: attempt 1 of a retried workflow fails; the operation runs on."""
-    change = apply_report(running(), say(K.FAILED, provisional=True), finality, at(6))
+    """Hazard 11: attempt 1 of a retried workflow fails; the operation stays RUNNING."""
+    change = apply_report(running(), report(K.FAILED, provisional=True), finality, at(6))
     assert change is not None
     assert not change.operation.done
 
 
 def test_a_later_attempt_drops_the_earlier_attempt_s_outcome() -> None:
     """Hazard 11: the first attempt's error does not stay."""
-    first = apply_report(running(), say(K.FAILED, attempt=1, provisional=True), Finality.ENGINE, at(6))
+    first = apply_report(running(), report(K.FAILED, attempt=1, provisional=True), Finality.ENGINE, at(6))
     assert first is not None
-    second = apply_report(first.operation, say(K.STARTED, attempt=2), Finality.ENGINE, at(7))
+    second = apply_report(first.operation, report(K.STARTED, attempt=2), Finality.ENGINE, at(7))
     assert second is not None
     assert second.operation.reported is None
 
 
 def test_an_earlier_attempt_s_outcome_does_not_replace_a_later_one_s() -> None:
     """Reports may arrive in any order."""
-    second = apply_report(running(), say(K.COMPLETED, attempt=2, result=2), Finality.ENGINE, at(6))
+    second = apply_report(running(), report(K.COMPLETED, attempt=2, result=2), Finality.ENGINE, at(6))
     assert second is not None
-    assert apply_report(second.operation, say(K.FAILED, attempt=1), Finality.ENGINE, at(7)) is None
+    assert apply_report(second.operation, report(K.FAILED, attempt=1), Finality.ENGINE, at(7)) is None
 
 
 def test_a_repeated_report_changes_nothing() -> None:
-    """An activity runs at least once: its effect must be the same as once."""
-    once = apply_report(running(), say(K.COMPLETED, result=[]), Finality.ENGINE, at(6))
+    """An activity may run more than once: the effect must be the same."""
+    once = apply_report(running(), report(K.COMPLETED, result=[]), Finality.ENGINE, at(6))
     assert once is not None
-    assert apply_report(once.operation, say(K.COMPLETED, result=[]), Finality.ENGINE, at(8)) is None
-    moved = apply_report(running(), say(K.PROGRESS), Finality.ENGINE, at(6))
+    assert apply_report(once.operation, report(K.COMPLETED, result=[]), Finality.ENGINE, at(8)) is None
+    moved = apply_report(running(), report(K.PROGRESS), Finality.ENGINE, at(6))
     assert moved is not None
-    assert apply_report(moved.operation, say(K.PROGRESS), Finality.ENGINE, at(8)) is None
+    assert apply_report(moved.operation, report(K.PROGRESS), Finality.ENGINE, at(8)) is None
 
 
 @pytest.mark.parametrize("result", [None, False, 0, 0.0, "", [], {}])
 @pytest.mark.parametrize("operation", [accepted(), running()], ids=["accepted", "running"])
 def test_a_falsy_result_is_a_result(operation: Operation, result: object) -> None:
     """Hazard 12."""
-    change = apply_report(operation, say(K.COMPLETED, result=result), Finality.WORKFLOW, at(6))
+    change = apply_report(operation, report(K.COMPLETED, result=result), Finality.WORKFLOW, at(6))
     assert change is not None
     assert change.operation.status is S.COMPLETED
     assert change.operation.result == result

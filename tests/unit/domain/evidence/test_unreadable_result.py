@@ -1,4 +1,4 @@
-"""A result that could not be read, or not as a whole: the completed operation says so, and goes on saying it."""
+"""The attention RESULT_UNREADABLE of a completed operation whose result could not be read completely."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,12 +25,12 @@ ALTERED = "JSON has no NaN and no infinity; shown as null: /loss"
 
 
 def close(seconds: float = 9, **fields: object) -> Observation:
-    """The engine's word that it has completed."""
+    """An observation of COMPLETED."""
     return replace(observed(S.COMPLETED, seconds=seconds), **fields)  # type: ignore[arg-type]
 
 
 def after(operation: Operation, observation: Observation, seconds: float = 20) -> Operation:
-    """What the observation makes of it."""
+    """The operation after the observation."""
     change = reconcile(operation, observation, at(seconds), POLICY).change
     return operation if change is None else change.operation
 
@@ -46,8 +46,8 @@ def unread() -> Operation:
     return after(running(), close(result=None, result_unreadable=ENCRYPTED))
 
 
-def test_unreadable_result_is_on_the_operation() -> None:
-    """COMPLETED with a null, the reason in the attention and in the history."""
+def test_unreadable_result_sets_the_attention() -> None:
+    """COMPLETED with null, and the reason is in the attention and in the history."""
     decision = reconcile(running(), close(result=None, result_unreadable=ENCRYPTED), at(20), POLICY)
     assert decision.verdict is Verdict.TRANSITION
     assert decision.change is not None
@@ -58,19 +58,19 @@ def test_unreadable_result_is_on_the_operation() -> None:
 
 
 def test_readable_result_needs_no_attention() -> None:
-    """A null that the workflow returned is a null."""
+    """A null that the workflow returned is a readable result."""
     assert after(running(), close(result=None)).attention is None
 
 
-def test_altered_result_is_on_the_operation() -> None:
-    """What could be read is kept, and the attention says what is missing."""
+def test_altered_result_sets_the_attention() -> None:
+    """The readable part is stored, and the attention says what is missing."""
     row = after(running(), close(result={"loss": None, "steps": 3}, result_altered=ALTERED))
     assert row.result == {"loss": None, "steps": 3}
     assert attention(row) == (UNREADABLE, f"the result is not complete: {ALTERED}")
 
 
-def test_reported_result_stands_in() -> None:
-    """The workflow's report has the result: nothing is missing."""
+def test_reported_result_replaces_an_unreadable_one() -> None:
+    """The workflow's report contains the result: nothing is missing."""
     change = apply_report(running(), reported(ReportKind.COMPLETED, result={"a": 1}), Finality.ENGINE, at(5))
     assert change is not None
     row = after(change.operation, close(result=None, result_unreadable=ENCRYPTED))
@@ -78,8 +78,8 @@ def test_reported_result_stands_in() -> None:
 
 
 @pytest.mark.parametrize("kind", [ReportKind.COMPLETED, ReportKind.FAILED])
-def test_report_without_the_result_does_not_stand_in(kind: ReportKind) -> None:
-    """A report that left the result out, and one of a failure, have no result to show."""
+def test_report_without_the_result_does_not_replace_an_unreadable_one(kind: ReportKind) -> None:
+    """A report that omitted the result, and a report of a failure, contain no result."""
     report = reported(kind, provisional=True)
     change = apply_report(running(), report, Finality.ENGINE, at(5))
     assert change is not None
@@ -88,8 +88,8 @@ def test_report_without_the_result_does_not_stand_in(kind: ReportKind) -> None:
     assert attention(row) == (UNREADABLE, f"the result could not be read: {ENCRYPTED}")
 
 
-def test_result_lost_with_its_execution_is_on_the_operation() -> None:
-    """The report left the result out, and the execution was deleted before the ledger asked."""
+def test_result_lost_with_its_execution_sets_the_attention() -> None:
+    """The report omitted the result, and the execution was deleted before the ledger asked."""
     report = reported(ReportKind.COMPLETED, provisional=True)
     change = apply_report(running(), report, Finality.ENGINE, at(5))
     assert change is not None
@@ -101,12 +101,12 @@ def test_result_lost_with_its_execution_is_on_the_operation() -> None:
 
 @pytest.mark.parametrize("later", [close(30, result=None, result_unreadable=ENCRYPTED), close(30, result={"a": 1})])
 def test_attention_stays_on_the_final_operation(later: Observation) -> None:
-    """A repeat of the close changes nothing. With a codec configured meanwhile it is no divergence either."""
+    """A repeat of the close changes nothing. It is no divergence either if a codec was configured meanwhile."""
     assert reconcile(unread(), later, at(40), POLICY).change is None
 
 
-def test_divergence_is_more_severe() -> None:
-    """It takes the attention over, and gives it back when the execution closes again as before."""
+def test_divergence_replaces_the_attention_until_it_ends() -> None:
+    """RESULT_UNREADABLE returns when the execution closes again as before."""
     diverged = after(unread(), close(30, result=None, result_unreadable=ENCRYPTED), 40)
     diverged = after(diverged, observed(S.RUNNING, seconds=30), 40)
     assert diverged.attention is not None
@@ -117,15 +117,15 @@ def test_divergence_is_more_severe() -> None:
     assert attention(decision.change.operation) == (UNREADABLE, f"the result could not be read: {ENCRYPTED}")
 
 
-def test_agreement_of_a_readable_row_ends_the_attention() -> None:
-    """The row has its result; that the second close cannot be read takes nothing from it."""
+def test_unreadable_second_close_does_not_affect_a_row_with_a_result() -> None:
+    """The divergence ends, and the row has its result from the first close."""
     diverged = after(completed(), observed(S.RUNNING, seconds=30), 40)
     assert after(diverged, close(50, result=None, result_unreadable=ENCRYPTED), 60).attention is None
 
 
 @pytest.mark.parametrize("callbacks", [False, True], ids=["asked", "called back"])
-async def test_it_is_counted_and_a_repeated_callback_asks_nothing(callbacks: bool) -> None:
-    """Through the services: raised once, and settled."""
+async def test_attention_is_counted_once_and_a_repeated_callback_asks_nothing(callbacks: bool) -> None:
+    """Through the services, with and without callbacks."""
     ledger = FakeLedger(callbacks=callbacks)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, {"loss": float("nan")})
@@ -153,7 +153,7 @@ async def test_it_is_counted_and_a_repeated_callback_asks_nothing(callbacks: boo
         ([float("nan")] * 7, "/0, /1, /2, /3, /4 and 2 more"),
     ],
 )
-def test_places_are_named(value: JsonValue, places: str | None) -> None:
-    """JSON Pointers, a few of them."""
+def test_note_lists_the_pointers_of_non_finite_numbers(value: JsonValue, places: str | None) -> None:
+    """At most SHOWN_POINTERS of them."""
     words = None if places is None else f"JSON has no NaN and no infinity; shown as null: {places}"
     assert not_finite_note(value) == words

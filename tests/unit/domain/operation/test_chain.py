@@ -1,4 +1,4 @@
-"""Which runs belong to an operation's chain: every case, as a table."""
+"""Membership of a run in an operation's chain: a table of all cases."""
 
 from uuid import UUID
 
@@ -25,7 +25,7 @@ OWN, FOREIGN, UNDECIDED = Membership.OWN, Membership.FOREIGN, Membership.UNDECID
     ],
 )
 def test_membership(chain: Chain, run_id: str, origin: RunOrigin | None, expected: Membership) -> None:
-    """Under the operation's workflow id the run decides; under another one nothing does."""
+    """A run with another workflow id never belongs to the chain."""
     assert membership(chain, Run(str(ID), run_id), origin) is expected
     assert membership(chain, Run(str(OTHER), run_id), origin) is FOREIGN
     assert membership(chain, Run(str(ID).upper() + "x", run_id), origin) is FOREIGN

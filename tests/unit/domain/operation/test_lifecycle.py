@@ -1,4 +1,4 @@
-"""The state machine: what moves, what is refused, and what Hypothesis finds over any sequence of moves."""
+"""The state machine: allowed and refused transitions, and invariants over any sequence of changes (Hypothesis)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,12 +39,12 @@ ALLOWED = {(S.ACCEPTED, S.RUNNING), (S.ACCEPTED, S.FAILED), (S.RUNNING, S.COMPLE
 @pytest.mark.parametrize("before", list(S))
 @pytest.mark.parametrize("after", list(S))
 def test_the_state_machine_has_exactly_these_moves(before: OperationStatus, after: OperationStatus) -> None:
-    """P2, as design.md lists them."""
+    """P2: exactly the documented transitions."""
     assert before.may_become(after) == ((before, after) in ALLOWED)
 
 
 @pytest.mark.parametrize("operation", [completed(), failed()], ids=["completed", "failed"])
-def test_final_is_final(operation: Operation) -> None:
+def test_final_operation_never_changes_status(operation: Operation) -> None:
     """P2: COMPLETED and FAILED never change."""
     with pytest.raises(InvalidTransition):
         start(operation, cause(9))
@@ -86,18 +86,16 @@ COMPLETIONS: dict[str, Callable[[Operation], Change | None]] = {
     ],
     ids=str,
 )
-def test_completed_operation_has_made_all_its_progress(
-    way: str, before: Progress | None, after: Progress | None
-) -> None:
-    """The fraction becomes 1.0 and the message stays, whichever channel brings the completion. What never reported
-    progress has none: a bar that was never shown does not appear full."""
+def test_completed_operation_has_full_progress(way: str, before: Progress | None, after: Progress | None) -> None:
+    """The fraction becomes 1.0 and the message stays, whatever channel brings the completion. An operation that never
+    reported progress has none."""
     change = COMPLETIONS[way](replace(running(), progress=before))
     assert change is not None
     assert (change.operation.status, change.operation.progress) == (S.COMPLETED, after)
 
 
 def test_failed_operation_keeps_its_progress() -> None:
-    """It shows how far the operation came."""
+    """It shows how far the workflow got."""
     change = fail(
         replace(running(), progress=Progress(0.67, "copying")), OperationError(ErrorCode.TERMINATED, "x"), cause(9)
     )
@@ -105,8 +103,8 @@ def test_failed_operation_keeps_its_progress() -> None:
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))
-def test_accepted_fails_only_for_what_precedes_a_start(code: ErrorCode) -> None:
-    """Given up before the start, or closed before any worker took it; everything else passes through RUNNING."""
+def test_accepted_fails_only_with_codes_that_need_no_worker(code: ErrorCode) -> None:
+    """Given up before the start, or closed before a worker picked it up. Every other failure passes through RUNNING."""
     error = OperationError(code, "x")
     if code in (ErrorCode.CANCELED, ErrorCode.START_REJECTED, ErrorCode.TERMINATED, ErrorCode.TIMED_OUT):
         assert fail(accepted(), error, cause(1)).operation.status is S.FAILED
@@ -116,7 +114,7 @@ def test_accepted_fails_only_for_what_precedes_a_start(code: ErrorCode) -> None:
 
 
 def test_cancel_before_any_dispatch_ends_it_at_once() -> None:
-    """Nobody has asked the engine for anything, so nobody has to be told."""
+    """No start was attempted, so the engine needs no cancellation request."""
     change = request_cancel(accepted(), reason="no longer wanted", force=False, cause=cause(1))
     assert change.operation.error == OperationError(ErrorCode.CANCELED, "no longer wanted", {"actor": None})
     assert [line.to_status for line in change.transitions] == [S.ACCEPTED, S.FAILED]
@@ -126,7 +124,7 @@ def test_cancel_before_any_dispatch_ends_it_at_once() -> None:
 
 
 def test_cancel_after_a_dispatch_attempt_waits_for_the_engine() -> None:
-    """Hazard 3: an attempt whose answer is lost may have gone through, so the row must not be failed on its own."""
+    """Hazard 3: an attempt whose reply is lost may have started the workflow, so the row must not become FAILED yet."""
     change = request_cancel(claimed(), reason=None, force=False, cause=cause(1))
     assert change.operation.status is S.ACCEPTED
     after = dispatched(change.operation, follow_up_at=at(60), now=at(2)).operation
@@ -134,7 +132,7 @@ def test_cancel_after_a_dispatch_attempt_waits_for_the_engine() -> None:
 
 
 def test_repeated_cancel_is_a_no_op_and_force_is_not_a_repeat() -> None:
-    """api.md: repeats are no-ops; force terminates."""
+    """A repeated request changes nothing; `force` is a new request, which terminates."""
     once = request_cancel(running(), reason="a", force=False, cause=cause(3)).operation
     assert request_cancel(once, reason="b", force=False, cause=cause(4)).operation == once
     forced = request_cancel(once, reason="b", force=True, cause=cause(4)).operation
@@ -144,7 +142,7 @@ def test_repeated_cancel_is_a_no_op_and_force_is_not_a_repeat() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "force", "told"),
+    ("code", "force", "delivered"),
     [
         (ErrorCode.CANCELED, False, True),
         (ErrorCode.TERMINATED, True, True),
@@ -152,23 +150,23 @@ def test_repeated_cancel_is_a_no_op_and_force_is_not_a_repeat() -> None:
         (ErrorCode.WORKFLOW_FAILED, False, False),
     ],
 )
-def test_end_that_was_asked_for_proves_that_the_engine_was_told(code: ErrorCode, force: bool, told: bool) -> None:
-    """The end can be known before anybody has noted the delivery, and a final row takes no note any more."""
+def test_requested_end_proves_the_delivery_of_the_request(code: ErrorCode, force: bool, delivered: bool) -> None:
+    """The end can be recorded before the delivery, and the delivery cannot be recorded on a final row."""
     asked = request_cancel(running(), reason=None, force=force, cause=cause(3)).operation
     request = fail(asked, OperationError(code, "x"), cause(4), at=at(3)).operation.cancel_request
     assert request is not None
-    assert request.delivered_at == (at(4) if told else None)
+    assert request.delivered_at == (at(4) if delivered else None)
 
 
-def test_noted_delivery_keeps_its_time() -> None:
-    """The end is later than that."""
+def test_recorded_delivery_keeps_its_time() -> None:
+    """The later end does not change it."""
     asked = request_cancel(running(), reason=None, force=False, cause=cause(3)).operation
     noted = cancel_delivered(asked, follow_up_at=at(9), now=at(4)).operation
     ended = fail(noted, OperationError(ErrorCode.CANCELED, "x"), cause(5)).operation
     assert ended.cancel_request == noted.cancel_request
 
 
-def test_a_started_operation_needs_no_dispatch_any_more() -> None:
+def test_started_operation_needs_no_dispatch() -> None:
     """Hazard 3: the workflow's own report proves the start whose reply was lost."""
     change = apply_report(claimed(), reported(ReportKind.STARTED), Finality.ENGINE, at(2))
     assert change is not None
@@ -176,8 +174,8 @@ def test_a_started_operation_needs_no_dispatch_any_more() -> None:
     assert change.operation.dispatch.done_at is not None
 
 
-def test_text_that_a_database_refuses_is_cleaned() -> None:
-    """A NUL or a lone surrogate in an error message must not make the write fail for ever (hazard 12)."""
+def test_text_that_postgresql_refuses_is_cleaned() -> None:
+    """A NUL or a lone surrogate in an error message must not make every write fail (hazard 12)."""
     error = OperationError(ErrorCode.WORKFLOW_FAILED, "a\x00b\ud800c" + "x" * 20_000)
     assert "\x00" not in error.message
     assert error.message.encode()
@@ -218,7 +216,8 @@ def apply(operation: Operation, name: str, evidence: object, now: float, finalit
 def test_over_any_evidence_status_only_moves_along_the_machine(
     sequence: list[tuple[str, object, float]], finality: Finality, operation: Operation
 ) -> None:
-    """P2 and P6: legal moves only, gap-free history that starts where it ended, times in order, final is final."""
+    """P2 and P6: only allowed transitions, a history without gaps, each line starts at the status of the one before,
+    times in order, and a final operation stays final."""
     history: list[Transition] = []
     first = operation
     for name, evidence, now in sequence:
@@ -248,6 +247,6 @@ def _outcome(operation: Operation) -> tuple[object, ...]:
     return operation.status, operation.result, operation.error, operation.started_at, operation.finished_at
 
 
-def test_start_again_keeps_the_count_of_attempts() -> None:
-    """So that a later permanent refusal is checked against what an earlier attempt may have started."""
+def test_start_again_keeps_the_number_of_attempts() -> None:
+    """So that after a later permanent refusal the dispatcher checks for an execution from an earlier attempt."""
     assert start_again(dispatched_at(1), cause(9)).operation.dispatch.attempts == 1
