@@ -1,4 +1,4 @@
-"""The contract's world on the engine in memory."""
+"""The contract tests' world with the in-memory engine."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from tests.contract.engine_world import EngineWorld
 
 
 class MemoryWorld(EngineWorld):
-    """Passes everything on to the engine's controls."""
+    """Calls the controls of the in-memory engine."""
 
     identity = IDENTITY
 
@@ -25,7 +25,7 @@ class MemoryWorld(EngineWorld):
         self.memory = self.engine = MemoryWorkflowEngine(self.clock, page_size=page_size)
 
     def now(self) -> datetime:
-        """Never twice the same."""
+        """A different time at every call."""
         self.clock.advance(timedelta(microseconds=1))
         return self.clock.advance(timedelta(microseconds=1)) - timedelta(microseconds=1)
 
@@ -86,7 +86,7 @@ class MemoryWorld(EngineWorld):
     async def fail_tasks(self, operation_id: UUID, times: int, kind: str, message: str) -> None:
         self.memory.stall(operation_id, f"its workflow task has failed {times} times, first with {kind}: {message}")
 
-    async def get_on(self, operation_id: UUID) -> None:
+    async def recover_task(self, operation_id: UUID) -> None:
         self.memory.unstall(operation_id)
 
     async def fail_activity(self, operation_id: UUID, times: int, kind: str, message: str) -> None:

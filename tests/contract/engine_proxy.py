@@ -1,14 +1,14 @@
-"""A TCP proxy in front of a server, to cut the connection, to mute it, or to lose one reply."""
+"""A TCP proxy in front of a server that can cut connections, hold back replies, or lose one reply."""
 
 import asyncio
 import contextlib
 
 LOSE_AFTER = 0.3
-"""Seconds that a request whose reply is lost has to take effect."""
+"""Seconds between a request and the cut of its connection, in which the request takes effect."""
 
 
 class Proxy:
-    """Listens on one port of its own for its whole life, unless it is down."""
+    """Listens on the same port for its whole life, unless it is down."""
 
     def __init__(self, target: str) -> None:
         host, port = target.rsplit(":", 1)
@@ -37,11 +37,11 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def mute(self, muted: bool = True) -> None:
-        """Requests go through, replies do not, and nothing is closed."""
+        """Forwards requests and holds back replies, without closing connections."""
         (self._replies_pass.clear if muted else self._replies_pass.set)()
 
     def lose_next_reply(self) -> None:
-        """The next request goes through; the connection is cut before its reply."""
+        """Forwards the next request, and cuts the connection before its reply."""
         self.mute()
         self._cut_after_request = True
 

@@ -1,4 +1,4 @@
-"""A Temporal server of one's own, to stop, to hang, and to set up differently."""
+"""A separate Temporal server that a test can kill, freeze and configure."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,8 @@ from tests.support.temporal_server import TEMPORAL
 
 
 class OwnServer:
-    """Keeps port and data over a restart. Has no search attribute, and the namespaces default and second."""
+    """Keeps its port and data after a restart. It has the namespaces `default` and `second`, and no search
+    attribute."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,7 +43,7 @@ class OwnServer:
             self._process = None
 
     def hang(self, hanging: bool = True) -> None:
-        """It holds its connections, and does nothing."""
+        """Stops (or continues) the process: connections stay open, and nothing answers."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP if hanging else signal.SIGCONT)
         if hanging:

@@ -1,4 +1,4 @@
-"""The contract's world on a real Temporal server, with a worker made of raw calls."""
+"""The contract tests' world with a real Temporal server, and a worker made of raw calls."""
 
 import json
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ from tests.contract.engine_world import PATIENCE, EngineWorld, eventually
 
 
 class SystemClock:
-    """The machine's clock, which the server has too."""
+    """The machine's clock, which the server uses too."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -76,9 +76,9 @@ def duration(span: timedelta) -> Duration:
 
 
 class TemporalWorld(EngineWorld):
-    """The engine talks through a proxy; the worker and the outsiders have the server's own address."""
+    """The engine connects through a proxy; the worker and other clients connect to the server directly."""
 
-    quiet = 0.3  # at 10 to 30 ms it is there (measured)
+    quiet = 0.3  # a callback arrives after 10 to 30 ms (measured)
 
     def __init__(self, direct: Client, proxied: Client, proxy: Proxy, receiver: CallbackReceiver | None = None) -> None:
         self.client = direct
@@ -142,7 +142,7 @@ class TemporalWorld(EngineWorld):
         attributes = ContinueAsNewWorkflowExecutionCommandAttributes(
             workflow_type=WorkflowType(name="Work"),
             task_queue=TaskQueue(name=f"queue-{operation_id}"),
-            memo=started.memo,  # an SDK carries it over, the server does not
+            memo=started.memo,  # an SDK passes it on, the server does not
         )
         await self.close(operation_id, continue_as_new_workflow_execution_command_attributes=attributes)
 
@@ -214,7 +214,8 @@ class TemporalWorld(EngineWorld):
         )
 
     async def delete(self, operation_id: UUID) -> None:
-        """Only of an open one: a closed one is described for half a minute after it was deleted (measured)."""
+        """Only for an open execution: the server describes a closed one for half a minute after its deletion
+        (measured)."""
         await self.service.delete_workflow_execution(
             DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=self.execution(operation_id))
         )
@@ -236,11 +237,11 @@ class TemporalWorld(EngineWorld):
                 )
             )
 
-    async def get_on(self, operation_id: UUID) -> None:
+    async def recover_task(self, operation_id: UUID) -> None:
         await self.pick_up(operation_id)
 
     async def run_activity(self, operation_id: UUID, task_queue: str, interval: timedelta) -> None:
-        """The workflow's first task schedules the activity "ship", which is retried in that interval."""
+        """In its first task the workflow schedules the activity "ship", with this retry interval."""
         attributes = ScheduleActivityTaskCommandAttributes(
             activity_id="1",
             activity_type=ActivityType(name="ship"),
@@ -256,7 +257,7 @@ class TemporalWorld(EngineWorld):
         self._worked_on.add(operation_id)
 
     async def poll_activity(self, task_queue: str) -> bytes:
-        """The token of the next attempt."""
+        """Polls the next attempt and returns its task token."""
         request = PollActivityTaskQueueRequest(
             namespace="default", task_queue=TaskQueue(name=task_queue), identity="worker"
         )
@@ -284,7 +285,7 @@ class TemporalWorld(EngineWorld):
         )
 
     async def without_worker(self, operation_id: UUID) -> None:
-        """Only `poll` and `poll_activity` poll it."""
+        """Nothing to do: only `poll` and `poll_activity` poll the queue."""
 
     def callback(self, operation_id: UUID) -> CompletionCallback:
         assert self.receiver is not None
@@ -317,7 +318,7 @@ class TemporalWorld(EngineWorld):
         return WorkflowExecution(workflow_id=str(operation_id))
 
     async def poll(self, operation_id: UUID) -> PollWorkflowTaskQueueResponse:
-        """The next workflow task of this operation alone."""
+        """Polls the next workflow task of this operation."""
         request = PollWorkflowTaskQueueRequest(
             namespace="default", task_queue=TaskQueue(name=f"queue-{operation_id}"), identity="worker"
         )
@@ -333,7 +334,7 @@ class TemporalWorld(EngineWorld):
         )
 
     async def close(self, operation_id: UUID, **attributes: object) -> None:
-        """Answer the next task with the one command; a signal makes sure that there is a task."""
+        """Completes the next workflow task with one command. A signal makes sure that there is a task."""
         [name] = attributes
         kind = CommandType.Value("COMMAND_TYPE_" + name.removesuffix("_command_attributes").upper())
         if operation_id in self._worked_on:

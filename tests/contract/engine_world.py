@@ -1,4 +1,4 @@
-"""What the workflow engine's contract tests do around the port: workers, outsiders, the network."""
+"""What the engine's contract tests control besides the port: workers, other clients, the network."""
 
 import asyncio
 import contextlib
@@ -17,12 +17,12 @@ from domain.operation.operation import MISSING, Input
 from domain.operation.operation_type import OperationType, RetryPolicy
 
 PATIENCE = 60.0
-"""Seconds; far above what anything takes."""
+"""Timeout in seconds, far above every expected duration."""
 RETRYING = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:
-    """Return once it holds; TimeoutError if it never does."""
+    """Returns when the condition holds. Raises TimeoutError if it does not in time."""
     async with asyncio.timeout(patience):
         while True:
             if await holds():
@@ -31,24 +31,24 @@ async def eventually(holds: Callable[[], Awaitable[bool]], patience: float = PAT
 
 
 class EngineWorld(ABC):
-    """One engine, and everything else that acts on it."""
+    """One engine, and everything that acts on it."""
 
     engine: WorkflowEngine
     identity: str
-    """The actor of what goes through the port."""
+    """Actor of the calls through the port."""
     first_runs: dict[UUID, str]
-    """By operation."""
+    """First run ids by operation."""
     quiet: float = 0.0
-    """Seconds in which a callback that should not come would have come."""
+    """Seconds after which an unexpected callback would have arrived."""
 
     def request(self, value: Input = MISSING, **type_fields: object) -> StartRequest:
-        """A start of a new operation on a task queue of its own."""
+        """A start request of a new operation with its own task queue."""
         operation_id = uuid4()
         kind = OperationType(name="work", workflow="Work", task_queue=f"queue-{operation_id}")
         return StartRequest(operation_id, replace(kind, **type_fields), value)  # type: ignore[arg-type]
 
     async def started(self, value: Input = MISSING, **type_fields: object) -> UUID:
-        """The id of a new operation whose execution was started."""
+        """Starts the execution of a new operation, and returns its id."""
         request = self.request(value, **type_fields)
         self.first_runs[request.operation_id] = await self.engine.start(request)
         return request.operation_id
@@ -57,17 +57,17 @@ class EngineWorld(ABC):
         return await self.engine.observe(self.chain(operation_id))
 
     def chain(self, operation_id: UUID) -> Chain:
-        """The operation's chain, with its first run where `started` has started it."""
+        """The operation's chain, with its first run if `started` started it."""
         return Chain(operation_id, self.first_runs.get(operation_id))
 
     async def with_callback(self, value: Input = MISSING, **type_fields: object) -> UUID:
-        """The id of a new operation whose execution was started with a callback."""
+        """Starts the execution of a new operation with a callback, and returns its id."""
         request = self.request(value, **type_fields)
         await self.engine.start(replace(request, callback=self.callback(request.operation_id)))
         return request.operation_id
 
     async def changes(self, since: datetime) -> dict[UUID, ExecutionState]:
-        """What the index lists, all pages of it. Of runs of one chain any may come last."""
+        """All entries of the index. If a chain has several runs, any of them may be the last entry."""
         page = await self.engine.changed_since(since)
         entries = list(page.entries)
         while page.next_page is not None:
@@ -78,7 +78,7 @@ class EngineWorld(ABC):
     async def settled_changes(
         self, since: datetime, of: Iterable[UUID], expected: Mapping[UUID, ExecutionState]
     ) -> dict[UUID, ExecutionState]:
-        """What is listed of these operations once the index has caught up, at most some seconds later."""
+        """The index entries of these operations, after the index has caught up (some seconds at most)."""
         listed: dict[UUID, ExecutionState] = {}
         wanted = frozenset(of)
 
@@ -98,15 +98,15 @@ class EngineWorld(ABC):
 
     @abstractmethod
     async def input_of(self, operation_id: UUID) -> list[JsonValue]:
-        """The arguments that a worker would get: none, or one."""
+        """The workflow's arguments, none or one."""
 
     @abstractmethod
     async def trace_of(self, operation_id: UUID) -> Mapping[str, str]:
-        """The trace context that a worker would get."""
+        """The trace context in the start."""
 
     @abstractmethod
     async def outcome_reports_of(self, operation_id: UUID) -> str | None:
-        """The rule about outcome reports that the latest run of a workflow would read; None: it has none."""
+        """The rule for outcome reports in the memo of the latest run; None: no memo."""
 
     @abstractmethod
     async def pick_up(self, operation_id: UUID) -> None: ...
@@ -125,11 +125,11 @@ class EngineWorld(ABC):
 
     @abstractmethod
     async def retry_attempt(self, operation_id: UUID) -> None:
-        """The run of an execution with the retry policy RETRYING fails."""
+        """Fails the run of an execution with the retry policy RETRYING."""
 
     @abstractmethod
     async def time_out(self, operation_id: UUID) -> None:
-        """The run timeout of one second passes."""
+        """Waits for the run timeout of one second."""
 
     @abstractmethod
     async def reset(self, operation_id: UUID) -> None: ...
@@ -139,14 +139,14 @@ class EngineWorld(ABC):
 
     @abstractmethod
     async def supersede(self, operation_id: UUID, *, tagged: bool) -> None:
-        """Another client starts an execution in place of what is there, open or closed, on the same task queue.
+        """Starts another execution with the same workflow id and task queue. An open execution is terminated.
 
-        `tagged`: with the operation's id as `OperationUUID`.
+        `tagged`: the new execution has the operation's id as `OperationUUID`.
         """
 
     @abstractmethod
     async def latest_run(self, operation_id: UUID) -> Run:
-        """The latest run under the workflow id."""
+        """The latest run with the workflow id."""
 
     @abstractmethod
     async def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None: ...
@@ -156,39 +156,39 @@ class EngineWorld(ABC):
 
     @abstractmethod
     async def delete(self, operation_id: UUID) -> None:
-        """An open execution is deleted."""
+        """Deletes an open execution."""
 
     @abstractmethod
     async def fail_tasks(self, operation_id: UUID, times: int, kind: str, message: str) -> None:
-        """The workflow task fails that often in a row."""
+        """Fails the workflow task `times` times in a row."""
 
     @abstractmethod
-    async def get_on(self, operation_id: UUID) -> None:
-        """The workflow task that failed goes through."""
+    async def recover_task(self, operation_id: UUID) -> None:
+        """Completes the workflow task that failed before."""
 
     @abstractmethod
     async def fail_activity(self, operation_id: UUID, times: int, kind: str, message: str) -> None:
-        """The workflow runs the activity "ship", and that fails so often in a row."""
+        """The workflow runs the activity "ship", which fails `times` times in a row."""
 
     @abstractmethod
     async def finish_activity(self, operation_id: UUID) -> None:
-        """That activity succeeds at last, and the workflow goes on."""
+        """Completes that activity."""
 
     @abstractmethod
     async def without_worker(self, operation_id: UUID) -> None:
-        """No worker polls the operation's task queue, until the next one takes a task."""
+        """No worker polls the operation's task queue, until a worker picks up a task."""
 
     @abstractmethod
     def callback(self, operation_id: UUID) -> CompletionCallback:
-        """One that the engine takes, with a token in its headers."""
+        """A callback that the engine accepts, with a token in its headers."""
 
     @abstractmethod
     def refused_callback(self, operation_id: UUID) -> CompletionCallback:
-        """One that the engine takes no start with; in memory, from now on none at all."""
+        """A callback that the engine refuses. The in-memory engine then refuses all callbacks."""
 
     @abstractmethod
     async def delivered(self, operation_id: UUID, count: int) -> list[CallbackMessage]:
-        """What the engine has called back with, once it is as many."""
+        """The callbacks that the engine sent, when there are at least `count`."""
 
     @abstractmethod
     async def go_down(self) -> None: ...
@@ -200,7 +200,7 @@ class EngineWorld(ABC):
     async def lose_next_reply(self) -> None: ...
 
     async def answering(self) -> None:
-        """Return once calls get through: of a connection that was cut, the call that finds it out is lost too."""
+        """Returns when calls succeed. After a cut connection the call that discovers it fails too."""
 
         async def gets_through() -> bool:
             with contextlib.suppress(EngineUnavailable):

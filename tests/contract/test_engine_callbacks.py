@@ -1,4 +1,4 @@
-"""The contract of completion callbacks: the engine calls once at every close of a chain, or says that it will not."""
+"""Contract of completion callbacks: the engine sends one at every close of a chain, or refuses the start."""
 
 import asyncio
 from dataclasses import replace
@@ -19,10 +19,10 @@ STATE = "nexus-operation-state"
 
 
 class CallbacksContract:
-    """What every workflow engine does with callbacks."""
+    """Callbacks of every workflow engine."""
 
-    async def test_close_calls_once(self, world: EngineWorld) -> None:
-        """One message, with the headers that were given at the start and the closing's own."""
+    async def test_close_sends_one_callback(self, world: EngineWorld) -> None:
+        """With the headers of the start and those of the close."""
         operation_id = await world.with_callback()
         await world.complete(operation_id, {"n": 1})
         await asyncio.sleep(world.quiet)
@@ -31,9 +31,8 @@ class CallbacksContract:
         assert message.headers[STATE] == "succeeded"
         assert message.headers.keys() >= {"nexus-operation-close-time", "nexus-operation-start-time", "content-type"}
 
-    async def test_open_calls_nobody(self, world: EngineWorld) -> None:
-        """Starting, running, going on as new, failing an attempt and being reset are no closes; the chain's end is one,
-        whichever run it is the end of."""
+    async def test_open_chain_sends_no_callback(self, world: EngineWorld) -> None:
+        """Continue-as-new, a retry and a reset are no closes. The end of the chain's last run is one."""
         continued, retried = await world.with_callback(), await world.with_callback(retry_policy=RETRYING)
         reset = await world.with_callback()
         await world.continue_as_new(continued)
@@ -49,8 +48,8 @@ class CallbacksContract:
         states = [[m.headers[STATE] for m in await world.delivered(ours, 1)] for ours in (continued, retried, reset)]
         assert states == [["succeeded"], ["failed"], ["succeeded"]]
 
-    async def test_every_close_calls(self, world: EngineWorld) -> None:
-        """A closed execution that is reset has closed twice in the end."""
+    async def test_every_close_sends_a_callback(self, world: EngineWorld) -> None:
+        """A closed execution that is reset closes twice."""
         operation_id = await world.with_callback()
         await world.pick_up(operation_id)
         await world.terminate_from_outside(operation_id, "by mistake", "ops")
@@ -60,8 +59,8 @@ class CallbacksContract:
         messages = await world.delivered(operation_id, 2)
         assert [message.headers[STATE] for message in messages] == ["failed", "succeeded"]
 
-    async def test_every_way_of_ending_calls(self, world: EngineWorld) -> None:
-        """Also those that the workflow has no say in."""
+    async def test_every_kind_of_close_sends_a_callback(self, world: EngineWorld) -> None:
+        """Termination and timeout too."""
         timed_out = await world.with_callback(run_timeout=timedelta(seconds=1))
         canceled, terminated = await world.with_callback(), await world.with_callback()
         await world.pick_up(canceled)
@@ -72,9 +71,9 @@ class CallbacksContract:
         states = [(await world.delivered(ours, 1))[0].headers[STATE] for ours in (canceled, terminated, timed_out)]
         assert states == ["canceled", "failed", "failed"]
 
-    async def test_deletion_may_call(self, world: EngineWorld) -> None:
-        """An open execution that is deleted is terminated by that. The real server seldom comes to call before all is
-        gone (measured: 7 times in 40), so nobody may count on it."""
+    async def test_deletion_may_send_a_callback(self, world: EngineWorld) -> None:
+        """The deletion of an open execution terminates it. The real server rarely sends the callback before everything
+        is deleted (measured: 7 times in 40), so the ledger cannot rely on it."""
         operation_id = await world.with_callback()
         await world.delete(operation_id)
         await asyncio.sleep(world.quiet)
@@ -82,7 +81,7 @@ class CallbacksContract:
         assert states in ([], ["failed"])
 
     async def test_refused_callback_starts_nothing(self, world: EngineWorld) -> None:
-        """A start with a callback that the engine does not take is refused as such; without it, it goes through."""
+        """The error is CallbackRefused. The same start without the callback succeeds."""
         request = world.request()
         with pytest.raises(CallbackRefused, match="does not match any configured callback address"):
             await world.engine.start(replace(request, callback=world.refused_callback(request.operation_id)))
@@ -92,15 +91,15 @@ class CallbacksContract:
         assert await world.outcome_reports_of(request.operation_id) == OutcomeReports.WHEN_SAFE
 
     async def test_execution_with_a_callback_does_not_report_its_outcome(self, world: EngineWorld) -> None:
-        """The engine calls when the chain closes; the rule holds in every run of it."""
+        """The engine sends a callback when the chain closes. The rule is in the memo of every run."""
         operation_id = await world.with_callback()
         assert await world.outcome_reports_of(operation_id) == OutcomeReports.NEVER
         await world.pick_up(operation_id)
         await world.continue_as_new(operation_id)
         assert await world.outcome_reports_of(operation_id) == OutcomeReports.NEVER
 
-    async def test_refused_type_is_no_refused_callback(self, world: EngineWorld) -> None:
-        """What is wrong with the type is said first."""
+    async def test_invalid_type_is_refused_before_the_callback(self, world: EngineWorld) -> None:
+        """The error is StartRejected."""
         request = world.request(workflow="")
         with pytest.raises(StartRejected):
             await world.engine.start(replace(request, callback=world.refused_callback(request.operation_id)))
@@ -116,16 +115,18 @@ class CallbacksContract:
         ],
         ids=["scheme", "empty", "no host", "long", "headers"],
     )
-    async def test_impossible_callback(self, world: EngineWorld, url: str, headers: dict[str, str], words: str) -> None:
-        """No start goes through with what is no callback, and asking says the same."""
+    async def test_invalid_callback_is_refused(
+        self, world: EngineWorld, url: str, headers: dict[str, str], words: str
+    ) -> None:
+        """By a start, and by the check."""
         callback = CompletionCallback(url, headers)
         with pytest.raises(CallbackRefused, match=words):
             await world.engine.start(replace(world.request(), callback=callback))
         with pytest.raises(CallbackRefused, match=words):
             await world.engine.check_callback(callback)
 
-    async def test_asking_starts_nothing(self, world: EngineWorld) -> None:
-        """Whether a callback would be taken can be asked, both ways, at no cost."""
+    async def test_callback_check_starts_nothing(self, world: EngineWorld) -> None:
+        """Neither for an accepted callback nor for a refused one."""
         operation_id = uuid4()
         await world.engine.check_callback(world.callback(operation_id))
         with pytest.raises(CallbackRefused, match="does not match any configured callback address"):
@@ -136,28 +137,28 @@ class CallbacksContract:
 
 
 class TestMemoryCallbacks(CallbacksContract):
-    """The engine in memory keeps the contract."""
+    """The in-memory engine fulfils the contract."""
 
     @pytest.fixture
     def world(self, memory_world: MemoryWorld) -> MemoryWorld:
         return memory_world
 
-    async def test_deletion_calls(self, world: MemoryWorld) -> None:
-        """In memory the callback always makes it."""
+    async def test_deletion_sends_a_callback(self, world: MemoryWorld) -> None:
+        """The in-memory engine always sends it."""
         operation_id = await world.with_callback()
         world.memory.delete(operation_id)
         assert [pending.operation_id for pending in world.memory.callbacks] == [operation_id]
 
-    async def test_forgetting_calls_nobody(self, world: MemoryWorld) -> None:
-        """Retention and a restored backup make no close; deleting what has closed makes none either."""
+    async def test_lost_execution_sends_no_callback(self, world: MemoryWorld) -> None:
+        """Retention and a restored backup are no closes, and neither is the deletion of a closed execution."""
         lost, closed = await world.with_callback(), await world.with_callback()
         world.memory.lose(lost)
         world.memory.complete(closed)
         world.memory.delete(closed)
         assert [pending.operation_id for pending in world.memory.callbacks] == [closed]
 
-    async def test_callbacks_are_taken_again(self, world: MemoryWorld) -> None:
-        """The operator has changed the list of addresses."""
+    async def test_callbacks_can_be_accepted_again(self, world: MemoryWorld) -> None:
+        """After the operator changed the allowed addresses."""
         world.memory.refuse_callbacks()
         with pytest.raises(CallbackRefused):
             await world.with_callback()
@@ -166,7 +167,7 @@ class TestMemoryCallbacks(CallbacksContract):
 
 
 class TestTemporalCallbacks(CallbacksContract):
-    """The real server keeps the contract."""
+    """The real server fulfils the contract."""
 
     @pytest.fixture
     def world(self, temporal_world: TemporalWorld) -> TemporalWorld:

@@ -1,4 +1,4 @@
-"""The contract of chain identity: what another execution under an operation's workflow id means for the operation."""
+"""Contract of chain identity: another execution with the operation's workflow id does not decide the operation."""
 
 from uuid import uuid4
 
@@ -16,10 +16,10 @@ EXPECTING = pytest.mark.parametrize("likely_closed", [False, True], ids=["plain"
 
 
 class ChainsContract:
-    """What every workflow engine says of chains."""
+    """Answers of every workflow engine about chains."""
 
     async def test_start_returns_the_first_run(self, world: EngineWorld) -> None:
-        """Which all runs of the chain share: after a reset, a retry and continue-as-new."""
+        """All runs of the chain have the same one: after a reset, a retry and continue-as-new."""
         operation_id = await world.started(retry_policy=RETRYING)
         first = world.first_runs[operation_id]
         assert (await world.latest_run(operation_id)).run_id == first
@@ -35,7 +35,7 @@ class ChainsContract:
             assert (await world.observe(operation_id)).first_run_id == first
 
     async def test_unknown_run_has_no_origin(self, world: EngineWorld) -> None:
-        """Neither a run that never was, nor a known one under another workflow id."""
+        """Neither a run that never existed, nor a known run id with another workflow id."""
         operation_id = await world.started()
         run = await world.latest_run(operation_id)
         assert await world.engine.origin(Run(str(operation_id), str(uuid4()))) is None
@@ -46,7 +46,8 @@ class ChainsContract:
     async def test_terminate_existing_ends_the_chain(
         self, world: EngineWorld, tagged: bool, likely_closed: bool
     ) -> None:
-        """Another start that terminates ours: ours is TERMINATED, superseded, whatever becomes of the other one."""
+        """Another start terminates the operation's chain: it is TERMINATED and superseded, whatever happens to the
+        other chain."""
         operation_id = await world.started()
         await world.pick_up(operation_id)
         await world.supersede(operation_id, tagged=tagged)
@@ -65,7 +66,7 @@ class ChainsContract:
     async def test_reuse_after_the_close_changes_nothing(
         self, world: EngineWorld, tagged: bool, likely_closed: bool
     ) -> None:
-        """The result of ours stays the answer; no word of the other chain is in it."""
+        """The answer stays the result of the operation's chain, without anything of the other chain."""
         operation_id = await world.started()
         await world.complete(operation_id, "ours")
         before = await world.observe(operation_id)
@@ -77,8 +78,8 @@ class ChainsContract:
             assert (seen.state, seen.result) == (ExecutionState.COMPLETED, "ours")
             assert (seen.closed_at, seen.first_run_id) == (before.closed_at, before.first_run_id)
 
-    async def test_superseded_chain_of_several_runs(self, world: EngineWorld) -> None:
-        """Its last run counts, behind a reset, a retry and a continue-as-new."""
+    async def test_last_run_of_a_superseded_chain_counts(self, world: EngineWorld) -> None:
+        """After a reset, a retry and continue-as-new."""
         operation_id = await world.started(retry_policy=RETRYING)
         await world.pick_up(operation_id)
         for go_on in (world.reset, world.retry_attempt, world.continue_as_new):
@@ -88,8 +89,8 @@ class ChainsContract:
         seen = await world.observe(operation_id)
         assert (seen.state, seen.result) == (ExecutionState.COMPLETED, "the last one's")
 
-    async def test_chain_of_an_unknown_first_run(self, world: EngineWorld) -> None:
-        """The search attribute identifies it; an execution without that is another one's."""
+    async def test_search_attribute_identifies_a_chain_with_unknown_first_run(self, world: EngineWorld) -> None:
+        """An execution without the search attribute belongs to another chain."""
         operation_id = await world.started()
         seen = await world.engine.observe(Chain(operation_id))
         assert seen.first_run_id == world.first_runs[operation_id]
@@ -99,8 +100,8 @@ class ChainsContract:
         other = (await world.latest_run(stranger)).run_id
         assert (seen.state, seen.superseded_by, seen.first_run_id) == (ExecutionState.NOT_FOUND, other, None)
 
-    async def test_nothing_is_left_of_the_chain(self, world: EngineWorld) -> None:
-        """Deleted, and its workflow id used again: not found, with a word of the other one."""
+    async def test_deleted_chain_is_not_found_and_names_the_superseding_chain(self, world: EngineWorld) -> None:
+        """After its workflow id was used again."""
         operation_id = await world.started()
         await world.delete(operation_id)
         await world.start_from_outside(operation_id)
@@ -109,8 +110,8 @@ class ChainsContract:
         assert (seen.state, seen.superseded_by) == (ExecutionState.NOT_FOUND, other)
 
     @pytest.mark.parametrize("known", [True, False])
-    async def test_requests_reach_the_own_chain_alone(self, world: EngineWorld, known: bool) -> None:
-        """Neither a request to cancel nor a termination touches another chain under the workflow id."""
+    async def test_cancel_and_terminate_reach_only_the_own_chain(self, world: EngineWorld, known: bool) -> None:
+        """Another chain with the workflow id is not affected."""
         operation_id = await world.started()
         await world.supersede(operation_id, tagged=False)
         chain = world.chain(operation_id) if known else Chain(operation_id)
@@ -122,8 +123,8 @@ class ChainsContract:
         assert (await world.engine.observe(other)).state is ExecutionState.TERMINATED
 
     @TAGGED
-    async def test_index_lists_what_closed_beside_another_chain(self, world: EngineWorld, tagged: bool) -> None:
-        """The close of ours is listed, whether or not the other chain is: the pass asks about it."""
+    async def test_index_lists_a_close_beside_another_chain(self, world: EngineWorld, tagged: bool) -> None:
+        """The close is listed whether or not the other chain is, so the reconciliation pass asks about it."""
         operation_id, since = await world.started(), world.now()
         await world.supersede(operation_id, tagged=tagged)
         states = {ExecutionState.TERMINATED, ExecutionState.RUNNING} if tagged else {ExecutionState.TERMINATED}
@@ -136,7 +137,7 @@ class ChainsContract:
 
 
 class TestMemoryChains(ChainsContract):
-    """The engine in memory keeps the contract."""
+    """The in-memory engine fulfils the contract."""
 
     @pytest.fixture
     def world(self, memory_world: MemoryWorld) -> MemoryWorld:
@@ -144,7 +145,7 @@ class TestMemoryChains(ChainsContract):
 
 
 class TestTemporalChains(ChainsContract):
-    """The real server keeps the contract."""
+    """The real server fulfils the contract."""
 
     @pytest.fixture
     def world(self, temporal_world: TemporalWorld) -> TemporalWorld:

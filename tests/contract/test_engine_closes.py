@@ -1,4 +1,4 @@
-"""The contract of observing what has probably closed: one question more or less, and the same truth."""
+"""Contract of `observe(likely_closed=True)`: fewer requests, and the same answer."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -120,7 +120,7 @@ BY_LAST_EVENT = frozenset(
 
 
 def truth(seen: Observation) -> Observation:
-    """Without what may differ."""
+    """The observation without the fields that may differ."""
     return replace(seen, asked_at=seen.closed_at or seen.asked_at.min, started_at=None, never_picked_up=False)
 
 
@@ -141,7 +141,7 @@ async def timed_out_after_a_task(world: EngineWorld) -> UUID:
     return operation_id
 
 
-NEVER_TAKEN: dict[Story, bool] = {
+NEVER_PICKED_UP: dict[Story, bool] = {
     terminated_before_its_first_task: True,
     asked_to_cancel_and_terminated: True,
     timed_out: True,
@@ -156,22 +156,23 @@ NEVER_TAKEN: dict[Story, bool] = {
 
 
 class ClosesContract:
-    """What every workflow engine says of what has probably closed."""
+    """Answers of every workflow engine about executions that have probably closed."""
 
     @pytest.mark.parametrize(
-        ("story", "never_picked_up"), NEVER_TAKEN.items(), ids=lambda part: getattr(part, "__name__", "")
+        ("story", "never_picked_up"), NEVER_PICKED_UP.items(), ids=lambda part: getattr(part, "__name__", "")
     )
-    async def test_close_tells_whether_a_worker_ever_took_it(
+    async def test_close_shows_whether_a_worker_ever_picked_it_up(
         self, world: EngineWorld, story: Story, never_picked_up: bool
     ) -> None:
-        """A close before the first task is told apart from one of a run that had begun."""
+        """A close before the first workflow task differs from the close of a run that had started."""
         operation_id = await story(world)
         assert (await world.observe(operation_id)).never_picked_up is never_picked_up
 
     @pytest.mark.parametrize(("story", "state"), STORIES.items(), ids=lambda part: getattr(part, "__name__", ""))
-    async def test_same_truth(self, world: EngineWorld, story: Story, state: ExecutionState) -> None:
-        """Whatever has happened, the expectation changes nothing of the answer but `started_at`, which may be left
-        out; the question is as old as the first of what is asked."""
+    async def test_expected_close_gives_the_same_answer(
+        self, world: EngineWorld, story: Story, state: ExecutionState
+    ) -> None:
+        """Only `started_at` may be missing. `asked_at` is the time of the first request."""
         operation_id = await story(world)
         before = world.now()
         expecting = await world.engine.observe(world.chain(operation_id), likely_closed=True)
@@ -183,7 +184,7 @@ class ClosesContract:
 
 
 class TestMemoryCloses(ClosesContract):
-    """The engine in memory keeps the contract."""
+    """The in-memory engine fulfils the contract."""
 
     @pytest.fixture
     def world(self, memory_world: MemoryWorld) -> MemoryWorld:
@@ -191,7 +192,7 @@ class TestMemoryCloses(ClosesContract):
 
 
 class TestTemporalCloses(ClosesContract):
-    """The real server keeps the contract."""
+    """The real server fulfils the contract."""
 
     @pytest.fixture
     def world(self, temporal_world: TemporalWorld) -> TemporalWorld:

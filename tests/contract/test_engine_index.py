@@ -1,4 +1,4 @@
-"""The contract of the engine's index: what has changed, and whose workflow task keeps failing."""
+"""Contract of the engine's index: changed executions, and executions whose workflow task keeps failing."""
 
 from datetime import timedelta
 
@@ -18,10 +18,10 @@ STALLED = ExecutionProblem(
 
 
 class IndexContract:
-    """What every workflow engine's index lists."""
+    """Entries in the index of every workflow engine."""
 
-    async def test_what_began_and_what_closed(self, world: EngineWorld) -> None:
-        """Those that began since, waiting ones too, and those that closed since, however long they ran."""
+    async def test_started_and_closed_executions_are_listed(self, world: EngineWorld) -> None:
+        """All that started or closed since then, whether or not a worker picked them up."""
         long_running, unchanged = await world.started(), await world.started()
         since = world.now()
         await world.pick_up(long_running)
@@ -37,8 +37,8 @@ class IndexContract:
         }
         assert await world.settled_changes(since, [*expected, unchanged], expected) == expected
 
-    async def test_closes_alone(self, world: EngineWorld) -> None:
-        """Without what is open, and with the time of each close."""
+    async def test_closed_only_lists_no_open_execution(self, world: EngineWorld) -> None:
+        """Each entry has the time of the close."""
         since = world.now()
         await world.pick_up(running := await world.started())
         await world.complete(closed := await world.started(), None)
@@ -51,15 +51,15 @@ class IndexContract:
 
         await eventually(listed)
 
-    async def test_nothing_since_now(self, world: EngineWorld) -> None:
-        """The index does not list what lies before, once it has caught up."""
+    async def test_earlier_changes_are_not_listed(self, world: EngineWorld) -> None:
+        """After the index has caught up."""
         closed = await world.started()
         await world.complete(closed, None)
         assert await world.settled_changes(world.now(), [closed], {}) == {}
 
-    async def test_further_runs_begin(self, world: EngineWorld) -> None:
-        """A reset and a retry make new runs: old operations turn up again, as running. The run that was retried may be
-        listed beside the new one, as a failure that is none: a hint, not evidence."""
+    async def test_new_runs_of_old_operations_are_listed(self, world: EngineWorld) -> None:
+        """A reset and a retry start new runs, which are listed as running. The index may also list the retried run, as
+        FAILED: a hint, not evidence."""
         reset, retried = await world.started(), await world.started(retry_policy=RETRYING)
         await world.pick_up(reset)
         await world.terminate_from_outside(reset, "by mistake", "ops")
@@ -69,9 +69,9 @@ class IndexContract:
         expected = {reset: ExecutionState.RUNNING, retried: ExecutionState.RUNNING}
         assert await world.settled_changes(since, expected, expected) == expected
 
-    async def test_stalled_is_said_and_listed(self, world: EngineWorld) -> None:
-        """A workflow task that fails again and again: the operation runs, the words say why it does not get on, and the
-        index lists it; once the task goes through, neither."""
+    async def test_stalled_execution_is_observed_and_listed(self, world: EngineWorld) -> None:
+        """While its workflow task keeps failing, the observation has the reason and the index lists it. After a
+        completed task neither does."""
         operation_id, other = await world.started(), await world.started()
         await world.fail_tasks(operation_id, 3, "RuntimeError", "plain bug")
         seen = await world.observe(operation_id)
@@ -86,12 +86,12 @@ class IndexContract:
             return operation_id not in await world.engine.with_problems()
 
         await eventually(listed)
-        await world.get_on(operation_id)
+        await world.recover_task(operation_id)
         assert (await world.observe(operation_id)).problem is None
         await eventually(unlisted)
 
-    async def test_closed_is_not_stalled(self, world: EngineWorld) -> None:
-        """Terminated while its task fails: closed, with no word of the task, and not listed any more."""
+    async def test_closed_execution_is_not_stalled(self, world: EngineWorld) -> None:
+        """Terminated while its task fails: the observation has no problem, and the index does not list it."""
         operation_id = await world.started()
         await world.fail_tasks(operation_id, 3, "RuntimeError", "plain bug")
         await world.terminate_from_outside(operation_id, "x", "ops")
@@ -103,21 +103,21 @@ class IndexContract:
 
         await eventually(unlisted)
 
-    async def test_broken_page_token(self, world: EngineWorld) -> None:
-        """A page that is not the engine's own cannot be had."""
+    async def test_invalid_page_token_is_refused(self, world: EngineWorld) -> None:
+        """With EngineUnavailable."""
         with pytest.raises(EngineUnavailable):
             await world.engine.changed_since(world.now(), b"garbage")
 
 
 class TestMemoryIndex(IndexContract):
-    """The engine in memory keeps the contract."""
+    """The in-memory engine fulfils the contract."""
 
     @pytest.fixture
     def world(self, memory_world: MemoryWorld) -> MemoryWorld:
         return memory_world
 
-    async def test_pages(self) -> None:
-        """Pages are as small as a test wants them; the last one says so."""
+    async def test_page_size_can_be_set(self) -> None:
+        """The last page has no `next_page`."""
         world = MemoryWorld(page_size=2)
         since = world.now()
         ids = [await world.started() for _ in range(5)]
@@ -129,7 +129,7 @@ class TestMemoryIndex(IndexContract):
         assert set(await world.changes(since)) == set(ids)
 
     async def test_deleting_between_pages_hides_nothing(self) -> None:
-        """The second page begins behind the last operation of the first, whatever became of that one."""
+        """The second page starts after the last operation of the first, even if that one was deleted."""
         world = MemoryWorld(page_size=2)
         since = world.now()
         first, *_, last = sorted([await world.started() for _ in range(3)])
@@ -139,7 +139,7 @@ class TestMemoryIndex(IndexContract):
         assert [entry.operation_id for entry in page.entries] == [last]
 
     async def test_frozen_index_is_stale(self, world: MemoryWorld) -> None:
-        """Frozen, the index misses what starts, and has what closes or is deleted as it was; thawed, it is right."""
+        """A frozen index misses new executions and lists closed ones as running. After the thaw it is correct."""
         since = world.now()
         closing, stalling = await world.started(), await world.started()
         world.memory.freeze_listing()
@@ -155,21 +155,21 @@ class TestMemoryIndex(IndexContract):
         assert await world.engine.with_problems() == {stalling}
 
     async def test_unknown_state_is_listed_as_such(self, world: MemoryWorld) -> None:
-        """A state of a later version of the engine's is unknown in the index too."""
+        """A state of a later engine version is UNKNOWN in the index too."""
         since = world.now()
         operation_id = await world.started()
         world.memory.report_unknown_state(operation_id)
         assert await world.changes(since) == {operation_id: ExecutionState.UNKNOWN}
 
-    async def test_lost_is_not_listed(self, world: MemoryWorld) -> None:
-        """What the engine has forgotten its index has too."""
+    async def test_lost_execution_is_not_listed(self, world: MemoryWorld) -> None:
+        """The index forgets it too."""
         since = world.now() - timedelta(days=1)
         world.memory.lose(await world.started())
         assert await world.changes(since) == {}
 
 
 class TestTemporalIndex(IndexContract):
-    """The real server keeps the contract."""
+    """The real server fulfils the contract."""
 
     @pytest.fixture
     def world(self, temporal_world: TemporalWorld) -> TemporalWorld:

@@ -1,4 +1,4 @@
-"""The contract of why an open execution makes no progress: no worker, or an activity that keeps failing."""
+"""Contract of execution problems: no worker, and an activity that keeps failing."""
 
 import pytest
 
@@ -9,11 +9,11 @@ from tests.contract.engine_temporal import TemporalWorld
 from tests.contract.engine_world import EngineWorld, eventually
 
 
-class TroubleContract:
-    """What every workflow engine says of an open execution."""
+class ProblemsContract:
+    """Problems of open executions in every workflow engine."""
 
-    async def test_no_worker(self, world: EngineWorld) -> None:
-        """The words name the task queue, and the engine says since when the first task waits."""
+    async def test_task_queue_without_poller_is_a_problem(self, world: EngineWorld) -> None:
+        """The message names the task queue, and the problem has the time since which the first task waits."""
         operation_id = await world.started()
         await world.without_worker(operation_id)
         seen = await world.observe(operation_id)
@@ -23,16 +23,16 @@ class TroubleContract:
         assert seen.problem.message == f'no worker polls task queue "queue-{operation_id}"'
         assert seen.problem.waits_since == seen.started_at
 
-    async def test_a_worker_takes_it(self, world: EngineWorld) -> None:
-        """Then nothing is the matter."""
+    async def test_pick_up_ends_the_problem(self, world: EngineWorld) -> None:
+        """A worker polls the queue again."""
         operation_id = await world.started()
         await world.without_worker(operation_id)
         await world.pick_up(operation_id)
         seen = await world.observe(operation_id)
         assert (seen.state, seen.problem) == (ExecutionState.RUNNING, None)
 
-    async def test_activity_that_keeps_failing(self, world: EngineWorld) -> None:
-        """The words name the activity, how often it has failed, and the root cause of the last failure."""
+    async def test_failing_activity_is_a_problem(self, world: EngineWorld) -> None:
+        """The message names the activity, the number of failures, and the root cause of the last one."""
         operation_id = await world.started()
         await world.fail_activity(operation_id, 5, "ConnectionError", "no route to host")
         seen = await world.observe(operation_id)
@@ -49,24 +49,24 @@ class TroubleContract:
 
         await eventually(recovered)
 
-    async def test_closed_has_no_trouble(self, world: EngineWorld) -> None:
-        """Whatever was the matter before."""
+    async def test_closed_execution_has_no_problem(self, world: EngineWorld) -> None:
+        """Even if it had one before the close."""
         operation_id = await world.started()
         await world.without_worker(operation_id)
         await world.terminate_from_outside(operation_id, "x", "ops")
         assert (await world.observe(operation_id)).problem is None
 
 
-class TestMemoryTrouble(TroubleContract):
-    """The engine in memory keeps the contract."""
+class TestMemoryProblems(ProblemsContract):
+    """The in-memory engine fulfils the contract."""
 
     @pytest.fixture
     def world(self, memory_world: MemoryWorld) -> MemoryWorld:
         return memory_world
 
 
-class TestTemporalTrouble(TroubleContract):
-    """The real server keeps the contract."""
+class TestTemporalProblems(ProblemsContract):
+    """The real server fulfils the contract."""
 
     @pytest.fixture
     def world(self, temporal_world: TemporalWorld) -> TemporalWorld:

@@ -1,4 +1,4 @@
-"""The callback reader on anything at all: a close, or UnreadableCallback, and nothing else."""
+"""The callback reader on valid and invalid messages: it returns a close, or raises UnreadableCallback."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -39,22 +39,22 @@ async def read(headers: dict[str, str], body: Any, received_at: datetime = NOW) 
     return await READER.read(uuid4(), CallbackMessage(headers, raw), received_at)
 
 
-async def test_times() -> None:
-    """The close to the microsecond, the start to the second."""
+async def test_close_time_has_microseconds_and_start_time_has_seconds() -> None:
+    """The server sends them with these precisions."""
     seen = (await read(headers(), {"a": 1})).observation
     assert (seen.asked_at, seen.closed_at) == (CLOSED_AT, CLOSED_AT)
     assert seen.started_at == CLOSED_AT.replace(microsecond=0)
 
 
-async def test_close_behind_its_receipt() -> None:
-    """Where the engine's clock is ahead of ours, nothing later than the receipt is concluded."""
+async def test_close_later_than_its_receipt_counts_as_of_the_receipt() -> None:
+    """Temporal's clock may be ahead of the ledger's."""
     received = CLOSED_AT - timedelta(seconds=2)
     seen = (await read(headers(), 1, received)).observation
     assert (seen.asked_at, seen.closed_at) == (received, CLOSED_AT)
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("text", "expected"),
     [
         ("2026-11-24T08:51:01Z", CLOSED_AT.replace(second=1, microsecond=0)),
         ("2026-11-24T09:51:01+01:00", CLOSED_AT.replace(second=1, microsecond=0)),
@@ -64,9 +64,9 @@ async def test_close_behind_its_receipt() -> None:
         (None, None),
     ],
 )
-async def test_start_time(said: str | None, expected: datetime | None) -> None:
-    """Both forms are read. What is none, or lies behind the close, is left out."""
-    event = await read(headers(nexus_operation_start_time=said), 1)
+async def test_start_time_is_read_in_both_formats(text: str | None, expected: datetime | None) -> None:
+    """A malformed time, or one later than the close, is ignored."""
+    event = await read(headers(nexus_operation_start_time=text), 1)
     assert event.observation.started_at == expected
 
 
@@ -94,8 +94,10 @@ async def test_start_time(said: str | None, expected: datetime | None) -> None:
         (headers("x" * 10_000), b"1", "its state is 'xxx"),
     ],
 )
-async def test_unreadable(given_headers: dict[str, str], body: bytes, words: str) -> None:
-    """What does not say what the engine's callbacks say is refused, in words that are not longer than need be."""
+async def test_invalid_message_is_refused_with_a_short_reason(
+    given_headers: dict[str, str], body: bytes, words: str
+) -> None:
+    """The reason has at most MAX_MESSAGE_CHARS characters."""
     with pytest.raises(UnreadableCallback) as caught:
         await read(given_headers, body)
     assert words in str(caught.value)
@@ -114,8 +116,8 @@ async def test_unreadable(given_headers: dict[str, str], body: bytes, words: str
     ],
     ids=repr,
 )
-async def test_failure_of_another_kind(more: dict[str, Any]) -> None:
-    """It has failed, that much is said; the rest is to be asked."""
+async def test_unknown_failure_is_a_failed_close_that_is_not_whole(more: dict[str, Any]) -> None:
+    """The ledger asks Temporal for the rest."""
     event = await read(headers("failed"), {"message": "oh \x00no", **more})
     assert (event.observation.state, event.whole) == (ExecutionState.FAILED, False)
     assert event.observation.error is not None
@@ -123,8 +125,8 @@ async def test_failure_of_another_kind(more: dict[str, Any]) -> None:
     assert event.observation.error.message == "oh �no"
 
 
-async def test_fields_of_later_versions_are_passed_over() -> None:
-    """What a later server adds to a failure does not hide it."""
+async def test_unknown_fields_of_later_versions_are_ignored() -> None:
+    """A later server may add fields to a failure."""
     details = {"applicationFailureInfo": {"type": "T", "novelty": 1}, "more": {}}
     event = await read(headers("failed"), {"message": "m", "metadata": {"type": FAILURE}, "details": details, "x": 1})
     assert event.whole
@@ -133,15 +135,15 @@ async def test_fields_of_later_versions_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/json; charset=utf-8", "application/octet-stream"])
-async def test_other_content(content_type: str) -> None:
-    """A result in a form that the engine does not give JSON in is not guessed at."""
+async def test_result_of_another_content_type_is_unreadable(content_type: str) -> None:
+    """Temporal sends JSON with other content types only."""
     event = await read(headers(content_type=content_type), b"1")
     assert (event.observation.state, event.observation.result, event.whole) == (ExecutionState.COMPLETED, None, False)
     assert content_type in str(event.observation.result_unreadable)
 
 
-async def test_body_without_content_type() -> None:
-    """Nothing is None; something that does not say what it is is not guessed at."""
+async def test_body_without_content_type_is_unreadable_unless_empty() -> None:
+    """An empty body is the result None."""
     event = await read(headers(content_type=None), b"")
     assert (event.observation.result, event.whole) == (None, True)
     event = await read(headers(content_type=None), b"1")
@@ -190,8 +192,8 @@ bodies = st.binary() | (json_values | failure_like).map(lambda value: json.dumps
 
 
 @given(given_headers=any_headers, body=bodies)
-async def test_anything_is_read_or_refused(given_headers: dict[str, str], body: bytes) -> None:
-    """No message at all makes the reader raise anything but UnreadableCallback, or see anything but a close."""
+async def test_any_message_is_read_or_refused(given_headers: dict[str, str], body: bytes) -> None:
+    """The reader raises no other error than UnreadableCallback, and returns no other observation than a close."""
     try:
         event = await read(given_headers, body)
     except UnreadableCallback as error:
@@ -206,8 +208,8 @@ async def test_anything_is_read_or_refused(given_headers: dict[str, str], body: 
 
 
 @given(body=failure_like)
-async def test_anything_like_a_failure(body: dict[str, Any]) -> None:
-    """With the right headers and a message, whatever else it has in it, it is a close that did not go well."""
+async def test_any_body_like_a_failure_is_an_unsuccessful_close(body: dict[str, Any]) -> None:
+    """With valid headers and a message, whatever the other fields contain."""
     message = {**body, "message": str(body.get("message", ""))}
     raw = json.dumps(message).encode()
     if b"NaN" in raw or b"Infinity" in raw:

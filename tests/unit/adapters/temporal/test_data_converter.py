@@ -1,4 +1,4 @@
-"""`module:name`: found, or a clear word about what is wrong with it, when the process starts."""
+"""Loading of the data converter `module:name`: a clear error at start-up if it is wrong."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ async def remote() -> AsyncIterator[RemoteCodec]:
 
 
 async def test_named_converter_is_used() -> None:
-    """With its codec, bounded, and its failure converter."""
+    """With its failure converter, and its codec with a timeout."""
     converter = load_data_converter(AES)
     assert isinstance(converter.payload_codec, BoundedCodec)
     assert converter.failure_converter_class is DATA_CONVERTER.failure_converter_class
@@ -39,12 +39,12 @@ async def test_named_converter_is_used() -> None:
     assert await DATA_CONVERTER.decode(encoded) == [VALUE]
 
 
-def test_nothing_set_is_the_sdk_s_own() -> None:
+def test_default_is_the_sdk_s_converter() -> None:
     assert load_data_converter(None) is DataConverter.default
 
 
 async def test_remote_codec_is_added(remote: RemoteCodec) -> None:
-    """To the SDK's converter, and to one that has no codec."""
+    """To the SDK's converter, and to a named one without a codec."""
     assert isinstance(load_data_converter(None, remote).payload_codec, BoundedCodec)
     named = load_data_converter("temporalio.converter:DataConverter.default", remote)
     assert isinstance(named.payload_codec, BoundedCodec)
@@ -75,8 +75,8 @@ async def test_two_codecs_are_refused(remote: RemoteCodec) -> None:
         load_data_converter(AES, remote)
 
 
-async def test_wrong_name_stops_the_start() -> None:
-    """API and worker do not come up with a converter that is not there."""
+async def test_wrong_name_prevents_the_start() -> None:
+    """Of the API and of the worker."""
     settings = Settings(database_url="postgresql://nobody@localhost/nothing", data_converter="no_such_module:it")
     with pytest.raises(StartupError, match="no_such_module cannot be imported"):
         async with container.wired(settings):
@@ -84,7 +84,7 @@ async def test_wrong_name_stops_the_start() -> None:
 
 
 class Deranged(AesCodec):
-    """Decodes to something else."""
+    """Decodes to a different value."""
 
     def decrypt(self, payloads: object) -> list[Payload]:
         return [Payload(metadata={"encoding": b"json/plain"}, data=b"1")]
@@ -94,8 +94,8 @@ async def client(converter: DataConverter) -> Client:
     return await Client.connect(f"127.0.0.1:{free_port()}", lazy=True, data_converter=converter)
 
 
-async def test_doctor_looks_at_the_codec(remote: RemoteCodec) -> None:
-    """Whether there is one, whether it answers, and whether it undoes what it does."""
+async def test_doctor_checks_the_codec(remote: RemoteCodec) -> None:
+    """Whether there is one, whether it answers, and whether it decodes its own payloads."""
     assert (await check_payload_codec(await client(DataConverter.default))).startswith("none")
     assert await check_payload_codec(await client(load_data_converter(AES))) == "encodes and decodes"
     with pytest.raises(OpledgerError, match="CodecUnavailable: encode: the codec endpoint fails with ConnectError"):

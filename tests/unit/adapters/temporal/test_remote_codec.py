@@ -1,4 +1,4 @@
-"""The remote codec: bounded in time, size and retries. An outage and a refused payload are different errors."""
+"""The remote codec has limits for time, size and retries. An outage and a refused payload are different errors."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ async def codec(server: CodecServer) -> AsyncIterator[RemoteCodec]:
 
 
 async def test_payloads_are_encoded_and_decoded(server: CodecServer, codec: RemoteCodec) -> None:
-    """By the endpoint, with the namespace and the authorization that it needs."""
+    """By the endpoint, which gets the namespace and the authorization."""
     encoded = await codec.encode([PAYLOAD, PAYLOAD])
     assert [one.metadata["encoding"] for one in encoded] == [ENCRYPTED, ENCRYPTED]
     assert await codec.decode(encoded) == [PAYLOAD, PAYLOAD]
@@ -46,21 +46,21 @@ async def test_payloads_are_encoded_and_decoded(server: CodecServer, codec: Remo
         assert headers["content-type"] == "application/json"
 
 
-async def test_no_payload_needs_no_request(server: CodecServer, codec: RemoteCodec) -> None:
+async def test_no_payload_sends_no_request(server: CodecServer, codec: RemoteCodec) -> None:
     assert await codec.decode([]) == []
     assert server.requests == []
 
 
-async def test_failed_attempt_is_repeated(server: CodecServer, codec: RemoteCodec) -> None:
-    """A restart of the endpoint costs nothing but a moment."""
+async def test_failed_attempt_is_retried(server: CodecServer, codec: RemoteCodec) -> None:
+    """So that a restart of the endpoint is not an outage."""
     server.statuses = [503] * (ATTEMPTS - 1)
     assert len(await codec.encode([PAYLOAD])) == 1
     assert len(server.requests) == ATTEMPTS
 
 
 @pytest.mark.parametrize("status", [302, 401, 403, 404, 429, 500, 503])
-async def test_trouble_of_the_endpoint_is_an_outage(server: CodecServer, codec: RemoteCodec, status: int) -> None:
-    """An expired credential says nothing about the payload: it can be decoded when that is repaired."""
+async def test_error_of_the_endpoint_is_an_outage(server: CodecServer, codec: RemoteCodec, status: int) -> None:
+    """An expired credential says nothing about the payload: it can be decoded after the repair."""
     server.statuses = [status] * ATTEMPTS
     with pytest.raises(CodecUnavailable, match=f"encode: the codec endpoint answers {status}"):
         await codec.encode([PAYLOAD])
@@ -69,7 +69,7 @@ async def test_trouble_of_the_endpoint_is_an_outage(server: CodecServer, codec: 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 async def test_refusal_of_the_payload_is_final(server: CodecServer, codec: RemoteCodec, status: int) -> None:
-    """It is not asked again."""
+    """The request is not retried."""
     server.statuses = [status]
     with pytest.raises(PayloadRefused, match=f"decode: the codec endpoint answers {status}"):
         await codec.decode([PAYLOAD])
@@ -88,14 +88,14 @@ async def test_refusal_of_the_payload_is_final(server: CodecServer, codec: Remot
         (b"{}", "answers with 0 payloads for 1"),
     ],
 )
-async def test_answer_that_is_none(server: CodecServer, codec: RemoteCodec, body: bytes, words: str) -> None:
-    """A proxy's page in place of the endpoint's answer is an outage."""
+async def test_invalid_response_is_an_outage(server: CodecServer, codec: RemoteCodec, body: bytes, words: str) -> None:
+    """For example, a proxy's error page."""
     server.body = body
     with pytest.raises(CodecUnavailable, match=words):
         await codec.decode([PAYLOAD])
 
 
-async def test_large_answer_is_not_read(
+async def test_large_response_is_not_read(
     server: CodecServer, codec: RemoteCodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote_codec, "MAX_BYTES", 1000)
@@ -107,7 +107,7 @@ async def test_large_answer_is_not_read(
 async def test_silent_endpoint_is_an_outage(
     server: CodecServer, codec: RemoteCodec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All attempts together end."""
+    """All attempts together have one timeout."""
     monkeypatch.setattr(remote_codec, "TOTAL_TIMEOUT", 0.2)
     server.silent = threading.Event()
     try:
@@ -127,7 +127,8 @@ async def test_absent_endpoint_is_an_outage() -> None:
 async def test_secrets_are_not_logged(
     server: CodecServer, codec: RemoteCodec, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither the authorization nor what is in payloads, whatever goes wrong; an outage is logged once, and its end."""
+    """Neither the authorization nor the payloads, for any error. The beginning and the end of an outage are logged
+    once."""
     errors = []
     with caplog.at_level(logging.DEBUG):
         for status in (200, 503, 401, 200, 400):
@@ -143,23 +144,23 @@ async def test_secrets_are_not_logged(
     assert ours == ["the codec endpoint is unavailable; payloads wait for it", "the codec endpoint answers again"]
 
 
-async def test_refused_payload_is_not_an_error_of_the_sdk(server: CodecServer, codec: RemoteCodec) -> None:
-    """The SDK would retry an error. The encoding of the returned payload gives the reason instead."""
+async def test_refused_payload_raises_no_error_in_the_sdk(server: CodecServer, codec: RemoteCodec) -> None:
+    """The SDK would retry an error. The encoding of the returned payload contains the reason instead."""
     [encrypted] = AesCodec(b"k" * 32).encrypt([PAYLOAD])
     [passed] = await BoundedCodec(codec).decode([encrypted])
     words = "undecodable (PayloadRefused: decode: the codec endpoint answers 400)"
     assert passed == Payload(metadata={"encoding": words.encode()})
 
 
-async def test_outage_is_an_error_of_the_sdk(server: CodecServer, codec: RemoteCodec) -> None:
-    """Which retries it."""
+async def test_outage_raises_an_error_in_the_sdk(server: CodecServer, codec: RemoteCodec) -> None:
+    """The SDK retries it."""
     server.statuses = [503] * ATTEMPTS
     with pytest.raises(CodecUnavailable):
         await BoundedCodec(codec).decode([PAYLOAD])
 
 
 class Odd(PayloadCodec):
-    """Another team's codec: hangs to encode, and has an error of its own to decode."""
+    """A custom codec: `encode` hangs, and `decode` raises an error of its own."""
 
     async def encode(self, payloads: object) -> list[Payload]:
         return await asyncio.Future()
@@ -168,7 +169,7 @@ class Odd(PayloadCodec):
         raise LookupError("no key 7")
 
 
-async def test_codec_in_process_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_custom_codec_has_a_timeout_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_codec, "TIMEOUT", 0.1)
     codec = BoundedCodec(Odd()).with_context(WorkflowSerializationContext("default", "w"))
     with pytest.raises(TimeoutError):
