@@ -1,4 +1,4 @@
-"""What Temporal makes of the answers to its callbacks: 404 is the end of it, 503 is asked again."""
+"""Temporal's reaction to the ledger's responses to callbacks: 404 is final, 503 is retried."""
 
 import asyncio
 from uuid import uuid4
@@ -16,7 +16,7 @@ from tests.contract.engine_world import eventually
 
 
 async def closed(client: Client, url: str) -> str:
-    """The id of an execution with a callback to there, which has closed."""
+    """Starts an execution with a callback to the URL, closes it, and returns its workflow id."""
     engine = TemporalWorkflowEngine(client, SystemClock())
     operation_id = uuid4()
     nobodys = OperationType("work", workflow="Work", task_queue=f"nobody-polls-{operation_id}")
@@ -29,8 +29,10 @@ async def closed(client: Client, url: str) -> str:
     ("answer", "state"),
     [(404, CallbackState.CALLBACK_STATE_FAILED), (503, CallbackState.CALLBACK_STATE_BACKING_OFF)],
 )
-async def test_answers(temporal_client: Client, answer: int, state: CallbackState.ValueType) -> None:
-    """A deleted operation costs one call. Answered 503, it would go on for as long as the execution is kept."""
+async def test_404_ends_a_callback_and_503_is_retried(
+    temporal_client: Client, answer: int, state: CallbackState.ValueType
+) -> None:
+    """So a deleted operation costs one call. After a 503 Temporal would retry as long as it retains the execution."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Asking whether a callback would be taken, on servers that answer otherwise than ours."""
+"""The callback check on servers that answer differently from Temporal 1.32."""
 
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld
 
 
 async def test_callback_check_on_a_server_that_starts_it(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that does not look at links starts what was only asked about: it is terminated at once."""
+    """A server that ignores links starts the workflow: the check terminates it at once."""
     monkeypatch.setattr(completion_callback, "PROBE", probe := f"probe-{uuid4()}")
     original = completion_callback.StartWorkflowExecutionRequest
     monkeypatch.setattr(
@@ -33,7 +33,9 @@ async def test_callback_check_on_a_server_that_starts_it(world: TemporalWorld, m
     await eventually(terminated)
 
 
-async def test_callback_check_that_is_not_answered(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_callback_check_without_an_answer_is_unavailable(
+    world: TemporalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Any other refusal says nothing about the callback."""
     monkeypatch.setattr(completion_callback, "PROBE", "")
     with pytest.raises(EngineUnavailable, match="did not say whether it accepts the callback: WorkflowType is not set"):

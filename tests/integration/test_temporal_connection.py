@@ -1,4 +1,4 @@
-"""Connecting as Temporal's own tools do."""
+"""The connection uses the configuration of Temporal's own tools."""
 
 import logging
 import os
@@ -24,25 +24,25 @@ def target(client: Client) -> str:
     return client.service_client.config.target_host
 
 
-async def test_defaults() -> None:
-    """Without any configuration: the local server, and its default namespace."""
+async def test_default_is_the_local_server() -> None:
+    """With its default namespace."""
     client = await connect(environ={})
     assert (target(client), client.namespace) == ("localhost:7233", "default")
 
 
-async def test_identity_says_who_and_where() -> None:
-    """Histories and Temporal's UI show which process it was."""
+async def test_identity_names_service_host_and_process() -> None:
+    """Histories and Temporal's UI show it."""
     assert (await connect(environ={})).identity == f"opledger@{socket.gethostname()}:{os.getpid()}"
 
 
-async def test_environment_decides() -> None:
-    """TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE mean what they mean everywhere."""
+async def test_environment_sets_address_and_namespace() -> None:
+    """TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE, as for Temporal's own tools."""
     client = await connect(environ={"TEMPORAL_ADDRESS": "there:9", "TEMPORAL_NAMESPACE": "mine"})
     assert (target(client), client.namespace) == ("there:9", "mine")
 
 
 async def test_profile_of_a_file(tmp_path: Path) -> None:
-    """A profile is named by argument or environment, and the environment overrides what it says."""
+    """An argument or the environment names the profile, and the environment overrides its values."""
     file = tmp_path / "temporal.toml"
     file.write_text(TOML)
     environ = {"TEMPORAL_CONFIG_FILE": str(file)}
@@ -55,15 +55,15 @@ async def test_profile_of_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["not toml [", "[profile.other]\naddress = 'x:1'"])
 async def test_unreadable_configuration_is_a_startup_error(tmp_path: Path, text: str) -> None:
-    """A file that cannot be read, and a profile that is not in it, stop the start with words."""
+    """A file that cannot be read, and a profile that it does not contain."""
     file = tmp_path / "temporal.toml"
     file.write_text(text)
     with pytest.raises(StartupError, match="Temporal's configuration"):
         await connect(profile="staging", config_file=str(file), environ={})
 
 
-async def test_api_key_is_told_to_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    """The key is in no log line and in no error; with it TLS is on."""
+async def test_api_key_is_not_in_logs_or_errors(caplog: pytest.LogCaptureFixture) -> None:
+    """With an API key, TLS is on."""
     caplog.set_level(logging.DEBUG)
     environ = {"TEMPORAL_ADDRESS": "127.0.0.1:1", "TEMPORAL_API_KEY": "s3cr3t-key"}
     client = await connect(environ=environ)

@@ -1,4 +1,4 @@
-"""The table of the server's refusals, row by row, on errors as the SDK raises them."""
+"""The table of the server's errors, row by row, with errors as the SDK raises them."""
 
 import pytest
 from google.protobuf.any_pb2 import Any
@@ -55,8 +55,8 @@ def refusal(status: RPCStatusCode, words: str = "words", *details: Message) -> R
         (RPCStatusCode.ABORTED, "again", StartFailed),
     ],
 )
-def test_refused_start(status: RPCStatusCode, words: str, expected: type[Exception]) -> None:
-    """Only what can never go through fails an operation for good; the server's words are kept."""
+def test_only_a_permanent_refusal_rejects_a_start(status: RPCStatusCode, words: str, expected: type[Exception]) -> None:
+    """Only an error that a retry cannot solve fails an operation. The server's message is kept."""
     error = start_error(refusal(status, words))
     assert (type(error), str(error)) == (expected, words)
 
@@ -85,15 +85,17 @@ def test_refused_start(status: RPCStatusCode, words: str, expected: type[Excepti
         (RPCStatusCode.UNAVAILABLE, "callback", EngineUnavailable),
     ],
 )
-def test_refused_start_with_a_callback(status: RPCStatusCode, words: str, expected: type[Exception]) -> None:
-    """What is refused because of the callback is told apart, in all of the words that servers have had for it."""
+def test_refused_callback_is_distinguished_from_a_refused_start(
+    status: RPCStatusCode, words: str, expected: type[Exception]
+) -> None:
+    """For all messages that servers have had for a refused callback."""
     error = start_error(refusal(status, words), with_callback=True)
     assert (type(error), str(error)) == (expected, words)
 
 
 @pytest.mark.parametrize("status", [status for status in RPCStatusCode if status is not RPCStatusCode.OK])
-def test_any_other_refused_call(status: RPCStatusCode) -> None:
-    """Whatever another call is refused with, the engine could not be asked; silence too has words."""
+def test_any_other_refused_call_is_unavailable(status: RPCStatusCode) -> None:
+    """An error without a message gets one."""
     error = engine_error(refusal(status, ""))
     assert (type(error), str(error)) == (EngineUnavailable, f"the engine answered {status.name}")
 
@@ -121,5 +123,5 @@ def test_any_other_refused_call(status: RPCStatusCode) -> None:
     ids=["plain", "active cluster", "standby cluster", "namespace", "a proxy's", "another status"],
 )
 def test_unknown_execution_is_strict(error: RPCError, expected: bool) -> None:
-    """Operations are given up on NOT_FOUND: only the server's own word about the execution counts."""
+    """The ledger gives up operations after NOT_FOUND: only the server's own detail about the execution counts."""
     assert unknown_execution(error) is expected

@@ -1,4 +1,4 @@
-"""The server closes each connection after a while; a call that meets this gets its answer all the same."""
+"""The server closes each connection after some time; a call at that moment still succeeds."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ CALLS = 2_000
 
 
 class Rpc:
-    """Fails with these, one after the other, and then answers."""
+    """Fails with the given errors, one after the other, and then answers."""
 
     def __init__(self, *errors: RPCError) -> None:
         self._errors: Iterator[RPCError] = iter(errors)
@@ -49,8 +49,8 @@ def canceled(words: str = "operation was canceled") -> RPCError:
     return RPCError(words, RPCStatusCode.CANCELLED, b"")
 
 
-async def test_calls_outlive_their_connection() -> None:
-    """The server closes each connection after a fifth of a second, and no call says so."""
+async def test_calls_succeed_while_connections_are_closed() -> None:
+    """The server closes each connection after a fifth of a second."""
     words: list[str] = []
     async with temporal_server(dynamic_config=HURRIED) as address:
         engine = TemporalWorkflowEngine(await Client.connect(address), SystemClock())
@@ -60,15 +60,15 @@ async def test_calls_outlive_their_connection() -> None:
             while next(numbers) < CALLS:
                 try:
                     await engine.ping()
-                except EngineUnavailable as error:  # on a machine with a load, for other reasons
+                except EngineUnavailable as error:  # on a busy machine, for other reasons
                     words.append(str(error))
 
         await asyncio.gather(*(ask() for _ in range(16)))
     assert [one for one in words if "canceled" in one] == []
 
 
-async def test_hang_up_is_followed_by_another_call() -> None:
-    """At once, and not for ever: the third such error in a row is the answer."""
+async def test_closed_connection_is_retried_at_once() -> None:
+    """At most twice: the third such error in a row is raised."""
     request = DescribeNamespaceRequest(namespace="default")
     rpc = Rpc(canceled(), canceled("Operation was canceled"))
     assert await call(rpc, request) is request
@@ -87,8 +87,8 @@ async def test_hang_up_is_followed_by_another_call() -> None:
         RPCError("slow down", RPCStatusCode.RESOURCE_EXHAUSTED, b""),
     ],
 )
-async def test_nothing_else_is_repeated(error: RPCError) -> None:
-    """Everything that calls the engine tries again by itself, later."""
+async def test_no_other_error_is_retried(error: RPCError) -> None:
+    """Every caller of the engine retries later by itself."""
     rpc = Rpc(error)
     with pytest.raises(RPCError):
         await call(rpc, DescribeNamespaceRequest())

@@ -1,4 +1,4 @@
-"""What the real index lists, beyond the contract: strangers, pages, further runs, an older server."""
+"""The real index, beyond the contract: foreign workflows, pages, later runs of a chain, an older server."""
 
 from uuid import uuid4
 
@@ -24,9 +24,9 @@ async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld
     return TemporalWorld(temporal_client, temporal_client, Proxy(temporal_address))
 
 
-async def test_strangers_with_our_search_attribute_are_not_listed(world: TemporalWorld) -> None:
-    """A workflow that carries the id of an operation, but is not its execution, says nothing about it; nor does one
-    whose id is a UUID, but not the one that it carries."""
+async def test_foreign_workflows_with_the_search_attribute_are_not_listed(world: TemporalWorld) -> None:
+    """A workflow with an operation's id in the search attribute and another workflow id is not its execution, even if
+    its workflow id is a UUID."""
     closed, other, since = await world.started(), uuid4(), world.now()
     await world.complete(closed, None)
     for workflow_id in (f"child-of-{closed}", str(other), str(uuid4()).upper()):
@@ -42,9 +42,8 @@ async def test_strangers_with_our_search_attribute_are_not_listed(world: Tempora
     }
 
 
-async def test_pages_of_the_index(world: TemporalWorld) -> None:
-    """Every change is on one of the pages, whatever their size; of a retried run and its successor that share a page
-    only the latter is given."""
+async def test_every_change_is_on_a_page_of_the_index(world: TemporalWorld) -> None:
+    """For any page size. If a retried run and its successor are on one page, only the successor is listed."""
     since = world.now()
     ids = [await world.started() for _ in range(4)]
     retried = await world.started(retry_policy=RETRYING)
@@ -65,15 +64,17 @@ async def test_pages_of_the_index(world: TemporalWorld) -> None:
     }
 
 
-async def test_server_without_a_list_of_problems(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An older server does not know the search attribute: then there is no such list, and no outage either."""
+async def test_server_without_a_list_of_problems_is_not_an_outage(
+    world: TemporalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older server does not know the search attribute: the list is empty."""
     monkeypatch.setattr(index_module, "PROBLEMS", "TemporalUnheardOf")
     assert await Index(world.client).with_problems() == frozenset()
 
 
 @workflow.defn(name="Work", sandboxed=False)
 class ContinuesOnce:
-    """Goes on as new, then waits for ever."""
+    """Continues as new, then waits forever."""
 
     @workflow.run
     async def run(self, first: bool) -> None:
@@ -82,9 +83,9 @@ class ContinuesOnce:
         await workflow.wait_condition(lambda: False)
 
 
-async def test_listing_finds_further_runs(world: TemporalWorld) -> None:
-    """The search attribute goes along with a retry and with the SDK's continue-as-new. A worker that continues as new
-    without it makes a run that is not listed: the listing is a hint, describing it is the answer."""
+async def test_index_finds_later_runs_with_the_search_attribute(world: TemporalWorld) -> None:
+    """A retry and the SDK's continue-as-new pass the search attribute on. A run that continued as new without it is
+    not listed: the index is a hint, the description is the answer."""
     retried, bare, since = await world.started(retry_policy=RETRYING), await world.started(), world.now()
     await world.retry_attempt(retried)
     await world.continue_as_new(bare)

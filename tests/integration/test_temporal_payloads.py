@@ -1,4 +1,4 @@
-"""Results and failures through the configured data converter: read exactly, or said to be unreadable."""
+"""Results and failures through the configured data converter: read exactly, or reported as unreadable."""
 
 import asyncio
 import dataclasses
@@ -34,7 +34,7 @@ from tests.contract.engine_temporal import SystemClock, TemporalWorld
 
 
 class Masking(PayloadCodec):
-    """Stands for encryption: the whole payload, masked by a key."""
+    """In place of encryption: the whole payload, masked by a key."""
 
     def __init__(self, key: int = 0x5A) -> None:
         self.key = key
@@ -52,7 +52,7 @@ class Masking(PayloadCodec):
 
 
 class Broken(PayloadCodec):
-    """Stands for a codec whose key service is unavailable."""
+    """A codec with an internal error."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         raise RuntimeError("no key")
@@ -62,14 +62,14 @@ class Broken(PayloadCodec):
 
 
 class Away(Broken):
-    """Stands for one whose key service cannot be reached."""
+    """A codec whose key service is unreachable."""
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         raise ConnectionError("no route")
 
 
 class Hanging(Broken):
-    """Stands for one that never answers."""
+    """A codec that never answers."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return await asyncio.Future()
@@ -82,7 +82,7 @@ MASKED = DataConverter(payload_codec=Masking(), failure_converter_class=DefaultF
 
 
 def world_of(client: Client, address: str, converter: DataConverter) -> TemporalWorld:
-    """Everybody in it uses the converter."""
+    """A world in which the engine and the worker use the converter."""
     config = client.config()
     config["data_converter"] = converter
     own = Client(**config)
@@ -119,7 +119,7 @@ def json_payload(data: bytes, encoding: bytes = b"json/plain") -> Payload:
 
 
 async def test_no_result_is_null(plain: TemporalWorld) -> None:
-    """A workflow that returns nothing at all, not even a null."""
+    """A workflow that returns no payload at all."""
     seen = await completed(plain)
     assert (seen.state, seen.result, seen.result_unreadable) == (ExecutionState.COMPLETED, None, None)
 
@@ -132,7 +132,7 @@ async def test_no_result_is_null(plain: TemporalWorld) -> None:
         (json_payload(b"[NaN, -Infinity, 2]"), [None, None, 2]),
     ],
 )
-async def test_json_in_every_encoding(plain: TemporalWorld, payload: Payload, value: object) -> None:
+async def test_json_of_every_encoding_is_read(plain: TemporalWorld, payload: Payload, value: object) -> None:
     """null, protobuf's JSON, and Python's NaN."""
     seen = await completed(plain, payload)
     assert (seen.result, seen.result_unreadable) == (value, None)
@@ -152,7 +152,7 @@ async def test_json_in_every_encoding(plain: TemporalWorld, payload: Payload, va
     ids=["bytes", "protobuf", "no encoding", "not JSON", "not UTF-8", "too deep", "two values"],
 )
 async def test_unreadable_result_is_not_guessed(plain: TemporalWorld, results: list[Payload], words: str) -> None:
-    """A result that is not one JSON value leaves the operation COMPLETED, and says why the result is missing."""
+    """A result that is not one JSON value is COMPLETED, with the reason why the result is missing."""
     seen = await completed(plain, *results)
     assert (seen.state, seen.result) == (ExecutionState.COMPLETED, None)
     assert seen.result_unreadable is not None
@@ -160,7 +160,7 @@ async def test_unreadable_result_is_not_guessed(plain: TemporalWorld, results: l
 
 
 async def test_codec_is_applied(masked: TemporalWorld) -> None:
-    """Input and result go through the codec: the server sees neither."""
+    """To input and result: the server sees neither in clear."""
     operation_id = await masked.started({"secret": 1})
     first = (await masked.history(operation_id))[0].workflow_execution_started_event_attributes
     assert first.input.payloads[0].metadata["encoding"] == b"binary/masked"
@@ -170,7 +170,8 @@ async def test_codec_is_applied(masked: TemporalWorld) -> None:
 
 
 async def test_wrong_key_is_unreadable(masked: TemporalWorld, temporal_address: str) -> None:
-    """A ledger with another key than the workers' knows that the operation completed, and that it cannot read how."""
+    """A ledger with another key than the workers' knows that the workflow completed, and that it cannot read the
+    result."""
     [result] = await DataConverter(payload_codec=Masking(0x33)).encode([{"secret": 2}])
     seen = await completed(masked, result)
     assert (seen.state, seen.result) == (ExecutionState.COMPLETED, None)
@@ -185,10 +186,10 @@ FAILING_CODECS = [
 
 
 @pytest.mark.parametrize(("codec", "words"), FAILING_CODECS)
-async def test_codec_that_fails(
+async def test_failing_codec_delays_a_start_and_makes_a_result_unreadable(
     plain: TemporalWorld, monkeypatch: pytest.MonkeyPatch, codec: PayloadCodec, words: str
 ) -> None:
-    """A codec that raises or hangs delays a start; a result or an error says so once it has waited long enough."""
+    """A codec that raises or hangs. A result or an error is unreadable after CODEC_OUTAGE_LIMIT."""
     monkeypatch.setattr(payloads, "DECODE_TIMEOUT", 0.1)
     monkeypatch.setattr(start_request, "ENCODE_TIMEOUT", 0.1)
     monkeypatch.setattr(close, "CODEC_OUTAGE_LIMIT", timedelta(0))
@@ -211,10 +212,10 @@ async def test_codec_that_fails(
 
 
 @pytest.mark.parametrize("codec", [Away(), Hanging()])
-async def test_codec_that_is_away_delays_the_end(
+async def test_unavailable_codec_delays_the_end(
     plain: TemporalWorld, monkeypatch: pytest.MonkeyPatch, codec: PayloadCodec
 ) -> None:
-    """What is read of a close is final, so it is not read while the codec is unavailable."""
+    """What the ledger reads of a close is final, so it does not read a close while the codec is unavailable."""
     monkeypatch.setattr(payloads, "DECODE_TIMEOUT", 0.1)
     config = plain.client.config()
     config["data_converter"] = DataConverter(payload_codec=codec)
@@ -231,8 +232,8 @@ async def test_codec_that_is_away_delays_the_end(
                 await engine.observe(Chain(operation_id), likely_closed=likely_closed)
 
 
-async def test_root_cause_speaks(plain: TemporalWorld) -> None:
-    """Message, type and flag are the root cause's; the wrappers' types are kept in order."""
+async def test_error_is_the_root_cause(plain: TemporalWorld) -> None:
+    """Message, type and flag are those of the root cause; `causes` has the types of the wrappers in order."""
     root = Failure(
         message="disk full", application_failure_info=ApplicationFailureInfo(type="DiskFull", non_retryable=True)
     )
@@ -249,8 +250,8 @@ async def test_root_cause_speaks(plain: TemporalWorld) -> None:
     }
 
 
-async def test_cause_without_words_is_named(plain: TemporalWorld) -> None:
-    """A root cause without a message is named by its type; a time-out of an activity is a TimeoutError."""
+async def test_cause_without_a_message_has_its_type_as_message(plain: TemporalWorld) -> None:
+    """A timeout of an activity is a TimeoutError."""
     root = Failure(timeout_failure_info=TimeoutFailureInfo())
     error = (await failed(plain, Failure(message="x", activity_failure_info=ActivityFailureInfo(), cause=root))).error
     assert error is not None
@@ -267,7 +268,7 @@ async def test_cause_without_words_is_named(plain: TemporalWorld) -> None:
     ids=["broken", "large", "encrypted"],
 )
 async def test_odd_details_are_left_out(plain: TemporalWorld, details: Payload, words: str) -> None:
-    """Application details that are not JSON, or many, do not hide the error, which says that they are missing."""
+    """Application details that are not JSON, or too large, do not hide the error, which says that they are missing."""
     failure = Failure(message="m", application_failure_info=ApplicationFailureInfo(type="T"))
     failure.application_failure_info.details.payloads.append(details)
     error = (await failed(plain, failure)).error
@@ -277,8 +278,8 @@ async def test_odd_details_are_left_out(plain: TemporalWorld, details: Payload, 
     assert words in str(error.details["unreadable"])
 
 
-async def test_nan_in_details_is_said(plain: TemporalWorld) -> None:
-    """A number that JSON does not have is null in the details, and `unreadable` says which."""
+async def test_nan_in_details_is_null_and_reported(plain: TemporalWorld) -> None:
+    """`unreadable` names the number."""
     failure = Failure(message="m", application_failure_info=ApplicationFailureInfo(type="T"))
     failure.application_failure_info.details.payloads.append(json_payload(b'{"loss": NaN}'))
     error = (await failed(plain, failure)).error
@@ -289,7 +290,7 @@ async def test_nan_in_details_is_said(plain: TemporalWorld) -> None:
 
 
 async def test_encoded_attributes_are_read(masked: TemporalWorld) -> None:
-    """Workers that encrypt their error messages are understood by a ledger that has the key, and by no other."""
+    """A ledger with the key can read the error messages that workers encrypt; without the key it cannot."""
     failure = Failure()
     await MASKED.encode_failure(ApplicationError("disk full", {"path": "/var"}, type="DiskFull"), failure)
     assert failure.message == "Encoded failure"

@@ -1,4 +1,4 @@
-"""Absent workers and failing activities on the real server: what is asked, how often, and the words."""
+"""Missing workers and failing activities on the real server: messages, and number of requests."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -24,19 +24,19 @@ async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld
 
 
 class LaterClock:
-    """As late as it is when a worker that has died has been silent for long enough."""
+    """A clock that is ahead by POLLER_TIMEOUT."""
 
     def now(self) -> datetime:
         return datetime.now(UTC) + POLLER_TIMEOUT
 
 
 async def later(world: TemporalWorld, operation_id: object) -> Observation:
-    """What is said then."""
+    """The observation at that time."""
     return await TemporalWorkflowEngine(world.client, LaterClock()).observe(Chain(operation_id))  # type: ignore[arg-type]
 
 
-async def test_dead_worker(world: TemporalWorld) -> None:
-    """It has taken the workflow, and does not poll any more: the words say who it was."""
+async def test_message_names_the_last_worker(world: TemporalWorld) -> None:
+    """A worker that picked up the workflow and polls no more."""
     operation_id = await world.started()
     await world.pick_up(operation_id)
     assert (await world.observe(operation_id)).problem is None
@@ -50,8 +50,8 @@ async def test_dead_worker(world: TemporalWorld) -> None:
     )
 
 
-async def test_activity_on_a_queue_without_a_worker(world: TemporalWorld) -> None:
-    """Workers for the workflow, and none for its activity."""
+async def test_activity_on_a_queue_without_a_worker_is_a_problem(world: TemporalWorld) -> None:
+    """Even if the workflow has a worker."""
     operation_id, queue = await world.started(), f"nobody-{uuid4()}"
     await world.run_activity(operation_id, queue, timedelta(seconds=1))
     seen = await world.observe(operation_id)
@@ -61,15 +61,15 @@ async def test_activity_on_a_queue_without_a_worker(world: TemporalWorld) -> Non
     assert seen.problem.waits_since is not None
 
 
-async def test_few_failures_are_no_trouble(world: TemporalWorld) -> None:
-    """They may be chance."""
+async def test_few_failures_are_no_problem(world: TemporalWorld) -> None:
+    """They may be accidental."""
     operation_id = await world.started()
     await world.fail_activity(operation_id, 3, "ConnectionError", "no route to host")
     assert (await world.observe(operation_id)).problem is None
 
 
-async def test_one_failure_with_a_distant_next_attempt(world: TemporalWorld) -> None:
-    """The words say when that is."""
+async def test_one_failure_with_a_distant_next_attempt_is_a_problem(world: TemporalWorld) -> None:
+    """The message has the time of the next attempt."""
     operation_id = await world.started()
     await world.run_activity(operation_id, f"queue-{operation_id}", timedelta(hours=1))
     await world.fail_attempts(f"queue-{operation_id}", 1, "ConnectionError", "no route to host")
@@ -82,8 +82,10 @@ async def test_one_failure_with_a_distant_next_attempt(world: TemporalWorld) -> 
     assert datetime.now(UTC) < due <= datetime.now(UTC) + timedelta(hours=1)
 
 
-async def test_one_question_for_a_queue_and_interval(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many ask, at once and one after another."""
+async def test_pollers_of_a_queue_are_requested_once_per_interval(
+    world: TemporalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For any number of concurrent or successive callers."""
     pollers, now, queue = Pollers(world.client), SystemClock().now(), f"nobody-{uuid4()}"
     asked, describe = [], world.client.workflow_service.describe_task_queue
 
@@ -99,8 +101,8 @@ async def test_one_question_for_a_queue_and_interval(world: TemporalWorld, monke
     assert len(asked) == 2
 
 
-async def test_server_that_does_not_say_who_polls(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A credential that may not describe task queues: nothing is concluded, and everything else is seen."""
+async def test_unknown_pollers_are_no_problem(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A credential that may not describe task queues: everything else is still observed."""
     operation_id = await world.started()
 
     async def refuse(*args: object, **named: object) -> object:

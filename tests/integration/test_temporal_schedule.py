@@ -1,4 +1,4 @@
-"""The reconciliation's schedule on a real Temporal server."""
+"""The Temporal Schedule of the reconciliation on a real server."""
 
 import asyncio
 import contextlib
@@ -58,8 +58,8 @@ def interval(description: ScheduleDescription) -> list[timedelta]:
     return [spec.every for spec in description.schedule.spec.intervals]
 
 
-async def test_is_created_as_wanted(client: Client) -> None:
-    """Type, queue and interval are as wanted; runs never overlap and are not caught up on."""
+async def test_schedule_is_created_as_configured(client: Client) -> None:
+    """With type, queue and interval. Runs never overlap, and missed runs are skipped."""
     await ensure_schedule(client, WANTED)
     found = await described(client)
     action = found.schedule.action
@@ -70,8 +70,8 @@ async def test_is_created_as_wanted(client: Client) -> None:
     assert found.schedule.policy.catchup_window == timedelta(seconds=10)
 
 
-async def test_repeats_change_nothing(client: Client) -> None:
-    """A second set-up with the same wishes does not touch the schedule."""
+async def test_repeated_set_up_changes_nothing(client: Client) -> None:
+    """With the same settings."""
     await ensure_schedule(client, WANTED)
     first = await described(client)
     await ensure_schedule(client, WANTED)
@@ -80,14 +80,14 @@ async def test_repeats_change_nothing(client: Client) -> None:
     assert again.info.last_updated_at is None
 
 
-async def test_concurrent_workers_make_one(client: Client) -> None:
-    """Any number of workers that start at once all succeed."""
+async def test_concurrent_workers_create_one_schedule(client: Client) -> None:
+    """All of them succeed."""
     await asyncio.gather(*(ensure_schedule(client, WANTED) for _ in range(6)))
     assert interval(await described(client)) == [timedelta(hours=5)]
 
 
-async def test_is_changed_where_it_differs(client: Client) -> None:
-    """Another interval, type or queue is carried over."""
+async def test_different_schedule_is_updated(client: Client) -> None:
+    """Interval, type and queue."""
     await ensure_schedule(client, WANTED)
     await ensure_schedule(client, ReconciliationSchedule("Reconcile2", "another-queue", timedelta(hours=6)))
     found = await described(client)
@@ -100,8 +100,8 @@ async def test_is_changed_where_it_differs(client: Client) -> None:
     )
 
 
-async def test_stays_paused(client: Client) -> None:
-    """Somebody who paused it finds it paused after a worker's restart, changed settings or not."""
+async def test_paused_schedule_stays_paused(client: Client) -> None:
+    """After a worker's restart, with or without changed settings."""
     await ensure_schedule(client, WANTED)
     await client.get_schedule_handle(SCHEDULE_ID).pause(note="maintenance")
     await ensure_schedule(client, WANTED)
@@ -112,16 +112,16 @@ async def test_stays_paused(client: Client) -> None:
     assert found.schedule.state.note == "maintenance"
 
 
-async def test_strangers_schedule_is_not_taken_over(client: Client) -> None:
-    """A schedule with our id that we did not make is left as it is, and named in an error."""
+async def test_foreign_schedule_is_not_changed(client: Client) -> None:
+    """A schedule with this id that opledger did not create stays as it is, and the error names it."""
     await client.create_schedule(SCHEDULE_ID, FOREIGN)
     with pytest.raises(StartupError, match="opledger-reconcile of namespace default was not created by opledger"):
         await ensure_schedule(client, WANTED)
     assert interval(await described(client)) == [timedelta(hours=7)]
 
 
-async def test_other_schedules_are_left_alone(client: Client) -> None:
-    """Set-up deletes and changes no other schedule."""
+async def test_other_schedules_are_not_changed(client: Client) -> None:
+    """The set-up deletes and changes no other schedule."""
     handle = await client.create_schedule("somebody-elses", FOREIGN)
     try:
         before = (await handle.describe()).raw_description.conflict_token

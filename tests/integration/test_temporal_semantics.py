@@ -1,4 +1,4 @@
-"""How Temporal behaves where the design leans on it: each row here is one of the facts, seen through the engine."""
+"""Facts about Temporal's behaviour on which the design depends, each checked through the engine."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -60,7 +60,7 @@ async def describe(world: TemporalWorld, operation_id: UUID) -> DescribeWorkflow
 
 
 async def fail_task(world: TemporalWorld, operation_id: UUID) -> None:
-    """What an exception that is no FailureError does."""
+    """Fails the workflow task, like an exception that is not a FailureError."""
     task = await world.poll(operation_id)
     await world.service.respond_workflow_task_failed(
         RespondWorkflowTaskFailedRequest(
@@ -85,8 +85,8 @@ def foreign_start(workflow_id: str, *, attribute: UUID | None = None) -> StartWo
     return request
 
 
-async def test_started_task_is_taken_up(world: TemporalWorld) -> None:
-    """A first task that a worker holds, unanswered, shows at once as history of 3 events and a started task."""
+async def test_started_task_is_picked_up(world: TemporalWorld) -> None:
+    """A first task that a worker has not answered yet: the history has 3 events and the task is started."""
     operation_id = await world.started()
     task = await world.poll(operation_id)
     description = await describe(world, operation_id)
@@ -98,7 +98,7 @@ async def test_started_task_is_taken_up(world: TemporalWorld) -> None:
 
 
 async def test_failing_task_is_running(world: TemporalWorld) -> None:
-    """A workflow task that fails is retried by the server: the workflow runs, it has not failed."""
+    """The server retries a failed workflow task: the workflow is running."""
     operation_id = await world.started()
     await fail_task(world, operation_id)
     description = await describe(world, operation_id)
@@ -109,8 +109,8 @@ async def test_failing_task_is_running(world: TemporalWorld) -> None:
     assert (await world.observe(operation_id)).result == "in the end"
 
 
-async def test_signals_do_not_take_it_up(world: TemporalWorld) -> None:
-    """Signals make the history longer before any worker came: the length alone does not tell."""
+async def test_signals_do_not_count_as_picked_up(world: TemporalWorld) -> None:
+    """Signals make the history longer before a worker picks up the workflow, so the length alone is not enough."""
     operation_id = await world.started()
     for _ in range(5):
         await world.signal(operation_id)
@@ -121,8 +121,8 @@ async def test_signals_do_not_take_it_up(world: TemporalWorld) -> None:
     assert (await world.observe(operation_id)).state is ExecutionState.RUNNING
 
 
-async def test_execution_timeout_is_told_apart(world: TemporalWorld) -> None:
-    """The chain's own timeout is said to be that, although the server writes the same event."""
+async def test_execution_timeout_differs_from_run_timeout(world: TemporalWorld) -> None:
+    """The message names the right timeout, although the server writes the same event for both."""
     operation_id = await world.started(execution_timeout=timedelta(seconds=1))
     await world.time_out(operation_id)
     seen = await world.observe(operation_id)
@@ -131,8 +131,8 @@ async def test_execution_timeout_is_told_apart(world: TemporalWorld) -> None:
 
 
 async def test_repeat_on_a_closed_run_is_refused_to_another_request(world: TemporalWorld) -> None:
-    """Under REJECT_DUPLICATE a closed run refuses another request as an open one does: the refusal does not say that
-    anything runs."""
+    """With REJECT_DUPLICATE the server gives the same refusal for an open and a closed run, so the refusal does not
+    show that an execution is running."""
     request = world.request()
     await world.start_from_outside(request.operation_id)
     await world.terminate_from_outside(request.operation_id, "x", "y")
@@ -141,8 +141,8 @@ async def test_repeat_on_a_closed_run_is_refused_to_another_request(world: Tempo
 
 
 async def test_terminate_existing_ends_the_chain(world: TemporalWorld) -> None:
-    """Another start that terminates ours takes the workflow id over: our chain is TERMINATED, by the server and for
-    which run. The other one's result is not ours, and the old request starts nothing."""
+    """Another start terminates the operation's chain and takes over the workflow id: the chain is TERMINATED, by the
+    server, with the superseding run. The other chain's result is not used, and the old request starts nothing."""
     request = world.request()
     chain = Chain(request.operation_id, await world.engine.start(request))
     raw = foreign_start(str(request.operation_id))
@@ -162,8 +162,8 @@ async def test_terminate_existing_ends_the_chain(world: TemporalWorld) -> None:
     }
 
 
-async def test_reply_of_a_repeated_start(world: TemporalWorld) -> None:
-    """It names the chain's latest run, which after a reset is not the first: `started` does not tell the two apart."""
+async def test_repeated_start_returns_the_latest_run(world: TemporalWorld) -> None:
+    """After a reset it is not the first run, and `started` does not distinguish the two."""
     request = world.request()
     first = await world.engine.start(request)
     assert await world.engine.start(request) == first
@@ -176,7 +176,7 @@ async def test_reply_of_a_repeated_start(world: TemporalWorld) -> None:
 async def test_long_superseded_chain_is_found_by_the_index(
     world: TemporalWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More runs than are followed one by one: the last one is found by the search attribute, once that is indexed."""
+    """A chain with more than MAX_RUNS runs: the index finds the last run by the search attribute."""
     monkeypatch.setattr(chains, "MAX_RUNS", 2)
     operation_id = await world.started(retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=10)))
     for _ in range(3):
@@ -191,9 +191,8 @@ async def test_long_superseded_chain_is_found_by_the_index(
     await eventually(found)
 
 
-async def test_deleted_first_run_of_a_chain(world: TemporalWorld) -> None:
-    """The start of a chain whose first run is gone is that of its latest; between deletion and its effect the former
-    answer stands."""
+async def test_chain_without_its_first_run_starts_with_the_latest(world: TemporalWorld) -> None:
+    """After the deletion of the first run. Until the deletion takes effect the answer does not change."""
     operation_id = await world.started()
     first = (await describe(world, operation_id)).workflow_execution_info.execution
     await world.continue_as_new(operation_id)
@@ -211,8 +210,8 @@ async def test_deleted_first_run_of_a_chain(world: TemporalWorld) -> None:
     assert await ever_picked_up(history) is None
 
 
-async def test_retries_of_time_outs_without_any_worker_are_never_taken(world: TemporalWorld) -> None:
-    """A retry policy retries time-outs too: the last run follows others, and none of them was ever taken."""
+async def test_retries_of_timeouts_without_a_worker_are_never_picked_up(world: TemporalWorld) -> None:
+    """A retry policy retries timeouts too: no worker picked up any of the runs."""
     policy = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=3)
     operation_id = await world.started(run_timeout=timedelta(seconds=1), retry_policy=policy)
 
@@ -227,8 +226,8 @@ async def test_retries_of_time_outs_without_any_worker_are_never_taken(world: Te
     assert (seen.state, seen.never_picked_up) == (ExecutionState.TIMED_OUT, True)
 
 
-async def test_retry_of_a_run_that_was_taken_counts_as_taken(world: TemporalWorld) -> None:
-    """The second run times out without a worker; the first one had one."""
+async def test_retry_of_a_picked_up_run_counts_as_picked_up(world: TemporalWorld) -> None:
+    """The second run times out without a worker; the first run had one."""
     policy = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
     operation_id = await world.started(run_timeout=timedelta(seconds=1), retry_policy=policy)
     await world.pick_up(operation_id)
@@ -248,8 +247,10 @@ async def test_retry_of_a_run_that_was_taken_counts_as_taken(world: TemporalWorl
     ],
     ids=WorkflowExecutionStatus.Name,
 )
-async def test_close_whose_history_is_gone(world: TemporalWorld, status: WorkflowExecutionStatus.ValueType) -> None:
-    """Deleted between describing it and reading how it closed: the close is known, the rest is said to be unknown."""
+async def test_close_without_history_has_no_details(
+    world: TemporalWorld, status: WorkflowExecutionStatus.ValueType
+) -> None:
+    """The execution was deleted between its description and the read of its close: only the state is known."""
     gone = WorkflowExecution(workflow_id=str(uuid4()), run_id=str(uuid4()))
     description = DescribeWorkflowExecutionResponse(
         workflow_execution_info=WorkflowExecutionInfo(execution=gone, status=status)
@@ -262,7 +263,7 @@ async def test_close_whose_history_is_gone(world: TemporalWorld, status: Workflo
 
 
 async def test_every_status_has_a_meaning(world: TemporalWorld) -> None:
-    """All of the API's statuses are mapped; a number that nobody knows yet is UNKNOWN, and changes nothing."""
+    """All statuses of the API are mapped. An unknown number is UNKNOWN and changes nothing."""
     known = set(WorkflowExecutionStatus.values())
     assert known - set(STATES) == {WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED}
     assert {status for status, state in STATES.items() if state is ExecutionState.RUNNING} == OPEN
@@ -275,9 +276,8 @@ async def test_every_status_has_a_meaning(world: TemporalWorld) -> None:
         assert seen.state is ExecutionState.UNKNOWN
 
 
-async def test_reading_back_holds_on_to_its_run(world: TemporalWorld) -> None:
-    """Who asked for a cancellation is looked for in the run that was canceled, also where another run has begun
-    between the pages."""
+async def test_reading_backwards_stays_on_one_run(world: TemporalWorld) -> None:
+    """The cancellation request is read from the canceled run, also if another run starts between two pages."""
     operation_id = await world.started()
     await world.pick_up(operation_id)
     await world.cancel_from_outside(operation_id, "why", "who")

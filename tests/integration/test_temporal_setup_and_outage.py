@@ -1,4 +1,4 @@
-"""Temporal from its first boot on: search attribute, namespace, pause, and what an outage does to one client."""
+"""Set-up of a new Temporal server (search attribute, namespace), pause, and a client's behaviour in an outage."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ from tests.contract.engine_server import OwnServer
 from tests.contract.engine_temporal import SystemClock, TemporalWorld
 
 BOUND = 40.0
-"""Seconds; far above the longest time-out, also with a load, so that only a call without any is caught."""
+"""Seconds. Far above the longest timeout, also on a busy machine, so that only a call without a timeout fails."""
 
 CALLBACK = CompletionCallback("http://127.0.0.1:8080/", {})
 
@@ -72,13 +72,13 @@ async def registered(client: Client) -> int | None:
 
 
 async def test_missing_search_attribute_fails_no_operation(client: Client) -> None:
-    """A start that the server refuses for want of our search attribute is the operator's matter: it may pass."""
+    """The server refuses the start. The operator can repair that, so the error is temporary."""
     with pytest.raises(StartFailed, match="search attribute"):
         await engine_of(client).start(request())
 
 
 async def test_listing_without_the_search_attribute_is_unavailable(client: Client) -> None:
-    """A listing that cannot be made says so; it never says that nothing has changed."""
+    """An impossible request to the index is an error, not an empty list."""
     with pytest.raises(EngineUnavailable, match="search attribute"):
         await engine_of(client).changed_since(SystemClock().now())
     with pytest.raises(EngineUnavailable, match="search attribute"):
@@ -86,13 +86,13 @@ async def test_listing_without_the_search_attribute_is_unavailable(client: Clien
 
 
 async def test_callbacks_are_off_by_default(client: Client) -> None:
-    """A server that nobody has told where it may call takes no callback, to whatever address."""
+    """A server without allowed addresses refuses every callback."""
     with pytest.raises(CallbackRefused, match="does not match any configured callback address"):
         await engine_of(client).check_callback(CALLBACK)
 
 
 async def test_search_attribute_is_registered_once(client: Client) -> None:
-    """Several processes that set the search attribute up at once all succeed; it is a Keyword, and starts work."""
+    """Concurrent processes all succeed; the attribute is a Keyword, and starts succeed."""
     await asyncio.gather(*(ensure_search_attribute(client) for _ in range(4)))
     await ensure_search_attribute(client)
     assert await registered(client) == IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
@@ -107,7 +107,8 @@ async def test_search_attribute_is_registered_once(client: Client) -> None:
 
 
 async def test_search_attribute_of_another_type_is_an_error(server: OwnServer) -> None:
-    """The server takes a second registration with another type and keeps the first: that has to be said at start-up."""
+    """The server accepts a second registration with another type and keeps the first, so the start-up check must
+    fail."""
     client = await in_namespace(server, "second")
     for kind in (IndexedValueType.INDEXED_VALUE_TYPE_INT, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD):
         await client.operator_service.add_search_attributes(
@@ -118,8 +119,8 @@ async def test_search_attribute_of_another_type_is_an_error(server: OwnServer) -
         await ensure_search_attribute(client)
 
 
-async def test_wrong_namespace_is_nobodys_failure(server: OwnServer) -> None:
-    """With a namespace that does not exist starts may pass later, nothing is NOT_FOUND, and the probe is not well."""
+async def test_missing_namespace_fails_no_operation(server: OwnServer) -> None:
+    """The errors are temporary, nothing is NOT_FOUND, and the health probe fails."""
     client = await in_namespace(server, "nowhere")
     engine = engine_of(client)
     with pytest.raises(StartFailed, match="nowhere"):
@@ -140,8 +141,8 @@ async def test_wrong_namespace_is_nobodys_failure(server: OwnServer) -> None:
             await call
 
 
-async def test_paused_execution_runs(server: OwnServer, client: Client) -> None:
-    """A paused workflow is in progress as soon as a worker has taken it up, and is not closed before either."""
+async def test_paused_execution_is_open(server: OwnServer, client: Client) -> None:
+    """PENDING before a worker picked it up, RUNNING afterwards."""
     world = TemporalWorld(client, client, Proxy(server.address))
     for picked_up, state in ((True, ExecutionState.RUNNING), (False, ExecutionState.PENDING)):
         operation_id = await world.started()
@@ -160,9 +161,9 @@ async def test_paused_execution_runs(server: OwnServer, client: Client) -> None:
         assert (await world.observe(operation_id)).state is state
 
 
-async def test_client_outlives_an_outage(server: OwnServer, client: Client) -> None:
-    """Killed, every call fails soon with EngineUnavailable; restarted, the same client works and the server still
-    knows what it had taken."""
+async def test_client_works_again_after_an_outage(server: OwnServer, client: Client) -> None:
+    """During the outage every call fails soon with EngineUnavailable. After the restart the same client works, and the
+    server still knows its executions."""
     engine, start = engine_of(client), request()
     await engine.start(start)
     await server.kill()
@@ -176,8 +177,8 @@ async def test_client_outlives_an_outage(server: OwnServer, client: Client) -> N
     assert (await engine.observe(Chain(start.operation_id))).state is ExecutionState.PENDING
 
 
-async def test_client_is_made_while_the_server_is_down(server: OwnServer) -> None:
-    """The service starts without Temporal: the client is there, calls say EngineUnavailable, and work later."""
+async def test_lazy_client_can_be_created_while_the_server_is_down(server: OwnServer) -> None:
+    """So the API starts without Temporal: calls raise EngineUnavailable, and succeed later."""
     await server.kill()
     client = await connect(environ={"TEMPORAL_ADDRESS": server.address})
     engine = engine_of(client)
@@ -189,8 +190,8 @@ async def test_client_is_made_while_the_server_is_down(server: OwnServer) -> Non
     await engine.ping()
 
 
-async def test_hanging_server_holds_nobody(server: OwnServer, client: Client) -> None:
-    """A server that holds its connections and says nothing costs a call its time-out, no more; all at once."""
+async def test_call_to_a_hanging_server_ends_with_its_timeout(server: OwnServer, client: Client) -> None:
+    """For concurrent calls too."""
     engine = engine_of(client)
     await engine.ping()
     server.hang()
@@ -205,9 +206,8 @@ async def test_hanging_server_holds_nobody(server: OwnServer, client: Client) ->
     await engine.ping()
 
 
-async def test_mute_port_holds_nobody() -> None:
-    """A port that accepts and never says a word holds a lazy client's first call no longer than its time-out, which
-    the SDK's own time-out does not see to."""
+async def test_first_call_to_a_silent_port_ends_with_its_timeout() -> None:
+    """A port that accepts and never answers. The SDK's own timeout does not cover the connect of a lazy client."""
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()

@@ -1,4 +1,4 @@
-"""Workflow tasks that fail and time out on the real server, and the words for that."""
+"""Workflow tasks that fail or time out on the real server, and the messages about them."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld
 
 
 async def test_timing_out_task_is_stalled(world: TemporalWorld) -> None:
-    """A worker that takes tasks and never answers: the operation runs, and does not get on."""
+    """A worker that picks up tasks and never answers: the operation is running, and makes no progress."""
     operation_id = await world.started(task_timeout=timedelta(seconds=1))
     for _ in range(2):
         await world.poll(operation_id)
@@ -42,7 +42,8 @@ async def test_timing_out_task_is_stalled(world: TemporalWorld) -> None:
 
 
 async def test_two_failures_in_a_row_are_stalled(world: TemporalWorld) -> None:
-    """Once may be chance. The cause is named where it says something; after a task that went through it is over."""
+    """One failure may be accidental. The message has the cause, if it is specific. A completed task ends the
+    problem."""
     operation_id = await world.started()
     await fail_task(world, operation_id)
     assert (await world.observe(operation_id)).problem is None
@@ -53,8 +54,8 @@ async def test_two_failures_in_a_row_are_stalled(world: TemporalWorld) -> None:
     assert (await world.observe(operation_id)).problem is None
 
 
-async def test_words_of_a_stalled_task(world: TemporalWorld) -> None:
-    """Whatever the event says, there are words, and not too many."""
+async def test_message_of_a_stalled_task_is_bounded(world: TemporalWorld) -> None:
+    """For every kind of event."""
     reader = PayloadReader(world.client.data_converter)
     cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
     attributes = WorkflowTaskFailedEventAttributes(cause=cause, failure=Failure(message="x\0" * 1_000))
