@@ -1,4 +1,4 @@
-"""One worker that has the ledger's activity, one that has not, and a way to start tracked workflows on either."""
+"""Fixtures: the ledger's worker, a team's worker without the ledger's activity, and starts of tracked workflows."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,12 +21,12 @@ from tests.workflow.workflows import ACTIVITIES, WORKFLOWS
 UNHANDLED_COMMAND = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 REMOTE_QUEUE = "another-team"
 HEARTBEATS = timedelta(milliseconds=200)
-"""How often heartbeats go to the server, and so how soon an activity hears of its cancellation."""
+"""Interval of heartbeats to the server, which is also the delay until an activity learns of its cancellation."""
 
 
 @pytest.fixture(scope="session")
 async def ledger(temporal_client: Client) -> AsyncIterator[RecordingLedger]:
-    """The ledger behind both workers."""
+    """The ledger that both workers report to."""
     recording = RecordingLedger()
     own = Worker(
         temporal_client,
@@ -48,14 +48,14 @@ async def ledger(temporal_client: Client) -> AsyncIterator[RecordingLedger]:
 
 @pytest.fixture(params=[LEDGER_TASK_QUEUE, REMOTE_QUEUE], ids=["local", "remote"])
 def queue(request: pytest.FixtureRequest) -> str:
-    """Where the workflow runs: in the ledger's own worker, or in another team's."""
+    """Task queue of the workflow: of the ledger's worker, or of a team's worker."""
     value: str = request.param
     return value
 
 
 class Starter:
-    """Starts workflows as the ledger does: the operation's id is the workflow id and the search attribute, and the memo
-    has the rule about outcome reports."""
+    """Starts workflows as the ledger does: with the operation's id as workflow id and search attribute, and with the
+    rule for outcome reports in the memo."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -68,7 +68,7 @@ class Starter:
         rule: OutcomeReports | None = OutcomeReports.WHEN_SAFE,
         **options: Any,
     ) -> WorkflowHandle[Any, Any]:
-        """Start a workflow by its run method or name. `rule`: None for a start without the memo."""
+        """Starts a workflow by its run method or name. `rule`: None for a start without the memo."""
         operation_id = options.pop("id", None) or str(uuid4())
         attributes = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, operation_id)])
         options.setdefault("search_attributes", attributes)
@@ -81,22 +81,22 @@ class Starter:
         latest = self.client.get_workflow_handle(handle.id)
         return [event.WhichOneof("attributes") or "" async for event in latest.fetch_history_events()]
 
-    async def task_trouble(self, handle: WorkflowHandle[Any, Any]) -> list[str]:
-        """Why workflow tasks failed or timed out, the refusal of a close because something had just arrived aside."""
-        trouble = []
+    async def task_problems(self, handle: WorkflowHandle[Any, Any]) -> list[str]:
+        """Failures and timeouts of workflow tasks, except a refused close (UnhandledCommand)."""
+        problems = []
         async for event in self.client.get_workflow_handle(handle.id).fetch_history_events():
             failed = event.workflow_task_failed_event_attributes
             if event.HasField("workflow_task_timed_out_event_attributes"):
-                trouble.append("timed out")
+                problems.append("timed out")
             elif event.HasField("workflow_task_failed_event_attributes") and failed.cause != UNHANDLED_COMMAND:
-                trouble.append(failed.failure.message or WorkflowTaskFailedCause.Name(failed.cause))
-        return trouble
+                problems.append(failed.failure.message or WorkflowTaskFailedCause.Name(failed.cause))
+        return problems
 
     async def until_event(self, handle: WorkflowHandle[Any, Any], name: str, *, within: float = 60) -> None:
-        """Wait until an event of this type is in the history.
+        """Waits until an event of this type is in the history.
 
         Raises:
-            TimeoutError: it did not come in time, in seconds.
+            TimeoutError: no such event within the time, in seconds.
         """
         async with asyncio.timeout(within):
             while f"{name}_event_attributes" not in await self.event_types(handle):  # noqa: ASYNC110
@@ -105,5 +105,5 @@ class Starter:
 
 @pytest.fixture
 async def start(temporal_client: Client, ledger: RecordingLedger) -> Starter:
-    """Start a workflow; the workers are up."""
+    """Starts workflows; the workers are running."""
     return Starter(temporal_client)

@@ -1,4 +1,4 @@
-"""Workflows whose end can be missed: with handlers of every kind, and with work that goes on."""
+"""Workflows with handlers of every kind, or with unfinished tasks, at their end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,14 +15,15 @@ unheard = track_operation_status(ledger_task_queue=UNHEARD_QUEUE, report_timeout
 
 
 class Queue:
-    """Processes what its handlers put into a queue, and returns when it has processed enough and the queue is empty."""
+    """Processes the items that its handlers put into a queue. Returns when it has processed `enough` and the queue is
+    empty."""
 
     def __init__(self) -> None:
         self._queue: list[int] = []
         self._processed: list[int] = []
 
     async def process(self, enough: int) -> list[int]:
-        """What was processed."""
+        """Processes items, and returns them."""
         while len(self._processed) < enough:
             await workflow.wait_condition(lambda: bool(self._queue))
             self._processed += self._queue
@@ -31,12 +32,12 @@ class Queue:
 
     @workflow.signal
     def add(self, item: int) -> None:
-        """Put it into the queue."""
+        """Puts the item into the queue."""
         self._queue.append(item)
 
     @workflow.update
     async def put(self, item: int) -> int:
-        """Put it into the queue; the same item."""
+        """Puts the item into the queue, and returns it."""
         self._queue.append(item)
         return item
 
@@ -54,7 +55,7 @@ class TrackedQueue(Queue):
 
 @workflow.defn
 class UnheardQueue(Queue):
-    """With the decorator, and a ledger whose worker does not run."""
+    """With the decorator, and a ledger without a running worker."""
 
     @workflow.run
     @unheard
@@ -73,12 +74,12 @@ def take_anything(name: str, args: Sequence[RawValue]) -> None:
 
 @workflow.defn
 class SetsHandler:
-    """Sets a handler at run time, and may take it away again."""
+    """Sets a handler at run time, and may remove it again."""
 
     @workflow.run
     @track_operation_status
     async def run(self, kind: str, removes: bool) -> str:
-        """Set the handler of that kind."""
+        """Sets the handler of this kind."""
         self._set(kind, take_anything if "dynamic" in kind else take_nothing)
         await pause()
         if removes:
@@ -101,12 +102,13 @@ class SetsHandler:
 
 @workflow.defn
 class SignalHandler:
-    """Has one in its class, and takes it away before it ends: a signal that comes then is not lost untracked either."""
+    """Has a signal handler in its class, and removes it before the end. Without tracking, no later signal would be lost
+    either."""
 
     @workflow.run
     @track_operation_status
     async def run(self) -> None:
-        """Take the handler away."""
+        """Removes the handler."""
         await pause()
         workflow.set_signal_handler("add", None)
 
@@ -173,7 +175,7 @@ class InheritedHandler(UpdateHandler):
 
 @workflow.defn
 class QueryHandler:
-    """Only answers questions, which change nothing."""
+    """Has only a query handler, which changes nothing."""
 
     @workflow.run
     @track_operation_status
@@ -189,19 +191,19 @@ class QueryHandler:
 
 @workflow.defn
 class LeavesWorkBehind:
-    """Ends while a task of its own goes on, which ends with it."""
+    """Ends with an unfinished task, which ends with it."""
 
     @workflow.run
     @track_operation_status
     async def run(self) -> None:
-        """Start the task, and wait a little."""
+        """Starts the task, and waits a little."""
         self._task = asyncio.create_task(workflow.sleep(FOR_EVER))
         await pause()
 
 
 @workflow.defn
 class Insists:
-    """Reports its outcome in any case."""
+    """Always reports its outcome (`report_outcome=True`)."""
 
     @workflow.run
     @track_operation_status(report_outcome=True)
@@ -216,7 +218,7 @@ class Insists:
 
 @workflow.defn
 class Abstains:
-    """Reports its outcome in no case."""
+    """Never reports its outcome (`report_outcome=False`)."""
 
     @workflow.run
     @track_operation_status(report_outcome=False)

@@ -1,4 +1,4 @@
-"""A ledger that only remembers: the real activity in a real worker, without a database behind it."""
+"""A ledger that records reports in memory: the real activity in a real worker, without a database."""
 
 import asyncio
 from collections import defaultdict
@@ -11,7 +11,7 @@ from opledger import UPDATE_ACTIVITY, StatusUpdate, UpdateKind, UpdateOutcome
 
 
 class RecordingLedger:
-    """Records reports by operation, and fails, hangs or holds those that it is told to."""
+    """Records reports by operation. It can fail, hang or hold the reports of an operation."""
 
     def __init__(self) -> None:
         self._received: defaultdict[str, list[StatusUpdate]] = defaultdict(list)
@@ -22,7 +22,7 @@ class RecordingLedger:
 
     @activity.defn(name=UPDATE_ACTIVITY)
     async def update_operation_status(self, update: StatusUpdate) -> UpdateOutcome:
-        """Record a report."""
+        """Records a report."""
         operation_id = update.operation_id
         self._received[operation_id].append(update)
         if operation_id in self.failing:
@@ -36,28 +36,28 @@ class RecordingLedger:
         return UpdateOutcome.RECORDED
 
     def hold(self, operation_id: str, kind: UpdateKind) -> asyncio.Event:
-        """Keep reports of this kind unanswered until the event is set."""
+        """Holds reports of this kind until the event is set."""
         self._held[operation_id] = (kind, asyncio.Event())
         return self._held[operation_id][1]
 
     def received(self, operation_id: str) -> list[UpdateKind]:
-        """The kinds of all reports that arrived, recorded or not."""
+        """Kinds of all reports that arrived, recorded or not."""
         return [update.kind for update in self._received[operation_id]]
 
     def kinds(self, operation_id: str) -> list[UpdateKind]:
-        """The kinds of the recorded reports, in their order."""
+        """Kinds of the recorded reports, in order."""
         return [update.kind for update in self._recorded[operation_id]]
 
     def ends(self, operation_id: str) -> list[UpdateKind]:
-        """The kinds of the recorded reports about the end; nobody waits for STARTED, it may come later or never."""
+        """Kinds of the recorded reports without STARTED, for which no workflow waits: it may arrive later or never."""
         return [kind for kind in self.kinds(operation_id) if kind not in (UpdateKind.STARTED, UpdateKind.PROGRESS)]
 
     def updates(self, operation_id: str) -> list[StatusUpdate]:
-        """The recorded reports, in their order."""
+        """The recorded reports, in order."""
         return list(self._recorded[operation_id])
 
     def outcome(self, operation_id: str) -> StatusUpdate:
-        """The one recorded report of an outcome."""
+        """The only recorded report of an outcome."""
         (update,) = (
             update
             for update in self._recorded[operation_id]
@@ -67,10 +67,10 @@ class RecordingLedger:
 
 
 async def eventually(condition: Callable[[], bool], *, within: float = 60) -> None:
-    """Wait until the condition holds.
+    """Waits until the condition holds.
 
     Raises:
-        TimeoutError: it did not hold in time, in seconds.
+        TimeoutError: the condition did not hold within the time, in seconds.
     """
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110

@@ -1,7 +1,7 @@
-"""Record the histories that the replay test replays: `python -m tests.workflow.record_histories`.
+"""Records the histories of the replay test: `python -m tests.workflow.record_histories`.
 
-Run it only to add a history, or on purpose after a change that may break running workflows: the point of the recorded
-ones is that they stay as they are.
+Run it only to add a history, or after a change that intentionally breaks running workflows. The existing histories
+must stay as they are.
 """
 
 import asyncio
@@ -29,23 +29,23 @@ _TRACE = re.compile(r'File "[^"]*/([^"/]+)"')
 
 
 async def cancel_once_started(handle: WorkflowHandle[Any, Any], ledger: RecordingLedger) -> None:
-    """Cancel a workflow that has reported its start."""
+    """Cancels a workflow after its start report."""
     await eventually(lambda: UpdateKind.STARTED in ledger.kinds(handle.id))
     await handle.cancel()
 
 
 async def hang(handle: WorkflowHandle[Any, Any], ledger: RecordingLedger) -> None:
-    """Let the ledger hang for this operation."""
+    """Makes the ledger hang for this operation."""
     ledger.hanging.add(handle.id)
 
 
 async def say_goodbye(handle: WorkflowHandle[Any, Any], ledger: RecordingLedger) -> None:
-    """End a workflow that waits for the word."""
+    """Ends a workflow that waits for the signal."""
     await handle.signal("tell", "bye")
 
 
 async def finish_once_all_is_reported(handle: WorkflowHandle[Any, Any], ledger: RecordingLedger) -> None:
-    """End a workflow whose newest progress has arrived."""
+    """Ends a workflow after its newest progress has arrived."""
     await eventually(
         lambda: any(update.progress and update.progress.fraction == 1 for update in ledger.updates(handle.id))
     )
@@ -66,7 +66,7 @@ SCENARIOS: dict[str, tuple[Any, list[Any], Then | None]] = {
     "ledger-hung": (workflows.Impatient.run, ["return"], hang),
     "ledger-unheard": (workflows.Unheard.run, [], None),
 }
-"""Recorded before starts had a memo."""
+"""Scenarios that were recorded before starts had a memo."""
 
 RULED: dict[str, tuple[Any, list[Any], OutcomeReports, Then | None]] = {
     "safe-completed": (workflows.EchoLater.run, [{"a": 0}], OutcomeReports.WHEN_SAFE, None),
@@ -76,11 +76,11 @@ RULED: dict[str, tuple[Any, list[Any], OutcomeReports, Then | None]] = {
     "always-with-handlers": (workflows.Talkative.run, [], OutcomeReports.ALWAYS, say_goodbye),
     "parallel-progress": (reporting.InParallel.run, [True], OutcomeReports.WHEN_SAFE, finish_once_all_is_reported),
 }
-"""By the rule in the memo."""
+"""Scenarios by the rule in the memo."""
 
 
 def scrubbed(history: str) -> str:
-    """The history without this machine in it: stack traces name files by their last part alone."""
+    """Removes the machine from the history: stack traces keep only the names of files."""
     document = json.loads(history)
 
     def scrub(value: Any) -> Any:
@@ -94,7 +94,7 @@ def scrubbed(history: str) -> str:
 
 
 async def record() -> None:
-    """Run the scenarios without a history in the ledger's own worker and in another, and write each to a file."""
+    """Runs the scenarios that have no history, in the ledger's worker and in a team's worker, and writes the files."""
     HISTORIES.mkdir(exist_ok=True)
     async with temporal_server() as address:
         client = await Client.connect(address, identity=IDENTITY)

@@ -1,7 +1,7 @@
-"""Replay a recorded history as the worker that recorded it would.
+"""Replays a recorded history on the task queue of the worker that recorded it.
 
-A replayer tells workflows a task queue of its own instead of the recorded one, and the SDK decides by the task queue
-whether its reports are local activities. So the recorded task queue has to be put back.
+A Replayer gives workflows its own task queue, and opledger's SDK decides by the task queue whether reports are local
+activities. So this restores the recorded task queue.
 """
 
 import dataclasses
@@ -18,10 +18,10 @@ from temporalio.worker import (
 
 
 async def replay(history: WorkflowHistory, workflows: list[type]) -> None:
-    """Replay a history on the task queue that it was recorded on.
+    """Replays a history on its recorded task queue.
 
     Raises:
-        temporalio.workflow.NondeterminismError: the workflow does other things than its history.
+        temporalio.workflow.NondeterminismError: the commands of the workflow differ from its history.
     """
     queue = history.events[0].workflow_execution_started_event_attributes.task_queue.name
     replayer = Replayer(workflows=workflows, interceptors=[_OnTaskQueue(queue)])

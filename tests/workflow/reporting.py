@@ -1,4 +1,4 @@
-"""Workflows that report progress where it is awkward, and ones that continue as new with other attributes."""
+"""Workflows that report progress in unusual places, or continue as new with other attributes."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ PARALLEL = 10
 
 @workflow.defn
 class AsksForProgress:
-    """Reports progress in a query handler and in an update validator, where a workflow may change nothing."""
+    """Reports progress in a query handler and in an update validator, where a workflow must not change its state."""
 
     def __init__(self) -> None:
         self._done = False
@@ -23,14 +23,14 @@ class AsksForProgress:
     @workflow.run
     @track_operation_status
     async def run(self) -> str:
-        """Wait for the end, then report progress as ever."""
+        """Waits for the end, then reports progress."""
         await workflow.wait_condition(lambda: self._done)
         await report_progress(0.9, "from the body")
         return "done"
 
     @workflow.query
     async def ask(self) -> str:
-        """Report, and answer."""
+        """Reports, and answers."""
         await report_progress(0.1, "from a query")
         return "answer"
 
@@ -41,7 +41,7 @@ class AsksForProgress:
 
     @finish.validator
     def check_finish(self) -> None:
-        """Report, as far as a validator can."""
+        """Reports in the validator."""
         with_nothing_to_wait_for = report_progress(0.2, "from a validator")
         try:
             with_nothing_to_wait_for.send(None)
@@ -52,7 +52,7 @@ class AsksForProgress:
 
 @workflow.defn
 class InParallel:
-    """Runs activities in parallel, and reports how many are done after each."""
+    """Runs activities in parallel, and reports the number of completed ones after each."""
 
     def __init__(self) -> None:
         self._done = 0
@@ -61,7 +61,7 @@ class InParallel:
     @workflow.run
     @track_operation_status
     async def run(self, waits: bool) -> int:
-        """Run them all, and maybe wait for the end."""
+        """Runs all activities, and optionally waits for the signal."""
         await asyncio.gather(*(self._step() for _ in range(PARALLEL)))
         await workflow.wait_condition(lambda: self._finished or not waits)
         return self._done
@@ -79,12 +79,12 @@ class InParallel:
 
 @workflow.defn
 class Drops:
-    """Continues as new with search attributes and memo of its own, or without what it has taken away."""
+    """Continues as new with its own search attributes and memo, or after removing the ledger's."""
 
     @workflow.run
     @track_operation_status
     async def run(self, how: str, left: int) -> dict[str, Any]:
-        """Count down; what the last run has."""
+        """Counts down, and returns the attributes of the last run."""
         await pause()
         if left:
             self._continue(how, left - 1)
@@ -112,7 +112,7 @@ class Drops:
 
 @workflow.defn
 class DropsInHandler:
-    """Continues as new from a signal handler, which is not a part of its run method."""
+    """Continues as new in a signal handler, outside of its run method."""
 
     def __init__(self) -> None:
         self._begun = False
@@ -121,14 +121,14 @@ class DropsInHandler:
     @workflow.run
     @track_operation_status
     async def run(self, left: int) -> int:
-        """Wait for the signal in every run but the last."""
+        """Waits for the signal in every run except the last."""
         self._begun, self._left = True, left
         await workflow.wait_condition(lambda: left == 0)
         return left
 
     @workflow.signal
     async def go_on(self) -> None:
-        """Continue as new with nothing of what the run has. A signal can come before the run method has begun."""
+        """Continues as new without the attributes of the run. A signal can arrive before the run method starts."""
         await workflow.wait_condition(lambda: self._begun)
         other = TypedSearchAttributes([SearchAttributePair(OTHER, "x")])
         workflow.continue_as_new(self._left - 1, search_attributes=other, memo={"own": 1})

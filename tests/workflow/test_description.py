@@ -1,4 +1,4 @@
-"""The description of results and failures, on what a real workflow seldom produces."""
+"""Description of results and failures that a real workflow rarely produces."""
 
 import asyncio
 import json
@@ -26,35 +26,35 @@ CONVERTER = PayloadConverter.default
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The failure that the SDK would send for this error."""
+    """The failure that temporalio would send for this error."""
     return to_failure(error, CONVERTER)
 
 
 def json_payload(data: bytes, encoding: bytes = b"json/plain") -> Payload:
-    """A payload with this text in it."""
+    """A payload with this data."""
     return Payload(metadata={"encoding": encoding}, data=data)
 
 
 @pytest.mark.parametrize("data", [b"NaN", b"[Infinity]", b"1e999", b'"\\ud800"', b"{", b"[" * 100_000, b"\xff"])
-def test_what_is_no_portable_json_is_left_out(data: bytes) -> None:
-    """What Python reads and nobody else, and what nobody reads, is left out, not raised."""
+def test_result_that_is_not_standard_json_is_omitted(data: bytes) -> None:
+    """Without an error: JSON that only Python can read, and data that is not JSON at all."""
     assert describe_result(json_payload(data)) == (None, True)
 
 
-def test_results_are_bounded_in_bytes() -> None:
-    """The limit is on the encoded size, and includes its own value."""
+def test_result_size_limit_is_in_bytes() -> None:
+    """It is the maximum size of the encoded result."""
     fits = json.dumps("x" * (MAX_RESULT_BYTES - 2)).encode()
     assert describe_result(json_payload(fits)) == (json.loads(fits), False)
     assert describe_result(json_payload(fits + b" ")) == (None, True)
 
 
-def test_other_json_encodings_are_json() -> None:
-    """A protobuf message in JSON is kept as JSON."""
+def test_protobuf_json_is_json() -> None:
+    """A protobuf message in JSON is reported as JSON."""
     assert describe_result(json_payload(b'{"a":1}', b"json/protobuf")) == ({"a": 1}, False)
 
 
 def test_long_messages_are_cut_and_many_details_dropped() -> None:
-    """An error may be as large as it likes; its report is not."""
+    """The size of an error's report is limited."""
     error = describe_failure(failure_of(ApplicationError("x" * 50_000, "y" * (MAX_DETAILS_BYTES + 1))))
     assert error.message == "x" * MAX_MESSAGE_CHARS
     assert error.details == []
@@ -62,12 +62,12 @@ def test_long_messages_are_cut_and_many_details_dropped() -> None:
 
 @pytest.mark.parametrize("details", [[b"\x00"], [float("nan")], [1, "\udc00"]])
 def test_details_that_are_no_json_are_dropped_together(details: list[Any]) -> None:
-    """Half of the details would mislead."""
+    """A part of the details would mislead."""
     assert describe_failure(failure_of(ApplicationError("x", *details))).details == []
 
 
 def test_details_of_every_kind_are_kept() -> None:
-    """Falsy details too."""
+    """Including falsy details."""
     details: list[Any] = [None, 0, "", [], {"a": [1]}]
     assert describe_failure(failure_of(ApplicationError("x", *details))).details == details
 
@@ -85,7 +85,8 @@ def test_details_of_every_kind_are_kept() -> None:
     ],
 )
 def test_every_error_has_a_type_and_a_message(error: BaseException, name: str) -> None:
-    """The type is the application's, else the name of the exception's class; an empty message becomes the type."""
+    """The type is the application failure type, or the name of the exception class. An empty message becomes the
+    type."""
     described = describe_failure(failure_of(error))
     assert described.type == name
     assert described.message
@@ -107,14 +108,14 @@ def test_every_error_has_a_type_and_a_message(error: BaseException, name: str) -
     ],
 )
 def test_retries_follow_the_servers_rules(error: BaseException, expected: bool) -> None:
-    """The outermost failure alone decides, as in the server."""
+    """Only the outermost failure decides, as in the server."""
     policy = RetryPolicy(non_retryable_error_types=["Stop"])
     assert may_be_retried(failure_of(error), policy, 1) is expected
     assert may_be_retried(failure_of(error), None, 1) is False
 
 
-def test_attempts_are_counted() -> None:
-    """Zero is no limit; the last attempt is the last."""
+def test_no_retry_after_the_last_attempt() -> None:
+    """`maximum_attempts` 0 means no limit."""
     failure = failure_of(ApplicationError("x"))
     assert may_be_retried(failure, RetryPolicy(maximum_attempts=0), 99)
     assert may_be_retried(failure, RetryPolicy(maximum_attempts=3), 2)

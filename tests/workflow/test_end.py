@@ -1,4 +1,4 @@
-"""P7: nothing that reaches a tracked workflow before its close is lost, and it waits for needed reports alone."""
+"""P7: a tracked workflow loses no signal or update before its close, and waits only for its outcome report."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ ALWAYS, WHEN_SAFE, NEVER = OutcomeReports.ALWAYS, OutcomeReports.WHEN_SAFE, Outc
 ENOUGH = 20
 SENDERS = 3
 GENEROUS = 30
-"""Seconds: for a busy machine."""
+"""Timeout in seconds, for a busy machine."""
 Send = Callable[[WorkflowHandle[Any, Any], int], Awaitable[Any]]
 
 
@@ -34,10 +34,10 @@ async def update(handle: WorkflowHandle[Any, Any], item: int) -> None:
 
 
 async def send_until_closed(handle: WorkflowHandle[Any, Any], send: Send) -> list[int]:
-    """Send items from several clients until the server takes no more; the items that it accepted.
+    """Sends items from several clients until the server refuses them, and returns the accepted items.
 
-    Each client waits longer before each item: as long as signals arrive during every workflow task, the server refuses
-    every close.
+    Each client waits longer before each item, because the server refuses every close while signals arrive during every
+    workflow task.
     """
     numbers = itertools.count()
     accepted = []
@@ -63,7 +63,7 @@ async def send_until_closed(handle: WorkflowHandle[Any, Any], send: Send) -> lis
 async def test_everything_accepted_before_the_close_is_processed(
     start: Starter, queue: str, send: Send, rule: OutcomeReports
 ) -> None:
-    """Where the ledger answers, and clients go on sending while the workflow ends."""
+    """The ledger answers, and clients keep sending while the workflow ends."""
     for _ in range(3):
         handle = await start(ending.TrackedQueue.run, ENOUGH, queue=queue, rule=rule)
         accepted = await send_until_closed(handle, send)
@@ -72,7 +72,7 @@ async def test_everything_accepted_before_the_close_is_processed(
 
 @pytest.mark.parametrize("send", [signal, update])
 async def test_nothing_is_lost_while_the_ledgers_worker_does_not_run(start: Starter, send: Send) -> None:
-    """No report is taken. The workflow closes at once, with everything that was accepted."""
+    """No worker picks up the reports. The workflow closes at once, and has processed every accepted item."""
     for rule in (WHEN_SAFE, NEVER):
         handle = await start(ending.UnheardQueue.run, ENOUGH, rule=rule)
         async with asyncio.timeout(GENEROUS):
@@ -80,35 +80,35 @@ async def test_nothing_is_lost_while_the_ledgers_worker_does_not_run(start: Star
             assert sorted(await handle.result()) == sorted(accepted)
 
 
-@pytest.mark.parametrize("trouble", ["held", "hanging", "failing"])
+@pytest.mark.parametrize("behaviour", ["held", "hanging", "failing"])
 @pytest.mark.parametrize("send", [signal, update])
 async def test_nothing_is_lost_while_the_start_is_being_reported(
-    start: Starter, ledger: RecordingLedger, queue: str, send: Send, trouble: str
+    start: Starter, ledger: RecordingLedger, queue: str, send: Send, behaviour: str
 ) -> None:
-    """The body ends while the report of its start is under way: the close waits for nothing, and no task fails."""
+    """The body ends while the start report is pending: the close does not wait, and no workflow task fails."""
     operation_id = str(uuid4())
-    if trouble == "held":
+    if behaviour == "held":
         ledger.hold(operation_id, UpdateKind.STARTED)
     else:
-        getattr(ledger, trouble).add(operation_id)
+        getattr(ledger, behaviour).add(operation_id)
     handle = await start(ending.TrackedQueue.run, ENOUGH, queue=queue, id=operation_id)
     async with asyncio.timeout(GENEROUS):
         accepted = await send_until_closed(handle, send)
         assert sorted(await handle.result()) == sorted(accepted)
-    assert await start.task_trouble(handle) == []
+    assert await start.task_problems(handle) == []
     assert ledger.kinds(operation_id) == []
 
 
 async def test_pending_start_report_does_not_hold_a_close_without_outcome(
     start: Starter, ledger: RecordingLedger, queue: str
 ) -> None:
-    """Neither where the reports are local activities nor where they are ordinary ones."""
+    """Whether the reports are local or ordinary activities."""
     operation_id = str(uuid4())
     ledger.hold(operation_id, UpdateKind.STARTED)
     handle = await start(EchoLater.run, "done", queue=queue, id=operation_id, rule=NEVER)
     async with asyncio.timeout(GENEROUS):
         assert await handle.result() == "done"
-    assert await start.task_trouble(handle) == []
+    assert await start.task_problems(handle) == []
 
 
 CLASSES: list[type] = [
@@ -124,7 +124,7 @@ CLASSES: list[type] = [
 async def test_workflow_with_handlers_does_not_report_its_outcome(
     start: Starter, ledger: RecordingLedger, queue: str, workflow: Any
 ) -> None:
-    """Whatever kind of handler it is, and from wherever it comes."""
+    """For every kind of handler, inherited ones included."""
     handle = await start(workflow.run, queue=queue)
     await handle.result()
     assert ledger.ends(handle.id) == []
@@ -132,7 +132,7 @@ async def test_workflow_with_handlers_does_not_report_its_outcome(
 
 @pytest.mark.parametrize("kind", ["signal", "dynamic signal", "update", "dynamic update"])
 async def test_handler_set_at_run_time_counts(start: Starter, ledger: RecordingLedger, queue: str, kind: str) -> None:
-    """The class has none; the run has one when it ends."""
+    """The class has no handler; the run has one at its end."""
     handle = await start(ending.SetsHandler.run, kind, False, queue=queue)
     assert await handle.result() == kind
     assert ledger.ends(handle.id) == []
@@ -142,7 +142,7 @@ async def test_handler_set_at_run_time_counts(start: Starter, ledger: RecordingL
 async def test_workflow_that_nothing_can_reach_reports_its_outcome(
     start: Starter, ledger: RecordingLedger, queue: str, kind: str
 ) -> None:
-    """It has no handler when it ends, and had none when it began; a query changes nothing."""
+    """It has no handler at its end, and had none at its start. A query handler does not count."""
     handle = await start(ending.SetsHandler.run, kind, kind == "signal", queue=queue)
     await handle.result()
     asked = await start(ending.QueryHandler.run, queue=queue)
@@ -153,7 +153,7 @@ async def test_workflow_that_nothing_can_reach_reports_its_outcome(
 async def test_work_that_the_body_leaves_behind_does_not_go_on(
     start: Starter, ledger: RecordingLedger, queue: str
 ) -> None:
-    """Untracked, tasks end with the body. So they must not get the time of a report."""
+    """Without tracking, tasks end with the body. So they must not run on during a report."""
     handle = await start(ending.LeavesWorkBehind.run, queue=queue)
     async with asyncio.timeout(GENEROUS):
         await handle.result()
@@ -179,27 +179,25 @@ async def test_work_that_the_body_leaves_behind_does_not_go_on(
 async def test_memo_and_option_decide_whether_the_outcome_is_reported(
     start: Starter, ledger: RecordingLedger, queue: str, workflow: Any, rule: OutcomeReports | None, reported: bool
 ) -> None:
-    """The option of the decorator comes first, then the ledger's rule. A start without the memo is one of an earlier
-    version, and does what it did."""
+    """The decorator's option comes first, then the ledger's rule. A start without the memo, by an earlier version,
+    reports as before."""
     handle = await start(workflow.run, queue=queue, rule=rule)
     await handle.result()
     assert ledger.ends(handle.id) == ([UpdateKind.COMPLETED] if reported else [])
 
 
 @pytest.mark.parametrize("memo", [{"report_outcome": "by pigeon"}, {}, "x", 3])
-async def test_memo_that_cannot_be_understood_is_no_reason_to_wait(
-    start: Starter, ledger: RecordingLedger, memo: Any
-) -> None:
-    """A newer ledger, or another codec: the workflow runs as ever, and Temporal tells how it ended."""
+async def test_unreadable_memo_means_no_outcome_report(start: Starter, ledger: RecordingLedger, memo: Any) -> None:
+    """A newer ledger, or another codec: the workflow runs normally, and the outcome comes from Temporal."""
     handle = await start(EchoLater.run, 1, memo={"opledger": memo})
     assert await handle.result() == 1
     assert ledger.ends(handle.id) == []
 
 
-async def test_errors_pass_through_unreported_where_the_engine_calls_back(
+async def test_errors_pass_through_unreported_with_a_callback(
     start: Starter, ledger: RecordingLedger, queue: str
 ) -> None:
-    """A failure and a cancellation are what they are untracked."""
+    """The same failure and the same cancellation as without tracking."""
     failing = await start(FailsInActivity.run, "refuse", queue=queue, rule=NEVER)
     sleeping = await start(Sleeper.run, queue=queue, rule=NEVER)
     await sleeping.cancel()
@@ -214,7 +212,7 @@ async def test_errors_pass_through_unreported_where_the_engine_calls_back(
 
 @pytest.fixture(scope="module")
 async def forgetful(temporal_client: Client, ledger: RecordingLedger) -> AsyncIterator[str]:
-    """The queue of a worker that replays the workflow at every task."""
+    """Task queue of a worker that replays the workflow at every workflow task."""
     queue = "forgetful-end"
     workflows = [ending.TrackedQueue, Talkative]
     async with Worker(
@@ -225,8 +223,8 @@ async def forgetful(temporal_client: Client, ledger: RecordingLedger) -> AsyncIt
 
 @pytest.mark.parametrize("send", [signal, update])
 async def test_nothing_is_lost_by_a_worker_that_replays(start: Starter, forgetful: str, send: Send) -> None:
-    """The end is decided anew in every replay, and always the same."""
+    """Every replay decides about the outcome report again, with the same result."""
     handle = await start(ending.TrackedQueue.run, ENOUGH, queue=forgetful)
     accepted = await send_until_closed(handle, send)
     assert sorted(await handle.result()) == sorted(accepted)
-    assert await start.task_trouble(handle) == []
+    assert await start.task_problems(handle) == []

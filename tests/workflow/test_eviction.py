@@ -1,4 +1,4 @@
-"""A tracked workflow can be dropped from a worker's cache at any point, and goes on elsewhere from its history."""
+"""A worker can evict a tracked workflow from its cache at any time; the workflow continues from its history."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ FORGETFUL_QUEUE = "forgetful"
 
 @pytest.fixture(scope="module")
 async def forgetful(temporal_client: Client, ledger: RecordingLedger) -> AsyncIterator[str]:
-    """The queue of a worker that caches nothing: every workflow task ends in an eviction and begins with a replay."""
+    """Task queue of a worker without a cache: every workflow task starts with a replay and ends with an eviction."""
     async with Worker(
         temporal_client,
         task_queue=FORGETFUL_QUEUE,
@@ -49,7 +49,7 @@ async def forgetful(temporal_client: Client, ledger: RecordingLedger) -> AsyncIt
 
 @pytest.fixture(autouse=True)
 def no_errors_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """An eviction that leaves tasks behind, or a task that ends badly, is logged as an error by the SDK."""
+    """The SDK logs an error for an eviction with unfinished tasks, and for a task that ends with an exception."""
     with caplog.at_level(logging.WARNING):
         yield
     bad = [
@@ -59,7 +59,7 @@ def no_errors_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 async def test_outcomes_survive_eviction(start: Starter, ledger: RecordingLedger, forgetful: str) -> None:
-    """Evicted after every task, each workflow ends as ever and reports each thing once."""
+    """Evicted after every task, each workflow ends normally and sends each report once."""
     echo = await start(EchoLater.run, {"a": 0}, queue=forgetful)
     progressing = await start(Progressing.run, queue=forgetful)
     failing = await start(FailsInActivity.run, "refuse", queue=forgetful)
@@ -79,7 +79,7 @@ async def test_outcomes_survive_eviction(start: Starter, ledger: RecordingLedger
 async def test_cancellation_survives_eviction(
     start: Starter, ledger: RecordingLedger, forgetful: str, workflow: type
 ) -> None:
-    """Eviction cancels every task of the workflow as a real cancellation does; the two are not confused."""
+    """An eviction cancels every task of the workflow, like a real cancellation. The SDK distinguishes the two."""
     handle = await start(workflow.run, queue=forgetful)  # type: ignore[attr-defined]
     await eventually(lambda: ledger.kinds(handle.id) == [STARTED])
     await asyncio.sleep(0.3)
@@ -97,7 +97,7 @@ async def test_cancellation_survives_eviction(
 async def test_eviction_while_the_outcome_is_being_reported(
     start: Starter, ledger: RecordingLedger, forgetful: str
 ) -> None:
-    """Evicted, and cancelled too, while it waits for its outcome report: the outcome stands, reported once."""
+    """Evicted and cancelled while it waits for its outcome report: the outcome stands, and is reported once."""
     operation_id = str(uuid4())
     released = ledger.hold(operation_id, COMPLETED)
     handle = await start(EchoLater.run, "kept", id=operation_id, queue=forgetful)

@@ -1,4 +1,4 @@
-"""A chain stays the operation that it is, whatever its runs give to continue_as_new."""
+"""A chain stays the same operation, whatever arguments its runs pass to `continue_as_new`."""
 
 from typing import Any
 from uuid import uuid4
@@ -16,16 +16,14 @@ HOW = ["attributes", "no attributes", "attributes of the old kind", "memo", "rem
 
 
 async def rule(handle: WorkflowHandle[Any, Any]) -> str:
-    """What the memo of the latest run says."""
+    """The rule in the memo of the latest run."""
     found: str = (await (await handle.describe()).memo_value(MEMO))["report_outcome"]
     return found
 
 
 @pytest.mark.parametrize("how", HOW)
-async def test_further_runs_are_the_same_operation(
-    start: Starter, ledger: RecordingLedger, queue: str, how: str
-) -> None:
-    """Every run reports, the last one its outcome; it has the search attribute, and what it was given besides."""
+async def test_later_runs_are_the_same_operation(start: Starter, ledger: RecordingLedger, queue: str, how: str) -> None:
+    """Every run reports, and the last run reports its outcome. It has the search attribute and its other arguments."""
     handle = await start(Drops.run, how, 2, queue=queue)
     result = await handle.result()
     assert result == {"uuid": handle.id, "own": 0 if how in ("memo", "both") else None}
@@ -37,8 +35,8 @@ async def test_further_runs_are_the_same_operation(
 
 
 @pytest.mark.parametrize("how", HOW)
-async def test_further_runs_keep_the_rule(start: Starter, ledger: RecordingLedger, how: str) -> None:
-    """Where Temporal calls back, no run of the chain waits for a report of its outcome."""
+async def test_later_runs_keep_the_rule(start: Starter, ledger: RecordingLedger, how: str) -> None:
+    """With a callback, no run of the chain waits for an outcome report."""
     handle = await start(Drops.run, how, 2, rule=OutcomeReports.NEVER)
     await handle.result()
     assert await rule(start.client.get_workflow_handle(handle.id)) == OutcomeReports.NEVER
@@ -46,10 +44,10 @@ async def test_further_runs_keep_the_rule(start: Starter, ledger: RecordingLedge
 
 
 @pytest.mark.parametrize("how", ["memo", "both", "attributes"])
-async def test_further_runs_of_an_unreadable_memo_do_not_wait(
+async def test_later_runs_with_an_unreadable_memo_do_not_report_their_outcome(
     start: Starter, ledger: RecordingLedger, how: str
 ) -> None:
-    """A memo of their own must not make them look like starts of an earlier version, which reported every outcome."""
+    """Their own memo must not make them look like starts by an earlier version, which always reported the outcome."""
     handle = await start(Drops.run, how, 2, memo={MEMO: {"report_outcome": "by pigeon"}})
     await handle.result()
     assert ledger.ends(handle.id) == []
@@ -58,7 +56,7 @@ async def test_further_runs_of_an_unreadable_memo_do_not_wait(
 async def test_continue_as_new_in_a_handler_keeps_the_identity(
     start: Starter, ledger: RecordingLedger, queue: str
 ) -> None:
-    """It does not pass through the run method, which the decorator wraps."""
+    """It is not called by the run method, which the decorator wraps."""
     handle = await start(DropsInHandler.run, 1, queue=queue)
     await handle.signal(DropsInHandler.go_on)
     assert await handle.result() == 0
@@ -70,7 +68,7 @@ async def test_continue_as_new_in_a_handler_keeps_the_identity(
 
 
 async def test_run_of_an_earlier_version_keeps_the_identity_too(start: Starter, ledger: RecordingLedger) -> None:
-    """It has no memo to keep, and its further runs have none."""
+    """It has no memo, and its later runs have none either."""
     handle = await start(Drops.run, "attributes", 1, rule=None)
     assert (await handle.result())["uuid"] == handle.id
     assert ledger.ends(handle.id) == [UpdateKind.COMPLETED]
@@ -78,8 +76,8 @@ async def test_run_of_an_earlier_version_keeps_the_identity_too(start: Starter, 
     assert MEMO not in await latest.memo()
 
 
-async def test_workflow_of_another_client_keeps_what_it_gives(start: Starter, ledger: RecordingLedger) -> None:
-    """What is no operation is left alone."""
+async def test_workflow_of_another_client_is_not_changed(start: Starter, ledger: RecordingLedger) -> None:
+    """It is not an operation."""
     handle = await start(Drops.run, "both", 1, id=f"order-{uuid4()}", search_attributes=None, rule=None)
     assert await handle.result() == {"uuid": None, "own": 0}
     assert ledger.received(handle.id) == []

@@ -1,4 +1,4 @@
-"""A ledger that is down, slow or absent never decides what becomes of a workflow."""
+"""An unavailable, slow or missing ledger never affects a workflow's outcome."""
 
 import asyncio
 import logging
@@ -22,16 +22,16 @@ from tests.workflow.workflows import (
 )
 
 GENEROUS = 60
-"""Seconds: a report is bounded at two, the rest is for a busy machine."""
+"""Timeout in seconds: two for a report, the rest for a busy machine."""
 
 
-@pytest.mark.parametrize(("trouble", "outcome"), [("failing", "return"), ("failing", "fail"), ("hanging", "return")])
+@pytest.mark.parametrize(("behaviour", "outcome"), [("failing", "return"), ("failing", "fail"), ("hanging", "return")])
 async def test_workflow_ends_as_it_would_without_the_ledger(
-    start: Starter, ledger: RecordingLedger, queue: str, trouble: str, outcome: str
+    start: Starter, ledger: RecordingLedger, queue: str, behaviour: str, outcome: str
 ) -> None:
-    """Reports that fail or hang for ever end within their time-out, and the workflow with its own result or error."""
+    """Reports that fail or hang end within their timeout, and the workflow ends with its own result or error."""
     operation_id = str(uuid4())
-    getattr(ledger, trouble).add(operation_id)
+    getattr(ledger, behaviour).add(operation_id)
     handle = await start(Impatient.run, outcome, id=operation_id, queue=queue)
     async with asyncio.timeout(GENEROUS):
         if outcome == "return":
@@ -44,13 +44,13 @@ async def test_workflow_ends_as_it_would_without_the_ledger(
     assert ledger.received(operation_id)
     assert ledger.kinds(operation_id) == []
     if queue == LEDGER_TASK_QUEUE:
-        # Nothing but this count ends a local activity that keeps failing.
+        # Only this count ends a local activity that keeps failing.
         assert max(Counter(ledger.received(operation_id)).values()) <= 4
-    assert await start.task_trouble(handle) == []
+    assert await start.task_problems(handle) == []
 
 
 async def test_no_worker_on_the_ledgers_queue(start: Starter, caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody ever takes the reports: the workflow completes after bounded time, and the loss is logged."""
+    """No worker picks up the reports: the workflow completes within their timeouts, and logs the lost reports."""
     with caplog.at_level(logging.WARNING, "temporalio.workflow"):
         handle = await start(Unheard.run)
         async with asyncio.timeout(GENEROUS):
@@ -61,7 +61,7 @@ async def test_no_worker_on_the_ledgers_queue(start: Starter, caplog: pytest.Log
 
 
 async def test_ledger_that_recovers_gets_the_outcome(start: Starter, ledger: RecordingLedger) -> None:
-    """A report is tried again within its time: a short failure of the ledger loses nothing."""
+    """A report is retried within its timeout, so a short outage of the ledger loses nothing."""
     operation_id = str(uuid4())
     ledger.failing.add(operation_id)
     handle = await start(Impatient.run, "return", id=operation_id)
@@ -72,7 +72,7 @@ async def test_ledger_that_recovers_gets_the_outcome(start: Starter, ledger: Rec
 
 
 async def test_worker_on_the_ledgers_queue_without_the_activity(start: Starter) -> None:
-    """A worker that should have the activity and has not: the workflow does not notice."""
+    """The missing activity does not affect the workflow."""
     queue = "ledger-without-activity"
     async with Worker(start.client, task_queue=queue, workflows=[Misplaced]):
         handle = await start(Misplaced.run, queue=queue)
@@ -80,10 +80,9 @@ async def test_worker_on_the_ledgers_queue_without_the_activity(start: Starter) 
             assert await handle.result() == "done"
 
 
-async def test_progress_is_recorded_as_far_as_it_makes_sense(
-    start: Starter, ledger: RecordingLedger, queue: str
-) -> None:
-    """Fractions are clamped, what is no number is dropped, long or broken text is cut and mended, nothing is raised."""
+async def test_progress_values_are_corrected_or_ignored(start: Starter, ledger: RecordingLedger, queue: str) -> None:
+    """Fractions are clamped, values that are not numbers are ignored, and long or invalid text is corrected, without
+    errors."""
     handle = await start(Progressing.run, queue=queue)
     assert await handle.result() == "progressed"
     seen = [update.progress for update in ledger.updates(handle.id) if update.progress is not None]
@@ -92,7 +91,7 @@ async def test_progress_is_recorded_as_far_as_it_makes_sense(
 
 
 async def test_cancellation_in_a_progress_report_reaches_the_body(start: Starter, ledger: RecordingLedger) -> None:
-    """A progress report is like any other wait: cancelling the workflow ends it."""
+    """Cancelling the workflow ends the wait for a progress report, like any other wait."""
     operation_id = str(uuid4())
     ledger.hanging.add(operation_id)
     handle = await start(ProgressingForEver.run, id=operation_id)
@@ -105,14 +104,15 @@ async def test_cancellation_in_a_progress_report_reaches_the_body(start: Starter
 
 
 async def test_pending_started_report_does_not_hold_the_close(start: Starter, ledger: RecordingLedger) -> None:
-    """In the ledger's own worker a STARTED report that hangs is given up when the body ends: no task times out."""
+    """In the ledger's worker a STARTED report that hangs is cancelled when the body ends, so no workflow task times
+    out."""
     operation_id = str(uuid4())
     ledger.hold(operation_id, UpdateKind.STARTED)
     handle = await start(Progressing.run, id=operation_id, queue=LEDGER_TASK_QUEUE)
     async with asyncio.timeout(GENEROUS):
         assert await handle.result() == "progressed"
-    assert await start.task_trouble(handle) == []
+    assert await start.task_problems(handle) == []
     assert UpdateKind.STARTED not in ledger.kinds(operation_id)
-    # Four of progress, one of the outcome, and one that says that STARTED was given up before the close.
+    # Four progress reports, one outcome report, and the cancelled STARTED report.
     assert (await start.event_types(handle)).count("marker_recorded_event_attributes") == 6
     assert ledger.outcome(operation_id).kind == UpdateKind.COMPLETED

@@ -1,4 +1,4 @@
-"""What a tracked workflow reports of its end, for every way in which a workflow can end."""
+"""Outcome reports of a tracked workflow, for every kind of end."""
 
 import asyncio
 from collections.abc import Sequence
@@ -45,14 +45,14 @@ STARTED, COMPLETED, FAILED, CANCELED = (
 
 
 def retries(attempts: int = 0, *, never: Sequence[str] = ()) -> RetryPolicy:
-    """A workflow retry policy that loses no time."""
+    """A workflow retry policy with short intervals."""
     return RetryPolicy(
         initial_interval=timedelta(milliseconds=10), maximum_attempts=attempts, non_retryable_error_types=never
     )
 
 
 async def test_plain_exception_is_not_reported_as_failed(start: Starter, ledger: RecordingLedger) -> None:
-    """A plain exception fails the workflow task, not the workflow, which goes on once the code is fixed."""
+    """A plain exception fails the workflow task, not the workflow, which continues after the code is fixed."""
     queue = f"fixable-{uuid4()}"
     async with Worker(start.client, task_queue=queue, workflows=[Broken]):
         handle = await start("Fixable", queue=queue, task_timeout=timedelta(seconds=2))
@@ -68,7 +68,7 @@ async def test_plain_exception_is_not_reported_as_failed(start: Starter, ledger:
 async def test_cancellation_is_reported_as_canceled(
     start: Starter, ledger: RecordingLedger, queue: str, workflow: Any
 ) -> None:
-    """Cancelled in a timer, in an activity, and with work to do on the way out: CANCELED, never FAILED."""
+    """Cancelled during a timer, during an activity, and with clean-up work: CANCELED, never FAILED."""
     handle = await start(workflow.run, queue=queue)
     await eventually(lambda: ledger.kinds(handle.id) == [STARTED])
     if workflow is InActivity:
@@ -83,7 +83,7 @@ async def test_cancellation_is_reported_as_canceled(
 async def test_cancellation_before_the_first_task_is_reported_as_canceled(
     start: Starter, ledger: RecordingLedger
 ) -> None:
-    """A workflow that was cancelled before any worker saw it closes as canceled, and says so."""
+    """A workflow that was cancelled before a worker picked it up closes and reports as canceled."""
     queue = f"late-{uuid4()}"
     handle = await start(Sleeper.run, queue=queue)
     await handle.cancel()
@@ -97,7 +97,7 @@ async def test_cancellation_before_the_first_task_is_reported_as_canceled(
 async def test_swallowed_cancellation_is_reported_as_completed(
     start: Starter, ledger: RecordingLedger, queue: str
 ) -> None:
-    """A workflow that was cancelled and returns all the same has completed."""
+    """A workflow that ignores its cancellation and returns has completed."""
     handle = await start(Stubborn.run, queue=queue)
     await eventually(lambda: ledger.kinds(handle.id) == [STARTED])
     await handle.cancel()
@@ -106,7 +106,7 @@ async def test_swallowed_cancellation_is_reported_as_completed(
 
 
 async def test_cancellation_of_an_inner_task_is_a_failure(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """A cancellation that nobody requested from outside closes the workflow as failed, and is reported so."""
+    """A cancellation without a request from outside closes the workflow as failed, and is reported as FAILED."""
     handle = await start(InnerCancel.run, queue=queue)
     with pytest.raises(WorkflowFailureError):
         await handle.result()
@@ -116,8 +116,8 @@ async def test_cancellation_of_an_inner_task_is_a_failure(start: Starter, ledger
     assert update.error == ReportedError("CancelledError", type="CancelledError")
 
 
-async def test_cancellation_during_the_report_comes_too_late(start: Starter, ledger: RecordingLedger) -> None:
-    """The body has returned: a cancellation that arrives while its outcome is being reported changes nothing."""
+async def test_cancellation_during_the_outcome_report_is_too_late(start: Starter, ledger: RecordingLedger) -> None:
+    """The body has returned, so the cancellation has no effect."""
     operation_id = str(uuid4())
     released = ledger.hold(operation_id, COMPLETED)
     handle = await start(EchoLater.run, "kept", id=operation_id)
@@ -134,14 +134,14 @@ async def test_cancellation_during_the_report_comes_too_late(start: Starter, led
 async def test_continue_as_new_is_neither_failure_nor_completion(
     start: Starter, ledger: RecordingLedger, queue: str
 ) -> None:
-    """Only the last run of a chain ends the operation."""
+    """Only the last run of a chain reports an outcome."""
     handle = await start(ContinuesAsNew.run, 3, queue=queue)
     assert await handle.result() == "counted down"
     assert ledger.ends(handle.id) == [COMPLETED]
 
 
 async def test_failed_attempts_say_that_another_may_follow(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """Under a workflow retry policy every attempt reports, and only the last report is about the operation's end."""
+    """With a workflow retry policy every attempt reports its failure; only the last report is final."""
     handle = await start(ThirdTimeLucky.run, queue=queue, retry_policy=retries(5))
     assert await handle.result() == 3
     ends = [(u.kind, u.attempt, u.may_retry) for u in ledger.updates(handle.id) if u.kind != STARTED]
@@ -158,10 +158,10 @@ async def test_failed_attempts_say_that_another_may_follow(start: Starter, ledge
     ],
     ids=["no policy", "attempts used up", "error says no", "policy says no"],
 )
-async def test_the_last_failure_says_that_none_follows(
+async def test_report_of_the_last_failure_says_that_no_retry_follows(
     start: Starter, ledger: RecordingLedger, policy: RetryPolicy | None, non_retryable: bool, expected: list[bool]
 ) -> None:
-    """`may_retry` is false exactly when the server starts no further attempt."""
+    """`may_retry` is false exactly if the server starts no other attempt."""
     handle = await start(AlwaysFails.run, non_retryable, retry_policy=policy)
     with pytest.raises(WorkflowFailureError):
         await handle.result()
@@ -169,7 +169,7 @@ async def test_the_last_failure_says_that_none_follows(
 
 
 async def test_a_failed_activity_is_retried_whatever_its_cause_says(start: Starter, ledger: RecordingLedger) -> None:
-    """The server looks at the outermost failure alone: a non-retryable cause within does not end the retries."""
+    """The server checks only the outermost failure: a non-retryable cause inside does not end the retries."""
     policy = retries(2)
     handle = await start(FailsInActivity.run, "refuse", retry_policy=policy)
     with pytest.raises(WorkflowFailureError):
@@ -201,7 +201,7 @@ async def test_a_failed_activity_is_retried_whatever_its_cause_says(start: Start
     ids=repr,
 )
 async def test_every_json_result_is_kept_exactly(start: Starter, ledger: RecordingLedger, value: Any) -> None:
-    """No result is dropped for being falsy, and none has to be an object."""
+    """Falsy results are kept, and a result need not be an object."""
     handle = await start(Echo.run, value)
     assert await handle.result() == value
     update = ledger.outcome(handle.id)
@@ -211,8 +211,9 @@ async def test_every_json_result_is_kept_exactly(start: Starter, ledger: Recordi
 
 
 @pytest.mark.parametrize("kind", ["bytes", "nan", "half a surrogate pair", "large"])
-async def test_result_that_cannot_be_carried_is_left_out(start: Starter, ledger: RecordingLedger, kind: str) -> None:
-    """What is not JSON, or too large, is left to be fetched from the engine; the workflow completes with it."""
+async def test_result_that_cannot_be_reported_is_omitted(start: Starter, ledger: RecordingLedger, kind: str) -> None:
+    """A result that is not JSON, or too large: the workflow completes with it, and the ledger fetches it from
+    Temporal."""
     handle = await start(Unusual.run, kind)
     await handle.result()
     update = ledger.outcome(handle.id)
@@ -220,7 +221,7 @@ async def test_result_that_cannot_be_carried_is_left_out(start: Starter, ledger:
 
 
 async def test_large_result_that_fits_is_kept(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """A result below the limit is carried whole."""
+    """A result below the limit is reported completely."""
     handle = await start(Unusual.run, "fits", queue=queue)
     assert ledger_result(ledger, handle.id, await handle.result())
 
@@ -244,7 +245,7 @@ def ledger_result(ledger: RecordingLedger, operation_id: str, result: Any) -> bo
 async def test_error_of_an_activity_is_its_root_cause(
     start: Starter, ledger: RecordingLedger, queue: str, activity: str, expected: ReportedError
 ) -> None:
-    """Not "Activity task failed": what failed in it, with type and details."""
+    """Not "Activity task failed", but the failure in the activity, with type and details."""
     handle = await start(FailsInActivity.run, activity, queue=queue)
     with pytest.raises(WorkflowFailureError):
         await handle.result()
@@ -254,7 +255,8 @@ async def test_error_of_an_activity_is_its_root_cause(
 async def test_error_of_a_child_is_its_root_cause_and_the_child_is_not_tracked(
     start: Starter, ledger: RecordingLedger, queue: str
 ) -> None:
-    """The cause is found through child and activity. A child is part of its parent's operation, UUID or not."""
+    """The root cause is inside child and activity. A child belongs to its parent's operation, even with a UUID as
+    id."""
     child_id = str(uuid4())
     handle = await start(FailsInChild.run, child_id, queue=queue)
     with pytest.raises(WorkflowFailureError):
@@ -272,7 +274,7 @@ async def test_exception_declared_as_failure_is_reported(start: Starter, ledger:
 
 
 async def test_failure_with_details_that_cannot_be_encoded_is_reported(start: Starter, ledger: RecordingLedger) -> None:
-    """The SDK closes the workflow without the details, so the report does too."""
+    """temporalio closes the workflow without the details, and the report has none either."""
     handle = await start(Inexpressible.run)
     with pytest.raises(WorkflowFailureError):
         await handle.result()
@@ -280,7 +282,7 @@ async def test_failure_with_details_that_cannot_be_encoded_is_reported(start: St
 
 
 async def test_result_that_cannot_be_encoded_is_not_reported(start: Starter, ledger: RecordingLedger) -> None:
-    """The SDK fails the workflow task and retries it: the workflow has not completed."""
+    """temporalio fails the workflow task, which is retried: the workflow has not completed."""
     handle = await start(Unreturnable.run, task_timeout=timedelta(seconds=1))
     await start.until_event(handle, "workflow_task_failed")
     assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
@@ -289,7 +291,7 @@ async def test_result_that_cannot_be_encoded_is_not_reported(start: Starter, led
 
 
 async def test_every_attempt_to_report_names_workflow_time(start: Starter, ledger: RecordingLedger) -> None:
-    """`occurred_at` is workflow time, so a repeated report says the same; with a zone."""
+    """`occurred_at` is workflow time with a time zone, so a repeated report is identical."""
     handle = await start(EchoLater.run, 1)
     await handle.result()
     assert all(update.occurred_at.endswith("+00:00") for update in ledger.updates(handle.id))

@@ -1,4 +1,4 @@
-"""Progress reports: the newest arrives, and nothing is reported from where a workflow may not act."""
+"""Progress reports: the newest one arrives, and read-only contexts report nothing."""
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -14,22 +14,22 @@ PROGRESS = UpdateKind.PROGRESS
 
 
 def fractions(ledger: RecordingLedger, operation_id: str) -> list[float | None]:
-    """What the ledger was told, in order."""
+    """Reported fractions, in order."""
     return [update.progress.fraction for update in ledger.updates(operation_id) if update.progress is not None]
 
 
 async def test_read_only_context_reports_nothing(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """A query handler and an update validator: no report, no lost report, and the body reports as ever."""
+    """A query handler and an update validator send no report and log none as lost; the body still reports."""
     handle = await start(AsksForProgress.run, queue=queue)
     assert await handle.query(AsksForProgress.ask) == "answer"
     await handle.execute_update(AsksForProgress.finish)
     assert await handle.result() == "done"
     assert fractions(ledger, handle.id) == [0.9]
-    assert await start.task_trouble(handle) == []
+    assert await start.task_problems(handle) == []
 
 
 async def test_workflow_that_was_queried_replays(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """A query leaves nothing behind in which the live run would differ from its replay."""
+    """After a query the live run does not differ from its replay."""
     handle = await start(AsksForProgress.run, queue=queue)
     await handle.query(AsksForProgress.ask)
     await handle.execute_update(AsksForProgress.finish)
@@ -38,7 +38,7 @@ async def test_workflow_that_was_queried_replays(start: Starter, ledger: Recordi
 
 
 async def test_queried_workflow_ends_on_another_worker(temporal_client: Client, start: Starter) -> None:
-    """The worker that answered the query is restarted, and the next one replays the workflow."""
+    """After the restart of the worker that answered the query, the next worker replays the workflow."""
     queue = "restarted-after-a-query"
     workflows, activities = [AsksForProgress], ACTIVITIES
     async with Worker(temporal_client, task_queue=queue, workflows=workflows, activities=activities):
@@ -47,13 +47,13 @@ async def test_queried_workflow_ends_on_another_worker(temporal_client: Client, 
     async with Worker(temporal_client, task_queue=queue, workflows=workflows, activities=activities):
         await handle.execute_update(AsksForProgress.finish)
         assert await handle.result() == "done"
-    assert await start.task_trouble(handle) == []
+    assert await start.task_problems(handle) == []
 
 
 async def test_newest_progress_of_parallel_activities_arrives(
     start: Starter, ledger: RecordingLedger, queue: str
 ) -> None:
-    """While a report is under way the newest value is kept, and is sent after it: none of the older ones."""
+    """While a report is pending the newest value is kept and sent after it, without the older ones."""
     handle = await start(InParallel.run, True, queue=queue)
     await eventually(lambda: 1.0 in fractions(ledger, handle.id))
     assert fractions(ledger, handle.id) == sorted(set(fractions(ledger, handle.id)), key=float)  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ async def test_newest_progress_of_parallel_activities_arrives(
 
 
 async def test_one_report_follows_the_one_that_is_held(start: Starter, ledger: RecordingLedger) -> None:
-    """All that came while the ledger thought about the first value is one more report."""
+    """All values that are reported while the ledger holds the first one become one more report."""
     operation_id = "00000000-0000-7000-8000-0000000000aa"
     released = ledger.hold(operation_id, PROGRESS)
     handle = await start(InParallel.run, True, id=operation_id)
@@ -83,16 +83,16 @@ async def test_one_report_follows_the_one_that_is_held(start: Starter, ledger: R
 
 
 async def test_end_does_not_wait_for_the_newest_progress(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """A value that is kept when the body ends is dropped: the close has no report to wait for."""
+    """A kept value is dropped when the body ends, so that the close does not wait."""
     handle = await start(InParallel.run, False, queue=queue)
     assert await handle.result() == PARALLEL
-    assert await start.task_trouble(handle) == []
+    assert await start.task_problems(handle) == []
     await replay(await handle.fetch_history(), [InParallel])
 
 
 async def test_run_of_an_earlier_version_reports_as_it_did(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """Without the memo a value that comes during a report is dropped: its history has no such report, and must
-    replay."""
+    """Without the memo a value reported during a pending report is dropped: the recorded history has no such report,
+    and must replay."""
     handle = await start(InParallel.run, True, queue=queue, rule=None)
     await handle.signal(InParallel.finish)
     assert await handle.result() == PARALLEL

@@ -1,4 +1,4 @@
-"""Workflows that run now go on under the SDK of tomorrow: recorded histories replay on today's code."""
+"""Recorded histories replay with the current code, so that an upgrade of the SDK does not break open workflows."""
 
 import re
 from datetime import timedelta
@@ -16,14 +16,14 @@ FILES = sorted(HISTORIES.glob("*.json"))
 
 
 def history(path: Path) -> WorkflowHistory:
-    """A recorded history. The id matters, because a workflow is tracked by it."""
+    """A recorded history. Its workflow id decides whether the workflow is tracked."""
     text = path.read_text()
     (workflow_id,) = set(re.findall(r'"workflowId": "([0-9a-f-]{36})"', text))
     return WorkflowHistory.from_json(workflow_id, text)
 
 
 def test_every_scenario_is_recorded() -> None:
-    """A history that is missing is a history that is not replayed."""
+    """A missing history would not be replayed."""
     assert {path.stem for path in FILES} >= {
         f"{where}-{name}" for name in SCENARIOS | RULED for where in ("local", "remote")
     }
@@ -31,7 +31,7 @@ def test_every_scenario_is_recorded() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 async def test_recorded_history_replays(path: Path) -> None:
-    """The commands of today's code are those in the history."""
+    """The commands of the current code match the history."""
     recorded = history(path)
     name = recorded.events[0].workflow_execution_started_event_attributes.workflow_type.name
     await replay(recorded, [candidate for candidate in RECORDED if candidate.__name__ == name])
@@ -39,7 +39,7 @@ async def test_recorded_history_replays(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_recorded_history_names_no_machine(path: Path) -> None:
-    """A recorded history has neither paths nor processes of the machine it was recorded on."""
+    """A recorded history contains no paths or process ids of the machine on which it was recorded."""
     text = path.read_text()
     assert not re.search(r'"/|/work|/home|/root|site-packages/', text)
     assert set(re.findall(r'"identity": "([^"]*)"', text)) <= {IDENTITY, "history-service"}
@@ -47,12 +47,12 @@ def test_recorded_history_names_no_machine(path: Path) -> None:
 
 @workflow.defn(name="Derived")
 class Changed:
-    """The recorded workflow, changed without a thought for those that run."""
+    """The recorded workflow with an incompatible change."""
 
     @workflow.run
     @track_operation_status
     async def run(self, name: str) -> str:
-        """Wait for something else."""
+        """Waits for something else."""
         await workflow.sleep(1)
         return f"hello {name}!"
 
@@ -63,7 +63,7 @@ class Untracked:
 
     @workflow.run
     async def run(self, name: str) -> str:
-        """Do the same, unreported."""
+        """Does the same, without reports."""
         await workflow.execute_activity("tidy_up", start_to_close_timeout=timedelta(seconds=30))
         return f"hello {name}!"
 
@@ -71,6 +71,6 @@ class Untracked:
 @pytest.mark.parametrize("where", ["local", "remote"])
 @pytest.mark.parametrize("changed", [Changed, Untracked])
 async def test_replay_notices_a_change(where: str, changed: type) -> None:
-    """The replay test can fail: a changed workflow, or one that lost its decorator, does not fit its history."""
+    """The replay test can fail: a changed workflow, or one without its decorator, does not match its history."""
     with pytest.raises(workflow.NondeterminismError):
         await replay(history(HISTORIES / f"{where}-completed.json"), [changed])

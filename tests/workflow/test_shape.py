@@ -1,4 +1,4 @@
-"""Which workflows are tracked, and that the decorator changes nothing about them."""
+"""Which workflows are tracked, and that the decorator does not change their behaviour."""
 
 import inspect
 from datetime import timedelta
@@ -47,14 +47,14 @@ from tests.workflow.workflows import (
 async def test_any_number_of_arguments_over_or_under_run(
     start: Starter, ledger: RecordingLedger, queue: str, run: Any, args: list[Any], result: Any, reported: Any
 ) -> None:
-    """The decorator goes over or under `@workflow.run`; typed arguments and results keep their types."""
+    """The decorator works above and below `@workflow.run`; arguments and results keep their types."""
     handle = await start(run, *args, queue=queue)
     assert await handle.result() == result
     assert ledger.outcome(handle.id).result == reported
 
 
 async def test_super_run_is_tracked_once(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """A tracked run method that calls a tracked one is one operation with one outcome."""
+    """A tracked run method that calls another tracked one is one operation with one outcome."""
     handle = await start(Derived.run, "you", queue=queue)
     assert await handle.result() == "hello you!"
     assert ledger.ends(handle.id) == [UpdateKind.COMPLETED]
@@ -63,14 +63,14 @@ async def test_super_run_is_tracked_once(start: Starter, ledger: RecordingLedger
 
 @pytest.mark.parametrize("make_id", [lambda: "order-7", lambda: str(uuid4()).upper(), lambda: uuid4().hex])
 async def test_workflow_with_another_id_is_not_tracked(start: Starter, ledger: RecordingLedger, make_id: Any) -> None:
-    """The workflow id is the operation's id as text, or the workflow is none of the ledger's."""
+    """Only a workflow whose id is a UUID in canonical form can be an operation."""
     handle = await start(Echo.run, 1, id=make_id(), search_attributes=None)
     assert await handle.result() == 1
     assert ledger.received(handle.id) == []
 
 
 async def test_search_attribute_of_another_operation_is_not_tracked(start: Starter, ledger: RecordingLedger) -> None:
-    """A workflow that belongs to another operation does not report as itself."""
+    """A workflow with the search attribute of another operation sends no reports."""
     other = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, str(uuid4()))])
     handle = await start(Echo.run, 1, search_attributes=other)
     assert await handle.result() == 1
@@ -78,15 +78,15 @@ async def test_search_attribute_of_another_operation_is_not_tracked(start: Start
 
 
 async def test_missing_search_attribute_is_not_tracked(start: Starter, ledger: RecordingLedger) -> None:
-    """P7: UUIDs are common workflow ids. One that the ledger did not start is left alone, its open runs above all,
-    which reports in their code would make nondeterministic."""
+    """P7: UUIDs are common workflow ids. A workflow that the ledger did not start is not tracked: reports would make
+    its open runs nondeterministic."""
     handle = await start(Echo.run, 1, search_attributes=None)
     assert await handle.result() == 1
     assert ledger.received(handle.id) == []
 
 
 async def test_body_does_not_wait_for_the_started_report(start: Starter, ledger: RecordingLedger) -> None:
-    """The body runs while the ledger still thinks about STARTED."""
+    """The body runs while the ledger holds the STARTED report."""
     operation_id = str(uuid4())
     released = ledger.hold(operation_id, UpdateKind.STARTED)
     handle = await start(Sleeper.run, id=operation_id)
@@ -98,7 +98,7 @@ async def test_body_does_not_wait_for_the_started_report(start: Starter, ledger:
 
 
 async def test_signal_and_update_at_the_start_are_handled(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """Handlers see what they would see untracked: before the body waits, nothing is awaited."""
+    """As without tracking: nothing is awaited before the body waits."""
     handle = await start(Talkative.run, queue=queue, start_signal="tell", start_signal_args=["first"])
     assert await handle.execute_update(Talkative.ask, "second") >= 1
     await handle.signal(Talkative.tell, "bye")
@@ -109,7 +109,7 @@ async def test_signal_and_update_at_the_start_are_handled(start: Starter, ledger
 
 
 async def test_handlers_may_report_progress(start: Starter, ledger: RecordingLedger, queue: str) -> None:
-    """A signal handler runs in a context of its own and still knows the operation."""
+    """A signal handler runs in its own context and still finds the operation."""
     handle = await start(Talkative.run, queue=queue)
     await eventually(lambda: ledger.kinds(handle.id) == [UpdateKind.STARTED])
     await handle.signal(Talkative.tell, "halfway")
@@ -122,15 +122,15 @@ async def test_handlers_may_report_progress(start: Starter, ledger: RecordingLed
 
 
 def test_decorated_method_looks_like_the_original() -> None:
-    """Name, signature and annotations stay, because the SDK reads them."""
+    """Name, signature and annotations stay, because temporalio reads them."""
     assert Echo.run.__qualname__ == "Echo.run"
     assert list(inspect.signature(ThreeArguments.run).parameters) == ["self", "number", "text", "items"]
     assert inspect.iscoroutinefunction(OneArgument.run)
     assert OneArgument.run.__annotations__["return"] is Receipt
 
 
-def test_decorator_refuses_what_cannot_work() -> None:
-    """A plain function and a time-out of nothing are refused at once, not in the workflow."""
+def test_decorator_refuses_invalid_arguments() -> None:
+    """A function that is not async, and a timeout of zero: when the decorator is applied, not in the workflow."""
     with pytest.raises(TypeError, match="async"):
         track_operation_status(lambda self: None)  # type: ignore[type-var]
     with pytest.raises(ValueError, match="report_timeout"):
@@ -138,7 +138,7 @@ def test_decorator_refuses_what_cannot_work() -> None:
 
 
 async def test_outside_a_workflow_nothing_is_tracked() -> None:
-    """A unit test may call a tracked run method, and report progress, without any Temporal."""
+    """A unit test may call a tracked run method, and report progress, without Temporal."""
     assert not workflow.in_workflow()
     assert await Echo().run([1]) == [1]
     await report_progress(0.5)

@@ -1,4 +1,4 @@
-"""Tracked workflows of every shape, for the tests; they run in the sandbox as a user's do."""
+"""Tracked workflows of every kind for the tests. They run in the sandbox, like a user's workflows."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ UNHEARD_QUEUE = "nobody-listens-here"
 
 @activity.defn
 async def fail_deeply() -> None:
-    """Fail as real activities do: a library's error under a translated one."""
+    """Fails like a real activity: with a library's error as the cause of a translated one."""
     try:
         raise ConnectionError("disk 7 is full")
     except ConnectionError as err:
@@ -29,13 +29,13 @@ async def fail_deeply() -> None:
 
 @activity.defn
 async def refuse() -> None:
-    """Fail for good, with details."""
+    """Fails with a non-retryable error and details."""
     raise ApplicationError("quota exceeded", {"quota": 3}, "eu-1", type="QuotaExceeded", non_retryable=True)
 
 
 @activity.defn
 async def wait_for_cancellation() -> None:
-    """Run until cancelled, as an activity with a heartbeat does."""
+    """Runs until it is cancelled, with heartbeats."""
     while True:
         activity.heartbeat()
         await asyncio.sleep(0.05)
@@ -43,12 +43,12 @@ async def wait_for_cancellation() -> None:
 
 @activity.defn
 async def tidy_up() -> str:
-    """Do a little work."""
+    """Does a little work."""
     return "tidy"
 
 
 async def pause() -> None:
-    """Wait a little without a timer, which the development server fires a second late."""
+    """Waits a little without a timer, because the development server fires timers up to a second late."""
     await workflow.execute_activity(tidy_up, start_to_close_timeout=SHORT)
 
 
@@ -73,7 +73,7 @@ class Receipt:
 
 @workflow.defn
 class NoArguments:
-    """Decorator under `@workflow.run`, bare, no argument, no result."""
+    """Decorator below `@workflow.run`, without options; no argument, no result."""
 
     @workflow.run
     @track_operation_status
@@ -83,7 +83,7 @@ class NoArguments:
 
 @workflow.defn
 class OneArgument:
-    """Decorator over `@workflow.run`, bare, a dataclass in and out."""
+    """Decorator above `@workflow.run`, without options; a dataclass as argument and result."""
 
     @track_operation_status
     @workflow.run
@@ -94,7 +94,7 @@ class OneArgument:
 
 @workflow.defn
 class ThreeArguments:
-    """Decorator over, with options, and an `__init__` that takes the arguments too."""
+    """Decorator above `@workflow.run`, with options, and an `__init__` with the arguments too."""
 
     @workflow.init
     def __init__(self, number: int, text: str, items: list[int]) -> None:
@@ -109,7 +109,7 @@ class ThreeArguments:
 
 @workflow.defn
 class Echo:
-    """Returns what it was given, without waiting once."""
+    """Returns its argument without waiting."""
 
     @workflow.run
     @track_operation_status
@@ -120,19 +120,19 @@ class Echo:
 
 @workflow.defn
 class EchoLater:
-    """Returns what it was given, after an activity."""
+    """Returns its argument after an activity."""
 
     @workflow.run
     @track_operation_status
     async def run(self, value: Any) -> Any:
-        """Return the argument a little later."""
+        """Returns the argument after a short wait."""
         await pause()
         return value
 
 
 @workflow.defn
 class Unusual:
-    """Returns what is no ordinary JSON."""
+    """Returns a value that is not ordinary JSON."""
 
     @workflow.run
     @track_operation_status
@@ -160,7 +160,7 @@ class Sleeper:
 
 @workflow.defn
 class InActivity:
-    """Waits in an activity until it is cancelled; the activity's cancellation comes as an ActivityError."""
+    """Waits in an activity until it is cancelled; the cancellation arrives as an ActivityError."""
 
     @workflow.run
     @track_operation_status
@@ -176,12 +176,12 @@ class InActivity:
 
 @workflow.defn
 class Stubborn:
-    """Swallows its cancellation and returns."""
+    """Ignores its cancellation and returns."""
 
     @workflow.run
     @track_operation_status
     async def run(self) -> str:
-        """Sleep, then return whatever happened."""
+        """Sleeps, then returns, whatever happens."""
         try:
             await workflow.sleep(FOR_EVER)
         except asyncio.CancelledError:
@@ -191,7 +191,7 @@ class Stubborn:
 
 @workflow.defn
 class Tidy:
-    """Tidies up with an activity and a timer when cancelled, then passes the cancellation on."""
+    """After a cancellation it cleans up with an activity and a timer, then raises the cancellation."""
 
     @workflow.run
     @track_operation_status
@@ -206,7 +206,7 @@ class Tidy:
 
 @workflow.defn
 class InnerCancel:
-    """Fails because a task of its own was cancelled, by itself: no cancellation of the workflow."""
+    """Fails because it cancelled one of its own tasks, without a cancellation of the workflow."""
 
     @workflow.run
     @track_operation_status
@@ -225,13 +225,13 @@ class Broken:
     @workflow.run
     @track_operation_status
     async def run(self) -> str:
-        """Fail at a bug."""
+        """Fails because of a bug."""
         raise ValueError("a bug")
 
 
 @workflow.defn(name="Fixable")
 class Fixed:
-    """The same workflow once the bug is fixed."""
+    """The same workflow after the bug is fixed."""
 
     @workflow.run
     @track_operation_status
@@ -264,7 +264,7 @@ class Inexpressible:
 
 @workflow.defn
 class Unreturnable:
-    """Returns what cannot be encoded: the SDK cannot close the workflow with it."""
+    """Returns a value that cannot be encoded: temporalio cannot close the workflow with it."""
 
     @workflow.run
     @track_operation_status
@@ -275,7 +275,7 @@ class Unreturnable:
 
 @workflow.defn
 class ContinuesAsNew:
-    """Continues as new until the count is used up."""
+    """Continues as new until the count is zero."""
 
     @workflow.run
     @track_operation_status
@@ -289,12 +289,12 @@ class ContinuesAsNew:
 
 @workflow.defn
 class ThirdTimeLucky:
-    """Fails on the first two attempts of its retry policy."""
+    """Fails in the first two attempts of its retry policy."""
 
     @workflow.run
     @track_operation_status
     async def run(self) -> int:
-        """Fail or return the attempt."""
+        """Fails, or returns the attempt."""
         attempt = workflow.info().attempt
         if attempt < 3:
             raise ApplicationError(f"attempt {attempt}")
@@ -336,7 +336,7 @@ class FailsInChild:
 
 @workflow.defn
 class Talkative:
-    """Counts what its handlers were sent; ends when told."""
+    """Collects the words that its handlers receive, and ends after `bye`."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -351,20 +351,20 @@ class Talkative:
 
     @workflow.signal
     async def tell(self, word: str) -> None:
-        """Hear a word, and report it."""
+        """Receives a word, and reports it."""
         self.heard.append(word)
         await report_progress(message=word)
 
     @workflow.update
     async def ask(self, word: str) -> int:
-        """Hear a word; how many were there before."""
+        """Receives a word, and returns the number of earlier ones."""
         self.heard.append(word)
         return len(self.heard) - 1
 
 
 @workflow.defn
 class Base:
-    """A workflow to build on."""
+    """Base class of a workflow."""
 
     @workflow.run
     @track_operation_status
@@ -381,18 +381,18 @@ class Derived(Base):
     @workflow.run
     @track_operation_status
     async def run(self, name: str) -> str:
-        """Greet with more words."""
+        """Greets with more words."""
         return await super().run(name) + "!"
 
 
 @workflow.defn
 class Impatient:
-    """Gives a report two seconds."""
+    """Has a report timeout of two seconds."""
 
     @workflow.run
     @track_operation_status(report_timeout=timedelta(seconds=2))
     async def run(self, outcome: str) -> str:
-        """Return, or fail when told."""
+        """Returns, or fails on request."""
         await pause()
         if outcome == "fail":
             raise ApplicationError("its own failure")
@@ -401,12 +401,12 @@ class Impatient:
 
 @workflow.defn
 class Unheard:
-    """Reports to a queue that has no worker."""
+    """Reports to a task queue without a worker."""
 
     @workflow.run
     @track_operation_status(ledger_task_queue=UNHEARD_QUEUE, report_timeout=timedelta(seconds=1))
     async def run(self) -> str:
-        """Report progress to nobody ten times, then return."""
+        """Reports progress ten times, then returns."""
         for step in range(10):
             await report_progress(step / 10)
         return "nobody heard"
@@ -414,7 +414,7 @@ class Unheard:
 
 @workflow.defn
 class Misplaced:
-    """Runs on what it takes for the ledger's own queue, in a worker without the ledger's activity."""
+    """Runs on a task queue that it takes for the ledger's, in a worker without the ledger's activity."""
 
     @workflow.run
     @track_operation_status(ledger_task_queue="ledger-without-activity", report_timeout=timedelta(seconds=2))
@@ -431,7 +431,7 @@ class Progressing:
     @workflow.run
     @track_operation_status
     async def run(self) -> str:
-        """Report sensible and senseless progress."""
+        """Reports valid and invalid progress."""
         await report_progress(0.25, "a quarter")
         await report_progress(message="half\ud800" + "x" * 2_000)
         await report_progress(7)
