@@ -56,7 +56,7 @@ class Execution:
     run_started_at: datetime | None = None
     """When the latest run started. None: it is the first run."""
     never_picked_up: bool = False
-    """Whether it closed before any worker took it."""
+    """Whether it closed before a worker picked it up."""
     problem: ExecutionProblem | None = None
     """Why it makes no progress, except for an absent worker."""
     task_queue: str = ""
