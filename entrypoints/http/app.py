@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
-from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from entrypoints.http.controllers.batch import BatchController
@@ -17,12 +16,13 @@ from entrypoints.http.controllers.docs import DocsController
 from entrypoints.http.controllers.events import EventController
 from entrypoints.http.controllers.health import HealthController
 from entrypoints.http.controllers.metrics import MetricsController
-from entrypoints.http.controllers.operations import OperationController, check_request
+from entrypoints.http.controllers.operations import OperationController
 from entrypoints.http.controllers.plain_reads import PlainReads
 from entrypoints.http.controllers.stream_tickets import StreamTicketController
 from entrypoints.http.openapi.document import PUBLIC_URL, openapi_config
 from entrypoints.http.problems.kinds import MAX_BODY
-from entrypoints.http.requests.json_body import READERS, ApiRequest
+from entrypoints.http.requests.api_request import ApiRequest, check_request
+from entrypoints.http.requests.json_body import READERS
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.requests.page_token import PAGE_TOKENS, PageTokens
 from entrypoints.http.requests.parameters import PREFIX
@@ -31,12 +31,12 @@ from entrypoints.http.requests.submissions import read_submission
 from entrypoints.http.responses.errors import answer
 from entrypoints.http.responses.responses import JsonResponse
 from entrypoints.http.security.authentication import Access
-from entrypoints.http.security.authorization import ACCESS, TICKETS, authorize, check_declared, own_ledger
+from entrypoints.http.security.authorization import ACCESS, authorize, check_declared
 from entrypoints.http.security.cors import Cors
 from entrypoints.http.security.forwarded import Forwarded
 from entrypoints.http.security.request_checks import RequestChecks
 from entrypoints.http.server.middleware import Edge
-from entrypoints.http.services import HttpServices
+from entrypoints.http.services import SERVICES, HttpServices
 from entrypoints.settings.proxy import ProxyRules
 
 NO_PROXIES: Final = ProxyRules()
@@ -64,10 +64,6 @@ def create_app(
         debug=False,
         pdb_on_exception=False,
         logging_config=None,
-        dependencies={
-            "services": Provide(lambda: services, sync_to_thread=False),
-            "ledger": Provide(own_ledger(services)),
-        },
         exception_handlers={Exception: answer},
         guards=[authorize],
         lifespan=list(lifespan),
@@ -79,10 +75,10 @@ def create_app(
             {
                 ACCESS: access,
                 OPEN_BODIES: OpenBodies(),
-                TICKETS: services.tickets,
                 PAGE_TOKENS: PageTokens(page_token_key),
                 PUBLIC_URL: proxies.public_url,
                 READERS: _readers(services),
+                SERVICES: services,
             }
         ),
     )

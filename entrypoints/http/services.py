@@ -1,6 +1,7 @@
 """What the HTTP side needs from the application; the container fills it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from application.access.stream_tickets import StreamTicketOffice
 from application.operate.health import CheckHealth
@@ -10,6 +11,9 @@ from application.track.receive_callback import ReceiveCallback
 from domain.access.callback_token import CallbackKeys
 from entrypoints.http.server.middleware import Answered
 from entrypoints.scrape import MetricsPage
+
+SERVICES: Final = "services"
+"""Key of the application's state: its HttpServices."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,18 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Controller, post
-from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import UNSET
 
 from application.submit.submit import Submitted
-from application.tenant_ledger import TenantLedger, Wanted
+from application.tenant_ledger import Wanted
 from domain.access.scope import Scope
 from domain.errors import OpledgerError
 from entrypoints.http.openapi.routes import ContractOperation, problems
 from entrypoints.http.problems.kinds import MAX_BODY, problem_of
 from entrypoints.http.problems.problems import BodyTooLarge, FieldError, InvalidHeader, RequestError
+from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.requests.batch_schemas import BatchBody, BatchItemBody
-from entrypoints.http.requests.json_body import ApiRequest
 from entrypoints.http.requests.parameters import PATH
 from entrypoints.http.requests.schemas import wanted
 from entrypoints.http.requests.submissions import InputCheck, read_submission
@@ -60,9 +59,7 @@ class BatchController(Controller):
         request_max_body_size=MAX_BATCH,
         responses=problems(400, 413, 415, 422, words={413: "The body is over 4 MiB"}),
     )
-    async def submit(
-        self, request: ApiRequest, ledger: NamedDependency[TenantLedger], data: JSONBody[BatchBody]
-    ) -> JsonResponse[BatchAnswerBody]:
+    async def submit(self, request: ApiRequest, data: JSONBody[BatchBody]) -> JsonResponse[BatchAnswerBody]:
         """Every submission is checked by itself. Those that are good are stored together, and run; one that is wrong
         is answered with its problem in its place, and does not stop the others. `status` is what the submission would
         have been answered alone. The answer as a whole is 200, as soon as the batch could be read: it is neither
@@ -76,6 +73,7 @@ class BatchController(Controller):
         A body has up to 4 MiB, and each submission up to 256 KiB of it."""
         if request.headers.getall("idempotency-key", []):
             raise InvalidHeader("Idempotency-Key", "a batch has none: give each submission its own idempotency_key")
+        ledger = request.ledger
         read = await unless_gone(request, _read_all(data, ledger.refusal_of))
         good = [one for one in read if isinstance(one, Wanted)]
         refusals = await unless_gone(request, ledger.check_batch(good))

@@ -6,11 +6,10 @@ for a minute. So 503 is for what may pass, and 204 for everything that was looke
 though it was submitted minutes ago, was deleted: 404, and nobody has to remember which one it was.
 """
 
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from litestar import Controller, Request, post
-from litestar.di import NamedDependency
+from litestar import Controller, post
 from litestar.params import FromPath
 
 from application.dispatch.completion_callbacks import PATH
@@ -21,6 +20,7 @@ from domain.access.callback_token import TOKEN_HEADER
 from domain.errors import OperationNotFound
 from entrypoints.http.openapi.routes import CALLBACK_SECURITY, CallbackOperation, problems
 from entrypoints.http.problems.problems import CallbackNotTaken, UnauthorizedCallback
+from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.requests.json_body import read_body
 from entrypoints.http.requests.query_params import check_query
 from entrypoints.http.security.authorization import ANYBODY
@@ -56,13 +56,9 @@ class CallbackController(Controller):
         responses=problems(400, 401, 404, 413, words=_WORDS, never=("invalid-ticket",)),
         security=[{CALLBACK_SECURITY: []}],
     )
-    async def receive(
-        self,
-        request: Request[Any, Any, Any],
-        services: NamedDependency[HttpServices],
-        operation_id: FromPath[UUID],
-    ) -> None:
+    async def receive(self, request: ApiRequest, operation_id: FromPath[UUID]) -> None:
         """For Temporal alone. A 204 means: what it says is stored, or it says nothing that is new."""
+        services = request.services
         tenant = _tenant(services, operation_id, request)
         check_query(request)
         message = CallbackMessage(_headers(request), await _body(request))
@@ -76,7 +72,7 @@ class CallbackController(Controller):
             raise OperationNotFound(f"there is no operation {operation_id}: it was deleted")
 
 
-def _tenant(services: HttpServices, operation_id: UUID, request: Request[Any, Any, Any]) -> str:
+def _tenant(services: HttpServices, operation_id: UUID, request: ApiRequest) -> str:
     """The one that the token was made for. Raises UnauthorizedCallback, before anything of the body is read."""
     tokens = request.headers.getall(_TOKEN, [])
     keys = services.callback_keys
@@ -87,7 +83,7 @@ def _tenant(services: HttpServices, operation_id: UUID, request: Request[Any, An
     return tenant
 
 
-def _headers(request: Request[Any, Any, Any]) -> dict[str, str]:
+def _headers(request: ApiRequest) -> dict[str, str]:
     """In lower case, those that are repeated joined as RFC 9110 says (5.3); without the secret."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in request.scope["headers"]:
@@ -97,5 +93,5 @@ def _headers(request: Request[Any, Any, Any]) -> dict[str, str]:
     return headers
 
 
-async def _body(request: Request[Any, Any, Any]) -> bytes:
+async def _body(request: ApiRequest) -> bytes:
     return await read_body(request, lambda: CallbackNotTaken("The connection ended before the body did."))

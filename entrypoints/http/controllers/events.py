@@ -6,9 +6,8 @@ from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 from litestar import Controller, Response, get
-from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
-from litestar.params import FromPath, HeaderParameter, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 from msgspec.structs import asdict
 
@@ -18,7 +17,8 @@ from application.watch.stream import Quiet, Resync, Step
 from domain.access.scope import Scope
 from domain.operation.transition import Transition
 from entrypoints.http.openapi.routes import EventsOperation, problems
-from entrypoints.http.requests.json_body import ApiRequest
+from entrypoints.http.requests.api_request import ApiRequest
+from entrypoints.http.requests.parameters import HeaderParameter
 from entrypoints.http.responses.event_ids import (
     HEADER,
     OF_OPERATION,
@@ -43,12 +43,6 @@ _RESUMES: Final = "The id of the last event that arrived: the stream goes on beh
 _WORDS: Final = {401: "The stream ticket is not valid"}
 _NEVER: Final = ("unauthorized-callback",)
 _QUERY: Final = f"As the header {HEADER}, for a new EventSource, which cannot set it; the header goes before it"
-OperationEventId = Annotated[
-    str | None, HeaderParameter(name=HEADER, description=_RESUMES, schema_extra={"pattern": OF_OPERATION})
-]
-TenantEventId = Annotated[
-    str | None, HeaderParameter(name=HEADER, description=_RESUMES, schema_extra={"pattern": OF_TENANT})
-]
 OperationEvent = Annotated[
     str | None, QueryParameter(name=PARAMETER, description=_QUERY, schema_extra={"pattern": OF_OPERATION})
 ]
@@ -76,22 +70,19 @@ class EventController(Controller):
         operation_id="streamOperation",
         summary="Follow an operation until it is done",
         operation_class=EventsOperation,
+        header_parameters=(HeaderParameter(HEADER, _RESUMES, {"pattern": OF_OPERATION}),),
         media_type=MEDIA_TYPE,
         responses={204: ResponseSpec(None, False, "Nothing comes any more")}
         | problems(400, 401, 404, words=_WORDS, never=_NEVER),
     )
     async def of_operation(
-        self,
-        request: ApiRequest,
-        ledger: NamedDependency[TenantLedger],
-        operation_id: FromPath[UUID],
-        last_event_id: OperationEventId = None,
-        last_event: OperationEvent = None,
+        self, request: ApiRequest, operation_id: FromPath[UUID], last_event: OperationEvent = None
     ) -> Stream | Response[None]:
         """First `operation`, how it stands. Then for each line of its history a `transition`, and after every change
         `operation` again; what changes faster than it is read is told of once. A comment every 15 seconds. The stream
         ends when the operation is done; resumed behind its end, the answer is 204."""
         resume = ResumePoint(request.headers.getall(HEADER.lower(), []), last_event, read_seen)
+        ledger = request.ledger
         operation = await ledger.get(operation_id)
         seen = resume.seen
         if seen is not None:
@@ -107,20 +98,16 @@ class EventController(Controller):
         operation_id="streamEvents",
         summary="Follow all operations",
         operation_class=EventsOperation,
+        header_parameters=(HeaderParameter(HEADER, _RESUMES, {"pattern": OF_TENANT}),),
         media_type=MEDIA_TYPE,
         responses=problems(400, 401, words=_WORDS, never=_NEVER),
     )
-    async def of_tenant(
-        self,
-        request: ApiRequest,
-        ledger: NamedDependency[TenantLedger],
-        last_event_id: TenantEventId = None,
-        last_event: TenantEvent = None,
-    ) -> Stream:
+    async def of_tenant(self, request: ApiRequest, last_event: TenantEvent = None) -> Stream:
         """From now on: for each new line of a history a `transition`, and after every change the `operation` as it
         stands; what changes faster than it is read is told of once. `position` has nothing to tell but its id, from
         where to resume. A comment every 15 seconds."""
         resume = ResumePoint(request.headers.getall(HEADER.lower(), []), last_event, read_position)
+        ledger = request.ledger
         head = await ledger.head()
         if resume.seen is not None and resume.seen > head:
             raise resume.refused()

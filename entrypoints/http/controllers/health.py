@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from litestar import Controller, get
-from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from msgspec import Meta, Struct
 
 from application.operate.health import Health
 from entrypoints.http.openapi.routes import ContractOperation, problems
 from entrypoints.http.problems.problems import MEDIA_TYPE, CheckResult, NotReady, NotReadyProblem
+from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.security.authorization import ANYBODY
-from entrypoints.http.services import HttpServices
 
 _UNWELL: Final = {
     "database": "the database does not answer as it should",
@@ -55,9 +54,9 @@ class HealthController(Controller):
         responses=problems()
         | {503: ResponseSpec(NotReadyProblem, False, "Reads and submissions do not work", MEDIA_TYPE)},
     )
-    async def ready(self, services: NamedDependency[HttpServices]) -> ReadyBody:
+    async def ready(self, request: ApiRequest) -> ReadyBody:
         """The database and its schema decide. An engine that does not answer only degrades."""
-        report = await services.health.check()
+        report = await request.services.health.check()
         checks = _results(report.checks)
         if report.status is Health.UNAVAILABLE:
             raise NotReady(checks)

@@ -1,10 +1,9 @@
 """What Prometheus scrapes."""
 
 from litestar import Controller, Response, get
-from litestar.di import NamedDependency
 
+from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.security.authorization import ANYBODY
-from entrypoints.http.services import HttpServices
 from entrypoints.scrape import MEDIA_TYPE
 
 
@@ -15,6 +14,6 @@ class MetricsController(Controller):
     opt = {"scope": ANYBODY}  # noqa: RUF012
 
     @get("/metrics")
-    async def page(self, services: NamedDependency[HttpServices]) -> Response[bytes]:
+    async def page(self, request: ApiRequest) -> Response[bytes]:
         """This process's counters, and the drift where the database answers."""
-        return Response(await services.metrics_page.read(), media_type=MEDIA_TYPE)
+        return Response(await request.services.metrics_page.read(), media_type=MEDIA_TYPE)

@@ -1,16 +1,13 @@
 """The operations: submit, read, cancel."""
 
 import re
-from typing import Any
 from uuid import UUID
 
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
 from litestar.datastructures import ResponseHeader
-from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from application.ports.operation_queries import OperationFilter
-from application.tenant_ledger import TenantLedger
 from domain.access.scope import Scope
 from entrypoints.http.controllers.told import ToldResponse
 from entrypoints.http.openapi.routes import (
@@ -21,27 +18,27 @@ from entrypoints.http.openapi.routes import (
     problems,
 )
 from entrypoints.http.problems.problems import InvalidHeader
+from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.requests.conditional import entity_tag, expected_version, matches
-from entrypoints.http.requests.json_body import ApiRequest, check_body
 from entrypoints.http.requests.page_token import PAGE_TOKENS, ListQuery, PageTokens
 from entrypoints.http.requests.parameters import (
+    IDEMPOTENCY_KEY,
+    IF_MATCH,
+    IF_NONE_MATCH,
     PATH,
     PREFIX,
     After,
     Attention,
     Before,
-    IdempotencyKey,
-    IfMatch,
-    IfNoneMatch,
     OrderBy,
     PageSize,
     PageToken,
     Statuses,
     TypeName,
 )
-from entrypoints.http.requests.query_params import check_query, instant, label_filters
+from entrypoints.http.requests.query_params import instant, label_filters
 from entrypoints.http.requests.schemas import CancelBody, SubmitBody, wanted
-from entrypoints.http.requests.wait_preference import APPLIED, Prefer, Until, Wait, unless_gone, wish
+from entrypoints.http.requests.wait_preference import APPLIED, PREFER, Until, Wait, unless_gone, wish
 from entrypoints.http.responses.responses import JsonResponse, current_headers, operation_response
 from entrypoints.http.responses.schemas import (
     CountsBody,
@@ -68,13 +65,6 @@ _ETAG = ResponseHeader(name="ETag", documentation_only=True, description="The ve
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
-async def check_request(request: Request[Any, Any, Any]) -> None:
-    """What every call is checked for before its arguments are read."""
-    if request.method != "OPTIONS":
-        check_query(request)
-        await check_body(request)
-
-
 def _checked_key(request: ApiRequest) -> str | None:
     keys = request.headers.getall("idempotency-key", [])
     if keys and not _KEY.fullmatch(keys[0]):
@@ -94,19 +84,14 @@ class OperationController(Controller):
         scope=Scope.SUBMIT,
         summary="Submit an operation",
         operation_class=ContractOperation,
+        header_parameters=(IDEMPOTENCY_KEY,),
         response_headers=[_LOCATION, _RETRY_AFTER, _REPLAYED],
         responses=problems(400, 413, 415, 422),
     )
-    async def submit(
-        self,
-        request: ApiRequest,
-        ledger: NamedDependency[TenantLedger],
-        data: JSONBody[SubmitBody],
-        idempotency_key: IdempotencyKey = None,
-    ) -> JsonResponse[OperationBody]:
+    async def submit(self, request: ApiRequest, data: JSONBody[SubmitBody]) -> JsonResponse[OperationBody]:
         """A 202 means: stored, and going to run once. Repeat a request whose answer was lost under the same
         `Idempotency-Key`."""
-        submitted = await ledger.submit(wanted(data, _checked_key(request)), trace=trace_to_carry())
+        submitted = await request.ledger.submit(wanted(data, _checked_key(request)), trace=trace_to_carry())
         headers = {"Location": f"{base_path(request.scope)}{PREFIX}{PATH}/{submitted.operation.id}"}
         if submitted.replayed:
             headers["Idempotent-Replayed"] = "true"
@@ -123,7 +108,6 @@ class OperationController(Controller):
     async def page(
         self,
         request: ApiRequest,
-        ledger: NamedDependency[TenantLedger],
         statuses: Statuses = None,
         type_name: TypeName = None,
         attention: Attention = None,
@@ -147,7 +131,7 @@ class OperationController(Controller):
         page_tokens: PageTokens = request.app.state[PAGE_TOKENS]
         query = ListQuery(request.user.tenant, criteria, newest_first=order == "-accepted_at")
         after = None if page_token is None else page_tokens.read(query, page_token)
-        page = await ledger.page(criteria, newest_first=query.newest_first, after=after, size=page_size)
+        page = await request.ledger.page(criteria, newest_first=query.newest_first, after=after, size=page_size)
         token = None if page.next_after is None else page_tokens.issue(query, page.next_after)
         return JsonResponse(PageBody([operation_body(item) for item in page.items], token))
 
@@ -159,9 +143,9 @@ class OperationController(Controller):
         operation_class=ContractOperation,
         responses=problems(400),
     )
-    async def counts(self, ledger: NamedDependency[TenantLedger]) -> CountsBody:
+    async def counts(self, request: ApiRequest) -> CountsBody:
         """By status, and by type and status."""
-        return counts_body(await ledger.counts())
+        return counts_body(await request.ledger.counts())
 
     @get(
         "/{operation_id:uuid}",
@@ -169,27 +153,21 @@ class OperationController(Controller):
         scope=Scope.READ,
         summary="Read an operation",
         operation_class=ContractOperation,
+        header_parameters=(IF_NONE_MATCH, PREFER),
         response_headers=[_ETAG, _RETRY_AFTER, APPLIED],
         responses=not_modified() | problems(400, 404),
     )
     async def read(
-        self,
-        request: ApiRequest,
-        ledger: NamedDependency[TenantLedger],
-        operation_id: FromPath[UUID],
-        if_none_match: IfNoneMatch = None,
-        wait: Wait = None,
-        until: Until = None,
-        prefer: Prefer = None,
+        self, request: ApiRequest, operation_id: FromPath[UUID], wait: Wait = None, until: Until = None
     ) -> JsonResponse[OperationBody | None]:
         """How it stands. With `If-None-Match` the answer is 304 until there is a new version. `wait` delays the answer
         until the operation changes: against the version of `If-None-Match`, or else the current one. What is done does
         not change any more, and is answered at once."""
         wished, applied = wish(request, wait, until)
         if wished is None:
-            operation = await ledger.get(operation_id)
+            operation = await request.ledger.get(operation_id)
         else:
-            operation = await unless_gone(request, ledger.wait(operation_id, wished))
+            operation = await unless_gone(request, request.ledger.wait(operation_id, wished))
         if matches(request.headers.getall("if-none-match", []), entity_tag(operation)):
             return JsonResponse(None, status_code=304, headers=current_headers(operation) | applied)
         return ToldResponse(operation, applied)
@@ -201,21 +179,17 @@ class OperationController(Controller):
         scope=Scope.CANCEL,
         summary="Ask for an operation's end",
         operation_class=OptionalBodyOperation,
+        header_parameters=(IF_MATCH,),
         response_headers=[_RETRY_AFTER],
         responses=problems(400, 404, 409, 412, 413, 415, 422, never=("operation-not-done",)),
     )
     async def cancel(
-        self,
-        request: ApiRequest,
-        ledger: NamedDependency[TenantLedger],
-        operation_id: FromPath[UUID],
-        data: JSONBody[CancelBody] = _NO_WISHES,
-        if_match: IfMatch = None,
+        self, request: ApiRequest, operation_id: FromPath[UUID], data: JSONBody[CancelBody] = _NO_WISHES
     ) -> JsonResponse[OperationBody]:
         """The wish is stored, and the engine is told in time. `force` terminates, without a chance to clean up.
         A repeat changes nothing."""
         expected = expected_version(request.headers.getall("if-match", []))
-        operation = await ledger.cancel(operation_id, reason=data.reason, force=data.force, expected=expected)
+        operation = await request.ledger.cancel(operation_id, reason=data.reason, force=data.force, expected=expected)
         return operation_response(operation, 202, {})
 
     @get(
@@ -226,9 +200,7 @@ class OperationController(Controller):
         operation_class=ContractOperation,
         responses=problems(400, 404),
     )
-    async def transitions(
-        self, ledger: NamedDependency[TenantLedger], operation_id: FromPath[UUID]
-    ) -> JsonResponse[HistoryBody]:
+    async def transitions(self, request: ApiRequest, operation_id: FromPath[UUID]) -> JsonResponse[HistoryBody]:
         """Every transition, the oldest first and without a gap."""
-        lines = await ledger.transitions(operation_id)
+        lines = await request.ledger.transitions(operation_id)
         return JsonResponse(HistoryBody([transition_body(line) for line in lines]))

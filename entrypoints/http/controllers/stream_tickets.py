@@ -4,14 +4,12 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import Controller, post
-from litestar.di import NamedDependency
 from msgspec import Meta, Struct
 
 from domain.access.scope import Scope
 from entrypoints.http.openapi.routes import ContractOperation, problems
-from entrypoints.http.requests.json_body import ApiRequest
+from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.responses.responses import JsonResponse
-from entrypoints.http.services import HttpServices
 
 
 class StreamTicketBody(Struct, frozen=True):
@@ -35,13 +33,11 @@ class StreamTicketController(Controller):
         operation_class=ContractOperation,
         responses=problems(400),
     )
-    async def create(
-        self, request: ApiRequest, services: NamedDependency[HttpServices]
-    ) -> JsonResponse[StreamTicketBody]:
+    async def create(self, request: ApiRequest) -> JsonResponse[StreamTicketBody]:
         """EventSource cannot send the header `Authorization`. It opens a stream as `GET /v1/events?ticket=...` or
         `GET /v1/operations/{operation_id}/events?ticket=...` instead. A ticket counts once and for one minute, for
         reading alone; the stream ends with the credential that the ticket was issued to. EventSource reconnects under
         the same URL, and a used ticket is answered 401: the page then creates a new ticket, and a new EventSource with
         the id of the last event as `last_event_id`."""
-        made = await services.tickets.issue(request.user)
+        made = await request.services.tickets.issue(request.user)
         return JsonResponse(StreamTicketBody(made.text, made.stored.expires_at), status_code=201)

@@ -14,6 +14,7 @@ from domain.access.callback_token import TOKEN_HEADER
 from entrypoints.http.openapi.access import with_access
 from entrypoints.http.openapi.events import with_events
 from entrypoints.http.openapi.examples import ANSWERS, REQUESTS
+from entrypoints.http.openapi.headers import with_header_parameters
 from entrypoints.http.openapi.links import LINKS
 from entrypoints.http.openapi.order import SUCCESS, in_order
 from entrypoints.http.openapi.requests import with_request_checks
@@ -59,7 +60,8 @@ _CALLBACK_TOKEN = SecurityScheme(
 def document(app: Litestar, base: str) -> bytes:
     """The document, as it is served to a client that sees the API under that path. The schema is made once."""
     if _DOCUMENT not in app.state:
-        schema = _completed(with_events(_with_batch_items(app.openapi_schema.to_schema())))
+        schema = with_header_parameters(app, _with_batch_items(app.openapi_schema.to_schema()))
+        schema = _completed(with_events(schema))
         app.state[_DOCUMENT] = in_order(with_request_checks(with_places(with_access(app, schema))))
     server = {"url": app.state[PUBLIC_URL] or base or "/"}
     return msgspec.json.encode({**app.state[_DOCUMENT], "servers": [server]})

@@ -161,15 +161,12 @@ async def aside(work: Callable[[], _T], *, size: int) -> _T:
     return await asyncio.to_thread(work) if size > _LITTLE else work()
 
 
-class ApiRequest(Request[Any, Any, Any]):
-    """A request whose JSON is read by the rules above."""
-
-    async def json(self) -> Any:
-        """The body as what the route handler's `data` is annotated with."""
-        into = self.route_handler.parsed_fn_signature.parameters["data"].annotation
-        body = await self.body()
-        read = self.app.state[READERS].get(into, decode)
-        return await aside(lambda: read(parse_json(body), into), size=len(body))
+async def read_json(request: Request[Any, Any, Any]) -> Any:
+    """The body, decoded as the annotation of the handler's `data`."""
+    into = request.route_handler.parsed_fn_signature.parameters["data"].annotation
+    body = await request.body()
+    read = request.app.state[READERS].get(into, decode)
+    return await aside(lambda: read(parse_json(body), into), size=len(body))
 
 
 async def check_body(request: Request[Any, Any, Any]) -> None:

@@ -1,8 +1,10 @@
-"""What requests about operations are made of: paths, headers and queries, as the contract declares them."""
+"""Paths, header parameters and query parameters of the operation routes."""
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal
 
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 
 from domain.operation.attention import AttentionKind
 from domain.operation.labels import VALUE
@@ -12,24 +14,31 @@ from entrypoints.http.requests.schemas import LONGEST_TYPE
 PREFIX: Final = "/v1"
 PATH: Final = "/operations"
 _TIME = {"format": "date-time"}
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderParameter:
+    """A request header that a route declares as `header_parameters=`, for the OpenAPI document. The handler reads it
+    from the request: a parameter of the handler would cost each request that does not have it."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    """JSON schema keywords beside the type, which is a string."""
+
+
 Order = Literal["-accepted_at", "accepted_at"]
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        schema_extra={"min_length": 1, "max_length": 255, "pattern": r"^[\x20-\x7e]+$"},
-        description="Printable ASCII. For 24 hours the same key and body give the first answer again",
-    ),
-]
-IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", description="Entity tags the client has")]
-IfMatch = Annotated[
-    str | None,
-    HeaderParameter(
-        name="If-Match",
-        schema_extra={"pattern": r'^(\*|[ \t,]*(W/)?"[^"]*"([ \t]*,[ \t,]*(W/)?"[^"]*")*[ \t,]*)$'},
-        description="Entity tags of the versions that this is meant for, or `*`: any",
-    ),
-]
+IDEMPOTENCY_KEY: Final = HeaderParameter(
+    "Idempotency-Key",
+    "Printable ASCII. For 24 hours the same key and body give the first answer again",
+    {"minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7e]+$"},
+)
+IF_NONE_MATCH: Final = HeaderParameter("If-None-Match", "Entity tags the client has")
+IF_MATCH: Final = HeaderParameter(
+    "If-Match",
+    "Entity tags of the versions that this is meant for, or `*`: any",
+    {"pattern": r'^(\*|[ \t,]*(W/)?"[^"]*"([ \t]*,[ \t,]*(W/)?"[^"]*")*[ \t,]*)$'},
+)
 Statuses = Annotated[
     list[OperationStatus] | None, QueryParameter(name="status", description="Operations in any of these statuses")
 ]

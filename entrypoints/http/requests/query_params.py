@@ -24,6 +24,8 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(?P<zone>Z|[+-
 
 def check_query(request: Request[Any, Any, Any]) -> None:
     """Raises InvalidParameter for what the route does not know, what is given twice, and what is not UTF-8 text."""
+    if not request.scope["query_string"]:
+        return
     known = _parameters(request.route_handler)
     seen = set()
     for name, value in _pairs(request):

@@ -7,14 +7,15 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
 from litestar.datastructures import ResponseHeader
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 
 from application.ports.operation_view import OperationView
 from application.watch.wait import Wish
 from entrypoints.http.problems.problems import ClientGone, InvalidParameter
+from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.requests.conditional import entity_tag, entity_tags, matches
 from entrypoints.http.requests.header_syntax import preferences
-from entrypoints.http.requests.json_body import ApiRequest
+from entrypoints.http.requests.parameters import HeaderParameter
 from entrypoints.settings.durations import parse_duration
 
 LONGEST: Final = 55
@@ -43,10 +44,7 @@ Until = Annotated[
     End | None,
     QueryParameter(name="until", description="With a wait: only the end of the operation counts as a change"),
 ]
-Prefer = Annotated[
-    str | None,
-    HeaderParameter(name="Prefer", description=f"`wait=SECONDS` (RFC 7240), {LONGEST} at most; `wait` goes before it"),
-]
+PREFER: Final = HeaderParameter("Prefer", f"`wait=SECONDS` (RFC 7240), {LONGEST} at most; `wait` goes before it")
 APPLIED: Final = ResponseHeader(
     name="Preference-Applied", documentation_only=True, description="The wait that was preferred, as it was understood"
 )

@@ -5,10 +5,9 @@ read and before any handler runs; what the router refuses (404, 405) it refuses 
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute
@@ -17,20 +16,17 @@ from litestar.types import HTTPScope, WebSocketScope
 from application.access.stream_tickets import StreamTicketOffice
 from application.ports.token_verifier import IdentityProviderUnavailable
 from application.ports.unit_of_work import DatabaseUnavailable
-from application.tenant_ledger import TenantLedger
 from domain.access.principal import Principal
 from domain.access.scope import Scope, check_scope
 from entrypoints.http.security.authentication import Access
 from entrypoints.http.security.host_check import ANY_HOST, check_host
 from entrypoints.http.security.tickets import TAKES_TICKETS, take_ticket
-from entrypoints.http.services import HttpServices
+from entrypoints.http.services import SERVICES, HttpServices
 
 ANYBODY: Final = "anybody"
 """In place of a scope: the route asks for no client's credentials."""
 ACCESS: Final = "access"
 """Under this name the application's state holds its Access."""
-TICKETS: Final = "stream_tickets"
-"""Under this name the application's state holds its StreamTicketOffice. A request with a ticket has it as `auth`."""
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -45,9 +41,9 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if ticket is None:
         connection.scope["user"] = await admitted(connection.scope, access, needed)
     else:
-        tickets: StreamTicketOffice = connection.app.state[TICKETS]
-        connection.scope["user"] = await tickets.redeem(ticket)
-        connection.scope["auth"] = tickets
+        services: HttpServices = connection.app.state[SERVICES]
+        connection.scope["user"] = await services.tickets.redeem(ticket)
+        connection.scope["auth"] = services.tickets
 
 
 def check_own_host(scope: HTTPScope | WebSocketScope, access: Access) -> None:
@@ -105,12 +101,3 @@ def routes(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
         for method, (handler, _) in route.route_handler_map.items()
         if method != "OPTIONS"
     )
-
-
-def own_ledger(services: HttpServices) -> Callable[[Request[Any, Any, Any]], Awaitable[TenantLedger]]:
-    """Gives the ledger of the client that asks: all that a handler is given of it."""
-
-    async def ledger_of(request: Request[Any, Any, Any]) -> TenantLedger:
-        return services.ledger.of(request.user)
-
-    return ledger_of
