@@ -14,10 +14,10 @@ from entrypoints.http.controllers.callbacks import CallbackController
 from entrypoints.http.controllers.deletion import DeletionController
 from entrypoints.http.controllers.docs import DocsController
 from entrypoints.http.controllers.events import EventController
+from entrypoints.http.controllers.fast_read import FastRead
 from entrypoints.http.controllers.health import HealthController
 from entrypoints.http.controllers.metrics import MetricsController
 from entrypoints.http.controllers.operations import OperationController
-from entrypoints.http.controllers.plain_reads import PlainReads
 from entrypoints.http.controllers.stream_tickets import StreamTicketController
 from entrypoints.http.openapi.document import PUBLIC_URL, openapi_config
 from entrypoints.http.problems.kinds import MAX_BODY
@@ -29,7 +29,7 @@ from entrypoints.http.requests.parameters import PREFIX
 from entrypoints.http.requests.schemas import SubmitBody
 from entrypoints.http.requests.submissions import read_submission
 from entrypoints.http.responses.errors import answer
-from entrypoints.http.responses.responses import JsonResponse
+from entrypoints.http.responses.json_response import JsonResponse
 from entrypoints.http.security.authentication import Access
 from entrypoints.http.security.authorization import ACCESS, authorize, check_declared
 from entrypoints.http.security.cors import Cors
@@ -83,8 +83,7 @@ def create_app(
         ),
     )
     check_declared(app)
-    reads = PlainReads(app.asgi_handler, services.ledger, access)
-    checked: ASGIApp = RequestChecks(reads, app, origins)
+    checked: ASGIApp = RequestChecks(FastRead(app, services.ledger, access), app, origins)
     app.asgi_handler = Forwarded(Edge(Cors(checked, origins) if origins else checked, services.answered), proxies)
     return app
 

@@ -14,7 +14,7 @@ from domain.operation.operation import Change, Operation
 from domain.operation.report import Progress
 from domain.operation.transition import Transition
 from domain.scheduling.schedule import FollowUp
-from entrypoints.http.responses.responses import json_bytes
+from entrypoints.http.responses.json_response import json_bytes
 from entrypoints.http.responses.schemas import operation_body
 from tests.contract.stores import OnMemory, OnPostgres, Store, add, save, shown, stored
 from tests.contract.strategies import changes

@@ -24,7 +24,7 @@ from entrypoints.http.requests.schemas import wanted
 from entrypoints.http.requests.submissions import InputCheck, read_submission
 from entrypoints.http.requests.wait_preference import unless_gone
 from entrypoints.http.responses.batch_schemas import BatchAnswerBody, SubmissionAnswerBody
-from entrypoints.http.responses.responses import JsonResponse
+from entrypoints.http.responses.json_response import JsonResponse
 from entrypoints.http.responses.schemas import operation_body
 from entrypoints.http.server.tracing import trace_to_carry
 

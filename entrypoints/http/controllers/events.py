@@ -30,7 +30,7 @@ from entrypoints.http.responses.event_ids import (
     read_seen,
     seen_id,
 )
-from entrypoints.http.responses.responses import json_bytes
+from entrypoints.http.responses.json_response import json_bytes
 from entrypoints.http.responses.schemas import TransitionBody, operation_body, transition_body
 from entrypoints.http.responses.sse import MEDIA_TYPE, EventStream
 from entrypoints.http.security.authorization import check_still

@@ -9,7 +9,6 @@ from litestar.params import FromPath, JSONBody
 
 from application.ports.operation_queries import OperationFilter
 from domain.access.scope import Scope
-from entrypoints.http.controllers.told import ToldResponse
 from entrypoints.http.openapi.routes import (
     ContractOperation,
     ListOperation,
@@ -19,7 +18,7 @@ from entrypoints.http.openapi.routes import (
 )
 from entrypoints.http.problems.problems import InvalidHeader
 from entrypoints.http.requests.api_request import ApiRequest
-from entrypoints.http.requests.conditional import entity_tag, expected_version, matches
+from entrypoints.http.requests.conditional import expected_version
 from entrypoints.http.requests.page_token import PAGE_TOKENS, ListQuery, PageTokens
 from entrypoints.http.requests.parameters import (
     IDEMPOTENCY_KEY,
@@ -39,7 +38,12 @@ from entrypoints.http.requests.parameters import (
 from entrypoints.http.requests.query_params import instant, label_filters
 from entrypoints.http.requests.schemas import CancelBody, SubmitBody, wanted
 from entrypoints.http.requests.wait_preference import APPLIED, PREFER, Until, Wait, unless_gone, wish
-from entrypoints.http.responses.responses import JsonResponse, current_headers, operation_response
+from entrypoints.http.responses.json_response import JsonResponse
+from entrypoints.http.responses.operation_response import (
+    CurrentOperation,
+    CurrentOperationResponse,
+    operation_response,
+)
 from entrypoints.http.responses.schemas import (
     CountsBody,
     HistoryBody,
@@ -168,9 +172,8 @@ class OperationController(Controller):
             operation = await request.ledger.get(operation_id)
         else:
             operation = await unless_gone(request, request.ledger.wait(operation_id, wished))
-        if matches(request.headers.getall("if-none-match", []), entity_tag(operation)):
-            return JsonResponse(None, status_code=304, headers=current_headers(operation) | applied)
-        return ToldResponse(operation, applied)
+        if_none_match = request.headers.getall("if-none-match", [])
+        return CurrentOperationResponse(CurrentOperation(operation, if_none_match, applied))
 
     @post(
         "/{operation_id:uuid}/cancel",

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from domain.access.scope import Scope
 from entrypoints.http.openapi.routes import ContractOperation, problems
 from entrypoints.http.requests.api_request import ApiRequest
-from entrypoints.http.responses.responses import JsonResponse
+from entrypoints.http.responses.json_response import JsonResponse
 
 
 class StreamTicketBody(Struct, frozen=True):

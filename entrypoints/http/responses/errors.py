@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import ValidationException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import Receive, Scope, Send
 
 from domain.errors import VersionMismatch
 from entrypoints.http.problems.kinds import MAX_BODY, kind_of, problem_body, problem_headers
@@ -37,3 +38,9 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         media_type=MEDIA_TYPE,
         headers=problem_headers(kind, error),
     )
+
+
+async def send_problem(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the problem, outside of the framework."""
+    request = Request[Any, Any, Any](scope)
+    await answer(request, error).to_asgi_response(None, request)(scope, receive, send)

@@ -1,17 +1,16 @@
 """Checks that every request passes before it is routed, on the fast path as on the framework's."""
 
 from collections.abc import Collection
-from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.exceptions import NotFoundException
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from entrypoints.http.requests.canonical_path import CanonicalPaths
-from entrypoints.http.requests.single_headers import check_single_headers
-from entrypoints.http.responses.errors import answer
+from entrypoints.http.responses.errors import send_problem
+from entrypoints.http.security.canonical_path import CanonicalPaths
 from entrypoints.http.security.origin_check import check_origin
+from entrypoints.http.security.single_headers import check_single_headers
 
 
 class RequestChecks:
@@ -28,8 +27,7 @@ class RequestChecks:
             try:
                 self._check(scope)
             except Exception as error:
-                request = Request[Any, Any, Any](scope)
-                await answer(request, error).to_asgi_response(None, request)(scope, receive, send)
+                await send_problem(error, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -9,7 +9,7 @@ import pytest
 from application.ports.operation_view import JsonText
 from domain.operation.lifecycle import accept
 from domain.operation.operation_error import ErrorCode, OperationError
-from entrypoints.http.responses.responses import json_bytes
+from entrypoints.http.responses.json_response import json_bytes
 from entrypoints.http.responses.schemas import PageBody, operation_body
 from tests.support.http_api import Api, problem
 from tests.support.operations import cause

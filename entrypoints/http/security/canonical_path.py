@@ -37,10 +37,10 @@ class CanonicalPaths:
 
     def _compile(self) -> None:
         self._count = len(self._app.routes)
-        self._pattern = re.compile("|".join(map(_pattern, self._app.routes)).encode())
+        self._pattern = re.compile("|".join(map(path_pattern, self._app.routes)).encode())
 
 
-def _pattern(route: BaseRoute) -> str:
+def path_pattern(route: BaseRoute) -> str:
     parts = []
     for part in route.path_components:
         if isinstance(part, str):

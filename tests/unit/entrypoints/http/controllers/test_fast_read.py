@@ -9,7 +9,7 @@ from litestar.types import Scope as AsgiScope
 
 from domain.access.scope import Scope
 from domain.access.token_bucket import Allowance
-from entrypoints.http.controllers.plain_reads import PlainReads
+from entrypoints.http.controllers.fast_read import FastRead
 from tests.support.http_access import Guarded, bearer
 from tests.support.http_api import Api, problem
 
@@ -25,7 +25,7 @@ class Framework:
     def __init__(self, api: Api) -> None:
         self.came = 0
         layer: Any = api.app.asgi_handler
-        while not isinstance(layer, PlainReads):
+        while not isinstance(layer, FastRead):
             layer = layer._app
         self._app, layer._app = layer._app, self
 
