@@ -19,7 +19,7 @@ from entrypoints.http.problems.kinds import MAX_BODY, problem_of
 from entrypoints.http.problems.problems import BodyTooLarge, FieldError, InvalidHeader, RequestError
 from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.requests.batch_schemas import BatchBody, BatchItemBody
-from entrypoints.http.requests.parameters import PATH
+from entrypoints.http.requests.parameters import IDEMPOTENCY_KEY, PATH
 from entrypoints.http.requests.schemas import wanted
 from entrypoints.http.requests.submissions import InputCheck, read_submission
 from entrypoints.http.requests.wait_preference import unless_gone
@@ -71,7 +71,7 @@ class BatchController(Controller):
         A batch has no key of its own: the header `Idempotency-Key` is refused.
 
         A body has up to 4 MiB, and each submission up to 256 KiB of it."""
-        if request.headers.getall("idempotency-key", []):
+        if IDEMPOTENCY_KEY.values(request):
             raise InvalidHeader("Idempotency-Key", "a batch has none: give each submission its own idempotency_key")
         ledger = request.ledger
         read = await unless_gone(request, _read_all(data, ledger.refusal_of))

@@ -32,5 +32,5 @@ class DeletionController(Controller):
     async def remove(self, request: ApiRequest, operation_id: FromPath[UUID]) -> None:
         """Its history goes with it, and its idempotency key: a later submission under that key is a new one. What is
         not done is cancelled first."""
-        expected = expected_version(request.headers.getall("if-match", []))
+        expected = expected_version(IF_MATCH.values(request))
         await request.ledger.delete(operation_id, expected=expected)

@@ -12,6 +12,7 @@ from litestar.params import FromPath
 
 from entrypoints.http.openapi.document import document
 from entrypoints.http.requests.conditional import matches
+from entrypoints.http.requests.parameters import IF_NONE_MATCH
 from entrypoints.http.security.authorization import ANYBODY
 from entrypoints.http.security.forwarded import base_path
 
@@ -53,7 +54,7 @@ class DocsController(Controller):
         path, media_type = ASSETS[name]
         content, tag = _file(path)
         headers = {"ETag": tag, "Cache-Control": "public, no-cache"}
-        if matches(request.headers.getall("if-none-match", []), tag):
+        if matches(IF_NONE_MATCH.values(request), tag):
             return Response(None, status_code=304, headers=headers)
         return Response(content, media_type=media_type, headers=headers)
 

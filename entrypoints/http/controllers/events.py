@@ -43,6 +43,8 @@ _RESUMES: Final = "The id of the last event that arrived: the stream goes on beh
 _WORDS: Final = {401: "The stream ticket is not valid"}
 _NEVER: Final = ("unauthorized-callback",)
 _QUERY: Final = f"As the header {HEADER}, for a new EventSource, which cannot set it; the header goes before it"
+OPERATION_EVENT_ID: Final = HeaderParameter(HEADER, _RESUMES, {"pattern": OF_OPERATION})
+TENANT_EVENT_ID: Final = HeaderParameter(HEADER, _RESUMES, {"pattern": OF_TENANT})
 OperationEvent = Annotated[
     str | None, QueryParameter(name=PARAMETER, description=_QUERY, schema_extra={"pattern": OF_OPERATION})
 ]
@@ -70,7 +72,7 @@ class EventController(Controller):
         operation_id="streamOperation",
         summary="Follow an operation until it is done",
         operation_class=EventsOperation,
-        header_parameters=(HeaderParameter(HEADER, _RESUMES, {"pattern": OF_OPERATION}),),
+        header_parameters=(OPERATION_EVENT_ID,),
         media_type=MEDIA_TYPE,
         responses={204: ResponseSpec(None, False, "Nothing comes any more")}
         | problems(400, 401, 404, words=_WORDS, never=_NEVER),
@@ -81,7 +83,7 @@ class EventController(Controller):
         """First `operation`, how it stands. Then for each line of its history a `transition`, and after every change
         `operation` again; what changes faster than it is read is told of once. A comment every 15 seconds. The stream
         ends when the operation is done; resumed behind its end, the answer is 204."""
-        resume = ResumePoint(request.headers.getall(HEADER.lower(), []), last_event, read_seen)
+        resume = ResumePoint(OPERATION_EVENT_ID.values(request), last_event, read_seen)
         ledger = request.ledger
         operation = await ledger.get(operation_id)
         seen = resume.seen
@@ -98,7 +100,7 @@ class EventController(Controller):
         operation_id="streamEvents",
         summary="Follow all operations",
         operation_class=EventsOperation,
-        header_parameters=(HeaderParameter(HEADER, _RESUMES, {"pattern": OF_TENANT}),),
+        header_parameters=(TENANT_EVENT_ID,),
         media_type=MEDIA_TYPE,
         responses=problems(400, 401, words=_WORDS, never=_NEVER),
     )
@@ -106,7 +108,7 @@ class EventController(Controller):
         """From now on: for each new line of a history a `transition`, and after every change the `operation` as it
         stands; what changes faster than it is read is told of once. `position` has nothing to tell but its id, from
         where to resume. A comment every 15 seconds."""
-        resume = ResumePoint(request.headers.getall(HEADER.lower(), []), last_event, read_position)
+        resume = ResumePoint(TENANT_EVENT_ID.values(request), last_event, read_position)
         ledger = request.ledger
         head = await ledger.head()
         if resume.seen is not None and resume.seen > head:

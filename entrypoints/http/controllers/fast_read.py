@@ -17,14 +17,15 @@ from litestar.types import Scope as AsgiScope
 from application.tenant_ledger import LedgerServices
 from domain.access.scope import Scope
 from entrypoints.http.controllers.operations import OperationController
+from entrypoints.http.requests.headers import header_values
 from entrypoints.http.requests.parameters import IF_NONE_MATCH
 from entrypoints.http.responses.errors import send_problem
 from entrypoints.http.responses.operation_response import CurrentOperation
 from entrypoints.http.security.authentication import Access
-from entrypoints.http.security.authorization import admitted, check_own_host, header_values
+from entrypoints.http.security.authorization import admitted, check_own_host
 from entrypoints.http.security.canonical_path import path_pattern
 
-_IF_NONE_MATCH: Final = IF_NONE_MATCH.name.lower().encode()
+_IF_NONE_MATCH: Final = IF_NONE_MATCH.lower_name
 _BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding"})
 _HOST: Final = re.compile(rb"[0-9A-Za-z.:\[\]-]*")
 """Other hosts are checked by the framework."""
@@ -42,7 +43,7 @@ class FastRead:
         self._template = route.path_format
         self._path = re.compile(path_pattern(route))
         self._needed = Scope(handler.opt["scope"])
-        declared = {header.name.lower().encode() for header in handler.opt["header_parameters"]}
+        declared = {header.lower_name for header in handler.opt["header_parameters"]}
         self._slow_headers = (declared - {_IF_NONE_MATCH}) | _BODY_HEADERS
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:

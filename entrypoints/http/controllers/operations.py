@@ -70,7 +70,7 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 def _checked_key(request: ApiRequest) -> str | None:
-    keys = request.headers.getall("idempotency-key", [])
+    keys = IDEMPOTENCY_KEY.values(request)
     if keys and not _KEY.fullmatch(keys[0]):
         raise InvalidHeader("Idempotency-Key", "it is 1 to 255 printable ASCII characters")
     return keys[0] if keys else None
@@ -172,8 +172,7 @@ class OperationController(Controller):
             operation = await request.ledger.get(operation_id)
         else:
             operation = await unless_gone(request, request.ledger.wait(operation_id, wished))
-        if_none_match = request.headers.getall("if-none-match", [])
-        return CurrentOperationResponse(CurrentOperation(operation, if_none_match, applied))
+        return CurrentOperationResponse(CurrentOperation(operation, IF_NONE_MATCH.values(request), applied))
 
     @post(
         "/{operation_id:uuid}/cancel",
@@ -191,7 +190,7 @@ class OperationController(Controller):
     ) -> JsonResponse[OperationBody]:
         """The wish is stored, and the engine is told in time. `force` terminates, without a chance to clean up.
         A repeat changes nothing."""
-        expected = expected_version(request.headers.getall("if-match", []))
+        expected = expected_version(IF_MATCH.values(request))
         operation = await request.ledger.cancel(operation_id, reason=data.reason, force=data.force, expected=expected)
         return operation_response(operation, 202, {})
 

@@ -13,7 +13,7 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from entrypoints.http.problems.problems import FieldError, InvalidBody, MalformedBody, UnsupportedMediaType, clip_text
-from entrypoints.http.requests.header_syntax import media_type
+from entrypoints.http.requests.headers import media_type
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.requests.validation_messages import plain
 from entrypoints.http.server.request_body import body_error

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
+from litestar import Request
 from litestar.params import QueryParameter
 
 from domain.operation.attention import AttentionKind
 from domain.operation.labels import VALUE
 from domain.operation.status import OperationStatus
+from entrypoints.http.requests.headers import header_values
 from entrypoints.http.requests.schemas import LONGEST_TYPE
 
 PREFIX: Final = "/v1"
@@ -18,13 +20,23 @@ _TIME = {"format": "date-time"}
 
 @dataclass(frozen=True, slots=True)
 class HeaderParameter:
-    """A request header that a route declares as `header_parameters=`, for the OpenAPI document. The handler reads it
-    from the request: a parameter of the handler would cost each request that does not have it."""
+    """A request header that a route declares as `header_parameters=`, for the OpenAPI document.
+
+    The handler reads it from the request. As a parameter of the handler it would slow down every request."""
 
     name: str
     description: str
     schema: Mapping[str, Any] = field(default_factory=dict)
-    """JSON schema keywords beside the type, which is a string."""
+    """JSON Schema keywords besides the type, which is a string."""
+
+    @property
+    def lower_name(self) -> bytes:
+        """The name in an ASGI scope."""
+        return self.name.lower().encode()
+
+    def values(self, request: Request[Any, Any, Any]) -> list[str]:
+        """All values of the header in a request."""
+        return header_values(request.scope, self.lower_name)
 
 
 Order = Literal["-accepted_at", "accepted_at"]

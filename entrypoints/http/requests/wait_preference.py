@@ -14,8 +14,8 @@ from application.watch.wait import Wish
 from entrypoints.http.problems.problems import ClientGone, InvalidParameter
 from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.requests.conditional import entity_tag, entity_tags, matches
-from entrypoints.http.requests.header_syntax import preferences
-from entrypoints.http.requests.parameters import HeaderParameter
+from entrypoints.http.requests.headers import preferences
+from entrypoints.http.requests.parameters import IF_NONE_MATCH, HeaderParameter
 from entrypoints.settings.durations import parse_duration
 
 LONGEST: Final = 55
@@ -55,7 +55,7 @@ def wish(request: ApiRequest, wait: str | None, until: End | None) -> tuple[Wish
 
     With If-None-Match a change is one against the versions that the client has; else, against the current one.
     """
-    preferred = None if wait is not None else _preferred(request.headers.getall("prefer", []))
+    preferred = None if wait is not None else _preferred(PREFER.values(request))
     if wait is None and preferred is None:
         if until is not None:
             raise InvalidParameter("until", "it goes together with wait")
@@ -87,7 +87,7 @@ async def _end_when_gone(request: ApiRequest, patience: asyncio.Timeout) -> None
 
 
 def _known(request: ApiRequest) -> Callable[[OperationView], bool] | None:
-    headers = request.headers.getall("if-none-match", [])
+    headers = IF_NONE_MATCH.values(request)
     if entity_tags(headers) in (None, ["*"]):
         return None
     return lambda operation: matches(headers, entity_tag(operation))

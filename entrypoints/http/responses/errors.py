@@ -15,6 +15,7 @@ from entrypoints.http.problems.kinds import MAX_BODY, kind_of, problem_body, pro
 from entrypoints.http.problems.problems import MEDIA_TYPE, BodyTooLarge
 from entrypoints.http.requests.arguments import wrong_arguments
 from entrypoints.http.requests.conditional import with_weak_tags
+from entrypoints.http.requests.parameters import IF_MATCH
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     elif isinstance(error, RequestEntityTooLarge):
         error = BodyTooLarge(request.route_handler.resolve_request_max_body_size() or MAX_BODY)
     elif isinstance(error, VersionMismatch):
-        error = with_weak_tags(error, request.headers.getall("if-match", []))
+        error = with_weak_tags(error, IF_MATCH.values(request))
     kind = kind_of(error)
     if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("unexpected error", exc_info=error)

@@ -18,6 +18,7 @@ from application.ports.token_verifier import IdentityProviderUnavailable
 from application.ports.unit_of_work import DatabaseUnavailable
 from domain.access.principal import Principal
 from domain.access.scope import Scope, check_scope
+from entrypoints.http.requests.headers import header_values
 from entrypoints.http.security.authentication import Access
 from entrypoints.http.security.host_check import ANY_HOST, check_host
 from entrypoints.http.security.tickets import TAKES_TICKETS, take_ticket
@@ -72,11 +73,6 @@ async def check_still(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         with contextlib.suppress(DatabaseUnavailable, IdentityProviderUnavailable):
             principal = await access.still(header_values(connection.scope, b"authorization"))
             check_scope(principal.scopes, needed)
-
-
-def header_values(scope: HTTPScope | WebSocketScope, wanted: bytes) -> list[str]:
-    """All of a header's, by its name in lower case."""
-    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
 def _needed(handler: BaseRouteHandler, method: str) -> Scope | None:

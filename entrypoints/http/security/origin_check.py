@@ -10,7 +10,7 @@ from typing import Final
 from litestar.types import HTTPScope
 
 from entrypoints.http.problems.problems import ForeignOrigin
-from entrypoints.http.security.authorization import header_values
+from entrypoints.http.requests.headers import header_values
 
 ANY_ORIGIN: Final = "*"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -1,7 +1,12 @@
-"""The grammar that headers share (RFC 9110, 5.6). The patterns do not backtrack: a header may have 64 KiB."""
+"""Reads request headers: their values, and the grammar that they share (RFC 9110, 5.6).
+
+The patterns do not backtrack, because a header may have 64 KiB.
+"""
 
 import re
 from typing import Final
+
+from litestar.types import HTTPScope, WebSocketScope
 
 TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _QUOTED: Final = r'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
@@ -14,6 +19,11 @@ _PREFERENCE: Final = re.compile(
     rf"[ \t,]*+(?P<name>{TOKEN})(?:{_SPACE}={_SPACE}(?P<value>{_VALUE}))?+"
     rf"(?:{_SPACE};{_SPACE}(?:{TOKEN}(?:{_SPACE}={_SPACE}{_VALUE})?+)?+)*+{_SPACE}(?:,|\Z)"
 )
+
+
+def header_values(scope: HTTPScope | WebSocketScope, lower_name: bytes) -> list[str]:
+    """All values of a header."""
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == lower_name]
 
 
 def media_type(text: str) -> tuple[str, list[tuple[str, str]]] | None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from entrypoints.http.problems.problems import InvalidHeader
 from entrypoints.http.requests.conditional import entity_tags, expected_version, matches
-from entrypoints.http.requests.header_syntax import media_type, preferences
+from entrypoints.http.requests.headers import media_type, preferences
 from entrypoints.http.server.tracing import in_trace_of, trace_to_carry
 from tests.support.http_api import Api, raw
 
