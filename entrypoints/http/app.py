@@ -1,4 +1,4 @@
-"""The ASGI application."""
+"""Builds the ASGI application."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -22,13 +22,13 @@ from entrypoints.http.controllers.stream_tickets import StreamTicketController
 from entrypoints.http.openapi.document import PUBLIC_URL, openapi_config
 from entrypoints.http.problems.kinds import MAX_BODY
 from entrypoints.http.requests.api_request import ApiRequest, check_request
-from entrypoints.http.requests.json_body import READERS
+from entrypoints.http.requests.json_body import DECODERS
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.requests.page_token import PAGE_TOKENS, PageTokens
 from entrypoints.http.requests.parameters import PREFIX
 from entrypoints.http.requests.schemas import SubmitBody
 from entrypoints.http.requests.submissions import read_submission
-from entrypoints.http.responses.errors import answer
+from entrypoints.http.responses.errors import problem_response
 from entrypoints.http.responses.json_response import JsonResponse
 from entrypoints.http.security.authentication import Access
 from entrypoints.http.security.authorization import ACCESS, authorize, check_declared
@@ -53,18 +53,17 @@ def create_app(
     origins: frozenset[str] = frozenset(),
     route_handlers: Sequence[ControllerRouterHandler] = (),
 ) -> Litestar:
-    """The whole API on the given services. `access` tells who makes a request, `origins` are those of the web pages
-    that may use it, beside the API's own. Raises ValueError for a page token key that is too short, and for a route
-    that does not say who may call it.
+    """The API on the given services. `access` authenticates requests; `origins` are further origins of web pages that
+    may use the API. Raises ValueError for a page token key that is too short, and for a route without a scope.
 
-    Nothing outlives the app that `lifespan` does not end; nothing is connected before it is entered.
+    Middleware, from the outside: `Forwarded`, `Edge`, `Cors`, `RequestChecks`, `FastRead`, then the router.
     """
     app = Litestar(
         [_v1(), CallbackController, HealthController, MetricsController, DocsController, *route_handlers],
         debug=False,
         pdb_on_exception=False,
         logging_config=None,
-        exception_handlers={Exception: answer},
+        exception_handlers={Exception: problem_response},
         guards=[authorize],
         lifespan=list(lifespan),
         openapi_config=openapi_config(),
@@ -77,7 +76,7 @@ def create_app(
                 OPEN_BODIES: OpenBodies(),
                 PAGE_TOKENS: PageTokens(page_token_key),
                 PUBLIC_URL: proxies.public_url,
-                READERS: _readers(services),
+                DECODERS: _decoders(services),
                 SERVICES: services,
             }
         ),
@@ -88,7 +87,7 @@ def create_app(
     return app
 
 
-def _readers(services: HttpServices) -> Mapping[Any, Callable[..., Any]]:
+def _decoders(services: HttpServices) -> Mapping[Any, Callable[..., Any]]:
     return {SubmitBody: partial(read_submission, check=services.ledger.refusal_of)}
 
 

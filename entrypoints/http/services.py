@@ -1,4 +1,4 @@
-"""What the HTTP side needs from the application; the container fills it."""
+"""The services that the HTTP entry point uses, provided by the container."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -18,14 +18,14 @@ SERVICES: Final = "services"
 
 @dataclass(frozen=True, slots=True)
 class HttpServices:
-    """One service a use case, and what the edge itself needs."""
+    """One service per use case, and metrics."""
 
     ledger: LedgerServices
     tickets: StreamTicketOffice
     health: CheckHealth
     receive_callback: ReceiveCallback
     callback_keys: CallbackKeys | None
-    """None: callbacks are off, and each is refused."""
+    """None: callbacks are off, and every callback is refused."""
     metrics: Metrics
     answered: Answered
     metrics_page: MetricsPage

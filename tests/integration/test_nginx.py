@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from application.watch.stream import HEARTBEAT
-from entrypoints.http.requests.wait_preference import LONGEST
+from entrypoints.http.requests.wait_preference import MAX_WAIT
 from entrypoints.http.server.slow_readers import ServedProtocol
 from entrypoints.settings.proxy import ProxyRules
 from tests.support.docs import DOCS, example
@@ -84,9 +84,9 @@ async def test_a_wait_that_reaches_the_read_timeout_is_a_504(tmp_path: Path) -> 
 
 async def test_the_longest_silence_is_below_the_default_read_timeout() -> None:
     """Of waits and of streams, with room for a slow machine; and the documentation says so."""
-    assert max(LONGEST, HEARTBEAT) <= DEFAULT_READ_TIMEOUT - 5
+    assert max(MAX_WAIT, HEARTBEAT) <= DEFAULT_READ_TIMEOUT - 5
     page = (DOCS / "proxies.md").read_text()
-    assert f"at most {LONGEST} s" in page
+    assert f"at most {MAX_WAIT} s" in page
     assert f"a comment every {HEARTBEAT:.0f} s" in page
 
 

@@ -55,8 +55,8 @@ NOT_FOUND = Bug(
     (
         Hunk(
             "entrypoints/http/problems/kinds.py",
-            'Kind(503, "callback-not-taken", "The callback was not taken", retry_after=1)',
-            'Kind(404, "callback-not-taken", "The callback was not taken")',
+            'Kind(503, "callback-not-taken", "Callback not stored", retry_after=1)',
+            'Kind(404, "callback-not-taken", "Callback not stored")',
         ),
     ),
 )

@@ -1,1 +1,1 @@
-"""Routes."""
+"""The routes, by resource."""

@@ -1,9 +1,9 @@
-"""Where Temporal calls when an operation's execution has closed.
+"""Route: completion callbacks, which Temporal sends when the execution of an operation closes.
 
-What Temporal does with the answer: 400, 401, 403, 404, 409 and 501 are final, 5xx and a lost connection are tried
-again after 1 s, doubling up to an hour, without end, and more than five of them in a row stop all calls to this address
-for a minute. So 503 is for what may pass, and 204 for everything that was looked at. An operation that is not there,
-though it was submitted minutes ago, was deleted: 404, and nobody has to remember which one it was.
+Temporal treats 400, 401, 403, 404, 409 and 501 as final. It retries 5xx and connection errors after 1 s, doubling up to
+one hour, without end; more than five in a row stop all callbacks to this address for a minute. So the response is 503
+for temporary failures and 204 for every processed callback. An operation that was submitted minutes ago and does not
+exist was deleted: 404, without a record of deleted operations.
 """
 
 from typing import Final
@@ -23,41 +23,41 @@ from entrypoints.http.problems.problems import CallbackNotTaken, UnauthorizedCal
 from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.requests.json_body import read_body
 from entrypoints.http.requests.query_params import check_query
-from entrypoints.http.security.authorization import ANYBODY
+from entrypoints.http.security.authorization import PUBLIC
 from entrypoints.http.security.host_check import ANY_HOST
 from entrypoints.http.services import HttpServices
 
 MAX_CALLBACK: Final = 3 * 1024 * 1024
-"""Bytes: a payload of 2 MiB, which is what the engine takes, and what it wraps around it."""
+"""Bytes: Temporal's largest payload, 2 MiB, and its envelope."""
 _TOKEN: Final = TOKEN_HEADER.lower()
-_WORDS: Final = {
-    400: "There is a query parameter",
-    413: "The body is over 3 MiB",
-    404: "There is no such operation any more, or the id is no UUID",
-    503: "Not stored, call again: there is no such operation yet, or the database or Temporal cannot be reached",
+_DESCRIPTIONS: Final = {
+    400: "The request has a query parameter",
+    413: "The body exceeds 3 MiB",
+    404: "The operation was deleted, or the id is not a UUID",
+    503: "Not stored, retry: the operation does not exist yet, or the database or Temporal is unavailable",
 }
 
 
 class CallbackController(Controller):
-    """Outside the router of the other calls: neither the rules for JSON bodies nor a client's tenant apply here."""
+    """Routes under /v1/callbacks, outside the router of clients: no JSON rules, no tenant of a client."""
 
     path = PATH
     tags = ("callbacks",)
-    opt = {"scope": ANYBODY, ANY_HOST: True}  # noqa: RUF012
-    """Whoever has the operation's token."""
+    opt = {"scope": PUBLIC, ANY_HOST: True}  # noqa: RUF012
+    """The operation's token authorizes a callback."""
 
     @post(
         "/{operation_id:uuid}",
         status_code=204,
         operation_id="receiveCallback",
-        summary="Take in the close of an execution",
+        summary="Receive a completion callback",
         operation_class=CallbackOperation,
         request_max_body_size=MAX_CALLBACK,
-        responses=problems(400, 401, 404, 413, words=_WORDS, never=("invalid-ticket",)),
+        responses=problems(400, 401, 404, 413, words=_DESCRIPTIONS, never=("invalid-ticket",)),
         security=[{CALLBACK_SECURITY: []}],
     )
     async def receive(self, request: ApiRequest, operation_id: FromPath[UUID]) -> None:
-        """For Temporal alone. A 204 means: what it says is stored, or it says nothing that is new."""
+        """Called by Temporal. A 204 means that the callback is stored or contains nothing new."""
         services = request.services
         tenant = _tenant(services, operation_id, request)
         check_query(request)
@@ -65,15 +65,15 @@ class CallbackController(Controller):
         try:
             outcome = await services.receive_callback.receive(operation_id, tenant, message)
         except EngineUnavailable:
-            raise CallbackNotTaken("Temporal cannot be asked, and no question can be planned.") from None
+            raise CallbackNotTaken("Temporal is unavailable, and the callback needs it. Retry.") from None
         if outcome is CallbackOutcome.UNKNOWN_OPERATION:
-            raise CallbackNotTaken("There is no such operation yet.")
+            raise CallbackNotTaken("The operation does not exist yet. Retry.")
         if outcome is CallbackOutcome.DELETED:
             raise OperationNotFound(f"there is no operation {operation_id}: it was deleted")
 
 
 def _tenant(services: HttpServices, operation_id: UUID, request: ApiRequest) -> str:
-    """The one that the token was made for. Raises UnauthorizedCallback, before anything of the body is read."""
+    """The tenant of the token. Raises UnauthorizedCallback before the body is read."""
     tokens = request.headers.getall(_TOKEN, [])
     keys = services.callback_keys
     tenant = keys.verify(operation_id, tokens[0]) if keys is not None and len(tokens) == 1 else None
@@ -84,7 +84,7 @@ def _tenant(services: HttpServices, operation_id: UUID, request: ApiRequest) -> 
 
 
 def _headers(request: ApiRequest) -> dict[str, str]:
-    """In lower case, those that are repeated joined as RFC 9110 says (5.3); without the secret."""
+    """Headers by lower-case name, repeated ones joined (RFC 9110, 5.3), without the token."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in request.scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -94,4 +94,4 @@ def _headers(request: ApiRequest) -> dict[str, str]:
 
 
 async def _body(request: ApiRequest) -> bytes:
-    return await read_body(request, lambda: CallbackNotTaken("The connection ended before the body did."))
+    return await read_body(request, lambda: CallbackNotTaken("The connection closed before the end of the body."))

@@ -1,4 +1,4 @@
-"""Removing an operation."""
+"""Route: delete an operation."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from entrypoints.http.requests.parameters import IF_MATCH, PATH
 
 
 class DeletionController(Controller):
-    """Beside the calls that keep what there is."""
+    """DELETE under /v1/operations."""
 
     path = PATH
     tags = ("operations",)
@@ -22,7 +22,7 @@ class DeletionController(Controller):
         "/{operation_id:uuid}",
         scope=Scope.ADMIN,
         operation_id="deleteOperation",
-        summary="Remove an operation that is done",
+        summary="Delete an operation that is done",
         operation_class=ContractOperation,
         header_parameters=(IF_MATCH,),
         responses=problems(
@@ -30,7 +30,7 @@ class DeletionController(Controller):
         ),
     )
     async def remove(self, request: ApiRequest, operation_id: FromPath[UUID]) -> None:
-        """Its history goes with it, and its idempotency key: a later submission under that key is a new one. What is
-        not done is cancelled first."""
+        """Deletes the operation, its history and its idempotency key: a later submission with that key creates a new
+        operation. Cancel an operation that is not done first."""
         expected = expected_version(IF_MATCH.values(request))
         await request.ledger.delete(operation_id, expected=expected)

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and Swagger UI from files of our own: nothing is fetched from anywhere else."""
+"""Routes: the OpenAPI document, and Swagger UI from local files."""
 
 import hashlib
 from functools import cache
@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from entrypoints.http.openapi.document import document
 from entrypoints.http.requests.conditional import matches
 from entrypoints.http.requests.parameters import IF_NONE_MATCH
-from entrypoints.http.security.authorization import ANYBODY
+from entrypoints.http.security.authorization import PUBLIC
 from entrypoints.http.security.forwarded import base_path
 
 STATIC: Final = Path(__file__).parents[1] / "static"
@@ -30,19 +30,19 @@ _POLICY: Final = (
 
 
 class DocsController(Controller):
-    """For people; the document is for tools too."""
+    """The document, the page and its assets. The page loads nothing from other hosts."""
 
     include_in_schema = False
-    opt = {"scope": ANYBODY}  # noqa: RUF012
+    opt = {"scope": PUBLIC}  # noqa: RUF012
 
     @get("/openapi.json")
     async def openapi(self, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """OpenAPI 3.1."""
+        """The OpenAPI 3.1 document."""
         return Response(document(request.app, base_path(request.scope)), media_type=MediaType.JSON)
 
     @get("/docs")
     async def page(self) -> Response[bytes]:
-        """Swagger UI."""
+        """The page of Swagger UI."""
         headers = {"Content-Security-Policy": _POLICY}
         return Response(_file("docs/index.html")[0], media_type=MediaType.HTML, headers=headers)
 

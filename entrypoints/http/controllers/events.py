@@ -1,4 +1,4 @@
-"""Server-sent events: what happens to an operation, and to all of a tenant's."""
+"""Routes: server-sent events of one operation, and of all operations of a tenant."""
 
 from collections.abc import AsyncGenerator, Callable
 from functools import lru_cache, partial
@@ -33,16 +33,16 @@ from entrypoints.http.responses.event_ids import (
 from entrypoints.http.responses.json_response import json_bytes
 from entrypoints.http.responses.schemas import TransitionBody, operation_body, transition_body
 from entrypoints.http.responses.sse import MEDIA_TYPE, EventStream
-from entrypoints.http.security.authorization import check_still
+from entrypoints.http.security.authorization import recheck
 from entrypoints.http.security.tickets import TAKES_TICKETS
 
 _T = TypeVar("_T")
-_KEEP_ALIVE: Final = b": nothing new\n\n"
+_KEEP_ALIVE: Final = b": keep-alive\n\n"
 _RESYNC: Final = b"event: resync\ndata: {}\n\n"
-_RESUMES: Final = "The id of the last event that arrived: the stream goes on behind it"
-_WORDS: Final = {401: "The stream ticket is not valid"}
+_RESUMES: Final = "Id of the last received event. The stream resumes after it"
+_DESCRIPTIONS: Final = {401: "The stream ticket is invalid"}
 _NEVER: Final = ("unauthorized-callback",)
-_QUERY: Final = f"As the header {HEADER}, for a new EventSource, which cannot set it; the header goes before it"
+_QUERY: Final = f"Same as the header {HEADER}, which a new EventSource cannot set. The header takes precedence"
 OPERATION_EVENT_ID: Final = HeaderParameter(HEADER, _RESUMES, {"pattern": OF_OPERATION})
 TENANT_EVENT_ID: Final = HeaderParameter(HEADER, _RESUMES, {"pattern": OF_TENANT})
 OperationEvent = Annotated[
@@ -54,14 +54,14 @@ TenantEvent = Annotated[
 
 
 class LineBody(TransitionBody, frozen=True, kw_only=True):
-    """A line of an operation's history, and whose."""
+    """A line of an operation's history, with the operation's id."""
 
     operation_id: UUID
 
 
 class EventController(Controller):
-    """Streams. Whoever does not read fast enough is sent `resync` and hung up on, and loses nothing by it: reconnecting
-    with `Last-Event-ID` goes on where it was."""
+    """Event streams. A subscriber that reads too slowly gets `resync`, and its stream ends. It loses no event: it
+    resumes with `Last-Event-ID`."""
 
     tags = ("events",)
     opt = {TAKES_TICKETS: True}  # noqa: RUF012
@@ -74,15 +74,15 @@ class EventController(Controller):
         operation_class=EventsOperation,
         header_parameters=(OPERATION_EVENT_ID,),
         media_type=MEDIA_TYPE,
-        responses={204: ResponseSpec(None, False, "Nothing comes any more")}
-        | problems(400, 401, 404, words=_WORDS, never=_NEVER),
+        responses={204: ResponseSpec(None, False, "The operation is done and has no more events")}
+        | problems(400, 401, 404, words=_DESCRIPTIONS, never=_NEVER),
     )
     async def of_operation(
         self, request: ApiRequest, operation_id: FromPath[UUID], last_event: OperationEvent = None
     ) -> Stream | Response[None]:
-        """First `operation`, how it stands. Then for each line of its history a `transition`, and after every change
-        `operation` again; what changes faster than it is read is told of once. A comment every 15 seconds. The stream
-        ends when the operation is done; resumed behind its end, the answer is 204."""
+        """First sends `operation`, the current state. Then sends a `transition` for each new line of the history, and
+        `operation` after every change; changes that are faster than the client reads are combined. Sends a comment
+        every 15 seconds. The stream ends when the operation is done; to resume after its end returns 204."""
         resume = ResumePoint(OPERATION_EVENT_ID.values(request), last_event, read_seen)
         ledger = request.ledger
         operation = await ledger.get(operation_id)
@@ -92,7 +92,7 @@ class EventController(Controller):
                 raise resume.refused()
             if operation.done and seen.version == operation.version:
                 return Response(None, status_code=204)
-        return _stream(request, ledger, ledger.follow(operation_id, seen), _step)
+        return _stream(request, ledger, ledger.follow(operation_id, seen), _operation_event)
 
     @get(
         "/events",
@@ -102,33 +102,33 @@ class EventController(Controller):
         operation_class=EventsOperation,
         header_parameters=(TENANT_EVENT_ID,),
         media_type=MEDIA_TYPE,
-        responses=problems(400, 401, words=_WORDS, never=_NEVER),
+        responses=problems(400, 401, words=_DESCRIPTIONS, never=_NEVER),
     )
     async def of_tenant(self, request: ApiRequest, last_event: TenantEvent = None) -> Stream:
-        """From now on: for each new line of a history a `transition`, and after every change the `operation` as it
-        stands; what changes faster than it is read is told of once. `position` has nothing to tell but its id, from
-        where to resume. A comment every 15 seconds."""
+        """Starts from now. Sends a `transition` for each new line of a history, and the current `operation` after every
+        change; changes that are faster than the client reads are combined. `position` carries only an id from which to
+        resume. Sends a comment every 15 seconds."""
         resume = ResumePoint(TENANT_EVENT_ID.values(request), last_event, read_position)
         ledger = request.ledger
         head = await ledger.head()
         if resume.seen is not None and resume.seen > head:
             raise resume.refused()
-        return _stream(request, ledger, ledger.follow_all(resume.seen), _event)
+        return _stream(request, ledger, ledger.follow_all(resume.seen), _tenant_event)
 
 
 @lru_cache(maxsize=32)
-def _step(item: Step | Quiet | Resync) -> bytes:
-    """The same bytes for all who are told of it: made once."""
-    return _with_id(seen_id(item.seen), item.event) if isinstance(item, Step) else _sign(item)
+def _operation_event(item: Step | Quiet | Resync) -> bytes:
+    """The encoded event of an operation's stream, cached because all subscribers receive the same bytes."""
+    return _with_id(seen_id(item.seen), item.event) if isinstance(item, Step) else _control_event(item)
 
 
 @lru_cache(maxsize=32)
-def _event(item: Event | Quiet | Resync) -> bytes:
-    """As `_step`."""
-    return _with_id(position_id(item.position), item) if isinstance(item, Event) else _sign(item)
+def _tenant_event(item: Event | Quiet | Resync) -> bytes:
+    """The encoded event of a tenant's stream, cached as in `_operation_event`."""
+    return _with_id(position_id(item.position), item) if isinstance(item, Event) else _control_event(item)
 
 
-def _sign(item: Quiet | Resync) -> bytes:
+def _control_event(item: Quiet | Resync) -> bytes:
     if isinstance(item, Resync):
         return _RESYNC
     if item.position is None:
@@ -140,17 +140,16 @@ def _with_id(name: str, event: Event) -> bytes:
     content = event.content
     if isinstance(content, Transition):
         line = LineBody(operation_id=event.operation_id, **asdict(transition_body(content)))
-        return b"id: %s\nevent: transition\ndata: %s\n\n" % (name.encode(), _lines(line))
-    return b"id: %s\nevent: operation\ndata: %s\n\n" % (name.encode(), _lines(operation_body(content)))
+        return b"id: %s\nevent: transition\ndata: %s\n\n" % (name.encode(), _data_lines(line))
+    return b"id: %s\nevent: operation\ndata: %s\n\n" % (name.encode(), _data_lines(operation_body(content)))
 
 
-def _lines(body: Any) -> bytes:
-    """As the data of an event, which ends with its line: JSON that is passed on as somebody else stored it may have
-    several."""
+def _data_lines(body: Any) -> bytes:
+    """JSON as the data of an event, one `data:` per line: stored JSON may have several lines."""
     return b"\ndata: ".join(json_bytes(body).splitlines())
 
 
 def _stream(
     request: ApiRequest, ledger: TenantLedger, items: AsyncGenerator[_T], render: Callable[[_T], bytes]
 ) -> Stream:
-    return EventStream(items, render, partial(check_still, request), ledger.place())
+    return EventStream(items, render, partial(recheck, request), ledger.place())

@@ -22,7 +22,7 @@ from entrypoints.http.requests.parameters import IF_NONE_MATCH
 from entrypoints.http.responses.errors import send_problem
 from entrypoints.http.responses.operation_response import CurrentOperation
 from entrypoints.http.security.authentication import Access
-from entrypoints.http.security.authorization import admitted, check_own_host
+from entrypoints.http.security.authorization import authorized, check_own_host
 from entrypoints.http.security.canonical_path import path_pattern
 
 _IF_NONE_MATCH: Final = IF_NONE_MATCH.lower_name
@@ -74,7 +74,7 @@ class FastRead:
 
     async def _read(self, scope: HTTPScope) -> CurrentOperation:
         check_own_host(scope, self._access)
-        principal = await admitted(scope, self._access, self._needed)
+        principal = await authorized(scope, self._access, self._needed)
         operation = await self._ledger.of(principal).get(UUID(scope["path"].rpartition("/")[2]))
         return CurrentOperation(operation, header_values(scope, _IF_NONE_MATCH))
 

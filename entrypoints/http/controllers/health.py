@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can do its work."""
+"""Routes: liveness and readiness probes."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
@@ -11,51 +11,56 @@ from application.operate.health import Health
 from entrypoints.http.openapi.routes import ContractOperation, problems
 from entrypoints.http.problems.problems import MEDIA_TYPE, CheckResult, NotReady, NotReadyProblem
 from entrypoints.http.requests.api_request import ApiRequest
-from entrypoints.http.security.authorization import ANYBODY
+from entrypoints.http.security.authorization import PUBLIC
 
-_UNWELL: Final = {
-    "database": "the database does not answer as it should",
-    "migrations": "the database is not at this version's schema, or cannot be asked",
-    "temporal": "Temporal does not answer as it should",
-    "process": "it is stopping",
+_MESSAGES: Final = {
+    "database": "the database is unavailable or does not answer correctly",
+    "migrations": "the database does not have the schema of this version, or is unavailable",
+    "temporal": "Temporal is unavailable or does not answer correctly",
+    "process": "the process is shutting down",
 }
-"""What is said of each, whatever is wrong: the words may name hosts and roles, and anybody may ask."""
+"""Public messages of failed checks. The original messages may name hosts and roles; the probes need no credentials."""
 
 
 class LiveBody(Struct, frozen=True):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["alive"] = "alive"
 
 
 class ReadyBody(Struct, frozen=True):
-    """The service can do its work; `degraded`: reads and submissions go on, something else does not."""
+    """The readiness of the service. `degraded`: reads and submissions work, an optional dependency fails."""
 
     status: Annotated[Health, Meta(description="`ready` or `degraded`")]
     checks: dict[str, CheckResult]
 
 
 class HealthController(Controller):
-    """For the machinery that starts, stops and routes."""
+    """Probes for orchestrators and load balancers."""
 
     tags = ("health",)
-    opt = {"scope": ANYBODY}  # noqa: RUF012
+    opt = {"scope": PUBLIC}  # noqa: RUF012
 
-    @get("/livez", operation_id="live", summary="Does the process answer?", operation_class=ContractOperation)
+    @get("/livez", operation_id="live", summary="Liveness probe", operation_class=ContractOperation)
     async def live(self) -> LiveBody:
-        """Asks nothing of anything else."""
+        """Checks no dependency."""
         return LiveBody()
 
     @get(
         "/readyz",
         operation_id="ready",
-        summary="Can the service do its work?",
+        summary="Readiness probe",
         operation_class=ContractOperation,
         responses=problems()
-        | {503: ResponseSpec(NotReadyProblem, False, "Reads and submissions do not work", MEDIA_TYPE)},
+        | {
+            503: ResponseSpec(
+                NotReadyProblem, False, "The service is not ready: reads and submissions do not work", MEDIA_TYPE
+            )
+        },
     )
     async def ready(self, request: ApiRequest) -> ReadyBody:
-        """The database and its schema decide. An engine that does not answer only degrades."""
+        """Ready if the database is available and has the schema of this version. `degraded` if only Temporal is
+        unavailable."""
         report = await request.services.health.check()
         checks = _results(report.checks)
         if report.status is Health.UNAVAILABLE:
@@ -65,6 +70,6 @@ class HealthController(Controller):
 
 def _results(checks: Mapping[str, str | None]) -> dict[str, CheckResult]:
     return {
-        name: CheckResult(ok=words is None, message=None if words is None else _UNWELL.get(name, "it is not well"))
-        for name, words in checks.items()
+        name: CheckResult(ok=error is None, message=None if error is None else _MESSAGES.get(name, "the check failed"))
+        for name, error in checks.items()
     }

@@ -1,6 +1,7 @@
-"""The operations: submit, read, cancel."""
+"""Routes: submit, list, count, read and cancel operations."""
 
 import re
+from typing import Final
 from uuid import UUID
 
 from litestar import Controller, get, post
@@ -36,8 +37,8 @@ from entrypoints.http.requests.parameters import (
     TypeName,
 )
 from entrypoints.http.requests.query_params import instant, label_filters
-from entrypoints.http.requests.schemas import CancelBody, SubmitBody, wanted
-from entrypoints.http.requests.wait_preference import APPLIED, PREFER, Until, Wait, unless_gone, wish
+from entrypoints.http.requests.schemas import CancelBody, SubmitBody, submission_request
+from entrypoints.http.requests.wait_preference import APPLIED, PREFER, Until, Wait, wait_options
 from entrypoints.http.responses.json_response import JsonResponse
 from entrypoints.http.responses.operation_response import (
     CurrentOperation,
@@ -56,15 +57,21 @@ from entrypoints.http.responses.schemas import (
 from entrypoints.http.security.forwarded import base_path
 from entrypoints.http.server.tracing import trace_to_carry
 
-_NO_WISHES = CancelBody()
-_LOCATION = ResponseHeader(name="Location", documentation_only=True, description="Where the operation is read")
+_DEFAULT_CANCEL: Final = CancelBody()
+_LOCATION = ResponseHeader(name="Location", documentation_only=True, description="URL of the operation")
 _REPLAYED = ResponseHeader(
-    name="Idempotent-Replayed", documentation_only=True, description="`true`: the first request's answer, again"
+    name="Idempotent-Replayed",
+    documentation_only=True,
+    description="`true` if this repeats the first response to the same `Idempotency-Key`",
 )
 _RETRY_AFTER = ResponseHeader(
-    name="Retry-After", documentation_only=True, description="Seconds until asking again; absent when it is done"
+    name="Retry-After",
+    documentation_only=True,
+    description="Seconds to wait before the next poll. Absent when the operation is done",
 )
-_ETAG = ResponseHeader(name="ETag", documentation_only=True, description="The version, as a strong entity tag")
+_ETAG = ResponseHeader(
+    name="ETag", documentation_only=True, description="Version of the operation as a strong entity tag"
+)
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
@@ -72,12 +79,12 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 def _checked_key(request: ApiRequest) -> str | None:
     keys = IDEMPOTENCY_KEY.values(request)
     if keys and not _KEY.fullmatch(keys[0]):
-        raise InvalidHeader("Idempotency-Key", "it is 1 to 255 printable ASCII characters")
+        raise InvalidHeader("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
     return keys[0] if keys else None
 
 
 class OperationController(Controller):
-    """Everything under /v1/operations. Each call reads and writes the database alone, never the engine."""
+    """Routes under /v1/operations. They read and write the database, never Temporal."""
 
     path = PATH
     tags = ("operations",)
@@ -93,9 +100,9 @@ class OperationController(Controller):
         responses=problems(400, 413, 415, 422),
     )
     async def submit(self, request: ApiRequest, data: JSONBody[SubmitBody]) -> JsonResponse[OperationBody]:
-        """A 202 means: stored, and going to run once. Repeat a request whose answer was lost under the same
-        `Idempotency-Key`."""
-        submitted = await request.ledger.submit(wanted(data, _checked_key(request)), trace=trace_to_carry())
+        """A 202 means that the operation is stored and will run once. If the response is lost, repeat the request with
+        the same `Idempotency-Key`."""
+        submitted = await request.ledger.submit(submission_request(data, _checked_key(request)), trace=trace_to_carry())
         headers = {"Location": f"{base_path(request.scope)}{PREFIX}{PATH}/{submitted.operation.id}"}
         if submitted.replayed:
             headers["Idempotent-Replayed"] = "true"
@@ -104,7 +111,7 @@ class OperationController(Controller):
     @get(
         operation_id="listOperations",
         scope=Scope.READ,
-        summary="List operations by the time they were accepted",
+        summary="List operations by acceptance time",
         operation_class=ListOperation,
         responses=problems(400),
         label_filters=True,
@@ -121,9 +128,9 @@ class OperationController(Controller):
         page_size: PageSize = 50,
         page_token: PageToken = None,
     ) -> JsonResponse[PageBody]:
-        """Pages do not shift when operations are added. A page of large operations ends early, after about a megabyte:
-        the last one has a `next_page_token` of null. A token belongs to its filters and order; `page_size` may change
-        between pages."""
+        """Pages do not shift when operations are added. A page with large operations ends early, at about 1 MB: only
+        `next_page_token` of null marks the last page. A token is valid for the same filters and order; `page_size` may
+        change between pages."""
         criteria = OperationFilter(
             statuses=frozenset(statuses or ()),
             type=type_name,
@@ -148,7 +155,7 @@ class OperationController(Controller):
         responses=problems(400),
     )
     async def counts(self, request: ApiRequest) -> CountsBody:
-        """By status, and by type and status."""
+        """Counts by status, and by type and status."""
         return counts_body(await request.ledger.counts())
 
     @get(
@@ -164,14 +171,14 @@ class OperationController(Controller):
     async def read(
         self, request: ApiRequest, operation_id: FromPath[UUID], wait: Wait = None, until: Until = None
     ) -> JsonResponse[OperationBody | None]:
-        """How it stands. With `If-None-Match` the answer is 304 until there is a new version. `wait` delays the answer
-        until the operation changes: against the version of `If-None-Match`, or else the current one. What is done does
-        not change any more, and is answered at once."""
-        wished, applied = wish(request, wait, until)
-        if wished is None:
+        """Returns the operation. With `If-None-Match`, returns 304 while the client has the current version. With
+        `wait`, the response is delayed until the version differs from `If-None-Match`, or else from the current
+        version. An operation that is done is returned at once."""
+        options, applied = wait_options(request, wait, until)
+        if options is None:
             operation = await request.ledger.get(operation_id)
         else:
-            operation = await unless_gone(request, request.ledger.wait(operation_id, wished))
+            operation = await request.cancel_on_disconnect(request.ledger.wait(operation_id, options))
         return CurrentOperationResponse(CurrentOperation(operation, IF_NONE_MATCH.values(request), applied))
 
     @post(
@@ -179,17 +186,17 @@ class OperationController(Controller):
         status_code=202,
         operation_id="cancelOperation",
         scope=Scope.CANCEL,
-        summary="Ask for an operation's end",
+        summary="Cancel an operation",
         operation_class=OptionalBodyOperation,
         header_parameters=(IF_MATCH,),
         response_headers=[_RETRY_AFTER],
         responses=problems(400, 404, 409, 412, 413, 415, 422, never=("operation-not-done",)),
     )
     async def cancel(
-        self, request: ApiRequest, operation_id: FromPath[UUID], data: JSONBody[CancelBody] = _NO_WISHES
+        self, request: ApiRequest, operation_id: FromPath[UUID], data: JSONBody[CancelBody] = _DEFAULT_CANCEL
     ) -> JsonResponse[OperationBody]:
-        """The wish is stored, and the engine is told in time. `force` terminates, without a chance to clean up.
-        A repeat changes nothing."""
+        """Stores the cancellation request; the worker delivers it to Temporal. `force` terminates the workflow, which
+        then cannot clean up. A repeated request changes nothing."""
         expected = expected_version(IF_MATCH.values(request))
         operation = await request.ledger.cancel(operation_id, reason=data.reason, force=data.force, expected=expected)
         return operation_response(operation, 202, {})
@@ -198,11 +205,11 @@ class OperationController(Controller):
         "/{operation_id:uuid}/transitions",
         operation_id="listTransitions",
         scope=Scope.READ,
-        summary="Read an operation's history",
+        summary="List the transitions of an operation",
         operation_class=ContractOperation,
         responses=problems(400, 404),
     )
     async def transitions(self, request: ApiRequest, operation_id: FromPath[UUID]) -> JsonResponse[HistoryBody]:
-        """Every transition, the oldest first and without a gap."""
+        """Returns every transition, oldest first and without gaps."""
         lines = await request.ledger.transitions(operation_id)
         return JsonResponse(HistoryBody([transition_body(line) for line in lines]))

@@ -15,12 +15,12 @@ from entrypoints.http.responses.json_response import JsonResponse
 class StreamTicketBody(Struct, frozen=True):
     """A credential for one event stream."""
 
-    ticket: Annotated[str, Meta(description="Counts once, as the query parameter `ticket` of a stream")]
+    ticket: Annotated[str, Meta(description="Valid once, as the query parameter `ticket` of an event stream")]
     expires_at: datetime
 
 
 class StreamTicketController(Controller):
-    """Stream tickets."""
+    """Routes under /v1/stream-tickets."""
 
     path = "/stream-tickets"
     tags = ("events",)
@@ -34,10 +34,10 @@ class StreamTicketController(Controller):
         responses=problems(400),
     )
     async def create(self, request: ApiRequest) -> JsonResponse[StreamTicketBody]:
-        """EventSource cannot send the header `Authorization`. It opens a stream as `GET /v1/events?ticket=...` or
-        `GET /v1/operations/{operation_id}/events?ticket=...` instead. A ticket counts once and for one minute, for
-        reading alone; the stream ends with the credential that the ticket was issued to. EventSource reconnects under
-        the same URL, and a used ticket is answered 401: the page then creates a new ticket, and a new EventSource with
-        the id of the last event as `last_event_id`."""
+        """EventSource cannot send the header `Authorization`. Open a stream with a ticket instead:
+        `GET /v1/events?ticket=...` or `GET /v1/operations/{operation_id}/events?ticket=...`. A ticket is valid once,
+        for one minute and for reading only. The stream ends when the credential of the ticket becomes invalid.
+        EventSource reconnects with the same URL, and a used ticket gets 401: then create a new ticket and a new
+        EventSource with the id of the last event as `last_event_id`."""
         made = await request.services.tickets.issue(request.user)
         return JsonResponse(StreamTicketBody(made.text, made.stored.expires_at), status_code=201)

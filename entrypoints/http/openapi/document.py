@@ -1,4 +1,4 @@
-"""The OpenAPI document: what Litestar derives from the routes, and what it leaves out."""
+"""Builds the OpenAPI document from the routes."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -19,25 +19,25 @@ from entrypoints.http.openapi.links import LINKS
 from entrypoints.http.openapi.order import SUCCESS, in_order
 from entrypoints.http.openapi.requests import with_request_checks
 from entrypoints.http.openapi.routes import CALLBACK_SECURITY
-from entrypoints.http.openapi.waiting import with_places
+from entrypoints.http.openapi.waiting import with_waiter_limits
 from entrypoints.http.requests.batch_schemas import BatchBody, BatchItemBody
 from entrypoints.http.requests.schemas import LABELS, CancelBody, SubmitBody
 from entrypoints.release import release_version
 
 _DOCUMENT: Final = "openapi_document"
 PUBLIC_URL: Final = "public_url"
-"""Key of the application's state: the base URL that clients use, or None."""
+"""Key of the application's state: the configured base URL of clients, or None."""
 
 
 class _Unrouted(Router):
-    """Takes the routes that Litestar makes for its document, and serves none: they answer 404 in HTML."""
+    """Drops the routes that Litestar adds for its document, because they answer 404 in HTML."""
 
     def register(self, value: ControllerRouterHandler) -> Sequence[BaseRoute]:  # type: ignore[override]
         return []
 
 
 def openapi_config() -> OpenAPIConfig:
-    """What the document says about the API as a whole."""
+    """Title, version and description of the API."""
     return OpenAPIConfig(
         title="opledger",
         version=release_version(),
@@ -53,22 +53,22 @@ _CALLBACK_TOKEN = SecurityScheme(
     type="apiKey",
     name=TOKEN_HEADER,
     security_scheme_in="header",
-    description="Given to Temporal at the start; of one operation",
+    description="Token of one operation, given to Temporal when its workflow starts",
 )
 
 
 def document(app: Litestar, base: str) -> bytes:
-    """The document, as it is served to a client that sees the API under that path. The schema is made once."""
+    """The document for a client that reaches the API under this base path. The schema is built once."""
     if _DOCUMENT not in app.state:
         schema = with_header_parameters(app, _with_batch_items(app.openapi_schema.to_schema()))
         schema = _completed(with_events(schema))
-        app.state[_DOCUMENT] = in_order(with_request_checks(with_places(with_access(app, schema))))
+        app.state[_DOCUMENT] = in_order(with_request_checks(with_waiter_limits(with_access(app, schema))))
     server = {"url": app.state[PUBLIC_URL] or base or "/"}
     return msgspec.json.encode({**app.state[_DOCUMENT], "servers": [server]})
 
 
 def _completed(schema: dict[str, Any]) -> dict[str, Any]:
-    """With what Litestar leaves out: that unknown fields are refused, nulls in examples, and links."""
+    """Adds what Litestar omits: refusal of unknown fields, examples with nulls, links and descriptions."""
     bodies = schema["components"]["schemas"]
     for body in (SubmitBody, CancelBody, BatchBody):
         bodies[body.__name__]["additionalProperties"] = False
@@ -88,7 +88,7 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_batch_items(schema: dict[str, Any]) -> dict[str, Any]:
-    """Litestar sees that they are read one by one, and no more."""
+    """Adds the schema of batch items, which Litestar does not see because the handler decodes them."""
     schemas = schema["components"]["schemas"]
     [item], named = msgspec.json.schema_components([BatchItemBody], ref_template="#/components/schemas/{name}")
     schemas["BatchBody"]["properties"]["operations"]["items"] = item
@@ -103,13 +103,17 @@ def _exemplify(described: dict[str, Any] | None, example: Any) -> None:
 
 
 _DESCRIPTION: Final = """\
-Submit an operation, and read how it stands until it is done.
+Submit an operation and follow it until it is done.
 
-Times are RFC 3339 in UTC. Every error is `application/problem+json` (RFC 9457); `errors` points to what is wrong.
-Bodies are I-JSON (RFC 7493): UTF-8, no name twice in an object, numbers within a double. Nesting goes to 64 levels,
-and U+0000 cannot be stored. Unknown fields and query parameters are refused. HEAD answers wherever GET does.
-Without access control only what is asked of localhost or a loopback address is answered; anything else is 421.
-A path has one spelling: another one (`//`, a slash at the end, percent-encoded letters, capitals in an id) is 404.
-Request headers are given once, lists apart, and trailers are ignored. A body arrives at 1,000 bytes a second at least
-(408), and at most 100 of a client arrive at the same time (429).
-The `traceparent` and `tracestate` of a submission (W3C Trace Context) go along into its workflow."""
+- Times are RFC 3339 in UTC.
+- Every error is `application/problem+json` (RFC 9457). `errors` lists each invalid part of the request.
+- Request bodies are I-JSON (RFC 7493): UTF-8, unique names in each object, numbers within the range of a double.
+  At most 64 levels of nesting. U+0000 is refused.
+- Unknown fields and unknown query parameters are refused.
+- HEAD works wherever GET does.
+- Without access control, the server answers requests for localhost and loopback addresses only. Others get 421.
+- Each path has one spelling. Others (`//`, a trailing slash, percent-encoded letters, uppercase ids) get 404.
+- Headers with a single value must not be repeated. Trailers are ignored.
+- A request body must arrive at 1,000 bytes per second or faster, else 408. At most 100 bodies per client may arrive
+  at the same time, else 429.
+- `traceparent` and `tracestate` of a submission (W3C Trace Context) are passed on to its workflow."""

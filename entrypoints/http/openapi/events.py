@@ -1,7 +1,7 @@
-"""What the OpenAPI document says of the events of a stream.
+"""Schemas of the server-sent events in the OpenAPI document.
 
-OpenAPI has no word of its own for it before 3.2: as most tools have it, the schema of `text/event-stream` is that of
-each event, as the HTML standard reads it.
+OpenAPI before 3.2 cannot describe event streams. By the convention of most tools, the schema of `text/event-stream` is
+the schema of each event.
 """
 
 from typing import Any, Final
@@ -19,7 +19,7 @@ _LINE: Final = {
 
 
 def _event(kind: str, data: dict[str, Any] | None = None, id_pattern: str | None = None) -> dict[str, Any]:
-    """`data`: the schema of the JSON in it; None: it says nothing."""
+    """The schema of one kind of event. `data`: the schema of its JSON; None: an empty object."""
     content = {"type": "string", "contentMediaType": "application/json", "contentSchema": data}
     properties = {"event": {"const": kind}, "data": {"const": "{}"} if data is None else content}
     if id_pattern is not None:
@@ -27,19 +27,19 @@ def _event(kind: str, data: dict[str, Any] | None = None, id_pattern: str | None
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def _news(id_pattern: str) -> list[dict[str, Any]]:
+def _changes(id_pattern: str) -> list[dict[str, Any]]:
     return [_event("operation", _OPERATION, id_pattern), _event("transition", _LINE, id_pattern)]
 
 
 _EVENTS: Final = {
-    "streamOperation": [*_news(OF_OPERATION), _event("resync")],
-    "streamEvents": [*_news(OF_TENANT), _event("position", id_pattern=OF_TENANT), _event("resync")],
+    "streamOperation": [*_changes(OF_OPERATION), _event("resync")],
+    "streamEvents": [*_changes(OF_TENANT), _event("position", id_pattern=OF_TENANT), _event("resync")],
 }
-"""By operation."""
+"""Event schemas by operation id."""
 
 
 def with_events(schema: dict[str, Any]) -> dict[str, Any]:
-    """The document with the events of both streams, and what is in them."""
+    """The document with the schemas of the events of both streams."""
     for item in schema["paths"].values():
         for operation in item.values():
             events = _EVENTS.get(operation["operationId"])

@@ -1,4 +1,4 @@
-"""Examples that the OpenAPI document shows."""
+"""Examples in the OpenAPI document."""
 
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ _CANCEL_REQUEST: Final = {
 _UNDECLARED: Final = "'deplyo' is not a declared operation type (declared: deploy)"
 _UNKNOWN_TYPE: Final = {
     "type": "urn:opledger:problem:unknown-operation-type",
-    "title": "There is no such operation type",
+    "title": "Unknown operation type",
     "status": 422,
     "detail": _UNDECLARED,
     "errors": [{"detail": _UNDECLARED, "pointer": "/operations/1/type"}],

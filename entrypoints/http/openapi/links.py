@@ -1,4 +1,4 @@
-"""What a client can go on to from an answer, for the OpenAPI document."""
+"""Links from responses to further operations in the OpenAPI document."""
 
 from typing import Any, Final
 
@@ -16,4 +16,4 @@ LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "getOperation": {"200": _to(_ASKED, cancel="cancelOperation", delete="deleteOperation", **_LOOK)},
     "cancelOperation": {"202": _to(_ASKED, read="getOperation", delete="deleteOperation", **_LOOK)},
 }
-"""By operation and status."""
+"""Links by operation id and status."""

@@ -1,4 +1,4 @@
-"""The order of the OpenAPI document: the life cycle of an operation."""
+"""Order, tags and success descriptions of the OpenAPI document. The order follows an operation's life cycle."""
 
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ ORDER: Final = (
     "live",
     "ready",
 )
-"""Operation ids. Methods of one path stand together, at the place of the first of them."""
+"""Operation ids. The methods of a path are sorted together, by the first of them."""
 TAGS: Final = [
     {"name": "operations", "description": "Submit, read, list, cancel and delete operations"},
     {"name": "events", "description": "Server-sent events"},
@@ -26,24 +26,24 @@ TAGS: Final = [
     {"name": "health", "description": "Probes for orchestrators and load balancers"},
 ]
 SUCCESS: Final = {
-    "submitOperation": "The operation is stored, and runs once",
-    "submitBatch": "One answer for each submission, in their order",
+    "submitOperation": "The operation is stored and will run once",
+    "submitBatch": "One result per submission, in the order of the request",
     "getOperation": "The operation",
     "listOperations": "One page of operations",
-    "countOperations": "The numbers of operations",
-    "createStreamTicket": "The ticket",
-    "listTransitions": "The whole history, oldest first",
+    "countOperations": "Numbers of operations",
+    "createStreamTicket": "The stream ticket",
+    "listTransitions": "The complete history, oldest first",
     "cancelOperation": "The cancellation request is stored; the worker delivers it to Temporal",
     "deleteOperation": "The operation and its history are deleted",
-    "receiveCallback": "The callback is stored, or says nothing new",
-    "live": "The process answers",
-    "ready": "The service is ready, or degraded",
+    "receiveCallback": "The callback is stored or contains nothing new",
+    "live": "The process is alive",
+    "ready": "The service is ready or degraded",
 }
 """Description of the success response, by operation id."""
 
 
 def in_order(schema: dict[str, Any]) -> dict[str, Any]:
-    """The document with paths, methods and tags in this order. Raises ValueError for an operation that is not in it."""
+    """The document with sorted paths, methods and tags. Raises ValueError for an operation id that ORDER lacks."""
     paths = {path: dict(sorted(item.items(), key=_place)) for path, item in schema["paths"].items()}
     schema["paths"] = dict(sorted(paths.items(), key=lambda path: min(map(_place, path[1].items()))))
     schema["tags"] = TAGS

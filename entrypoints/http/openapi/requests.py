@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of requests that are refused for their origin or for how their body arrives."""
+"""Errors of cross-origin requests and of slow or concurrent bodies in the OpenAPI document."""
 
 from typing import Any, Final
 
@@ -6,16 +6,16 @@ from entrypoints.http.openapi.access import example
 from entrypoints.http.problems.kinds import KINDS
 from entrypoints.http.problems.problems import MEDIA_TYPE, ForeignOrigin, SlowBody, TooManyOpenBodies
 
-_RETRY_AFTER: Final = {"description": "Seconds to wait before trying again", "schema": {"type": "integer"}}
+_RETRY_AFTER: Final = {"description": "Seconds to wait before a retry", "schema": {"type": "integer"}}
 _ERRORS: Final[dict[type[Exception], tuple[str, dict[str, Any]]]] = {
     ForeignOrigin: ("A web page of another origin sent the request", {}),
     SlowBody: ("The body arrived too slowly", {}),
-    TooManyOpenBodies: ("Too many bodies of this client are still arriving", {"Retry-After": _RETRY_AFTER}),
+    TooManyOpenBodies: ("Too many request bodies of this client are still arriving", {"Retry-After": _RETRY_AFTER}),
 }
 
 
 def with_request_checks(schema: dict[str, Any]) -> dict[str, Any]:
-    """The document with these errors, where they can happen."""
+    """The document with these errors for the operations that can return them."""
     for item in schema["paths"].values():
         for method, operation in item.items():
             if method != "get":

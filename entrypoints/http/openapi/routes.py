@@ -1,4 +1,4 @@
-"""What a route says of itself in the OpenAPI document, where Litestar cannot know it."""
+"""What routes declare for the OpenAPI document besides what Litestar derives from them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
@@ -29,19 +29,17 @@ _STRING = Schema(type=OpenAPIType.STRING)
 _URI = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI_REFERENCE)
 _TRUE = Schema(type=OpenAPIType.STRING, const="true")
 _LABEL = Schema(type=OpenAPIType.STRING, max_length=MAX_VALUE, pattern=f"^{VALUE}$")
-_REQUEST_ID = OpenAPIHeader(
-    schema=_STRING, description="The client's own, or a new one; the log knows the request by it"
-)
-_RETRY_AFTER = OpenAPIHeader(schema=Schema(type=OpenAPIType.INTEGER), description="Seconds to wait before trying again")
-_ETAG = OpenAPIHeader(schema=_STRING, description="The operation's version, as a strong entity tag")
-_CHALLENGE = OpenAPIHeader(schema=_STRING, description="How to show credentials")
+_REQUEST_ID = OpenAPIHeader(schema=_STRING, description="Id of the request in the log: the client's own, or a new one")
+_RETRY_AFTER = OpenAPIHeader(schema=Schema(type=OpenAPIType.INTEGER), description="Seconds to wait before a retry")
+_ETAG = OpenAPIHeader(schema=_STRING, description="Version of the operation as a strong entity tag")
+_CHALLENGE = OpenAPIHeader(schema=_STRING, description="The required authentication")
 _HEADER_SCHEMAS: Final = {
     "Retry-After": Schema(type=OpenAPIType.INTEGER),
     "Location": _URI,
     "Idempotent-Replayed": _TRUE,
 }
-"""Of the headers that a route declares; the schema of any other is a string."""
-_PATH_PARAMETERS: Final = {"operation_id": "The id of the operation"}
+"""Schemas of response headers. All others are strings."""
+_PATH_PARAMETERS: Final = {"operation_id": "Id of the operation"}
 _RARE: Final = {
     "malformed-head",
     "not-ready",
@@ -50,27 +48,27 @@ _RARE: Final = {
     "invalid-credentials",
     "waiting-room-full",
 }
-"""Kinds of problems that most routes do not have."""
+"""Slugs of problems that most routes never return."""
 CALLBACK_SECURITY: Final = "callbackToken"
 _WORDS: Final = {
-    400: "Malformed: the body is not I-JSON (RFC 7493), or a query parameter or header is unknown or wrong",
-    401: "The token is missing, given twice, or not this operation's; or callbacks are off",
-    404: "There is no such operation; the same for an id that is no UUID, and for another tenant's operation",
-    409: "The operation is done already",
-    412: "The operation is not at a version that If-Match names",
-    413: "The body is over 256 KiB",
-    415: "The body is not sent as application/json without a content coding",
-    422: "Understood but wrong: a field of the body, an undeclared type, input against its schema, a key used before",
-    500: "Our fault; the log has the rest under the X-Request-Id",
-    503: "The database cannot be reached, or the operation changes too fast",
+    400: "Malformed request: the body is not I-JSON (RFC 7493), or a query parameter or a header is unknown or invalid",
+    401: "The token is missing, repeated or not the token of this operation, or callbacks are off",
+    404: "The operation does not exist or belongs to another tenant, or the id is not a UUID",
+    409: "The operation is already done",
+    412: "The operation does not have a version listed in If-Match",
+    413: "The body exceeds 256 KiB",
+    415: "The Content-Type is not application/json, or the body has a Content-Encoding",
+    422: "A field is invalid, the type is not declared, the input does not match its schema, or the key is reused",
+    500: "Internal error. The log has the cause under the X-Request-Id",
+    503: "The database is unavailable, or too many concurrent changes",
 }
 
 
 def problems(
     *statuses: int, words: Mapping[int, str] | None = None, never: Collection[str] = ()
 ) -> dict[int, ResponseSpec]:
-    """The documented problems of a route: those given, and what can happen to any. `words`: its own ones; `never`: the
-    kinds that it does not have."""
+    """The documented problems of a route: the given statuses, 500 and 503. `words`: descriptions by status; `never`:
+    slugs of problems that the route never returns."""
     described = {**_WORDS, **(words or {})}
     return {
         status: ResponseSpec(Problem, False, described[status], MEDIA_TYPE, examples=_examples(status, never))
@@ -79,7 +77,7 @@ def problems(
 
 
 def not_modified() -> dict[int, ResponseSpec]:
-    """The answer to a client that has the current version."""
+    """The response to a client that has the current version."""
     return {304: ResponseSpec(None, False, "The client has the current version")}
 
 
@@ -96,7 +94,7 @@ def _examples(status: int, never: Collection[str]) -> list[Example]:
 
 
 def _sendable(schema: Schema) -> Schema | Reference:
-    """A parameter's schema without the null that stands for its absence: nobody can send one."""
+    """A parameter's schema without null, which stands for its absence and cannot be sent."""
     inner = [one for one in schema.one_of or () if isinstance(one, Reference) or one.type != OpenAPIType.NULL]
     if len(inner) != 1:
         return schema
@@ -108,7 +106,7 @@ def _sendable(schema: Schema) -> Schema | Reference:
 
 @dataclass
 class ContractOperation(Operation):
-    """An operation of the contract, with the headers that Litestar's route does not carry."""
+    """An operation of the contract, with the response headers that every route has."""
 
     def __post_init__(self) -> None:
         for status, response in (self.responses or {}).items():
@@ -124,7 +122,7 @@ class ContractOperation(Operation):
         for media in (response.content or {}).values():
             for example in (media.examples or {}).values():
                 if isinstance(example, Example):
-                    example.id = None  # it is the key already, and OpenAPI has no such field
+                    example.id = None  # the id is the key; OpenAPI has no such field
         headers = dict(response.headers or {}) | {"X-Request-Id": _REQUEST_ID}
         for name, header in headers.items():
             if isinstance(header, OpenAPIHeader) and header.schema is None:
@@ -140,7 +138,7 @@ class ContractOperation(Operation):
 
 @dataclass
 class OptionalBodyOperation(ContractOperation):
-    """An operation whose body may be left out."""
+    """An operation with an optional body."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -150,7 +148,7 @@ class OptionalBodyOperation(ContractOperation):
 
 @dataclass
 class ListOperation(ContractOperation):
-    """An operation that takes label filters: a family of parameters, which no single one can describe."""
+    """An operation with label filters: a family of query parameters, declared as one object."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -159,7 +157,7 @@ class ListOperation(ContractOperation):
             param_in="query",
             style="form",
             explode=True,
-            description=f"`{LABEL_PREFIX}KEY=VALUE`, at most {MAX_LABELS}. Operations that have all these labels",
+            description=f"`{LABEL_PREFIX}KEY=VALUE`. Operations with all of these labels. At most {MAX_LABELS}",
             schema=Schema(
                 type=OpenAPIType.OBJECT,
                 property_names=Schema(pattern=f"^label\\.{KEY}$"),
@@ -173,30 +171,30 @@ class ListOperation(ContractOperation):
 
 @dataclass
 class EventsOperation(ContractOperation):
-    """An operation whose answer is a stream of server-sent events."""
+    """An operation that responds with server-sent events."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # Not a security scheme: clients of hey-api send their credential in each one, and this one is in the URL.
+        # Not a security scheme: hey-api clients would send their credential in it, and this parameter is in the URL.
         ticket = Parameter(
             name=TICKET,
             param_in="query",
-            description="A ticket of `POST /v1/stream-tickets`, in place of `Authorization`, for EventSource",
+            description="A ticket from `POST /v1/stream-tickets`, instead of the header `Authorization`",
             schema=Schema(type=OpenAPIType.STRING, pattern=f"^{TICKET_FORM}$"),
         )
         self.parameters = [*(self.parameters or []), ticket]
         answer = (self.responses or {})["200"]
         if isinstance(answer, OpenAPIResponse):
-            answer.description = "Events, as text/event-stream (HTML standard, 9.2); the schema is that of each event"
+            answer.description = "Server-sent events (HTML standard, 9.2). The schema is that of each event"
 
 
 @dataclass
 class CallbackOperation(ContractOperation):
-    """An operation whose body is whatever the engine makes of a workflow's end."""
+    """An operation whose body is Temporal's encoding of a workflow's outcome."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.request_body = RequestBody(
             content={"*/*": OpenAPIMediaType(schema=Schema())},
-            description="The workflow's result or failure, as a Nexus operation's completion; up to 3 MiB",
+            description="The result or failure of the workflow, as the completion of a Nexus operation. At most 3 MiB",
         )

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of waits and streams for which there is no place."""
+"""Errors of waits and streams beyond the limits in the OpenAPI document."""
 
 from typing import Any, Final
 
@@ -9,14 +9,14 @@ from entrypoints.http.problems.problems import MEDIA_TYPE
 
 _OPERATIONS: Final = {"getOperation", "streamOperation", "streamEvents"}
 _WORDS: Final = {
-    "429": "Too many requests, or too many waits and streams, with these credentials",
-    "503": "The database cannot be reached, or all places to wait are taken",
+    "429": "Rate limit of these credentials exceeded, or too many of their waits and streams are open",
+    "503": "The database is unavailable, or no capacity is left for waits and streams",
 }
 _ERRORS: Final[dict[str, type[Exception]]] = {"429": TooManyWaiting, "503": WaitingRoomFull}
 
 
-def with_places(schema: dict[str, Any]) -> dict[str, Any]:
-    """The document with these errors, where they can happen; 429 where credentials are asked for."""
+def with_waiter_limits(schema: dict[str, Any]) -> dict[str, Any]:
+    """The document with these errors for waits and streams; 429 with access control only."""
     for item in schema["paths"].values():
         for operation in item.values():
             if operation["operationId"] in _OPERATIONS:

@@ -1,4 +1,4 @@
-"""From exceptions to problems: the one table."""
+"""The table of problems: which exception becomes which status, type and title."""
 
 import math
 from collections.abc import Mapping
@@ -60,95 +60,91 @@ from entrypoints.http.problems.problems import (
     clip_text,
 )
 
-MAYBE_STORED = "Whether a change was stored is not known. Try again; a submission with the same Idempotency-Key."
-"""A commit whose answer was lost may have gone through."""
+MAYBE_STORED = "A change may or may not have been stored. Retry; send a submission with the same Idempotency-Key."
+"""The response to a commit may be lost although the commit succeeded."""
 MAX_BODY: Final = 256 * 1024
+"""Bytes of a request body, unless the route sets its own limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What an exception becomes. `detail` replaces the exception's own words where those are not for clients."""
+    """The problem for an exception. `detail` replaces the exception's message where that is not for clients."""
 
     status: int
     slug: str
     title: str
     detail: str | None = None
     retry_after: int | None = None
+    """Seconds."""
     challenge: str | None = None
-    """How a client that may do this shows that it may."""
+    """Value of the WWW-Authenticate header."""
 
     @property
     def type(self) -> str:
-        """The problem's type."""
+        """The URI of the problem type."""
         return f"urn:opledger:problem:{self.slug}"
 
 
 _REALM: Final = 'Bearer realm="opledger"'
-_INVALID_FIELD = Kind(422, "invalid-field", "A field of the body is wrong")
+_INVALID_FIELD = Kind(422, "invalid-field", "Invalid field")
 KINDS: Final[Mapping[type[Exception], Kind]] = {
-    MalformedHead: Kind(400, "malformed-head", "The request cannot be read"),
-    MalformedBody: Kind(400, "malformed-body", "The body cannot be read"),
-    InvalidParameter: Kind(400, "invalid-parameter", "A query parameter is wrong"),
-    InvalidPageToken: Kind(400, "invalid-page-token", "The page token does not belong to this query"),
-    InvalidHeader: Kind(400, "invalid-header", "A request header is wrong"),
-    UnauthorizedCallback: Kind(
-        401, "unauthorized-callback", "The callback is not one that this ledger asked for", challenge=TOKEN_HEADER
-    ),
-    MissingCredentials: Kind(401, "missing-credentials", "Credentials are needed", challenge=_REALM),
-    InvalidTicket: Kind(401, "invalid-ticket", "The stream ticket is not valid", challenge=_REALM),
+    MalformedHead: Kind(400, "malformed-head", "Malformed request"),
+    MalformedBody: Kind(400, "malformed-body", "Malformed request body"),
+    InvalidParameter: Kind(400, "invalid-parameter", "Invalid query parameter"),
+    InvalidPageToken: Kind(400, "invalid-page-token", "Page token does not match this query"),
+    InvalidHeader: Kind(400, "invalid-header", "Invalid request header"),
+    UnauthorizedCallback: Kind(401, "unauthorized-callback", "Invalid callback token", challenge=TOKEN_HEADER),
+    MissingCredentials: Kind(401, "missing-credentials", "Credentials required", challenge=_REALM),
+    InvalidTicket: Kind(401, "invalid-ticket", "Invalid stream ticket", challenge=_REALM),
     InvalidCredentials: Kind(
-        401, "invalid-credentials", "The credentials are not valid", challenge=f'{_REALM}, error="invalid_token"'
+        401, "invalid-credentials", "Invalid credentials", challenge=f'{_REALM}, error="invalid_token"'
     ),
-    MissingScope: Kind(
-        403, "missing-scope", "The credentials lack a scope", challenge=f'{_REALM}, error="insufficient_scope"'
-    ),
-    ForeignOrigin: Kind(403, "foreign-origin", "A page of another site sent the request"),
-    NotFoundException: Kind(404, "not-found", "Not found", "There is nothing at this path."),
-    OperationNotFound: Kind(404, "operation-not-found", "There is no such operation"),
+    MissingScope: Kind(403, "missing-scope", "Missing scope", challenge=f'{_REALM}, error="insufficient_scope"'),
+    ForeignOrigin: Kind(403, "foreign-origin", "Cross-origin request refused"),
+    NotFoundException: Kind(404, "not-found", "Not found", "No route has this path."),
+    OperationNotFound: Kind(404, "operation-not-found", "Operation not found"),
     MethodNotAllowedException: Kind(
-        405, "method-not-allowed", "Method not allowed", "The Allow header names the methods that this path has."
+        405, "method-not-allowed", "Method not allowed", "The Allow header lists the methods of this path."
     ),
-    SlowBody: Kind(408, "slow-body", "The body arrives too slowly"),
-    OperationAlreadyDone: Kind(409, "operation-already-done", "The operation is done already"),
-    OperationNotDone: Kind(409, "operation-not-done", "The operation is not done yet"),
-    VersionMismatch: Kind(412, "version-mismatch", "The operation is not at the version that is meant"),
-    BodyTooLarge: Kind(413, "body-too-large", "The body is too large"),
-    UnsupportedMediaType: Kind(415, "unsupported-media-type", "The body's media type is not supported"),
-    MisdirectedRequest: Kind(421, "misdirected-request", "The request is for another host"),
+    SlowBody: Kind(408, "slow-body", "Request body too slow"),
+    OperationAlreadyDone: Kind(409, "operation-already-done", "Operation already done"),
+    OperationNotDone: Kind(409, "operation-not-done", "Operation not done"),
+    VersionMismatch: Kind(412, "version-mismatch", "Version mismatch"),
+    BodyTooLarge: Kind(413, "body-too-large", "Request body too large"),
+    UnsupportedMediaType: Kind(415, "unsupported-media-type", "Unsupported media type"),
+    MisdirectedRequest: Kind(421, "misdirected-request", "Host not served"),
     InvalidBody: _INVALID_FIELD,
     InvalidInput: _INVALID_FIELD,
-    UnknownOperationType: Kind(422, "unknown-operation-type", "There is no such operation type"),
-    IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "The idempotency key belongs to another request"),
-    RateLimited: Kind(429, "rate-limited", "Too many requests"),
-    TooManyWaiting: Kind(429, "too-many-waiting", "Too many waits and streams are open", retry_after=5),
-    TooManyOpenBodies: Kind(429, "too-many-open-bodies", "Too many bodies are still arriving", retry_after=1),
-    TooManyPipelined: Kind(429, "too-many-pipelined", "Too many requests are pipelined", retry_after=1),
-    HeadTooLarge: Kind(431, "head-too-large", "The request's head is too large"),
-    ClientGone: Kind(499, "client-gone", "The client has hung up"),
-    UnsupportedTransferCoding: Kind(501, "unsupported-transfer-coding", "The transfer coding is not supported"),
-    UnsupportedVersion: Kind(505, "unsupported-http-version", "The HTTP version is not supported"),
-    StaleOperation: Kind(503, "busy", "The operation is changing too fast", "Try again.", retry_after=1),
-    DatabaseUnavailable: Kind(
-        503, "database-unavailable", "The database cannot be reached", MAYBE_STORED, retry_after=5
-    ),
+    UnknownOperationType: Kind(422, "unknown-operation-type", "Unknown operation type"),
+    IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "Idempotency key reused"),
+    RateLimited: Kind(429, "rate-limited", "Rate limit exceeded"),
+    TooManyWaiting: Kind(429, "too-many-waiting", "Too many open waits and streams", retry_after=5),
+    TooManyOpenBodies: Kind(429, "too-many-open-bodies", "Too many incoming request bodies", retry_after=1),
+    TooManyPipelined: Kind(429, "too-many-pipelined", "Too many pipelined requests", retry_after=1),
+    HeadTooLarge: Kind(431, "head-too-large", "Request headers too large"),
+    ClientGone: Kind(499, "client-gone", "Client closed the connection"),
+    UnsupportedTransferCoding: Kind(501, "unsupported-transfer-coding", "Unsupported transfer coding"),
+    UnsupportedVersion: Kind(505, "unsupported-http-version", "Unsupported HTTP version"),
+    StaleOperation: Kind(503, "busy", "Too many concurrent changes", "Retry.", retry_after=1),
+    DatabaseUnavailable: Kind(503, "database-unavailable", "Database unavailable", MAYBE_STORED, retry_after=5),
     IdentityProviderUnavailable: Kind(
         503,
         "identity-provider-unavailable",
-        "The token cannot be checked",
-        "The identity provider's keys cannot be had. Try again.",
+        "Identity provider unavailable",
+        "The keys of the identity provider are unavailable. Retry.",
         retry_after=5,
     ),
-    WaitingRoomFull: Kind(503, "waiting-room-full", "All places to wait are taken", retry_after=5),
-    CallbackNotTaken: Kind(503, "callback-not-taken", "The callback was not taken", retry_after=1),
-    NotReady: Kind(503, "not-ready", "The service is not ready", retry_after=5),
+    WaitingRoomFull: Kind(503, "waiting-room-full", "No capacity for waits and streams", retry_after=5),
+    CallbackNotTaken: Kind(503, "callback-not-taken", "Callback not stored", retry_after=1),
+    NotReady: Kind(503, "not-ready", "Service not ready", retry_after=5),
     Exception: Kind(
-        500, "internal", "Internal error", "The request failed, and the log says why under its X-Request-Id."
+        500, "internal", "Internal error", "The request failed. The log has the cause under the X-Request-Id."
     ),
 }
 
 
 def kind_of(error: Exception) -> Kind:
-    """The row of the nearest base class that has one. What only Litestar knows keeps its status."""
+    """The row of the nearest base class in the table. Other HTTP errors of Litestar keep their status."""
     for base in type(error).__mro__:
         if base is HTTPException and isinstance(error, HTTPException) and error.status_code < 500:
             phrase = HTTPStatus(error.status_code).phrase
@@ -159,7 +155,7 @@ def kind_of(error: Exception) -> Kind:
 
 
 def problem_of(error: Exception) -> Problem:
-    """The problem alone, for an answer that is not one."""
+    """The problem of an exception, to embed in another response."""
     return problem_body(kind_of(error), error)
 
 

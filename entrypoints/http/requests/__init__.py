@@ -1,1 +1,1 @@
-"""Reading and checking requests."""
+"""Parses and validates requests."""

@@ -1,13 +1,18 @@
 """The request class of every route, and the checks that run before a handler."""
 
-from typing import Any
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from litestar import Request
 
 from application.tenant_ledger import TenantLedger
+from entrypoints.http.problems.problems import ClientGone
 from entrypoints.http.requests.json_body import check_body, read_json
 from entrypoints.http.requests.query_params import check_query
 from entrypoints.http.services import SERVICES, HttpServices
+
+_T = TypeVar("_T")
 
 
 class ApiRequest(Request[Any, Any, Any]):
@@ -27,6 +32,25 @@ class ApiRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         """The body, decoded as the annotation of the handler's `data`."""
         return await read_json(self)
+
+    async def cancel_on_disconnect(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """The result of the work. Cancels it and raises ClientGone when the client disconnects."""
+        try:
+            async with asyncio.timeout(None) as connected:
+                watcher = asyncio.create_task(self._expire_on_disconnect(connected))
+                try:
+                    return await work
+                finally:
+                    watcher.cancel()
+        except TimeoutError:
+            if not connected.expired():
+                raise
+            raise ClientGone("the client closed the connection") from None
+
+    async def _expire_on_disconnect(self, connected: asyncio.Timeout) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        connected.reschedule(asyncio.get_running_loop().time())
 
 
 async def check_request(request: Request[Any, Any, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The body of a batch submission."""
+"""Request body of a batch."""
 
 from typing import Annotated, Any, Final
 
@@ -6,11 +6,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from entrypoints.http.requests.schemas import SubmitBody
 
-MOST_OPERATIONS: Final = 500
+MAX_BATCH_OPERATIONS: Final = 500
 
 
 class BatchItemBody(SubmitBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What to run, and the key by which a repeat is known."""
+    """One submission of a batch."""
 
     idempotency_key: (
         Annotated[
@@ -19,7 +19,7 @@ class BatchItemBody(SubmitBody, frozen=True, forbid_unknown_fields=True, kw_only
                 min_length=1,
                 max_length=255,
                 pattern=r"^[\x20-\x7e]+$",
-                description="Printable ASCII. For 24 hours the same key and submission give the first operation again",
+                description="Printable ASCII. For 24 hours, the same key and submission return the first operation",
             ),
         ]
         | UnsetType
@@ -27,6 +27,6 @@ class BatchItemBody(SubmitBody, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class BatchBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """What to run. The submissions are read one by one, so that a wrong one is answered in its place."""
+    """A batch of submissions. The handler decodes each by itself, so that an invalid one gets its own error."""
 
-    operations: Annotated[list[Any], Meta(min_length=1, max_length=MOST_OPERATIONS)]
+    operations: Annotated[list[Any], Meta(min_length=1, max_length=MAX_BATCH_OPERATIONS)]

@@ -15,37 +15,36 @@ _VERSION: Final = re.compile(r'"([1-9][0-9]{0,9})"')
 
 
 def entity_tag(operation: OperationView) -> str:
-    """Strong: the same version is the same answer."""
+    """The version as a strong entity tag: equal versions have equal representations."""
     return f'"{operation.version}"'
 
 
 def matches(if_none_match: list[str], tag: str) -> bool:
-    """Whether the client has this representation already, by the weak comparison. A header that is not valid is
-    ignored, as the RFC has it."""
+    """Whether the client has this representation, by weak comparison. An invalid header is ignored, as the RFC says."""
     tags = entity_tags(if_none_match)
     return tags is not None and ("*" in tags or tag in {each.removeprefix("W/") for each in tags})
 
 
 def expected_version(if_match: list[str]) -> ExpectedVersion:
-    """The versions that a change is meant for; `*`, as no header, is any. The comparison is the strong one: weak tags
-    match nothing, and neither do tags of something else. Raises InvalidHeader."""
+    """The versions that If-Match allows; None (no header, or `*`) allows any. The comparison is strong: weak tags and
+    tags that are no version match nothing. Raises InvalidHeader."""
     tags = entity_tags(if_match) if if_match else ["*"]
     if tags is None:
-        raise InvalidHeader("If-Match", 'it is * or entity tags such as "3"')
+        raise InvalidHeader("If-Match", 'must be * or a list of entity tags such as "3"')
     if tags == ["*"]:
         return None
     return frozenset(int(found[1]) for found in map(_VERSION.fullmatch, tags) if found)
 
 
 def with_weak_tags(error: VersionMismatch, if_match: list[str]) -> VersionMismatch:
-    """The error, which says so where a weak tag was given: only that looks as if it should have matched."""
+    """The error, with a hint if the client sent a weak tag."""
     if not any(tag.startswith("W/") for tag in entity_tags(if_match) or ()):
         return error
-    return VersionMismatch(f"{error}; a weak tag, which begins with W/, never matches in If-Match: leave out the W/")
+    return VersionMismatch(f"{error}; If-Match never matches a weak tag; remove the W/")
 
 
 def entity_tags(values: list[str]) -> list[str] | None:
-    """The tags of a header (RFC 9110, 8.8.3), `*` alone, or None where it is neither."""
+    """The entity tags of a header (RFC 9110, 8.8.3), or `*` alone. None: the header is invalid."""
     header = ", ".join(values)
     if header.strip(" \t") == "*":
         return ["*"]

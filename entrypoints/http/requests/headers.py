@@ -27,7 +27,7 @@ def header_values(scope: HTTPScope | WebSocketScope, lower_name: bytes) -> list[
 
 
 def media_type(text: str) -> tuple[str, list[tuple[str, str]]] | None:
-    """Type and parameters of a Content-Type (RFC 9110, 8.3.1), names and type in lower case; None if it is not one."""
+    """Type and parameters of a Content-Type (RFC 9110, 8.3.1), names and type in lower case. None: it is invalid."""
     found = _MEDIA_TYPE.fullmatch(text)
     if found is None:
         return None
@@ -36,12 +36,12 @@ def media_type(text: str) -> tuple[str, list[tuple[str, str]]] | None:
 
 
 def preferences(values: list[str]) -> dict[str, str]:
-    """The preferences of a request (RFC 7240), by name in lower case; the first of each counts. What follows an element
-    that is not valid is ignored."""
-    header, place, found = ",".join(values), 0, dict[str, str]()
-    while match := _PREFERENCE.match(header, place):
+    """The preferences of a request (RFC 7240) by lower-case name. Of repeated names the first counts. Everything after
+    an invalid element is ignored."""
+    header, position, found = ",".join(values), 0, dict[str, str]()
+    while match := _PREFERENCE.match(header, position):
         found.setdefault(match["name"].lower(), _unquoted(match["value"] or ""))
-        place = match.end()
+        position = match.end()
     return found
 
 

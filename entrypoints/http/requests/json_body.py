@@ -1,4 +1,4 @@
-"""Reading a request's body: I-JSON (RFC 7493), strictly, and never deeper or larger than is good for us."""
+"""Parses JSON bodies as strict I-JSON (RFC 7493), with limits on depth and size."""
 
 import asyncio
 import itertools
@@ -19,26 +19,26 @@ from entrypoints.http.requests.validation_messages import plain
 from entrypoints.http.server.request_body import body_error
 
 MAX_DEPTH: Final = 64
-_LONGEST_INTEGER = 309
-"""Digits. Longer ones are beyond what an IEEE 754 double can be about."""
-_LITTLE = 64 * 1024
-"""Bytes that are read in a few milliseconds."""
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+_MAX_DIGITS: Final = 309
+"""Digits of an integer. Longer integers exceed an IEEE 754 double."""
+_SMALL_BODY: Final = 64 * 1024
+"""Bytes that are parsed within a few milliseconds."""
+_INVALID_TEXT = re.compile("[\x00\ud800-\udfff]")
 _PATH = re.compile(r" - at `\$.*`\Z", re.DOTALL)
 _MAX_ERRORS: Final = 20
-READERS: Final = "body_readers"
-"""Where the application's state has what reads bodies of some types, where it is not `decode`."""
+DECODERS: Final = "body_decoders"
+"""Key of the application's state: decoders by type of body, for types that `decode` does not decode."""
 _T = TypeVar("_T")
 
 
 def parse_json(body: bytes) -> Any:
-    """The value. Raises MalformedBody, which says what is wrong.
+    """The parsed value. Raises MalformedBody, which names the cause.
 
-    Refused: what is not UTF-8 or not JSON (NaN included), repeated names, nesting beyond MAX_DEPTH, numbers beyond a
-    double, and text with U+0000 or half a surrogate pair, which cannot be stored.
+    Refuses invalid UTF-8, invalid JSON (including NaN), repeated names, nesting beyond MAX_DEPTH, numbers beyond a
+    double, and text that PostgreSQL cannot store: U+0000 or half a surrogate pair.
     """
     if not body.strip():
-        raise MalformedBody("a JSON object is expected, and the body is empty")
+        raise MalformedBody("the body is empty; send a JSON object")
     try:
         value = json.loads(
             body.decode("utf-8"),
@@ -48,9 +48,11 @@ def parse_json(body: bytes) -> Any:
             parse_int=_integer,
         )
     except UnicodeDecodeError as error:
-        raise MalformedBody(f"the body is not UTF-8, from byte {error.start} on") from None
+        raise MalformedBody(f"the body is not valid UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        raise MalformedBody(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+        raise MalformedBody(
+            f"the body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
     except RecursionError:
         raise _too_deep() from None
     _check(value)
@@ -58,8 +60,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def decode(value: Any, into: type[_T], *, at: str = "") -> _T:
-    """The value, which is at that place of the body, as a request of that type. Raises InvalidBody, which points to
-    every field that is wrong."""
+    """Converts a value to a request body. `at` is its JSON Pointer. Raises InvalidBody with every invalid field."""
     try:
         return msgspec.convert(value, into)
     except msgspec.ValidationError as error:
@@ -68,7 +69,7 @@ def decode(value: Any, into: type[_T], *, at: str = "") -> _T:
 
 
 def _field_errors(value: Any, into: Any, at: str) -> Iterator[FieldError]:
-    """msgspec stops at the first field that is wrong. So each is read by itself."""
+    """Checks field by field, because msgspec stops at the first invalid field."""
     body = getattr(into, "__origin__", into)
     if not isinstance(value, dict) or not (isinstance(body, type) and issubclass(body, msgspec.Struct)):
         return
@@ -85,15 +86,15 @@ def _field_errors(value: Any, into: Any, at: str) -> Iterator[FieldError]:
 
 
 def _value_errors(value: Any, into: Any, at: str) -> Iterator[FieldError]:
-    """Ours are plain values, and mappings of texts."""
+    """Covers the types of our bodies: plain values, and mappings of strings."""
     try:
         msgspec.convert(value, into)
     except msgspec.ValidationError as error:
-        words = _PATH.sub("", str(error))
-        texts = value.items() if isinstance(value, dict) and words != str(error) else ()
+        message = _PATH.sub("", str(error))
+        texts = value.items() if isinstance(value, dict) and message != str(error) else ()
         wrong = [name for name, text in texts if not isinstance(text, str)]
         if not wrong:
-            yield FieldError(plain(words), pointer=at)
+            yield FieldError(plain(message), pointer=at)
         yield from (FieldError("expected a string", pointer=f"{at}/{_escaped(name)}") for name in wrong)
 
 
@@ -106,29 +107,29 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         seen: set[str] = set()
         repeated = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise MalformedBody(f"the name {clip_text(repr(repeated), 100)} is given twice in one object")
+        raise MalformedBody(f"the name {clip_text(repr(repeated), 100)} occurs twice in one object")
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise MalformedBody(f"JSON has no {name}")
+    raise MalformedBody(f"{name} is not valid JSON")
 
 
 def _float(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise MalformedBody("a number is out of range: at most 1.8e308 is taken")
+        raise MalformedBody("a number is out of range; the maximum is 1.8e308")
     return value
 
 
 def _integer(text: str) -> int:
-    if len(text.lstrip("-")) > _LONGEST_INTEGER or math.isinf(float(text)):
-        raise MalformedBody("a number is out of range: at most 1.8e308 is taken")
+    if len(text.lstrip("-")) > _MAX_DIGITS or math.isinf(float(text)):
+        raise MalformedBody("a number is out of range; the maximum is 1.8e308")
     return int(text)
 
 
 def _check(value: Any) -> None:
-    """Depth and texts, without recursion."""
+    """Checks depth and text, without recursion."""
     level = [value]
     depth = 0
     while level:
@@ -148,47 +149,48 @@ def _check(value: Any) -> None:
 
 
 def _check_text(text: str) -> None:
-    if _NO_TEXT.search(text):
-        raise MalformedBody("a text holds U+0000 or half a surrogate pair, which cannot be stored")
+    if _INVALID_TEXT.search(text):
+        raise MalformedBody("a string contains U+0000 or half a surrogate pair")
 
 
 def _too_deep() -> MalformedBody:
     return MalformedBody(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
-async def aside(work: Callable[[], _T], *, size: int) -> _T:
-    """Do what takes long with a body of many bytes in a thread: waits, streams and /livez go on meanwhile."""
-    return await asyncio.to_thread(work) if size > _LITTLE else work()
+async def in_thread_if_large(work: Callable[[], _T], *, size: int) -> _T:
+    """Runs the work on a large body in a thread, so that it does not block the event loop. `size` in bytes."""
+    return await asyncio.to_thread(work) if size > _SMALL_BODY else work()
 
 
 async def read_json(request: Request[Any, Any, Any]) -> Any:
     """The body, decoded as the annotation of the handler's `data`."""
     into = request.route_handler.parsed_fn_signature.parameters["data"].annotation
     body = await request.body()
-    read = request.app.state[READERS].get(into, decode)
-    return await aside(lambda: read(parse_json(body), into), size=len(body))
+    decoder = request.app.state[DECODERS].get(into, decode)
+    return await in_thread_if_large(lambda: decoder(parse_json(body), into), size=len(body))
 
 
 async def check_body(request: Request[Any, Any, Any]) -> None:
-    """Refuse a body that is not declared as JSON, before it is read, and one that must not be missing."""
+    """Refuses a body that is not declared as JSON, before reading it, and a missing body where one is required."""
     data = request.route_handler.parsed_fn_signature.parameters.get("data")
     if data is None:
         return
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     declared = request.headers.get("content-type")
     if coding != "identity" or (declared is not None and not _is_json(declared)):
-        raise UnsupportedMediaType("the body is sent as application/json in UTF-8, without a content coding")
-    body = await read_body(request, lambda: MalformedBody("the connection ended before the body did"))
+        raise UnsupportedMediaType("send the body as application/json in UTF-8, without Content-Encoding")
+    body = await read_body(request, lambda: MalformedBody("the connection closed before the end of the body"))
     if body and declared is None:
-        raise UnsupportedMediaType("the body has no Content-Type; application/json is expected")
+        raise UnsupportedMediaType("the header Content-Type is missing; send application/json")
     if not body and not data.has_default:
-        raise MalformedBody("a JSON object is expected, and the body is empty")
+        raise MalformedBody("the body is empty; send a JSON object")
 
 
 async def read_body(request: Request[Any, Any, Any], gone: Callable[[], Exception]) -> bytes:
-    """The body. Raises TooManyOpenBodies, SlowBody, MalformedBody, and `gone` when the client left before its end."""
+    """The body. Raises TooManyOpenBodies, SlowBody, MalformedBody, and `gone()` if the client disconnects before its
+    end."""
     open_bodies: OpenBodies = request.app.state[OPEN_BODIES]
-    with open_bodies.place(request.scope):
+    with open_bodies.counted(request.scope):
         try:
             return await request.body()
         except InternalServerException:

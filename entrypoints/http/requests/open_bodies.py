@@ -1,4 +1,4 @@
-"""Limit on the request bodies of one client that are still arriving: each holds a connection and memory."""
+"""Limits the request bodies of one client that are still arriving: each holds a connection and memory."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from litestar.types import Scope
 from entrypoints.http.problems.problems import TooManyOpenBodies
 
 OPEN_BODIES: Final = "open_bodies"
-"""Under this name the application's state holds its OpenBodies."""
+"""Key of the application's state: its OpenBodies."""
 MAX_OPEN: Final = 100
 """Bodies of one client at the same time."""
 
 
 class OpenBodies:
-    """Counts in this process's memory, by credential; without access control, by peer. A body that has arrived
-    completely is read without a pause, and so does not count."""
+    """Counts per process and credential; without access control, per peer. A body that has arrived completely does not
+    count, because it is read at once."""
 
     def __init__(self, limit: int = MAX_OPEN) -> None:
         self._limit = limit
@@ -25,11 +25,11 @@ class OpenBodies:
 
     @property
     def open(self) -> int:
-        """Bodies that are arriving now."""
+        """Number of bodies that are arriving."""
         return self._of.total()
 
     @contextmanager
-    def place(self, scope: Scope) -> Iterator[None]:
+    def counted(self, scope: Scope) -> Iterator[None]:
         """Counts one body until the block ends. Raises TooManyOpenBodies."""
         client = _client(scope)
         if self._of[client] >= self._limit:
@@ -44,7 +44,7 @@ class OpenBodies:
 
 
 def _client(scope: Any) -> tuple[str, str]:
-    """A callback has no user: its operation's path, for which its token is valid, takes the place of a credential."""
+    """The credential, else the peer. A callback has no user: it counts by path, for which its token is valid."""
     user = scope.get("user")
     if user is None:
         return "path", scope["path"]

@@ -1,4 +1,4 @@
-"""Opaque page tokens: where the next page starts, signed together with the query that it belongs to."""
+"""Opaque page tokens: the start of the next page, signed together with the query."""
 
 import base64
 import binascii
@@ -14,25 +14,25 @@ from uuid import UUID
 from application.ports.operation_queries import OperationFilter, PageKey
 from entrypoints.http.problems.problems import InvalidPageToken
 
-SHORTEST_KEY: Final = 16
+MIN_KEY_BYTES: Final = 16
 PAGE_TOKENS: Final = "page_tokens"
-"""Under this name the application's state holds its PageTokens."""
+"""Key of the application's state: its PageTokens."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_PLACE = struct.Struct(">q16s")
-_SIGNATURE = 16
+_POSITION = struct.Struct(">q16s")
+_SIGNATURE_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a page is a page of. The page's size is not part of it."""
+    """A list query. The page size is not part of it."""
 
     tenant: str
     criteria: OperationFilter
     newest_first: bool
 
     def digest(self) -> bytes:
-        """The same for the same query, however it was written."""
+        """Equal for equal queries, independent of the order of their parameters."""
         criteria = self.criteria
         parts = [
             self.tenant,
@@ -47,31 +47,31 @@ class ListQuery:
 
 
 class PageTokens:
-    """Makes and reads tokens. Whoever has the key can make them; every process of one service has the same."""
+    """Issues and reads tokens. All processes of one service share the key."""
 
     def __init__(self, key: bytes) -> None:
-        """Raises ValueError for a key that is too short to be one."""
-        if len(key) < SHORTEST_KEY:
-            raise ValueError(f"the page token key has at least {SHORTEST_KEY} bytes")
+        """Raises ValueError for a key of less than MIN_KEY_BYTES."""
+        if len(key) < MIN_KEY_BYTES:
+            raise ValueError(f"the page token key must have at least {MIN_KEY_BYTES} bytes")
         self._key = key
 
     def issue(self, query: ListQuery, after: PageKey) -> str:
-        """The token of the page behind `after`."""
-        place = _PLACE.pack((after.accepted_at - _EPOCH) // _MICROSECOND, after.operation_id.bytes)
-        return _text(place + self._sign(query, place))
+        """The token of the page after this key."""
+        position = _POSITION.pack((after.accepted_at - _EPOCH) // _MICROSECOND, after.operation_id.bytes)
+        return _text(position + self._sign(query, position))
 
     def read(self, query: ListQuery, token: str) -> PageKey:
-        """Where the page starts. Raises InvalidPageToken: tampered with, cut, or another query's."""
+        """The key after which the page starts. Raises InvalidPageToken for a modified token and for another query."""
         raw = _bytes(token)
-        place, signature = raw[: _PLACE.size], raw[_PLACE.size :]
-        if _text(raw) != token or not hmac.compare_digest(signature, self._sign(query, place)):
+        position, signature = raw[: _POSITION.size], raw[_POSITION.size :]
+        if _text(raw) != token or not hmac.compare_digest(signature, self._sign(query, position)):
             raise InvalidPageToken
-        microseconds, operation_id = _PLACE.unpack(place)
+        microseconds, operation_id = _POSITION.unpack(position)
         return PageKey(_EPOCH + microseconds * _MICROSECOND, UUID(bytes=operation_id))
 
-    def _sign(self, query: ListQuery, place: bytes) -> bytes:
-        message = b"opledger page token 1\0" + query.digest() + place
-        return hmac.digest(self._key, message, "sha256")[:_SIGNATURE]
+    def _sign(self, query: ListQuery, position: bytes) -> bytes:
+        message = b"opledger page token 1\0" + query.digest() + position
+        return hmac.digest(self._key, message, "sha256")[:_SIGNATURE_BYTES]
 
 
 def _text(raw: bytes) -> str:

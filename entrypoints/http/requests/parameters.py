@@ -11,7 +11,7 @@ from domain.operation.attention import AttentionKind
 from domain.operation.labels import VALUE
 from domain.operation.status import OperationStatus
 from entrypoints.http.requests.headers import header_values
-from entrypoints.http.requests.schemas import LONGEST_TYPE
+from entrypoints.http.requests.schemas import MAX_TYPE_LENGTH
 
 PREFIX: Final = "/v1"
 PATH: Final = "/operations"
@@ -42,30 +42,30 @@ class HeaderParameter:
 Order = Literal["-accepted_at", "accepted_at"]
 IDEMPOTENCY_KEY: Final = HeaderParameter(
     "Idempotency-Key",
-    "Printable ASCII. For 24 hours the same key and body give the first answer again",
+    "Printable ASCII. For 24 hours, the same key with the same body returns the first response",
     {"minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7e]+$"},
 )
-IF_NONE_MATCH: Final = HeaderParameter("If-None-Match", "Entity tags the client has")
+IF_NONE_MATCH: Final = HeaderParameter("If-None-Match", "Entity tags of the versions that the client has")
 IF_MATCH: Final = HeaderParameter(
     "If-Match",
-    "Entity tags of the versions that this is meant for, or `*`: any",
+    "Entity tags of the versions that the request may change. `*`: any version",
     {"pattern": r'^(\*|[ \t,]*(W/)?"[^"]*"([ \t]*,[ \t,]*(W/)?"[^"]*")*[ \t,]*)$'},
 )
 Statuses = Annotated[
-    list[OperationStatus] | None, QueryParameter(name="status", description="Operations in any of these statuses")
+    list[OperationStatus] | None, QueryParameter(name="status", description="Operations with any of these statuses")
 ]
 TypeName = Annotated[
     str | None,
     QueryParameter(
         name="type",
         min_length=1,
-        max_length=LONGEST_TYPE,
+        max_length=MAX_TYPE_LENGTH,
         pattern=f"^{VALUE}$",
         description="Operations of this type",
     ),
 ]
 Attention = Annotated[
-    AttentionKind | None, QueryParameter(name="attention", description="Operations that need attention of this kind")
+    AttentionKind | None, QueryParameter(name="attention", description="Operations with this kind of attention")
 ]
 After = Annotated[
     str | None,
@@ -75,9 +75,13 @@ Before = Annotated[
     str | None,
     QueryParameter(name="accepted_before", description="Operations accepted before this time", schema_extra=_TIME),
 ]
-OrderBy = Annotated[Order, QueryParameter(name="order", description="By time of acceptance; with `-` the newest first")]
-PageSize = Annotated[int, QueryParameter(name="page_size", ge=1, le=200, description="Most operations of a page")]
+OrderBy = Annotated[Order, QueryParameter(name="order", description="Sort by acceptance time. `-`: newest first")]
+PageSize = Annotated[
+    int, QueryParameter(name="page_size", ge=1, le=200, description="Maximum number of operations in the page")
+]
 PageToken = Annotated[
     str | None,
-    QueryParameter(name="page_token", description="`next_page_token` of an answer to the same filters and order"),
+    QueryParameter(
+        name="page_token", description="`next_page_token` of the previous page. Keep the same filters and order"
+    ),
 ]

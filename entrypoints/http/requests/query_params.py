@@ -1,4 +1,4 @@
-"""Reading a request's query: every parameter known, given once, and text."""
+"""Parses and checks query parameters."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(?P<zone>Z|[+-
 
 
 def check_query(request: Request[Any, Any, Any]) -> None:
-    """Raises InvalidParameter for what the route does not know, what is given twice, and what is not UTF-8 text."""
+    """Raises InvalidParameter for an unknown parameter, a repeated one, and one that is not UTF-8 text."""
     if not request.scope["query_string"]:
         return
     known = _parameters(request.route_handler)
@@ -31,19 +31,19 @@ def check_query(request: Request[Any, Any, Any]) -> None:
     for name, value in _pairs(request):
         parameter = known(name)
         if parameter is None:
-            raise InvalidParameter(name, "there is no such parameter here")
+            raise InvalidParameter(name, "unknown parameter")
         if _CONTROL.search(name + value):
-            raise InvalidParameter(name, "it holds control characters")
+            raise InvalidParameter(name, "must not contain control characters")
         if name in seen and not parameter.repeatable:
-            raise InvalidParameter(name, "it is given more than once")
-        if value.lower() == "null" and not parameter.text:  # msgspec would take it for None: not given at all
-            raise InvalidParameter(name, "null is none of its values")
+            raise InvalidParameter(name, "must not be repeated")
+        if value.lower() == "null" and not parameter.text:  # msgspec would convert it to None, as if absent
+            raise InvalidParameter(name, "must not be null")
         seen.add(name)
 
 
 def label_filters(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """The `label.KEY=VALUE` of the query. Raises InvalidParameter for a label that there cannot be, and for more than
-    an operation has."""
+    """The `label.KEY=VALUE` filters of the query. Raises InvalidParameter for an invalid label, and for more labels
+    than an operation can have."""
     labels = {
         name.removeprefix(LABEL_PREFIX): value for name, value in _pairs(request) if name.startswith(LABEL_PREFIX)
     }
@@ -53,35 +53,33 @@ def label_filters(request: Request[Any, Any, Any]) -> dict[str, str]:
         except InvalidInput as error:
             raise InvalidParameter(LABEL_PREFIX + key, str(error)) from None
     for key in list(labels)[MAX_LABELS:]:
-        raise InvalidParameter(
-            LABEL_PREFIX + key, f"there are at most {MAX_LABELS} label filters: no operation has more"
-        )
+        raise InvalidParameter(LABEL_PREFIX + key, f"too many label filters; the maximum is {MAX_LABELS}")
     return labels
 
 
 def instant(name: str, text: str | None) -> datetime | None:
-    """An RFC 3339 time, in UTC. Raises InvalidParameter, above all for a time without a zone."""
+    """Parses an RFC 3339 time to UTC. Raises InvalidParameter, also for a time without an offset."""
     if text is None:
         return None
     match = _INSTANT.fullmatch(text.upper())
     if match is None:
-        hint = "; in a query '+' is written %2B" if " " in text else ""
-        raise InvalidParameter(name, f"it is no RFC 3339 time such as 2026-01-31T12:00:00Z{hint}")
+        hint = "; encode + as %2B in a query" if " " in text else ""
+        raise InvalidParameter(name, f"must be an RFC 3339 time such as 2026-01-31T12:00:00Z{hint}")
     if match["zone"] is None:
-        raise InvalidParameter(name, "the time has no zone: end it with Z or an offset such as %2B02:00")
+        raise InvalidParameter(name, "has no UTC offset; append Z or an offset such as %2B02:00")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InvalidParameter(name, "there is no such time") from None
+        raise InvalidParameter(name, "is not a valid date and time") from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Parameter:
-    """What may be given for it."""
+    """What a query parameter accepts."""
 
     repeatable: bool
     text: bool
-    """Any text."""
+    """Whether any text is valid."""
 
 
 _LABEL = _Parameter(repeatable=False, text=True)
@@ -89,7 +87,7 @@ _LABEL = _Parameter(repeatable=False, text=True)
 
 @lru_cache(maxsize=256)
 def _parameters(handler: HTTPRouteHandler) -> Callable[[str], _Parameter | None]:
-    """For a parameter's name: what it is, or None where the route does not have it."""
+    """Looks up a query parameter of the handler by name; None: the handler does not have it."""
     fields: Mapping[str, _Parameter] = {
         field.kwarg_definition.name or name: _Parameter(
             repeatable=field.is_non_string_sequence or bool(field.is_optional and _lists(field)),
@@ -117,6 +115,6 @@ def _pairs(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS, separator="&"
         )
     except UnicodeError:
-        raise InvalidParameter("query", "it is not percent-encoded UTF-8") from None
+        raise InvalidParameter("query", "must be percent-encoded UTF-8") from None
     except ValueError:
-        raise InvalidParameter("query", f"it has more than {_MAX_PARAMETERS} parameters") from None
+        raise InvalidParameter("query", f"has more than {_MAX_PARAMETERS} parameters") from None

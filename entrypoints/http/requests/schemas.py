@@ -1,6 +1,6 @@
-"""Request bodies."""
+"""Request bodies of single operations."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -9,34 +9,37 @@ from domain.json_value import MAX_TEXT
 from domain.operation.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
 from domain.operation.operation import MISSING
 
-LONGEST_TYPE = 255
-_TypeName = Annotated[str, Meta(min_length=1, max_length=LONGEST_TYPE, description="Name of a declared type")]
+MAX_TYPE_LENGTH: Final = 255
+_TypeName = Annotated[
+    str, Meta(min_length=1, max_length=MAX_TYPE_LENGTH, description="Name of a declared operation type")
+]
 LABELS = {
     "maxProperties": MAX_LABELS,
     "propertyNames": {"pattern": f"^{KEY}$"},
     "additionalProperties": {"type": "string", "maxLength": MAX_VALUE, "pattern": f"^{VALUE}$"},
 }
-"""The schema of labels, as far as a schema goes."""
+"""JSON Schema keywords of labels."""
 
 
 class SubmitBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """What to run."""
+    """A submission."""
 
     type: _TypeName
     input: (
-        Annotated[Any, Meta(description="Any JSON; left out, the workflow starts without an argument")] | UnsetType
+        Annotated[Any, Meta(description="Any JSON value. Without it, the workflow starts without an argument")]
+        | UnsetType
     ) = UNSET
-    labels: Annotated[dict[str, str], Meta(max_length=MAX_LABELS, description="Texts to find the operation by")] = {}
+    labels: Annotated[dict[str, str], Meta(max_length=MAX_LABELS, description="Key-value pairs to filter by")] = {}
 
 
 class CancelBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Why, and how."""
+    """A cancellation request."""
 
     reason: Annotated[str, Meta(max_length=MAX_TEXT)] | None = None
-    force: Annotated[bool, Meta(description="Terminate instead of asking the workflow to stop")] = False
+    force: Annotated[bool, Meta(description="Terminate the workflow. It cannot clean up")] = False
 
 
-def wanted(body: SubmitBody, idempotency_key: str | None) -> Wanted:
-    """What the client asks for."""
+def submission_request(body: SubmitBody, idempotency_key: str | None) -> Wanted:
+    """The submission request of a body."""
     value = MISSING if body.input is UNSET else body.input
     return Wanted(body.type, value, body.labels, idempotency_key)

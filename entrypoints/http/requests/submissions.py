@@ -1,4 +1,4 @@
-"""Reads a submission, and reports every error of it: of its own fields, and of its input."""
+"""Decodes a submission and reports all of its errors: in its fields, and in its input."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -12,13 +12,13 @@ from entrypoints.http.requests.json_body import decode
 from entrypoints.http.requests.schemas import SubmitBody
 
 InputCheck = Callable[[Wanted], OpledgerError | None]
-"""Why a submission would not be accepted, if it would not."""
+"""Returns why a submission would be refused, or None."""
 _Body = TypeVar("_Body", bound=SubmitBody)
 
 
 def read_submission(value: Any, into: type[_Body], *, check: InputCheck, at: str = "") -> _Body:
-    """The submission, which is at that place of the body. Raises InvalidBody: a field does not have its form. The error
-    also reports what is wrong with the type, the input and the labels, as far as they can be read."""
+    """Decodes a submission. `at` is its JSON Pointer in the body. Raises InvalidBody for an invalid field; the error
+    also lists what is wrong with the type, the input and the labels, as far as they can be decoded."""
     try:
         return decode(value, into, at=at)
     except InvalidBody as error:

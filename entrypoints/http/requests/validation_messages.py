@@ -1,4 +1,4 @@
-"""msgspec's words, for people who write JSON."""
+"""Rewrites msgspec's messages in terms of JSON."""
 
 import re
 from typing import Final

@@ -1,33 +1,30 @@
-"""How long a client wants to wait, and for what: in the query, or as a preference (RFC 7240)."""
+"""Wait options of a request: the query parameters `wait` and `until`, or `Prefer: wait` (RFC 7240)."""
 
-import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
+from litestar import Request
 from litestar.datastructures import ResponseHeader
 from litestar.params import QueryParameter
 
 from application.ports.operation_view import OperationView
 from application.watch.wait import Wish
-from entrypoints.http.problems.problems import ClientGone, InvalidParameter
-from entrypoints.http.requests.api_request import ApiRequest
+from entrypoints.http.problems.problems import InvalidParameter
 from entrypoints.http.requests.conditional import entity_tag, entity_tags, matches
 from entrypoints.http.requests.headers import preferences
 from entrypoints.http.requests.parameters import IF_NONE_MATCH, HeaderParameter
 from entrypoints.settings.durations import parse_duration
 
-LONGEST: Final = 55
-"""Seconds. Below 60, the default read timeout of nginx and of AWS load balancers: a wait that lasts as long as that
-is answered 504 by the proxy."""
-_T = TypeVar("_T")
-_SECONDS = re.compile(r"[0-9]{1,9}")
-_RULE = f"it is a duration of at most {LONGEST}s, such as 20s or 500ms"
+MAX_WAIT: Final = 55
+"""Seconds. Less than 60, the default read timeout of nginx and of AWS load balancers, which answer 504 after it."""
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
+_RULE: Final = f"must be a duration of at most {MAX_WAIT}s, such as 20s or 500ms"
 
 
 class End(StrEnum):
-    """What ends a wait, where not any change does."""
+    """What ends a wait. Without it, any change does."""
 
     DONE = "done"
 
@@ -36,61 +33,44 @@ Wait = Annotated[
     str | None,
     QueryParameter(
         name="wait",
-        description=f"Answer at the next change, or after this time (at most {LONGEST}s)",
+        description=f"Wait up to this long for the next change. At most {MAX_WAIT}s",
         schema_extra={"pattern": "^((5[0-5]|[1-4]?[0-9])s|[0-9]{1,4}ms)$", "examples": ["20s"]},
     ),
 ]
 Until = Annotated[
     End | None,
-    QueryParameter(name="until", description="With a wait: only the end of the operation counts as a change"),
+    QueryParameter(name="until", description="With `wait`: wait until the operation is done, not for any change"),
 ]
-PREFER: Final = HeaderParameter("Prefer", f"`wait=SECONDS` (RFC 7240), {LONGEST} at most; `wait` goes before it")
+PREFER: Final = HeaderParameter(
+    "Prefer", f"`wait=SECONDS` (RFC 7240), at most {MAX_WAIT}. The query parameter `wait` takes precedence"
+)
 APPLIED: Final = ResponseHeader(
-    name="Preference-Applied", documentation_only=True, description="The wait that was preferred, as it was understood"
+    name="Preference-Applied", documentation_only=True, description="The wait that was applied from `Prefer`"
 )
 
 
-def wish(request: ApiRequest, wait: str | None, until: End | None) -> tuple[Wish | None, dict[str, str]]:
-    """What the client waits for, if it does, and the headers that say so. Raises InvalidParameter.
+def wait_options(
+    request: Request[Any, Any, Any], wait: str | None, until: End | None
+) -> tuple[Wish | None, dict[str, str]]:
+    """The wait options (None: do not wait) and the response headers that confirm them. Raises InvalidParameter.
 
-    With If-None-Match a change is one against the versions that the client has; else, against the current one.
+    A change is relative to the versions in If-None-Match, else to the current version.
     """
     preferred = None if wait is not None else _preferred(PREFER.values(request))
     if wait is None and preferred is None:
         if until is not None:
-            raise InvalidParameter("until", "it goes together with wait")
+            raise InvalidParameter("until", "requires the parameter wait")
         return None, {}
     seconds = _seconds(wait) if wait is not None else float(preferred or 0)
     applied = {} if preferred is None else {"Preference-Applied": f"wait={preferred}"}
     return Wish(seconds, until_done=until is End.DONE, known=_known(request)), applied
 
 
-async def unless_gone(request: ApiRequest, waiting: Coroutine[Any, Any, _T]) -> _T:
-    """What it comes to, or, as soon as the client hangs up, ClientGone: a wait is not to go on for nobody."""
-    try:
-        async with asyncio.timeout(None) as patience:
-            leaving = asyncio.create_task(_end_when_gone(request, patience))
-            try:
-                return await waiting
-            finally:
-                leaving.cancel()
-    except TimeoutError:
-        if not patience.expired():
-            raise
-        raise ClientGone("the client has hung up") from None
-
-
-async def _end_when_gone(request: ApiRequest, patience: asyncio.Timeout) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    patience.reschedule(asyncio.get_running_loop().time())
-
-
-def _known(request: ApiRequest) -> Callable[[OperationView], bool] | None:
-    headers = IF_NONE_MATCH.values(request)
-    if entity_tags(headers) in (None, ["*"]):
+def _known(request: Request[Any, Any, Any]) -> Callable[[OperationView], bool] | None:
+    tags = IF_NONE_MATCH.values(request)
+    if entity_tags(tags) in (None, ["*"]):
         return None
-    return lambda operation: matches(headers, entity_tag(operation))
+    return lambda operation: matches(tags, entity_tag(operation))
 
 
 def _seconds(wait: str) -> float:
@@ -98,12 +78,12 @@ def _seconds(wait: str) -> float:
         seconds = parse_duration(wait).total_seconds()
     except ValueError:
         raise InvalidParameter("wait", _RULE) from None
-    if seconds > LONGEST:
+    if seconds > MAX_WAIT:
         raise InvalidParameter("wait", _RULE)
     return seconds
 
 
 def _preferred(headers: list[str]) -> int | None:
-    """The `wait` of the preferences. One that is not a number of seconds is ignored, as RFC 7240 has it."""
+    """The `wait` of the preferences. A value that is not a number of seconds is ignored, as RFC 7240 requires."""
     seconds = preferences(headers).get("wait", "")
-    return min(int(seconds), LONGEST) if _SECONDS.fullmatch(seconds) else None
+    return min(int(seconds), MAX_WAIT) if _SECONDS.fullmatch(seconds) else None

@@ -1,1 +1,1 @@
-"""Response bodies, problems and event streams."""
+"""Response bodies, problem responses and event streams."""

@@ -1,4 +1,4 @@
-"""The answer to a batch submission."""
+"""Response body of a batch."""
 
 from typing import Annotated
 
@@ -9,15 +9,17 @@ from entrypoints.http.responses.schemas import OperationBody
 
 
 class SubmissionAnswerBody(Struct, frozen=True):
-    """What became of one submission: either its operation, or the problem that it has."""
+    """The result of one submission: its operation or its problem."""
 
-    status: Annotated[int, Meta(ge=202, le=499, description="What it would have been answered alone")]
+    status: Annotated[int, Meta(ge=202, le=499, description="HTTP status that a single submission would have")]
     operation: OperationBody | None = None
-    replayed: Annotated[bool, Meta(description="Whether an earlier submission with the same key had made it")] = False
+    replayed: Annotated[
+        bool, Meta(description="Whether an earlier submission with the same key created the operation")
+    ] = False
     problem: Problem | None = None
 
 
 class BatchAnswerBody(Struct, frozen=True):
-    """An answer for each submission, in their order."""
+    """One result per submission, in the order of the request."""
 
     items: list[SubmissionAnswerBody]

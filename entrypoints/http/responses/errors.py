@@ -13,24 +13,24 @@ from litestar.types import Receive, Scope, Send
 from domain.errors import VersionMismatch
 from entrypoints.http.problems.kinds import MAX_BODY, kind_of, problem_body, problem_headers
 from entrypoints.http.problems.problems import MEDIA_TYPE, BodyTooLarge
-from entrypoints.http.requests.arguments import wrong_arguments
+from entrypoints.http.requests.argument_errors import invalid_arguments
 from entrypoints.http.requests.conditional import with_weak_tags
 from entrypoints.http.requests.parameters import IF_MATCH
 
 _log = logging.getLogger(__name__)
 
 
-def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The problem that tells the client what went wrong. What is our fault is logged."""
+def problem_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The problem response for an exception. Logs server errors."""
     if isinstance(error, ValidationException):
-        error = wrong_arguments(request, error)
+        error = invalid_arguments(request, error)
     elif isinstance(error, RequestEntityTooLarge):
         error = BodyTooLarge(request.route_handler.resolve_request_max_body_size() or MAX_BODY)
     elif isinstance(error, VersionMismatch):
         error = with_weak_tags(error, IF_MATCH.values(request))
     kind = kind_of(error)
     if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("unexpected error", exc_info=error)
+        _log.error("unhandled exception", exc_info=error)
     elif kind.status > HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("%s: %s", kind.title, error)
     return Response(
@@ -42,6 +42,6 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
 
 
 async def send_problem(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the problem, outside of the framework."""
+    """Sends the problem response for an exception that the framework does not see."""
     request = Request[Any, Any, Any](scope)
-    await answer(request, error).to_asgi_response(None, request)(scope, receive, send)
+    await problem_response(request, error).to_asgi_response(None, request)(scope, receive, send)

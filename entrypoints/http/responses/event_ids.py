@@ -1,4 +1,4 @@
-"""The ids of events: where a stream goes on. Clients keep them and send them back, and need not understand them."""
+"""Event ids, from which streams resume. They are opaque to clients."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ PARAMETER: Final = "last_event_id"
 _NUMBER: Final = "(0|[1-9][0-9]{0,8})"
 OF_TENANT: Final = f"^(0|[1-9][0-9]{{0,18}})-[0-9a-f]{{32}}-({_NUMBER}|{STATE})$"
 OF_OPERATION: Final = rf"^{_NUMBER}\.{_NUMBER}$"
-_RULE: Final = "it is not the id of an event of this stream; without one the stream begins with what is now"
+_RULE: Final = "must be the id of an event of this stream; omit it to start from now"
 
 
 def position_id(position: Position) -> str:
@@ -29,7 +29,7 @@ def seen_id(seen: Seen) -> str:
 
 
 def read_position(text: str) -> Position | None:
-    """The position of an event of a tenant's stream; None: the text is no such id."""
+    """The position that the id of an event of a tenant's stream encodes. None: it is invalid."""
     if not re.fullmatch(OF_TENANT, text):
         return None
     transaction, operation_id, sequence = text.split("-")
@@ -37,7 +37,7 @@ def read_position(text: str) -> Position | None:
 
 
 def read_seen(text: str) -> Seen | None:
-    """How far a client of an operation's stream is; None: the text is no such id."""
+    """The cursor that the id of an event of an operation's stream encodes. None: it is invalid."""
     if not re.fullmatch(OF_OPERATION, text):
         return None
     version, lines = text.split(".")
@@ -45,8 +45,10 @@ def read_seen(text: str) -> Seen | None:
 
 
 class ResumePoint(Generic[_T]):
-    """The last event that a client has: by the header, or, without it, by the query. A new EventSource cannot set the
-    header; when it reconnects, its header is newer than its URL."""
+    """The last event that the client received, from the header, else from the query.
+
+    A new EventSource cannot set the header. When it reconnects, its header is newer than its URL.
+    """
 
     def __init__(self, headers: list[str], query: str | None, read: Callable[[str], _T | None]) -> None:
         """Raises InvalidHeader, InvalidParameter."""
@@ -59,5 +61,5 @@ class ResumePoint(Generic[_T]):
                 raise error
 
     def refused(self) -> RequestError:
-        """The error for an id that this stream cannot have."""
+        """The error for an id that this stream did not send."""
         return self._error

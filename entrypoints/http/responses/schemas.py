@@ -1,4 +1,4 @@
-"""What requests and answers look like on the wire."""
+"""Response bodies, and their conversion from the domain."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,14 +27,14 @@ class ErrorBody(Struct, frozen=True):
 
 
 class ProgressBody(Struct, frozen=True):
-    """How far it is."""
+    """The progress that the workflow reported."""
 
     fraction: Annotated[float, Meta(description="0.0 to 1.0; 1.0 once the operation is COMPLETED")] | None
     message: str | None
 
 
 class CancelRequestBody(Struct, frozen=True):
-    """Who asked for the end, when, why, and whether the engine has been told."""
+    """A cancellation request. `delivered_at` is null until the worker has delivered it to Temporal."""
 
     at: datetime
     by: str | None
@@ -44,7 +44,7 @@ class CancelRequestBody(Struct, frozen=True):
 
 
 class AttentionBody(Struct, frozen=True):
-    """Why an operation needs attention: it makes no progress, or Temporal contradicts its outcome."""
+    """Why an operation needs attention, for example because it makes no progress."""
 
     kind: AttentionKind
     since: datetime
@@ -52,7 +52,7 @@ class AttentionBody(Struct, frozen=True):
 
 
 class OperationBody(Struct, frozen=True, kw_only=True, rename={"cancel_request": "cancel_requested"}):
-    """An operation. `input` is left out where none was given; a null is a null that was given."""
+    """An operation. `input` is absent if the submission had none; null is an input of null."""
 
     id: UUID
     type: str
@@ -60,7 +60,9 @@ class OperationBody(Struct, frozen=True, kw_only=True, rename={"cancel_request":
     done: bool
     input: Any | UnsetType = UNSET
     labels: dict[str, str]
-    result: Annotated[Any, Meta(description="What a completed operation returned; null may be just that")]
+    result: Annotated[
+        Any, Meta(description="Result of a completed operation. A workflow that returns nothing has null")
+    ]
     error: ErrorBody | None
     progress: ProgressBody | None
     accepted_at: datetime
@@ -73,14 +75,14 @@ class OperationBody(Struct, frozen=True, kw_only=True, rename={"cancel_request":
 
 
 class PageBody(Struct, frozen=True):
-    """Some operations, and the token of the next page where there is one."""
+    """A page of operations. `next_page_token` is null on the last page."""
 
     items: list[OperationBody]
     next_page_token: str | None
 
 
 class TransitionBody(Struct, frozen=True, rename={"from_status": "from", "to_status": "to"}):
-    """One line of the history. Where `from` equals `to` something happened without a change of status."""
+    """A line of the history. If `from` equals `to`, the status did not change."""
 
     sequence: Annotated[int, Meta(ge=1)]
     from_status: OperationStatus | None
@@ -93,20 +95,20 @@ class TransitionBody(Struct, frozen=True, rename={"from_status": "from", "to_sta
 
 
 class HistoryBody(Struct, frozen=True):
-    """The whole history, oldest first."""
+    """The complete history, oldest first."""
 
     items: list[TransitionBody]
 
 
 class CountsBody(Struct, frozen=True):
-    """How many operations there are. Every status is named, also with 0."""
+    """Numbers of operations. Every status is present."""
 
     by_status: dict[OperationStatus, int]
     by_type: dict[str, dict[OperationStatus, int]]
 
 
 def operation_body(operation: OperationView) -> OperationBody:
-    """The operation as clients see it."""
+    """The response body of an operation."""
     return OperationBody(
         id=operation.id,
         type=operation.type,
@@ -128,7 +130,7 @@ def operation_body(operation: OperationView) -> OperationBody:
 
 
 def transition_body(line: Transition) -> TransitionBody:
-    """The line as clients see it."""
+    """The response body of a line of the history."""
     return TransitionBody(
         sequence=line.sequence,
         from_status=line.from_status,
@@ -142,7 +144,7 @@ def transition_body(line: Transition) -> TransitionBody:
 
 
 def counts_body(counts: Mapping[tuple[str, OperationStatus], int]) -> CountsBody:
-    """The counts as clients see them."""
+    """The response body of counts by type and status."""
     by_status = dict.fromkeys(OperationStatus, 0)
     by_type = {name: dict.fromkeys(OperationStatus, 0) for name in sorted({name for name, _ in counts})}
     for (name, status), count in counts.items():

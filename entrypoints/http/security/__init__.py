@@ -1,1 +1,1 @@
-"""Who may use the API, from where, and under which address."""
+"""Authentication, authorization, and checks of host, origin, path and headers."""

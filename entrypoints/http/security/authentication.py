@@ -1,4 +1,4 @@
-"""Who makes a request, by the credentials that it shows. Without the web framework: the container makes it."""
+"""Authenticates requests by their credentials. Independent of the web framework."""
 
 import re
 from collections.abc import Sequence
@@ -11,49 +11,48 @@ from domain.access.principal import Principal
 from domain.access.scope import ALL_SCOPES
 
 DEFAULT_TENANT: Final = "default"
-LONGEST_CREDENTIAL: Final = 8192
+MAX_CREDENTIAL: Final = 8192
 """Characters."""
 _BEARER = re.compile(r"bearer +(?P<credential>[!-~]+)", re.IGNORECASE)
 
 
 class Access(Protocol):
-    """Tells who makes a request."""
+    """Authenticates requests."""
 
     @property
     def controlled(self) -> bool:
-        """Whether credentials are asked for."""
+        """Whether requests need credentials."""
 
     async def principal(self, authorization: Sequence[str]) -> Principal:
-        """By the request's Authorization headers. Raises InvalidCredentials, RateLimited, DatabaseUnavailable,
-        IdentityProviderUnavailable."""
+        """The caller, from the request's Authorization headers; counts towards its rate limit. Raises
+        MissingCredentials, InvalidCredentials, RateLimited, DatabaseUnavailable, IdentityProviderUnavailable."""
 
     async def still(self, authorization: Sequence[str]) -> Principal:
-        """The same later on in the request, which is not counted again."""
+        """The caller again, later in the same request. Does not count towards the rate limit."""
 
     async def recheck(self, principal: Principal) -> None:
-        """Checks that the principal of a stream ticket would still be admitted. Raises InvalidCredentials,
-        DatabaseUnavailable."""
+        """Rechecks the credential behind a stream ticket. Raises InvalidCredentials, DatabaseUnavailable."""
 
 
 class NoAccessControl:
-    """Everybody may do everything, in one tenant. For loopback alone."""
+    """Grants every caller all scopes in one tenant. For loopback only."""
 
     controlled = False
 
     async def principal(self, authorization: Sequence[str]) -> Principal:
-        """Nobody in particular."""
+        """The default tenant with all scopes."""
         return Principal(DEFAULT_TENANT, scopes=ALL_SCOPES)
 
     async def still(self, authorization: Sequence[str]) -> Principal:
-        """The same."""
+        """The default tenant with all scopes."""
         return await self.principal(authorization)
 
     async def recheck(self, principal: Principal) -> None:
-        """Every principal is."""
+        """Accepts every principal."""
 
 
 class BearerAccess:
-    """API keys and tokens, `Authorization: Bearer ...` (RFC 6750), each held to its allowance."""
+    """API keys and JWTs as `Authorization: Bearer ...` (RFC 6750), each with a rate limit."""
 
     controlled = True
 
@@ -62,28 +61,28 @@ class BearerAccess:
         self._limit = limit
 
     async def principal(self, authorization: Sequence[str]) -> Principal:
-        """Whose the credential is."""
+        """The owner of the credential."""
         principal = await self.still(authorization)
         self._limit.take(principal.credential or "")
         return principal
 
     async def still(self, authorization: Sequence[str]) -> Principal:
-        """Whose it is, if it is anybody's still."""
+        """The owner of the credential, without counting."""
         return await self._authenticate.principal(_credential(authorization))
 
     async def recheck(self, principal: Principal) -> None:
-        """By the name of its credential."""
+        """Rechecks the credential by its name."""
         await self._authenticate.recheck(principal)
 
 
 def _credential(authorization: Sequence[str]) -> str:
     if not authorization:
-        raise MissingCredentials("credentials are needed: Authorization: Bearer, and an API key or a token")
+        raise MissingCredentials("send the header Authorization: Bearer, followed by an API key or a token")
     if len(authorization) > 1:
-        raise InvalidCredentials("the header Authorization is given more than once")
-    if len(authorization[0]) > LONGEST_CREDENTIAL:
-        raise InvalidCredentials(f"the header Authorization has at most {LONGEST_CREDENTIAL} characters")
+        raise InvalidCredentials("the header Authorization must not be repeated")
+    if len(authorization[0]) > MAX_CREDENTIAL:
+        raise InvalidCredentials(f"the header Authorization must have at most {MAX_CREDENTIAL} characters")
     match = _BEARER.fullmatch(authorization[0])
     if match is None:
-        raise InvalidCredentials("the header Authorization does not have the form: Bearer, and an API key or a token")
+        raise InvalidCredentials("the header Authorization must be Bearer, followed by an API key or a token")
     return match["credential"]

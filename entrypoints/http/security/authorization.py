@@ -1,7 +1,7 @@
-"""What a request may do, and whose operations it is about.
+"""Authorizes requests by the scope that each route declares as `scope=`.
 
-Every route says beside itself, as `scope=`, what it takes to call it. A guard sees to that before a byte of the body is
-read and before any handler runs; what the router refuses (404, 405) it refuses to everybody.
+A guard checks it before the body is read and before the handler runs. The router's own refusals (404, 405) need no
+credentials.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ from entrypoints.http.security.host_check import ANY_HOST, check_host
 from entrypoints.http.security.tickets import TAKES_TICKETS, take_ticket
 from entrypoints.http.services import SERVICES, HttpServices
 
-ANYBODY: Final = "anybody"
-"""In place of a scope: the route asks for no client's credentials."""
+PUBLIC: Final = "public"
+"""Declared instead of a scope by routes that need no credentials."""
 ACCESS: Final = "access"
-"""Under this name the application's state holds its Access."""
+"""Key of the application's state: its Access."""
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard of all routes. Raises what `admitted` and `check_own_host` do."""
+    """Guard of all routes. Raises the errors of `authorized` and `check_own_host`."""
     access: Access = connection.app.state[ACCESS]
     if not handler.opt.get(ANY_HOST):
         check_own_host(connection.scope, access)
@@ -40,7 +40,7 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
         return
     ticket = take_ticket(connection.scope) if handler.opt.get(TAKES_TICKETS) else None
     if ticket is None:
-        connection.scope["user"] = await admitted(connection.scope, access, needed)
+        connection.scope["user"] = await authorized(connection.scope, access, needed)
     else:
         services: HttpServices = connection.app.state[SERVICES]
         connection.scope["user"] = await services.tickets.redeem(ticket)
@@ -48,21 +48,21 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
 
 
 def check_own_host(scope: HTTPScope | WebSocketScope, access: Access) -> None:
-    """That whoever is asked for no credentials asks for this machine. Raises MisdirectedRequest."""
+    """Without access control, checks that the host is this machine. Raises MisdirectedRequest."""
     if not access.controlled:
         check_host(header_values(scope, b"host"))
 
 
-async def admitted(scope: HTTPScope | WebSocketScope, access: Access, needed: Scope) -> Principal:
-    """Whom the request is answered as. Raises what `Access.principal` does, and MissingScope."""
+async def authorized(scope: HTTPScope | WebSocketScope, access: Access, needed: Scope) -> Principal:
+    """The caller, if it has the scope. Raises MissingScope and the errors of `Access.principal`."""
     principal = await access.principal(header_values(scope, b"authorization"))
     check_scope(principal.scopes, needed)
     return principal
 
 
-async def check_still(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
-    """That whoever was let in would be now. Raises InvalidCredentials, MissingScope; where that cannot be told just
-    now, nothing."""
+async def recheck(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Rechecks authorization. Raises InvalidCredentials, MissingScope. Passes if the database or the identity provider
+    is unavailable."""
     needed = _needed(connection.route_handler, str(connection.scope.get("method")))
     access: Access = connection.app.state[ACCESS]
     tickets: StreamTicketOffice | None = connection.scope.get("auth")
@@ -76,20 +76,20 @@ async def check_still(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
 
 
 def _needed(handler: BaseRouteHandler, method: str) -> Scope | None:
-    # Litestar's own answer to OPTIONS names a path's methods, and runs nothing of ours.
-    declared = ANYBODY if method == "OPTIONS" else handler.opt["scope"]
-    return None if declared == ANYBODY else Scope(declared)
+    # Litestar answers OPTIONS with the methods of a path, without running a handler of ours.
+    declared = PUBLIC if method == "OPTIONS" else handler.opt["scope"]
+    return None if declared == PUBLIC else Scope(declared)
 
 
 def check_declared(app: Litestar) -> None:
-    """That every route says who may call it. Raises ValueError, which names those that do not."""
-    silent = [f"{method} {path}" for method, path, handler in routes(app) if "scope" not in handler.opt]
-    if silent:
-        raise ValueError(f"no scope= is declared for {', '.join(silent)}")
+    """Checks that every route declares a scope. Raises ValueError, which names the others."""
+    undeclared = [f"{method} {path}" for method, path, handler in routes(app) if "scope" not in handler.opt]
+    if undeclared:
+        raise ValueError(f"no scope= is declared for {', '.join(undeclared)}")
 
 
 def routes(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
-    """Method, path and handler of each of our routes, Litestar's own OPTIONS apart."""
+    """Method, path and handler of each route, without Litestar's OPTIONS."""
     return sorted(
         (method, route.path_format, handler)
         for route in app.routes

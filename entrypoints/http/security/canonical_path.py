@@ -1,7 +1,7 @@
-"""One spelling for each path.
+"""Allows one spelling of each path; any other spelling is 404.
 
-A proxy compares the path as the client wrote it. The router also takes repeated and trailing slashes, percent-encoded
-letters and other spellings of a UUID, so that a rule of the proxy would miss them. Here they are all 404.
+A proxy matches its rules against the path as the client sent it. The router also accepts repeated and trailing slashes,
+percent-encoded letters and other spellings of a UUID, which would bypass those rules.
 """
 
 import re
@@ -20,16 +20,15 @@ _PARAMETERS: Final = {
 
 
 class CanonicalPaths:
-    """The paths of an application's routes, as they are registered."""
+    """The path patterns of an application's routes."""
 
     def __init__(self, app: Litestar) -> None:
-        """Raises ValueError for a route whose parameter has no canonical spelling."""
+        """Raises ValueError for a path parameter that is neither a UUID nor a name."""
         self._app = app
         self._compile()
 
     def has(self, scope: Scope) -> bool:
-        """Whether the request's path is spelled as one of them, apart from the prefix under which the application is
-        served."""
+        """Whether the request's path, without the root path, matches a route exactly."""
         if len(self._app.routes) != self._count:
             self._compile()
         raw = scope.get("raw_path") or quote(scope["path"]).encode()
@@ -41,6 +40,7 @@ class CanonicalPaths:
 
 
 def path_pattern(route: BaseRoute) -> str:
+    """A regular expression for the paths of a route. Raises ValueError as `CanonicalPaths` does."""
     parts = []
     for part in route.path_components:
         if isinstance(part, str):
@@ -48,5 +48,5 @@ def path_pattern(route: BaseRoute) -> str:
         elif part.type in _PARAMETERS:
             parts.append(_PARAMETERS[part.type])
         else:
-            raise ValueError(f"{route.path}: a path parameter is a UUID or a name, not {part.type.__name__}")
+            raise ValueError(f"{route.path}: a path parameter must be a UUID or a name, not {part.type.__name__}")
     return "/" + "/".join(parts)

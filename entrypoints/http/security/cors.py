@@ -1,7 +1,7 @@
-"""Cross-origin requests of web pages (Fetch standard, CORS protocol).
+"""Cross-origin requests of web pages (CORS protocol of the Fetch standard).
 
-The API has no cookies: a page has to show credentials of its own, and `Access-Control-Allow-Credentials` is never sent.
-Litestar's middleware does not cover answers from outside its router, replaces `Vary`, and reads `*` inside of origins.
+The API has no cookies: a page sends its own credentials, and `Access-Control-Allow-Credentials` is never sent.
+Litestar's middleware does not cover responses from outside its router, replaces `Vary`, and expands `*` within origins.
 """
 
 from typing import Final
@@ -33,14 +33,14 @@ EXPOSED: Final = (
     "WWW-Authenticate",
     "X-Request-Id",
 )
-_PREFLIGHT_LIFE: Final = b"600"
-"""Seconds for which a browser need not ask again."""
+_PREFLIGHT_MAX_AGE: Final = b"600"
+"""Seconds for which a browser may cache a preflight response."""
 _VARY: Final = (b"vary", b"Origin")
 _Headers = list[tuple[bytes, bytes]]
 
 
 class Cors:
-    """ASGI middleware. Lets pages of the given origins read every answer, errors and streams included."""
+    """ASGI middleware. Lets pages of the given origins read every response, including errors and streams."""
 
     def __init__(self, app: ASGIApp, origins: frozenset[str]) -> None:
         self._app = app
@@ -66,7 +66,7 @@ class Cors:
         await self._app(scope, receive, send_with_origin)
 
     def _granted(self, scope: HTTPScope) -> _Headers:
-        """The headers that let the page read the answer; none for another origin, and for what is not a page's."""
+        """The headers that let the page read the response. Empty without an Origin header and for other origins."""
         origins = [value for name, value in scope["headers"] if name == b"origin"]
         if len(origins) != 1:
             return []
@@ -87,5 +87,5 @@ _EXPOSE: Final = (b"access-control-expose-headers", _joined(EXPOSED))
 _PREFLIGHT: Final[_Headers] = [
     (b"access-control-allow-methods", _joined(METHODS)),
     (b"access-control-allow-headers", _joined(REQUEST_HEADERS)),
-    (b"access-control-max-age", _PREFLIGHT_LIFE),
+    (b"access-control-max-age", _PREFLIGHT_MAX_AGE),
 ]

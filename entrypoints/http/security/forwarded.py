@@ -1,4 +1,4 @@
-"""The address that the client used, where a proxy stands in between."""
+"""Restores the address that the client used behind proxies."""
 
 import ipaddress
 from typing import Any, Final, cast
@@ -12,20 +12,18 @@ from entrypoints.settings.proxy import ProxyRules, is_prefix
 _BASE: Final = "opledger_base"
 _HOST: Final = b"x-forwarded-host"
 _PREFIX: Final = b"x-forwarded-prefix"
-_NOWHERE: Final = "/"
-"""A path that no route has."""
+_UNROUTED: Final = "/"
+"""A path without a route."""
 
 
 def base_path(scope: Any) -> str:
-    """The prefix under which the client sees the API, for links; empty, or a path without a slash at its end."""
+    """The path prefix under which the client reaches the API, for links: empty, or without a trailing slash."""
     return str(scope.get(_BASE, ""))
 
 
 class Forwarded:
-    """ASGI middleware around everything. Applies X-Forwarded-Host, -Prefix, -Proto and -For of trusted proxies, and
-    removes the root path, so that each route has one path inside.
-
-    Of several values the last one counts: the nearest proxy wrote it.
+    """Outermost ASGI middleware. Applies X-Forwarded-Host, -Prefix, -Proto and -For of trusted proxies, and removes the
+    root path, so that routes match without it. Of several values the last one counts, written by the nearest proxy.
     """
 
     def __init__(self, app: ASGIApp, rules: ProxyRules) -> None:
@@ -68,14 +66,14 @@ def _replace_host(scope: HTTPScope) -> None:
 
 
 def _forwarded_prefix(scope: HTTPScope) -> str:
-    """What the proxy has removed from the path; nothing where it is not a plain path."""
+    """The prefix that the proxy removed from the path; empty if it is not a plain path."""
     prefix = (_last(scope, _PREFIX) or b"").decode("latin-1").rstrip("/")
     return prefix if is_prefix(prefix) else ""
 
 
 def _remove_root(scope: HTTPScope, configured: str) -> str:
-    """Removes the root path from the path; returns it. A path outside of a configured one leads nowhere. Without one,
-    the root path is that of an application that this one is mounted in."""
+    """Removes the root path from the path and returns it. Paths outside a configured root path match no route. Without
+    configuration, the root path is that of the application in which this one is mounted."""
     root = configured or str(scope.get("root_path") or "").rstrip("/")
     scope["root_path"] = ""
     if not root:
@@ -84,7 +82,7 @@ def _remove_root(scope: HTTPScope, configured: str) -> str:
     if scope["path"].startswith(f"{root}/") and raw_path.startswith(f"{root}/".encode()):
         scope["path"], scope["raw_path"] = scope["path"][len(root) :], raw_path[len(root) :]
     elif configured:
-        scope["path"], scope["raw_path"] = _NOWHERE, _NOWHERE.encode()
+        scope["path"], scope["raw_path"] = _UNROUTED, _UNROUTED.encode()
     return root
 
 

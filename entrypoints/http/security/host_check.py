@@ -1,7 +1,7 @@
-"""Where everybody may do everything: only for who asks for this machine by a name that no one else can have.
+"""Checks the Host header without access control, against DNS rebinding.
 
-A web page can have its own name lead to a loopback address (DNS rebinding), and then ask whatever listens there as if
-that were its own server. What it cannot do is name another host than its own.
+A web page can point its own name to a loopback address and then send requests to this server as to its own. But it
+cannot send another Host than its own name, so only localhost and loopback addresses are served.
 """
 
 import re
@@ -13,13 +13,13 @@ from entrypoints.http.problems.problems import MisdirectedRequest
 from entrypoints.settings.access import is_loopback
 
 ANY_HOST: Final = "any_host"
-"""Among a route's options: it has credentials of its own."""
+"""Option of a route that has its own credentials and skips this check."""
 _HOST = re.compile(r"(?:\[(?P<literal>[^\]]*)\]|(?P<name>[^:]*))(?::[0-9]*)?")
 
 
 def check_host(hosts: Iterable[str]) -> None:
-    """The request's Host headers, where there is no access control. Raises MisdirectedRequest. A request without one is
-    no browser's."""
+    """Raises MisdirectedRequest for a host that is not this machine. Passes without a Host header, because browsers
+    always send one."""
     if not all(map(_is_own, hosts)):
         raise MisdirectedRequest
 

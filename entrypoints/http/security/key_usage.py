@@ -1,4 +1,4 @@
-"""Storing when API keys were last used: once a minute, and at the end."""
+"""Stores when API keys were last used, once a minute and at shutdown."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.asynccontextmanager
 async def noting(uses: NoteKeyUses) -> AsyncIterator[None]:
-    """Store what the block collects."""
+    """Stores the uses that the block records."""
     loop = asyncio.create_task(poll("key use", uses.step, EVERY), name="key uses")
     try:
         yield
@@ -26,4 +26,4 @@ async def noting(uses: NoteKeyUses) -> AsyncIterator[None]:
         try:
             await uses.step(BATCH)
         except OpledgerError as error:
-            _log.warning("the last uses of API keys are not stored: %s", error)
+            _log.warning("could not store the last uses of API keys: %s", error)

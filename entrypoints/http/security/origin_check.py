@@ -1,8 +1,7 @@
-"""Refuses changes that a page of another site sends through a visitor's browser.
+"""Refuses cross-origin changes, which a page of another site sends through a visitor's browser.
 
-A page may send a POST without a body anywhere, and without access control that is all that a change needs. The rules
-are those of Go's http.CrossOriginProtection: browsers say by Sec-Fetch-Site, or else by Origin, where a request comes
-from, and other clients send neither.
+A page may send a POST without a body to any server, and without access control that suffices for a change. The rules
+are those of Go's http.CrossOriginProtection: browsers send Sec-Fetch-Site or Origin, and other clients send neither.
 """
 
 from typing import Final
@@ -18,7 +17,7 @@ _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 
 def check_origin(scope: HTTPScope, allowed: frozenset[str]) -> None:
-    """Raises ForeignOrigin. `allowed`: other origins whose pages may change operations, or `*`: any."""
+    """Raises ForeignOrigin. `allowed`: further origins whose pages may change operations; `*`: any origin."""
     if scope["method"] in _SAFE:
         return
     origins, sites = header_values(scope, b"origin"), header_values(scope, b"sec-fetch-site")
@@ -31,6 +30,6 @@ def check_origin(scope: HTTPScope, allowed: frozenset[str]) -> None:
 
 
 def _is_own(origin: str, hosts: list[str]) -> bool:
-    """The scheme is not compared: a proxy may have ended TLS."""
+    """The scheme is not compared, because a proxy may terminate TLS."""
     scheme, _, authority = origin.partition("://")
     return scheme in {"http", "https"} and [authority.lower()] == [host.lower() for host in hosts]

@@ -1,4 +1,4 @@
-"""Checks that every request passes before it is routed, on the fast path as on the framework's."""
+"""Checks of every request before routing."""
 
 from collections.abc import Collection
 
@@ -14,10 +14,10 @@ from entrypoints.http.security.single_headers import check_single_headers
 
 
 class RequestChecks:
-    """ASGI middleware: the path's spelling, repeated headers, and the origin of a change."""
+    """ASGI middleware. Checks the spelling of the path, repeated headers, and the origin of changes."""
 
     def __init__(self, app: ASGIApp, routes: Litestar, origins: Collection[str]) -> None:
-        """`origins`: those other than the API's own whose pages may change operations."""
+        """`origins`: further origins whose pages may change operations."""
         self._app = app
         self._paths = CanonicalPaths(routes)
         self._origins = frozenset(origins)

@@ -1,4 +1,4 @@
-"""Headers that a request may have once: of two, a proxy may have checked the other one."""
+"""Refuses repeated headers where one value is expected: a proxy may have checked the other value."""
 
 from typing import Final
 
@@ -23,8 +23,8 @@ _SINGLE: Final = {name.lower().encode(): name for name in _NAMES}
 
 
 def check_single_headers(scope: HTTPScope) -> None:
-    """Raises InvalidHeader."""
+    """Raises InvalidHeader for the first repeated header."""
     names = [name for name, _ in scope["headers"] if name in _SINGLE]
     if len(names) > len({*names}):
-        repeated = next(name for place, name in enumerate(names) if name in names[:place])
-        raise InvalidHeader(_SINGLE[repeated], "it is given more than once")
+        repeated = next(name for index, name in enumerate(names) if name in names[:index])
+        raise InvalidHeader(_SINGLE[repeated], "must not be repeated")

@@ -1,4 +1,4 @@
-"""Stream tickets in the query of a request."""
+"""Takes stream tickets from the query of a request."""
 
 from typing import Final
 
@@ -7,14 +7,14 @@ from litestar.types import HTTPScope, WebSocketScope
 from entrypoints.http.problems.problems import InvalidParameter
 
 TAKES_TICKETS: Final = "takes_tickets"
-"""Among a route's options: a stream ticket counts there in place of the header Authorization."""
+"""Option of a route that accepts a stream ticket instead of the header Authorization."""
 PARAMETER: Final = "ticket"
-_MORE_THAN_ONE: Final = "it is given more than once"
-_BOTH: Final = "it is given together with the header Authorization: send one of them"
+_MORE_THAN_ONE: Final = "must not be repeated"
+_BOTH: Final = "must not be sent together with the header Authorization"
 
 
 def take_ticket(scope: HTTPScope | WebSocketScope) -> str | None:
-    """Removes the ticket from the query, so that nothing logs it, and returns it. Raises InvalidParameter."""
+    """Removes the ticket from the query, so that it is never logged, and returns it. Raises InvalidParameter."""
     parts = scope["query_string"].split(b"&")
     tickets = [part for part in parts if _is_ticket(part)]
     if not tickets:

@@ -1,1 +1,1 @@
-"""The HTTP server: uvicorn, its limits, and what runs around every request."""
+"""The HTTP server: uvicorn, its limits, and the middleware around every request."""

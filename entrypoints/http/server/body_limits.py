@@ -1,4 +1,4 @@
-"""Limits on the time that a request's body takes."""
+"""Limits the time in which a request body must arrive."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -10,12 +10,13 @@ from entrypoints.http.server.request_body import CUT_OFF_LINGER_SECONDS, INCOMIN
 
 
 class BodyProtocol(IdleLimitedProtocol):
-    """Answers 408 and closes when a body takes longer than `body_seconds` plus a second for every `body_rate` bytes
-    received, or than `body_deadline`. The time starts when the request does: a pipelined one is not read before."""
+    """Responds 408 and closes the connection when a body takes longer than `body_seconds` plus one second per
+    `body_rate` received bytes, or longer than `body_deadline`. The time starts when the request is handled, because the
+    body of a pipelined request is not read before."""
 
     body_seconds: ClassVar = 20.0
     body_rate: ClassVar = 1000
-    """Bytes a second."""
+    """Bytes per second."""
     body_deadline: ClassVar = 300.0
     """Seconds."""
 
@@ -68,10 +69,10 @@ class BodyProtocol(IdleLimitedProtocol):
         if self._incoming is None:
             self.refuse(error)
         else:
-            self._cut_off(MalformedBody(f"the chunked body is not valid: {error}"))
+            self._cut_off(MalformedBody(f"the chunked body is invalid: {error}"))
 
     def _cut_off(self, error: RequestError) -> None:
-        """Read nothing more. The application sees the reason, and answers with it."""
+        """Stops reading. The application finds the error in the scope and responds with it."""
         self._refused = True
         self._stop_body_timer()
         if self._incoming is None or not self._busy():
@@ -84,7 +85,7 @@ class BodyProtocol(IdleLimitedProtocol):
             self._close_later(self.cycle)
 
     def _close_later(self, cycle: Any) -> None:
-        """An application that has started to answer cannot answer with the reason."""
+        """Closes sooner if the response has started, because it cannot carry the error."""
         linger = CUT_OFF_LINGER_SECONDS if cycle.response_started else LINGER_SECONDS
         self._body_timer = self.loop.call_later(linger, self.transport.close)
 

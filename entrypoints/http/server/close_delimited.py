@@ -1,4 +1,4 @@
-"""Responses to HTTP/1.0 clients, which cannot read a chunked body: the end of the connection ends it."""
+"""Responses to HTTP/1.0 clients, which cannot read chunked bodies: the end of the connection ends the body."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
 def close_delimited(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """The application for one request: a body without Content-Length is sent as it is. uvicorn always chunks it."""
+    """The application for one request, which sends a body without Content-Length unchunked. uvicorn would chunk it."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         plain = False

@@ -1,7 +1,7 @@
-"""Checks of a request's framing (RFC 9112), for what a proxy and this server could read differently.
+"""Checks a request's framing (RFC 9112) for what a proxy and this server could interpret differently.
 
-The parser itself refuses Content-Length together with Transfer-Encoding, a repeated Content-Length, folded lines and
-bare line feeds.
+The parser already refuses Content-Length with Transfer-Encoding, a repeated Content-Length, folded lines and bare line
+feeds.
 """
 
 import re
@@ -11,7 +11,7 @@ from entrypoints.http.problems.problems import MalformedHead, UnsupportedTransfe
 
 Headers = list[tuple[bytes, bytes]]
 MAX_LENGTH_DIGITS: Final = 15
-"""Digits of a Content-Length. No body is that long, and int() refuses a number of more than 4,300 digits."""
+"""Digits of a Content-Length. Larger values are never valid, and int() refuses more than 4,300 digits."""
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#@]+)(?:[/?].*)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -20,28 +20,28 @@ def check_framing(method: bytes, version: str, target: bytes, headers: Headers) 
     the target replaces the Host header (RFC 9112, 3.2.2)."""
     if version not in {"1.1", "1.0"}:
         raise UnsupportedVersion
-    if method == b"CONNECT":  # the parser takes what follows for a tunnel
-        raise MalformedHead("the method CONNECT is for proxies")
+    if method == b"CONNECT":  # the parser treats what follows as a tunnel
+        raise MalformedHead("the method CONNECT is not supported")
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and version == "1.1"):
-        raise MalformedHead("the header Host is needed, once")
+        raise MalformedHead("send exactly one Host header")
     _check_codings(version, headers)
     for name, value in headers:
         if name == b"content-length" and len(value) > MAX_LENGTH_DIGITS:
-            raise MalformedHead(f"the header Content-Length has at most {MAX_LENGTH_DIGITS} digits")
+            raise MalformedHead(f"the header Content-Length must have at most {MAX_LENGTH_DIGITS} digits")
     if not target.startswith(b"/") or b"#" in target:
         _check_target(target, headers)
 
 
 def has_body(headers: Headers) -> bool:
-    """Whether a body follows a head with this framing."""
+    """Whether these headers announce a body."""
     return any(
         name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0")) for name, value in headers
     )
 
 
 def without_upgrade(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
-    """A head without its request for an upgrade."""
+    """The request head without its upgrade headers."""
     lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
     for name, value in headers:
         if name == b"connection":
@@ -57,7 +57,7 @@ def _check_codings(version: str, headers: Headers) -> None:
     if not codings:
         return
     if version == "1.0":
-        raise MalformedHead("an HTTP/1.0 request has no Transfer-Encoding")
+        raise MalformedHead("an HTTP/1.0 request must not have Transfer-Encoding")
     if [coding.strip().lower() for coding in codings] != [b"chunked"]:
         raise UnsupportedTransferCoding
 
@@ -67,5 +67,5 @@ def _check_target(target: bytes, headers: Headers) -> None:
         return
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None or b"#" in target:
-        raise MalformedHead("the request target is a path, or an http URL without user and fragment")
+        raise MalformedHead("the request target must be a path, or an http URL without user and fragment")
     headers[:] = [(name, value) for name, value in headers if name != b"host"] + [(b"host", absolute[1])]

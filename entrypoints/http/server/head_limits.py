@@ -1,6 +1,6 @@
-"""Limits on a request's head, which is read before authentication: its size, its time and its framing.
+"""Limits the size, the time and the framing of request heads, which arrive before authentication.
 
-httptools keeps a head of any size for any time, and uvicorn limits h11 alone.
+httptools buffers a head of any size for any time, and uvicorn has limits for h11 only.
 """
 
 import asyncio
@@ -16,32 +16,33 @@ from entrypoints.http.problems.problems import MEDIA_TYPE, HeadTooLarge, Malform
 from entrypoints.http.server.framing import check_framing, without_upgrade
 from entrypoints.http.server.middleware import HEADERS
 
-LARGEST_HEAD: Final = 64 * 1024
+MAX_HEAD_BYTES: Final = 64 * 1024
 """Bytes of URL and headers."""
 MAX_PIPELINED: Final = 100
-"""Requests of one connection that wait for the answer to an earlier one."""
+"""Requests of one connection that wait for an earlier response."""
 _LINGER_SECONDS = 1.0
-"""Seconds for which input is dropped after a refusal. A client that is cut off while it sends never sees the answer."""
+"""Seconds for which input is discarded after a refusal. A client that is disconnected while sending misses the
+response."""
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with these limits. Trailers are ignored: merged into the headers (RFC 9110, 6.5.1) they would
-    bypass a proxy that filters headers. Refusals are problems."""
+    """uvicorn's protocol with these limits; refusals are problems. Trailers are ignored: merged into the headers
+    (RFC 9110, 6.5.1), they would bypass a proxy that filters headers."""
 
     head_seconds: ClassVar = 20.0
-    """From the connection, or the first byte of a later head, until the head is complete."""
+    """Seconds from the connection, or from the first byte of a later head, until the head is complete."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._unread = 0
-        """Bytes since the parser last reported something: it has kept them all."""
-        self._gave = False
+        self._buffered = 0
+        """Bytes since the last event of the parser, which buffers them."""
+        self._parsed = False
         self._in_head = False
         self._in_body = False
         self._upgrades = False
         self._refused = False
         self._refusal: RequestError | None = None
-        """To be sent after the answers to earlier requests."""
+        """To be sent after the responses to earlier requests."""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,27 +54,27 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        # uvicorn's own method answers errors in plain text, and drops what follows a request for an upgrade.
+        # uvicorn's method responds to errors in plain text, and drops what follows an upgrade request.
         if self._refused:
             return
         self._unset_keepalive_if_required()
-        self._gave = False
+        self._parsed = False
         try:
             self._feed(data)
         except httptools.HttpParserError as error:
             self.broken(_reason(error))
             return
-        self._unread = 0 if self._gave else self._unread + len(data)
-        if self._unread > LARGEST_HEAD:
-            self.broken(HeadTooLarge(LARGEST_HEAD))
-        elif self._in_head or not (self._in_body or self._gave):
+        self._buffered = 0 if self._parsed else self._buffered + len(data)
+        if self._buffered > MAX_HEAD_BYTES:
+            self.broken(HeadTooLarge(MAX_HEAD_BYTES))
+        elif self._in_head or not (self._in_body or self._parsed):
             self._await_head()
         else:
             self._stop_timer()
 
     def _feed(self, data: bytes) -> None:
-        """The parser stops behind a head that asks for an upgrade, and takes the body for the next request. No upgrade
-        is offered (RFC 9110, 7.8): a new parser reads the head without it."""
+        """The parser stops after a head with an upgrade request and would parse the body as the next request. Upgrades
+        are not supported (RFC 9110, 7.8), so a new parser reads the head without the upgrade."""
         rest = memoryview(data)
         while rest:
             try:
@@ -97,9 +98,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        # A head that came in one piece was not counted. The parser stops at an exception.
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LARGEST_HEAD:
-            raise HeadTooLarge(LARGEST_HEAD)
+        # A head that arrived in one piece is not counted yet. The parser stops at an exception.
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+            raise HeadTooLarge(MAX_HEAD_BYTES)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise TooManyPipelined(MAX_PIPELINED)
         version = self.parser.get_http_version()
@@ -109,17 +110,17 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             return
         if version == "1.0":
             self.expect_100_continue = False
-        self._gave, self._in_head, self._in_body = True, False, True
+        self._parsed, self._in_head, self._in_body = True, False, True
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._gave = True
+        self._parsed = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._upgrades:
             return
-        self._gave, self._in_body = True, False
+        self._parsed, self._in_body = True, False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -128,11 +129,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._hang_up(self._refusal)
 
     def broken(self, error: RequestError) -> None:
-        """What came cannot be parsed, and neither can what follows."""
+        """Handles input that cannot be parsed."""
         self.refuse(error)
 
     def refuse(self, error: RequestError) -> None:
-        """Read nothing more; answer after the earlier requests."""
+        """Stops reading, and sends the problem after the responses to earlier requests."""
         self._refused, self._refusal = True, error
         self._stop_timer()
         if not self._busy():
@@ -142,10 +143,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._refusal = None
         self._unset_keepalive_if_required()
         if not self.transport.is_closing():
-            self.transport.write(self._answer(error))
+            self.transport.write(self._response(error))
         self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
-    def _answer(self, error: RequestError) -> bytes:
+    def _response(self, error: RequestError) -> bytes:
         problem = problem_of(error)
         body = msgspec.json.encode(problem)
         headers = [
@@ -183,4 +184,4 @@ def _reason(error: httptools.HttpParserError) -> RequestError:
     cause = error.__context__
     if isinstance(cause, RequestError):
         return cause
-    return MalformedHead("the request target is not valid" if cause else f"{error}")
+    return MalformedHead("the request target is invalid" if cause else f"{error}")

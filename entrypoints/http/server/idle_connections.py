@@ -1,4 +1,4 @@
-"""Limit on the connections without a request, which nobody has authenticated for."""
+"""Limits the connections without a request, which are unauthenticated."""
 
 from typing import Any, ClassVar, Final
 from weakref import WeakKeyDictionary
@@ -9,11 +9,11 @@ from entrypoints.http.server.head_limits import LimitedHttpProtocol
 
 
 class IdleLimitedProtocol(LimitedHttpProtocol):
-    """Closes the connection that has been idle for longest when there are more than `max_idle`: between two requests,
-    or before the first is complete. So descriptors remain for clients that do something."""
+    """Closes the longest idle connection when there are more than `max_idle`, so that descriptors remain for active
+    clients. Idle: between two requests, or before the first request is complete."""
 
     max_idle: ClassVar = 5000
-    """Of one server."""
+    """Connections per server."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,4 +45,4 @@ class IdleLimitedProtocol(LimitedHttpProtocol):
 
 
 _IDLE: Final[WeakKeyDictionary[ServerState, dict[IdleLimitedProtocol, None]]] = WeakKeyDictionary()
-"""The idle connections of each server, the longest idle first."""
+"""Idle connections by server, longest idle first."""

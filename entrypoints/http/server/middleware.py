@@ -1,4 +1,4 @@
-"""Around everything, the router's own 404 included: request id, HEAD, security headers, and the access log."""
+"""Middleware around every request, also those that no route matches: request id, HEAD, security headers, access log."""
 
 import logging
 import re
@@ -16,24 +16,22 @@ from entrypoints.http.server.tracing import in_trace_of
 
 _log = logging.getLogger("opledger.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_QUIET = {"/livez", "/readyz", "/metrics"}
+_DEBUG_ROUTES: Final = {"/livez", "/readyz", "/metrics"}
 IS_HEAD: Final = "opledger_head"
-"""In the scope of a HEAD, which is handled as a GET: there is no body to be made."""
+"""Set in the scope of a HEAD, which is handled as a GET without a body."""
 HEADERS: Final = {
     b"x-content-type-options": b"nosniff",
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
     b"referrer-policy": b"no-referrer",
 }
-"""Set where the answer does not have its own."""
-
-
+"""Headers of every response that does not set them."""
 Answered = Callable[[str, str, int, float], None]
-"""Is told of each request: method, route, status, seconds."""
+"""Called after each request with method, route, status and seconds."""
 
 
 class Edge:
-    """ASGI middleware. Litestar's own kind does not see what its router refuses."""
+    """ASGI middleware around the router, because Litestar's middleware does not see what the router refuses."""
 
     def __init__(self, app: ASGIApp, answered: Answered) -> None:
         self._app = app
@@ -55,7 +53,7 @@ class Edge:
 
 
 class _Exchange:
-    """One request and its answer. A HEAD is a GET whose body is not sent."""
+    """One request and its response. A HEAD is handled as a GET, and its body is dropped."""
 
     def __init__(self, scope: HTTPScope, body: RequestBody, send: Send) -> None:
         self.body = body
@@ -93,7 +91,7 @@ class _Exchange:
         return [*headers, (b"x-request-id", self.request_id.encode())]
 
     def _allowed(self, methods: bytes) -> bytes:
-        """Litestar forgets the methods of a path's second handler on OPTIONS, and knows nothing of HEAD."""
+        """Adds the methods that Litestar omits: those of a path's second handler on OPTIONS, and HEAD."""
         allowed = {method.strip() for method in methods.decode().split(",")}
         template = self.scope.get("path_template")
         if template is not None:
@@ -102,22 +100,22 @@ class _Exchange:
         return ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed)).encode()
 
     def log(self) -> tuple[str, str, int, float]:
-        """One line; and what there is to count."""
-        took = time.perf_counter() - self._started
+        """Writes the access log line. Returns method, route, status and seconds."""
+        seconds = time.perf_counter() - self._started
         route = self.scope.get("path_template") or "-"
-        level = logging.DEBUG if route in _QUIET and self._status < 500 else logging.INFO
+        level = logging.DEBUG if route in _DEBUG_ROUTES and self._status < 500 else logging.INFO
         fields = {
             "method": self._method,
             "route": route,
             "status": self._status,
-            "duration_ms": round(took * 1000, 2),
+            "duration_ms": round(seconds * 1000, 2),
             "request_id": self.request_id,
         }
         _log.log(level, "%s %s %d", self._method, route, self._status, extra=fields)
-        return self._method, route, self._status, took
+        return self._method, route, self._status, seconds
 
 
 def _request_id(scope: HTTPScope) -> str:
-    """The client's, where it is the only one and safe to log; else a new one."""
+    """The client's id if it sent one that is safe to log, else a new id."""
     given = [value for name, value in scope["headers"] if name.lower() == b"x-request-id"]
     return given[0].decode("ascii") if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]) else secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""A request's body on its way in: how far it was read, why it was cut off, and what remains of a refused one."""
+"""Receives request bodies: why the server stopped reading one, and the rest of a refused one."""
 
 import asyncio
 import contextlib
@@ -12,58 +12,58 @@ from entrypoints.http.problems.problems import RequestError
 from entrypoints.http.server.framing import MAX_LENGTH_DIGITS
 
 INCOMING: Final = "opledger_incoming_body"
-"""In the scope of a request with a body, where the server sets limits: its IncomingBody."""
+"""Key of the scope of a request with a body: its IncomingBody. Set by servers with limits."""
 LINGER_SECONDS: Final = 5.0
-"""Seconds for which the rest of a refused body is read and dropped. A connection that is closed while the client still
-sends is reset, and many clients then never see the answer."""
+"""Seconds for which the rest of a refused body is read and discarded. Closing while the client sends resets the
+connection, and many clients then miss the response."""
 CUT_OFF_LINGER_SECONDS: Final = 1.0
-"""Seconds for the same after the server stopped reading a body."""
+"""Seconds of the same, for a body that the server stopped reading."""
 MAX_LINGERING: Final = 64
-"""Refused bodies of one peer that are read to their end at the same time. More connections are closed at once."""
-_SMALL: Final = 64 * 1024
+"""Refused bodies per peer that are drained at the same time. Further connections are closed at once."""
+_SMALL_BODY: Final = 64 * 1024
 """Bytes that the server reads on a connection that stays open."""
 
 
 @dataclass(slots=True)
 class IncomingBody:
-    """What the server knows of a body that is arriving."""
+    """State of a body that is arriving."""
 
     started: float | None = None
-    """The event loop's time; None for a request that waits for the answer to an earlier one."""
+    """Time of the event loop. None: the request waits for an earlier response."""
     received: int = 0
     """Bytes."""
     error: RequestError | None = None
-    """Why the rest is not read."""
+    """Why the server stopped reading."""
 
 
 def body_error(scope: Scope) -> RequestError | None:
-    """Why the server stopped reading the body, where it did and not the client."""
+    """Why the server stopped reading the body; None: it did not."""
     incoming: IncomingBody | None = scope.get(INCOMING)  # type: ignore[assignment]
     return None if incoming is None else incoming.error
 
 
 class Lingering:
-    """Counts the refused bodies that are read to their end, by peer."""
+    """Counts the refused bodies that are being drained, by peer."""
 
     def __init__(self) -> None:
         self._of: Counter[str] = Counter()
 
     def take(self, peer: str) -> bool:
-        """Whether one more may be; `end` gives it back."""
+        """Takes a slot, if the peer has one left. `end` releases it."""
         if self._of[peer] >= MAX_LINGERING:
             return False
         self._of[peer] += 1
         return True
 
     def end(self, peer: str) -> None:
-        """One has ended."""
+        """Releases a slot."""
         self._of[peer] -= 1
         if not self._of[peer]:
             del self._of[peer]
 
 
 class RequestBody:
-    """Receives the body for the application. A body that the server cut off reads as a client that has left."""
+    """Receives the body for the application. A body that the server stopped reading ends as a disconnect."""
 
     def __init__(self, scope: HTTPScope, receive: Receive, lingering: Lingering) -> None:
         self._scope = scope
@@ -74,7 +74,7 @@ class RequestBody:
 
     @property
     def unread(self) -> bool:
-        """Whether more of a body may still come that nobody reads."""
+        """Whether unread parts of the body may still arrive."""
         return self._cut_off or (self._large and not self._ended)
 
     @property
@@ -82,7 +82,7 @@ class RequestBody:
         return body_error(self._scope) is not None
 
     async def receive(self) -> Any:
-        """The next message."""
+        """Receives the next ASGI message."""
         message: Any = await self._receive()
         if self._cut_off and not self._ended:
             message = {"type": "http.disconnect"}
@@ -90,7 +90,7 @@ class RequestBody:
         return message
 
     async def drop(self) -> None:
-        """Read the rest, and forget it."""
+        """Reads and discards the rest."""
         peer = str((self._scope.get("client") or ("",))[0])
         if not self._lingering.take(peer):
             return
@@ -114,4 +114,4 @@ def _may_be_large(scope: HTTPScope) -> bool:
     length = headers.get(b"content-length", b"0")
     if b"transfer-encoding" in headers or not length.isdigit():
         return True
-    return len(length) > MAX_LENGTH_DIGITS or int(length) > _SMALL
+    return len(length) > MAX_LENGTH_DIGITS or int(length) > _SMALL_BODY

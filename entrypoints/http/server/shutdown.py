@@ -1,4 +1,4 @@
-"""The way out: first nobody is sent here any more, then nothing new is taken, then what is open ends."""
+"""Graceful shutdown: fail readiness, stop accepting requests, finish open ones."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,23 +9,23 @@ from domain.errors import OpledgerError
 
 
 class Stopping:
-    """A probe of readiness: well until the process has been told to stop."""
+    """Readiness probe that fails from the start of the shutdown."""
 
     name: Final = "process"
 
     def __init__(self) -> None:
-        self._begun = False
+        self._started = False
 
     async def check(self) -> None:
-        """Raises OpledgerError once it is stopping."""
-        if self._begun:
-            raise OpledgerError("it is stopping")
+        """Raises OpledgerError after the shutdown has started."""
+        if self._started:
+            raise OpledgerError("the process is shutting down")
 
     async def see_out(self, told: asyncio.Event, delay: timedelta, *then: Callable[[], None]) -> None:
-        """When `told`, not be ready any more; after the delay, in which load balancers see that and requests are
-        answered as before, do what comes then."""
+        """Waits for `told`, fails readiness, and after the delay calls `then` in order. During the delay load balancers
+        notice, and requests are handled as before."""
         await told.wait()
-        self._begun = True
+        self._started = True
         await asyncio.sleep(delay.total_seconds())
         for step in then:
             step()

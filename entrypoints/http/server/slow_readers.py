@@ -1,4 +1,4 @@
-"""Limits on a client that does not read its answer, and the protocol that the server uses."""
+"""The protocol that the server runs: all limits, and one for clients that do not read their response."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -8,12 +8,11 @@ from entrypoints.http.server.close_delimited import close_delimited
 
 
 class ServedProtocol(BodyProtocol):
-    """Closes the connection when no part of a response could be sent for `stalled_seconds`. The handler then ends as
-    with a client that has left; otherwise a stream and what it has read would be kept for as long as the client likes.
-    """
+    """Closes the connection when no part of a response can be sent for `stalled_seconds`. The handler then ends as
+    after a disconnect. Otherwise the client could hold a stream and its buffers for any time."""
 
     stalled_seconds: ClassVar = 30.0
-    """For which what is waiting to be sent stays above the transport's mark (64 KiB by default)."""
+    """Seconds for which unsent data may exceed the transport's high-water mark (64 KiB by default)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,7 +1,6 @@
-"""W3C Trace Context of a request: taken from its headers, and what of it goes along with an operation.
+"""W3C Trace Context (https://www.w3.org/TR/trace-context/): from request headers into operations.
 
-https://www.w3.org/TR/trace-context/: a trace that cannot be read is none. Where the process is instrumented with
-OpenTelemetry, what goes along is the server's own span.
+An invalid trace is ignored. If the process is instrumented with OpenTelemetry, the operation carries the server's span.
 """
 
 import contextlib
@@ -12,14 +11,14 @@ from opentelemetry import context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _FIELDS: Final = frozenset({b"traceparent", b"tracestate"})
-_LONGEST_STATE: Final = 512
-"""Characters that the specification asks everybody to pass on; a longer state is dropped, not cut."""
+_MAX_TRACESTATE: Final = 512
+"""Characters that the specification requires to propagate. A longer state is dropped, not cut."""
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 @contextlib.contextmanager
 def in_trace_of(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
-    """Everything inside belongs to the trace that the headers tell of, if they tell of one."""
+    """Runs the block in the trace of the headers, if they have one."""
     given = [(name.lower(), value.decode("latin-1")) for name, value in headers if name.lower() in _FIELDS]
     parents = [value for name, value in given if name == b"traceparent"]
     if len(parents) != 1:
@@ -34,9 +33,9 @@ def in_trace_of(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
 
 
 def trace_to_carry() -> dict[str, str]:
-    """What of the current trace goes along: `traceparent`, and `tracestate` where there is one; empty: no trace."""
+    """The current trace for an operation: `traceparent`, and `tracestate` if any. Empty: no trace."""
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier)
-    if len(carrier.get("tracestate", "")) > _LONGEST_STATE:
+    if len(carrier.get("tracestate", "")) > _MAX_TRACESTATE:
         del carrier["tracestate"]
     return carrier

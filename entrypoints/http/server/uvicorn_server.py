@@ -1,4 +1,4 @@
-"""Running the application with uvicorn."""
+"""Runs the application with uvicorn."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from domain.errors import StartupError
 from entrypoints.http.server.slow_readers import ServedProtocol
 
 DRAIN_SECONDS: Final = 10
-"""How long open requests may take to end after SIGTERM."""
+"""Seconds that open requests have to end after SIGTERM."""
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 1024
 
@@ -21,7 +21,7 @@ _BACKLOG = 1024
 def config(
     app: ASGIApp, host: str, port: int, *, drain_seconds: int = DRAIN_SECONDS, concurrency: int | None = None
 ) -> uvicorn.Config:
-    """The server's configuration. `concurrency`: connections beyond it are answered 503."""
+    """The server's configuration. `concurrency`: further connections get 503."""
     return uvicorn.Config(
         app,
         host=host,
@@ -44,16 +44,16 @@ def config(
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to whoever gave it an event; else minds them itself, and then returns to its caller: uvicorn's own
-    raises the signal once more at the end, which kills the process before the caller can clean up."""
+    """Handles signals only if the caller does not stop it by an event, and returns to the caller after a signal.
+    uvicorn's server raises the signal again, which kills the process before the caller can clean up."""
 
-    def __init__(self, config: uvicorn.Config, *, minds_signals: bool) -> None:
+    def __init__(self, config: uvicorn.Config, *, handles_signals: bool) -> None:
         super().__init__(config)
-        self._minds_signals = minds_signals
+        self._handles_signals = handles_signals
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        if not self._minds_signals:
+        if not self._handles_signals:
             yield
             return
         with super().capture_signals():
@@ -68,17 +68,15 @@ class _Server(uvicorn.Server):
 async def serve(
     app: ASGIApp, host: str, port: int, stop: asyncio.Event | None = None, *, drain_seconds: int = DRAIN_SECONDS
 ) -> bool:
-    """Serve until `stop` is set (without one: until SIGINT or SIGTERM), then let open requests end. Whether the
-    application had come up. Raises StartupError where the port is taken.
-
-    Without a drain limit a stream that is open would hold the process for ever.
-    """
-    server = _Server(config(app, host, port, drain_seconds=drain_seconds), minds_signals=stop is None)
+    """Serves until `stop` is set (without it: until SIGINT or SIGTERM), then waits up to `drain_seconds` for open
+    requests, because an open stream would never end. Returns whether the application started. Raises StartupError if
+    the port is in use."""
+    server = _Server(config(app, host, port, drain_seconds=drain_seconds), handles_signals=stop is None)
     waiting = asyncio.create_task(server.stop_after(stop)) if stop is not None else None
     try:
         await server.serve()
     except SystemExit:
-        raise StartupError(f"cannot listen on {host}:{port}: the log says why") from None
+        raise StartupError(f"cannot listen on {host}:{port}; the log has the cause") from None
     finally:
         if waiting is not None:
             waiting.cancel()
@@ -86,6 +84,6 @@ async def serve(
 
 
 def run(app: ASGIApp, host: str, port: int, *, drain_seconds: int = DRAIN_SECONDS) -> bool:
-    """`serve` on an event loop of its own: uvloop where there is one."""
+    """Runs `serve` on a new event loop: uvloop, if installed."""
     with asyncio.Runner(loop_factory=config(app, host, port).get_loop_factory()) as runner:
         return runner.run(serve(app, host, port, drain_seconds=drain_seconds))

@@ -12,14 +12,14 @@ from uuid import UUID
 import httpx
 import pytest
 
-from entrypoints.http.security.authorization import ANYBODY, routes
+from entrypoints.http.security.authorization import PUBLIC, routes
 from tests.support.http_access import Guarded
 from tests.support.http_api import problem
 from tests.support.sse import stream_of
 
 STRANGER = UUID("019b76da-a800-7000-8000-00000000ffff")
 """Nobody's operation."""
-ROUTES = [(method, path) for method, path, handler in routes(Guarded().app) if handler.opt["scope"] != ANYBODY]
+ROUTES = [(method, path) for method, path, handler in routes(Guarded().app) if handler.opt["scope"] != PUBLIC]
 OF_ONE = [route for route in ROUTES if "{operation_id}" in route[1]]
 
 

@@ -41,4 +41,4 @@ async def test_a_database_that_is_away_at_the_end(caplog: pytest.LogCaptureFixtu
 
     async with noting(Away(MemoryApiKeys())):
         pass
-    assert "the last uses of API keys are not stored" in caplog.text
+    assert "could not store the last uses of API keys" in caplog.text

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
-from entrypoints.http.controllers.batch import MAX_BATCH
+from entrypoints.http.controllers.batch import MAX_BATCH_BYTES
 from entrypoints.http.problems.kinds import MAX_BODY
 from entrypoints.http.requests import json_body as bodies
-from entrypoints.http.requests.batch_schemas import MOST_OPERATIONS
+from entrypoints.http.requests.batch_schemas import MAX_BATCH_OPERATIONS
 from tests.support.http_api import Api, problem, scope_of
 
 URL = "/v1/operations/batch"
@@ -51,7 +51,7 @@ async def test_a_large_one_does_not_hold_the_others_up(monkeypatch: pytest.Monke
     checked = noting("checked", JsonSchemaInputValidator.faults)
     monkeypatch.setattr(JsonSchemaInputValidator, "faults", lambda *arguments: checked(*arguments))
     asked = {"type": "reboot", "input": {"machine": "m", "more": [1.5] * 1_500}}
-    body = json.dumps({"operations": [asked] * MOST_OPERATIONS}).encode()
+    body = json.dumps({"operations": [asked] * MAX_BATCH_OPERATIONS}).encode()
     answer = await Api().client.post(URL, content=body, headers={"content-type": "application/json"})
     assert {item["status"] for item in answer.json()["items"]} == {422}
     assert {name for name, _ in threads} == {"read", "checked"}
@@ -127,7 +127,7 @@ async def test_one_that_is_too_large() -> None:
     assert (fits["status"], refused["status"]) == (202, 413)
     assert refused["problem"]["type"] == "urn:opledger:problem:body-too-large"
     assert refused["problem"]["errors"] == [
-        {"detail": f"a submission has at most {MAX_BODY} bytes", "pointer": "/operations/1"}
+        {"detail": f"exceeds {MAX_BODY} bytes, the limit of one submission", "pointer": "/operations/1"}
     ]
 
 
@@ -138,7 +138,7 @@ async def test_one_that_is_too_large() -> None:
         ([], ""),
         ({"operations": []}, "/operations"),
         ({"operations": {}}, "/operations"),
-        ({"operations": [{"type": "deploy"}] * (MOST_OPERATIONS + 1)}, "/operations"),
+        ({"operations": [{"type": "deploy"}] * (MAX_BATCH_OPERATIONS + 1)}, "/operations"),
         ({"operations": [{"type": "deploy"}], "atomic": True}, "/atomic"),
     ],
     ids=lambda value: str(value)[:60],
@@ -153,23 +153,25 @@ async def test_what_is_no_batch_is_refused_whole(body: Any, pointer: str) -> Non
 async def test_five_hundred() -> None:
     """As many as there may be."""
     api = Api()
-    items = await answers(api, *({"type": "deploy", "input": number} for number in range(MOST_OPERATIONS)))
-    assert [item["operation"]["input"] for item in items] == list(range(MOST_OPERATIONS))
+    items = await answers(api, *({"type": "deploy", "input": number} for number in range(MAX_BATCH_OPERATIONS)))
+    assert [item["operation"]["input"] for item in items] == list(range(MAX_BATCH_OPERATIONS))
 
 
 async def test_its_size_limit_is_its_own() -> None:
     """4 MiB; 413 says so. Four times the largest single submissions fit, and more of smaller ones."""
     api = Api()
     frame = len(json.dumps({"operations": []})) + 15 * len(json.dumps({"type": "deploy", "input": ""}) + ", ") - 2
-    room = (MAX_BATCH - frame) // 15
-    operations = [{"type": "deploy", "input": "x" * size} for size in [room] * 14 + [MAX_BATCH - frame - 14 * room]]
+    room = (MAX_BATCH_BYTES - frame) // 15
+    operations = [
+        {"type": "deploy", "input": "x" * size} for size in [room] * 14 + [MAX_BATCH_BYTES - frame - 14 * room]
+    ]
     content = json.dumps({"operations": operations}).encode()
-    assert len(content) == MAX_BATCH
+    assert len(content) == MAX_BATCH_BYTES
     json_type = {"content-type": "application/json"}
     answer = await api.client.post(URL, content=content, headers=json_type)
     assert answer.status_code == 200, answer.text
     too_large = await api.client.post(URL, content=content + b" ", headers=json_type)
-    assert str(MAX_BATCH) in problem(too_large, 413)["detail"]
+    assert str(MAX_BATCH_BYTES) in problem(too_large, 413)["detail"]
 
 
 async def test_a_repeated_batch() -> None:
@@ -235,7 +237,7 @@ async def test_a_client_that_hangs_up_stops_the_checks(
         return []
 
     monkeypatch.setattr(JsonSchemaInputValidator, "faults", slow)
-    body = json.dumps({"operations": [{"type": "reboot", **more}] * MOST_OPERATIONS}).encode()
+    body = json.dumps({"operations": [{"type": "reboot", **more}] * MAX_BATCH_OPERATIONS}).encode()
     messages = [{"type": "http.request", "body": body, "more_body": False}]
     sent: list[Any] = []
 
@@ -250,5 +252,5 @@ async def test_a_client_that_hangs_up_stops_the_checks(
     await api.app(scope_of("POST", URL, b"", [(b"content-type", b"application/json")]), receive, send)
     gone.set()
     assert sent[0]["status"] == 499
-    assert len(checked) < MOST_OPERATIONS
+    assert len(checked) < MAX_BATCH_OPERATIONS
     assert await stored(api) == []

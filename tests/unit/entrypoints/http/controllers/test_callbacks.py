@@ -105,7 +105,7 @@ async def test_an_operation_that_is_not_there_yet() -> None:
     api = Api()
     api.receiver.answer = CallbackOutcome.UNKNOWN_OPERATION
     answer = await called(api)
-    assert problem(answer, 503)["detail"] == "There is no such operation yet."
+    assert problem(answer, 503)["detail"] == "The operation does not exist yet. Retry."
     assert answer.headers["retry-after"] == "1"
 
 

@@ -114,7 +114,7 @@ async def test_weak_tag_never_matches_and_the_problem_says_so(values: list[str])
     api = Api()
     refused = problem(await delete(api, await done(api), values), 412)
     assert refused["detail"].startswith(
-        "the operation is at version 3; a weak tag, which begins with W/, never matches"
+        "the operation is at version 3; If-Match never matches a weak tag; remove the W/"
     )
 
 

@@ -210,7 +210,7 @@ async def test_one_id_is_enough(number: int) -> None:
     async with streaming(api, "/v1/events") as stream:
         begin = (await stream.event()).id
     answer = await api.client.get("/v1/events", headers=[("Last-Event-ID", begin or "")] * 2)
-    assert problem(answer, 400)["errors"][0]["detail"] == "it is given more than once"
+    assert problem(answer, 400)["errors"][0]["detail"] == "must not be repeated"
 
 
 # The life of a stream
@@ -326,7 +326,7 @@ async def test_an_operation_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("error", [InvalidCredentials("it was revoked"), MissingScope("read")], ids=repr)
 async def test_access_that_ends(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """It ends what was begun with it, before anything more is sent; not being able to tell does not."""
-    monkeypatch.setattr(event_stream, "CHECK_EVERY", 0.0)
+    monkeypatch.setattr(event_stream, "RECHECK_INTERVAL", 0.0)
     access = Revocable()
     api = Api(access=access, tenant="t")
     made = await api.submit()
@@ -373,7 +373,7 @@ def test_json_of_several_lines() -> None:
     made = accept(UUID(int=1), tenant="t", type_name="deploy", value=None, labels={}, cause=cause()).operation
     as_stored: Any = JsonText('{"a":\r\n[1,\n2], "b": "\u2028"}')
     event = Event(Position.behind(1), "t", replace(made, input=as_stored))
-    fields = [line.partition(": ") for line in events._event(event).decode().rstrip("\n").split("\n")]
+    fields = [line.partition(": ") for line in events._tenant_event(event).decode().rstrip("\n").split("\n")]
     assert [name for name, _, _ in fields] == ["id", "event", "data", "data", "data"]
     data = "\n".join(value for name, _, value in fields if name == "data")
     assert json.loads(data)["input"] == {"a": [1, 2], "b": "\u2028"}

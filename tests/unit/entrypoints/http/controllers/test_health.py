@@ -43,7 +43,10 @@ async def test_an_engine_that_is_away_only_degrades() -> None:
     api = Api(required=[Probe("database")], optional=[Probe("temporal", "no answer")])
     answer = await api.client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
-    assert answer.json()["checks"]["temporal"] == {"ok": False, "message": "Temporal does not answer as it should"}
+    assert answer.json()["checks"]["temporal"] == {
+        "ok": False,
+        "message": "Temporal is unavailable or does not answer correctly",
+    }
 
 
 async def test_without_its_database_it_is_not_ready() -> None:
@@ -51,8 +54,11 @@ async def test_without_its_database_it_is_not_ready() -> None:
     api = Api(required=[Probe("database", "no answer")], optional=[Probe("temporal")])
     answer = await api.client.get("/readyz")
     body = problem(answer, 503)
-    assert body["checks"]["database"] == {"ok": False, "message": "the database does not answer as it should"}
-    assert body["detail"] == "not well: database"
+    assert body["checks"]["database"] == {
+        "ok": False,
+        "message": "the database is unavailable or does not answer correctly",
+    }
+    assert body["detail"] == "Failed checks: database."
     assert answer.headers["retry-after"] == "5"
 
 

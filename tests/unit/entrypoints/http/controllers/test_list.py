@@ -193,7 +193,7 @@ async def test_a_wrong_parameter_is_named(query: str, parameter: str) -> None:
 async def test_a_time_without_a_zone_is_told_so() -> None:
     """Hazard 28: it is not guessed."""
     answer = await Api().client.get("/v1/operations?accepted_after=2026-01-01T00:00:00")
-    assert "no zone" in problem(answer, 400)["errors"][0]["detail"]
+    assert "has no UTC offset" in problem(answer, 400)["errors"][0]["detail"]
 
 
 async def test_every_wrong_parameter_is_reported_at_once() -> None:

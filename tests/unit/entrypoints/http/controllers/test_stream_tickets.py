@@ -111,7 +111,7 @@ async def test_one_credential_a_request() -> None:
 
 async def test_a_revoked_key_revokes_its_tickets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that are not used yet, and the streams that were opened with one."""
-    monkeypatch.setattr(event_stream, "CHECK_EVERY", 0)
+    monkeypatch.setattr(event_stream, "RECHECK_INTERVAL", 0)
     api = Guarded(heartbeat=0.01)
     key = await api.key()
     unused, used = await ticket(api, key), await ticket(api, key)
@@ -126,7 +126,7 @@ async def test_a_revoked_key_revokes_its_tickets(monkeypatch: pytest.MonkeyPatch
 
 async def test_a_stream_ends_with_the_credential(monkeypatch: pytest.MonkeyPatch) -> None:
     """When a token expires that the ticket was issued to."""
-    monkeypatch.setattr(event_stream, "CHECK_EVERY", 0)
+    monkeypatch.setattr(event_stream, "RECHECK_INTERVAL", 0)
     api = Guarded(heartbeat=0.01)
     until = api.clock.now() + timedelta(seconds=30)
     token = bearer(api.tokens.issue(Principal("a", "person", frozenset({Scope.READ}), "token person", until)))

@@ -91,7 +91,7 @@ async def test_an_idempotency_key_is_printable_ascii(key: bytes) -> None:
     headers = [(b"Idempotency-Key", key)]
     answer = await Api().client.post("/v1/operations", json={"type": "deploy"}, headers=headers)
     assert problem(answer, 400)["errors"] == [
-        {"detail": "it is 1 to 255 printable ASCII characters", "header": "Idempotency-Key"}
+        {"detail": "must be 1 to 255 printable ASCII characters", "header": "Idempotency-Key"}
     ]
 
 

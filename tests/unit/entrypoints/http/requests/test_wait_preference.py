@@ -186,7 +186,9 @@ async def test_waits_that_are_none(wait: str) -> None:
     api = Api()
     made = await api.submit()
     body = problem(await api.client.get(f"/v1/operations/{made['id']}", params={"wait": wait}), 400)
-    assert body["errors"] == [{"parameter": "wait", "detail": "it is a duration of at most 55s, such as 20s or 500ms"}]
+    assert body["errors"] == [
+        {"parameter": "wait", "detail": "must be a duration of at most 55s, such as 20s or 500ms"}
+    ]
 
 
 async def test_until_alone() -> None:
@@ -196,7 +198,7 @@ async def test_until_alone() -> None:
     url = f"/v1/operations/{made['id']}"
     assert problem(await api.client.get(url, params={"until": "done"}), 400)["errors"][0]["parameter"] == "until"
     answer = await api.client.get(url, params={"wait": "0s", "until": "started"})
-    assert problem(answer, 400)["errors"] == [{"parameter": "until", "detail": "it is one of done"}]
+    assert problem(answer, 400)["errors"] == [{"parameter": "until", "detail": "must be one of done"}]
 
 
 @pytest.mark.parametrize(

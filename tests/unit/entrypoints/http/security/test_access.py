@@ -14,21 +14,21 @@ from domain.access.principal import Principal
 from domain.access.scope import Scope
 from domain.access.token_bucket import Allowance
 from entrypoints.http.app import create_app
-from entrypoints.http.security.authorization import ANYBODY, routes
+from entrypoints.http.security.authorization import PUBLIC, routes
 from tests.support.http_access import Guarded, bearer
 from tests.support.http_api import KEY, Api, problem, raw
 
 ID = "019b76da-a800-7000-8000-0000000000ff"
 GUARDED = Guarded()
 ROUTES = [(method, path, handler.opt["scope"]) for method, path, handler in routes(GUARDED.app)]
-SCOPED = [(method, path.replace("{operation_id}", ID), scope) for method, path, scope in ROUTES if scope != ANYBODY]
+SCOPED = [(method, path.replace("{operation_id}", ID), scope) for method, path, scope in ROUTES if scope != PUBLIC]
 OPEN = {("GET", "/livez"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/docs")}
 KEYLESS = OPEN | {("GET", "/docs/{name}"), ("POST", "/v1/callbacks/{operation_id}")}
 
 
 def test_what_is_open_is_listed_here() -> None:
     """Probes, metrics, the documentation, and callbacks, which have tokens of their own; nothing else."""
-    assert {(method, path) for method, path, scope in ROUTES if scope == ANYBODY} == KEYLESS
+    assert {(method, path) for method, path, scope in ROUTES if scope == PUBLIC} == KEYLESS
     assert {scope for _, _, scope in SCOPED} >= {Scope.READ, Scope.SUBMIT, Scope.CANCEL}
 
 
@@ -129,7 +129,7 @@ async def test_two_credentials_are_refused() -> None:
     """A proxy may have checked the other one."""
     header = (b"authorization", (await GUARDED.key())["Authorization"].encode())
     answer, _ = await raw(GUARDED.app, "GET", "/v1/operations", headers=[header, header])
-    assert (answer.status, b"more than once" in answer.body) == (400, True)
+    assert (answer.status, b"must not be repeated" in answer.body) == (400, True)
 
 
 async def test_expired_and_revoked() -> None:
@@ -215,8 +215,8 @@ async def test_the_document_says_what_each_route_takes() -> None:
     for method, path, scope in ROUTES:
         controlled, uncontrolled = (document["paths"].get(path, {}).get(method.lower()) for document in documents)
         if controlled is None:
-            assert scope == ANYBODY
-        elif scope == ANYBODY:
+            assert scope == PUBLIC
+        elif scope == PUBLIC:
             assert controlled == uncontrolled
         else:
             assert controlled["security"] == [{"bearer": [scope]}]

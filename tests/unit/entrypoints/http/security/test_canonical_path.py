@@ -127,7 +127,7 @@ async def test_prefix_of_the_application_is_no_part_of_the_path() -> None:
 async def test_route_that_is_registered_later() -> None:
     """Has its one spelling too."""
 
-    @get("/later", scope="anybody", include_in_schema=False, sync_to_thread=False)
+    @get("/later", scope="public", include_in_schema=False, sync_to_thread=False)
     def later() -> str:
         return "here"
 

@@ -26,7 +26,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server.uvicorn_server import run
 from tests.support.http_api import KEY, Api
 
-@get("/slow", scope="anybody", include_in_schema=False)
+@get("/slow", scope="public", include_in_schema=False)
 async def slow() -> str:
     print("slow", flush=True)
     await asyncio.sleep(1)
@@ -119,7 +119,7 @@ async def test_on_the_way_out_it_is_not_ready_before_it_takes_nothing_more() -> 
         assert (await client.get("/readyz")).status_code == 200
         told.set()
         await asyncio.sleep(0)
-        assert problem(await client.get("/readyz"), 503)["detail"] == "not well: process"
+        assert problem(await client.get("/readyz"), 503)["detail"] == "Failed checks: process."
         assert (await client.post("/v1/operations", json={"type": "deploy"})).status_code == 202
     assert await asyncio.wait_for(serving, 60) is True
     await leaving

@@ -1,4 +1,4 @@
-"""What Litestar says of a handler's arguments, in words for the client, who knows them by other names."""
+"""Converts Litestar's errors about handler arguments to errors about query parameters."""
 
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin
@@ -11,21 +11,21 @@ from entrypoints.http.problems.problems import FieldError, InvalidParameter, Req
 from entrypoints.http.requests.validation_messages import plain
 
 
-def wrong_arguments(request: Request[Any, Any, Any], error: ValidationException) -> RequestError:
-    """The error, with every query parameter that is wrong."""
+def invalid_arguments(request: Request[Any, Any, Any], error: ValidationException) -> RequestError:
+    """One error with every invalid query parameter."""
     fields = request.route_handler.parsed_fn_signature.parameters
     extra = error.extra if isinstance(error.extra, list) else []
-    errors = [_wrong(fields, str(item.get("key", "")), str(item.get("message", ""))) for item in extra]
+    errors = [_field_error(fields, str(item.get("key", "")), str(item.get("message", ""))) for item in extra]
     return InvalidParameter.of(errors) if errors else RequestError(error.detail)
 
 
-def _wrong(fields: dict[str, FieldDefinition], argument: str, message: str) -> FieldError:
+def _field_error(fields: dict[str, FieldDefinition], argument: str, message: str) -> FieldError:
     argument = argument.partition("[")[0]
     field = fields.get(argument)
     if field is None:
         return FieldError(plain(message), parameter=argument)
     choices = _choices(field.annotation)
-    detail = f"it is one of {', '.join(choices)}" if choices else plain(message)
+    detail = f"must be one of {', '.join(choices)}" if choices else plain(message)
     return FieldError(detail, parameter=getattr(field.kwarg_definition, "name", None) or argument)
 
 
