@@ -39,7 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
         )
         closing = asyncio.Event()
         # Streams and waits end before the rest is drained, which they would hold up.
-        way_out = parts.stopping.see_out(stop, settings.stop_delay, parts.end_waiting, closing.set)
+        way_out = parts.stopping.run(stop, settings.stop_delay, parts.end_waiting, closing.set)
         leaving = asyncio.create_task(way_out)
         try:
             return 0 if await serve(app, settings.host, settings.port, closing) else 1

@@ -83,7 +83,7 @@ from domain.evidence.reconciliation import ReconcilePolicy
 from domain.evidence.reporting import CONFIRM_AFTER, CONFIRM_AFTER_CALLBACK
 from domain.operation.operation_type import OperationCatalogue
 from entrypoints.http.security.authentication import Access, BearerAccess, NoAccessControl
-from entrypoints.http.server.shutdown import Stopping
+from entrypoints.http.server.shutdown import GracefulShutdown
 from entrypoints.http.services import HttpServices
 from entrypoints.scrape import MetricsPage
 from entrypoints.settings.checks import check_access, check_callbacks, check_divergences, check_reconciliation
@@ -238,7 +238,7 @@ class Container(containers.DeclarativeContainer):
     database_probe = providers.Singleton(SharedProbe, providers.Singleton(DatabaseProbe, database))
     migration_probe = providers.Singleton(SharedProbe, providers.Singleton(MigrationProbe, database))
     temporal_probe = providers.Singleton(SharedProbe, providers.Singleton(TemporalProbe, engine))
-    stopping = providers.Singleton(Stopping)
+    stopping = providers.Singleton(GracefulShutdown)
     health = providers.Singleton(
         CheckHealth,
         required=providers.List(database_probe, migration_probe, stopping),
@@ -305,7 +305,7 @@ class HttpParts:
 
     services: HttpServices
     page_token_key: bytes
-    stopping: Stopping
+    stopping: GracefulShutdown
     access: Access
     key_uses: NoteKeyUses
     end_waiting: Callable[[], None]

@@ -8,8 +8,8 @@ from typing import Final
 from domain.errors import OpledgerError
 
 
-class Stopping:
-    """Readiness probe that fails from the start of the shutdown."""
+class GracefulShutdown:
+    """Runs the shutdown, and is the readiness probe that fails from its start."""
 
     name: Final = "process"
 
@@ -21,11 +21,11 @@ class Stopping:
         if self._started:
             raise OpledgerError("the process is shutting down")
 
-    async def see_out(self, told: asyncio.Event, delay: timedelta, *then: Callable[[], None]) -> None:
-        """Waits for `told`, fails readiness, and after the delay calls `then` in order. During the delay load balancers
-        notice, and requests are handled as before."""
-        await told.wait()
+    async def run(self, stop: asyncio.Event, delay: timedelta, *steps: Callable[[], None]) -> None:
+        """Waits for `stop`, fails readiness, and after the delay calls the steps in order. During the delay, requests
+        are handled as before, and load balancers notice that the process is not ready."""
+        await stop.wait()
         self._started = True
         await asyncio.sleep(delay.total_seconds())
-        for step in then:
+        for step in steps:
             step()

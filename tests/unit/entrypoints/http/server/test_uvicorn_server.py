@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from domain.errors import StartupError
-from entrypoints.http.server.shutdown import Stopping
+from entrypoints.http.server.shutdown import GracefulShutdown
 from entrypoints.http.server.uvicorn_server import serve
 from tests.support.http_api import Api, problem
 from tests.support.ports import free_port
@@ -109,10 +109,10 @@ async def test_an_event_stops_it_too() -> None:
     assert await asyncio.wait_for(serving, 60) is True
 
 
-async def test_on_the_way_out_it_is_not_ready_before_it_takes_nothing_more() -> None:
+async def test_shutdown_fails_readiness_before_it_stops_accepting_requests() -> None:
     """A load balancer sees the 503 while requests are still answered; then the server ends."""
-    stopping, told, closing, port = Stopping(), asyncio.Event(), asyncio.Event(), free_port()
-    leaving = asyncio.create_task(stopping.see_out(told, timedelta(seconds=1), closing.set))
+    stopping, told, closing, port = GracefulShutdown(), asyncio.Event(), asyncio.Event(), free_port()
+    leaving = asyncio.create_task(stopping.run(told, timedelta(seconds=1), closing.set))
     serving = asyncio.create_task(serve(Api(required=[stopping]).app, "127.0.0.1", port, closing))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         await answering(client)
