@@ -1,7 +1,6 @@
 """Builds the ASGI application."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Final
 
@@ -40,14 +39,12 @@ from entrypoints.http.services import SERVICES, HttpServices
 from entrypoints.settings.proxy import ProxyRules
 
 NO_PROXIES: Final = ProxyRules()
-Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 def create_app(
     services: HttpServices,
     *,
     page_token_key: bytes,
-    lifespan: Sequence[Lifespan] = (),
     access: Access,
     proxies: ProxyRules = NO_PROXIES,
     origins: frozenset[str] = frozenset(),
@@ -65,7 +62,6 @@ def create_app(
         logging_config=None,
         exception_handlers={Exception: problem_response},
         guards=[authorize],
-        lifespan=list(lifespan),
         openapi_config=openapi_config(),
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY,
@@ -83,7 +79,8 @@ def create_app(
     )
     check_declared(app)
     checked: ASGIApp = RequestChecks(FastRead(app, services.ledger, access), app, origins)
-    app.asgi_handler = Forwarded(Edge(Cors(checked, origins) if origins else checked, services.answered), proxies)
+    with_cors = Cors(checked, origins) if origins else checked
+    app.asgi_handler = Forwarded(Edge(with_cors, services.answered), proxies)
     return app
 
 
