@@ -11,8 +11,8 @@ from typing import Any
 from application.watch.subscription import SubscriptionEnded
 from entrypoints.http.server.slow_readers import ServedProtocol
 from tests.support import javascript
-from tests.support.docs import example
 from tests.support.http_access import Guarded
+from tests.support.pages import block
 from tests.support.served import served
 
 
@@ -45,7 +45,7 @@ class Page:
 async def page(folder: Path, api: Guarded) -> AsyncIterator[Page]:
     """The example of the documentation, in Node.js."""
     project = javascript.project(folder, "events.js")
-    (project / "follow.js").write_text("export " + example("browsers.md", "events"))
+    (project / "follow.js").write_text("export " + block("docs/browsers.md", "events"))
     key = (await api.key())["Authorization"].removeprefix("Bearer ")
     async with served(api.app, ServedProtocol) as port:
         command = ("node", "events.js", f"http://127.0.0.1:{port}", key)

@@ -14,9 +14,9 @@ from application.watch.stream import HEARTBEAT
 from entrypoints.http.requests.wait_preference import MAX_WAIT
 from entrypoints.http.server.slow_readers import ServedProtocol
 from entrypoints.settings.proxy import ProxyRules
-from tests.support.docs import DOCS, example
 from tests.support.http_api import Api, problem
 from tests.support.nginx import DEFAULT_READ_TIMEOUT, nginx
+from tests.support.pages import block, text
 from tests.support.served import served
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -29,7 +29,7 @@ PROXIES = [("removing", REMOVING), ("passing", PASSING)]
 async def behind(folder: Path, api: Api, example_name: str, directives: str = "") -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API through nginx, configured as docs/proxies.md has it, with more directives."""
     async with served(api.app, ServedProtocol) as port:
-        server = example("proxies.md", example_name).replace("8080", str(port)) + directives
+        server = block("docs/proxies.md", example_name).replace("8080", str(port)) + directives
         async with nginx(folder, server) as url, httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
             yield client
 
@@ -85,7 +85,7 @@ async def test_a_wait_that_reaches_the_read_timeout_is_a_504(tmp_path: Path) -> 
 async def test_the_longest_silence_is_below_the_default_read_timeout() -> None:
     """Of waits and of streams, with room for a slow machine; and the documentation says so."""
     assert max(MAX_WAIT, HEARTBEAT) <= DEFAULT_READ_TIMEOUT - 5
-    page = (DOCS / "proxies.md").read_text()
+    page = text("docs/proxies.md")
     assert f"at most {MAX_WAIT} s" in page
     assert f"a comment every {HEARTBEAT:.0f} s" in page
 

@@ -1,14 +1,57 @@
-"""The code blocks of the documentation, so that tests run exactly what stands there."""
+"""The pages of the documentation: their code blocks, which tests run, their links and their headings."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+_FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
+_LINK = re.compile(r"(?<!`)!?\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#{1,6} (.+)$", re.M)
+_MARK = re.compile(r"^<!-- test: (.+) -->$", re.M)
+
+
+def pages() -> list[str]:
+    """Every page, as its path from the project's folder."""
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    return sorted(path.relative_to(ROOT).as_posix() for path in found)
+
+
+def text(page: str) -> str:
+    """The page's text."""
+    return (ROOT / page).read_text()
 
 
 def block(page: str, name: str) -> str:
-    """The code block of the page behind the mark `<!-- file: name -->`."""
-    text = (ROOT / page).read_text()
-    found = re.search(rf"<!-- file: {re.escape(name)} -->\n```\w*\n(.*?)```", text, re.DOTALL)
+    """The code block of the page behind the mark `<!-- test: name -->`."""
+    found = re.search(rf"<!-- test: {re.escape(name)} -->\n```\w*\n(.*?)```", text(page), re.DOTALL)
     assert found, f"{page} has no block marked {name}"
     return found.group(1)
+
+
+def section(page: str, heading: str) -> str:
+    """What stands between that heading of the second level and the next one."""
+    _, found, rest = text(page).partition(f"\n## {heading}\n")
+    assert found, f"{page} has no section {heading}"
+    return rest.partition("\n## ")[0]
+
+
+def marks(page: str) -> list[str]:
+    """The names of the blocks that tests run."""
+    return _MARK.findall(text(page))
+
+
+def links(page: str) -> Iterator[tuple[str, str]]:
+    """Each link into this repository: the path from the project's folder, and the anchor or ""."""
+    for target in _LINK.findall(_FENCED.sub("", text(page))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        place = (ROOT / page).parent / path if path else ROOT / page
+        yield place.resolve().relative_to(ROOT).as_posix(), anchor
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors that GitHub gives to the page's headings."""
+    headings = _HEADING.findall(_FENCED.sub("", text(page)))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
