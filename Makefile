@@ -41,6 +41,9 @@ nightly: $(STAMP) ## Let the simulated ledger run for long, and send 50,000 requ
 bench: $(STAMP) ## Measure against asking Temporal and other alternatives: one table, and benchmarks/results.json
 	@$(BIN)/python -m benchmarks
 
+reference: $(STAMP) ## Write docs/reference.md from the code
+	@$(BIN)/python -m docs.generate_reference
+
 lint: $(STAMP) ## Style, types, architecture
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -61,4 +64,4 @@ lock: $(STAMP) ## Re-resolve requirements/*.txt from requirements/*.in
 clean: ## Remove what the targets above made, data included
 	rm -rf $(VENV) .opledger .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help demo up test chaos seeded-bugs nightly bench lint check format lock clean
+.PHONY: help demo up test chaos seeded-bugs nightly bench reference lint check format lock clean

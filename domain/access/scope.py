@@ -10,8 +10,11 @@ class Scope(StrEnum):
     """One permission, within the client's tenant."""
 
     READ = "read"
+    """Read, list and count operations, their histories and events."""
     SUBMIT = "submit"
+    """Submit operations, alone and in batches."""
     CANCEL = "cancel"
+    """Request cancellation or termination. The answer is the operation, input included."""
     ADMIN = "admin"
     """All other scopes, and irreversible actions such as deleting operations."""
 

@@ -13,11 +13,15 @@ class RetryPolicy:
     """Temporal's retry policy for the whole workflow."""
 
     initial_interval: timedelta = timedelta(seconds=1)
+    """Wait before the second attempt."""
     backoff_coefficient: float = 2.0
+    """Factor by which each further wait is longer; at least 1."""
     maximum_interval: timedelta | None = None
+    """Longest wait between attempts."""
     maximum_attempts: int = 0
     """0: no limit."""
     non_retryable_error_types: tuple[str, ...] = ()
+    """Error types after which the workflow is not retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,19 @@ class OperationType:
 
     name: str
     workflow: str
+    """Name of the workflow type in Temporal."""
     task_queue: str
+    """Task queue that the workflow's workers poll."""
     description: str = ""
+    """Text for people."""
     execution_timeout: timedelta | None = None
     """Limit for the whole chain, retries and continue-as-new included."""
     run_timeout: timedelta | None = None
+    """Limit for one run."""
     task_timeout: timedelta | None = None
+    """Limit for one workflow task."""
     retry_policy: RetryPolicy | None = None
+    """Retry policy for the whole workflow."""
     input_schema: Mapping[str, JsonValue] | None = None
     """JSON Schema of the input. None: any JSON is valid, and so is a missing input."""
 

@@ -43,43 +43,87 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     database_url: str | None = None
+    """`postgresql://user:password@host/database`, with psql's parameters. `opledger up` and `opledger demo` start a
+    database of their own without it."""
     database_direct_url: str | None = None
+    """URL of the server itself, where `DATABASE_URL` is that of a transaction pooler."""
     host: str = "127.0.0.1"
+    """Listen address of the API and of the worker's metrics; a loopback address while `OPLEDGER_ACCESS` is `none`."""
     port: Port = 8080
+    """Port of the API; 0 takes a free one."""
     data_dir: str = ".opledger"
+    """Folder of the embedded PostgreSQL and Temporal."""
     operations: str | None = None
+    """File that declares the operation types. Default: `operations.toml` in the working folder; without it `api` and
+    `worker` refuse to start, `up` and `demo` use the demo's types."""
     reconcile_every: timedelta = timedelta(minutes=1)
+    """Interval of the scheduled reconciliation: 1 s to 1 d."""
     reconcile_grace: timedelta = timedelta(seconds=30)
+    """Time after a start in which an execution that Temporal does not know counts as not visible yet: 0 s to 1 h."""
     finality: Finality = Finality.ENGINE
+    """`engine`: a reported outcome becomes the status when Temporal confirms that the chain has closed. `workflow`: a
+    report is final at once; every workflow then reports its outcome, and its body must drain its handlers first."""
     page_token_key: str | None = None
+    """Signs page tokens; at least 16 characters. Random by default: set it where several API processes serve the same
+    clients."""
     access: AccessKind = "none"
+    """How clients prove who they are: `none`, `keys`, `jwt` or `keys,jwt`."""
     jwt_issuer: str | None = None
+    """Required value of a token's `iss`."""
     jwt_audience: str | None = None
+    """Required value of a token's `aud`."""
     jwt_jwks: str | None = None
+    """File or https URL of the issuer's keys (JWKS)."""
     jwt_algorithm: Algorithm = "RS256"
+    """The only signature algorithm that is accepted: `RS`, `PS` or `ES` with 256, 384 or 512, or `EdDSA`."""
     jwt_tenant_claim: str = "tenant"
+    """Claim that holds the tenant."""
     jwt_scope_claim: str = "scope"
+    """Claim that holds the scopes."""
     rate_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
+    """Requests per second of one credential, sustained, in each API process."""
     rate_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
+    """Requests of one credential that may come at once, in each API process."""
     max_waiters: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    """Waits and streams that an API process holds open at the same time; one more is answered 503."""
     max_waiters_each: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
+    """Waits and streams that one credential may hold open in an API process; one more is answered 429."""
     public_url: str | None = None
+    """Base URL that clients use, such as `https://ledger.example/ops`, for links. Default: taken from the request."""
     root_path: str = ""
+    """Path prefix that the proxy does not remove; every route is below it. Only for `opledger api`."""
     trusted_proxies: str = ""
+    """Addresses and networks whose `X-Forwarded-*` headers are believed, separated by commas."""
     cors_origins: str = ""
+    """Origins of web pages that may use the API, separated by commas; `*` only with access control."""
     callback_url: str | None = None
+    """Base URL at which Temporal reaches the API. Without it callbacks are off; `opledger up` uses its own API."""
     callback_keys: str | None = None
+    """`name:secret[,name:secret]`, secrets of at least 32 characters. The first key signs, all verify. The same for the
+    API and every worker; `opledger up` makes one."""
     data_converter: str | None = None
+    """`module:name` of the Temporal data converter that the workers use. Default: the SDK's."""
     codec_endpoint: str | None = None
+    """URL of a remote codec server."""
     codec_authorization: str | None = None
+    """`Authorization` header for the codec server."""
     close_poll: timedelta | None = timedelta(seconds=2)
+    """Interval at which closed executions are listed while an operation is open whose close no callback will announce:
+    500 ms to 5 m, or `off`."""
     verify_every: timedelta = timedelta(hours=1)
+    """Longest time between two questions about an unfinished operation, as far as the rate allows: 10 s to 1 d."""
     verify_rate: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+    """Most verification questions per second and worker process."""
     stop_delay: timedelta = timedelta()
+    """Time after SIGTERM in which `/readyz` answers 503 while requests are still served: 0 s to 5 m."""
     retention: timedelta | None = None
+    """Age after which finished operations are deleted, with their history: at least 1 d, or `off`."""
     metrics_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    """Port of the worker's own `/metrics` and `/livez`. Default: none are served."""
     log_format: Literal["auto", "console", "json"] = "auto"
+    """`console`, `json`, or `auto`: console on a terminal, else JSON."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """`debug`, `info`, `warning` or `error`."""
 
     def __post_init__(self) -> None:
         check_access(self)

@@ -2,6 +2,7 @@
 
 import re
 
+from docs.generate_reference import PAGE, reference
 from entrypoints.settings.settings import Settings
 from entrypoints.worker import wire_reports
 from opledger.wire import LEDGER_TASK_QUEUE, UPDATE_ACTIVITY, UpdateKind, UpdateOutcome
@@ -13,6 +14,11 @@ REPORTS = "other-languages.md"
 def page(name: str) -> str:
     """Its text."""
     return (ROOT / "docs" / name).read_text()
+
+
+def test_reference_is_what_the_code_declares() -> None:
+    """Where it is not: `make reference`."""
+    assert PAGE.read_text() == reference()
 
 
 def test_every_field_of_a_report_is_documented() -> None:
