@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.test_readme import block
 from tests.support.http_access import bearer
+from tests.support.pages import block
 from tests.support.ports import free_port
 from tests.support.stack import Ended, Service, Stack, environment
 from tests.support.stack_fork import Forks
@@ -75,9 +75,9 @@ async def test_keys_beside_up(stack: Stack, forked: Forks, tmp_path: Path) -> No
     assert "beside up" in (await forked.run("keys", "list", *data, cwd=tmp_path)).output
 
 
-async def test_the_readme(tmp_path: Path, database_url: str) -> None:
-    """Its commands, one after another, on another port."""
-    create, serve, ask = block("access").splitlines()
+async def test_commands_of_the_page(tmp_path: Path, database_url: str) -> None:
+    """Those of docs/access.md, one after another, on another port."""
+    create, serve, ask = block("docs/access.md", "access").splitlines()
     port = free_port()
     variables = {"DATABASE_URL": database_url, "OPLEDGER_PORT": str(port), "PATH": f"{BIN}:{os.environ['PATH']}"}
     printed = await asyncio.to_thread(

@@ -1,4 +1,4 @@
-"""The README's walk through the HTTP API, run as it stands there against the service: every command, every answer."""
+"""The examples of docs/http.md, run as they stand there against the service: every command, every answer."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.test_readme import ROOT
+from tests.support.pages import section
 from tests.support.stack import Stack
 from tests.support.stack_ledger import PATIENCE
 
@@ -35,7 +35,7 @@ def curl(command: str) -> argparse.Namespace:
 
 @dataclass
 class Reader:
-    """Somebody who types what the README says, and puts in what the answers had."""
+    """Types the commands of the page, with the values that earlier answers had."""
 
     http: httpx.AsyncClient
     seen: dict[str, str] = field(default_factory=dict)
@@ -97,9 +97,9 @@ def unlike(shown: Any, seen: Any, place: str) -> list[str]:
 
 async def test_the_walk_through(stack: Stack) -> None:
     """Copy and paste, from the first submission to the deletion. A GET is repeated until what it shows has come."""
-    section = (ROOT / "README.md").read_text().split("\n## HTTP by example\n")[1].split("\n## ")[0]
-    exchanges = list(_EXCHANGE.finditer(section))
-    assert len(exchanges) == section.count("```sh") == section.count("curl ") >= 13
+    examples = section("docs/http.md", "By example")
+    exchanges = list(_EXCHANGE.finditer(examples))
+    assert len(exchanges) == examples.count("```sh") == examples.count("curl ") >= 13
     reader = Reader(stack.ledger.http)
     for exchange in exchanges:
         command, shown = exchange["command"], exchange["answer"]

@@ -1,9 +1,7 @@
-"""The README's examples, run as they stand there."""
+"""The examples of README.md, run as they stand there."""
 
-import asyncio
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -16,17 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.pages import block
 from tests.support.ports import free_port
 
-ROOT = Path(__file__).resolve().parents[2]
+PAGE = "README.md"
 PATIENCE = 60.0
-
-
-def block(name: str) -> str:
-    """The code block behind the mark `<!-- test: name -->`."""
-    found = re.search(rf"<!-- test: {re.escape(name)} -->\n```\w*\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert found, f"the README has no block marked {name}"
-    return found.group(1)
 
 
 @contextmanager
@@ -60,11 +52,11 @@ def eventually(url: str, wanted: dict[str, object]) -> dict[str, object]:
 
 def test_declare_a_type_and_track_your_own_workflow(tmp_path: Path) -> None:
     """Copy and paste: operations.toml, worker.py, submit; the row shows progress and the result."""
-    (tmp_path / "operations.toml").write_text(block("operations.toml"))
-    (tmp_path / "worker.py").write_text(block("worker.py"))
+    (tmp_path / "operations.toml").write_text(block(PAGE, "operations.toml"))
+    (tmp_path / "worker.py").write_text(block(PAGE, "worker.py"))
     api, temporal = free_port(), free_port()
     up = [sys.executable, "-m", "entrypoints.cli.main", "up", "--ephemeral", "--port", str(api)]
-    words = shlex.split(block("submit"))
+    words = shlex.split(block(PAGE, "submit"))
     body = words[words.index("-d") + 1]
     url = f"http://127.0.0.1:{api}"
     with process(tmp_path, *up, "--temporal-port", str(temporal)):
@@ -76,22 +68,3 @@ def test_declare_a_type_and_track_your_own_workflow(tmp_path: Path) -> None:
             done = eventually(f"{url}/v1/operations/{answer.json()['id']}", {"status": "COMPLETED"})
     assert done["result"] == {"moved": json.loads(body)["input"]["rows"]}
     assert done["progress"] == {"fraction": 1.0, "message": "moving part 4 of 4"}
-
-
-async def test_the_fakes() -> None:
-    """The example prints what its comment says."""
-    code = block("fakes")
-    run = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    printed, _ = await run.communicate()
-    assert printed.decode().strip() == code.strip().rsplit("# ", 1)[1]
-
-
-def test_every_setting_is_in_the_table() -> None:
-    """A setting that nobody can find is not there."""
-    from entrypoints.settings.settings import Settings
-
-    table = (ROOT / "README.md").read_text().split("## Configuration")[1]
-    for name in Settings.__struct_fields__:
-        assert ("DATABASE_URL" if name == "database_url" else f"OPLEDGER_{name.upper()}") in table

@@ -1,19 +1,20 @@
-"""The tables of the documentation say what the code has."""
+"""The pages say what the code has: tables, numbers, links, lengths."""
 
 import re
+import subprocess
+import sys
+
+import pytest
 
 from docs.generate_reference import PAGE, reference
 from entrypoints.settings.settings import Settings
 from entrypoints.worker import wire_reports
 from opledger.wire import LEDGER_TASK_QUEUE, UPDATE_ACTIVITY, UpdateKind, UpdateOutcome
-from tests.support.pages import ROOT
+from tests.support.pages import ROOT, anchors, block, links, marks, pages, text
 
-REPORTS = "other-languages.md"
-
-
-def page(name: str) -> str:
-    """Its text."""
-    return (ROOT / "docs" / name).read_text()
+REPORTS = "docs/other-languages.md"
+PROMISES = "docs/promises.md"
+TESTS = {path: path.read_text() for path in ROOT.glob("tests/**/*.py")}
 
 
 def test_reference_is_what_the_code_declares() -> None:
@@ -21,10 +22,16 @@ def test_reference_is_what_the_code_declares() -> None:
     assert PAGE.read_text() == reference()
 
 
+def test_every_setting_is_in_the_reference() -> None:
+    """Under the name that the process reads."""
+    named = re.findall(r"^\| `(?:OPLEDGER_(\w+)|DATABASE_URL)` \|", text("docs/reference.md"), re.M)
+    assert [name.lower() or "database_url" for name in named] == list(Settings.__struct_fields__)
+
+
 def test_every_field_of_a_report_is_documented() -> None:
     """And no other."""
     rows = re.findall(
-        r"^\| `([a-z_.]+)` \| (?:UUID|string|time|integer|object|number|any|boolean|list)", page(REPORTS), re.M
+        r"^\| `([a-z_.]+)` \| (?:UUID|string|time|integer|object|number|any|boolean|list)", text(REPORTS), re.M
     )
     known = {
         *wire_reports.UPDATE_FIELDS,
@@ -36,13 +43,78 @@ def test_every_field_of_a_report_is_documented() -> None:
 
 def test_names_of_the_wire_are_documented() -> None:
     """Activity, task queue, kinds and answers."""
-    text = page(REPORTS)
     for name in (UPDATE_ACTIVITY, LEDGER_TASK_QUEUE, *UpdateKind, *UpdateOutcome):
-        assert f"`{name}`" in text
+        assert f"`{name}`" in text(REPORTS)
 
 
 def test_settings_of_the_codec_are_documented() -> None:
     """Under the names that the process reads."""
-    named = re.findall(r"^\| `OPLEDGER_(\w+)`", page("payloads.md"), re.M)
+    named = re.findall(r"^\| `OPLEDGER_(\w+)`", text("docs/payloads.md"), re.M)
     assert named == ["DATA_CONVERTER", "CODEC_ENDPOINT", "CODEC_AUTHORIZATION"]
     assert {name.lower() for name in named} <= set(Settings.__struct_fields__)
+
+
+def test_promises_and_hazards_that_tests_cite_are_listed() -> None:
+    """The page has each number once, without a gap."""
+    listed = re.findall(r"^\| (P?\d+) \|", text(PROMISES), re.M)
+    promises = [name for name in listed if name.startswith("P")]
+    hazards = [name for name in listed if not name.startswith("P")]
+    assert promises == [f"P{number}" for number in range(1, len(promises) + 1)]
+    assert hazards == [str(number) for number in range(1, len(hazards) + 1)]
+    cited = {name for code in TESTS.values() for name in re.findall(r"\bP[1-9]\d*\b", code)}
+    phrases = [
+        phrase for code in TESTS.values() for phrase in re.findall(r"[Hh]azards? (\d+(?:(?:,| and| to) \d+)*)", code)
+    ]
+    numbers = {number for phrase in phrases for number in re.findall(r"\d+", phrase)}
+    assert {"P1", "P4", "P7"} <= cited <= set(promises)
+    assert {"2", "23", "34"} <= numbers <= set(hazards)
+
+
+@pytest.mark.parametrize("page", pages())
+def test_links_lead_to_files_and_headings(page: str) -> None:
+    """Relative ones; nothing is fetched."""
+    for path, anchor in links(page):
+        assert (ROOT / path).exists(), f"{page} links to {path}"
+        if anchor:
+            assert anchor in anchors(path), f"{page} links to {path}#{anchor}; it has {sorted(anchors(path))}"
+
+
+@pytest.mark.parametrize("page", pages())
+def test_paths_that_pages_name_exist(page: str) -> None:
+    """In backticks, from the project's folder; `*` stands for any name."""
+    folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+    for path in re.findall(rf"`((?:{folders})/[\w./*-]*)`", text(page)):
+        assert list(ROOT.glob(path.rstrip("/"))), f"{page} names {path}"
+
+
+def test_metrics_that_pages_name_exist() -> None:
+    """As the reference has them."""
+    known = set(re.findall(r"^\| `(opledger_\w+)` \|", text("docs/reference.md"), re.M))
+    for page in pages():
+        assert set(re.findall(r"\bopledger_[a-z_]+", text(page))) <= known, page
+
+
+@pytest.mark.parametrize("page", pages())
+def test_marked_blocks_are_run_by_a_test(page: str) -> None:
+    """A test names the page and the block."""
+    for name in marks(page):
+        runs = [code for code in TESTS.values() if f'"{page}"' in code and f'"{name}"' in code]
+        assert runs, f"no test runs the block {name} of {page}"
+
+
+@pytest.mark.parametrize(
+    ("page", "lines"),
+    [("README.md", 150), *((page, 40) for page in pages() if page.startswith("docs/decisions/"))],
+)
+def test_pages_are_short(page: str, lines: int) -> None:
+    """A page that is read first, or to the end, has a limit."""
+    assert len(text(page).splitlines()) <= lines
+
+
+def test_example_of_the_fakes_prints_what_its_comment_says() -> None:
+    """In a process of its own, as a reader runs it."""
+    code = block("docs/testing.md", "fakes")
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (run.stdout.strip(), run.returncode) == (code.strip().rsplit("# ", 1)[1], 0), run.stderr
