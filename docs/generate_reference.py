@@ -85,7 +85,7 @@ def _sections() -> Iterator[str]:
     yield from _section("Scopes", "", ("scope", "allows"), _described(Scope))
     yield from _section("Settings", _SETTINGS, ("environment", "default", "meaning"), _settings())
     yield from _section("Operation types", _OPERATIONS, ("field", "default", "meaning"), _operation_types())
-    yield from _section("Commands", "", ("command", "does"), _commands())
+    yield from _section("Commands", "", ("command", "option", "meaning"), _commands())
     yield from _section("Metrics", _METRICS, ("name", "type", "labels", "meaning"), _metrics())
 
 
@@ -110,7 +110,7 @@ def docstrings(cls: type) -> Mapping[str, str]:
     for member, text in zip(body.body, body.body[1:], strict=False):
         name = _member(member)
         if name and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            found[name] = re.sub(r"\s+", " ", str(text.value.value)).strip()
+            found[name] = _joined(str(text.value.value))
     return found
 
 
@@ -176,10 +176,15 @@ def _duration(value: timedelta) -> str:
     return next((f"{seconds // size}{unit}" for unit, size in _UNITS if seconds and seconds % size == 0), "0s")
 
 
-def _commands() -> Iterator[tuple[str, str]]:
+def _commands() -> Iterator[tuple[str, str, str]]:
+    """A row for each command, and one for each of its options."""
     context = click.Context(cli, info_name="opledger")
     for path, command in _walk(cli, "opledger", context):
-        yield f"`{path}`", _help(command, context)
+        yield f"`{path}`", "", _joined(command.help)
+        for option in command.params:
+            if option.param_type_name == "option":
+                names = " ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+                yield "", names, _joined(option.help)
 
 
 def _walk(group: Any, path: str, context: Any) -> Iterator[tuple[str, Any]]:
@@ -191,11 +196,8 @@ def _walk(group: Any, path: str, context: Any) -> Iterator[tuple[str, Any]]:
             yield f"{path} {name}", command
 
 
-def _help(command: Any, context: Any) -> str:
-    options = [option for option in command.params if option.param_type_name == "option"]
-    names = ", ".join(f"`{option.opts[0]}`" for option in options)
-    text = re.sub(r"\s+", " ", command.help or "").strip()
-    return f"{text} Options: {names}." if names else text
+def _joined(help_text: str | None) -> str:
+    return " ".join((help_text or "").split())
 
 
 def _metrics() -> Iterator[tuple[str, str, str, str]]:
