@@ -1,0 +1,71 @@
+"""Draws the end of the demo as docs/images/demo.svg: `FORCE_COLOR=1 make demo | .venv/bin/python -m docs.draw_demo`."""
+
+import io
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+PICTURE: Final = Path(__file__).parent / "images" / "demo.svg"
+FIRST_WORDS: Final = ("machine", "type", "what")
+"""The head of the last table."""
+_FONT: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
+_ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_THEME: Final = TerminalTheme(
+    (13, 17, 23),
+    (230, 237, 243),
+    [
+        (72, 79, 88),
+        (255, 123, 114),
+        (63, 185, 80),
+        (210, 153, 34),
+        (88, 166, 255),
+        (188, 140, 255),
+        (57, 197, 207),
+        (177, 186, 196),
+    ],
+    [
+        (110, 118, 129),
+        (255, 161, 152),
+        (86, 211, 100),
+        (227, 179, 65),
+        (121, 192, 255),
+        (210, 168, 255),
+        (86, 212, 221),
+        (255, 255, 255),
+    ],
+)
+
+
+def ending(output: str) -> str:
+    """What the demo prints from its last table on. Raises ValueError: there is none."""
+    lines = output.replace("\r", "").splitlines()
+    heads = [n for n, line in enumerate(lines) if tuple(_ESCAPE.sub("", line).split()[:3]) == FIRST_WORDS]
+    if not heads:
+        raise ValueError("the demo printed no table")
+    last = next((n for n, line in enumerate(lines) if "operations are what" in _ESCAPE.sub("", line)), len(lines))
+    return "\n".join(line.rstrip() for line in lines[heads[-1] : last + 1])
+
+
+def drawing(text: Text) -> str:
+    """The text as SVG. It names fonts of the reader's machine, and fetches none."""
+    width = max(len(line.rstrip()) for line in text.plain.splitlines()) + 1
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(text, highlight=False)
+    svg = console.export_svg(title="make demo", theme=_THEME)
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.S)
+    return re.sub(r"font-family: [^;]+;", f"font-family: {_FONT};", svg)
+
+
+def main() -> None:
+    """Read the demo's output from standard input, and write the picture."""
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_text(drawing(Text.from_ansi(ending(sys.stdin.read()))))
+
+
+if __name__ == "__main__":
+    main()
