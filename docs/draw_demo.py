@@ -1,4 +1,4 @@
-"""Draws the end of the demo as docs/images/demo.svg: `FORCE_COLOR=1 make demo | .venv/bin/python -m docs.draw_demo`."""
+"""Draws the end of the demo as docs/images/demo.svg: `make demo | .venv/bin/python -m docs.draw_demo`."""
 
 import io
 import re
@@ -13,8 +13,8 @@ from rich.text import Text
 PICTURE: Final = Path(__file__).parent / "images" / "demo.svg"
 FIRST_WORDS: Final = ("machine", "type", "what")
 """The head of the last table."""
+LAST_WORDS: Final = "operations are what"
 _FONT: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
-_ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _THEME: Final = TerminalTheme(
     (13, 17, 23),
     (230, 237, 243),
@@ -43,17 +43,20 @@ _THEME: Final = TerminalTheme(
 
 def ending(output: str) -> str:
     """What the demo prints from its last table on. Raises ValueError: there is none."""
-    lines = output.replace("\r", "").splitlines()
-    heads = [n for n, line in enumerate(lines) if tuple(_ESCAPE.sub("", line).split()[:3]) == FIRST_WORDS]
-    if not heads:
-        raise ValueError("the demo printed no table")
-    last = next((n for n, line in enumerate(lines) if "operations are what" in _ESCAPE.sub("", line)), len(lines))
-    return "\n".join(line.rstrip() for line in lines[heads[-1] : last + 1])
+    lines = output.splitlines()
+    heads = [n for n, line in enumerate(lines) if tuple(line.split()[:3]) == FIRST_WORDS]
+    ends = [n for n, line in enumerate(lines) if LAST_WORDS in line]
+    if not heads or not ends:
+        raise ValueError("the demo did not come to its end")
+    return "\n".join(line.rstrip() for line in lines[heads[-1] : ends[-1] + 1])
 
 
-def drawing(text: Text) -> str:
-    """The text as SVG. It names fonts of the reader's machine, and fetches none."""
-    width = max(len(line.rstrip()) for line in text.plain.splitlines()) + 1
+def drawing(words: str) -> str:
+    """The text as SVG, in a terminal's colours, as wide as the table. It uses the reader's fonts, and fetches none."""
+    text = Text(words)
+    text.highlight_regex(r"(?m)^ machine.*$", "bold")
+    text.highlight_regex(r"(?m)(?<= )ok$", "green")
+    width = max(len(line) for line in words.splitlines() if line.startswith(" ")) + 2
     console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(text, highlight=False)
     svg = console.export_svg(title="make demo", theme=_THEME)
@@ -64,7 +67,7 @@ def drawing(text: Text) -> str:
 def main() -> None:
     """Read the demo's output from standard input, and write the picture."""
     PICTURE.parent.mkdir(exist_ok=True)
-    PICTURE.write_text(drawing(Text.from_ansi(ending(sys.stdin.read()))))
+    PICTURE.write_text(drawing(ending(sys.stdin.read())))
 
 
 if __name__ == "__main__":
