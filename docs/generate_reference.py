@@ -41,7 +41,7 @@ States, codes, settings, commands and metrics, generated from the code by `make 
 the calls, [operations.md](operations.md) what to do about an alert.
 """
 _STATUSES: Final = """\
-Cancellation, termination and time-out are `FAILED` with an error code. `ACCEPTED` becomes `FAILED` only where no worker
+Cancellation, termination and timeout are `FAILED` with an error code. `ACCEPTED` becomes `FAILED` only where no worker
 took the workflow: cancelled or rejected before the start, or closed while it waited.
 """
 _HISTORY: Final = """\
