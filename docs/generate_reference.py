@@ -42,7 +42,12 @@ the calls, [operations.md](operations.md) what to do about an alert.
 """
 _STATUSES: Final = """\
 Cancellation, termination and timeout are `FAILED` with an error code. `ACCEPTED` becomes `FAILED` only where no worker
-took the workflow: cancelled or rejected before the start, or closed while it waited.
+took the workflow: cancelled or rejected before the start, or closed while it waited. A `COMPLETED` operation has a
+`result`, `null` if the workflow returned nothing, and its reported progress is 1.0. A `FAILED` one has an `error`.
+"""
+_ERRORS: Final = """\
+`error.message` is the message of the root cause; with `START_REJECTED` it is the server's. `error.details` has what is
+known: the type of the failure, and the reason and the actor of a termination.
 """
 _HISTORY: Final = """\
 `source` of a history line (`GET /v1/operations/{id}/transitions`). A line whose `from` equals its `to` is an event
@@ -78,7 +83,7 @@ def reference() -> str:
 def _sections() -> Iterator[str]:
     yield _HEAD
     yield from _section("Statuses", _STATUSES, ("status", "meaning", "may become"), _statuses())
-    yield from _section("Error codes", "", ("`error.code`", "meaning"), _described(ErrorCode))
+    yield from _section("Error codes", _ERRORS, ("`error.code`", "meaning"), _described(ErrorCode))
     yield from _section("Attention", "", ("`attention.kind`", "meaning"), _described(AttentionKind))
     yield from _section("Sources of history lines", _HISTORY, ("source", "meaning"), _described(Source))
     yield from _section("Problems", _PROBLEMS, ("status", "name", "title"), _problems())

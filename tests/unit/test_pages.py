@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine
 from docs.generate_reference import PAGE, reference
 from entrypoints.settings.settings import Settings
 from entrypoints.worker import wire_reports
@@ -118,3 +119,11 @@ def test_example_of_the_fakes_prints_what_its_comment_says() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert (run.stdout.strip(), run.returncode) == (code.strip().rsplit("# ", 1)[1], 0), run.stderr
+
+
+def test_controls_of_the_fake_engine_exist() -> None:
+    """Those that the page names."""
+    _, _, named = text("docs/testing.md").partition("The engine's controls")
+    controls = re.findall(r"`([a-z_]+)`", named)
+    assert len(controls) > 10
+    assert all(hasattr(MemoryWorkflowEngine, name) for name in controls), controls
