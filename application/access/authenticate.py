@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from application.access.api_key_usage import NoteKeyUses
-from application.batching.gathered import Gathered
+from application.batching.batcher import Batcher, Limits, lookup
 from application.ports.api_keys import ApiKeyReader
 from application.ports.clock import Clock
 from application.ports.token_verifier import TokenVerifier
@@ -15,15 +15,9 @@ from domain.access.principal import Principal
 CACHE_LIFE = timedelta(seconds=10)
 """How long a key that was read is taken to be as it was. A revocation takes effect within this time, an expiry at
 once."""
-PATIENCE: Final = 0.25
-"""Seconds after which a question about known keys that is not answered yet, as on a connection that hangs, holds up the
-next one no longer."""
-LONGER_PATIENCE: Final = 1.0
-"""The same of questions about unknown keys."""
-UNKNOWN_AT_ONCE: Final = 3
-"""Most of these that are under way: anybody can make keys up, and the database has connections for few."""
-
-
+KNOWN_KEYS: Final = Limits(max_batch=None, concurrency=1, slow_after=0.25)
+UNKNOWN_KEYS: Final = Limits(max_batch=None, concurrency=1, slow_after=1.0, max_in_flight=3)
+"""Anyone can make up keys: they must not take many of the database connections."""
 _KEY: Final = "key "
 _TOKEN: Final = "token "
 """How the names of credentials begin (Principal.credential)."""
@@ -34,8 +28,8 @@ class AuthenticateKeys:
     asked for each time, so that a new key counts at once; but those who ask for one are asked for together."""
 
     def __init__(self, keys: ApiKeyReader, clock: Clock, uses: NoteKeyUses) -> None:
-        self._known = Gathered(keys.find, patience=PATIENCE)
-        self._unknown = Gathered(keys.find, patience=LONGER_PATIENCE, at_once=UNKNOWN_AT_ONCE)
+        self._known = Batcher(lookup(keys.find), KNOWN_KEYS)
+        self._unknown = Batcher(lookup(keys.find), UNKNOWN_KEYS)
         self._clock = clock
         self._uses = uses
         self._read: dict[str, tuple[ApiKey, datetime]] = {}
@@ -58,7 +52,7 @@ class AuthenticateKeys:
         if cached is not None and timedelta() <= now - cached[1] < CACHE_LIFE:
             return cached[0]
         # Whoever was known before does not wait for those who may have made theirs up.
-        key = await (self._unknown if cached is None else self._known).get(prefix)
+        key = await (self._unknown if cached is None else self._known).submit(prefix)
         if key is None:
             raise InvalidCredentials("there is no such API key")
         self._read[prefix] = (key, now)

@@ -1,177 +1,222 @@
-"""What comes in at the same time, done as one: as much as came in during the one before.
-
-Whoever comes alone waits for nobody. Whoever is one of many shares the round trips to the database, and its disk's.
-"""
+"""Batches concurrent requests: look-ups into one query, writes into one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
 
+_V = TypeVar("_V")
+_R = TypeVar("_R")
 _K = TypeVar("_K", bound=Hashable)
-_Q = TypeVar("_Q")
-_A = TypeVar("_A")
-GROUP: Final = 32
-"""Most requests in a group."""
-AT_ONCE: Final = 2
-"""Groups under way: the next is decided on while the database works at one."""
-PATIENCE: Final = 1.0
-"""Seconds after which a group that is not done, as on a connection that hangs, holds up the next one no longer."""
-LONGEST_WAIT: Final = 5.0
-"""Seconds, about, that a request waits for its group: where more comes than the database takes, the wait would grow
-without end."""
-LAST_ONES: Final = 5.0
-"""Seconds for what is under way when the process ends."""
+SHUTDOWN_TIMEOUT: Final = 5.0
+"""Seconds that `Batcher.close` waits for requests in flight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of a batcher. Times in seconds; None means no limit."""
+
+    max_batch: int | None
+    """Requests in a batch."""
+    concurrency: int
+    """Batches that are processed at the same time, slow ones not counted."""
+    slow_after: float
+    """Time after which a batch, for example on a connection that hangs, no longer holds up the next one."""
+    max_in_flight: int | None = None
+    """Batches that are processed at the same time, slow ones included."""
+    max_wait: float | None = None
+    """Time, about, that a request waits for its batch. Under overload the wait would grow without end."""
+
+
+WRITES: Final = Limits(max_batch=32, concurrency=2, slow_after=1.0, max_wait=5.0)
+"""Two transactions at a time: the next is prepared while the database commits the other."""
 
 
 class Unsettled(Exception):
-    """The group has left it as it was. Alone it may succeed."""
+    """The batch has changed nothing for this request. Alone, the request may succeed."""
 
 
 @dataclass(eq=False, slots=True)
-class Request(Generic[_K, _Q, _A]):
-    """Somebody waits for the answer to it."""
+class Request(Generic[_V, _R]):
+    """One request of a batch. Its caller waits for the result."""
 
-    key: _K
-    question: _Q
-    answer: "asyncio.Future[_A]"
-    since: float
-    """The event loop's time when it came."""
+    value: _V
+    key: Hashable | None
+    created_at: float
+    """Event loop time."""
+    result: "asyncio.Future[_R]"
 
-    def tell(self, answer: _A) -> None:
-        """Unless nobody waits for it any more."""
-        if not self.answer.done():
-            self.answer.set_result(answer)
+    def resolve(self, result: _R) -> None:
+        """Returns the result to the caller, unless the caller was cancelled."""
+        if not self.result.done():
+            self.result.set_result(result)
 
-    def fail(self, error: BaseException) -> None:
-        """Unless it has its answer already, or nobody waits for it any more."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
+    def reject(self, error: BaseException) -> None:
+        """Raises the error at the caller, unless the caller has its result or was cancelled."""
+        if not self.result.done():
+            self.result.set_exception(error)
 
 
-class Grouping(Generic[_K, _Q, _A]):
-    """Gathers requests, and has them settled group by group."""
+Process: TypeAlias = Callable[[Sequence[Request[_V, _R]]], Awaitable[None]]
+"""Processes a batch and resolves or rejects its requests. An error that it raises rejects those that are left; without
+an error they are rejected with Unsettled."""
 
-    def __init__(
-        self,
-        settle: Callable[[Sequence[Request[_K, _Q, _A]]], Awaitable[None]],
-        *,
-        patience: float = PATIENCE,
-    ) -> None:
-        """`settle` does a group's requests in one commit, and tells each its answer after it. It raises
-        DatabaseUnavailable where it is not known whether anything is stored; by anything else nothing is."""
-        self._settle = settle
+
+class Batcher(Generic[_V, _R]):
+    """Processes a single request at once, and concurrent requests in batches.
+
+    The first request starts a batch. Requests that arrive while it is processed form the next one, so a request is
+    never answered by a batch that started before it.
+    """
+
+    def __init__(self, process: Process[_V, _R], limits: Limits) -> None:
+        self._process = process
+        self._limits = limits
         self._context = copy_context()
-        self._patience = patience
-        self._longest_wait = LONGEST_WAIT
-        self._waiting: list[Request[_K, _Q, _A]] = []
-        self._under_way: set[_K] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Request[_V, _R]] = deque()
+        """Oldest first."""
+        self._keys_in_flight: set[Hashable] = set()
+        self._workers: set[asyncio.Task[None]] = set()
         self._slow: set[asyncio.Task[None]] = set()
-        """Of the tasks, those that no one waits for any more."""
+        """Workers whose batch is slow."""
 
-    async def ask(self, key: _K, question: _Q) -> _A:
-        """The answer to it. Requests with the same key are settled one after the other.
+    async def submit(self, value: _V, *, key: Hashable | None = None) -> _R:
+        """Returns the result for the value. Requests with the same key are processed one after the other, in the order
+        in which they arrive; None orders nothing.
 
-        Raises what the request is told, DatabaseUnavailable, and Unsettled. A caller that is cancelled does not learn
-        what has become of it, and harms nobody else's.
+        Raises what `process` rejects the request with, Unsettled, and DatabaseUnavailable at shutdown or after
+        `max_wait`. Cancelling the caller affects no other request; whether its own was processed is then unknown.
         """
         loop = asyncio.get_running_loop()
-        request: Request[_K, _Q, _A] = Request(key, question, loop.create_future(), loop.time())
+        request: Request[_V, _R] = Request(value, key, loop.time(), loop.create_future())
         self._waiting.append(request)
-        self._begin()
-        return await request.answer
+        self._start_worker()
+        return await request.result
 
-    async def close(self, within: float = LAST_ONES) -> None:
-        """Let what is under way come to its end, if that is so many seconds away at most. Who waits longer is told
-        DatabaseUnavailable."""
+    async def close(self, within: float = SHUTDOWN_TIMEOUT) -> None:
+        """Waits up to `within` seconds for all requests, then rejects those that are left with DatabaseUnavailable."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while self._tasks:
-                    await asyncio.wait(self._tasks)
-        late = list(self._tasks)
-        for task in late:
-            task.cancel()
+                while self._workers:
+                    await asyncio.wait(self._workers)
+        late = list(self._workers)
+        for worker in late:
+            worker.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def _begin(self) -> None:
-        """Have those who wait served, if there is a place."""
-        if self._waiting and len(self._tasks) - len(self._slow) < AT_ONCE:
-            # It works for many: what is bound to the context of one (a request's id) is not its own.
-            task = asyncio.get_running_loop().create_task(self._work(), context=self._context.copy())
-            self._tasks.add(task)
+    def _start_worker(self) -> None:
+        """Starts a worker if requests wait and the limits allow one more."""
+        limits, workers = self._limits, len(self._workers)
+        if (
+            self._waiting
+            and workers - len(self._slow) < limits.concurrency
+            and (limits.max_in_flight is None or workers < limits.max_in_flight)
+        ):
+            # A batch serves many requests: it must not run in the context (log fields) of one of them.
+            worker = asyncio.get_running_loop().create_task(self._work(), context=self._context.copy())
+            self._workers.add(worker)
 
     async def _work(self) -> None:
-        """Group after group, while there is one; after a slow one another has the place."""
-        task = asyncio.current_task()
-        assert task is not None
+        """Processes batch after batch while requests wait. A slow worker ends after its batch: it was replaced."""
+        worker = asyncio.current_task()
+        assert worker is not None
         try:
-            while task not in self._slow and (group := self._next_group()):
-                await self._do(group, task)
+            while worker not in self._slow and (batch := self._next_batch()):
+                await self._process_batch(batch, worker)
         except asyncio.CancelledError:
             for request in self._waiting:
-                request.fail(_ended())
+                request.reject(_shutdown())
             raise
         finally:
-            # Not in a callback of the task, which comes later: who asks in between would wait for ever.
-            self._tasks.discard(task)
-            was_slow = task in self._slow
-            self._slow.discard(task)
+            # Not in a done callback: a request that arrives before the callback runs would wait forever.
+            self._workers.discard(worker)
+            was_slow = worker in self._slow
+            self._slow.discard(worker)
         if was_slow:
-            self._begin()
+            self._start_worker()
 
-    def _pass_over(self, task: asyncio.Task[None]) -> None:
-        self._slow.add(task)
-        self._begin()
+    def _mark_slow(self, worker: asyncio.Task[None]) -> None:
+        self._slow.add(worker)
+        self._start_worker()
 
-    def _next_group(self) -> list[Request[_K, _Q, _A]]:
-        """Those that have waited longest, one of a key, none whose key another group has. Who has waited for too long
-        is told so."""
-        too_long = asyncio.get_running_loop().time() - self._longest_wait
-        group: dict[_K, Request[_K, _Q, _A]] = {}
-        left = []
-        for request in self._waiting:
-            if request.answer.done():
+    def _next_batch(self) -> list[Request[_V, _R]]:
+        """Takes the oldest requests: one per key, and none whose key is in flight. Rejects those that waited too
+        long."""
+        limits = self._limits
+        oldest = None if limits.max_wait is None else asyncio.get_running_loop().time() - limits.max_wait
+        batch: list[Request[_V, _R]] = []
+        deferred: list[Request[_V, _R]] = []
+        while self._waiting and (limits.max_batch is None or len(batch) < limits.max_batch):
+            request = self._waiting.popleft()
+            if request.result.done():
                 continue
-            if request.since < too_long:
-                request.fail(DatabaseUnavailable("more comes in than the database takes"))
-            elif len(group) < GROUP and request.key not in group and request.key not in self._under_way:
-                group[request.key] = request
+            if oldest is not None and request.created_at < oldest:
+                request.reject(DatabaseUnavailable("overloaded: the request waited too long for the database"))
+            elif request.key is None:
+                batch.append(request)
+            elif request.key in self._keys_in_flight:
+                deferred.append(request)
             else:
-                left.append(request)
-        self._waiting = left
-        self._under_way.update(group)
-        return list(group.values())
+                self._keys_in_flight.add(request.key)
+                batch.append(request)
+        self._waiting.extendleft(reversed(deferred))
+        return batch
 
-    async def _do(self, group: list[Request[_K, _Q, _A]], task: asyncio.Task[None]) -> None:
-        """Everybody in it has an answer in the end."""
-        end: BaseException = Unsettled()
-        patience = asyncio.get_running_loop().call_later(self._patience, self._pass_over, task)
+    async def _process_batch(self, batch: list[Request[_V, _R]], worker: asyncio.Task[None]) -> None:
+        """Every request of the batch has a result or an error in the end."""
+        error: BaseException = Unsettled()
+        slow = asyncio.get_running_loop().call_later(self._limits.slow_after, self._mark_slow, worker)
         try:
-            await self._settle(group)
-        except DatabaseContended as contended:
-            # One of several: the others have nothing to wait for. One by itself has waited as long as it would alone.
-            if len(group) == 1:
-                end = contended
-        except DatabaseUnavailable as outage:
-            end = outage
+            await self._process(batch)
         except asyncio.CancelledError:
-            end = _ended()
+            error = _shutdown()
             raise
-        except Exception:
-            pass  # Of whose doing it is shows where each is done alone.
-        except BaseException as error:
-            end = error
+        except BaseException as raised:
+            error = raised
         finally:
-            patience.cancel()
-            self._under_way.difference_update(request.key for request in group)
-            for request in group:
-                request.fail(end)
+            slow.cancel()
+            self._keys_in_flight.difference_update(request.key for request in batch)
+            for request in batch:
+                request.reject(error)
 
 
-def _ended() -> DatabaseUnavailable:
-    return DatabaseUnavailable("the process ends")
+def lookup(find: Callable[[Collection[_K]], Awaitable[Mapping[_K, _V]]]) -> Process[_K, _V | None]:
+    """Processes look-ups: `find` returns what exists of the requested keys, and the others are resolved with None."""
+
+    async def process(batch: Sequence[Request[_K, _V | None]]) -> None:
+        found = await find({request.value for request in batch})
+        for request in batch:
+            request.resolve(found.get(request.value))
+
+    return process
+
+
+def transaction(commit: Process[_V, _R]) -> Process[_V, _R]:
+    """Processes writes: `commit` stores a batch in one transaction.
+
+    An error of one request must not fail the others. So every error that proves that nothing was stored becomes
+    Unsettled, and each caller retries alone. DatabaseUnavailable stays: the outcome is unknown.
+    """
+
+    async def process(batch: Sequence[Request[_V, _R]]) -> None:
+        try:
+            await commit(batch)
+        except DatabaseContended:
+            if len(batch) == 1:  # It has waited as long as it would alone.
+                raise
+            raise Unsettled from None
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            raise Unsettled from error
+
+    return process
+
+
+def _shutdown() -> DatabaseUnavailable:
+    return DatabaseUnavailable("the process is shutting down")

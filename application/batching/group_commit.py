@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from application.batching.batcher import LAST_ONES, Grouping, Request, Unsettled
+from application.batching.batcher import SHUTDOWN_TIMEOUT, WRITES, Batcher, Request, Unsettled, transaction
 from application.batching.optimistic_update import Decide, Outcome, change_operation, outcome_of
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.operation.operation import Change, Operation
 
-_Request = Request[UUID, Decide, Outcome | None]
+_Request = Request[tuple[UUID, Decide], Outcome | None]
 
 
 class GroupCommit:
@@ -18,7 +18,7 @@ class GroupCommit:
 
     def __init__(self, units: UnitOfWorkFactory) -> None:
         self._units = units
-        self._grouping: Grouping[UUID, Decide, Outcome | None] = Grouping(self._commit)
+        self._batcher = Batcher(transaction(self._commit), WRITES)
 
     async def change(self, operation_id: UUID, decide: Decide) -> Outcome | None:
         """Apply what `decide` makes of the operation; the answer comes after the commit.
@@ -27,16 +27,16 @@ class GroupCommit:
         change is stored; StaleOperation after MAX_TRIES lost races; and whatever `decide` raises.
         """
         try:
-            return await self._grouping.ask(operation_id, decide)
+            return await self._batcher.submit((operation_id, decide), key=operation_id)
         except Unsettled:
             return await change_operation(self._units, operation_id, decide)
 
-    async def close(self, within: float = LAST_ONES) -> None:
-        """As Grouping's."""
-        await self._grouping.close(within)
+    async def close(self, within: float = SHUTDOWN_TIMEOUT) -> None:
+        """As Batcher.close."""
+        await self._batcher.close(within)
 
     async def _commit(self, requests: Sequence[_Request]) -> None:
-        by_id = {request.key: request for request in requests}
+        by_id = {request.value[0]: request for request in requests}
         async with self._units() as unit:
             found = await unit.operations.get_all(by_id)
             changes = {}
@@ -48,20 +48,20 @@ class GroupCommit:
             if saved:
                 await unit.commit()
         for operation_id, operation in saved.items():
-            by_id[operation_id].tell(outcome_of(found[operation_id], changes[operation_id], operation))
+            by_id[operation_id].resolve(outcome_of(found[operation_id], changes[operation_id], operation))
 
 
 def _decided(request: _Request, operation: Operation | None) -> Change | None:
     """What is to be stored. Where that is nothing, the caller has its answer."""
     if operation is None:
-        request.tell(None)
+        request.resolve(None)
         return None
     try:
-        change = request.question(operation)
+        change = request.value[1](operation)
     except Exception as error:
-        request.fail(error)
+        request.reject(error)
         return None
     if change is None or change.operation is operation:
-        request.tell(Outcome(operation, changed=False))
+        request.resolve(Outcome(operation, changed=False))
         return None
     return change

@@ -13,14 +13,11 @@ from adapters.postgres.connection.raw_statement import RawStatement
 from adapters.postgres.operations.text import storable
 from adapters.postgres.operations.views import view_columns, views
 from adapters.postgres.schema.tables import operations
-from application.batching.gathered import Gathered
+from application.batching.batcher import Batcher, Limits, lookup
 from application.ports.operation_view import OperationView
 
 _Key = tuple[str, UUID]
-MAX_BATCH: Final = 100
-"""At most this many operations per statement."""
-LOOKUP_TIMEOUT: Final = 0.01
-"""Seconds after which the next statement no longer waits for the current one, whose connection may hang."""
+LIMITS: Final = Limits(max_batch=100, concurrency=1, slow_after=0.01)
 _asked = (
     sa.func.unnest(sa.bindparam("tenants", type_=ARRAY(sa.Text)), sa.bindparam("ids", type_=ARRAY(sa.Uuid)))
     .table_valued(sa.column("tenant", sa.Text), sa.column("id", sa.Uuid), name="asked")
@@ -39,11 +36,11 @@ class OperationLookup:
     def __init__(self, engine: AsyncEngine) -> None:
         """`engine` is in autocommit mode."""
         self._engine = engine
-        self._gathered = Gathered(self._read, most=MAX_BATCH, patience=LOOKUP_TIMEOUT)
+        self._batcher = Batcher(lookup(self._read), LIMITS)
 
     async def get(self, tenant: str, operation_id: UUID) -> OperationView | None:
         """Returns the operation; None if it does not exist or is another tenant's."""
-        record = await self._gathered.get((tenant, operation_id)) if storable(tenant) else None
+        record = await self._batcher.submit((tenant, operation_id)) if storable(tenant) else None
         # Each caller reads its own record: a row that this version cannot read fails its own caller alone.
         return None if record is None else views([record])[0]
 

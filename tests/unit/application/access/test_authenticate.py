@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -170,7 +171,8 @@ async def test_a_question_that_is_not_answered() -> None:
 async def test_questions_about_unknown_keys_that_are_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that hangs holds up whoever has a new key for a while, and not until it is given up; yet made-up keys cannot
     have more than a few hang."""
-    monkeypatch.setattr(authenticate, "LONGER_PATIENCE", 0.0)
+    limits = replace(authenticate.UNKNOWN_KEYS, slow_after=0.0)
+    monkeypatch.setattr(authenticate, "UNKNOWN_KEYS", limits)
     world = World()
     text, _ = await world.key()
     world.keys.hold = hold = asyncio.Event()
@@ -181,7 +183,7 @@ async def test_questions_about_unknown_keys_that_are_not_answered(monkeypatch: p
     world.keys.hold = hold
     for number in range(2, 10):
         made_up += await begun(world.authenticate.principal(f"opl_aaaaaaa{number}_{'a' * 32}"))
-    assert world.keys.asked == 1 + authenticate.UNKNOWN_AT_ONCE
+    assert world.keys.asked == 1 + 3
     hold.set()
     assert {type(answer) for answer in await asyncio.gather(*made_up, return_exceptions=True)} == {InvalidCredentials}
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from uuid import UUID
 
-from application.batching.batcher import AT_ONCE, GROUP
+from application.batching.batcher import WRITES
 from application.batching.group_commit import GroupCommit
 from application.batching.optimistic_update import Outcome
 from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
@@ -14,6 +14,10 @@ from domain.operation.operation import Change, Operation
 from tests.support.commits import Database, at_once, away, begun, never
 from tests.support.faults import Crash
 from tests.support.operations import cause
+
+CONCURRENCY = WRITES.concurrency
+assert WRITES.max_batch is not None
+BATCH: int = WRITES.max_batch
 
 
 async def holding(many: int) -> tuple[Database, GroupCommit]:
@@ -53,17 +57,17 @@ async def test_one_alone() -> None:
 
 async def test_many_at_once() -> None:
     """Who comes at the same time shares one commit; each has its own operation's answer."""
-    database, changes = await holding(GROUP)
-    outcomes = await asyncio.gather(*(changes.change(UUID(int=number), noted) for number in range(1, GROUP + 1)))
-    assert [outcome and outcome.operation for outcome in outcomes] == [database.row(n) for n in range(1, GROUP + 1)]
+    database, changes = await holding(BATCH)
+    outcomes = await asyncio.gather(*(changes.change(UUID(int=number), noted) for number in range(1, BATCH + 1)))
+    assert [outcome and outcome.operation for outcome in outcomes] == [database.row(n) for n in range(1, BATCH + 1)]
     assert {revision(outcome) for outcome in outcomes} == {2}
     assert database.commits == 1
 
 
 async def test_a_group_is_bounded() -> None:
-    """However many come, a commit has GROUP of them."""
-    database, changes = await holding(3 * GROUP + 1)
-    await asyncio.gather(*(changes.change(UUID(int=number), noted) for number in range(1, 3 * GROUP + 2)))
+    """However many come, a commit has BATCH of them."""
+    database, changes = await holding(3 * BATCH + 1)
+    await asyncio.gather(*(changes.change(UUID(int=number), noted) for number in range(1, 3 * BATCH + 2)))
     assert database.commits == 4
 
 
@@ -76,12 +80,14 @@ async def test_who_comes_during_a_commit() -> None:
         await release.wait()
 
     database.before = held
-    first = [task for number in range(1, AT_ONCE + 1) for task in await begun(changes.change(UUID(int=number), noted))]
-    rest = await begun(*(changes.change(UUID(int=number), noted) for number in range(AT_ONCE + 1, 21)))
+    first = [
+        task for number in range(1, CONCURRENCY + 1) for task in await begun(changes.change(UUID(int=number), noted))
+    ]
+    rest = await begun(*(changes.change(UUID(int=number), noted) for number in range(CONCURRENCY + 1, 21)))
     assert not any(task.done() for task in first + rest)
     release.set()
     await asyncio.gather(*first, *rest)
-    assert database.commits == AT_ONCE + 1
+    assert database.commits == CONCURRENCY + 1
 
 
 async def test_one_operation_many_times() -> None:
@@ -169,7 +175,7 @@ async def test_a_row_that_somebody_holds() -> None:
 async def test_callers_that_hang_up() -> None:
     """One that hangs up during the commit does not learn what became of it, and harms nobody; one that hung up before
     is passed over."""
-    database, changes = await holding(2 + AT_ONCE)
+    database, changes = await holding(2 + CONCURRENCY)
     release = asyncio.Event()
 
     async def held() -> None:
@@ -177,9 +183,9 @@ async def test_callers_that_hang_up() -> None:
 
     database.before = held
     during, other = await begun(*(changes.change(UUID(int=number), noted) for number in (1, 2)))
-    for number in range(AT_ONCE - 1):
+    for number in range(CONCURRENCY - 1):
         await begun(changes.change(UUID(int=3 + number), noted))
-    [before] = await begun(changes.change(UUID(int=2 + AT_ONCE), noted))
+    [before] = await begun(changes.change(UUID(int=2 + CONCURRENCY), noted))
     during.cancel()
     before.cancel()
     release.set()
@@ -187,7 +193,7 @@ async def test_callers_that_hang_up() -> None:
     await changes.close()
     assert during.cancelled()
     assert before.cancelled()
-    assert [database.row(number).revision for number in (1, 2, 2 + AT_ONCE)] == [2, 2, 1]
+    assert [database.row(number).revision for number in (1, 2, 2 + CONCURRENCY)] == [2, 2, 1]
 
 
 async def test_a_database_that_is_away() -> None:
@@ -232,7 +238,7 @@ async def test_a_process_that_is_killed() -> None:
 async def test_the_end() -> None:
     """What is under way is ended first, what waits too; then no task is left."""
     others = asyncio.all_tasks()
-    many = AT_ONCE * GROUP + 1
+    many = CONCURRENCY * BATCH + 1
     database, changes = await holding(many)
     release = asyncio.Event()
 
@@ -250,10 +256,10 @@ async def test_the_end() -> None:
 async def test_the_end_while_the_database_says_nothing() -> None:
     """Who still waits is told so: those whose commit was under way, and those behind them."""
     others = asyncio.all_tasks()
-    database, changes = await holding(AT_ONCE * GROUP + 1)
+    database, changes = await holding(CONCURRENCY * BATCH + 1)
     database.before = never
-    tasks = await begun(*(changes.change(UUID(int=number), noted) for number in range(1, AT_ONCE * GROUP + 2)))
+    tasks = await begun(*(changes.change(UUID(int=number), noted) for number in range(1, CONCURRENCY * BATCH + 2)))
     await changes.close(within=0)
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable] * (AT_ONCE * GROUP + 1)
+    assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable] * (CONCURRENCY * BATCH + 1)
     assert asyncio.all_tasks() <= others

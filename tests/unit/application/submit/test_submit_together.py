@@ -9,7 +9,7 @@ import pytest
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.memory.clock import MemoryClock
 from adapters.system.operation_ids import RandomOperationIds
-from application.batching.batcher import GROUP
+from application.batching.batcher import WRITES
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.submit.submit import Submission, SubmitOperation, Submitted, claim_of
 from application.submit.submit_batch import SubmitBatch
@@ -18,6 +18,8 @@ from domain.errors import IdempotencyKeyReused, InvalidInput, UnknownOperationTy
 from domain.operation.operation_type import OperationCatalogue, OperationType
 from tests.support.commits import Database, away, begun, never
 
+assert WRITES.max_batch is not None
+BATCH: int = WRITES.max_batch
 CATALOGUE = OperationCatalogue({"work": OperationType("work", "Work", "workers")})
 
 
@@ -49,9 +51,9 @@ async def test_many_at_once() -> None:
     """P1: each has its own operation, and none its answer before the commit, which is one for all."""
     database = Database()
     given = await answers(
-        together(database), *(ask(number, f"k{number}" if number % 2 else None) for number in range(GROUP))
+        together(database), *(ask(number, f"k{number}" if number % 2 else None) for number in range(BATCH))
     )
-    assert [answer.operation.input for answer in given] == list(range(GROUP))
+    assert [answer.operation.input for answer in given] == list(range(BATCH))
     assert database.rows == {answer.operation.id: answer.operation for answer in given}
     assert database.commits == 1
 
