@@ -5,11 +5,13 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from application.batching.single_flight import Shared
+from application.batching.single_flight import SingleFlight
 from application.operate.drift import DriftReport, ReadDrift
 
 PATIENCE: Final = 2.0
 """Seconds that the database gets. Scrapes come again, and the counters must not wait for it."""
+DRIFT_MAX_AGE: Final = 1.0
+"""Seconds for which the drift is reused."""
 MEDIA_TYPE: Final = "text/plain; version=0.0.4"
 _log = logging.getLogger(__name__)
 
@@ -20,7 +22,7 @@ class MetricsPage:
     def __init__(self, drift: ReadDrift, render: Callable[[DriftReport | None], bytes]) -> None:
         self._drift = drift
         self._render = render
-        self._shared = Shared(self._report)
+        self._shared = SingleFlight(self._report, max_age=DRIFT_MAX_AGE)
 
     async def read(self) -> bytes:
         """The page, in Prometheus' text format. Where the database does not answer, without the drift."""

@@ -1,6 +1,5 @@
 """A cache of the identity provider's keys."""
 
-import asyncio
 import json
 import logging
 import time
@@ -11,6 +10,7 @@ from jwt import PyJWK
 from jwt.exceptions import InvalidKeyError, PyJWKError
 
 from adapters.jwt.key_source import KeySource
+from application.batching.single_flight import SingleFlight
 from application.ports.token_verifier import IdentityProviderUnavailable
 
 REFRESH_INTERVAL = 600.0
@@ -30,8 +30,7 @@ class KeySet:
         self._monotonic = monotonic
         self._keys: dict[str | None, PyJWK] = {}
         self._read_at: float | None = None
-        self._tried_at: float | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._refreshing = SingleFlight(self._refresh, max_age=MIN_REFRESH_INTERVAL, monotonic=monotonic)
 
     async def key(self, key_id: str | None) -> PyJWK | None:
         """Returns the key with this id; without an id, the only key; None if there is none. Reads the keys again for an
@@ -39,11 +38,9 @@ class KeySet:
         known = self._find(key_id)
         if known is not None:
             if self._age() >= REFRESH_INTERVAL:
-                self._begin_reading()
+                self._refreshing.start()
             return known
-        reading = self._begin_reading()
-        if reading is not None:
-            await asyncio.shield(reading)
+        await self._refreshing.get()
         if self._read_at is None:
             raise IdentityProviderUnavailable
         return self._find(key_id)
@@ -61,16 +58,6 @@ class KeySet:
 
     def _age(self) -> float:
         return 0.0 if self._read_at is None else self._monotonic() - self._read_at
-
-    def _begin_reading(self) -> asyncio.Task[None] | None:
-        """Returns the current or a new read; None if the last one was less than MIN_REFRESH_INTERVAL ago."""
-        if self._reading is not None and not self._reading.done():
-            return self._reading
-        if self._tried_at is not None and self._monotonic() - self._tried_at < MIN_REFRESH_INTERVAL:
-            return None
-        self._tried_at = self._monotonic()
-        self._reading = asyncio.create_task(self._refresh())
-        return self._reading
 
     async def _refresh(self) -> None:
         try:

@@ -1,34 +1,51 @@
-"""One reading for all who ask at the same time."""
+"""Shares one call among concurrent callers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
-LIFE: Final = 1.0
-"""Seconds for which what was read is given again."""
 
 
-class Shared(Generic[_T]):
-    """For what anybody may ask for, and what costs a connection each time. An error is shared as an answer is."""
+class SingleFlight(Generic[_T]):
+    """Runs a call once for all callers that need its result at the same time, and for a while after. An error is shared
+    as a result is."""
 
-    def __init__(self, read: Callable[[], Awaitable[_T]], life: float = LIFE) -> None:
-        """`read` has its own time limit: whoever gives up waiting for it does not end it."""
-        self._read = read
-        self._life = life
-        self._reading: asyncio.Task[_T] | None = None
-        self._begun = 0.0
+    def __init__(
+        self,
+        call: Callable[[], Awaitable[_T]],
+        *,
+        max_age: float = 0.0,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
+        """
+        Args:
+            call: Has its own timeout: cancelling a caller does not end it.
+            max_age: Seconds after its start in which a call that has ended is not repeated.
+            monotonic: Seconds on a clock that does not go back; None: the event loop's.
+        """
+        self._call = call
+        self._max_age = max_age
+        self._monotonic = monotonic
+        self._task: asyncio.Future[_T] | None = None
+        self._started_at = 0.0
 
     async def get(self) -> _T:
-        """What was begun to be read within the life, or is being read; else it is read now."""
-        now = asyncio.get_running_loop().time()
-        if self._reading is None or (self._reading.done() and now - self._begun >= self._life):
-            self._reading = asyncio.ensure_future(self._read())
-            self._reading.add_done_callback(_heard)
-            self._begun = now
-        return await asyncio.shield(self._reading)
+        """Returns the result of the call in flight, of one that started within `max_age`, or of a new one."""
+        task = self.start()
+        task.add_done_callback(_retrieve)
+        return await asyncio.shield(task)
+
+    def start(self) -> "asyncio.Future[_T]":
+        """Starts the call as `get` does, and does not wait for it."""
+        now = (self._monotonic or asyncio.get_running_loop().time)()
+        if self._task is None or (self._task.done() and now - self._started_at >= self._max_age):
+            self._task = asyncio.ensure_future(self._call())
+            self._started_at = now
+        return self._task
 
 
-def _heard(reading: asyncio.Task[Any]) -> None:
-    if not reading.cancelled():
-        reading.exception()  # whoever has not given up is told
+def _retrieve(task: "asyncio.Future[Any]") -> None:
+    """Retrieves the exception, so that asyncio does not log it after every caller was cancelled."""
+    if not task.cancelled():
+        task.exception()

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from application.batching.single_flight import LIFE, Shared
+from application.batching.single_flight import SingleFlight
 from application.ports.probe import Probe
 from domain.errors import OpledgerError
 
 _log = logging.getLogger(__name__)
-PATIENCE = 2.0
-"""Seconds after which something that does not answer counts as not well."""
+PROBE_TIMEOUT = 2.0
+"""Seconds after which a dependency that does not answer counts as failed."""
+PROBE_MAX_AGE = 1.0
+"""Seconds for which a probe's answer is reused."""
 
 
 class Health(StrEnum):
@@ -35,17 +37,17 @@ class HealthReport:
 class SharedProbe:
     """Checks once for all who ask at the same time, and within a second: nobody has to show credentials to ask."""
 
-    def __init__(self, probe: Probe, life: float = LIFE) -> None:
+    def __init__(self, probe: Probe, max_age: float = PROBE_MAX_AGE) -> None:
         self.name = probe.name
         self._probe = probe
-        self._checking = Shared(self._check, life)
+        self._checking = SingleFlight(self._check, max_age=max_age)
 
     async def check(self) -> None:
         """As the probe says, or said."""
         await self._checking.get()
 
     async def _check(self) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PROBE_TIMEOUT):
             await self._probe.check()
 
 
@@ -58,7 +60,7 @@ class CheckHealth:
         self._last: dict[str, str | None] = {}
 
     async def check(self) -> HealthReport:
-        """Ask everything at once; never raises, never takes much longer than PATIENCE."""
+        """Ask everything at once; never raises, never takes much longer than PROBE_TIMEOUT."""
         probes = [*self._required, *self._optional]
         found = await asyncio.gather(*(_ask(probe) for probe in probes))
         checks = {probe.name: words for probe, words in zip(probes, found, strict=True)}
@@ -79,10 +81,10 @@ class CheckHealth:
 
 async def _ask(probe: Probe) -> str | None:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PROBE_TIMEOUT):
             await probe.check()
     except TimeoutError:
-        return f"no answer within {PATIENCE:g} s"
+        return f"no answer within {PROBE_TIMEOUT:g} s"
     except OpledgerError as error:
         return str(error)
     except Exception as error:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
+from application.batching.single_flight import SingleFlight
 from application.ports.change_feed import ChangeFeed, Event, Mark, Position
 from application.ports.clock import Clock
 from application.ports.metrics import Metrics
@@ -59,7 +60,7 @@ class ChangeHub:
         self._position: Position | None = None
         self._untaken = 0
         """What was handed out since readers last got time to take it."""
-        self._starting: asyncio.Task[None] | None = None
+        self._starting = SingleFlight(self._begin)
         self._reading: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -95,24 +96,15 @@ class ChangeHub:
             self._reading.cancel()
 
     async def _start(self) -> None:
-        """One attempt for all who come meanwhile: they are told what becomes of it together."""
-        if self._closed or (self._reading is not None and not self._reading.done()):
-            return
-        if self._starting is None:
-            self._starting = asyncio.get_running_loop().create_task(self._begin())
-            self._starting.add_done_callback(self._begun)
-        await asyncio.shield(self._starting)
+        """Starts the reader unless it runs. Raises DatabaseUnavailable."""
+        if not self._closed and (self._reading is None or self._reading.done()):
+            await self._starting.get()
 
     async def _begin(self) -> None:
         position = await self._feed.head()
         if not self._closed:
             self._position = position
             self._reading = asyncio.get_running_loop().create_task(self._run())
-
-    def _begun(self, attempt: asyncio.Task[None]) -> None:
-        self._starting = None
-        if not attempt.cancelled():
-            attempt.exception()  # whoever came for it was told
 
     async def _run(self) -> None:
         try:

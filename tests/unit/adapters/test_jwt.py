@@ -197,8 +197,7 @@ async def test_a_revoked_key_is_accepted_until_the_next_read() -> None:
     world.provider.published = [1]
     world.now += REFRESH_INTERVAL
     await world.verifier.verify(old)
-    assert world.keys._reading is not None
-    await world.keys._reading
+    await world.keys._refreshing.get()
     await world.refused(old, "not one of the issuer's")
 
 
@@ -216,8 +215,7 @@ async def test_cached_keys_stay_in_use_while_the_provider_is_unavailable() -> No
     for _ in range(3):
         world.now += REFRESH_INTERVAL
         await world.verifier.verify(world.provider.token())
-        assert world.keys._reading is not None
-        await world.keys._reading
+        await world.keys._refreshing.get()
     assert world.provider.read == 5
 
 

@@ -53,7 +53,7 @@ async def test_status(database: Exception | None, temporal: Exception | None, st
 @pytest.mark.parametrize(("required", "status"), [(True, Health.UNAVAILABLE), (False, Health.DEGRADED)])
 async def test_silence_is_not_well(required: bool, status: Health, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hazard 29: what does not answer in time is not well, and holds the answer about the others no longer."""
-    monkeypatch.setattr(health, "PATIENCE", 0.05)
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.05)
     silent, well = [Part("silent", hangs=True)], [Part("well")]
     async with asyncio.timeout(10):
         report = await CheckHealth(silent if required else well, well if required else silent).check()
@@ -85,12 +85,12 @@ async def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None
 async def test_many_share_one_check() -> None:
     """Whoever asks at once, or soon after, gets what was found; then it is looked for anew."""
     part = Part("database")
-    check = CheckHealth([probe := SharedProbe(part, life=3600)], []).check
+    check = CheckHealth([probe := SharedProbe(part, max_age=3600)], []).check
     reports = await asyncio.gather(*(check() for _ in range(20)))
     assert ({report.status for report in reports}, part.asked) == ({Health.READY}, 1)
     part.trouble = BAD
     assert (await check()).status is Health.READY
-    probe._checking._begun -= 3600
+    probe._checking._started_at -= 3600
     for _ in range(2):
         assert (await check()).checks == {"database": "it is away"}
     assert part.asked == 2
@@ -98,11 +98,11 @@ async def test_many_share_one_check() -> None:
 
 async def test_nobody_is_left_to_hear_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shared check that fails after all have given up is no error of anybody's."""
-    monkeypatch.setattr(health, "PATIENCE", 0.05)
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.05)
     loop, left = asyncio.get_running_loop(), list[object]()
     loop.set_exception_handler(lambda _, context: left.append(context))
     try:
-        await CheckHealth([SharedProbe(Part("database", hangs=True), life=0)], []).check()
+        await CheckHealth([SharedProbe(Part("database", hangs=True), max_age=0)], []).check()
         await asyncio.sleep(0.1)
         gc.collect()
     finally:
@@ -112,9 +112,9 @@ async def test_nobody_is_left_to_hear_of_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_a_shared_check_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its time is over when that of the first who asked is, and the next ask anew."""
-    monkeypatch.setattr(health, "PATIENCE", 0.05)
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.05)
     part = Part("database", hangs=True)
-    check = CheckHealth([SharedProbe(part, life=0)], []).check
+    check = CheckHealth([SharedProbe(part, max_age=0)], []).check
     for times in (1, 2):
         reports = await asyncio.gather(check(), check())
         assert [report.checks for report in reports] == [{"database": "no answer within 0.05 s"}] * 2
