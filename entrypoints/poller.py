@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Pace:
     """From the begin of a step to that of the next: `batch` operations in so many seconds are the most."""
 
 
-async def poll(name: str, step: Callable[[int], Awaitable[Step]], pace: Pace | None = None) -> None:
+async def poll(name: str, step: Callable[[int], Awaitable[ClaimResult]], pace: Pace | None = None) -> None:
     """Repeat the step until cancelled. Nothing that it raises ends the loop."""
     pace = pace or Pace()
     available = True

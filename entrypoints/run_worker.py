@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from application.dispatch.dispatch import DispatchOperations
+from application.batching.claim_loop import CONCURRENCY, ClaimLoop
 from entrypoints.logs import configure_logs
 from entrypoints.poller import Pace, poll
 from entrypoints.process import loop_factory, run_to_exit
@@ -18,9 +18,8 @@ from entrypoints.worker.preparation import prepare
 from entrypoints.worker.temporal_worker import run_temporal_worker
 
 STEPS_PER_SECOND = 4
-LARGEST_STEP = 64
-DISPATCHING = Pace(between=0.02)
-"""What becomes due one by one is claimed together. At most 1,600 operations a second and worker."""
+CLAIMING = Pace(between=0.02)
+"""Operations that become due one by one are claimed together. At most 1,600 a second and worker."""
 TAKING_TURNS = Pace(idle=0.25)
 """How often a worker looks whether a turn is due."""
 FORGETTING = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
@@ -43,9 +42,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
     async with container.worker(settings) as parts:
         loops = [
             asyncio.create_task(prepare(parts.prepare_temporal), name="preparation"),
-            asyncio.create_task(dispatch(parts.dispatcher), name="dispatch"),
-            asyncio.create_task(poll("follow-up", parts.follow_ups.step), name="follow-up"),
-            asyncio.create_task(poll("verify", parts.verifier.step, verifying(settings)), name="verify"),
+            asyncio.create_task(claim("dispatch", parts.dispatcher.claim_loop(), CLAIMING), name="dispatch"),
+            asyncio.create_task(claim("follow-up", parts.follow_ups.claim_loop(), CLAIMING), name="follow-up"),
+            asyncio.create_task(claim("verify", parts.verifier.claim_loop(), verifying(settings)), name="verify"),
             asyncio.create_task(poll("start watch", parts.start_watch.step, TAKING_TURNS), name="start-watch"),
             asyncio.create_task(poll("forget", parts.forgetter.step, FORGETTING), name="forget"),
         ]
@@ -68,13 +67,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
     return 0
 
 
-async def dispatch(dispatcher: DispatchOperations) -> None:
-    """Until cancelled."""
-    async with dispatcher.refilling() as step:
-        await poll("dispatch", step, DISPATCHING)
+async def claim(name: str, loop: ClaimLoop, pace: Pace) -> None:
+    """Runs the loop until cancelled."""
+    async with loop:
+        await poll(name, loop.step, pace)
 
 
 def verifying(settings: Settings) -> Pace:
-    """At most the configured number of operations a second, in steps small enough to be over within their lease."""
-    batch = min(LARGEST_STEP, math.ceil(settings.verify_rate / STEPS_PER_SECOND))
+    """At most the configured number of operations a second, in steps for which a loop always has room."""
+    batch = min(CONCURRENCY, math.ceil(settings.verify_rate / STEPS_PER_SECOND))
     return Pace(batch=batch, idle=1.0, between=batch / settings.verify_rate)

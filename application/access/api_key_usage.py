@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.ports.api_keys import ApiKeyReader
 
 
@@ -18,11 +18,11 @@ class NoteKeyUses:
         """The key is used now. Costs nothing that a request would feel."""
         self._last_used[prefix] = at
 
-    async def step(self, limit: int) -> Step:
+    async def step(self, limit: int) -> ClaimResult:
         """Store up to `limit` of what was collected. Raises DatabaseUnavailable; then it is kept for the next step."""
         batch = dict(list(self._last_used.items())[:limit])
         await self._keys.note_used(batch)
         for prefix, at in batch.items():
             if self._last_used[prefix] == at:
                 del self._last_used[prefix]
-        return Step(len(batch))
+        return ClaimResult(len(batch))

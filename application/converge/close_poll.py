@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.converge.inquiry import Inquiry, answered, likely_closed
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, IndexEntry, WorkflowEngine
@@ -42,16 +42,16 @@ class PollCloses:
         """Closes that were asked about, with the turn's time: the ledger need not show it, where another run followed
         or the operation is gone."""
 
-    async def step(self, limit: int) -> Step:
+    async def step(self, limit: int) -> ClaimResult:
         """Take the turn, if it is due and an operation is open whose end would not be called; claims what it asks
         about. `limit` is not used: a turn reads all that has closed."""
         since_and_now = await self._begin()
         if since_and_now is None:
-            return Step(0)
+            return ClaimResult(0)
         try:
-            return Step(await self._read(*since_and_now), engine_asked=True)
+            return ClaimResult(await self._read(*since_and_now), engine_asked=True)
         except EngineUnavailable:
-            return Step(0, engine_available=False)
+            return ClaimResult(0, engine_available=False)
 
     async def _begin(self) -> tuple[datetime, datetime] | None:
         """From when on closes matter, and the database's present; None where there is no turn to take."""

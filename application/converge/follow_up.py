@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
+from application.batching.claim_loop import LEASE, ClaimLoop
 from application.batching.group_commit import GroupCommit
-from application.batching.step import LEASE, Step, work_through
 from application.ports.clock import Clock
-from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
 from application.track.record import RecordEvidence
 from domain.evidence.observation import ExecutionState
@@ -41,13 +41,12 @@ class FollowUpOperations:
         self._clock = clock
         self._recorder = recorder
 
-    async def step(self, limit: int) -> Step:
-        """Follow up to `limit` operations up. One that fails does not stop the others."""
-        return await work_through(
-            self._units,
-            lambda unit: unit.operations.claim_due_follow_ups(self._clock.now(), LEASE, limit),
-            self._act,
-        )
+    def claim_loop(self) -> ClaimLoop:
+        """A loop that follows operations up while its block lasts."""
+        return ClaimLoop(self._units, self._claim, self._act)
+
+    async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
+        return await unit.operations.claim_due_follow_ups(self._clock.now(), LEASE, limit)
 
     async def _act(self, operation: Operation) -> bool:
         """Whether the engine was there to answer."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.converge.inquiry import Answer, Inquiry
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
@@ -38,7 +38,7 @@ class WatchStarts:
         self._types = [declared.name for declared in catalogue]
         self._inquiry = inquiry
 
-    async def step(self, limit: int) -> Step:
+    async def step(self, limit: int) -> ClaimResult:
         """Take the turn, if it is due and operations wait. `limit` is not used: see the class."""
         asked: set[Chain] = set()
         types, each_end = self._types, EACH_END
@@ -52,11 +52,11 @@ class WatchStarts:
                     {chain: False for chains in unasked.values() for chain in chains}, Source.CONFIRMATION
                 )
             except EngineUnavailable:
-                return Step(len(asked), engine_available=False)
+                return ClaimResult(len(asked), engine_available=False)
             asked.update(*unasked.values())
             types = [kind for kind, chains in unasked.items() if _half_moved(chains, answers)]
             each_end = min(2 * each_end, LARGEST)
-        return Step(len(asked))
+        return ClaimResult(len(asked))
 
     async def _waiting(self, types: Collection[str], each_end: int, *, take_turn: bool) -> dict[str, list[Chain]]:
         async with self._units() as unit:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from application.batching.step import LEASE, Step, work_through
+from application.batching.claim_loop import LEASE, ClaimLoop
 from application.ports.clock import Clock
-from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.ports.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
 from application.track.record import RecordEvidence
 from domain.evidence.reconciliation import Verdict
@@ -35,13 +35,12 @@ class VerifyOperations:
         self._recorder = recorder
         self._every = every
 
-    async def step(self, limit: int) -> Step:
-        """Verify up to `limit` operations that are due. One that fails does not stop the others."""
-        return await work_through(
-            self._units,
-            lambda unit: unit.operations.claim_due_verifications(self._clock.now(), LEASE, limit),
-            self._verify,
-        )
+    def claim_loop(self) -> ClaimLoop:
+        """A loop that verifies operations while its block lasts."""
+        return ClaimLoop(self._units, self._claim, self._verify)
+
+    async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
+        return await unit.operations.claim_due_verifications(self._clock.now(), LEASE, limit)
 
     async def _verify(self, operation: Operation) -> bool:
         """Whether the engine was there to answer. If not, the operation is due again after its lease."""

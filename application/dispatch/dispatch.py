@@ -1,13 +1,10 @@
 """Start the workflows of accepted operations. Any number of dispatchers compete; any of them may die at any point."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
 
-from application.batching.claim_loop import refilling
+from application.batching.claim_loop import LEASE, ClaimLoop
 from application.batching.group_commit import GroupCommit
-from application.batching.step import LEASE, Step, work_through
 from application.dispatch.completion_callbacks import CompletionCallbacks
 from application.ports.clock import Clock
 from application.ports.metrics import Metrics
@@ -63,13 +60,9 @@ class DispatchOperations:
         self._metrics = metrics
         self._finality = finality
 
-    async def step(self, limit: int) -> Step:
-        """Dispatch up to `limit` operations that are due. One that cannot be started does not stop the others."""
-        return await work_through(self._units, lambda unit: self._claim(unit, limit), self._start)
-
-    def refilling(self) -> AbstractAsyncContextManager[Callable[[int], Awaitable[Step]]]:
-        """Steps that do the same without waiting for the slowest of each, for the length of a block."""
-        return refilling(self._units, self._claim, self._start)
+    def claim_loop(self) -> ClaimLoop:
+        """A loop that dispatches operations while its block lasts."""
+        return ClaimLoop(self._units, self._claim, self._start)
 
     async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
         return await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit)

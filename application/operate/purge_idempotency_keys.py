@@ -1,6 +1,6 @@
 """Forget idempotency keys that have expired."""
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWorkFactory
 
@@ -12,9 +12,9 @@ class ForgetKeys:
         self._units = units
         self._clock = clock
 
-    async def step(self, limit: int) -> Step:
+    async def step(self, limit: int) -> ClaimResult:
         """Forget up to `limit` expired keys."""
         async with self._units() as unit:
             forgotten = await unit.idempotency_keys.purge(self._clock.now(), limit)
             await unit.commit()
-        return Step(forgotten)
+        return ClaimResult(forgotten)

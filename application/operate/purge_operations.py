@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.ports.clock import Clock
 from application.ports.metrics import Metrics
 from application.ports.unit_of_work import UnitOfWorkFactory
@@ -22,10 +22,10 @@ class RetainOperations:
         self._retention = retention
         self._metrics = metrics
 
-    async def step(self, limit: int) -> Step:
+    async def step(self, limit: int) -> ClaimResult:
         """Remove up to `limit` operations, in one commit."""
         async with self._units() as unit:
             purged = await unit.operations.purge(self._clock.now() - self._retention, limit)
             await unit.commit()
         self._metrics.purged(purged)
-        return Step(purged)
+        return ClaimResult(purged)

@@ -13,6 +13,7 @@ from domain.operation.operation_type import OperationCatalogue
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from tests.contract.engine_proxy import Proxy
+from tests.support.claims import run_once
 from tests.support.ledger_real import CATALOGUE, RealLedger, eventually, lose_report, real_ledger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
@@ -43,7 +44,7 @@ async def test_reply_to_the_start_is_lost(ledger: RealLedger, proxy: Proxy) -> N
     operation_id = await ledger.submit("Echo-team", {"n": 1})
     await ledger.engine.ping()
     proxy.lose_next_reply()
-    step = await ledger.container.dispatcher().step(1)
+    step = await run_once(ledger.container.dispatcher(), 1)
     assert (step.claimed, step.engine_available) == (1, False)
     row = await ledger.row(operation_id)
     assert (row.status, row.dispatch.attempts, row.dispatch.done_at) == (ACCEPTED, 1, None)
@@ -77,7 +78,7 @@ async def test_bad_rows_stop_no_other(ledger: RealLedger) -> None:
         ledger.container.callbacks(),
         ledger.container.metrics(),
     )
-    assert (await outdated.step(100)).claimed == 7
+    assert (await run_once(outdated, 100)).claimed == 7
     row = await ledger.row(impossible)
     assert row.error is not None
     assert row.error.code is ErrorCode.START_REJECTED
@@ -127,7 +128,7 @@ async def test_competing_dispatchers(temporal_client: Client, database_url: str)
     ):
         ledgers = [one, two, three]
         ids = [await one.submit("Echo-ledger", number) for number in range(30)]
-        steps = await asyncio.gather(*(ledger.container.dispatcher().step(20) for ledger in ledgers * 2))
+        steps = await asyncio.gather(*(run_once(ledger.container.dispatcher(), 20) for ledger in ledgers * 2))
         assert sum(step.claimed for step in steps) == 30
         assert sorted(call for ledger in ledgers for call in ledger.engine.calls["start"]) == sorted(ids)
         async with one.working():
@@ -144,7 +145,7 @@ async def test_dispatcher_that_died_after_its_claim(temporal_client: Client, dat
             now = ledger.container.clock().now()
             assert len(await unit.operations.claim_due_dispatches(now, timedelta(seconds=1), 10)) == 1
             await unit.commit()
-        assert (await ledger.container.dispatcher().step(10)).claimed == 0
+        assert (await run_once(ledger.container.dispatcher(), 10)).claimed == 0
         async with ledger.working():
             row = await ledger.done(operation_id)
         assert (row.status, row.dispatch.attempts) == (COMPLETED, 2)

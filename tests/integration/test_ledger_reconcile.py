@@ -14,6 +14,7 @@ from domain.operation.operation_error import ErrorCode
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from opledger.wire import OPERATION_UUID
+from tests.support.claims import run_once
 from tests.support.ledger_real import NOBODY, fill_running, lose_report, real_ledger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
@@ -186,7 +187,7 @@ async def test_verification_finds_what_nobody_says(temporal_client: Client, data
     """Executions that the engine does not know any more are in no list: asking about each finds them lost."""
     async with real_ledger(temporal_client, database_url) as ledger:
         ids = await fill_running(ledger, 30)
-        while (await ledger.container.verifier().step(10)).claimed:
+        while (await run_once(ledger.container.verifier(), 10)).claimed:
             pass
         assert sorted(ledger.engine.calls["observe"]) == sorted(ids)
         rows = await ledger.rows()

@@ -128,8 +128,8 @@ NOTIFY_ONLY = Bug(
         ),
         Hunk(
             "application/converge/verify.py",
-            "        return await work_through(\n",
-            "        return Step(0)\n        return await work_through(\n",
+            "        return await unit.operations.claim_due_verifications(",
+            "        return []\n        return await unit.operations.claim_due_verifications(",
         ),
     ),
 )

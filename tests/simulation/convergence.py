@@ -79,7 +79,7 @@ class Convergence(Invariants):
             self.dispatch_all()
             self.follow_all_up()
             self.whole_pass()
-            self.process(self.ledger.verifier.step(100))
+            self.process(self.ledger.verify(100))
             self.the_promises_hold()
         for operation_id, row in self.rows.items():
             execution = self.executions.get(operation_id)
@@ -89,7 +89,7 @@ class Convergence(Invariants):
                 assert self.is_true(operation_id, row, execution), f"{row} but {execution}"
 
     def follow_all_up(self) -> None:
-        self.process(self.ledger.follow_ups.step(100))
+        self.process(self.ledger.follow_up(100))
 
     def is_true(self, operation_id: UUID, row: Operation, execution: Execution) -> bool:
         """The row says what the engine says of the latest run; or it was final before, and people are told."""

@@ -77,7 +77,7 @@ class Loops(World):
 
     @rule(limit=st.integers(1, 5), fate=FATES)
     def dispatch(self, limit: int, fate: Fate | None) -> None:
-        self.process(self.ledger.dispatcher.step(limit), fate)
+        self.process(self.ledger.dispatch(limit), fate)
 
     @rule(
         limit=st.integers(1, 5),
@@ -88,7 +88,7 @@ class Loops(World):
         """A dispatcher stands still past its lease. Another takes its claim over and acts; then the first one goes on,
         as if it still had the claim."""
         before = list(self.processes.still)
-        self.process(self.ledger.dispatcher.step(limit), Fate(False, at))
+        self.process(self.ledger.dispatch(limit), Fate(False, at))
         stood_still = [process for process in self.processes.still if process not in before]
         self.advance(seconds=31)
         self.dispatch_all()
@@ -109,12 +109,12 @@ class Loops(World):
     def follow_up(self, limit: int, fate: Fate | None) -> None:
         """One that is killed leaves its question to verification, if its lease is ended by a report."""
         lasting = self.channels is not Channels.CALLBACKS
-        self.process(self.ledger.follow_ups.step(limit), fate if lasting else None)
+        self.process(self.ledger.follow_up(limit), fate if lasting else None)
 
     @precondition(lambda self: self.channels is not Channels.CALLBACKS)
     @rule(limit=st.integers(1, 5), fate=FATES)
     def verify(self, limit: int, fate: Fate | None) -> None:
-        self.process(self.ledger.verifier.step(limit), fate)
+        self.process(self.ledger.verify(limit), fate)
 
     @precondition(lambda self: self.channels is not Channels.CALLBACKS)
     @rule(fate=FATES)

@@ -147,7 +147,7 @@ class World(RuleBasedStateMachine):
         return self.process(self.ledger.submitter.submit(submission), fate)
 
     def dispatch_all(self) -> None:
-        self.process(self.ledger.dispatcher.step(100))
+        self.process(self.ledger.dispatch(100))
 
     def page(self, cursor: PassCursor | None, fate: Fate | None = None) -> ReconciledPage | None:
         """One page of a pass. If it is the last one, the watermark may move to where the pass began."""

@@ -15,6 +15,7 @@ from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.memory.store import MemoryStore
 from adapters.temporal.callback_reader import TemporalCallbackReader
+from application.batching.claim_loop import ClaimResult
 from application.batching.group_commit import GroupCommit
 from application.control.cancel import CancelOperation
 from application.converge.close_poll import PollCloses
@@ -49,6 +50,7 @@ from domain.operation.operation_type import OperationCatalogue, OperationType
 from domain.operation.report import Report, ReportKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
+from tests.support.claims import run_once
 from tests.support.faults import Crash, CrashingEngine, CrashingUnit, Faults
 
 WORK = OperationType("work", workflow="Work", task_queue="workers")
@@ -205,7 +207,7 @@ class FakeLedger:
     async def dispatched(self, value: Any = None) -> UUID:
         """A new operation whose workflow is started and waits for a worker."""
         operation_id = await self.submit(value)
-        await self.dispatcher.step(100)
+        await self.dispatch(100)
         return operation_id
 
     async def running(self) -> UUID:
@@ -236,6 +238,18 @@ class FakeLedger:
         return await self.canceller.cancel("default", operation_id, reason="no need", force=force, **fields)
 
     # What the ledger does by itself.
+
+    async def dispatch(self, limit: int) -> ClaimResult:
+        """Start the workflows of up to `limit` due operations."""
+        return await run_once(self.dispatcher, limit)
+
+    async def follow_up(self, limit: int) -> ClaimResult:
+        """Follow up to `limit` due operations up."""
+        return await run_once(self.follow_ups, limit)
+
+    async def verify(self, limit: int) -> ClaimResult:
+        """Verify up to `limit` due operations."""
+        return await run_once(self.verifier, limit)
 
     async def whole_pass(self) -> list[ReconciledPage]:
         """Reconcile what has changed."""

@@ -30,10 +30,12 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.poller import Pace, poll
+from entrypoints.run_worker import claim
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring.container import Container
 from entrypoints.worker.reconcile_operations import ReconcileOperations
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateOutcome
+from tests.support.claims import run_once
 from tests.support.ledger import WatchedEngine
 from tests.support.ledger_workflows import ACTIVITIES, LEDGER_QUEUE, TEAM_QUEUE, WORKFLOWS
 from tests.support.postgres import TEMPLATE
@@ -80,7 +82,7 @@ class RealLedger:
     async def dispatched(self, type_name: str, value: Any = MISSING) -> UUID:
         """A new operation, started by a dispatcher of the test's own."""
         operation_id = await self.submit(type_name, value)
-        await self.container.dispatcher().step(100)
+        await run_once(self.container.dispatcher(), 100)
         return operation_id
 
     async def running(self, type_name: str, value: Any = MISSING) -> UUID:
@@ -174,7 +176,7 @@ class RealLedger:
             columns = "verified_at = now() - interval '1 hour', verify_due_at = now() - interval '1 hour'"
             statement = f"UPDATE operations SET {columns} WHERE id = :id AND verify_due_at IS NOT NULL"
             await connection.execute(text(statement), {"id": operation_id})
-        await self.container.verifier().step(1)
+        await run_once(self.container.verifier(), 1)
         return await self.row(operation_id)
 
     async def terminated(self, *operation_ids: UUID, reason: str = "too dear") -> None:
@@ -211,16 +213,16 @@ class RealLedger:
     ) -> AsyncIterator[None]:
         """Runs both workers and the loops. `team` and `own`: the clients of the team's and of the ledger's worker,
         if they are not the ledger's."""
-        steps = {
-            "dispatch": self.container.dispatcher().step,
-            "follow-up": self.container.follow_ups().step,
-            "start watch": self.container.start_watch().step,
-            "close poll": self.container.close_poll().step,
-            "verify": self.container.verifier().step,
+        of_loop = {
+            "dispatch": lambda: claim("dispatch", self.container.dispatcher().claim_loop(), FAST),
+            "follow-up": lambda: claim("follow-up", self.container.follow_ups().claim_loop(), FAST),
+            "start watch": lambda: poll("start watch", self.container.start_watch().step, FAST),
+            "close poll": lambda: poll("close poll", self.container.close_poll().step, FAST),
+            "verify": lambda: claim("verify", self.container.verifier().claim_loop(), FAST),
         }
         ledgers = self.container.activities().all() if activities is None else activities
         every = [*WORKFLOWS, *workflows]
-        tasks = [asyncio.create_task(poll(name, steps[name], FAST)) for name in loops]
+        tasks = [asyncio.create_task(of_loop[name]()) for name in loops]
         try:
             async with (
                 worker(own or self.client, LEDGER_QUEUE, [*every, ReconcileOperations], [*ACTIVITIES, *ledgers]),

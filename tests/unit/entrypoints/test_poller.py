@@ -1,26 +1,28 @@
 """The loops: busy while there is work, patient when something is away, never ended by an error."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from entrypoints.poller import Pace, poll
 
 FAST = Pace(batch=50, idle=0.001, outage=0.001, outage_batch=7)
 
 
-async def run_until_empty(answers: list[Step | Exception]) -> list[int]:
+async def run_until_empty(answers: Sequence[ClaimResult | Exception]) -> list[int]:
     """The batch sizes that the loop asked for until the answers ran out."""
     asked: list[int] = []
+    left = list(answers)
     done = asyncio.Event()
 
-    async def step(limit: int) -> Step:
-        if not answers:
+    async def step(limit: int) -> ClaimResult:
+        if not left:
             done.set()
-            return Step(0)
+            return ClaimResult(0)
         asked.append(limit)
-        answer = answers.pop(0)
+        answer = left.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -35,22 +37,34 @@ async def run_until_empty(answers: list[Step | Exception]) -> list[int]:
 
 async def test_an_error_does_not_end_the_loop() -> None:
     """The database may be away for an hour; the loop is there when it comes back."""
-    assert await run_until_empty([RuntimeError("gone"), RuntimeError("gone"), Step(3), Step(2)]) == [50, 7, 7, 50]
+    answers = [RuntimeError("gone"), RuntimeError("gone"), ClaimResult(3), ClaimResult(2)]
+    assert await run_until_empty(answers) == [50, 7, 7, 50]
 
 
 async def test_an_outage_makes_small_steps_until_something_goes_through() -> None:
     """A long outage must not write a retry for every waiting row every second."""
-    answers = [Step(50, engine_available=False), Step(7, engine_available=False), Step(0), Step(7), Step(1)]
+    answers = [
+        ClaimResult(50, engine_available=False),
+        ClaimResult(7, engine_available=False),
+        ClaimResult(0),
+        ClaimResult(7),
+        ClaimResult(1),
+    ]
     assert await run_until_empty(list(answers)) == [50, 7, 7, 7, 50]
 
 
 async def test_an_outage_noticed_without_a_claim() -> None:
     """A step that only waited for others may say it too; one that asked nobody does not end it."""
-    answers: list[Step | Exception] = [Step(0, engine_available=False), Step(0), Step(7), Step(1)]
+    answers: list[ClaimResult | Exception] = [
+        ClaimResult(0, engine_available=False),
+        ClaimResult(0),
+        ClaimResult(7),
+        ClaimResult(1),
+    ]
     assert await run_until_empty(answers) == [50, 7, 7, 50]
 
 
 async def test_answer_without_a_claim_ends_an_outage() -> None:
     """The close poll reads the index and often finds nothing to ask about."""
-    answers = [Step(0, engine_available=False), Step(0, engine_asked=True), Step(1)]
+    answers = [ClaimResult(0, engine_available=False), ClaimResult(0, engine_asked=True), ClaimResult(1)]
     assert await run_until_empty(list(answers)) == [50, 7, 50]

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.memory.access.api_keys import MemoryApiKeys
 from application.access.api_key_usage import NoteKeyUses
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.ports.unit_of_work import DatabaseUnavailable
 from domain.access.api_key import make_api_key
 from domain.access.scope import ALL_SCOPES
@@ -36,7 +36,7 @@ async def test_a_database_that_is_away_at_the_end(caplog: pytest.LogCaptureFixtu
     """It is said, and does not keep the process from ending."""
 
     class Away(NoteKeyUses):
-        async def step(self, limit: int) -> Step:
+        async def step(self, limit: int) -> ClaimResult:
             raise DatabaseUnavailable
 
     async with noting(Away(MemoryApiKeys())):

@@ -1,13 +1,13 @@
-"""Refilling: as much under way as there is room for, whatever becomes of a single one."""
+"""ClaimLoop: as many operations in flight as there is room for, whatever becomes of a single one."""
 
 import asyncio
 
 import pytest
 
-from application.batching.claim_loop import MOST, refilling
-from application.batching.step import CONCURRENCY, Step
+from application.batching.claim_loop import CONCURRENCY, MAX_IN_FLIGHT, ClaimLoop, ClaimResult
 from application.ports.unit_of_work import UnitOfWork
 from domain.operation.operation import Operation
+from tests.support.faults import Crash
 from tests.support.ledger import FakeLedger
 
 
@@ -48,7 +48,7 @@ async def quiet() -> None:
 
 @pytest.fixture
 async def work() -> Work:
-    return Work(await accepted(4 * MOST))
+    return Work(await accepted(4 * MAX_IN_FLIGHT))
 
 
 async def accepted(many: int) -> list[Operation]:
@@ -60,8 +60,8 @@ async def test_one_that_hangs_holds_up_nobody(work: Work) -> None:
     """Everything that is due is begun while the first one still waits for its answer."""
     first, *others = work.due
     work.open(*others)
-    async with refilling(FakeLedger().units, work.claim, work.act) as step:
-        while (await step(1000)).claimed:
+    async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
+        while (await loop.step(1000)).claimed:
             await quiet()
         assert (len(work.begun), work.ended) == (len(others) + 1, len(others))
         work.open(first)
@@ -70,78 +70,78 @@ async def test_one_that_hangs_holds_up_nobody(work: Work) -> None:
 async def test_bounded_and_claimed_in_batches(work: Work) -> None:
     """So many at once and no more; a claim is for as many as half of what may be under way, not for one."""
     due = list(work.due)
-    async with refilling(FakeLedger().units, work.claim, work.act) as step:
-        assert await step(1000) == Step(MOST)
-        waiting = asyncio.create_task(step(1000))
+    async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
+        assert await loop.step(1000) == ClaimResult(MAX_IN_FLIGHT)
+        waiting = asyncio.create_task(loop.step(1000))
         await quiet()
         assert work.begun == due[:CONCURRENCY], "oldest first"
         work.open(*due[: CONCURRENCY - 1])
         await quiet()
         assert not waiting.done(), "room for one less than a batch"
         work.open(due[CONCURRENCY])
-        assert await waiting == Step(CONCURRENCY)
+        assert await waiting == ClaimResult(CONCURRENCY)
         work.open(*due)
-        while (await step(1000)).claimed:
+        while (await loop.step(1000)).claimed:
             await quiet()
-    assert work.claims == [MOST, CONCURRENCY, *work.claims[2:]]
+    assert work.claims == [MAX_IN_FLIGHT, CONCURRENCY, *work.claims[2:]]
     assert min(work.claims[:-1]) >= CONCURRENCY
 
 
 async def test_takes_no_more_than_the_limit(work: Work) -> None:
     """Whoever asks for a small step gets one."""
     work.open(*work.due)
-    async with refilling(FakeLedger().units, work.claim, work.act) as step:
-        assert await step(3) == Step(3)
+    async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
+        assert await loop.step(3) == ClaimResult(3)
 
 
 async def test_one_that_fails_is_left_to_its_lease(work: Work) -> None:
     """Hazard 5: it stops neither the others nor the steps to come."""
     work.due[0].labels["broken"] = "yes"  # type: ignore[index]
     work.open(*work.due)
-    async with refilling(FakeLedger().units, work.claim, work.act) as step:
-        while (await step(1000)).claimed:
+    async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
+        while (await loop.step(1000)).claimed:
             await quiet()
-    assert work.ended == 4 * MOST
+    assert work.ended == 4 * MAX_IN_FLIGHT
 
 
-async def test_an_outage_makes_single_steps_until_one_goes_through(work: Work) -> None:
+async def test_an_outage_is_probed_with_small_steps(work: Work) -> None:
     """A long outage must not write a retry for every waiting row: one is noticed before more is claimed, and the steps
     that then try again tell how it went."""
     work.available = False
     work.open(*work.due)
-    async with refilling(FakeLedger().units, work.claim, work.act) as step:
-        assert await step(50) == Step(MOST)
-        assert await step(50) == Step(0, engine_available=False)
-        assert (work.ended, work.claims) == (MOST, [MOST])
-        assert await step(7) == Step(7, engine_available=False)
-        assert await step(7) == Step(7, engine_available=False)
+    async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
+        assert await loop.step(50) == ClaimResult(MAX_IN_FLIGHT)
+        assert await loop.step(50) == ClaimResult(0, engine_available=False)
+        assert (work.ended, work.claims) == (MAX_IN_FLIGHT, [MAX_IN_FLIGHT])
+        assert await loop.step(7) == ClaimResult(7, engine_available=False)
+        assert await loop.step(7) == ClaimResult(7, engine_available=False)
         work.available = True
-        assert await step(7) == Step(7)
-        assert await step(50) == Step(MOST)
+        assert await loop.step(7) == ClaimResult(7)
+        assert await loop.step(50) == ClaimResult(MAX_IN_FLIGHT)
 
 
 async def test_nothing_due_does_not_end_an_outage(work: Work) -> None:
     """The engine was not asked."""
     work.available, work.due = False, work.due[:1]
     work.open(*work.due)
-    async with refilling(FakeLedger().units, work.claim, work.act) as step:
-        assert await step(50) == Step(1)
+    async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
+        assert await loop.step(50) == ClaimResult(1)
         await quiet()
-        assert await step(50) == Step(0, engine_available=False)
-        assert await step(7) == Step(0)
-        work.due = await accepted(MOST)
+        assert await loop.step(50) == ClaimResult(0, engine_available=False)
+        assert await loop.step(7) == ClaimResult(0)
+        work.due = await accepted(MAX_IN_FLIGHT)
         work.gates = {operation.id: asyncio.Event() for operation in work.due}
         work.open(*work.due)
-        assert await step(7) == Step(7, engine_available=False)
+        assert await loop.step(7) == ClaimResult(7, engine_available=False)
 
 
 async def test_cancelling_ends_what_is_under_way(work: Work) -> None:
     """The process stops at once; what was claimed is due again after its lease."""
 
     async def dispatch() -> None:
-        async with refilling(FakeLedger().units, work.claim, work.act) as step:
+        async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
             while True:
-                await step(1000)
+                await loop.step(1000)
 
     others = asyncio.all_tasks()
     task = asyncio.create_task(dispatch())
@@ -154,12 +154,37 @@ async def test_cancelling_ends_what_is_under_way(work: Work) -> None:
     assert work.ended == 0
 
 
-async def test_the_dispatcher_refills() -> None:
-    """Each is started once, by as many steps as it takes."""
+async def test_a_crash_of_an_action_ends_the_loop() -> None:
+    """What a test kills does not go on in the background."""
+
+    async def crash(operation: Operation) -> bool:
+        raise Crash
+
+    work = Work(await accepted(3))
+    async with ClaimLoop(FakeLedger().units, work.claim, crash) as loop:
+        await loop.step(3)
+        with pytest.raises(Crash):
+            await loop.drain()
+
+
+async def test_draining_tells_whether_the_engine_was_available(work: Work) -> None:
+    """It waits for everything that was claimed."""
+    work.open(*work.due)
+    async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
+        await loop.step(5)
+        assert await loop.drain()
+        work.available = False
+        await loop.step(5)
+        assert not await loop.drain()
+    assert work.ended == 10
+
+
+async def test_the_dispatcher_starts_each_operation_once() -> None:
+    """In as many steps as it takes."""
     ledger = FakeLedger()
-    ids = {await ledger.submit() for _ in range(MOST + 3)}
-    async with ledger.dispatcher.refilling() as step:
-        while (await step(50)).claimed:
+    ids = {await ledger.submit() for _ in range(MAX_IN_FLIGHT + 3)}
+    async with ledger.dispatcher.claim_loop() as loop:
+        while (await loop.step(50)).claimed:
             await quiet()
     assert sorted(ledger.engine.calls["start"]) == sorted(ids)
     assert all(ledger.row(operation_id).dispatch.done_at for operation_id in ids)

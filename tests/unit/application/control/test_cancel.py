@@ -27,7 +27,7 @@ async def test_before_the_first_attempt_it_is_never_started(force: bool) -> None
     assert (answer.error.code, answer.error.message, answer.started_at) == (ErrorCode.CANCELED, "no need", None)
     line = ledger.history(operation_id)[-1]
     assert (ledger.statuses(operation_id), line.actor, line.source) == ([ACCEPTED, FAILED], "alice", Source.CLIENT)
-    assert (await ledger.dispatcher.step(1)).claimed == 0
+    assert (await ledger.dispatch(1)).claimed == 0
     assert not ledger.world.starts
 
 
@@ -40,9 +40,9 @@ async def test_between_claim_and_start_it_is_delivered_after_the_start() -> None
         assert (await ledger.cancel(operation_id, force=True)).status is ACCEPTED
 
     ledger.engine.before[("start", operation_id)] = meanwhile
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert ledger.row(operation_id).error is not None
     assert ledger.statuses(operation_id) == [ACCEPTED, FAILED]
 
@@ -52,11 +52,11 @@ async def test_after_a_lost_reply_the_execution_is_ended() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert (await ledger.cancel(operation_id, force=True)).status is ACCEPTED
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(1)
-    await ledger.follow_ups.step(1)
+    await ledger.dispatch(1)
+    await ledger.follow_up(1)
     error = ledger.row(operation_id).error
     assert error is not None
     assert error.code is ErrorCode.TERMINATED
@@ -84,10 +84,10 @@ async def test_is_taken_while_the_engine_is_down(state: str) -> None:
     calls = sum(len(calls) for calls in ledger.engine.calls.values())
     await ledger.cancel(operation_id, force=True)
     assert sum(len(calls) for calls in ledger.engine.calls.values()) == calls
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     ledger.world.come_back()
     ledger.pass_time(seconds=5)
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert ledger.status(operation_id) is FAILED
 
 
@@ -97,14 +97,14 @@ async def test_during_an_outage_of_the_start() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.go_down()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     await ledger.cancel(operation_id)
     ledger.world.come_back()
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.status(operation_id) is ACCEPTED
     ledger.pass_time(seconds=30)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     error = ledger.row(operation_id).error
     assert error is not None
     assert (error.code, ledger.row(operation_id).started_at) == (ErrorCode.CANCELED, None)
@@ -116,11 +116,11 @@ async def test_of_what_nobody_can_start() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.fail_next("permission denied")
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     await ledger.cancel(operation_id)
     ledger.dispatcher._catalogue = OperationCatalogue()
     ledger.pass_time(seconds=31)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.status(operation_id) is FAILED
 
 
@@ -134,11 +134,11 @@ async def test_whose_start_was_under_way_all_the_time() -> None:
         ledger.engine.before.clear()
         await ledger.cancel(operation_id)
         ledger.pass_time(seconds=31)
-        await ledger.dispatcher.step(1)
+        await ledger.dispatch(1)
         assert ledger.status(operation_id) is FAILED
 
     ledger.engine.before[("start", operation_id)] = stand_still
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert (await ledger.observed(operation_id)).state is ExecutionState.TERMINATED
 
 

@@ -29,7 +29,7 @@ async def done(ledger: FakeLedger, *, key: str | None = None) -> Operation:
     """An operation that has completed, with the engine's word."""
     submitted = await ledger.submitter.submit(Submission("default", "work", 1, idempotency_key=key))
     operation_id = submitted.operation.id
-    await ledger.dispatcher.step(9)
+    await ledger.dispatch(9)
     ledger.world.pick_up(operation_id)
     ledger.world.complete(operation_id, 1)
     ledger.pass_time(minutes=2)
@@ -66,7 +66,7 @@ async def test_what_is_not_done_stays() -> None:
     """Accepted, dispatched and running: its execution would go on with no row. That goes before the version."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
-    for step in (ledger.dispatcher.step(9), ledger.report(operation_id, ReportKind.STARTED)):
+    for step in (ledger.dispatch(9), ledger.report(operation_id, ReportKind.STARTED)):
         with pytest.raises(OperationNotDone):
             await delete(ledger, operation_id, expected=frozenset({99}))
         await step
@@ -200,7 +200,7 @@ async def test_a_callback_finds_no_row() -> None:
     """It is no operation's, and the engine is not asked. Only after some minutes is it sure that there will be none."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.submit()
-    await ledger.dispatcher.step(9)
+    await ledger.dispatch(9)
     ledger.world.pick_up(operation_id)
     ledger.world.complete(operation_id, 1)
     [pending] = ledger.world.callbacks
@@ -223,12 +223,12 @@ async def test_a_start_that_comes_after_the_deletion() -> None:
         ledger.engine.before.clear()
         ledger.clock.advance(LEASE)
         ledger.world.reject_next("no such namespace")
-        await ledger.dispatcher.step(1)
+        await ledger.dispatch(1)
         assert ledger.status(operation_id) is OperationStatus.FAILED
         await delete(ledger, operation_id)
 
     ledger.engine.before[("start", operation_id)] = meanwhile
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert [start.operation_id for start in ledger.world.starts] == [operation_id]
     assert (await ledger.observed(operation_id)).state is ExecutionState.TERMINATED
 

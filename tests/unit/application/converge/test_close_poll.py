@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.converge.close_poll import OVERLAP, TURN
 from domain.operation.operation_error import ErrorCode
 from domain.operation.status import OperationStatus
@@ -13,7 +13,7 @@ ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
 
 
-async def turn(ledger: FakeLedger) -> Step:
+async def turn(ledger: FakeLedger) -> ClaimResult:
     """The next turn."""
     ledger.clock.advance(CLOSE_POLL)
     return await ledger.close_poll.step(1)
@@ -28,7 +28,7 @@ async def test_an_end_without_callback_is_found_in_the_next_turn() -> None:
     ledger.world.complete(completed, {"n": 1})
     ledger.world.terminate_from_outside(killed, "too dear", "bob")
     ledger.world.time_out(never_picked_up)
-    assert await turn(ledger) == Step(3, engine_asked=True)
+    assert await turn(ledger) == ClaimResult(3, engine_asked=True)
     assert (ledger.status(completed), ledger.row(completed).result) == (COMPLETED, {"n": 1})
     assert ledger.statuses(killed) == [ACCEPTED, RUNNING, FAILED]
     assert ledger.statuses(never_picked_up) == [ACCEPTED, FAILED]
@@ -132,7 +132,7 @@ async def test_workers_share_the_turns() -> None:
         await ledger.close_poll.step(1)
     assert len(ledger.engine.calls["changed_since"]) == 1
     ledger.clock.advance(CLOSE_POLL - timedelta(milliseconds=1))
-    assert await ledger.close_poll.step(1) == Step(0)
+    assert await ledger.close_poll.step(1) == ClaimResult(0)
     assert len(ledger.engine.calls["changed_since"]) == 1
 
 
@@ -161,7 +161,7 @@ async def test_outage_is_waited_out() -> None:
     ledger.world.go_down()
     ledger.world.complete(operation_id)
     for _ in range(20):
-        assert await turn(ledger) == Step(0, engine_available=False)
+        assert await turn(ledger) == ClaimResult(0, engine_available=False)
     ledger.world.come_back()
     await turn(ledger)
     assert ledger.status(operation_id) is COMPLETED

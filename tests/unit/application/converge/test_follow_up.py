@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.dispatch.dispatch import FIRST_QUESTION
 from application.ports.workflow_engine import PayloadsUnavailable
 from domain.evidence.reporting import CONFIRM_AFTER
@@ -34,9 +34,9 @@ async def next_step(ledger: FakeLedger, operation_id: UUID) -> float:
     wait = due(ledger, operation_id) - ledger.clock.now()
     if wait.total_seconds() > 0:
         ledger.clock.advance(wait / 2)
-        assert await ledger.follow_ups.step(1) == Step(0)
+        assert await ledger.follow_up(1) == ClaimResult(0)
         ledger.clock.advance(wait - wait / 2)
-    assert await ledger.follow_ups.step(1) == Step(1)
+    assert await ledger.follow_up(1) == ClaimResult(1)
     return wait.total_seconds()
 
 
@@ -82,7 +82,7 @@ async def test_question_about_a_running_one_is_the_last() -> None:
     async with ledger.store.units() as unit:
         await unit.operations.set_follow_up(ledger.row(operation_id), FollowUp(ledger.clock.now(), 3))
         await unit.commit()
-    assert await ledger.follow_ups.step(1) == Step(1)
+    assert await ledger.follow_up(1) == ClaimResult(1)
     assert ledger.row(operation_id).follow_up == FollowUp()
 
 
@@ -91,7 +91,7 @@ async def test_report_before_the_question_makes_it_needless() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.clock.advance(FIRST_QUESTION * 10)
-    assert await ledger.follow_ups.step(10) == Step(0)
+    assert await ledger.follow_up(10) == ClaimResult(0)
     assert ledger.status(operation_id) is RUNNING
     assert not ledger.engine.calls["observe"]
 
@@ -105,7 +105,7 @@ async def test_reported_outcome_is_confirmed_soon() -> None:
     assert (row.status, row.result, row.follow_up, row.reported) == (COMPLETED, {"n": 1}, FollowUp(), None)
     assert ledger.history(operation_id)[-1].source is Source.CONFIRMATION
     ledger.pass_time(hours=1)
-    assert await ledger.follow_ups.step(10) == Step(0)
+    assert await ledger.follow_up(10) == ClaimResult(0)
 
 
 async def test_close_that_lets_wait_is_asked_about_ever_less_often() -> None:
@@ -162,7 +162,7 @@ async def test_report_while_the_engine_is_asked_keeps_its_own_date() -> None:
         await ledger.report(operation_id, ReportKind.COMPLETED)
 
     ledger.engine.after[("observe", operation_id)] = meanwhile
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert due(ledger, operation_id) == ledger.clock.now() + CONFIRM_AFTER
 
 
@@ -220,7 +220,7 @@ async def test_force_that_comes_while_the_plain_one_is_delivered() -> None:
         await ledger.cancel(operation_id, force=True)
 
     ledger.engine.after[("cancel", operation_id)] = meanwhile
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert ledger.row(operation_id).cancel_pending
     await next_step(ledger, operation_id)
     assert ledger.status(operation_id) is FAILED
@@ -245,7 +245,7 @@ async def test_cancel_waits_for_an_outage_to_end() -> None:
     asked = []
     for _ in range(9):
         ledger.clock.advance(max(due(ledger, operation_id) - ledger.clock.now(), FIRST_QUESTION * 0))
-        assert await ledger.follow_ups.step(5) == Step(1, engine_available=False)
+        assert await ledger.follow_up(5) == ClaimResult(1, engine_available=False)
         asked.append((due(ledger, operation_id) - ledger.clock.now()).total_seconds())
     assert asked == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert ledger.status(operation_id) is RUNNING
@@ -272,11 +272,11 @@ async def test_one_bad_row_stops_no_other(error: Exception, available: bool) -> 
         ledger.world.complete(operation_id, 1)
     ledger.clock.advance(FIRST_QUESTION)
     ledger.engine.before[("observe", ids[3])] = fails(error)
-    assert await ledger.follow_ups.step(100) == Step(7, engine_available=available)
+    assert await ledger.follow_up(100) == ClaimResult(7, engine_available=available)
     assert [ledger.status(operation_id) for operation_id in ids].count(COMPLETED) == 6
     ledger.engine.before.clear()
     ledger.clock.advance(LEASE)
-    await ledger.follow_ups.step(100)
+    await ledger.follow_up(100)
     assert ledger.status(ids[3]) is COMPLETED
 
 
@@ -286,15 +286,15 @@ async def test_crash_anywhere_delivers_the_cancel_all_the_same(step: int) -> Non
     ledger = FakeLedger()
     operation_id = await ledger.running()
     await ledger.cancel(operation_id, force=True)
-    assert await ledger.killed(ledger.follow_ups.step(1), step)
+    assert await ledger.killed(ledger.follow_up(1), step)
     ledger.clock.advance(LEASE)
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     error = ledger.row(operation_id).error
     assert error is not None
     assert error.code is ErrorCode.TERMINATED
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, FAILED]
     ledger.pass_time(hours=1)
-    assert await ledger.follow_ups.step(1) == Step(0)
+    assert await ledger.follow_up(1) == ClaimResult(0)
 
 
 async def test_missing_execution_is_waited_for_then_started_again() -> None:
@@ -307,7 +307,7 @@ async def test_missing_execution_is_waited_for_then_started_again() -> None:
     await next_step(ledger, operation_id)
     assert ledger.row(operation_id).dispatch.due_at == ledger.clock.now()
     assert ledger.row(operation_id).follow_up == FollowUp()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert len(ledger.world.starts) == 2
 
 
@@ -333,12 +333,12 @@ async def test_a_cancelled_execution_that_got_lost_is_not_started_again(lost: st
     if lost == "before the cancel":
         ledger.world.lose(operation_id)
     await ledger.cancel(operation_id)
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     if lost == "after the cancel":
         ledger.world.lose(operation_id)
     ledger.pass_time(minutes=1)
-    await ledger.follow_ups.step(1)
-    await ledger.dispatcher.step(1)
+    await ledger.follow_up(1)
+    await ledger.dispatch(1)
     assert len(ledger.world.starts) == 1
     error = ledger.row(operation_id).error
     assert error is not None
@@ -352,7 +352,7 @@ async def test_cancel_of_an_execution_that_does_not_show_yet_is_delivered_once_i
     operation_id = await ledger.dispatched()
     ledger.world.lose(operation_id)
     await ledger.cancel(operation_id)
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert ledger.row(operation_id).cancel_pending
     ledger.world.find_again(operation_id)
     ledger.world.pick_up(operation_id)
@@ -372,7 +372,7 @@ async def test_codec_outage_delays_one_operation_and_no_other() -> None:
     ledger.world.complete(operation_id, 1)
     ledger.clock.advance(CONFIRM_AFTER)
     ledger.engine.break_for("observe", operation_id, PayloadsUnavailable("the payload codec is unavailable"))
-    assert await ledger.follow_ups.step(1) == Step(1, engine_available=True)
+    assert await ledger.follow_up(1) == ClaimResult(1, engine_available=True)
     assert ledger.status(operation_id) is RUNNING
     assert due(ledger, operation_id) > ledger.clock.now()
     ledger.engine.before.clear()

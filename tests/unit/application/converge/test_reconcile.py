@@ -429,11 +429,11 @@ async def test_row_that_completes_while_it_is_asked_about() -> None:
         ledger.world.complete(operation_id, "quick")
         await ledger.report(operation_id, ReportKind.COMPLETED, result="quick")
         ledger.clock.advance(timedelta(seconds=1))
-        await ledger.follow_ups.step(1)
+        await ledger.follow_up(1)
 
     ledger.engine.after[("observe", operation_id)] = meanwhile
     ledger.clock.advance(FIRST_VERIFICATION)
-    await ledger.verifier.step(1)
+    await ledger.verify(1)
     assert ledger.row(operation_id).result == "quick"
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
 
@@ -579,7 +579,7 @@ async def test_nothing_is_left_but_another_execution() -> None:
     ledger.world.start_from_outside(operation_id)
     for seconds in (1, 31):
         ledger.pass_time(seconds=seconds)
-        await ledger.verifier.step(1)
+        await ledger.verify(1)
     row = ledger.row(operation_id)
     assert row.error is not None
     assert row.error.code is ErrorCode.EXECUTION_LOST

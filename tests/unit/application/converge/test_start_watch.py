@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.converge.start_watch import EACH_END, EVERY, REPORTS_WITHIN
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
@@ -13,7 +13,7 @@ from tests.support.ledger import FakeLedger
 ACCEPTED, RUNNING, COMPLETED = OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.COMPLETED
 
 
-async def turn(ledger: FakeLedger) -> Step:
+async def turn(ledger: FakeLedger) -> ClaimResult:
     """The next turn."""
     ledger.clock.advance(EVERY)
     return await ledger.start_watch.step(1)
@@ -31,7 +31,7 @@ async def test_a_start_without_report_is_seen_in_the_next_turn(callbacks: bool) 
     await turn(ledger)
     assert ledger.status(operation_id) is RUNNING
     assert ledger.history(operation_id)[-1].source is Source.CONFIRMATION
-    assert await turn(ledger) == Step(0)
+    assert await turn(ledger) == ClaimResult(0)
 
 
 async def test_a_quick_workflow_without_report_is_seen_to_have_ended() -> None:
@@ -49,7 +49,7 @@ async def test_a_workflow_that_reports_costs_no_question() -> None:
     await ledger.running()
     await ledger.dispatched()
     ledger.clock.advance(REPORTS_WITHIN - timedelta(milliseconds=1))
-    assert await ledger.start_watch.step(1) == Step(0)
+    assert await ledger.start_watch.step(1) == ClaimResult(0)
     assert ledger.engine.calls["observe"] == []
 
 
@@ -58,11 +58,11 @@ async def test_a_thousand_that_wait_cost_eight_questions_a_turn() -> None:
     ledger = FakeLedger()
     for _ in range(1_000):
         await ledger.submit()
-    while (await ledger.dispatcher.step(100)).claimed:
+    while (await ledger.dispatch(100)).claimed:
         pass
     for _ in range(3):
         ledger.engine.calls.clear()
-        assert await turn(ledger) == Step(2 * EACH_END)
+        assert await turn(ledger) == ClaimResult(2 * EACH_END)
         assert len(ledger.engine.calls["observe"]) == 2 * EACH_END
 
 
@@ -89,7 +89,7 @@ async def test_a_type_without_worker_hides_no_other() -> None:
     for _ in range(50):
         await ledger.dispatched()
     other = await ledger.submit(type="other")
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     for _ in range(50):
         await ledger.dispatched()
     ledger.world.pick_up(other)
@@ -112,7 +112,7 @@ async def test_an_outage_is_waited_out() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.go_down()
-    assert await turn(ledger) == Step(0, engine_available=False)
+    assert await turn(ledger) == ClaimResult(0, engine_available=False)
     ledger.world.come_back()
     ledger.world.pick_up(operation_id)
     await turn(ledger)

@@ -23,7 +23,7 @@ async def test_nothing_is_due_before_its_age() -> None:
     ledger = FakeLedger()
     await ledger.running()
     ledger.clock.advance(FIRST_VERIFICATION - timedelta(seconds=1))
-    assert (await ledger.verifier.step(10)).claimed == 0
+    assert (await ledger.verify(10)).claimed == 0
 
 
 async def gaps(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float]:
@@ -33,7 +33,7 @@ async def gaps(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float
         due_at = ledger.row(operation_id).verification.due_at
         assert due_at is not None
         ledger.clock.advance(due_at - ledger.clock.now())
-        assert (await ledger.verifier.step(100)).claimed
+        assert (await ledger.verify(100)).claimed
         found.append((due_at - before).total_seconds())
         before = due_at
     return found
@@ -69,7 +69,7 @@ async def test_an_operation_with_news_costs_few_questions() -> None:
     for number in range(360):
         ledger.pass_time(seconds=10)
         await ledger.report(operation_id, ReportKind.PROGRESS, progress=Progress(number / 360))
-        await ledger.verifier.step(10)
+        await ledger.verify(10)
     assert 4 <= len(ledger.engine.calls["observe"]) <= 10
 
 
@@ -94,7 +94,7 @@ async def test_operations_that_were_started_together_spread_out() -> None:
     for minute in range(1, 4 * 60):
         ledger.pass_time(minutes=1)
         ledger.engine.calls.clear()
-        await ledger.verifier.step(100)
+        await ledger.verify(100)
         for operation_id in ledger.engine.calls["observe"]:
             asked[operation_id].append(minute)
     assert len({ledger.row(operation_id).verification.due_at for operation_id in ids}) == 30
@@ -119,7 +119,7 @@ async def test_a_deleted_execution_is_lost() -> None:
     operation_id = await ledger.running()
     ledger.world.lose(operation_id)
     ledger.clock.advance(FIRST_VERIFICATION)
-    await ledger.verifier.step(10)
+    await ledger.verify(10)
     row = ledger.row(operation_id)
     assert row.error is not None
     assert row.error.code is ErrorCode.EXECUTION_LOST
@@ -147,7 +147,7 @@ async def test_a_stale_index_is_overruled() -> None:
     await ledger.whole_pass()
     assert ledger.status(operation_id) is RUNNING
     ledger.clock.advance(FIRST_VERIFICATION)
-    await ledger.verifier.step(10)
+    await ledger.verify(10)
     assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, 3)
 
 
@@ -163,7 +163,7 @@ async def test_trouble_is_seen_by_looking(kind: AttentionKind) -> None:
     else:
         ledger.world.retry_activity(operation_id, 'activity "ship" has failed 9 times')
     ledger.clock.advance(FIRST_VERIFICATION)
-    await ledger.verifier.step(10)
+    await ledger.verify(10)
     attention = ledger.row(operation_id).attention
     assert attention is not None
     assert attention.kind is kind
@@ -197,7 +197,8 @@ async def test_every_one_that_waits_without_a_worker_is_said_so() -> None:
     ledger.world.leave_queue("workers")
     ids = [await ledger.dispatched() for _ in range(60)]
     ledger.clock.advance(FIRST_VERIFICATION)
-    await ledger.verifier.step(100)
+    while (await ledger.verify(100)).claimed:
+        pass
     kinds = [attention and attention.kind for attention in (ledger.row(one).attention for one in ids)]
     assert kinds == [AttentionKind.NO_WORKER] * 60
 
@@ -209,12 +210,12 @@ async def test_an_outage_costs_a_lease() -> None:
     verified_at = ledger.row(operation_id).verification.verified_at
     ledger.clock.advance(FIRST_VERIFICATION)
     ledger.world.go_down()
-    step = await ledger.verifier.step(10)
+    step = await ledger.verify(10)
     assert (step.claimed, step.engine_available) == (1, False)
     assert ledger.row(operation_id).verification.verified_at == verified_at
     ledger.world.come_back()
     ledger.clock.advance(LEASE)
-    assert (await ledger.verifier.step(10)).engine_available
+    assert (await ledger.verify(10)).engine_available
     assert ledger.row(operation_id).verification.verified_at == ledger.clock.now()
 
 
@@ -225,7 +226,7 @@ async def test_killed_at_any_step(step: int) -> None:
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, 1)
     ledger.clock.advance(FIRST_VERIFICATION)
-    await ledger.killed(ledger.verifier.step(10), step)
+    await ledger.killed(ledger.verify(10), step)
     ledger.clock.advance(LEASE)
-    await ledger.verifier.step(10)
+    await ledger.verify(10)
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from application.batching.step import Step
+from application.batching.claim_loop import ClaimResult
 from application.dispatch.completion_callbacks import AGAIN_AFTER
 from application.dispatch.dispatch import FIRST_QUESTION, DispatchOperations
 from application.ports.workflow_engine import StartFailed, StartRejected
@@ -19,6 +19,7 @@ from domain.operation.operation_type import OperationCatalogue, OperationType
 from domain.operation.report import ReportKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
+from tests.support.claims import run_once
 from tests.support.ledger import CALLBACK_URL, CATALOGUE, DOWN, KEYS, LEASE, FakeLedger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
@@ -36,12 +37,12 @@ async def test_starts_what_is_accepted() -> None:
     """The workflow is started, the row says so, and a first question to the engine is planned."""
     ledger = FakeLedger()
     operation_id = await ledger.submit({"a": 1})
-    assert await ledger.dispatcher.step(10) == Step(1)
+    assert await ledger.dispatch(10) == ClaimResult(1)
     row, [start] = ledger.row(operation_id), ledger.world.starts
     assert (start.operation_id, start.type, start.input) == (operation_id, CATALOGUE.get("work"), {"a": 1})
     assert (row.status, row.dispatch.due_at, row.dispatch.done_at) == (ACCEPTED, None, ledger.clock.now())
     assert row.follow_up.due_at == ledger.clock.now() + FIRST_QUESTION
-    assert await ledger.dispatcher.step(10) == Step(0)
+    assert await ledger.dispatch(10) == ClaimResult(0)
 
 
 async def test_takes_no_more_than_the_limit_oldest_first() -> None:
@@ -51,7 +52,7 @@ async def test_takes_no_more_than_the_limit_oldest_first() -> None:
     for _ in range(5):
         ids.append(await ledger.submit())
         ledger.pass_time(seconds=1)
-    assert await ledger.dispatcher.step(2) == Step(2)
+    assert await ledger.dispatch(2) == ClaimResult(2)
     assert [start.operation_id for start in ledger.world.starts] == ids[:2]
 
 
@@ -59,7 +60,7 @@ async def test_competing_dispatchers_start_each_once() -> None:
     """P1: any number of dispatchers; every operation is started by one of them."""
     ledger = FakeLedger()
     ids = {await ledger.submit() for _ in range(20)}
-    await asyncio.gather(*(ledger.dispatcher.step(8) for _ in range(6)))
+    await asyncio.gather(*(ledger.dispatch(8) for _ in range(6)))
     assert sorted(ledger.engine.calls["start"]) == sorted(ids)
 
 
@@ -67,12 +68,12 @@ async def test_crash_between_commit_and_start() -> None:
     """Hazard 2: a dispatcher that died after its claim holds the operation for its lease; then another starts it."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
-    assert await ledger.killed(ledger.dispatcher.step(1), 4)  # claimed and committed, about to call the engine
+    assert await ledger.killed(ledger.dispatch(1), 4)  # claimed and committed, about to call the engine
     assert not ledger.world.starts
     assert ledger.row(operation_id).dispatch.attempts == 1
-    assert await ledger.dispatcher.step(1) == Step(0)
+    assert await ledger.dispatch(1) == ClaimResult(0)
     ledger.clock.advance(LEASE)
-    assert await ledger.dispatcher.step(1) == Step(1)
+    assert await ledger.dispatch(1) == ClaimResult(1)
     assert [start.operation_id for start in ledger.world.starts] == [operation_id]
 
 
@@ -81,9 +82,9 @@ async def test_crash_anywhere_loses_and_doubles_nothing(step: int) -> None:
     """Hazards 2 and 3: killed at any step, the operation is started once in the end and known to be."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
-    assert await ledger.killed(ledger.dispatcher.step(1), step)
+    assert await ledger.killed(ledger.dispatch(1), step)
     ledger.clock.advance(LEASE)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert [start.operation_id for start in ledger.world.starts] == [operation_id]
     assert ledger.row(operation_id).dispatch.done_at is not None
 
@@ -92,7 +93,7 @@ async def test_crash_points_reach_past_the_last_step() -> None:
     """The test above tries every step: an undisturbed dispatch has no more of them."""
     ledger = FakeLedger()
     await ledger.submit()
-    assert not await ledger.killed(ledger.dispatcher.step(1), 12)
+    assert not await ledger.killed(ledger.dispatch(1), 12)
 
 
 async def test_lost_reply() -> None:
@@ -100,10 +101,10 @@ async def test_lost_reply() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    assert await ledger.dispatcher.step(1) == Step(1, engine_available=False)
+    assert await ledger.dispatch(1) == ClaimResult(1, engine_available=False)
     assert ledger.status(operation_id) is ACCEPTED
     ledger.pass_time(seconds=1)
-    assert await ledger.dispatcher.step(1) == Step(1)
+    assert await ledger.dispatch(1) == ClaimResult(1)
     assert len(ledger.world.starts) == 1
     assert ledger.row(operation_id).dispatch.attempts == 2
     assert ledger.row(operation_id).dispatch.done_at is not None
@@ -114,13 +115,13 @@ async def test_started_and_closed_long_ago() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.world.complete(operation_id, {"n": 1})
     ledger.pass_time(hours=5)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.status(operation_id) is ACCEPTED
     ledger.clock.advance(FIRST_QUESTION)
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, {"n": 1})
 
 
@@ -130,9 +131,9 @@ async def test_already_started_is_asked_about_at_once() -> None:
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id, tagged=True)
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
-    assert await ledger.dispatcher.step(1) == Step(1)
+    assert await ledger.dispatch(1) == ClaimResult(1)
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.TERMINATED)
 
 
@@ -142,7 +143,7 @@ async def test_execution_of_another_client_is_not_taken_for_its_own() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id)
-    assert await ledger.dispatcher.step(1) == Step(1)
+    assert await ledger.dispatch(1) == ClaimResult(1)
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.START_REJECTED)
     error = ledger.row(operation_id).error
     assert error is not None
@@ -156,11 +157,11 @@ async def test_superseded_after_a_lost_reply() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.world.supersede(operation_id)
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(1)
-    await ledger.follow_ups.step(1)
+    await ledger.dispatch(1)
+    await ledger.follow_up(1)
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.TERMINATED)
 
 
@@ -169,15 +170,15 @@ async def test_superseded_before_the_index_lists_it() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.engine.break_for("start", operation_id, DOWN)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.engine.before.clear()
     ledger.world.start_from_outside(operation_id)
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.status(operation_id) is ACCEPTED
     for _ in range(5):
         ledger.pass_time(seconds=31)
-        await ledger.dispatcher.step(1)
+        await ledger.dispatch(1)
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.START_REJECTED)
 
 
@@ -187,7 +188,7 @@ async def test_first_run_is_stored_with_the_dispatch() -> None:
     plain, lost, reset = [await ledger.submit() for _ in range(3)]
     for operation_id in (lost, reset):
         ledger.engine.after[("start", operation_id)] = _down
-    await ledger.dispatcher.step(3)
+    await ledger.dispatch(3)
     ledger.engine.after.clear()
     assert ledger.row(plain).first_run_id == ledger.world.latest_run(plain).run_id
     assert ledger.row(lost).first_run_id is ledger.row(reset).first_run_id is None
@@ -195,7 +196,7 @@ async def test_first_run_is_stored_with_the_dispatch() -> None:
     first = ledger.world.latest_run(reset).run_id
     ledger.world.reset(reset)
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(3)
+    await ledger.dispatch(3)
     assert ledger.row(lost).first_run_id == ledger.world.latest_run(lost).run_id
     assert ledger.row(reset).first_run_id == first != ledger.world.latest_run(reset).run_id
 
@@ -205,10 +206,10 @@ async def test_callback_of_a_repeated_start_is_not_counted_on() -> None:
     ledger = FakeLedger(callbacks=True)
     first, repeated = await ledger.submit(), await ledger.submit()
     ledger.engine.after[("start", repeated)] = _down
-    await ledger.dispatcher.step(2)
+    await ledger.dispatch(2)
     ledger.engine.after.clear()
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.row(first).dispatch.calls_back
     assert ledger.row(repeated).dispatch.done_at is not None
     assert not ledger.row(repeated).dispatch.calls_back
@@ -220,7 +221,7 @@ async def test_chain_that_the_start_made_replaces_a_forgotten_one() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.engine.after[("start", operation_id)] = _down
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.engine.after.clear()
     seen = await ledger.engine.observe(ledger.row(operation_id).chain)
     await ledger.recorder.observation(operation_id, seen, Source.VERIFICATION)
@@ -228,7 +229,7 @@ async def test_chain_that_the_start_made_replaces_a_forgotten_one() -> None:
     assert lost is not None
     ledger.world.lose(operation_id)
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.row(operation_id).first_run_id == ledger.world.latest_run(operation_id).run_id != lost
 
 
@@ -241,11 +242,11 @@ async def test_lost_reply_of_a_chain_that_went_on() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.world.continue_as_new(operation_id)
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(1)
-    await ledger.follow_ups.step(1)
+    await ledger.dispatch(1)
+    await ledger.follow_up(1)
     assert ledger.status(operation_id) is RUNNING
     assert len(ledger.world.starts) == 1
 
@@ -256,11 +257,11 @@ async def test_one_bad_row_stops_no_other(error: Exception) -> None:
     ledger = FakeLedger()
     ids = [await ledger.submit() for _ in range(9)]
     ledger.engine.break_for("start", ids[0], error)
-    assert await ledger.dispatcher.step(100) == Step(9)
+    assert await ledger.dispatch(100) == ClaimResult(9)
     assert {start.operation_id for start in ledger.world.starts} == set(ids[1:])
     del ledger.engine.before[("start", ids[0])]
     ledger.clock.advance(LEASE)
-    assert await ledger.dispatcher.step(100) == Step(1)
+    assert await ledger.dispatch(100) == ClaimResult(1)
     assert {start.operation_id for start in ledger.world.starts} == set(ids)
 
 
@@ -269,7 +270,7 @@ async def test_rejected_row_stops_no_other() -> None:
     ledger = FakeLedger()
     ids = [await ledger.submit() for _ in range(5)]
     ledger.engine.break_for("start", ids[2], StartRejected("no"))
-    await ledger.dispatcher.step(100)
+    await ledger.dispatch(100)
     assert [ledger.status(operation_id) for operation_id in ids].count(FAILED) == 1
     assert len(ledger.world.starts) == 4
 
@@ -282,13 +283,13 @@ async def test_type_that_this_worker_does_not_know_is_retried() -> None:
     outdated = DispatchOperations(
         ledger.units, ledger.changes, ledger.engine, ledger.clock, old, ledger.callbacks, ledger.metrics
     )
-    assert await outdated.step(10) == Step(2)
+    assert await run_once(outdated, 10) == ClaimResult(2)
     row = ledger.row(operation_id)
     assert row.status is ACCEPTED
     assert row.attention is not None
     assert "'other' is not a declared operation type" in row.attention.message
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(10)
+    await ledger.dispatch(10)
     assert {start.operation_id for start in ledger.world.starts} == {operation_id, known}
 
 
@@ -297,7 +298,7 @@ async def test_permanent_refusal_fails_it_in_the_servers_words() -> None:
     bad = OperationCatalogue({"work": OperationType("work", workflow="Work", task_queue="/_sys/mine")})
     ledger = FakeLedger(catalogue=bad)
     operation_id = await ledger.submit()
-    assert await ledger.dispatcher.step(1) == Step(1)
+    assert await ledger.dispatch(1) == ClaimResult(1)
     row = ledger.row(operation_id)
     assert row.error is not None
     assert (row.error.code, row.error.message) == (
@@ -314,12 +315,12 @@ async def test_refusal_after_a_lost_reply_fails_nothing_that_runs() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.world.pick_up(operation_id)
     ledger.world.reject_next("no longer welcome")
     ledger.pass_time(seconds=1)
-    assert await ledger.dispatcher.step(1) == Step(1)
-    await ledger.follow_ups.step(1)
+    assert await ledger.dispatch(1) == ClaimResult(1)
+    await ledger.follow_up(1)
     assert ledger.status(operation_id) is RUNNING
 
 
@@ -328,11 +329,11 @@ async def test_refusal_after_an_attempt_that_did_not_arrive() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.go_down()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.world.come_back()
     ledger.world.reject_next("no")
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert code(ledger, operation_id) is ErrorCode.START_REJECTED
 
 
@@ -341,15 +342,15 @@ async def test_refusal_that_cannot_be_checked_is_not_believed() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.pass_time(seconds=1)
     ledger.world.reject_next("no")
     ledger.engine.break_for("observe", operation_id, DOWN)
-    assert await ledger.dispatcher.step(1) == Step(1, engine_available=False)
+    assert await ledger.dispatch(1) == ClaimResult(1, engine_available=False)
     assert ledger.status(operation_id) is ACCEPTED
     ledger.engine.before.clear()
     ledger.pass_time(seconds=2)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.row(operation_id).dispatch.done_at is not None
 
 
@@ -364,7 +365,7 @@ async def test_report_that_overtakes_a_refusal_wins() -> None:
         raise StartRejected("no")
 
     ledger.engine.before[("start", operation_id)] = overtaken
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.status(operation_id) is RUNNING
 
 
@@ -379,7 +380,7 @@ async def test_workflow_is_quicker_than_its_dispatcher(finality: Finality, kind:
         await ledger.report(operation_id, kind, result=None)
 
     ledger.engine.after[("start", operation_id)] = work
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     final = finality is Finality.WORKFLOW and kind is ReportKind.COMPLETED
     assert ledger.status(operation_id) is (COMPLETED if final else RUNNING)
     assert ledger.row(operation_id).dispatch.due_at is None
@@ -415,7 +416,7 @@ async def test_passing_refusals_are_visible_and_further_apart() -> None:
     waits = []
     for attempt in range(1, 10):
         ledger.world.fail_next(f"refusal {attempt}")
-        assert await ledger.dispatcher.step(1) == Step(1)
+        assert await ledger.dispatch(1) == ClaimResult(1)
         row, line = ledger.row(operation_id), ledger.history(operation_id)[-1]
         assert (line.from_status, line.to_status, line.source) == (ACCEPTED, ACCEPTED, Source.DISPATCHER)
         assert line.details["attempt"] == row.dispatch.attempts == attempt
@@ -428,7 +429,7 @@ async def test_passing_refusals_are_visible_and_further_apart() -> None:
         waits.append(row.dispatch.due_at - ledger.clock.now())
         ledger.clock.advance(waits[-1])
     assert [wait.total_seconds() for wait in waits] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert (ledger.row(operation_id).attention, len(ledger.world.starts)) == (None, 1)
 
 
@@ -437,10 +438,10 @@ async def test_attention_ends_with_a_final_refusal() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.fail_next("later")
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.pass_time(seconds=1)
     ledger.world.reject_next("never")
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.row(operation_id).attention is None
     assert code(ledger, operation_id) is ErrorCode.START_REJECTED
 
@@ -450,11 +451,11 @@ async def test_outage_is_told_and_passes() -> None:
     ledger = FakeLedger()
     ids = [await ledger.submit() for _ in range(5)]
     ledger.world.go_down()
-    assert await ledger.dispatcher.step(100) == Step(5, engine_available=False)
+    assert await ledger.dispatch(100) == ClaimResult(5, engine_available=False)
     assert {ledger.status(operation_id) for operation_id in ids} == {ACCEPTED}
     ledger.world.come_back()
     ledger.pass_time(seconds=1)
-    assert await ledger.dispatcher.step(100) == Step(5)
+    assert await ledger.dispatch(100) == ClaimResult(5)
     assert len(ledger.world.starts) == 5
 
 
@@ -462,7 +463,7 @@ async def test_nothing_due_says_nothing_of_the_engine() -> None:
     """A step without work does not call the engine."""
     ledger = FakeLedger()
     ledger.world.go_down()
-    assert await ledger.dispatcher.step(1) == Step(0)
+    assert await ledger.dispatch(1) == ClaimResult(0)
 
 
 async def test_execution_lost_before_it_ran_is_started_again() -> None:
@@ -471,8 +472,8 @@ async def test_execution_lost_before_it_ran_is_started_again() -> None:
     operation_id = await ledger.dispatched()
     ledger.world.lose(operation_id)
     ledger.pass_time(minutes=1)
-    await ledger.verifier.step(1)
-    assert await ledger.dispatcher.step(1) == Step(1)
+    await ledger.verify(1)
+    assert await ledger.dispatch(1) == ClaimResult(1)
     assert (await ledger.observed(operation_id)).state is ExecutionState.PENDING
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now() + FIRST_QUESTION
     assert ledger.row(operation_id).dispatch.attempts == 2
@@ -481,7 +482,7 @@ async def test_execution_lost_before_it_ran_is_started_again() -> None:
 def test_lease_is_longer_than_a_start_takes() -> None:
     """Two dispatchers do not start the same operation because the first is slow."""
     from adapters.temporal.connection.rpc import START_TIMEOUT
-    from application.batching.step import LEASE as CLAIMED_FOR
+    from application.batching.claim_loop import LEASE as CLAIMED_FOR
 
     assert START_TIMEOUT + timedelta(seconds=10) < CLAIMED_FOR
 
@@ -527,9 +528,9 @@ async def test_a_lost_reply_does_not_leave_the_callback_out() -> None:
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.pass_time(seconds=31)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.row(operation_id).dispatch.done_at is not None
     assert len(ledger.world.starts) == 1
 
@@ -540,10 +541,10 @@ async def test_how_long_a_start_took_is_counted_once() -> None:
     operation_id = await ledger.submit()
     ledger.pass_time(seconds=7)
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.metrics.dispatch_lags == []
     ledger.pass_time(seconds=60)
-    await ledger.dispatcher.step(1)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
+    await ledger.dispatch(1)
     assert ledger.metrics.dispatch_lags == [timedelta(seconds=67)]
     assert ledger.row(operation_id).dispatch.done_at is not None

@@ -75,7 +75,7 @@ async def test_what_cannot_be_stored_is_never_started(fields: Mapping[str, Any],
     ledger = FakeLedger()
     with pytest.raises(error):
         await ledger.submitter.submit(Submission(**{"tenant": "default", "type": "work", **fields}))
-    await ledger.dispatcher.step(10)
+    await ledger.dispatch(10)
     assert not ledger.rows()
     assert not ledger.world.starts
 
@@ -124,7 +124,7 @@ async def test_repeat_of_a_finished_one_is_answered_as_at_first() -> None:
     """Hazard 6: the answer to a repeat is the first answer, whatever has happened since."""
     ledger = FakeLedger(Finality.WORKFLOW)
     first = await ledger.submitter.submit(keyed())
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     await ledger.report(first.operation.id, ReportKind.COMPLETED, result=1)
     assert ledger.status(first.operation.id) is OperationStatus.COMPLETED
     assert (await ledger.submitter.submit(keyed())).operation == first.operation

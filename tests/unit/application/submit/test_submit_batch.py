@@ -57,7 +57,7 @@ async def test_all_are_accepted_in_their_order() -> None:
         assert ledger.row(operation.id) == operation
         [line] = ledger.history(operation.id)
         assert (line.source, line.actor) == (Source.CLIENT, "alice")
-    await ledger.dispatcher.step(20)
+    await ledger.dispatch(20)
     assert sorted(start.operation_id for start in ledger.world.starts) == sorted(row.id for row in operations)
 
 
@@ -146,7 +146,7 @@ async def test_a_repeated_batch_gives_the_first_operations() -> None:
     ledger = Ledger(Finality.WORKFLOW)
     asked = [ask(1, "a"), ask(2), ask(3, "b")]
     first = await ledger.batches.submit(asked)
-    await ledger.dispatcher.step(9)
+    await ledger.dispatch(9)
     await ledger.report(made(first[0]).operation.id, ReportKind.COMPLETED, result=1)
     again = await ledger.batches.submit(asked)
     assert [made(answer).replayed for answer in again] == [True, False, True]

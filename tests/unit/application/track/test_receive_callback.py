@@ -221,13 +221,13 @@ async def test_before_the_dispatcher_has_noted_the_start() -> None:
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.world.pick_up(operation_id)
     ledger.world.complete(operation_id, 1)
     assert await ledger.call_back(the_call(ledger)) is APPLIED
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
     ledger.pass_time(seconds=1)
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert len(ledger.world.starts) == 1
 
 
@@ -277,7 +277,7 @@ async def test_the_engine_is_away_when_it_has_to_be_asked() -> None:
     assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
     ledger.engine.before.clear()
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert ledger.status(operation_id) is FAILED
 
 
@@ -294,11 +294,11 @@ async def test_a_late_report_of_the_start_leaves_the_planned_question(overdue: b
     ledger.pass_time(seconds=3 if overdue else 1)
     assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED
     ledger.engine.before.clear()
-    assert await ledger.killed(ledger.follow_ups.step(1), 4) if claimed else True
+    assert await ledger.killed(ledger.follow_up(1), 4) if claimed else True
     await ledger.report(operation_id, ReportKind.STARTED)
     assert ledger.status(operation_id) is RUNNING
     ledger.pass_time(seconds=31)
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert ledger.status(operation_id) is FAILED
 
 
@@ -326,7 +326,7 @@ async def test_the_engine_is_away_and_the_start_is_not_noted_yet() -> None:
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     ledger.world.pick_up(operation_id)
     ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
     ledger.engine.break_for("observe", None, DOWN)
@@ -335,7 +335,7 @@ async def test_the_engine_is_away_and_the_start_is_not_noted_yet() -> None:
     await ledger.report(operation_id, ReportKind.STARTED)
     assert await ledger.call_back(the_call(ledger)) is CallbackOutcome.DEFERRED
     ledger.engine.before.clear()
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert ledger.status(operation_id) is FAILED
 
 
@@ -419,5 +419,5 @@ async def test_a_report_that_comes_late_does_not_cancel_the_question() -> None:
     ledger.pass_time(milliseconds=5)
     await ledger.report(operation_id, ReportKind.STARTED)
     ledger.world.come_back()
-    await ledger.follow_ups.step(1)
+    await ledger.follow_up(1)
     assert ledger.status(operation_id) is FAILED

@@ -88,7 +88,7 @@ async def test_report_before_the_dispatch_is_noted_tells_the_chain() -> None:
 
     ledger.engine.after[("start", operation_id)] = die
     with pytest.raises(Crash):
-        await ledger.dispatcher.step(1)
+        await ledger.dispatch(1)
     assert ledger.row(operation_id).first_run_id is None
     run = ledger.run_of(operation_id)
     assert await ledger.report(operation_id, ReportKind.STARTED) is Recorded.RECORDED
@@ -104,9 +104,9 @@ async def test_chain_that_was_started_again_is_the_one_that_counts() -> None:
     lost = ledger.run_of(operation_id)
     ledger.world.lose(operation_id)
     ledger.pass_time(seconds=31)
-    await ledger.verifier.step(1)
+    await ledger.verify(1)
     assert ledger.row(operation_id).first_run_id is None
-    await ledger.dispatcher.step(1)
+    await ledger.dispatch(1)
     assert ledger.row(operation_id).first_run_id == ledger.run_of(operation_id).run_id != lost.run_id
     report = report_of(ledger, ReportKind.STARTED)
     assert await ledger.reports.receive(operation_id, report, lost) is Recorded.FOREIGN
