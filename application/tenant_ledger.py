@@ -13,9 +13,8 @@ from application.control.delete import DeleteOperation
 from application.ports.change_feed import Event, Position
 from application.ports.operation_queries import OperationFilter, Page, PageKey
 from application.ports.operation_view import OperationView
-from application.submit.submit import Submission, Submitted
-from application.submit.submit_batch import Answer, SubmitBatch
-from application.submit.submit_together import SubmitTogether
+from application.submit.submission import Submission, Submitted
+from application.submit.submit import Answer, SubmitOperations
 from application.watch.read import ReadOperations
 from application.watch.stream import Quiet, Resync, Seen, Step, StreamEvents
 from application.watch.wait import WaitForOperation, Wish
@@ -42,10 +41,9 @@ class Wanted:
 class LedgerServices:
     """The services of all tenants."""
 
-    submit: SubmitTogether
+    submit: SubmitOperations
     read: ReadOperations
     cancel: CancelOperation
-    batch: SubmitBatch
     delete: DeleteOperation
     wait: WaitForOperation
     stream: StreamEvents
@@ -77,13 +75,13 @@ class TenantLedger:
 
     async def check_batch(self, wanted: Sequence[Wanted]) -> list[OpledgerError | None]:
         """Why each of many submissions would not be accepted, if it would not. Nothing is stored."""
-        return await self._services.batch.check([self._submission(one, {}) for one in wanted])
+        return await self._services.submit.check([self._submission(one, {}) for one in wanted])
 
     async def submit_batch(
         self, wanted: Sequence[Wanted], refusals: Sequence[OpledgerError | None], *, trace: Mapping[str, str]
     ) -> list[Answer]:
         """Accept in one commit those of many submissions that were not refused."""
-        return await self._services.batch.accept([self._submission(one, trace) for one in wanted], refusals)
+        return await self._services.submit.submit_batch([self._submission(one, trace) for one in wanted], refusals)
 
     async def get(self, operation_id: UUID) -> OperationView:
         """One operation."""

@@ -20,7 +20,7 @@ from dependency_injector import providers
 from sqlalchemy import text
 
 from adapters.postgres.schema.migrations import migrate
-from application.submit.submit import Submission
+from application.submit.submission import Submission
 from benchmarks.harness import Row, Scale, column, in_turns
 from benchmarks.listing import CRITERIA, PAGE
 from benchmarks.rows import EVERY, fill, operation_id, place

@@ -6,7 +6,7 @@ from application.batching.claim_loop import ClaimResult
 from application.ports.clock import Clock
 from application.ports.metrics import Metrics
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.submit.submit import KEY_LIFETIME
+from application.submit.submission import KEY_LIFETIME
 
 SHORTEST_RETENTION = KEY_LIFETIME
 """An operation is not removed by age before its idempotency key has expired: a late repeat would run it again."""

@@ -1,65 +1,35 @@
-"""Accept an operation, once for every idempotency key."""
+"""Accepts submissions, each once per idempotency key."""
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import asyncio
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
+from application.batching.batcher import SHUTDOWN_TIMEOUT, WRITES, Batcher, Request, Unsettled, transaction
 from application.ports.clock import Clock
 from application.ports.idempotency_keys import IdempotencyRecord
 from application.ports.input_validator import InputValidator
 from application.ports.operation_ids import OperationIds
-from application.ports.unit_of_work import UnitOfWorkFactory
-from domain.errors import (
-    IdempotencyKeyReused,
-    InvalidInput,
-    OperationNotFound,
-    OpledgerError,
-    UnknownOperationType,
-)
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.submit.submission import Submission, Submitted, accepted, claim_of, replay
+from domain.errors import InvalidInput, OpledgerError, UnknownOperationType
 from domain.operation.labels import label_faults
-from domain.operation.lifecycle import accept
-from domain.operation.operation import MISSING, Cause, Change, Input, Operation
+from domain.operation.operation import Change, Operation
 from domain.operation.operation_type import OperationCatalogue
-from domain.operation.transition import Source
 
-KEY_LIFETIME = timedelta(hours=24)
-"""How long an idempotency key is remembered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What a client asks for."""
-
-    tenant: str
-    type: str
-    input: Input = MISSING
-    labels: Mapping[str, str] = field(default_factory=dict)
-    idempotency_key: str | None = None
-    actor: str | None = None
-    trace: Mapping[str, str] = field(default_factory=dict)
-    """Not part of the request's identity: a repeat has a trace of its own."""
-
-    def fingerprint(self) -> bytes:
-        """The same for the same request, whatever the order of its fields."""
-        body: dict[str, object] = {"type": self.type, "labels": dict(self.labels)}
-        if self.input is not MISSING:
-            body["input"] = self.input
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()
+Answer = Submitted | OpledgerError
+"""The answer to one submission of a batch: its operation, or why it was refused."""
+CHECK_CHUNK: Final = 20
+"""Submissions that are checked before a cancellation takes effect."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """The operation, and whether an earlier request with the same key had made it."""
+class SubmitOperations:
+    """Stores operations with their first history line and their idempotency key in one transaction.
 
-    operation: Operation
-    replayed: bool = False
-
-
-class SubmitOperation:
-    """Checks a submission and stores it: row, first history line and idempotency key in one commit."""
+    A single submission is a batch of one; concurrent single submissions share a transaction, and nothing else. A
+    submission that repeats an earlier one under its key gets the first answer, even if the catalogue refuses it now.
+    """
 
     def __init__(
         self,
@@ -74,95 +44,151 @@ class SubmitOperation:
         self._ids = ids
         self._catalogue = catalogue
         self._validator = validator
+        self._batcher = Batcher(transaction(self._store_requests), WRITES)
 
     async def submit(self, submission: Submission) -> Submitted:
-        """Accept it, durably. A repeat under the same key gives the operation of the first request, also where the
-        catalogue would refuse it by now.
+        """Accepts a submission. It is stored when the call returns.
 
-        Raises UnknownOperationType, InvalidInput, IdempotencyKeyReused; then nothing was stored.
+        Raises UnknownOperationType, InvalidInput, IdempotencyKeyReused: nothing is stored. After DatabaseUnavailable
+        it is unknown whether the operation is stored.
         """
-        return await self.store(submission, self.refusal_of(submission))
+        refusal = self.refusal_of(submission)
+        if refusal is None:
+            try:
+                return await self._batcher.submit(submission, key=_key(submission))
+            except Unsettled:
+                pass
+        [answer] = await self.submit_batch([submission], [refusal])
+        if isinstance(answer, OpledgerError):
+            raise answer
+        return answer
+
+    async def submit_batch(
+        self, submissions: Sequence[Submission], refusals: Sequence[OpledgerError | None] | None = None
+    ) -> list[Answer]:
+        """Accepts submissions in one transaction. Returns an answer for each, in their order.
+
+        Of several submissions under one key the first valid one makes the operation, and the others repeat it.
+
+        Args:
+            submissions: Any number.
+            refusals: What `check` returned for them; None: they are checked now.
+        """
+        if refusals is None:
+            refusals = await self.check(submissions)
+        checked = list(zip(submissions, refusals, strict=True))
+        repeated = iter(await self._repeated([submission for submission, refusal in checked if refusal is not None]))
+        stored = iter(await self._store([submission for submission, refusal in checked if refusal is None]))
+        return [next(stored) if refusal is None else next(repeated) or refusal for _, refusal in checked]
+
+    async def check(self, submissions: Sequence[Submission]) -> list[OpledgerError | None]:
+        """Returns why each submission is refused; None where it is valid. Stores nothing, so it may be cancelled."""
+        refusals: list[OpledgerError | None] = []
+        for start in range(0, len(submissions), CHECK_CHUNK):
+            chunk = submissions[start : start + CHECK_CHUNK]
+            # In a thread: the event loop serves other requests. In chunks: a cancellation ends it.
+            refusals += await asyncio.to_thread(self._refusals_of, chunk)
+        return refusals
 
     def refusal_of(self, submission: Submission) -> OpledgerError | None:
-        """Why it would not be accepted, if it would not."""
-        return refusal_of(submission, self._catalogue, self._validator)
+        """Returns why the submission is refused, with every fault: UnknownOperationType or InvalidInput; None if it is
+        valid. The error was never raised: it holds no traceback, and so no inputs."""
+        labels = label_faults(submission.labels)
+        operation_type = self._catalogue.types.get(submission.type)
+        if operation_type is None:
+            return UnknownOperationType(self._catalogue.unknown(submission.type), more=labels)
+        faults = [*self._validator.faults(operation_type, submission.input), *labels]
+        return InvalidInput(faults[0].message, pointer=faults[0].pointer, more=faults[1:]) if faults else None
 
-    async def store(self, submission: Submission, refusal: OpledgerError | None) -> Submitted:
-        """Accept it as `submit` does, by what `refusal_of` has said of it."""
-        if refusal is not None and submission.idempotency_key is None:
-            raise refusal
-        operation_id = self._ids.new()
+    def _refusals_of(self, submissions: Sequence[Submission]) -> list[OpledgerError | None]:
+        return [self.refusal_of(submission) for submission in submissions]
+
+    async def close(self, within: float = SHUTDOWN_TIMEOUT) -> None:
+        """Waits up to `within` seconds for single submissions, then rejects those that are left."""
+        await self._batcher.close(within)
+
+    async def _store_requests(self, requests: Sequence[Request[Submission, Submitted]]) -> None:
+        # A request that shares its transaction must not wait long for a key: the others would wait with it.
+        answers = await self._store([request.value for request in requests], impatient=len(requests) > 1)
+        for request, answer in zip(requests, answers, strict=True):
+            if isinstance(answer, Submitted):
+                request.resolve(answer)
+            else:
+                request.reject(answer)
+
+    async def _store(self, submissions: Sequence[Submission], *, impatient: bool = False) -> list[Answer]:
+        """Stores valid submissions. `impatient`: raises DatabaseContended if another transaction holds a key."""
+        if not submissions:
+            return []
+        now = self._clock.now()
+        made = [accepted(submission, self._ids.new(), now) for submission in submissions]
+        own = {change.operation.id: change.operation for change in made}
         async with self._units() as unit:
-            claim = claim_of(submission, operation_id, self._clock.now())
-            if claim is not None:
-                first = await unit.idempotency_keys.claim(claim, self._clock.now())
-                if first.operation_id != operation_id:
-                    return replay(submission, first, await unit.operations.get(first.operation_id))
-            if refusal is not None:
-                raise refusal
-            change = accepted(submission, operation_id, self._clock.now())
-            await unit.operations.add(change)
+            holders = await _claim_keys(unit, submissions, list(own), now, impatient=impatient)
+            others = _held_by_others(holders, own)
+            earlier = await unit.operations.get_all(others) if others else {}
+            new = [change for change, holder in zip(made, holders, strict=True) if _is_new(change, holder)]
+            await unit.operations.add_all(new)
             await unit.commit()
+        return [_answer(*each, own | earlier) for each in zip(submissions, made, holders, strict=True)]
+
+    async def _repeated(self, submissions: Sequence[Submission]) -> list[Answer | None]:
+        """Returns the first answer for each submission that repeats an earlier one; None for the others. Commits
+        nothing, so a new key stays free."""
+        if all(submission.idempotency_key is None for submission in submissions):
+            return [None] * len(submissions)
+        ids = [self._ids.new() for _ in submissions]
+        async with self._units() as unit:
+            holders = await _claim_keys(unit, submissions, ids, self._clock.now())
+            earlier = await unit.operations.get_all(_held_by_others(holders, ids))
+        return [
+            None if holder is None or holder.operation_id in ids else _replayed(submission, holder, earlier)
+            for submission, holder in zip(submissions, holders, strict=True)
+        ]
+
+
+async def _claim_keys(
+    unit: UnitOfWork,
+    submissions: Sequence[Submission],
+    ids: Sequence[UUID],
+    now: datetime,
+    *,
+    impatient: bool = False,
+) -> list[IdempotencyRecord | None]:
+    """Claims the keys of the submissions, each for the first of them that has it. Returns the record that holds the key
+    of each; None for those without a key."""
+    claims: dict[Hashable, IdempotencyRecord] = {}
+    for submission, operation_id in zip(submissions, ids, strict=True):
+        claim = claim_of(submission, operation_id, now)
+        if claim is not None:
+            claims.setdefault(_key(submission), claim)
+    claimed = await unit.idempotency_keys.claim_all(list(claims.values()), now, impatient=impatient)
+    holders = dict(zip(claims, claimed, strict=True))
+    return [holders.get(_key(submission)) for submission in submissions]
+
+
+def _key(submission: Submission) -> Hashable | None:
+    return None if submission.idempotency_key is None else (submission.tenant, submission.idempotency_key)
+
+
+def _held_by_others(holders: Sequence[IdempotencyRecord | None], own: Collection[UUID]) -> set[UUID]:
+    return {holder.operation_id for holder in holders if holder is not None and holder.operation_id not in own}
+
+
+def _is_new(change: Change, holder: IdempotencyRecord | None) -> bool:
+    return holder is None or holder.operation_id == change.operation.id
+
+
+def _answer(
+    submission: Submission, change: Change, holder: IdempotencyRecord | None, known: Mapping[UUID, Operation]
+) -> Answer:
+    if holder is None or _is_new(change, holder):
         return Submitted(change.operation)
+    return _replayed(submission, holder, known)
 
 
-def refusal_of(
-    submission: Submission, catalogue: OperationCatalogue, validator: InputValidator
-) -> OpledgerError | None:
-    """Why it would not be accepted, with every fault: UnknownOperationType or InvalidInput; None: it would.
-
-    The error was never raised, so it holds no traceback and no frame."""
-    labels = label_faults(submission.labels)
-    operation_type = catalogue.types.get(submission.type)
-    if operation_type is None:
-        return UnknownOperationType(catalogue.unknown(submission.type), more=labels)
-    faults = [*validator.faults(operation_type, submission.input), *labels]
-    return InvalidInput(faults[0].message, pointer=faults[0].pointer, more=faults[1:]) if faults else None
-
-
-def accepted(submission: Submission, operation_id: UUID, now: datetime) -> Change:
-    """The operation that is asked for."""
-    return accept(
-        operation_id,
-        tenant=submission.tenant,
-        type_name=submission.type,
-        value=submission.input,
-        labels=submission.labels,
-        cause=Cause(Source.CLIENT, "accepted", now, actor=submission.actor),
-        trace=submission.trace,
-    )
-
-
-def claim_of(submission: Submission, operation_id: UUID, now: datetime) -> IdempotencyRecord | None:
-    """What is to be stored of its key, if it has one."""
-    if submission.idempotency_key is None:
-        return None
-    return IdempotencyRecord(
-        tenant=submission.tenant,
-        key=submission.idempotency_key,
-        request_hash=submission.fingerprint(),
-        operation_id=operation_id,
-        expires_at=now + KEY_LIFETIME,
-    )
-
-
-def replay(submission: Submission, first: IdempotencyRecord, operation: Operation | None) -> Submitted:
-    """The answer to a repeat of the request that holds the key. Raises IdempotencyKeyReused: it is another request."""
-    if first.request_hash != submission.fingerprint():
-        raise IdempotencyKeyReused
-    if operation is None:
-        raise OperationNotFound
-    return Submitted(as_accepted(operation), replayed=True)
-
-
-def as_accepted(operation: Operation) -> Operation:
-    """The operation as the first answer showed it."""
-    cause = Cause(Source.CLIENT, "accepted", operation.accepted_at)
-    return accept(
-        operation.id,
-        tenant=operation.tenant,
-        type_name=operation.type,
-        value=operation.input,
-        labels=operation.labels,
-        cause=cause,
-    ).operation
+def _replayed(submission: Submission, holder: IdempotencyRecord, known: Mapping[UUID, Operation]) -> Answer:
+    try:
+        return replay(submission, holder, known.get(holder.operation_id))
+    except OpledgerError as error:
+        return error

@@ -66,9 +66,7 @@ from application.operate.purge_idempotency_keys import ForgetKeys
 from application.operate.purge_operations import RetainOperations
 from application.ports.probe import Probe
 from application.ports.token_verifier import IdentityProviderUnavailable
-from application.submit.submit import SubmitOperation
-from application.submit.submit_batch import SubmitBatch
-from application.submit.submit_together import SubmitTogether
+from application.submit.submit import SubmitOperations
 from application.tenant_ledger import LedgerServices
 from application.track.receive_callback import ReceiveCallback
 from application.track.receive_report import ReceiveReport
@@ -185,9 +183,7 @@ class Container(containers.DeclarativeContainer):
     )
     operation_ids = providers.Singleton(RandomOperationIds)
     validator = providers.Singleton(JsonSchemaInputValidator)
-    submit_alone = providers.Singleton(SubmitOperation, units, clock, operation_ids, catalogue, validator)
-    batch = providers.Singleton(SubmitBatch, units, clock, operation_ids, catalogue, validator)
-    submit = providers.Singleton(SubmitTogether, submit_alone, batch)
+    submit = providers.Singleton(SubmitOperations, units, clock, operation_ids, catalogue, validator)
     read = providers.Singleton(ReadOperations, queries)
     cancel = providers.Singleton(CancelOperation, changes, clock)
     delete = providers.Singleton(DeleteOperation, units)
@@ -263,7 +259,6 @@ class Container(containers.DeclarativeContainer):
             submit=submit,
             read=read,
             cancel=cancel,
-            batch=batch,
             delete=delete,
             wait=wait,
             stream=stream,

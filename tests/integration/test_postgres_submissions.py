@@ -20,9 +20,8 @@ from adapters.system.operation_ids import RandomOperationIds
 from application.batching.optimistic_update import change_operation
 from application.control.delete import DeleteOperation
 from application.operate.purge_operations import RetainOperations
-from application.submit.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
-from application.submit.submit_batch import Answer, SubmitBatch
-from application.submit.submit_together import SubmitTogether
+from application.submit.submission import KEY_LIFETIME, Submission, Submitted
+from application.submit.submit import Answer, SubmitOperations
 from domain.errors import InvalidInput, OperationNotFound, OpledgerError
 from domain.operation.lifecycle import complete, note, start
 from domain.operation.operation import Cause, Change, Operation
@@ -42,21 +41,20 @@ class Ledger:
         self.clock = MemoryClock()
         self.units = PostgresUnitsOfWork(engine)
         parts = self.units, self.clock, RandomOperationIds(), catalogue, JsonSchemaInputValidator()
-        self.single = SubmitOperation(*parts)
-        self.batch = SubmitBatch(*parts)
-        self.together = SubmitTogether(self.single, self.batch)
+        self.parts = parts
+        self.service = SubmitOperations(*parts)
         self.deletion = DeleteOperation(self.units)
 
     async def submit(self, submission: Submission) -> Answer:
-        """Submits. Errors are returned."""
+        """Submits from a process of its own. Errors are returned."""
         try:
-            return await self.single.submit(submission)
+            return await SubmitOperations(*self.parts).submit(submission)
         except OpledgerError as error:
             return error
 
     async def done(self, key: str | None = None) -> Operation:
         """A completed operation."""
-        made = (await self.single.submit(ask(1, key))).operation
+        made = (await self.service.submit(ask(1, key))).operation
         cause = Cause(Source.WORKFLOW, "for a test", self.clock.now())
 
         def decide(row: Operation) -> Change:
@@ -116,7 +114,7 @@ async def test_groups_of_two_processes_create_one_operation_per_key(
     one, other = Ledger(postgres_engine), Ledger(other_engine)
     asked = [ask(number, f"k{number}") for number in range(50)]
     answers: list[Answer] = await at_once(
-        *map(one.together.submit, asked), *map(other.together.submit, reversed(asked)), *map(one.together.submit, asked)
+        *map(one.service.submit, asked), *map(other.service.submit, reversed(asked)), *map(one.service.submit, asked)
     )
     await other_engine.dispose()
     assert kinds(answers) == {"made": 50, "replayed": 100}
@@ -126,8 +124,8 @@ async def test_groups_of_two_processes_create_one_operation_per_key(
 async def test_a_refused_submission_fails_alone(postgres_engine: AsyncEngine) -> None:
     """The others of its group are stored."""
     ledger = Ledger(postgres_engine)
-    good = [ledger.together.submit(ask(number)) for number in range(5)]
-    wrong = ledger.together.submit(Submission("t" * 256, "deploy", 1))
+    good = [ledger.service.submit(ask(number)) for number in range(5)]
+    wrong = ledger.service.submit(Submission("t" * 256, "deploy", 1))
     *answers, error = await asyncio.gather(*good, wrong, return_exceptions=True)
     assert isinstance(error, InvalidInput)
     assert all(isinstance(answer, Submitted) for answer in answers)
@@ -149,7 +147,7 @@ async def test_batches_and_single_submissions_with_shared_keys_do_not_deadlock(p
     ledger = Ledger(postgres_engine)
     asked = [ask(number, f"k{number}") for number in range(40)]
     rounds = [(asked[5 * place :] + asked[: 5 * place])[:: 1 if place % 2 else -1] for place in range(8)]
-    batched = at_once(*(ledger.batch.submit(one) for one in rounds))
+    batched = at_once(*(ledger.service.submit_batch(one) for one in rounds))
     single = at_once(*(ledger.submit(one) for one in asked))
     found, alone = await asyncio.gather(batched, single)
     answers = [answer for batch in found for answer in batch] + alone
@@ -163,8 +161,8 @@ async def test_repeats_during_a_deployment_create_at_most_one_operation(postgres
     old, new = Ledger(postgres_engine), Ledger(postgres_engine, OperationCatalogue({}))
     found = await at_once(*((new if number % 2 else old).submit(ask(1, "k")) for number in range(TASKS)))
     assert kinds(found)["made"] == 1
-    assert kinds([await new.submit(ask(1, "k")), *await new.batch.submit([ask(1, "k")])]) == {"replayed": 2}
-    assert kinds([await new.submit(ask(1, "l")), *await new.batch.submit([ask(1, "l")])]) == {"refused": 2}
+    assert kinds([await new.submit(ask(1, "k")), *await new.service.submit_batch([ask(1, "k")])]) == {"replayed": 2}
+    assert kinds([await new.submit(ask(1, "l")), *await new.service.submit_batch([ask(1, "l")])]) == {"refused": 2}
     assert [await old.count(table) for table in ("operations", "transitions", "idempotency_keys")] == [1, 1, 1]
 
 
@@ -184,18 +182,18 @@ def statements(engine: AsyncEngine) -> Iterator[list[str]]:
 
 
 async def test_a_batch_of_500_takes_as_many_statements_as_one_of_2(postgres_engine: AsyncEngine) -> None:
-    """One for the keys, one for earlier operations, one for each table."""
+    """One for the keys and one for each table; repeats take one for the earlier operations."""
     ledger = Ledger(postgres_engine)
     for many in (2, 500):
         with statements(postgres_engine) as executed:
-            answers = await ledger.batch.submit([ask(number, f"{many} {number}") for number in range(many)])
+            answers = await ledger.service.submit_batch([ask(number, f"{many} {number}") for number in range(many)])
         assert kinds(answers) == {"made": many}
         assert [statement for statement in executed if statement.startswith("INSERT")] == [
             *("INSERT INTO idempotency_keys", "INSERT INTO operations", "INSERT INTO transitions")
         ]
-        assert len(executed) == 4
+        assert len(executed) == 3
     with statements(postgres_engine) as executed:
-        again = await ledger.batch.submit([ask(number, f"500 {number}") for number in range(500)])
+        again = await ledger.service.submit_batch([ask(number, f"500 {number}") for number in range(500)])
     assert kinds(again) == {"replayed": 500}
     assert len(executed) == 3
 

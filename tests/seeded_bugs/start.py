@@ -27,12 +27,12 @@ START_BEFORE_COMMIT = Bug(
     "P1: the workflow is started before its row is committed, and runs without one",
     SIMULATION,
     (
-        Hunk(_SUBMIT, "import hashlib\n", "import contextlib\nimport hashlib\n"),
+        Hunk(_SUBMIT, "import asyncio\n", "import asyncio\nimport contextlib\n"),
         Hunk(
             _SUBMIT,
-            "from application.ports.unit_of_work import UnitOfWorkFactory\n",
+            "from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory\n",
             """\
-from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.ports.workflow_engine import (
     CallbackRefused,
     EngineUnavailable,
@@ -62,24 +62,26 @@ from application.dispatch.completion_callbacks import CompletionCallbacks
         ),
         Hunk(
             _SUBMIT,
-            "            await unit.operations.add(change)\n",
+            "            await unit.operations.add_all(new)\n",
             """\
-            operation_type = self._catalogue.get(submission.type)
-            callback = self._callbacks.of(operation_id, submission.tenant)
-            with contextlib.suppress(EngineUnavailable, ExecutionExists, StartFailed, StartRejected, CallbackRefused):
-                await self._engine.start(StartRequest(operation_id, operation_type, submission.input, callback))
-            await unit.operations.add(change)
+            for row in (change.operation for change in new):
+                callback = self._callbacks.of(row.id, row.tenant)
+                request = StartRequest(row.id, self._catalogue.get(row.type), row.input, callback)
+                refusals = (EngineUnavailable, ExecutionExists, StartFailed, StartRejected, CallbackRefused)
+                with contextlib.suppress(*refusals):
+                    await self._engine.start(request)
+            await unit.operations.add_all(new)
 """,
         ),
         Hunk(
             "entrypoints/wiring/container.py",
-            "(SubmitOperation, units, clock, operation_ids, catalogue, validator)",
-            "(SubmitOperation, units, clock, operation_ids, catalogue, validator, engine, callbacks)",
+            "(SubmitOperations, units, clock, operation_ids, catalogue, validator)",
+            "(SubmitOperations, units, clock, operation_ids, catalogue, validator, engine, callbacks)",
         ),
         Hunk(
             "tests/support/ledger.py",
-            "MemoryOperationIds(self.clock), catalogue, AnyInput())",
-            "MemoryOperationIds(self.clock), catalogue, AnyInput(), self.engine, self.callbacks)",
+            "(self.units, self.clock, self.ids, self.catalogue, AnyInput())",
+            "(self.units, self.clock, self.ids, self.catalogue, AnyInput(), self.engine, self.callbacks)",
         ),
     ),
 )

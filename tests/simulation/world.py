@@ -18,7 +18,7 @@ from application.batching.optimistic_update import Decide, Outcome
 from application.converge import reconcile
 from application.converge.reconcile import PassCursor, ReconciledPage
 from application.ports.unit_of_work import UnitOfWorkFactory
-from application.submit.submit import Submission
+from application.submit.submission import Submission, Submitted
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
 from domain.operation.chain import Run
@@ -144,7 +144,11 @@ class World(RuleBasedStateMachine):
 
     def accept(self, key: str, fate: Fate | None = None) -> Any:
         submission = Submission("default", "work", {"key": key}, idempotency_key=key)
-        return self.process(self.ledger.submitter.submit(submission), fate)
+
+        async def submit() -> Submitted:
+            return await self.ledger.new_submitter().submit(submission)
+
+        return self.process(submit(), fate)
 
     def dispatch_all(self) -> None:
         self.process(self.ledger.dispatch(100))

@@ -25,9 +25,7 @@ from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.probe import Probe
 from application.ports.stream_tickets import StreamTickets
-from application.submit.submit import SubmitOperation
-from application.submit.submit_batch import SubmitBatch
-from application.submit.submit_together import SubmitTogether
+from application.submit.submit import SubmitOperations
 from application.tenant_ledger import LedgerServices
 from application.track.receive_callback import ReceiveCallback
 from application.watch.change_hub import ChangeHub
@@ -156,10 +154,9 @@ class Api:
         self.services = HttpServices(
             tickets=StreamTicketOffice(self.tickets, self.clock, counting(), self.reader),
             ledger=LedgerServices(
-                submit=SubmitTogether(SubmitOperation(*parts), SubmitBatch(*parts)),
+                submit=SubmitOperations(*parts),
                 read=read,
                 cancel=CancelOperation(GroupCommit(self.store.units), self.clock),
-                batch=SubmitBatch(*parts),
                 delete=DeleteOperation(self.store.units),
                 wait=WaitForOperation(read, self.hub),
                 stream=StreamEvents(read, self.store.feed, self.hub, heartbeat=self.heartbeat),

@@ -34,7 +34,8 @@ from application.ports.workflow_engine import (
     StartRequest,
     WorkflowEngine,
 )
-from application.submit.submit import Submission, SubmitOperation
+from application.submit.submission import Submission
+from application.submit.submit import SubmitOperations
 from application.track.receive_callback import ReceiveCallback
 from application.track.receive_report import ReceiveReport
 from application.track.record import Recorded, RecordEvidence
@@ -168,7 +169,8 @@ class FakeLedger:
         base_url = CALLBACK_URL if callbacks else None
         self.callbacks = CompletionCallbacks(base_url, KEYS, self.clock, self.metrics)
         self.recorder = RecordEvidence(self.changes, self.clock, finality, ReconcilePolicy(), self.metrics)
-        self.submitter = SubmitOperation(self.units, self.clock, MemoryOperationIds(self.clock), catalogue, AnyInput())
+        self.ids = MemoryOperationIds(self.clock)
+        self.submitter = self.new_submitter()
         self.dispatcher = DispatchOperations(
             self.units,
             self.changes,
@@ -196,6 +198,10 @@ class FakeLedger:
     def units(self) -> Any:
         """Units of work whose process may be killed."""
         return CrashingUnit(self.store.units(), self.faults)
+
+    def new_submitter(self) -> SubmitOperations:
+        """The service of one more process: a batch belongs to a process."""
+        return SubmitOperations(self.units, self.clock, self.ids, self.catalogue, AnyInput())
 
     # What clients and workers do.
 

@@ -21,7 +21,7 @@ from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.converge.reconcile import ReconciledPage
 from application.ports.clock import Clock
 from application.ports.operation_queries import OperationFilter
-from application.submit.submit import Submission
+from application.submit.submission import Submission
 from domain.evidence.observation import ExecutionState
 from domain.operation.chain import Chain
 from domain.operation.operation import MISSING, Operation

@@ -10,7 +10,7 @@ from litestar import Controller, post
 from litestar.params import JSONBody
 from msgspec import UNSET
 
-from application.submit.submit import Submitted
+from application.submit.submission import Submitted
 from application.tenant_ledger import Wanted
 from domain.access.scope import Scope
 from domain.errors import OpledgerError

@@ -9,7 +9,7 @@ import pytest
 from application.control.delete import DeleteOperation
 from application.ports.metrics import CallbackOutcome
 from application.ports.operation_repository import StaleOperation
-from application.submit.submit import Submission
+from application.submit.submission import Submission
 from application.track.record import Recorded
 from domain.errors import OperationNotDone, OperationNotFound, VersionMismatch
 from domain.evidence.observation import ExecutionState

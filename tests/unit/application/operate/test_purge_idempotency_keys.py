@@ -2,7 +2,7 @@
 
 from application.batching.claim_loop import ClaimResult
 from application.operate.purge_idempotency_keys import ForgetKeys
-from application.submit.submit import KEY_LIFETIME, Submission
+from application.submit.submission import KEY_LIFETIME, Submission
 from tests.support.ledger import FakeLedger
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from application.batching.claim_loop import ClaimResult
 from application.operate.purge_operations import SHORTEST_RETENTION, RetainOperations
-from application.submit.submit import KEY_LIFETIME, Submission
+from application.submit.submission import KEY_LIFETIME, Submission
 from domain.evidence.finality import Finality
 from domain.operation.report import ReportKind
 from tests.support.ledger import FakeLedger

@@ -10,7 +10,8 @@ import pytest
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.system.operation_ids import RandomOperationIds
-from application.submit.submit import KEY_LIFETIME, Submission, SubmitOperation, Submitted
+from application.submit.submission import KEY_LIFETIME, Submission, Submitted
+from application.submit.submit import SubmitOperations
 from domain.errors import IdempotencyKeyReused, InvalidInput, OpledgerError, UnknownOperationType
 from domain.evidence.finality import Finality
 from domain.operation.operation import MISSING
@@ -84,7 +85,7 @@ async def test_refused_request_leaves_its_key_free() -> None:
     """Hazard 6: a request that was refused did not use its key up."""
     ledger = FakeLedger(catalogue=STRICT)
     ids = MemoryOperationIds(ledger.clock)
-    submit = SubmitOperation(ledger.units, ledger.clock, ids, STRICT, JsonSchemaInputValidator()).submit
+    submit = SubmitOperations(ledger.units, ledger.clock, ids, STRICT, JsonSchemaInputValidator()).submit
     with pytest.raises(InvalidInput):
         await submit(keyed("no object", type="strict"))
     assert not (await submit(keyed({}, type="strict"))).replayed
@@ -98,7 +99,7 @@ async def test_repeat_after_the_catalogue_has_changed() -> None:
     first = (await ledger.submitter.submit(keyed("no object", type="work"))).operation
     strict = OperationType("work", "Work", "workers", input_schema={"type": "object"})
     for catalogue in (OperationCatalogue({}), OperationCatalogue({"work": strict})):
-        submit = SubmitOperation(ledger.units, ledger.clock, ids, catalogue, JsonSchemaInputValidator()).submit
+        submit = SubmitOperations(ledger.units, ledger.clock, ids, catalogue, JsonSchemaInputValidator()).submit
         again = await submit(keyed("no object", type="work"))
         assert (again.operation, again.replayed) == (first, True)
         with pytest.raises(IdempotencyKeyReused):

@@ -3,7 +3,7 @@
 import pytest
 
 from application.ports.operation_queries import OperationFilter, PageKey
-from application.submit.submit import Submission
+from application.submit.submission import Submission
 from domain.errors import OperationNotFound
 from domain.operation.operation import Operation
 from domain.operation.status import OperationStatus

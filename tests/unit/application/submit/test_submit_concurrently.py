@@ -11,9 +11,8 @@ from adapters.memory.clock import MemoryClock
 from adapters.system.operation_ids import RandomOperationIds
 from application.batching.batcher import WRITES
 from application.ports.unit_of_work import DatabaseUnavailable
-from application.submit.submit import Submission, SubmitOperation, Submitted, claim_of
-from application.submit.submit_batch import SubmitBatch
-from application.submit.submit_together import SubmitTogether
+from application.submit.submission import Submission, Submitted, claim_of
+from application.submit.submit import SubmitOperations
 from domain.errors import IdempotencyKeyReused, InvalidInput, UnknownOperationType
 from domain.operation.operation_type import OperationCatalogue, OperationType
 from tests.support.commits import Database, away, begun, never
@@ -23,10 +22,10 @@ BATCH: int = WRITES.max_batch
 CATALOGUE = OperationCatalogue({"work": OperationType("work", "Work", "workers")})
 
 
-def together(database: Database, catalogue: OperationCatalogue = CATALOGUE) -> SubmitTogether:
+def together(database: Database, catalogue: OperationCatalogue = CATALOGUE) -> SubmitOperations:
     """The service on that database."""
     parts = database.units, MemoryClock(), RandomOperationIds(), catalogue, JsonSchemaInputValidator()
-    return SubmitTogether(SubmitOperation(*parts), SubmitBatch(*parts))
+    return SubmitOperations(*parts)
 
 
 def ask(value: Any = None, key: str | None = None, **fields: Any) -> Submission:
@@ -34,7 +33,7 @@ def ask(value: Any = None, key: str | None = None, **fields: Any) -> Submission:
     return Submission(**{"tenant": "t", "type": "work", "input": value, "idempotency_key": key, **fields})
 
 
-async def answers(service: SubmitTogether, *submissions: Submission) -> list[Any]:
+async def answers(service: SubmitOperations, *submissions: Submission) -> list[Any]:
     """To all of them, begun together; an error is an answer."""
     return await asyncio.gather(*map(service.submit, submissions), return_exceptions=True)
 
