@@ -16,8 +16,8 @@ from application.ports.operation_view import OperationView
 from application.submit.submission import Submission, Submitted
 from application.submit.submit import Answer, SubmitOperations
 from application.watch.read import ReadOperations
-from application.watch.stream import Quiet, Resync, Seen, Step, StreamEvents
-from application.watch.wait import WaitForOperation, Wish
+from application.watch.stream import Cursor, Heartbeat, Resync, StreamEvents, StreamItem
+from application.watch.wait import WaitForOperation, WaitOptions
 from application.watch.waiter_limit import WaitingRoom
 from domain.access.principal import Principal
 from domain.errors import OpledgerError
@@ -28,7 +28,7 @@ from domain.operation.transition import Transition
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SubmissionRequest:
     """What a client asks for, whoever it is."""
 
     type: str
@@ -49,7 +49,7 @@ class LedgerServices:
     stream: StreamEvents
     waiting_room: WaitingRoom
 
-    def refusal_of(self, wanted: Wanted) -> OpledgerError | None:
+    def refusal_of(self, wanted: SubmissionRequest) -> OpledgerError | None:
         """Why a submission would not be accepted, if it would not; the same for every tenant."""
         return self.submit.refusal_of(Submission("", wanted.type, wanted.input, wanted.labels))
 
@@ -65,20 +65,20 @@ class TenantLedger:
         self._services = services
         self._principal = principal
 
-    async def submit(self, wanted: Wanted, *, trace: Mapping[str, str]) -> Submitted:
+    async def submit(self, wanted: SubmissionRequest, *, trace: Mapping[str, str]) -> Submitted:
         """Accept an operation."""
         return await self._services.submit.submit(self._submission(wanted, trace))
 
-    def refusal_of(self, wanted: Wanted) -> OpledgerError | None:
+    def refusal_of(self, wanted: SubmissionRequest) -> OpledgerError | None:
         """Why it would not be accepted, if it would not."""
         return self._services.refusal_of(wanted)
 
-    async def check_batch(self, wanted: Sequence[Wanted]) -> list[OpledgerError | None]:
+    async def check_batch(self, wanted: Sequence[SubmissionRequest]) -> list[OpledgerError | None]:
         """Why each of many submissions would not be accepted, if it would not. Nothing is stored."""
         return await self._services.submit.check([self._submission(one, {}) for one in wanted])
 
     async def submit_batch(
-        self, wanted: Sequence[Wanted], refusals: Sequence[OpledgerError | None], *, trace: Mapping[str, str]
+        self, wanted: Sequence[SubmissionRequest], refusals: Sequence[OpledgerError | None], *, trace: Mapping[str, str]
     ) -> list[Answer]:
         """Accept in one commit those of many submissions that were not refused."""
         return await self._services.submit.submit_batch([self._submission(one, trace) for one in wanted], refusals)
@@ -87,7 +87,7 @@ class TenantLedger:
         """One operation."""
         return await self._services.read.get(self._principal.tenant, operation_id)
 
-    async def wait(self, operation_id: UUID, wish: Wish) -> OperationView:
+    async def wait(self, operation_id: UUID, wish: WaitOptions) -> OperationView:
         """One operation, when it has changed."""
         with self.place():
             return await self._services.wait.wait(self._principal.tenant, operation_id, wish)
@@ -96,7 +96,7 @@ class TenantLedger:
         """What whoever follows holds for so long; a wait takes its own."""
         return self._services.waiting_room.place(self._principal.credential)
 
-    def follow(self, operation_id: UUID, seen: Seen | None) -> AsyncGenerator[Step | Quiet | Resync]:
+    def follow(self, operation_id: UUID, seen: Cursor | None) -> AsyncGenerator[StreamItem | Heartbeat | Resync]:
         """What happens to one operation."""
         return self._services.stream.of_operation(self._principal.tenant, operation_id, seen)
 
@@ -104,7 +104,7 @@ class TenantLedger:
         """Where a stream that begins now begins."""
         return await self._services.stream.head()
 
-    def follow_all(self, after: Position | None) -> AsyncGenerator[Event | Quiet | Resync]:
+    def follow_all(self, after: Position | None) -> AsyncGenerator[Event | Heartbeat | Resync]:
         """What happens to any operation."""
         return self._services.stream.of_tenant(self._principal.tenant, after)
 
@@ -135,7 +135,7 @@ class TenantLedger:
         """Remove an operation that is done."""
         await self._services.delete.delete(self._principal.tenant, operation_id, expected=expected)
 
-    def _submission(self, wanted: Wanted, trace: Mapping[str, str]) -> Submission:
+    def _submission(self, wanted: SubmissionRequest, trace: Mapping[str, str]) -> Submission:
         return Submission(
             tenant=self._principal.tenant,
             type=wanted.type,

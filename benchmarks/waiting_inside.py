@@ -25,7 +25,7 @@ from adapters.system.clock import SystemClock
 from application.ports.operation_view import OperationView
 from application.watch.change_hub import ChangeHub
 from application.watch.read import ReadOperations
-from application.watch.wait import WaitForOperation, Wish
+from application.watch.wait import WaitForOperation, WaitOptions
 from benchmarks.client import AT_ONCE, PATIENCE
 from benchmarks.harness import quantile
 from benchmarks.writer import Writer
@@ -55,7 +55,7 @@ async def measured(url: str, waiters: int, turns: int) -> dict[str, float | list
     grown: list[float] = []
 
     async def told() -> float:
-        await wait.wait(DEFAULT_TENANT, OPERATION, Wish(PATIENCE))
+        await wait.wait(DEFAULT_TENANT, OPERATION, WaitOptions(PATIENCE))
         return time.perf_counter()
 
     async def turn(many: int) -> float:

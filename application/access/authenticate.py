@@ -12,7 +12,7 @@ from domain.access.api_key import MARK, ApiKey, prefix_of
 from domain.access.credentials import InvalidCredentials
 from domain.access.principal import Principal
 
-CACHE_LIFE = timedelta(seconds=10)
+CACHE_MAX_AGE = timedelta(seconds=10)
 """How long a key that was read is taken to be as it was. A revocation takes effect within this time, an expiry at
 once."""
 KNOWN_KEYS: Final = Limits(max_batch=None, concurrency=1, slow_after=0.25)
@@ -24,7 +24,7 @@ _TOKEN: Final = "token "
 
 
 class AuthenticateKeys:
-    """Reads a key once every CACHE_LIFE and process, and not again with each request. A prefix that there is not is
+    """Reads a key once every CACHE_MAX_AGE and process, and not again with each request. A prefix that there is not is
     asked for each time, so that a new key counts at once; but those who ask for one are asked for together."""
 
     def __init__(self, keys: ApiKeyReader, clock: Clock, uses: NoteKeyUses) -> None:
@@ -49,7 +49,7 @@ class AuthenticateKeys:
 
     async def _find(self, prefix: str, now: datetime) -> ApiKey:
         cached = self._read.get(prefix)
-        if cached is not None and timedelta() <= now - cached[1] < CACHE_LIFE:
+        if cached is not None and timedelta() <= now - cached[1] < CACHE_MAX_AGE:
             return cached[0]
         # Whoever was known before does not wait for those who may have made theirs up.
         key = await (self._unknown if cached is None else self._known).submit(prefix)

@@ -3,7 +3,7 @@
 from application.ports.clock import Clock
 from domain.access.token_bucket import Allowance, TokenBucket
 
-PRUNE_AT = 10_000
+PRUNE_SIZE = 10_000
 """Clients that are remembered before those whose bucket is full again, who are like new, are forgotten."""
 
 
@@ -14,7 +14,7 @@ class RateLimit:
         self._clock = clock
         self._allowance = allowance
         self._buckets: dict[str, TokenBucket] = {}
-        self._prune_at = PRUNE_AT
+        self._prune_at = PRUNE_SIZE
 
     def take(self, client: str) -> None:
         """One request. Raises RateLimited."""
@@ -33,4 +33,4 @@ class RateLimit:
             for client, bucket in self._buckets.items()
             if bucket.fill(allowance, now).tokens < allowance.burst
         }
-        self._prune_at = max(PRUNE_AT, 2 * len(self._buckets))
+        self._prune_at = max(PRUNE_SIZE, 2 * len(self._buckets))

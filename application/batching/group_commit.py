@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from application.batching.batcher import SHUTDOWN_TIMEOUT, WRITES, Batcher, Request, Unsettled, transaction
-from application.batching.optimistic_update import Decide, Outcome, change_operation, outcome_of
+from application.batching.optimistic_update import Decide, UpdateResult, optimistic_update
 from application.ports.unit_of_work import UnitOfWorkFactory
 from domain.operation.operation import Change, Operation
 
-_Request = Request[tuple[UUID, Decide], Outcome | None]
+_Request = Request[tuple[UUID, Decide], UpdateResult | None]
 
 
 class GroupCommit:
@@ -20,7 +20,7 @@ class GroupCommit:
         self._units = units
         self._batcher = Batcher(transaction(self._commit), WRITES)
 
-    async def change(self, operation_id: UUID, decide: Decide) -> Outcome | None:
+    async def change(self, operation_id: UUID, decide: Decide) -> UpdateResult | None:
         """Apply what `decide` makes of the operation; the answer comes after the commit.
 
         Returns None if there is no such operation. Raises DatabaseUnavailable, after which it is not known whether the
@@ -29,7 +29,7 @@ class GroupCommit:
         try:
             return await self._batcher.submit((operation_id, decide), key=operation_id)
         except Unsettled:
-            return await change_operation(self._units, operation_id, decide)
+            return await optimistic_update(self._units, operation_id, decide)
 
     async def close(self, within: float = SHUTDOWN_TIMEOUT) -> None:
         """As Batcher.close."""
@@ -48,7 +48,7 @@ class GroupCommit:
             if saved:
                 await unit.commit()
         for operation_id, operation in saved.items():
-            by_id[operation_id].resolve(outcome_of(found[operation_id], changes[operation_id], operation))
+            by_id[operation_id].resolve(UpdateResult.of(found[operation_id], changes[operation_id], operation))
 
 
 def _decided(request: _Request, operation: Operation | None) -> Change | None:
@@ -62,6 +62,6 @@ def _decided(request: _Request, operation: Operation | None) -> Change | None:
         request.reject(error)
         return None
     if change is None or change.operation is operation:
-        request.resolve(Outcome(operation, changed=False))
+        request.resolve(UpdateResult(operation, changed=False))
         return None
     return change

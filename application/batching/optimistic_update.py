@@ -1,8 +1,8 @@
-"""Read, decide, compare-and-set: how every service changes an operation."""
+"""Optimistic updates of operations: read, decide, compare-and-set, and try again on a conflict."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 from uuid import UUID
 
 from application.ports.operation_repository import StaleOperation
@@ -13,14 +13,14 @@ from domain.operation.transition import Transition
 
 _T = TypeVar("_T")
 Decide: TypeAlias = Callable[[Operation], Change | None]
-"""What to make of an operation; nothing, where it returns None or the operation itself. It may be asked repeatedly."""
-MAX_TRIES = 50
-"""An operation is changed a handful of times in its life: losing this often in a row means something else is wrong."""
+"""Returns the change to an operation; None, or the operation itself, changes nothing. May be called repeatedly."""
+MAX_TRIES: Final = 50
+"""An operation changes a handful of times in its life: that many conflicts in a row mean that something else fails."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The operation as it is stored now, and what this call changed."""
+class UpdateResult:
+    """The operation as it is stored now, and what this update changed."""
 
     operation: Operation
     changed: bool
@@ -28,34 +28,41 @@ class Outcome:
     raised: AttentionKind | None = None
     """The attention that the operation did not need before."""
 
+    @classmethod
+    def of(cls, before: Operation, change: Change, saved: Operation) -> Self:
+        """The result of a change that was saved."""
+        kind = None if saved.attention is None else saved.attention.kind
+        known = before.attention is not None and before.attention.kind is kind
+        return cls(saved, True, change.transitions, None if known else kind)
 
-async def change_operation(units: UnitOfWorkFactory, operation_id: UUID, decide: Decide) -> Outcome | None:
-    """Apply what `decide` makes of the operation; decide again whenever somebody else was quicker.
 
-    Returns None if there is no such operation. Raises StaleOperation after MAX_TRIES lost races, and whatever
-    `decide` raises.
+async def optimistic_update(units: UnitOfWorkFactory, operation_id: UUID, decide: Decide) -> UpdateResult | None:
+    """Applies what `decide` makes of the operation, and decides again after each conflict.
+
+    Returns None if the operation does not exist. Raises StaleOperation after MAX_TRIES conflicts, and whatever `decide`
+    raises.
     """
 
-    async def attempt(unit: UnitOfWork) -> Outcome | None:
+    async def attempt(unit: UnitOfWork) -> UpdateResult | None:
         operation = await unit.operations.get(operation_id)
         if operation is None:
             return None
         change = decide(operation)
         if change is None or change.operation is operation:
-            return Outcome(operation, changed=False)
+            return UpdateResult(operation, changed=False)
         saved = await unit.operations.save(change)
         await unit.commit()
-        return outcome_of(operation, change, saved)
+        return UpdateResult.of(operation, change, saved)
 
-    return await until_current(units, operation_id, attempt)
+    return await retry_on_conflict(units, operation_id, attempt)
 
 
-async def until_current(
+async def retry_on_conflict(
     units: UnitOfWorkFactory, operation_id: UUID, attempt: Callable[[UnitOfWork], Awaitable[_T]]
 ) -> _T:
-    """Attempt it, each time in a unit of work of its own, until nobody else has changed the operation meanwhile.
+    """Runs `attempt` in a new unit of work until it does not raise StaleOperation.
 
-    Raises StaleOperation after MAX_TRIES lost races, and whatever else `attempt` raises.
+    Raises StaleOperation after MAX_TRIES conflicts, and whatever else `attempt` raises.
     """
     for _ in range(MAX_TRIES):
         async with units() as unit:
@@ -63,15 +70,4 @@ async def until_current(
                 return await attempt(unit)
             except StaleOperation:
                 continue
-    raise StaleOperation(f"operation {operation_id} changed under every one of {MAX_TRIES} attempts")
-
-
-def outcome_of(before: Operation, change: Change, saved: Operation) -> Outcome:
-    """Of a change that is stored."""
-    return Outcome(saved, True, change.transitions, _raised(before, saved))
-
-
-def _raised(before: Operation, after: Operation) -> AttentionKind | None:
-    if after.attention is None or (before.attention and before.attention.kind is after.attention.kind):
-        return None
-    return after.attention.kind
+    raise StaleOperation(f"operation {operation_id} changed during each of {MAX_TRIES} attempts")

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from application.batching.optimistic_update import until_current
+from application.batching.optimistic_update import retry_on_conflict
 from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.errors import OperationNotFound
 from domain.operation.deletion import check_done
@@ -29,4 +29,4 @@ class DeleteOperation:
             await unit.operations.delete(operation)
             await unit.commit()
 
-        await until_current(self._units, operation_id, attempt)
+        await retry_on_conflict(self._units, operation_id, attempt)

@@ -17,11 +17,11 @@ from domain.operation.transition import Source
 from domain.scheduling.backoff import exponential
 from domain.scheduling.schedule import FollowUp
 
-FIRST_WAIT_FOR_CLOSE = timedelta(milliseconds=100)
-FIRST_WAIT_FOR_START = timedelta(seconds=2)
+MIN_CLOSE_WAIT = timedelta(milliseconds=100)
+MIN_START_WAIT = timedelta(seconds=2)
 """For a worker to take it up; later for as long again as it has waited since its dispatch."""
-LONGEST_WAIT_FOR_CLOSE = timedelta(minutes=1)
-LONGEST_WAIT_FOR_START = timedelta(minutes=10)
+MAX_CLOSE_WAIT = timedelta(minutes=1)
+MAX_START_WAIT = timedelta(minutes=10)
 
 
 class FollowUpOperations:
@@ -97,9 +97,9 @@ class FollowUpOperations:
     def _next_question(self, operation: Operation) -> datetime | None:
         attempt = operation.follow_up.attempts + 1
         if operation.reported is not None or operation.cancel_request is not None:
-            return self._clock.now() + exponential(attempt, first=FIRST_WAIT_FOR_CLOSE, cap=LONGEST_WAIT_FOR_CLOSE)
+            return self._clock.now() + exponential(attempt, first=MIN_CLOSE_WAIT, cap=MAX_CLOSE_WAIT)
         if operation.status is OperationStatus.ACCEPTED:
             now = self._clock.now()
             waited = now - (operation.dispatch.done_at or now)
-            return now + min(max(waited, FIRST_WAIT_FOR_START), LONGEST_WAIT_FOR_START)
+            return now + min(max(waited, MIN_START_WAIT), MAX_START_WAIT)
         return None

@@ -19,9 +19,9 @@ from domain.operation.transition import Source
 
 OVERLAP = timedelta(minutes=1)
 """How far behind its watermark a pass begins: the index lags by seconds, and clocks differ."""
-LONGEST_LAG = timedelta(hours=1)
+MAX_LAG = timedelta(hours=1)
 """How long a final operation that cannot be asked about holds the watermark back; nothing else finds its divergence."""
-KNOWN_STALLED = 10_000
+MAX_STALLED = 10_000
 STALLED_PER_PASS = 500
 """How many executions with problems, or without them any more, a pass asks about; the next one goes on."""
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class ReconcileOperations:
                 oldest = await unit.watermarks.oldest_unfinished() or began_at
                 if known is not None:
                     self._report_future(known, began_at)
-                    oldest = min(oldest, began_at - LONGEST_LAG)
+                    oldest = min(oldest, began_at - MAX_LAG)
                 known = oldest
         return PassCursor(since=known - self._overlap, began_at=began_at)
 
@@ -125,7 +125,7 @@ class ReconcileOperations:
         self._metrics.watermark_repaired()
 
     async def _end(self, cursor: PassCursor) -> None:
-        if cursor.incomplete and cursor.began_at - cursor.since < LONGEST_LAG:
+        if cursor.incomplete and cursor.began_at - cursor.since < MAX_LAG:
             return
         async with self._units() as unit:
             await unit.watermarks.advance(cursor.began_at)
@@ -140,7 +140,7 @@ class ReconcileOperations:
             _log.warning("executions with problems are looked for by the next pass: %s", outage)
             return []
         async with self._units() as unit:
-            known = await unit.operations.stalled(KNOWN_STALLED)
+            known = await unit.operations.stalled(MAX_STALLED)
             summaries = await unit.operations.summaries(problems.symmetric_difference(known))
         recovered = [summary for summary in summaries if summary.id not in problems]
         news = [summary for summary in summaries if summary.id in problems and _may_be_stalled(summary)]

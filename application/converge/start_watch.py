@@ -15,13 +15,13 @@ from domain.operation.operation_type import OperationCatalogue
 from domain.operation.transition import Source
 
 TURN = "start-watch"
-EVERY = timedelta(seconds=1)
-REPORTS_WITHIN = timedelta(milliseconds=500)
+INTERVAL = timedelta(seconds=1)
+REPORT_DELAY = timedelta(milliseconds=500)
 """A workflow that reports its start has usually done so by then, and costs no question."""
-EACH_END = 4
+FIRST_SAMPLE = 4
 """Operations of a type that a turn asks about at first: so many of those that wait longest and of those that wait
 shortest. A task queue gives its tasks out about in their order."""
-LARGEST = 64
+MAX_SAMPLE = 64
 
 
 class WatchStarts:
@@ -41,7 +41,7 @@ class WatchStarts:
     async def step(self, limit: int) -> ClaimResult:
         """Take the turn, if it is due and operations wait. `limit` is not used: see the class."""
         asked: set[Chain] = set()
-        types, each_end = self._types, EACH_END
+        types, each_end = self._types, FIRST_SAMPLE
         first = True
         while types:
             waiting = await self._waiting(types, each_end, take_turn=first)
@@ -55,15 +55,15 @@ class WatchStarts:
                 return ClaimResult(len(asked), engine_available=False)
             asked.update(*unasked.values())
             types = [kind for kind, chains in unasked.items() if _half_moved(chains, answers)]
-            each_end = min(2 * each_end, LARGEST)
+            each_end = min(2 * each_end, MAX_SAMPLE)
         return ClaimResult(len(asked))
 
     async def _waiting(self, types: Collection[str], each_end: int, *, take_turn: bool) -> dict[str, list[Chain]]:
         async with self._units() as unit:
-            before = self._clock.now() - REPORTS_WITHIN
+            before = self._clock.now() - REPORT_DELAY
             waiting = await unit.operations.waiting(types, before, each_end)
             if waiting and take_turn:
-                if await unit.turns.take(TURN, EVERY) is None:
+                if await unit.turns.take(TURN, INTERVAL) is None:
                     return {}
                 await unit.commit()
         return waiting

@@ -13,11 +13,11 @@ from domain.operation.operation import Operation
 from domain.operation.transition import Source
 from domain.scheduling.schedule import FIRST_VERIFICATION, Verification
 
-NEWS = FIRST_VERIFICATION
+RECENT = FIRST_VERIFICATION
 """An operation that changed within this time needs no look: it makes progress."""
-SHORTEST_LOOK = timedelta(minutes=1)
+MIN_INTERVAL = timedelta(minutes=1)
 """Wait between two looks, at least, and at most where an operation needs attention."""
-LONGEST_LOOK = timedelta(minutes=15)
+MAX_INTERVAL = timedelta(minutes=15)
 """Upper bound of the wait between two looks at a silent operation, three quarters of it at most. Where more operations
 are open than the rate allows for, each is looked at in its turn, and none goes without for longer than the interval."""
 
@@ -46,7 +46,7 @@ class VerifyOperations:
         """Whether the engine was there to answer. If not, the operation is due again after its lease."""
         now = self._clock.now()
         if self._has_news(operation, now):
-            await self._plan(operation, replace(operation.verification, due_at=now + SHORTEST_LOOK))
+            await self._plan(operation, replace(operation.verification, due_at=now + MIN_INTERVAL))
             return True
         try:
             observation = await self._engine.observe(operation.chain)
@@ -67,15 +67,15 @@ class VerifyOperations:
         verified_at = operation.verification.verified_at
         if verified_at is None or operation.attention is not None:
             return False
-        return now - operation.updated_at < NEWS and now - verified_at < self._longest(operation) - SHORTEST_LOOK
+        return now - operation.updated_at < RECENT and now - verified_at < self._longest(operation) - MIN_INTERVAL
 
     def _longest(self, operation: Operation) -> timedelta:
         """Half to three quarters of the bound, so that operations that were started together spread out."""
-        return min(self._every, LONGEST_LOOK) * (0.5 + 0.25 * (operation.id.int % 1024) / 1024)
+        return min(self._every, MAX_INTERVAL) * (0.5 + 0.25 * (operation.id.int % 1024) / 1024)
 
     def _wait(self, operation: Operation, now: datetime, verdict: Verdict) -> timedelta:
         """As long again as the operation has been silent, within bounds."""
         silent = timedelta() if verdict is not Verdict.NO_CHANGE else now - operation.updated_at
         needs_attention = operation.attention is not None or verdict is Verdict.ATTENTION
-        wait = SHORTEST_LOOK if needs_attention else max(silent, SHORTEST_LOOK)
+        wait = MIN_INTERVAL if needs_attention else max(silent, MIN_INTERVAL)
         return min(wait, self._longest(operation))

@@ -9,7 +9,7 @@ from application.ports.metrics import Metrics
 from application.ports.workflow_engine import CompletionCallback
 from domain.access.callback_token import TOKEN_HEADER, CallbackKeys
 
-AGAIN_AFTER = timedelta(minutes=10)
+CALLBACK_RETRY_AFTER = timedelta(minutes=10)
 """How long starts go without a callback after the engine has refused one: its operator may allow them meanwhile."""
 PATH = "/v1/callbacks"
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class CompletionCallbacks:
         """The engine has refused a start because of its callback."""
         if self._refused_until is None:
             _log.warning("the engine refuses completion callbacks, starts go on without: %s", words)
-        self._refused_until = self._clock.now() + AGAIN_AFTER
+        self._refused_until = self._clock.now() + CALLBACK_RETRY_AFTER
         self._metrics.callbacks_refused(True)
 
     def taken(self) -> None:

@@ -8,7 +8,7 @@ from application.ports.metrics import Metrics
 from application.ports.unit_of_work import UnitOfWorkFactory
 from application.submit.submission import KEY_LIFETIME
 
-SHORTEST_RETENTION = KEY_LIFETIME
+MIN_RETENTION = KEY_LIFETIME
 """An operation is not removed by age before its idempotency key has expired: a late repeat would run it again."""
 
 

@@ -24,13 +24,13 @@ from domain.operation.operation_id import made_at
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 
-FRESH = timedelta(seconds=5)
+MAX_CALLBACK_AGE = timedelta(seconds=5)
 """How old a close may be to be taken by the callback's own word. A later one may have been overtaken by a reset: the
 engine is asked whether the run that it is about is still the latest."""
-VISIBLE = timedelta(minutes=10)
+MAX_REPLICATION_LAG = timedelta(minutes=10)
 """After this a row that is not there was deleted. It is committed before its workflow is started, but the database that
 answers may be behind for a while: after a failover, say."""
-KEPT_BODY = 1_000
+MAX_KEPT_CHARS = 1_000
 """Characters that are kept of a callback that cannot be read."""
 _OUTCOMES = {
     Verdict.TRANSITION: CallbackOutcome.APPLIED,
@@ -103,13 +103,13 @@ class ReceiveCallback:
 
     def _missing(self, operation_id: UUID) -> CallbackOutcome:
         made = made_at(operation_id)
-        late = made is not None and self._clock.now() - made > VISIBLE
+        late = made is not None and self._clock.now() - made > MAX_REPLICATION_LAG
         return CallbackOutcome.DELETED if late else CallbackOutcome.UNKNOWN_OPERATION
 
     async def _record(self, operation_id: UUID, tenant: str, event: CloseEvent) -> Verdict:
         """The event itself where that is the whole truth about the chain's first run, else what the engine says of the
         chain. A callback that names another run may be about another chain."""
-        fresh = self._clock.now() - event.observation.asked_at <= FRESH
+        fresh = self._clock.now() - event.observation.asked_at <= MAX_CALLBACK_AGE
         at_its_word = event.whole and fresh and event.run_id is not None
         if at_its_word:
             verdict = await self._recorder.observation(
@@ -135,9 +135,9 @@ class ReceiveCallback:
     async def _keep(self, operation_id: UUID, message: CallbackMessage, error: UnreadableCallback) -> None:
         """Whatever it says, something has closed: the engine is asked."""
         details: dict[str, JsonValue] = {
-            "content_type": clean_text(message.headers.get("content-type", ""), KEPT_BODY),
-            "state": clean_text(message.headers.get("nexus-operation-state", ""), KEPT_BODY),
-            "body": clean_text(message.body[: 4 * KEPT_BODY].decode("utf-8", "replace"), KEPT_BODY),
+            "content_type": clean_text(message.headers.get("content-type", ""), MAX_KEPT_CHARS),
+            "state": clean_text(message.headers.get("nexus-operation-state", ""), MAX_KEPT_CHARS),
+            "body": clean_text(message.body[: 4 * MAX_KEPT_CHARS].decode("utf-8", "replace"), MAX_KEPT_CHARS),
         }
         words = f"a completion callback could not be read: {error}"
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from application.batching.group_commit import GroupCommit
-from application.batching.optimistic_update import Outcome
+from application.batching.optimistic_update import UpdateResult
 from application.ports.clock import Clock
 from application.ports.metrics import Metrics
 from domain.evidence.finality import Finality
@@ -114,7 +114,7 @@ class RecordEvidence:
             self._metrics.closed(source, max(timedelta(), self._clock.now() - observation.closed_at))
         return decision.verdict
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: UpdateResult) -> None:
         for line in outcome.transitions:
             if line.from_status is not line.to_status:
                 self._metrics.moved(line.source, line.to_status)

@@ -15,8 +15,8 @@ from application.ports.metrics import Metrics
 from application.ports.unit_of_work import DatabaseUnavailable
 from application.watch.feed_lag import FeedDelay
 from application.watch.subscription import (
-    HEAVIEST_QUEUE,
-    LONGEST_QUEUE,
+    MAX_QUEUE,
+    MAX_QUEUE_WEIGHT,
     OperationGone,
     ServiceStopping,
     Subscription,
@@ -24,22 +24,22 @@ from application.watch.subscription import (
 )
 from domain.operation.transition import Transition
 
-PAGE: Final = 200
-FIRST_BITE: Final = 25
+PAGE_SIZE: Final = 200
+FIRST_LOAD: Final = 25
 """Events of a page that are loaded first: how large they are is known only then."""
-MUCH: Final = HEAVIEST_QUEUE // 4
+MAX_LOAD: Final = MAX_QUEUE_WEIGHT // 4
 """Characters that are loaded at once from then on, about, and handed out before readers get time to take them."""
-LEAST: Final = HEAVIEST_QUEUE // LONGEST_QUEUE
+MIN_WEIGHT: Final = MAX_QUEUE_WEIGHT // MAX_QUEUE
 """What an event counts for at least when it is handed out: a queue is also full by their number."""
-TURNS: Final = LONGEST_QUEUE
+MAX_TURNS: Final = MAX_QUEUE
 """Of the event loop, within which a reader that keeps up has taken them."""
-PORTION: Final = 100
+CHUNK: Final = 100
 """Subscriptions that are told in one turn of the event loop."""
-POLL: Final = 1.0
+POLL_INTERVAL: Final = 1.0
 """Seconds between two looks where nothing is heard: a writer can be killed between its commit and its announcement."""
-SOON: Final = 0.01
-"""Seconds until the next look where something is held back; doubled until it is POLL."""
-LOOK_FOR_GONE: Final = 10.0
+MIN_POLL_INTERVAL: Final = 0.01
+"""Seconds until the next look where something is held back; doubled until it is POLL_INTERVAL."""
+DELETION_CHECK_INTERVAL: Final = 10.0
 """Seconds between two looks for operations that were removed, which the feed does not tell."""
 _log = logging.getLogger(__name__)
 
@@ -115,49 +115,49 @@ class ChangeHub:
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
-        pause, looked = SOON, loop.time()
+        pause, looked = MIN_POLL_INTERVAL, loop.time()
         while self._subscriptions:
             assert self._position is not None
             try:
-                page = await self._feed.read(self._position, PAGE)
+                page = await self._feed.read(self._position, PAGE_SIZE)
                 await self._tell([mark for mark in page.marks if self._watched(mark)])
                 if page.marks:
                     self._position = page.marks[-1].position
-                if loop.time() - looked >= LOOK_FOR_GONE:
+                if loop.time() - looked >= DELETION_CHECK_INTERVAL:
                     looked = loop.time()
                     await self._end_gone()
             except DatabaseUnavailable as error:
                 _log.warning("the change feed cannot be read just now: %s", error)
-                await self._feed.changed(POLL)
+                await self._feed.changed(POLL_INTERVAL)
                 continue
             self._delay.note(not page.settled and not page.marks, loop.time())
-            if len(page.marks) < PAGE:
-                pause = POLL if page.settled else min(2 * pause, POLL)
+            if len(page.marks) < PAGE_SIZE:
+                pause = POLL_INTERVAL if page.settled else min(2 * pause, POLL_INTERVAL)
                 await self._feed.changed(pause)
-                pause = SOON if page.settled or page.marks else pause
+                pause = MIN_POLL_INTERVAL if page.settled or page.marks else pause
 
     async def _tell(self, marks: Sequence[Mark]) -> None:
         """Load what they are about and hand it out, not all of it at once where it is much."""
-        bite = FIRST_BITE
+        bite = FIRST_LOAD
         while marks:
             some, marks = marks[:bite], marks[bite:]
             events = await self._feed.load(some)
             told: list[Event] = []
             for event in events:
                 told.append(event)
-                self._untaken += max(event.weight, LEAST)
-                if self._untaken >= MUCH:
+                self._untaken += max(event.weight, MIN_WEIGHT)
+                if self._untaken >= MAX_LOAD:
                     await self._hand_out(told)
                     told, self._untaken = [], 0
                     await self._let_take()
             await self._hand_out(told)
             self._position = some[-1].position
-            bite = max(1, MUCH * len(some) // (sum(event.weight for event in events) + 1))
+            bite = max(1, MAX_LOAD * len(some) // (sum(event.weight for event in events) + 1))
 
     async def _let_take(self) -> None:
         """Until all have taken what they were told, or have had the time for it."""
         behind = [subscription for several in self._subscriptions.values() for subscription in several]
-        for _ in range(TURNS):
+        for _ in range(MAX_TURNS):
             while behind and behind[-1].empty:
                 behind.pop()
             if not behind:
@@ -175,8 +175,8 @@ class ChangeHub:
                 of[interest].append(event)
         for interest, concerned in of.items():
             subscriptions = list(self._subscriptions.get(interest, ()))
-            for start in range(0, len(subscriptions), PORTION):
-                for subscription in subscriptions[start : start + PORTION]:
+            for start in range(0, len(subscriptions), CHUNK):
+                for subscription in subscriptions[start : start + CHUNK]:
                     self._offer(subscription, concerned)
                 await asyncio.sleep(0)
         for event in events:

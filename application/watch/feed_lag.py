@@ -5,7 +5,7 @@ from typing import Final
 
 from application.ports.metrics import Metrics
 
-LONG: Final = 10.0
+LOG_AFTER: Final = 10.0
 """Seconds after which the log says so."""
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,6 @@ class FeedDelay:
             self._since = now
         seconds = 0.0 if self._since is None else now - self._since
         self._metrics.feed_held_back(seconds)
-        if held_back and seconds >= LONG and not self._said:
+        if held_back and seconds >= LOG_AFTER and not self._said:
             self._said = True
             _log.warning("the change feed is held back: a transaction that writes has been open for %.0f s", seconds)

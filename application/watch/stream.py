@@ -1,4 +1,4 @@
-"""Streams of events: of one operation, and of all that a tenant has."""
+"""Streams the events of one operation, or of all operations of a tenant."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -16,46 +16,48 @@ from application.watch.subscription import ReaderTooSlow, Subscription, Subscrip
 from domain.operation.transition import Transition
 
 HEARTBEAT: Final = 15.0
-"""Seconds after which a stream that has nothing to say says so."""
-LOOKS_BACK: Final = 2_000
-"""Marks of all tenants that are read at once for one who resumes."""
-BITE: Final = 10
-"""Events that are held for one who resumes: each may be large, and is kept until it was sent."""
+"""Seconds without an event after which a stream sends a heartbeat."""
+CATCH_UP_PAGE: Final = 2_000
+"""Marks of all tenants that are read at a time for a subscriber that resumes."""
+CATCH_UP_LOAD: Final = 10
+"""Events that are held at a time for a subscriber that resumes: each may be large, and is kept until it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """How far somebody is who follows one operation."""
+class Cursor:
+    """How far a subscriber of one operation is."""
 
     version: int
     lines: int
-    """Of the history."""
+    """Length of the history that it has."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """An event of one operation, and how far whoever has it is."""
+class StreamItem:
+    """An event of one operation, and the cursor of a subscriber that has it."""
 
-    seen: Seen
+    cursor: Cursor
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
-    """There is nothing to say. `position`: up to where that holds, where it is new."""
+class Heartbeat:
+    """There is no event. `position`: where to resume, if that has moved."""
 
     position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Resync:
-    """The stream ends because it was not read fast enough: resume behind the last event."""
+    """The stream ends because the subscriber reads too slowly. It resumes behind its last event."""
 
 
 class StreamEvents:
-    """Nothing lost, nothing twice: each history line once, and the operation as it stands. An operation that changes
-    again before it was read is told of once, at its last version. Where two transactions were at one operation at the
-    same time, a tenant's stream may tell of it before it has told the last line."""
+    """Loses and repeats nothing: each history line comes once, and each operation at its current version.
+
+    An operation that changes again before it is read comes once, at its last version. If two transactions change an
+    operation at the same time, a tenant's stream may send the operation before its last history line.
+    """
 
     def __init__(self, read: ReadOperations, feed: ChangeFeed, hub: ChangeHub, *, heartbeat: float = HEARTBEAT) -> None:
         """`heartbeat`: seconds."""
@@ -65,125 +67,125 @@ class StreamEvents:
         self._heartbeat = heartbeat
 
     async def head(self) -> Position:
-        """Behind everything that a stream of now could tell."""
+        """Returns the position behind everything that a stream can send now."""
         return await self._feed.head()
 
     async def of_operation(
-        self, tenant: str, operation_id: UUID, seen: Seen | None
-    ) -> AsyncGenerator[Step | Quiet | Resync]:
-        """What happens to the operation until it is done, from how it stands now, or from `seen`; until it is removed,
-        where that comes first. Raises OperationNotFound."""
+        self, tenant: str, operation_id: UUID, cursor: Cursor | None
+    ) -> AsyncGenerator[StreamItem | Heartbeat | Resync]:
+        """Yields the operation as it is now, or what happened after `cursor`, and then its events until it is done or
+        deleted. Raises OperationNotFound."""
         async with self._hub.subscribe(tenant, operation_id) as changes:
             operation = await self._read.get(tenant, operation_id)
-            seen = seen or Seen(0, operation.history_length)
-            told: Event | Quiet = _event(operation)
+            cursor = cursor or Cursor(0, operation.history_length)
+            event: Event | Heartbeat = _event(operation)
             try:
                 while True:
-                    if isinstance(told, Quiet):
-                        yield told
+                    if isinstance(event, Heartbeat):
+                        yield event
                     else:
-                        for step in await self._steps(told, seen):
-                            seen = step.seen
-                            yield step
-                        if not isinstance(told.content, Transition) and told.content.done:
+                        for item in await self._items(event, cursor):
+                            cursor = item.cursor
+                            yield item
+                        if not isinstance(event.content, Transition) and event.content.done:
                             return
-                    told = await self._next(changes)
+                    event = await self._next(changes)
             except ReaderTooSlow:
                 yield Resync()
             except SubscriptionEnded:
                 return
 
-    async def of_tenant(self, tenant: str, after: Position | None) -> AsyncGenerator[Event | Quiet | Resync]:
-        """What happens to any of the tenant's operations, from now, or behind `after`. Raises FeedRewound."""
+    async def of_tenant(self, tenant: str, after: Position | None) -> AsyncGenerator[Event | Heartbeat | Resync]:
+        """Yields the events of all the tenant's operations, from now or behind `after`. Raises FeedRewound."""
         if after is not None:
-            # Most of it before there is a queue that could overflow.
+            # Most of it before the subscription, whose queue could overflow meanwhile.
             async with aclosing(self._missed(tenant, after)) as missed:
-                async for told in missed:
-                    after = told.position or after
-                    yield told
+                async for item in missed:
+                    after = item.position or after
+                    yield item
         async with self._hub.subscribe(tenant) as changes:
             if after is None:
                 after = await self._feed.head()
-                yield Quiet(after)
+                yield Heartbeat(after)
             async with aclosing(self._missed(tenant, after)) as missed:
-                async for told in missed:
-                    after = told.position or after
-                    yield told
+                async for item in missed:
+                    after = item.position or after
+                    yield item
             try:
                 while True:
-                    item = await self._next(changes)
-                    if isinstance(item, Quiet):
-                        come_to = self._hub.position.before if self._hub.position and changes.empty else after
-                        yield Quiet(come_to) if come_to > after else item
-                        after = max(come_to, after)
-                    elif item.position > after:
-                        after = item.position
-                        yield item
+                    event = await self._next(changes)
+                    if isinstance(event, Heartbeat):
+                        reached = self._hub.position.before if self._hub.position and changes.empty else after
+                        yield Heartbeat(reached) if reached > after else event
+                        after = max(reached, after)
+                    elif event.position > after:
+                        after = event.position
+                        yield event
             except ReaderTooSlow:
                 yield Resync()
             except SubscriptionEnded:
                 return
 
-    async def _missed(self, tenant: str, after: Position) -> AsyncGenerator[Event | Quiet]:
-        """What is behind the place already. The feed is everybody's: how far it was read is told, so that whoever is
-        cut off on the way does not begin anew."""
-        told = after
+    async def _missed(self, tenant: str, after: Position) -> AsyncGenerator[Event | Heartbeat]:
+        """Yields the tenant's events that are behind `after` already. The feed holds the events of all tenants: a
+        heartbeat says how far it was read, so that a subscriber that disconnects resumes there."""
+        sent = after
         while True:
-            page = await self._feed.read(after, LOOKS_BACK)
+            page = await self._feed.read(after, CATCH_UP_PAGE)
             marks = [mark for mark in page.marks if mark.tenant == tenant]
-            for start in range(0, len(marks), BITE):
-                for event in await self._feed.load(marks[start : start + BITE]):
-                    told = event.position
+            for start in range(0, len(marks), CATCH_UP_LOAD):
+                for event in await self._feed.load(marks[start : start + CATCH_UP_LOAD]):
+                    sent = event.position
                     yield event
-            if len(page.marks) < LOOKS_BACK:
+            if len(page.marks) < CATCH_UP_PAGE:
                 return
             after = page.marks[-1].position
-            if after.before > told:
-                told = after.before
-                yield Quiet(told)
+            if after.before > sent:
+                sent = after.before
+                yield Heartbeat(sent)
 
-    async def _steps(self, event: Event, seen: Seen) -> list[Step]:
-        """What is new in the event to somebody who has seen so much."""
+    async def _items(self, event: Event, cursor: Cursor) -> list[StreamItem]:
+        """Returns what is new in the event after the cursor, with history lines that the feed has not sent yet."""
         content = event.content
         if isinstance(content, Transition):
-            missed = await self._lines(event, seen.lines, content.sequence - 1)
-            last = [_step(event, seen.version, content.sequence)] if content.sequence > seen.lines else []
-            return [*(_step(line, seen.version, line.position.sequence) for line in missed), *last]
-        if content.version <= seen.version:
+            missed = await self._lines(event, cursor.lines, content.sequence - 1)
+            last = [_item(event, cursor.version, content.sequence)] if content.sequence > cursor.lines else []
+            return [*(_item(line, cursor.version, line.position.sequence) for line in missed), *last]
+        if content.version <= cursor.version:
             return []
-        missed = await self._lines(event, seen.lines, content.history_length)
+        missed = await self._lines(event, cursor.lines, content.history_length)
         return [
-            *(_step(line, seen.version, line.position.sequence) for line in missed),
-            _step(event, content.version, max(seen.lines, content.history_length)),
+            *(_item(line, cursor.version, line.position.sequence) for line in missed),
+            _item(event, content.version, max(cursor.lines, content.history_length)),
         ]
 
-    async def _lines(self, event: Event, seen: int, last: int) -> list[Event]:
-        """The history lines after those that were seen, as far as `last`. Where two transactions were at the operation
-        at the same time, the feed can have a later line first."""
-        if last <= seen:
+    async def _lines(self, event: Event, after: int, last: int) -> list[Event]:
+        """Returns the history lines behind number `after` up to number `last`. If two transactions changed the
+        operation at the same time, the feed can have a later line first."""
+        if last <= after:
             return []
         lines = await self._read.transitions(event.tenant, event.operation_id)
-        return [_line(event, line) for line in lines if seen < line.sequence <= last]
+        return [_line(event, line) for line in lines if after < line.sequence <= last]
 
-    async def _next(self, changes: Subscription) -> Event | Quiet:
-        """What is told next, if it is not silence for too long. Raises SubscriptionEnded."""
+    async def _next(self, changes: Subscription) -> Event | Heartbeat:
+        """Waits for the next event, at most for the heartbeat's interval. Raises SubscriptionEnded."""
         try:
             return await changes.next(asyncio.get_running_loop().time() + self._heartbeat)
         except TimeoutError:
-            return Quiet()
+            return Heartbeat()
 
 
 @lru_cache(maxsize=32)
-def _step(event: Event, version: int, lines: int) -> Step:
-    """The same for all who are told of it: made once."""
-    return Step(Seen(version, lines), event)
+def _item(event: Event, version: int, lines: int) -> StreamItem:
+    """Cached: all subscribers of the event share it."""
+    return StreamItem(Cursor(version, lines), event)
 
 
 def _event(operation: OperationView) -> Event:
-    """An operation that was read from the table, as an event. It has no place in the feed."""
+    """An operation that was read from the table, as an event. It has no position in the feed."""
     return Event(Position(0, operation.id, STATE), operation.tenant, operation)
 
 
 def _line(event: Event, line: Transition) -> Event:
-    """A history line that was read from the table, of the operation of an event."""
+    """A history line that was read from the table, as an event of the same operation."""
     return Event(Position(0, event.operation_id, line.sequence), event.tenant, line)

@@ -1,4 +1,4 @@
-"""What one who waits is told, and why there is no more of it."""
+"""The queue of events of one subscriber, and the reasons why it ends."""
 
 import asyncio
 from collections import deque
@@ -7,30 +7,30 @@ from typing import Final
 from application.ports.change_feed import Event
 from domain.errors import OpledgerError
 
-LONGEST_QUEUE: Final = 256
-"""Events that are kept for one who does not take them."""
-HEAVIEST_QUEUE: Final = 16 * 1024 * 1024
-"""Characters of them, where there is more than one."""
+MAX_QUEUE: Final = 256
+"""Events that are kept for a subscriber that does not take them."""
+MAX_QUEUE_WEIGHT: Final = 16 * 1024 * 1024
+"""Characters in a queue of more than one event."""
 
 
 class SubscriptionEnded(OpledgerError):
-    """There will be no more events: reading them cannot go on."""
+    """No more events come: the feed cannot be read."""
 
 
 class ReaderTooSlow(SubscriptionEnded):
-    """Events came faster than they were taken. What was not taken can be read from the feed."""
+    """The queue overflowed. The events can be read from the feed."""
 
 
 class OperationGone(SubscriptionEnded):
-    """The operation was removed, maybe before its end was told."""
+    """The operation was deleted, maybe before its end was sent."""
 
 
 class ServiceStopping(SubscriptionEnded):
-    """The process is on its way out."""
+    """The process is shutting down."""
 
 
 class Subscription:
-    """The events of one who waits, in order."""
+    """The events of one subscriber, in order."""
 
     __slots__ = ("_ended", "_events", "_timer", "_waiter", "_weight")
 
@@ -42,15 +42,15 @@ class Subscription:
         self._timer: asyncio.TimerHandle | None = None
 
     async def next(self, until: float) -> Event:
-        """The next event, when there is one. Raises SubscriptionEnded, and TimeoutError at that time of the event
-        loop's, which is never earlier than it was the last time."""
+        """Waits for the next event. Raises SubscriptionEnded, and TimeoutError at `until`, in the event loop's time.
+        `until` never lies before that of the last call."""
         while not self._events:
             if self._ended is not None:
                 raise self._ended
             loop = asyncio.get_running_loop()
             if loop.time() >= until:
                 raise TimeoutError
-            # One timer, which goes on for what is left: a new one for each event would cost more than the event.
+            # One timer, which is started again for the rest: a new one for each event would cost more than the event.
             self._timer = self._timer or loop.call_at(until, self._time_is_up)
             self._waiter = loop.create_future()
             await self._waiter
@@ -60,15 +60,15 @@ class Subscription:
 
     @property
     def empty(self) -> bool:
-        """Whether everything was taken."""
+        """Whether the subscriber has taken every event."""
         return not self._events
 
     def offer(self, event: Event) -> bool:
-        """Keep the event until it is taken; False: it is one too many, and now none is kept."""
+        """Queues the event. Returns False if the queue overflows: then it is cleared and ends with ReaderTooSlow."""
         if self._ended is not None:
             return True
         weight = self._weight + event.weight
-        if len(self._events) >= LONGEST_QUEUE or (self._events and weight > HEAVIEST_QUEUE):
+        if len(self._events) >= MAX_QUEUE or (self._events and weight > MAX_QUEUE_WEIGHT):
             self._events.clear()
             self.end(ReaderTooSlow())
             return False
@@ -78,12 +78,12 @@ class Subscription:
         return True
 
     def end(self, reason: SubscriptionEnded) -> None:
-        """No more events after those that are waiting."""
+        """Ends the subscription after the events that are queued."""
         self._ended = self._ended or reason
         self._wake()
 
     def close(self) -> None:
-        """Nobody takes any more."""
+        """Releases the timer: the subscriber has left."""
         if self._timer is not None:
             self._timer.cancel()
 

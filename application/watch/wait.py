@@ -13,7 +13,7 @@ from domain.operation.transition import Transition
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class WaitOptions:
     """What to wait for, and how long."""
 
     seconds: float
@@ -30,7 +30,7 @@ class WaitForOperation:
         self._read = read
         self._hub = hub
 
-    async def wait(self, tenant: str, operation_id: UUID, wish: Wish) -> OperationView:
+    async def wait(self, tenant: str, operation_id: UUID, wish: WaitOptions) -> OperationView:
         """The operation: changed, done, or as it stands when the time is over or the service stops. What is done does
         not change, and is answered at once. Raises OperationNotFound."""
         async with self._hub.subscribe(tenant, operation_id) as changes:
@@ -56,5 +56,5 @@ class WaitForOperation:
         return await self._read.get(tenant, operation_id)
 
 
-def _answers(operation: OperationView, wish: Wish, *, known: bool) -> bool:
+def _answers(operation: OperationView, wish: WaitOptions, *, known: bool) -> bool:
     return operation.done or not (known or wish.until_done)

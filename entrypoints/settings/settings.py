@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from application.operate.purge_operations import SHORTEST_RETENTION
+from application.operate.purge_operations import MIN_RETENTION
 from domain.access.callback_token import CallbackKeys
 from domain.access.token_bucket import Allowance
 from domain.errors import StartupError
@@ -142,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("stop_delay is between 0s and 5m")
         if self.close_poll is not None and not timedelta(seconds=0.5) <= self.close_poll <= timedelta(minutes=5):
             raise ValueError("close_poll is off, or between 500ms and 5m")
-        if self.retention is not None and self.retention < SHORTEST_RETENTION:
+        if self.retention is not None and self.retention < MIN_RETENTION:
             raise ValueError("retention is at least 1d: so long idempotency keys hold")
         if self.database_direct_url is not None and self.database_url is None:
             raise ValueError("database_direct_url is set and database_url is not: it is the server behind that pooler")

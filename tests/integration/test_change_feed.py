@@ -27,7 +27,7 @@ from application.watch import change_hub
 from application.watch.change_hub import ChangeHub
 from application.watch.read import ReadOperations
 from application.watch.stream import StreamEvents
-from application.watch.wait import WaitForOperation, Wish
+from application.watch.wait import WaitForOperation, WaitOptions
 from domain.operation.lifecycle import accept, note
 from domain.operation.operation import Change
 from domain.operation.report import Progress
@@ -94,9 +94,9 @@ async def noted(units: PostgresUnitsOfWork, number: int) -> None:
         await unit.commit()
 
 
-def beyond(version: int) -> Wish:
+def beyond(version: int) -> WaitOptions:
     """Returns the wait of a reader that has this version. A change counts even if it comes before the first read."""
-    return Wish(LONG, known=lambda operation: operation.version <= version)
+    return WaitOptions(LONG, known=lambda operation: operation.version <= version)
 
 
 def line_of(event: Event) -> tuple[int, int] | None:
@@ -211,7 +211,7 @@ async def test_out_of_order_commits_lose_nothing(database_url: str) -> None:
 
 async def test_a_change_by_another_process_is_announced(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Polling alone would take too long here."""
-    monkeypatch.setattr(change_hub, "POLL", 10 * LONG)
+    monkeypatch.setattr(change_hub, "POLL_INTERVAL", 10 * LONG)
     async with process(database_url) as one, process(database_url) as other:
         await add(one.units, 1)
         for version in (2, 3):
@@ -235,7 +235,7 @@ async def test_a_severed_listening_connection_is_replaced(
     database_url: str, postgres_engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Changes meanwhile arrive, and later ones are announced again."""
-    monkeypatch.setattr(change_hub, "POLL", 10 * LONG)
+    monkeypatch.setattr(change_hub, "POLL_INTERVAL", 10 * LONG)
     async with process(database_url) as one, process(database_url) as other:
         stream = one.stream.of_tenant(TENANT, None)
         await anext(stream)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from application.batching.optimistic_update import change_operation
+from application.batching.optimistic_update import optimistic_update
 from application.ports.operation_repository import StaleOperation
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
@@ -88,7 +88,7 @@ async def test_concurrent_reports_cancellations_and_observations_end_each_operat
         return apply_report(operation, report(kind), Finality.WORKFLOW, at(4))
 
     async def change(number: int, choice: int) -> None:
-        await change_operation(units, UUID(int=number), lambda operation: decide(operation, choice))
+        await optimistic_update(units, UUID(int=number), lambda operation: decide(operation, choice))
 
     calls = [(number, choice) for number in numbers for choice in (0, 1, 2, 2, 3)]
     source.shuffle(calls)

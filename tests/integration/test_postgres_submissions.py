@@ -17,7 +17,7 @@ from adapters.memory.metrics import MemoryMetrics
 from adapters.postgres.connection.engine import create_engine
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.operation_ids import RandomOperationIds
-from application.batching.optimistic_update import change_operation
+from application.batching.optimistic_update import optimistic_update
 from application.control.delete import DeleteOperation
 from application.operate.purge_operations import RetainOperations
 from application.submit.submission import KEY_LIFETIME, Submission, Submitted
@@ -61,7 +61,7 @@ class Ledger:
             started = start(row, cause)
             return started.then(complete(started.operation, 1, cause))
 
-        outcome = await change_operation(self.units, made.id, decide)
+        outcome = await optimistic_update(self.units, made.id, decide)
         assert outcome is not None
         return outcome.operation
 
@@ -226,7 +226,7 @@ async def test_a_deletion_concurrent_with_changes_and_repeats_leaves_nothing_beh
 
         async def change(done: Operation = operation) -> None:
             cause = Cause(Source.CALLBACK, "late", ledger.clock.now())
-            await change_operation(ledger.units, done.id, lambda row: note(row, cause))
+            await optimistic_update(ledger.units, done.id, lambda row: note(row, cause))
 
         repeats = at_once(*(ledger.submit(ask(1, key)) for _ in range(4)))
         changes = at_once(*(change() for _ in range(4)))

@@ -36,11 +36,11 @@ TOLD_BEFORE_COMMIT = Bug(
             if saved:
                 await unit.commit()
         for operation_id, operation in saved.items():
-            by_id[operation_id].resolve(outcome_of(found[operation_id], changes[operation_id], operation))
+            by_id[operation_id].resolve(UpdateResult.of(found[operation_id], changes[operation_id], operation))
 """,
             """\
             for operation_id, operation in saved.items():
-                by_id[operation_id].resolve(outcome_of(found[operation_id], changes[operation_id], operation))
+                by_id[operation_id].resolve(UpdateResult.of(found[operation_id], changes[operation_id], operation))
             await asyncio.sleep(0.01)
             if saved:
                 await unit.commit()

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize
 from adapters.memory.engine.callbacks import PendingCallback
 from adapters.memory.engine.executions import Execution
 from application.batching.group_commit import GroupCommit
-from application.batching.optimistic_update import Decide, Outcome
+from application.batching.optimistic_update import Decide, UpdateResult
 from application.converge import reconcile
 from application.converge.reconcile import PassCursor, ReconciledPage
 from application.ports.unit_of_work import UnitOfWorkFactory
@@ -59,7 +59,7 @@ class EachProcess(GroupCommit):
         super().__init__(units)
         self._own: defaultdict[Process | None, GroupCommit] = defaultdict(lambda: GroupCommit(units))
 
-    async def change(self, operation_id: UUID, decide: Decide) -> Outcome | None:
+    async def change(self, operation_id: UUID, decide: Decide) -> UpdateResult | None:
         return await self._own[CURRENT.get()].change(operation_id, decide)
 
 

@@ -11,7 +11,7 @@ from litestar.params import JSONBody
 from msgspec import UNSET
 
 from application.submit.submission import Submitted
-from application.tenant_ledger import Wanted
+from application.tenant_ledger import SubmissionRequest
 from domain.access.scope import Scope
 from domain.errors import OpledgerError
 from entrypoints.http.openapi.routes import ContractOperation, problems
@@ -72,10 +72,10 @@ class BatchController(Controller):
             raise InvalidHeader("Idempotency-Key", "not supported for a batch; set idempotency_key in each submission")
         ledger = request.ledger
         decoded = await request.cancel_on_disconnect(_decode_all(data, ledger.refusal_of))
-        valid = [item for item in decoded if isinstance(item, Wanted)]
+        valid = [item for item in decoded if isinstance(item, SubmissionRequest)]
         refusals = await request.cancel_on_disconnect(ledger.check_batch(valid))
         submitted = iter(await ledger.submit_batch(valid, refusals, trace=trace_to_carry()))
-        results = [next(submitted) if isinstance(item, Wanted) else item for item in decoded]
+        results = [next(submitted) if isinstance(item, SubmissionRequest) else item for item in decoded]
         items = [_result_body(result, _pointer(index)) for index, result in enumerate(results)]
         return JsonResponse(BatchAnswerBody(items))
 
@@ -84,20 +84,20 @@ def _pointer(index: int) -> str:
     return f"/operations/{index}"
 
 
-async def _decode_all(data: BatchBody, check: InputCheck) -> list[Wanted | RequestError]:
+async def _decode_all(data: BatchBody, check: InputCheck) -> list[SubmissionRequest | RequestError]:
     """Decodes in a thread, because explaining a refused input is slow; in chunks, so that a cancellation stops it."""
     items = data.operations
-    decoded: list[Wanted | RequestError] = []
+    decoded: list[SubmissionRequest | RequestError] = []
     for start in range(0, len(items), CHUNK):
         decoded += await asyncio.to_thread(_decode_chunk, items[start : start + CHUNK], start, check)
     return decoded
 
 
-def _decode_chunk(items: Sequence[Any], start: int, check: InputCheck) -> list[Wanted | RequestError]:
+def _decode_chunk(items: Sequence[Any], start: int, check: InputCheck) -> list[SubmissionRequest | RequestError]:
     return [_decode(item, _pointer(index), check) for index, item in enumerate(items, start)]
 
 
-def _decode(item: Any, pointer: str, check: InputCheck) -> Wanted | RequestError:
+def _decode(item: Any, pointer: str, check: InputCheck) -> SubmissionRequest | RequestError:
     try:
         body = read_submission(item, BatchItemBody, check=check, at=pointer)
     except RequestError as error:

@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from application.ports.change_feed import Event
 from application.tenant_ledger import TenantLedger
-from application.watch.stream import Quiet, Resync, Step
+from application.watch.stream import Heartbeat, Resync, StreamItem
 from domain.access.scope import Scope
 from domain.operation.transition import Transition
 from entrypoints.http.openapi.routes import EventsOperation, problems
@@ -117,18 +117,18 @@ class EventController(Controller):
 
 
 @lru_cache(maxsize=32)
-def _operation_event(item: Step | Quiet | Resync) -> bytes:
+def _operation_event(item: StreamItem | Heartbeat | Resync) -> bytes:
     """The encoded event of an operation's stream, cached because all subscribers receive the same bytes."""
-    return _with_id(seen_id(item.seen), item.event) if isinstance(item, Step) else _control_event(item)
+    return _with_id(seen_id(item.cursor), item.event) if isinstance(item, StreamItem) else _control_event(item)
 
 
 @lru_cache(maxsize=32)
-def _tenant_event(item: Event | Quiet | Resync) -> bytes:
+def _tenant_event(item: Event | Heartbeat | Resync) -> bytes:
     """The encoded event of a tenant's stream, cached as in `_operation_event`."""
     return _with_id(position_id(item.position), item) if isinstance(item, Event) else _control_event(item)
 
 
-def _control_event(item: Quiet | Resync) -> bytes:
+def _control_event(item: Heartbeat | Resync) -> bytes:
     if isinstance(item, Resync):
         return _RESYNC
     if item.position is None:

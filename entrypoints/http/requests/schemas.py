@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from application.tenant_ledger import Wanted
+from application.tenant_ledger import SubmissionRequest
 from domain.json_value import MAX_TEXT
 from domain.operation.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
 from domain.operation.operation import MISSING
@@ -39,7 +39,7 @@ class CancelBody(Struct, frozen=True, forbid_unknown_fields=True):
     force: Annotated[bool, Meta(description="Terminate the workflow. It cannot clean up")] = False
 
 
-def submission_request(body: SubmitBody, idempotency_key: str | None) -> Wanted:
+def submission_request(body: SubmitBody, idempotency_key: str | None) -> SubmissionRequest:
     """The submission request of a body."""
     value = MISSING if body.input is UNSET else body.input
-    return Wanted(body.type, value, body.labels, idempotency_key)
+    return SubmissionRequest(body.type, value, body.labels, idempotency_key)

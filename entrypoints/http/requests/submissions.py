@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from application.tenant_ledger import Wanted
+from application.tenant_ledger import SubmissionRequest
 from domain.errors import Fault, InvalidInput, OpledgerError
 from domain.operation.labels import label_faults
 from domain.operation.operation import MISSING
@@ -11,7 +11,7 @@ from entrypoints.http.problems.problems import FieldError, InvalidBody
 from entrypoints.http.requests.json_body import decode
 from entrypoints.http.requests.schemas import SubmitBody
 
-InputCheck = Callable[[Wanted], OpledgerError | None]
+InputCheck = Callable[[SubmissionRequest], OpledgerError | None]
 """Returns why a submission would be refused, or None."""
 _Body = TypeVar("_Body", bound=SubmitBody)
 
@@ -31,5 +31,5 @@ def _faults(value: dict[str, Any], error: InvalidBody, check: InputCheck, at: st
     labels = {} if "labels" in wrong else value.get("labels", {})
     if "type" in wrong:
         return label_faults(labels)
-    refusal = check(Wanted(value["type"], value.get("input", MISSING), labels, None))
+    refusal = check(SubmissionRequest(value["type"], value.get("input", MISSING), labels, None))
     return refusal.faults if isinstance(refusal, InvalidInput) else ()

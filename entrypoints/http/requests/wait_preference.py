@@ -10,7 +10,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.params import QueryParameter
 
 from application.ports.operation_view import OperationView
-from application.watch.wait import Wish
+from application.watch.wait import WaitOptions
 from entrypoints.http.problems.problems import InvalidParameter
 from entrypoints.http.requests.conditional import entity_tag, entity_tags, matches
 from entrypoints.http.requests.headers import preferences
@@ -51,7 +51,7 @@ APPLIED: Final = ResponseHeader(
 
 def wait_options(
     request: Request[Any, Any, Any], wait: str | None, until: End | None
-) -> tuple[Wish | None, dict[str, str]]:
+) -> tuple[WaitOptions | None, dict[str, str]]:
     """The wait options (None: do not wait) and the response headers that confirm them. Raises InvalidParameter.
 
     A change is relative to the versions in If-None-Match, else to the current version.
@@ -63,7 +63,7 @@ def wait_options(
         return None, {}
     seconds = _seconds(wait) if wait is not None else float(preferred or 0)
     applied = {} if preferred is None else {"Preference-Applied": f"wait={preferred}"}
-    return Wish(seconds, until_done=until is End.DONE, known=_known(request)), applied
+    return WaitOptions(seconds, until_done=until is End.DONE, known=_known(request)), applied
 
 
 def _known(request: Request[Any, Any, Any]) -> Callable[[OperationView], bool] | None:

@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from application.ports.change_feed import STATE, Position
-from application.watch.stream import Seen
+from application.watch.stream import Cursor
 from entrypoints.http.problems.problems import InvalidHeader, InvalidParameter, RequestError
 
 _T = TypeVar("_T")
@@ -23,7 +23,7 @@ def position_id(position: Position) -> str:
     return f"{position.transaction}-{position.operation_id.hex}-{position.sequence}"
 
 
-def seen_id(seen: Seen) -> str:
+def seen_id(seen: Cursor) -> str:
     """The id of an event of an operation's stream."""
     return f"{seen.version}.{seen.lines}"
 
@@ -36,12 +36,12 @@ def read_position(text: str) -> Position | None:
     return Position(int(transaction), UUID(hex=operation_id), int(sequence))
 
 
-def read_seen(text: str) -> Seen | None:
+def read_seen(text: str) -> Cursor | None:
     """The cursor that the id of an event of an operation's stream encodes. None: it is invalid."""
     if not re.fullmatch(OF_OPERATION, text):
         return None
     version, lines = text.split(".")
-    return Seen(int(version), int(lines))
+    return Cursor(int(version), int(lines))
 
 
 class ResumePoint(Generic[_T]):

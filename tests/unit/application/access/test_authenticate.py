@@ -13,7 +13,7 @@ from adapters.memory.clock import MemoryClock
 from application.access import authenticate
 from application.access.api_key_admin import ManageKeys
 from application.access.api_key_usage import NoteKeyUses
-from application.access.authenticate import CACHE_LIFE, Authenticate, AuthenticateKeys
+from application.access.authenticate import CACHE_MAX_AGE, Authenticate, AuthenticateKeys
 from application.ports.unit_of_work import DatabaseUnavailable
 from domain.access.api_key import ApiKey
 from domain.access.credentials import InvalidCredentials
@@ -84,7 +84,7 @@ async def test_a_read_does_not_cost_a_second_query_each() -> None:
     text, _ = await world.key()
     await world.authenticate.principal(text)
     world.keys.away = True
-    world.clock.advance(CACHE_LIFE - timedelta(milliseconds=1))
+    world.clock.advance(CACHE_MAX_AGE - timedelta(milliseconds=1))
     await world.authenticate.principal(text)
     assert world.keys.asked == 1
     world.clock.advance(timedelta(milliseconds=1))
@@ -103,7 +103,7 @@ async def test_revocation_takes_effect_within_the_caches_life() -> None:
     await world.authenticate.principal(text)
     with pytest.raises(InvalidCredentials, match="expired"):
         await world.authenticate.principal(brief)
-    world.clock.advance(CACHE_LIFE)
+    world.clock.advance(CACHE_MAX_AGE)
     with pytest.raises(InvalidCredentials, match="revoked"):
         await world.authenticate.principal(text)
 
@@ -139,7 +139,7 @@ async def test_a_flood_of_unknown_keys() -> None:
     await ticks()
     assert world.keys.asked == 1 + 1
     await world.authenticate.principal(text)
-    world.clock.advance(CACHE_LIFE)
+    world.clock.advance(CACHE_MAX_AGE)
     again = [asyncio.create_task(world.authenticate.principal(text)) for _ in range(10)]
     await ticks()
     assert world.keys.asked == 1 + 1 + 1
@@ -157,7 +157,7 @@ async def test_a_question_that_is_not_answered() -> None:
     keys = [await world.key(str(number)) for number in range(2)]
     for text, _ in keys:
         await world.authenticate.principal(text)
-    world.clock.advance(CACHE_LIFE)
+    world.clock.advance(CACHE_MAX_AGE)
     world.keys.hold = hold = asyncio.Event()
     stuck = asyncio.ensure_future(world.authenticate.principal(keys[0][0]))
     await ticks()
@@ -286,6 +286,6 @@ async def test_recheck_by_the_name_of_a_credential() -> None:
     with pytest.raises(InvalidCredentials, match="expired"):
         await keys.recheck(expiring)
     await world.manage.revoke(prefix)
-    world.clock.advance(CACHE_LIFE)
+    world.clock.advance(CACHE_MAX_AGE)
     with pytest.raises(InvalidCredentials, match="revoked"):
         await keys.recheck(principal)

@@ -60,7 +60,7 @@ def test_each_client_has_its_own() -> None:
 
 def test_who_is_like_new_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory does not grow with everybody who ever came; who is still held to the limit is not let off."""
-    monkeypatch.setattr(rate_limit, "PRUNE_AT", 10)
+    monkeypatch.setattr(rate_limit, "PRUNE_SIZE", 10)
     clock = MemoryClock()
     limit = RateLimit(clock, Allowance(rate=1, burst=1))
     for number in range(10):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.batching.batcher import WRITES
 from application.batching.group_commit import GroupCommit
-from application.batching.optimistic_update import Outcome
+from application.batching.optimistic_update import UpdateResult
 from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
 from domain.errors import InvalidTransition
 from domain.operation.lifecycle import accept, note
@@ -41,9 +41,9 @@ def refused(operation: Operation) -> Change:
     return Change(replace(operation, started_at=operation.accepted_at))
 
 
-def revision(outcome: Outcome | BaseException | None) -> int:
+def revision(outcome: UpdateResult | BaseException | None) -> int:
     """That the operation has by this answer, which is none of an error."""
-    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome, UpdateResult)
     return outcome.operation.revision
 
 
@@ -51,7 +51,7 @@ async def test_one_alone() -> None:
     """Who comes alone has a commit of its own, and its answer after it."""
     database, changes = await holding(1)
     outcome = await changes.change(UUID(int=1), noted)
-    assert outcome == Outcome(database.row(1), True, outcome.transitions if outcome else ())
+    assert outcome == UpdateResult(database.row(1), True, outcome.transitions if outcome else ())
     assert (revision(outcome), database.commits) == (2, 1)
 
 
@@ -106,7 +106,8 @@ async def test_nothing_to_change() -> None:
         changes.change(UUID(int=2), Change),
         changes.change(UUID(int=3), noted),
     )
-    assert outcomes == [Outcome(database.row(1), changed=False), Outcome(database.row(2), changed=False), None]
+    unchanged = [UpdateResult(database.row(number), changed=False) for number in (1, 2)]
+    assert outcomes == [*unchanged, None]
     assert database.commits == 0
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from application.batching.claim_loop import ClaimResult
-from application.converge.start_watch import EACH_END, EVERY, REPORTS_WITHIN
+from application.converge.start_watch import FIRST_SAMPLE, INTERVAL, REPORT_DELAY
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from tests.support.ledger import FakeLedger
@@ -15,7 +15,7 @@ ACCEPTED, RUNNING, COMPLETED = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 
 async def turn(ledger: FakeLedger) -> ClaimResult:
     """The next turn."""
-    ledger.clock.advance(EVERY)
+    ledger.clock.advance(INTERVAL)
     return await ledger.start_watch.step(1)
 
 
@@ -48,7 +48,7 @@ async def test_a_workflow_that_reports_costs_no_question() -> None:
     ledger = FakeLedger()
     await ledger.running()
     await ledger.dispatched()
-    ledger.clock.advance(REPORTS_WITHIN - timedelta(milliseconds=1))
+    ledger.clock.advance(REPORT_DELAY - timedelta(milliseconds=1))
     assert await ledger.start_watch.step(1) == ClaimResult(0)
     assert ledger.engine.calls["observe"] == []
 
@@ -62,8 +62,8 @@ async def test_a_thousand_that_wait_cost_eight_questions_a_turn() -> None:
         pass
     for _ in range(3):
         ledger.engine.calls.clear()
-        assert await turn(ledger) == ClaimResult(2 * EACH_END)
-        assert len(ledger.engine.calls["observe"]) == 2 * EACH_END
+        assert await turn(ledger) == ClaimResult(2 * FIRST_SAMPLE)
+        assert len(ledger.engine.calls["observe"]) == 2 * FIRST_SAMPLE
 
 
 @pytest.mark.parametrize("from_the_end", [False, True], ids=["oldest first", "newest first"])
@@ -101,7 +101,7 @@ async def test_workers_share_the_turns() -> None:
     """However many watch, each operation is asked about once in a turn."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
-    ledger.clock.advance(EVERY)
+    ledger.clock.advance(INTERVAL)
     for _ in range(5):
         await ledger.start_watch.step(1)
     assert ledger.engine.calls["observe"] == [operation_id]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from application.converge.verify import LONGEST_LOOK, SHORTEST_LOOK, VerifyOperations
+from application.converge.verify import MAX_INTERVAL, MIN_INTERVAL, VerifyOperations
 from domain.operation.attention import AttentionKind
 from domain.operation.operation_error import ErrorCode
 from domain.operation.report import Progress, ReportKind
@@ -45,7 +45,7 @@ async def test_a_silent_operation_is_looked_at_ever_less_often() -> None:
     operation_id = await ledger.running()
     found = await gaps(ledger, operation_id, 12)
     assert found[:5] == [30, 60, 90, 180, 360]
-    longest = LONGEST_LOOK.total_seconds()
+    longest = MAX_INTERVAL.total_seconds()
     assert all(0.5 * longest <= gap <= 0.75 * longest for gap in found[6:])
 
 
@@ -59,7 +59,7 @@ async def test_silence_counts_from_the_last_news() -> None:
     reported_at = ledger.clock.now()
     await gaps(ledger, operation_id, 1)
     silent = ledger.clock.now() - reported_at
-    assert await gaps(ledger, operation_id, 1) == [max(silent, SHORTEST_LOOK).total_seconds()]
+    assert await gaps(ledger, operation_id, 1) == [max(silent, MIN_INTERVAL).total_seconds()]
 
 
 async def test_an_operation_with_news_costs_few_questions() -> None:
@@ -80,7 +80,7 @@ async def test_what_needs_attention_is_looked_at_within_a_minute() -> None:
     await gaps(ledger, operation_id, 10)
     ledger.world.retry_activity(operation_id, "failed 9 times")
     await gaps(ledger, operation_id, 1)
-    assert await gaps(ledger, operation_id, 5) == [SHORTEST_LOOK.total_seconds()] * 5
+    assert await gaps(ledger, operation_id, 5) == [MIN_INTERVAL.total_seconds()] * 5
     ledger.world.unstall(operation_id)
     await gaps(ledger, operation_id, 1)
     assert ledger.row(operation_id).attention is None
@@ -100,8 +100,8 @@ async def test_operations_that_were_started_together_spread_out() -> None:
     assert len({ledger.row(operation_id).verification.due_at for operation_id in ids}) == 30
     for minutes in asked.values():
         late = [later - before for before, later in itertools.pairwise(minutes) if before > 30]
-        assert max(late) <= 1 + 0.75 * LONGEST_LOOK / timedelta(minutes=1)
-        assert min(late) >= 0.5 * LONGEST_LOOK / timedelta(minutes=1)
+        assert max(late) <= 1 + 0.75 * MAX_INTERVAL / timedelta(minutes=1)
+        assert min(late) >= 0.5 * MAX_INTERVAL / timedelta(minutes=1)
 
 
 async def test_an_interval_that_is_shorter_than_the_longest_look_holds() -> None:

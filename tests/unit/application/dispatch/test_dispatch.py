@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from application.batching.claim_loop import ClaimResult
-from application.dispatch.completion_callbacks import AGAIN_AFTER
+from application.dispatch.completion_callbacks import CALLBACK_RETRY_AFTER
 from application.dispatch.dispatch import FIRST_QUESTION, DispatchOperations
 from application.ports.workflow_engine import StartFailed, StartRejected
 from domain.access.callback_token import TOKEN_HEADER
@@ -517,7 +517,7 @@ async def test_an_engine_that_refuses_callbacks_starts_all_the_same() -> None:
     assert len(ledger.engine.calls["start"]) == 4
     assert ledger.metrics.refused
     ledger.world.refuse_callbacks(False)
-    ledger.clock.advance(AGAIN_AFTER)
+    ledger.clock.advance(CALLBACK_RETRY_AFTER)
     await ledger.dispatched()
     assert ledger.world.starts[-1].callback is not None
     assert not ledger.metrics.refused

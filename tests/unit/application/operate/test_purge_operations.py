@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from application.batching.claim_loop import ClaimResult
-from application.operate.purge_operations import SHORTEST_RETENTION, RetainOperations
+from application.operate.purge_operations import MIN_RETENTION, RetainOperations
 from application.submit.submission import KEY_LIFETIME, Submission
 from domain.evidence.finality import Finality
 from domain.operation.report import ReportKind
@@ -39,7 +39,7 @@ async def test_never_touches_what_is_not_done() -> None:
     before = ledger.rows()
     assert waiting in before
     ledger.pass_time(days=365)
-    retain = RetainOperations(ledger.units, ledger.clock, SHORTEST_RETENTION, ledger.metrics)
+    retain = RetainOperations(ledger.units, ledger.clock, MIN_RETENTION, ledger.metrics)
     assert await retain.step(9) == ClaimResult(0)
     assert ledger.rows() == before
 
@@ -52,6 +52,6 @@ async def test_a_key_outlives_no_operation_and_dies_with_none() -> None:
     await ledger.dispatch(1)
     await ledger.report(operation.id, ReportKind.COMPLETED)
     ledger.clock.advance(KEY_LIFETIME - timedelta(microseconds=1))
-    retain = RetainOperations(ledger.units, ledger.clock, SHORTEST_RETENTION, ledger.metrics)
+    retain = RetainOperations(ledger.units, ledger.clock, MIN_RETENTION, ledger.metrics)
     assert await retain.step(9) == ClaimResult(0)
     assert (await ledger.submitter.submit(request)).replayed

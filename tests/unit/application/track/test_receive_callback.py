@@ -11,7 +11,7 @@ from adapters.memory.engine.callbacks import PendingCallback
 from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.workflow_engine import EngineUnavailable
-from application.track.receive_callback import FRESH, KEPT_BODY
+from application.track.receive_callback import MAX_CALLBACK_AGE, MAX_KEPT_CHARS
 from domain.operation.attention import AttentionKind
 from domain.operation.lifecycle import REPEATED_EVENT_LIMIT
 from domain.operation.operation_error import ErrorCode
@@ -200,7 +200,7 @@ async def test_a_late_success_that_a_reset_has_overtaken() -> None:
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, "first")
     ledger.world.reset(operation_id)
-    ledger.clock.advance(FRESH + timedelta(seconds=1))
+    ledger.clock.advance(MAX_CALLBACK_AGE + timedelta(seconds=1))
     assert await ledger.call_back(ledger.world.callbacks[0]) is UNCHANGED
     assert ledger.status(operation_id) is RUNNING
 
@@ -364,7 +364,7 @@ async def test_what_cannot_be_read_is_kept_and_asked_about() -> None:
     body = line.details["body"]
     assert isinstance(body, str)
     assert "<html>" in body
-    assert len(body) == KEPT_BODY
+    assert len(body) == MAX_KEPT_CHARS
     assert line.details["content_type"] == "text/html"
     assert "secret" not in str(line.details)
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()

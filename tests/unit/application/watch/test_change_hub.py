@@ -180,7 +180,7 @@ async def test_an_error_that_nobody_expected(store: MemoryStore, hub: ChangeHub,
 
 async def test_too_slow(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept for it any more, and the others do not notice."""
-    monkeypatch.setattr(subscription, "LONGEST_QUEUE", 4)
+    monkeypatch.setattr(subscription, "MAX_QUEUE", 4)
     async with hub.subscribe("t") as slow, hub.subscribe("t") as quick:
         for number in range(1, 4):
             await add(store, number)
@@ -192,7 +192,7 @@ async def test_too_slow(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.
 
 async def test_too_much(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same where few events are large."""
-    monkeypatch.setattr(subscription, "HEAVIEST_QUEUE", 1)
+    monkeypatch.setattr(subscription, "MAX_QUEUE_WEIGHT", 1)
     async with hub.subscribe("t") as slow:
         await add(store, 1)
         with pytest.raises(ReaderTooSlow):
@@ -204,10 +204,10 @@ async def test_what_was_taken_weighs_nothing(hub: ChangeHub) -> None:
     """A reader that keeps up is never too slow, however much it has been told; and one event is always kept."""
     quick = subscription.Subscription()
     for number in range(1, 100):
-        assert quick.offer(event(number, weight=subscription.HEAVIEST_QUEUE))
+        assert quick.offer(event(number, weight=subscription.MAX_QUEUE_WEIGHT))
         assert (await quick.next(FAR)).operation_id.int == number
     assert quick.offer(event(1, weight=1))
-    assert not quick.offer(event(2, weight=subscription.HEAVIEST_QUEUE))
+    assert not quick.offer(event(2, weight=subscription.MAX_QUEUE_WEIGHT))
 
 
 async def taken(subscription: Subscription, many: int) -> list[Event]:
@@ -215,7 +215,7 @@ async def taken(subscription: Subscription, many: int) -> list[Event]:
     return [await subscription.next(FAR) for _ in range(many)]
 
 
-@pytest.mark.parametrize(("many", "size"), [(1_000, 1), (12, subscription.HEAVIEST_QUEUE // 4)])
+@pytest.mark.parametrize(("many", "size"), [(1_000, 1), (12, subscription.MAX_QUEUE_WEIGHT // 4)])
 async def test_much_at_once(store: MemoryStore, hub: ChangeHub, metrics: MemoryMetrics, many: int, size: int) -> None:
     """Who takes each event as it comes is not too slow, whatever one commit brings: many, or large ones."""
     async with hub.subscribe("t") as one, hub.subscribe("t") as other:
@@ -236,7 +236,7 @@ async def test_one_who_takes_nothing_of_much(store: MemoryStore, hub: ChangeHub)
             await slow.next(FAR)
 
 
-@pytest.mark.parametrize(("size", "most"), [(1, 75), (change_hub.MUCH // 4, 12)])
+@pytest.mark.parametrize(("size", "most"), [(1, 75), (change_hub.MAX_LOAD // 4, 12)])
 async def test_how_much_is_loaded_at_once(
     store: MemoryStore, hub: ChangeHub, feed: Unsteady, size: int, most: int
 ) -> None:
@@ -245,7 +245,7 @@ async def test_how_much_is_loaded_at_once(
         await add(store, *range(1, 51), value="x" * size)
         await taken(subscription, 100)
     first, *others = feed.bites
-    assert (first, sum(others)) == (change_hub.FIRST_BITE, 75)
+    assert (first, sum(others)) == (change_hub.FIRST_LOAD, 75)
     assert max(others) <= most
 
 
@@ -280,7 +280,7 @@ async def test_how_often_it_looks(store: MemoryStore, hub: ChangeHub, feed: Unst
     async with hub.subscribe("t") as subscription:
         while len(feed.waits) < 11:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        assert feed.waits[:11] == [*(0.02 * 2**n for n in range(6)), *[change_hub.POLL] * 5]
+        assert feed.waits[:11] == [*(0.02 * 2**n for n in range(6)), *[change_hub.POLL_INTERVAL] * 5]
         await add(store, 1)
         await subscription.next(FAR)
 
@@ -302,7 +302,7 @@ async def test_who_waits_for_what_is_removed(
     store: MemoryStore, hub: ChangeHub, feed: Unsteady, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The feed does not tell of it: somebody looks now and then, and nobody waits for ever. Others go on."""
-    monkeypatch.setattr(change_hub, "LOOK_FOR_GONE", 0.0)
+    monkeypatch.setattr(change_hub, "DELETION_CHECK_INTERVAL", 0.0)
     await add(store, 1)
     await add(store, 2)
     async with hub.subscribe("t", UUID(int=1)) as one, hub.subscribe("t", UUID(int=2)) as other, hub.subscribe("t"):
@@ -317,7 +317,7 @@ async def test_what_is_counted(
     store: MemoryStore, hub: ChangeHub, feed: Unsteady, metrics: MemoryMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who waits, how late each change is told, once however many hear it, and who was too slow."""
-    monkeypatch.setattr(subscription, "LONGEST_QUEUE", 2)
+    monkeypatch.setattr(subscription, "MAX_QUEUE", 2)
     async with hub.subscribe("t") as slow, hub.subscribe("t") as quick, hub.subscribe("t", UUID(int=1)):
         assert metrics.waiters == 3
         for number in (1, 2):
@@ -341,7 +341,7 @@ async def test_what_is_held_back_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """For how long, as it grows, and once in the log; then it is over."""
-    monkeypatch.setattr(feed_delay, "LONG", 0.0)
+    monkeypatch.setattr(feed_delay, "LOG_AFTER", 0.0)
     feed.unsettled = 5
     async with hub.subscribe("t"):
         while feed.unsettled > 1:  # noqa: ASYNC110
@@ -357,7 +357,7 @@ async def test_the_first_do_not_wait_for_the_last(
 ) -> None:
     """Of many, some can be sent their event before all have been told; and whoever comes or goes meanwhile disturbs
     nobody."""
-    monkeypatch.setattr(change_hub, "PORTION", 1)
+    monkeypatch.setattr(change_hub, "CHUNK", 1)
     untold: list[int] = []
 
     async def follow(subscriptions: list[Subscription]) -> list[int]:

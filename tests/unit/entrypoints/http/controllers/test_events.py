@@ -247,7 +247,7 @@ async def test_the_place_moves_on_in_silence() -> None:
 async def test_resuming_past_what_others_did(monkeypatch: pytest.MonkeyPatch) -> None:
     """The way through it is told, so that whoever is cut off on it is further the next time; and no operation of
     another tenant is."""
-    monkeypatch.setattr(streams, "LOOKS_BACK", 3)
+    monkeypatch.setattr(streams, "CATCH_UP_PAGE", 3)
     api = Api()
     async with streaming(api, "/v1/events") as stream:
         begin = await stream.event()
@@ -277,7 +277,7 @@ async def test_resuming_past_what_others_did(monkeypatch: pytest.MonkeyPatch) ->
 async def test_a_slow_reader_is_told_to_resync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept for one who does not read: it is told and hung up on, and behind its last event is all it
     missed."""
-    monkeypatch.setattr(subscription, "LONGEST_QUEUE", 3)
+    monkeypatch.setattr(subscription, "MAX_QUEUE", 3)
     api = Api()
     async with streaming(api, "/v1/events") as stream:
         last = await stream.event()
@@ -312,7 +312,7 @@ async def test_a_stop_ends_every_stream() -> None:
 
 async def test_an_operation_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before its end was told: the stream ends all the same, and the client learns why when it comes back."""
-    monkeypatch.setattr(change_hub, "LOOK_FOR_GONE", 0.0)
+    monkeypatch.setattr(change_hub, "DELETION_CHECK_INTERVAL", 0.0)
     api = Api()
     made = await api.submit()
     async with streaming(api, path_of(made)) as stream:

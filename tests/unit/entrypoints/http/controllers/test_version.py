@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from application.ports.change_feed import Event, Position
-from application.watch.stream import Seen, StreamEvents
+from application.watch.stream import Cursor, StreamEvents
 from domain.operation.follow_up import dispatched
 from domain.operation.lifecycle import note
 from domain.operation.operation import Change, Operation
@@ -72,9 +72,9 @@ async def test_a_line_that_overtakes_another_comes_after_it() -> None:
             await unit.commit()
     lines = await api.store.queries("default").transitions(operation_id)
     stream = api.services.ledger.stream
-    first = await steps(stream, event(operation_id, lines[2]), Seen(1, 1))
+    first = await steps(stream, event(operation_id, lines[2]), Cursor(1, 1))
     assert first == [(1, 2), (1, 3)]
-    assert await steps(stream, event(operation_id, lines[1]), Seen(1, 3)) == []
+    assert await steps(stream, event(operation_id, lines[1]), Cursor(1, 3)) == []
 
 
 def noted(operation: Operation, seconds: float) -> Change:
@@ -87,6 +87,6 @@ def event(operation_id: UUID, line: Transition) -> Event:
     return Event(Position(5, operation_id, line.sequence), "default", line)
 
 
-async def steps(stream: StreamEvents, told: Event, seen: Seen) -> list[Any]:
+async def steps(stream: StreamEvents, told: Event, seen: Cursor) -> list[Any]:
     """How far each step leads."""
-    return [(step.seen.version, step.seen.lines) for step in await stream._steps(told, seen)]
+    return [(step.cursor.version, step.cursor.lines) for step in await stream._items(told, seen)]

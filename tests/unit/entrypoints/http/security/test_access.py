@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from litestar import get
 
-from application.access.authenticate import CACHE_LIFE
+from application.access.authenticate import CACHE_MAX_AGE
 from domain.access.principal import Principal
 from domain.access.scope import Scope
 from domain.access.token_bucket import Allowance
@@ -139,7 +139,7 @@ async def test_expired_and_revoked() -> None:
     for key in (brief, revoked):
         assert (await api.ask("GET", "/v1/operations", key)).status_code == 200
     await api.manage.revoke(revoked["Authorization"].split("_")[1])
-    api.key_clock.advance(max(CACHE_LIFE, timedelta(seconds=60)))
+    api.key_clock.advance(max(CACHE_MAX_AGE, timedelta(seconds=60)))
     for key, word in ((brief, "expired"), (revoked, "revoked")):
         assert word in problem(await api.ask("GET", "/v1/operations", key), 401)["detail"]
 
