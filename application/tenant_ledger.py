@@ -1,6 +1,6 @@
-"""All that a client can do, for one tenant.
+"""Everything that a client can do, for one tenant.
 
-It is made for each request, and nothing in it takes a tenant: whoever holds it cannot name another's.
+One is made for each request. No method takes a tenant, so a handler cannot name another one.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -29,7 +29,7 @@ from domain.operation.transition import Transition
 
 @dataclass(frozen=True, slots=True)
 class SubmissionRequest:
-    """What a client asks for, whoever it is."""
+    """A request for a new operation, before the client is known."""
 
     type: str
     input: Input
@@ -39,7 +39,7 @@ class SubmissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class LedgerServices:
-    """The services of all tenants."""
+    """The services, which serve all tenants."""
 
     submit: SubmitOperations
     read: ReadOperations
@@ -49,99 +49,105 @@ class LedgerServices:
     stream: StreamEvents
     waiting_room: WaitingRoom
 
-    def refusal_of(self, wanted: SubmissionRequest) -> OpledgerError | None:
-        """Why a submission would not be accepted, if it would not; the same for every tenant."""
-        return self.submit.refusal_of(Submission("", wanted.type, wanted.input, wanted.labels))
+    def refusal_of(self, request: SubmissionRequest) -> OpledgerError | None:
+        """Returns why a request is refused, the same for every tenant; None if it is valid."""
+        return self.submit.refusal_of(Submission("", request.type, request.input, request.labels))
 
     def of(self, principal: Principal) -> "TenantLedger":
-        """The principal's own part of the ledger."""
+        """Returns the ledger of the principal's tenant."""
         return TenantLedger(self, principal)
 
 
 class TenantLedger:
-    """The ledger as the principal may see and change it. Each call is one of a service's, and raises what that does."""
+    """The ledger as the principal may see and change it. Each call is one of a service, and raises what that raises."""
 
     def __init__(self, services: LedgerServices, principal: Principal) -> None:
         self._services = services
         self._principal = principal
 
-    async def submit(self, wanted: SubmissionRequest, *, trace: Mapping[str, str]) -> Submitted:
-        """Accept an operation."""
-        return await self._services.submit.submit(self._submission(wanted, trace))
+    async def submit(self, request: SubmissionRequest, *, trace: Mapping[str, str]) -> Submitted:
+        """Accepts an operation."""
+        return await self._services.submit.submit(self._submission(request, trace))
 
-    def refusal_of(self, wanted: SubmissionRequest) -> OpledgerError | None:
-        """Why it would not be accepted, if it would not."""
-        return self._services.refusal_of(wanted)
+    def refusal_of(self, request: SubmissionRequest) -> OpledgerError | None:
+        """Returns why the request is refused; None if it is valid."""
+        return self._services.refusal_of(request)
 
-    async def check_batch(self, wanted: Sequence[SubmissionRequest]) -> list[OpledgerError | None]:
-        """Why each of many submissions would not be accepted, if it would not. Nothing is stored."""
-        return await self._services.submit.check([self._submission(one, {}) for one in wanted])
+    async def check_batch(self, requests: Sequence[SubmissionRequest]) -> list[OpledgerError | None]:
+        """Returns why each request is refused; None where it is valid. Stores nothing."""
+        return await self._services.submit.check([self._submission(request, {}) for request in requests])
 
     async def submit_batch(
-        self, wanted: Sequence[SubmissionRequest], refusals: Sequence[OpledgerError | None], *, trace: Mapping[str, str]
+        self,
+        requests: Sequence[SubmissionRequest],
+        refusals: Sequence[OpledgerError | None],
+        *,
+        trace: Mapping[str, str],
     ) -> list[Answer]:
-        """Accept in one commit those of many submissions that were not refused."""
-        return await self._services.submit.submit_batch([self._submission(one, trace) for one in wanted], refusals)
+        """Accepts in one transaction the requests that were not refused."""
+        return await self._services.submit.submit_batch(
+            [self._submission(request, trace) for request in requests], refusals
+        )
 
     async def get(self, operation_id: UUID) -> OperationView:
-        """One operation."""
+        """Returns an operation."""
         return await self._services.read.get(self._principal.tenant, operation_id)
 
-    async def wait(self, operation_id: UUID, wish: WaitOptions) -> OperationView:
-        """One operation, when it has changed."""
+    async def wait(self, operation_id: UUID, options: WaitOptions) -> OperationView:
+        """Returns an operation when it has changed."""
         with self.place():
-            return await self._services.wait.wait(self._principal.tenant, operation_id, wish)
+            return await self._services.wait.wait(self._principal.tenant, operation_id, options)
 
     def place(self) -> AbstractContextManager[None]:
-        """What whoever follows holds for so long; a wait takes its own."""
+        """Takes the place that a stream holds while it is open. A wait takes its own."""
         return self._services.waiting_room.place(self._principal.credential)
 
-    def follow(self, operation_id: UUID, seen: Cursor | None) -> AsyncGenerator[StreamItem | Heartbeat | Resync]:
-        """What happens to one operation."""
-        return self._services.stream.of_operation(self._principal.tenant, operation_id, seen)
+    def follow(self, operation_id: UUID, cursor: Cursor | None) -> AsyncGenerator[StreamItem | Heartbeat | Resync]:
+        """Streams the events of one operation."""
+        return self._services.stream.of_operation(self._principal.tenant, operation_id, cursor)
 
     async def head(self) -> Position:
-        """Where a stream that begins now begins."""
+        """Returns the position at which a stream that starts now starts."""
         return await self._services.stream.head()
 
     def follow_all(self, after: Position | None) -> AsyncGenerator[Event | Heartbeat | Resync]:
-        """What happens to any operation."""
+        """Streams the events of all operations."""
         return self._services.stream.of_tenant(self._principal.tenant, after)
 
     async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, size: int) -> Page:
-        """Some operations, by acceptance."""
+        """Returns a page of operations, in the order of acceptance."""
         return await self._services.read.page(
             self._principal.tenant, criteria, newest_first=newest_first, after=after, size=size
         )
 
     async def transitions(self, operation_id: UUID) -> list[Transition]:
-        """One operation's history."""
+        """Returns the history of an operation."""
         return await self._services.read.transitions(self._principal.tenant, operation_id)
 
     async def counts(self) -> Mapping[tuple[str, OperationStatus], int]:
-        """How many operations there are of each type and status."""
+        """Returns the number of operations of each type and status."""
         return await self._services.read.counts(self._principal.tenant)
 
     async def cancel(
         self, operation_id: UUID, *, reason: str | None, force: bool, expected: ExpectedVersion = None
     ) -> Operation:
-        """Ask for an operation's end."""
+        """Requests the cancellation of an operation."""
         tenant, actor = self._principal.tenant, self._principal.actor
         return await self._services.cancel.cancel(
             tenant, operation_id, reason=reason, force=force, actor=actor, expected=expected
         )
 
     async def delete(self, operation_id: UUID, *, expected: ExpectedVersion = None) -> None:
-        """Remove an operation that is done."""
+        """Deletes an operation that is done."""
         await self._services.delete.delete(self._principal.tenant, operation_id, expected=expected)
 
-    def _submission(self, wanted: SubmissionRequest, trace: Mapping[str, str]) -> Submission:
+    def _submission(self, request: SubmissionRequest, trace: Mapping[str, str]) -> Submission:
         return Submission(
             tenant=self._principal.tenant,
-            type=wanted.type,
-            input=wanted.input,
-            labels=wanted.labels,
-            idempotency_key=wanted.idempotency_key,
+            type=request.type,
+            input=request.input,
+            labels=request.labels,
+            idempotency_key=request.idempotency_key,
             actor=self._principal.actor,
             trace=trace,
         )

@@ -1,4 +1,4 @@
-"""Make, list and revoke API keys."""
+"""Creates, lists and revokes API keys."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +10,7 @@ from domain.access.scope import Scope
 
 
 class ManageKeys:
-    """For whoever runs the service. `randomness` gives so many bytes that nobody can guess."""
+    """For operators. `randomness` returns that many unpredictable bytes."""
 
     def __init__(self, keys: ApiKeys, clock: Clock, randomness: Callable[[int], bytes]) -> None:
         self._keys = keys
@@ -18,7 +18,7 @@ class ManageKeys:
         self._randomness = randomness
 
     async def create(self, name: str, *, tenant: str, scopes: frozenset[Scope], life: timedelta | None) -> NewApiKey:
-        """A new key, stored, with its text, which is nowhere else. `life` None: it does not expire.
+        """Stores a new key and returns it with its text, which is not stored. `life` None: it does not expire.
 
         Raises InvalidInput, DatabaseUnavailable."""
         while True:
@@ -36,10 +36,10 @@ class ManageKeys:
                 return made
 
     async def list(self, tenant: str | None = None) -> list[ApiKey]:
-        """All keys, or one tenant's, the oldest first. Raises DatabaseUnavailable."""
+        """Returns all keys, or one tenant's, oldest first. Raises DatabaseUnavailable."""
         return await self._keys.list(tenant)
 
     async def revoke(self, prefix: str) -> ApiKey:
-        """Have the key refused. Raises InvalidInput, ApiKeyNotFound, DatabaseUnavailable."""
+        """Revokes the key. Raises InvalidInput, ApiKeyNotFound, DatabaseUnavailable."""
         check_prefix(prefix)
         return await self._keys.revoke(prefix, self._clock.now())

@@ -1,4 +1,4 @@
-"""Note when API keys were last used, behind the requests' back."""
+"""Stores when API keys were last used, in the background."""
 
 from datetime import datetime
 
@@ -7,19 +7,19 @@ from application.ports.api_keys import ApiKeyReader
 
 
 class NoteKeyUses:
-    """Collects in memory; somebody calls `step` once a minute. What a killed process had collected is lost, and the
-    keys show their use before."""
+    """Collects uses in memory; `step` is called once a minute. A process that is killed loses what it collected, and
+    the keys show an earlier use."""
 
     def __init__(self, keys: ApiKeyReader) -> None:
         self._keys = keys
         self._last_used: dict[str, datetime] = {}
 
     def note(self, prefix: str, at: datetime) -> None:
-        """The key is used now. Costs nothing that a request would feel."""
+        """Notes a use of the key, in memory."""
         self._last_used[prefix] = at
 
     async def step(self, limit: int) -> ClaimResult:
-        """Store up to `limit` of what was collected. Raises DatabaseUnavailable; then it is kept for the next step."""
+        """Stores up to `limit` uses. Raises DatabaseUnavailable; the uses are kept for the next step."""
         batch = dict(list(self._last_used.items())[:limit])
         await self._keys.note_used(batch)
         for prefix, at in batch.items():

@@ -1,4 +1,4 @@
-"""Who makes a request, by what it shows."""
+"""Authenticates requests by API key or token."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,19 +13,18 @@ from domain.access.credentials import InvalidCredentials
 from domain.access.principal import Principal
 
 CACHE_MAX_AGE = timedelta(seconds=10)
-"""How long a key that was read is taken to be as it was. A revocation takes effect within this time, an expiry at
-once."""
+"""Time for which a key is cached. A revocation takes effect within it, an expiry at once."""
 KNOWN_KEYS: Final = Limits(max_batch=None, concurrency=1, slow_after=0.25)
 UNKNOWN_KEYS: Final = Limits(max_batch=None, concurrency=1, slow_after=1.0, max_in_flight=3)
 """Anyone can make up keys: they must not take many of the database connections."""
 _KEY: Final = "key "
 _TOKEN: Final = "token "
-"""How the names of credentials begin (Principal.credential)."""
+"""Prefixes of `Principal.credential`."""
 
 
 class AuthenticateKeys:
-    """Reads a key once every CACHE_MAX_AGE and process, and not again with each request. A prefix that there is not is
-    asked for each time, so that a new key counts at once; but those who ask for one are asked for together."""
+    """Reads a key once per CACHE_MAX_AGE and process. An unknown prefix is looked up each time, in batches, so that a
+    new key counts at once."""
 
     def __init__(self, keys: ApiKeyReader, clock: Clock, uses: NoteKeyUses) -> None:
         self._known = Batcher(lookup(keys.find), KNOWN_KEYS)
@@ -35,7 +34,7 @@ class AuthenticateKeys:
         self._read: dict[str, tuple[ApiKey, datetime]] = {}
 
     async def principal(self, text: str) -> Principal:
-        """Whose key it is. Raises InvalidCredentials, DatabaseUnavailable."""
+        """Returns the owner of the key. Raises InvalidCredentials, DatabaseUnavailable."""
         now = self._clock.now()
         key = await self._find(prefix_of(text), now)
         key.check(text, now)
@@ -51,7 +50,7 @@ class AuthenticateKeys:
         cached = self._read.get(prefix)
         if cached is not None and timedelta() <= now - cached[1] < CACHE_MAX_AGE:
             return cached[0]
-        # Whoever was known before does not wait for those who may have made theirs up.
+        # A key that was known before does not wait for keys that may be made up.
         key = await (self._unknown if cached is None else self._known).submit(prefix)
         if key is None:
             raise InvalidCredentials("there is no such API key")
@@ -60,23 +59,24 @@ class AuthenticateKeys:
 
 
 class Authenticate:
-    """Takes API keys, tokens, or both: whichever there is something for."""
+    """Accepts API keys, tokens, or both, as configured."""
 
     def __init__(self, keys: AuthenticateKeys | None, tokens: TokenVerifier | None) -> None:
         self._keys = keys
         self._tokens = tokens
 
     async def principal(self, credential: str) -> Principal:
-        """Whose it is. Raises InvalidCredentials, DatabaseUnavailable, IdentityProviderUnavailable."""
+        """Returns the owner of the credential. Raises InvalidCredentials, DatabaseUnavailable,
+        IdentityProviderUnavailable."""
         if self._keys is not None and (credential.startswith(MARK) or self._tokens is None):
             return await self._keys.principal(credential)
         if self._tokens is not None:
             return await self._tokens.verify(credential)
-        raise InvalidCredentials("nothing is taken here")
+        raise InvalidCredentials("this service accepts no credentials")
 
     async def recheck(self, principal: Principal) -> None:
-        """Checks that the principal's credential, which is not at hand, still counts. Of a token only its expiry is
-        known, and the principal states it. Raises InvalidCredentials, DatabaseUnavailable."""
+        """Checks that the principal's credential is still valid, without its text. Of a token only the expiry is known,
+        and the caller checks it. Raises InvalidCredentials, DatabaseUnavailable."""
         credential = principal.credential or ""
         if self._keys is not None and credential.startswith(_KEY):
             await self._keys.recheck(credential.removeprefix(_KEY))

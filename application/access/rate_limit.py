@@ -1,14 +1,14 @@
-"""Hold every client to its allowance."""
+"""Limits the request rate of each client."""
 
 from application.ports.clock import Clock
 from domain.access.token_bucket import Allowance, TokenBucket
 
 PRUNE_SIZE = 10_000
-"""Clients that are remembered before those whose bucket is full again, who are like new, are forgotten."""
+"""Clients in memory above which those with a full bucket, who are like new ones, are forgotten."""
 
 
 class RateLimit:
-    """Counts in this process's memory: of N processes behind a balancer, each gives the whole allowance."""
+    """Counts in the memory of this process: each of N processes behind a load balancer gives the whole allowance."""
 
     def __init__(self, clock: Clock, allowance: Allowance) -> None:
         self._clock = clock
@@ -17,7 +17,7 @@ class RateLimit:
         self._prune_at = PRUNE_SIZE
 
     def take(self, client: str) -> None:
-        """One request. Raises RateLimited."""
+        """Takes one request from the client's allowance. Raises RateLimited."""
         now = self._clock.now()
         bucket = self._buckets.get(client) or TokenBucket.full(self._allowance, now)
         self._buckets[client] = bucket.fill(self._allowance, now)
@@ -26,7 +26,7 @@ class RateLimit:
             self._prune()
 
     def _prune(self) -> None:
-        """Rarely enough to cost nothing: the mark moves up with what could not be forgotten."""
+        """Runs rarely: the threshold grows with the clients that cannot be forgotten."""
         now, allowance = self._clock.now(), self._allowance
         self._buckets = {
             client: bucket

@@ -1,4 +1,4 @@
-"""Changes of operations that come in at the same time, in one commit."""
+"""Commits concurrent changes of operations in one transaction."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,19 +12,21 @@ _Request = Request[tuple[UUID, Decide], UpdateResult | None]
 
 
 class GroupCommit:
-    """Changes operations, each caller's by compare-and-set. What goes wrong with one concerns no other: what its group
-    does not settle, because the row was changed, is held, or is large, or one of the group was refused, its caller does
-    alone."""
+    """Optimistic updates of many callers in one transaction.
+
+    A caller is not affected by the others: where the batch leaves its change, because the row was changed, is locked or
+    is large, or because another change of the batch was refused, the caller makes it alone.
+    """
 
     def __init__(self, units: UnitOfWorkFactory) -> None:
         self._units = units
         self._batcher = Batcher(transaction(self._commit), WRITES)
 
     async def change(self, operation_id: UUID, decide: Decide) -> UpdateResult | None:
-        """Apply what `decide` makes of the operation; the answer comes after the commit.
+        """Applies what `decide` makes of the operation, and returns after the commit.
 
-        Returns None if there is no such operation. Raises DatabaseUnavailable, after which it is not known whether the
-        change is stored; StaleOperation after MAX_TRIES lost races; and whatever `decide` raises.
+        Returns None if the operation does not exist. Raises DatabaseUnavailable, after which it is unknown whether the
+        change is stored; StaleOperation after MAX_TRIES conflicts; and whatever `decide` raises.
         """
         try:
             return await self._batcher.submit((operation_id, decide), key=operation_id)
@@ -52,7 +54,7 @@ class GroupCommit:
 
 
 def _decided(request: _Request, operation: Operation | None) -> Change | None:
-    """What is to be stored. Where that is nothing, the caller has its answer."""
+    """Returns the change to store. If there is none, the request is resolved or rejected."""
     if operation is None:
         request.resolve(None)
         return None

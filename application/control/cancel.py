@@ -1,4 +1,4 @@
-"""Record that somebody wants an operation to end; telling the engine is the follow-up's work."""
+"""Stores cancellation requests. The worker delivers them to the engine."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from domain.operation.transition import Source
 
 
 class CancelOperation:
-    """Works while the engine is down: the request is kept and delivered later, once."""
+    """Works while the engine is down: the request is delivered later, once."""
 
     def __init__(self, changes: GroupCommit, clock: Clock) -> None:
         self._changes = changes
@@ -28,7 +28,10 @@ class CancelOperation:
         actor: str | None = None,
         expected: ExpectedVersion = None,
     ) -> Operation:
-        """The operation with the request on it. Raises OperationNotFound, OperationAlreadyDone, VersionMismatch."""
+        """Requests the cancellation, or with `force` the termination, of an operation, and returns the operation.
+
+        Raises OperationNotFound, OperationAlreadyDone, VersionMismatch.
+        """
 
         def decide(operation: Operation) -> Change | None:
             if operation.tenant != tenant:

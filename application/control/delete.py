@@ -1,4 +1,4 @@
-"""Remove an operation that is done."""
+"""Deletes operations that are done."""
 
 from uuid import UUID
 
@@ -10,15 +10,15 @@ from domain.operation.expected_version import ExpectedVersion, check_version
 
 
 class DeleteOperation:
-    """History and idempotency key go with it: a later request under that key is a new one. What the engine still says
-    of the execution finds no row, and is dropped."""
+    """Deletes the history and the idempotency key too, so that a later request with the key is a new one. What the
+    engine still says of the execution finds no row, and is dropped."""
 
     def __init__(self, units: UnitOfWorkFactory) -> None:
         self._units = units
 
     async def delete(self, tenant: str, operation_id: UUID, *, expected: ExpectedVersion = None) -> None:
-        """Remove it, durably. Raises OperationNotFound, OperationNotDone, VersionMismatch; StaleOperation where it
-        changes under every attempt."""
+        """Deletes an operation. Raises OperationNotFound, OperationNotDone, VersionMismatch; StaleOperation after
+        MAX_TRIES conflicts."""
 
         async def attempt(unit: UnitOfWork) -> None:
             operation = await unit.operations.get(operation_id)

@@ -1,4 +1,4 @@
-"""The close poll: finds the ends of operations of which the engine does not call, within seconds."""
+"""Close poll: finds closed executions without a completion callback within seconds."""
 
 import asyncio
 from collections.abc import Collection
@@ -13,15 +13,15 @@ from domain.operation.transition import Source
 
 TURN = "close-poll"
 OVERLAP = timedelta(seconds=10)
-"""How far behind the last turn a turn begins: the index lags by seconds, and the clocks of engine and database differ.
-What it lists later than that the reconciliation finds."""
+"""Time before the last turn at which a turn starts to read: the index lags by seconds, and the clocks of engine and
+database differ. The reconciliation finds what the index lists later."""
 PAUSE = timedelta(seconds=0.25)
-"""Between two pages: the engine takes 10 list calls a second for a namespace, of everybody together."""
+"""Wait between two pages: Temporal allows a namespace 10 list calls a second, of all clients together."""
 
 
 class PollCloses:
-    """Any number of workers poll; one has the turn. The index is a hint: the engine is asked about what it lists
-    against the ledger's word. An overlap asks nothing twice."""
+    """Any number of workers poll, and one has the turn. The engine is asked where index and ledger differ. No close is
+    asked about twice."""
 
     def __init__(
         self,
@@ -32,19 +32,19 @@ class PollCloses:
         *,
         pause: timedelta = PAUSE,
     ) -> None:
-        """`every`: from one turn to the next; `pause`: between two pages of one."""
+        """`every`: interval of turns; `pause`: wait between two pages of a turn."""
         self._units = units
         self._engine = engine
         self._inquiry = inquiry
         self._every = every
         self._pause = pause
         self._asked: dict[IndexEntry, datetime] = {}
-        """Closes that were asked about, with the turn's time: the ledger need not show it, where another run followed
-        or the operation is gone."""
+        """Closes that were asked about, and the time of the turn. The ledger need not show them: another run may have
+        followed, or the operation may be deleted."""
 
     async def step(self, limit: int) -> ClaimResult:
-        """Take the turn, if it is due and an operation is open whose end would not be called; claims what it asks
-        about. `limit` is not used: a turn reads all that has closed."""
+        """Takes the turn if it is due and an open operation has no callback. The result counts what it asked about.
+        `limit` is not used: a turn reads everything that has closed."""
         since_and_now = await self._begin()
         if since_and_now is None:
             return ClaimResult(0)
@@ -54,19 +54,19 @@ class PollCloses:
             return ClaimResult(0, engine_available=False)
 
     async def _begin(self) -> tuple[datetime, datetime] | None:
-        """From when on closes matter, and the database's present; None where there is no turn to take."""
+        """Returns the time from which on closes matter, and the database's time; None if there is no turn to take."""
         async with self._units() as unit:
             oldest = await unit.operations.oldest_without_callback()
             turn = None if oldest is None else await unit.turns.take(TURN, self._every)
             if oldest is None or turn is None:
                 return None
             await unit.commit()
-        # An operation's execution cannot have closed before the operation was accepted.
+        # An execution cannot close before its operation is accepted.
         since = max(oldest, turn.mark) if turn.mark is not None else oldest
         return min(since, turn.now) - OVERLAP, turn.now
 
     async def _read(self, since: datetime, now: datetime) -> int:
-        """How many operations were asked about. The mark moves when all pages are read, never before."""
+        """Returns the number of operations asked about. The mark moves after the last page."""
         self._asked = {entry: at for entry, at in self._asked.items() if at >= now - 3 * OVERLAP}
         asked, page = 0, None
         while True:

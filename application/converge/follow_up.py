@@ -1,4 +1,4 @@
-"""Deliver cancel requests, and ask the engine promptly about operations of which news is due."""
+"""Delivers cancellation requests, and asks the engine about operations whose follow-up is due."""
 
 from datetime import datetime, timedelta
 
@@ -19,13 +19,13 @@ from domain.scheduling.schedule import FollowUp
 
 MIN_CLOSE_WAIT = timedelta(milliseconds=100)
 MIN_START_WAIT = timedelta(seconds=2)
-"""For a worker to take it up; later for as long again as it has waited since its dispatch."""
+"""Wait for a worker to start the execution. Later waits are as long as the time since the dispatch."""
 MAX_CLOSE_WAIT = timedelta(minutes=1)
 MAX_START_WAIT = timedelta(minutes=10)
 
 
 class FollowUpOperations:
-    """Claims operations whose follow-up is due. Any number compete, as dispatchers do."""
+    """Claims operations whose follow-up is due. Any number of processes compete."""
 
     def __init__(
         self,
@@ -42,18 +42,18 @@ class FollowUpOperations:
         self._recorder = recorder
 
     def claim_loop(self) -> ClaimLoop:
-        """A loop that follows operations up while its block lasts."""
+        """Returns a loop that follows operations up."""
         return ClaimLoop(self._units, self._claim, self._act)
 
     async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
         return await unit.operations.claim_due_follow_ups(self._clock.now(), LEASE, limit)
 
     async def _act(self, operation: Operation) -> bool:
-        """Whether the engine was there to answer."""
+        """Returns whether the engine was available."""
         try:
             await self._follow_up(operation)
         except EngineUnavailable as outage:
-            await self._plan(operation, self._clock.now() + exponential(operation.follow_up.attempts + 1))
+            await self._schedule(operation, self._clock.now() + exponential(operation.follow_up.attempts + 1))
             return isinstance(outage, PayloadsUnavailable)
         return True
 
@@ -64,11 +64,11 @@ class FollowUpOperations:
         if operation.cancel_pending and observation.state is not ExecutionState.NOT_FOUND:
             operation = await self._note_delivered(operation)
         await self._recorder.observation(operation.id, observation, Source.CONFIRMATION)
-        await self._plan(operation, self._next_question(operation))
+        await self._schedule(operation, self._next_follow_up(operation))
 
     async def _send_cancel(self, operation: Operation) -> None:
-        """Tell the engine. It says nothing about an execution that it does not know, or not yet: whether anybody was
-        told is seen by asking afterwards."""
+        """Sends the request to the engine, which ignores executions that it does not know, or not yet. The observation
+        that follows shows whether it was delivered."""
         request = operation.cancel_request
         assert request is not None
         reason = request.reason or "requested through the operations API"
@@ -87,14 +87,14 @@ class FollowUpOperations:
         outcome = await self._changes.change(operation.id, decide)
         return operation if outcome is None else outcome.operation
 
-    async def _plan(self, operation: Operation, due_at: datetime | None) -> None:
-        """Plan the next question, unless a change that was recorded since the claim has planned its own."""
+    async def _schedule(self, operation: Operation, due_at: datetime | None) -> None:
+        """Schedules the next follow-up, unless a change since the claim has scheduled its own."""
         attempts = operation.follow_up.attempts + 1
         async with self._units() as unit:
             await unit.operations.set_follow_up(operation, FollowUp(due_at, attempts if due_at else 0))
             await unit.commit()
 
-    def _next_question(self, operation: Operation) -> datetime | None:
+    def _next_follow_up(self, operation: Operation) -> datetime | None:
         attempt = operation.follow_up.attempts + 1
         if operation.reported is not None or operation.cancel_request is not None:
             return self._clock.now() + exponential(attempt, first=MIN_CLOSE_WAIT, cap=MAX_CLOSE_WAIT)

@@ -1,4 +1,4 @@
-"""Asks the engine about operations that a hint speaks of: only its answer is evidence."""
+"""Asks the engine about operations that its index lists. The index is a hint; the answer is evidence."""
 
 import asyncio
 import logging
@@ -19,12 +19,12 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 
 Answer: TypeAlias = Verdict | EngineUnavailable | None
-"""What came of a question; None: recording it failed."""
+"""The verdict on the engine's answer, or its outage; None: recording the answer failed."""
 _log = logging.getLogger(__name__)
 
 
 class Inquiry:
-    """Shared by everything that reads the engine's index."""
+    """Used by the close poll, the start watch and the reconciliation."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Inquiry:
         self._gate = asyncio.Semaphore(concurrency)
 
     async def suspects(self, entries: Iterable[IndexEntry]) -> list[OperationSummary]:
-        """The operations about which the index says something else than the ledger."""
+        """Returns the operations whose state differs between index and ledger."""
         listed: dict[UUID, list[IndexEntry]] = {}
         for entry in entries:
             listed.setdefault(entry.operation_id, []).append(entry)
@@ -57,17 +57,23 @@ class Inquiry:
         ]
 
     async def ask(self, questions: Mapping[Chain, bool], source: Source) -> dict[UUID, Answer]:
-        """Returns the answers, for chains and whether each is likely to be closed. Raises EngineUnavailable where
-        nothing could be asked and the engine does not answer at all."""
+        """Observes the chains and records the answers.
+
+        Args:
+            questions: The chains, and whether each is likely to be closed.
+            source: The channel that the answers are recorded under.
+
+        Raises EngineUnavailable if no chain could be observed and the engine does not answer at all.
+        """
         answers = await asyncio.gather(*(self._ask(*question, source) for question in questions.items()))
         if answers and all(isinstance(answer, EngineUnavailable) for answer in answers):
-            # One that cannot be answered for is called the same as an engine that is away, and must not stop the pass.
+            # Payloads that cannot be decoded raise the same error as an outage, and must not stop the pass.
             await self._engine.ping()
         asked = [chain.operation_id for chain in questions]
         return dict(zip(asked, answers, strict=True))
 
     async def plan_open(self, answers: Mapping[UUID, Answer]) -> None:
-        """Leave operations without an answer, or with one that is too early, to the follow-up."""
+        """Schedules a follow-up for operations without an answer, or with one that is too early."""
         for operation_id, answer in answers.items():
             if not answered(answer) or answer is Verdict.WAIT:
                 await self._changes.change(operation_id, lambda row: schedule_follow_up(row, at=self._clock.now()))
@@ -79,19 +85,19 @@ class Inquiry:
                 observation = await self._engine.observe(chain, likely_closed=likely_closed)
                 return await self._recorder.observation(operation_id, observation, source)
             except EngineUnavailable as outage:
-                _log.warning("operation %s could not be asked about; it is asked again: %s", operation_id, outage)
+                _log.warning("cannot observe operation %s, trying again: %s", operation_id, outage)
                 return outage
             except Exception:
-                _log.exception("recording what the engine says of operation %s failed", operation_id)
+                _log.exception("recording the observation of operation %s failed", operation_id)
                 return None
 
 
 def answered(answer: Answer) -> bool:
-    """Whether the engine's word was recorded."""
+    """Returns whether the engine's answer was recorded."""
     return isinstance(answer, Verdict)
 
 
 def likely_closed(summaries: Collection[OperationSummary]) -> dict[Chain, bool]:
-    """The questions about operations whose close the index lists. For those that have begun a close costs one question;
-    one that never began is asked about in full, for when it began."""
+    """Returns the questions about operations whose close the index lists. The close of a running operation costs one
+    request; about one that is not known to run the engine is asked in full, to know when it started."""
     return {summary.chain: summary.status is not OperationStatus.ACCEPTED for summary in summaries}

@@ -1,4 +1,4 @@
-"""Hold the ledger against what the engine's index says has changed: a pass costs what changed, not what runs."""
+"""Reconciles the ledger with the engine's index. The cost is proportional to the number of changed executions."""
 
 import logging
 from collections.abc import Mapping
@@ -18,32 +18,33 @@ from domain.operation.chain import Chain
 from domain.operation.transition import Source
 
 OVERLAP = timedelta(minutes=1)
-"""How far behind its watermark a pass begins: the index lags by seconds, and clocks differ."""
+"""Time before its watermark at which a pass starts to read: the index lags by seconds, and clocks differ."""
 MAX_LAG = timedelta(hours=1)
-"""How long a final operation that cannot be asked about holds the watermark back; nothing else finds its divergence."""
+"""Time for which a final operation that cannot be observed holds the watermark back: nothing else finds its
+divergence."""
 MAX_STALLED = 10_000
 STALLED_PER_PASS = 500
-"""How many executions with problems, or without them any more, a pass asks about; the next one goes on."""
+"""Executions with new or ended problems that a pass asks about. The next pass continues."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PassCursor:
-    """Where a pass is."""
+    """Position of a pass."""
 
     since: datetime
-    """What has changed since then is looked at."""
+    """Changes after this time are reconciled."""
     began_at: datetime
-    """What the watermark becomes when the pass has ended, by the database's clock."""
+    """Start of the pass by the database's clock, and the watermark after its end."""
     page: bytes = b""
-    """Of the index; empty for the first one."""
+    """Page token of the index; empty for the first page."""
     incomplete: bool = False
-    """Whether a final operation could not be asked about on an earlier page."""
+    """A final operation of an earlier page could not be observed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReconciledPage:
-    """What a page did. `cursor` is None behind the last page."""
+    """Result of a page. `cursor` is None after the last one."""
 
     cursor: PassCursor | None
     listed: int = 0
@@ -53,7 +54,7 @@ class ReconciledPage:
 
 
 class ReconcileOperations:
-    """The safety net under the channels that push. Pages may overlap, repeat, and be cut short at any point."""
+    """Finds what callbacks and reports lost. Pages may overlap, repeat, and be interrupted at any point."""
 
     def __init__(
         self,
@@ -65,8 +66,8 @@ class ReconcileOperations:
         *,
         overlap: timedelta = OVERLAP,
     ) -> None:
-        """`overlap`: how far behind its watermark a pass begins; longer than the policy's grace, or what has begun
-        within the grace is never looked at again."""
+        """`overlap`: time before its watermark at which a pass starts to read. It is longer than the policy's grace:
+        otherwise what started within the grace would never be looked at again."""
         self._units = units
         self._engine = engine
         self._clock = clock
@@ -75,12 +76,12 @@ class ReconcileOperations:
         self._overlap = overlap
 
     async def page(self, cursor: PassCursor | None = None) -> ReconciledPage:
-        """Reconcile one page of a pass; without a cursor, the first page of a new one.
+        """Reconciles one page of a pass; without a cursor, the first page of a new one.
 
-        The index is a hint: what it lists against the ledger's word is asked about one by one, because only that
-        answer is strongly consistent. Bad rows are counted and passed over: open ones are left to the follow-up, final
-        ones keep the watermark where it is. It moves when the last page is done. Raises EngineUnavailable if the index
-        cannot be asked, or if nothing could and the engine does not answer at all.
+        The index is a hint: the engine is asked about each operation that differs, because only that answer is strongly
+        consistent. Failed operations are counted and skipped: open ones are left to the follow-up, final ones keep the
+        watermark where it is. It moves after the last page. Raises EngineUnavailable if the index cannot be read, or if
+        no operation could be observed and the engine does not answer at all.
         """
         cursor = cursor or await self._begin()
         index = await self._engine.changed_since(cursor.since, cursor.page or None)
@@ -119,9 +120,11 @@ class ReconcileOperations:
         return PassCursor(since=known - self._overlap, began_at=began_at)
 
     def _report_future(self, watermark: datetime, now: datetime) -> None:
-        """What passes have missed because of it is not known: this one looks back as far as the oldest open operation.
-        Its end moves the watermark back."""
-        _log.error("the reconciliation watermark %s is later than the database's time %s: repaired", watermark, now)
+        """Earlier passes may have missed changes: this one reads from the oldest open operation on, and its end moves
+        the watermark back."""
+        _log.error(
+            "the reconciliation watermark %s is later than the database's time %s; this pass repairs it", watermark, now
+        )
         self._metrics.watermark_repaired()
 
     async def _end(self, cursor: PassCursor) -> None:
@@ -132,12 +135,12 @@ class ReconcileOperations:
             await unit.commit()
 
     async def _stalled(self) -> list[OperationSummary]:
-        """Open operations whose execution has a problem that the ledger does not know of, or has none any more. Where
-        the index cannot say, none: verifying finds them too."""
+        """Returns open operations whose execution has a problem that the ledger does not know, or no longer has one.
+        Returns none if the index cannot be read: the verification finds them too."""
         try:
             problems = await self._engine.with_problems()
         except EngineUnavailable as outage:
-            _log.warning("executions with problems are looked for by the next pass: %s", outage)
+            _log.warning("cannot list executions with problems, the next pass tries again: %s", outage)
             return []
         async with self._units() as unit:
             known = await unit.operations.stalled(MAX_STALLED)
@@ -151,6 +154,6 @@ _CORRECTIONS = frozenset({Verdict.TRANSITION, Verdict.START_AGAIN, Verdict.DIVER
 
 
 def _may_be_stalled(summary: OperationSummary) -> bool:
-    """Whether asking may bring news; of one that has no worker it would not."""
+    """Returns whether the engine may say something new. Without a worker it does not."""
     known = (AttentionKind.STALLED, AttentionKind.NO_WORKER)
     return not summary.status.done and summary.attention not in known

@@ -1,4 +1,4 @@
-"""The start watch: sees within two seconds that a worker has taken an operation whose workflow does not report it."""
+"""Start watch: finds started executions whose workflow does not report its start, within two seconds."""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -17,19 +17,19 @@ from domain.operation.transition import Source
 TURN = "start-watch"
 INTERVAL = timedelta(seconds=1)
 REPORT_DELAY = timedelta(milliseconds=500)
-"""A workflow that reports its start has usually done so by then, and costs no question."""
+"""Time after the dispatch in which a workflow usually reports its start, and so costs no request."""
 FIRST_SAMPLE = 4
-"""Operations of a type that a turn asks about at first: so many of those that wait longest and of those that wait
-shortest. A task queue gives its tasks out about in their order."""
+"""Operations of a type that a turn asks about first: as many of those that wait longest as of those that wait
+shortest. A task queue hands out its tasks roughly in order."""
 MAX_SAMPLE = 64
+"""Upper bound of the sample, which doubles while a turn goes on."""
 
 
 class WatchStarts:
-    """Any number of workers watch; one has the turn.
+    """Any number of workers watch, and one has the turn.
 
-    A turn asks about both ends of each type's queue. As long as half of those it asked about were taken, it goes on
-    with the next ones. So its cost is one question for each start that is not reported, and 8 a second for each type of
-    which operations wait, however many.
+    A turn asks about both ends of each type's queue, and continues while half of what it asked about had started. So it
+    costs one request per unreported start, and 8 per second for each type with waiting operations, however many wait.
     """
 
     def __init__(self, units: UnitOfWorkFactory, clock: Clock, catalogue: OperationCatalogue, inquiry: Inquiry) -> None:
@@ -39,12 +39,12 @@ class WatchStarts:
         self._inquiry = inquiry
 
     async def step(self, limit: int) -> ClaimResult:
-        """Take the turn, if it is due and operations wait. `limit` is not used: see the class."""
+        """Takes the turn if it is due and operations wait. `limit` is not used."""
         asked: set[Chain] = set()
-        types, each_end = self._types, FIRST_SAMPLE
+        types, sample = self._types, FIRST_SAMPLE
         first = True
         while types:
-            waiting = await self._waiting(types, each_end, take_turn=first)
+            waiting = await self._waiting(types, sample, take_turn=first)
             first = False
             unasked = {kind: [chain for chain in chains if chain not in asked] for kind, chains in waiting.items()}
             try:
@@ -54,14 +54,14 @@ class WatchStarts:
             except EngineUnavailable:
                 return ClaimResult(len(asked), engine_available=False)
             asked.update(*unasked.values())
-            types = [kind for kind, chains in unasked.items() if _half_moved(chains, answers)]
-            each_end = min(2 * each_end, MAX_SAMPLE)
+            types = [kind for kind, chains in unasked.items() if _half_started(chains, answers)]
+            sample = min(2 * sample, MAX_SAMPLE)
         return ClaimResult(len(asked))
 
-    async def _waiting(self, types: Collection[str], each_end: int, *, take_turn: bool) -> dict[str, list[Chain]]:
+    async def _waiting(self, types: Collection[str], sample: int, *, take_turn: bool) -> dict[str, list[Chain]]:
         async with self._units() as unit:
             before = self._clock.now() - REPORT_DELAY
-            waiting = await unit.operations.waiting(types, before, each_end)
+            waiting = await unit.operations.waiting(types, before, sample)
             if waiting and take_turn:
                 if await unit.turns.take(TURN, INTERVAL) is None:
                     return {}
@@ -69,6 +69,6 @@ class WatchStarts:
         return waiting
 
 
-def _half_moved(chains: Collection[Chain], answers: Mapping[UUID, Answer]) -> bool:
-    moved = sum(answers[chain.operation_id] is Verdict.TRANSITION for chain in chains)
-    return bool(chains) and 2 * moved >= len(chains)
+def _half_started(chains: Collection[Chain], answers: Mapping[UUID, Answer]) -> bool:
+    started = sum(answers[chain.operation_id] is Verdict.TRANSITION for chain in chains)
+    return bool(chains) and 2 * started >= len(chains)

@@ -1,4 +1,4 @@
-"""Asks the engine about unfinished operations that are silent: how they are, and why they make no progress."""
+"""Asks the engine about unfinished operations that are silent: their state, and why they make no progress."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,21 +14,21 @@ from domain.operation.transition import Source
 from domain.scheduling.schedule import FIRST_VERIFICATION, Verification
 
 RECENT = FIRST_VERIFICATION
-"""An operation that changed within this time needs no look: it makes progress."""
+"""An operation that changed within this time makes progress, and is not verified."""
 MIN_INTERVAL = timedelta(minutes=1)
-"""Wait between two looks, at least, and at most where an operation needs attention."""
+"""Shortest interval of verifications; the longest for an operation that needs attention."""
 MAX_INTERVAL = timedelta(minutes=15)
-"""Upper bound of the wait between two looks at a silent operation, three quarters of it at most. Where more operations
-are open than the rate allows for, each is looked at in its turn, and none goes without for longer than the interval."""
+"""Upper bound of the interval for a silent operation, of which at most three quarters are used. If more operations are
+open than the rate allows for, each is verified in its turn, and none later than after the interval."""
 
 
 class VerifyOperations:
-    """Finds what no other channel says: an execution that was deleted, an index that is stale. Any number compete."""
+    """Finds what no other channel reports: a deleted execution, a stale index. Any number of processes compete."""
 
     def __init__(
         self, units: UnitOfWorkFactory, engine: WorkflowEngine, clock: Clock, recorder: RecordEvidence, every: timedelta
     ) -> None:
-        """`every`: no operation goes unverified for longer, as long as the steps keep up."""
+        """`every`: longest time without a verification, if the steps keep up."""
         self._units = units
         self._engine = engine
         self._clock = clock
@@ -36,17 +36,17 @@ class VerifyOperations:
         self._every = every
 
     def claim_loop(self) -> ClaimLoop:
-        """A loop that verifies operations while its block lasts."""
+        """Returns a loop that verifies operations."""
         return ClaimLoop(self._units, self._claim, self._verify)
 
     async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
         return await unit.operations.claim_due_verifications(self._clock.now(), LEASE, limit)
 
     async def _verify(self, operation: Operation) -> bool:
-        """Whether the engine was there to answer. If not, the operation is due again after its lease."""
+        """Returns whether the engine was available. If not, the operation is due again after its lease."""
         now = self._clock.now()
-        if self._has_news(operation, now):
-            await self._plan(operation, replace(operation.verification, due_at=now + MIN_INTERVAL))
+        if self._changed_recently(operation, now):
+            await self._schedule(operation, replace(operation.verification, due_at=now + MIN_INTERVAL))
             return True
         try:
             observation = await self._engine.observe(operation.chain)
@@ -54,28 +54,29 @@ class VerifyOperations:
             return isinstance(outage, PayloadsUnavailable)
         verdict = await self._recorder.observation(operation.id, observation, Source.VERIFICATION)
         asked_at = observation.asked_at
-        await self._plan(operation, Verification(asked_at, asked_at + self._wait(operation, asked_at, verdict)))
+        await self._schedule(operation, Verification(asked_at, asked_at + self._wait(operation, asked_at, verdict)))
         return True
 
-    async def _plan(self, operation: Operation, verification: Verification) -> None:
+    async def _schedule(self, operation: Operation, verification: Verification) -> None:
         async with self._units() as unit:
             await unit.operations.set_verified(operation.id, verification)
             await unit.commit()
 
-    def _has_news(self, operation: Operation, now: datetime) -> bool:
-        """Whether a look would say nothing new; in every interval there is one all the same."""
+    def _changed_recently(self, operation: Operation, now: datetime) -> bool:
+        """Returns whether the operation changed recently, so that a verification would say nothing new. One in each
+        interval is made all the same."""
         verified_at = operation.verification.verified_at
         if verified_at is None or operation.attention is not None:
             return False
-        return now - operation.updated_at < RECENT and now - verified_at < self._longest(operation) - MIN_INTERVAL
+        return now - operation.updated_at < RECENT and now - verified_at < self._max_interval(operation) - MIN_INTERVAL
 
-    def _longest(self, operation: Operation) -> timedelta:
-        """Half to three quarters of the bound, so that operations that were started together spread out."""
+    def _max_interval(self, operation: Operation) -> timedelta:
+        """Returns half to three quarters of the bound, so that operations that were started together spread out."""
         return min(self._every, MAX_INTERVAL) * (0.5 + 0.25 * (operation.id.int % 1024) / 1024)
 
     def _wait(self, operation: Operation, now: datetime, verdict: Verdict) -> timedelta:
-        """As long again as the operation has been silent, within bounds."""
+        """Returns the time for which the operation has been silent, within bounds."""
         silent = timedelta() if verdict is not Verdict.NO_CHANGE else now - operation.updated_at
         needs_attention = operation.attention is not None or verdict is Verdict.ATTENTION
         wait = MIN_INTERVAL if needs_attention else max(silent, MIN_INTERVAL)
-        return min(wait, self._longest(operation))
+        return min(wait, self._max_interval(operation))

@@ -9,13 +9,13 @@ from application.ports.workflow_engine import EngineUnavailable
 from domain.scheduling.backoff import exponential
 
 MAX_TRIES = 5
-"""Attempts at one page. A pass that is given up has moved no watermark; the next one looks at the same changes."""
+"""Attempts at one page. A pass that fails moves no watermark, and the next one reads the same changes."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PassCounts:
-    """What a pass did."""
+    """Counts of a pass."""
 
     pages: int = 0
     listed: int = 0
@@ -24,7 +24,7 @@ class PassCounts:
     failed: int = 0
 
     def plus(self, page: ReconciledPage) -> "PassCounts":
-        """With one more page."""
+        """Returns the counts with one more page."""
         return PassCounts(
             self.pages + 1,
             self.listed + page.listed,
@@ -35,8 +35,8 @@ class PassCounts:
 
 
 async def run_pass(reconciler: ReconcileOperations) -> PassCounts:
-    """Reconcile all that has changed. The cursor never leaves this process, so that nothing from outside can move the
-    watermark. Raises EngineUnavailable when the engine stays away."""
+    """Reconciles everything that has changed. The cursor never leaves this process, so that no client can move the
+    watermark. Raises EngineUnavailable after MAX_TRIES."""
     counts = PassCounts()
     cursor: PassCursor | None = None
     while True:
@@ -51,6 +51,6 @@ async def _page(reconciler: ReconcileOperations, cursor: PassCursor | None) -> R
         try:
             return await reconciler.page(cursor)
         except EngineUnavailable as outage:
-            _log.warning("a page of the reconciliation is tried again: %s", outage)
+            _log.warning("a page of the reconciliation failed, trying again: %s", outage)
             await asyncio.sleep(exponential(attempt).total_seconds())
     return await reconciler.page(cursor)

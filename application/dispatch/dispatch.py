@@ -1,4 +1,4 @@
-"""Start the workflows of accepted operations. Any number of dispatchers compete; any of them may die at any point."""
+"""Starts the workflows of accepted operations. Any number of dispatchers compete, and each may crash at any point."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -32,12 +32,12 @@ from domain.operation.transition import Source
 from domain.scheduling.backoff import exponential
 
 FIRST_QUESTION = timedelta(seconds=10)
-"""How long after its start an operation is asked about that waits for a worker: `WatchStarts` sees most starts sooner,
-and the close poll or a callback most ends."""
+"""Time after its dispatch at which an operation is followed up for the first time. The start watch finds most starts
+sooner, and the close poll or a callback finds most ends."""
 
 
 class DispatchOperations:
-    """Claims due operations, starts each, and notes what came of it."""
+    """Claims due operations, starts each, and records the outcome."""
 
     def __init__(
         self,
@@ -61,14 +61,14 @@ class DispatchOperations:
         self._finality = finality
 
     def claim_loop(self) -> ClaimLoop:
-        """A loop that dispatches operations while its block lasts."""
+        """Returns a loop that dispatches operations."""
         return ClaimLoop(self._units, self._claim, self._start)
 
     async def _claim(self, unit: UnitOfWork, limit: int) -> list[Operation]:
         return await unit.operations.claim_due_dispatches(self._clock.now(), LEASE, limit)
 
     async def _start(self, operation: Operation) -> bool:
-        """Whether the engine was there to answer."""
+        """Returns whether the engine was available."""
         try:
             if operation.cancel_pending:
                 await self._cancelled(operation)
@@ -93,20 +93,20 @@ class DispatchOperations:
             await self._rejected(operation, refusal)
         else:
             first_run_id = await self._first_run_of(operation, run_id)
-            # An earlier attempt, which may have carried no callback, may have made the execution.
+            # An earlier attempt, perhaps without a callback, may have created the execution.
             calls_back = calls_back and operation.dispatch.attempts == 1
             await self._note_dispatched(operation, first_run_id, ask_after=FIRST_QUESTION, calls_back=calls_back)
 
     async def _first_run_of(self, operation: Operation, run_id: str) -> str | None:
-        """Of the started run's chain. Where an earlier attempt has started it, the run may be that of a reset."""
+        """Returns the first run of the chain. If an earlier attempt started it, `run_id` may be the run of a reset."""
         if operation.dispatch.attempts == 1:
             return run_id
         origin = await self._engine.origin(Run(operation.chain.workflow_id, run_id))
         return None if origin is None else origin.first_run_id
 
     async def _start_with_or_without_callback(self, request: StartRequest) -> tuple[str, bool]:
-        """The run, and whether the engine will call. A callback that the engine does not take must not keep the
-        operation from being started."""
+        """Returns the run, and whether the engine will call back. A callback that the engine refuses must not keep the
+        operation from starting."""
         try:
             run_id = await self._engine.start(request)
         except CallbackRefused as refusal:
@@ -119,8 +119,8 @@ class DispatchOperations:
         return run_id, True
 
     async def _find_own(self, operation: Operation, present: ExecutionExists) -> None:
-        """There is an execution under the workflow id: of an earlier attempt, or of somebody else. In the second case
-        an earlier attempt may have been superseded, which the engine's index shows a while later."""
+        """Handles an existing execution under the workflow id: of an earlier attempt, or foreign. A foreign one may
+        have superseded that of an earlier attempt, which the engine's index shows a while later."""
         absent = await self._absent(operation)
         if absent is None:
             return
@@ -130,8 +130,8 @@ class DispatchOperations:
             await self._reject(operation, f"another execution has the workflow id: {present}")
 
     async def _cancelled(self, operation: Operation) -> None:
-        """It was cancelled after an earlier attempt to start it: what that attempt started is told, and if it started
-        nothing, nothing is. An attempt may still be under way, so that an absence counts only after a quiet while."""
+        """Fails an operation that was cancelled before its start was recorded, unless an earlier attempt started it:
+        then its execution is cancelled. An attempt may still be in flight, so an absence counts only after a lease."""
         request = operation.cancel_request
         assert request is not None
         absent = await self._absent(operation)
@@ -151,7 +151,7 @@ class DispatchOperations:
         await self._changes.change(operation.id, decide)
 
     async def _rejected(self, operation: Operation, refusal: StartRejected) -> None:
-        """Fail it, unless an earlier attempt, whose answer was lost, had gone through."""
+        """Fails the operation, unless an earlier attempt whose response was lost had started it."""
         if operation.dispatch.attempts > 1 and await self._absent(operation) is None:
             return
         await self._reject(operation, str(refusal))
@@ -166,7 +166,8 @@ class DispatchOperations:
         await self._changes.change(operation.id, decide)
 
     async def _absent(self, operation: Operation) -> Observation | None:
-        """The engine's word that no earlier attempt has started anything; None where one has, which is noted."""
+        """Returns the observation that no earlier attempt has started the operation; None if one has, which is
+        recorded."""
         observation = await self._engine.observe(Chain(operation.id))
         if observation.state is ExecutionState.NOT_FOUND:
             return observation
@@ -188,7 +189,7 @@ class DispatchOperations:
     ) -> None:
         def decide(current: Operation) -> Change | None:
             now = self._clock.now()
-            # Another attempt since may have started another chain.
+            # A later attempt may have started another chain.
             latest = current.dispatch.attempts == operation.dispatch.attempts
             known = first_run_id if latest else None
             return dispatched(current, follow_up_at=now + ask_after, now=now, first_run_id=known, calls_back=calls_back)
@@ -197,13 +198,13 @@ class DispatchOperations:
         if outcome is not None and outcome.changed and outcome.operation.status is OperationStatus.ACCEPTED:
             self._metrics.dispatched(max(timedelta(), self._clock.now() - operation.accepted_at))
         if outcome is None or (outcome.operation.done and outcome.operation.started_at is None):
-            # This process stood still so long that the operation was given up meanwhile, and perhaps deleted.
+            # This process was suspended until the operation had failed, and perhaps was deleted.
             started = Chain(operation.id, first_run_id)
             await self._engine.terminate(started, "the operation had ended before it was started")
 
 
 def _still_claimed(current: Operation, claimed: Operation) -> bool:
-    """Whether the claim still stands: nobody has started the operation or claimed it since."""
+    """Returns whether the claim is still valid: nobody has started or claimed the operation since."""
     return (
         current.status is OperationStatus.ACCEPTED
         and current.dispatch.done_at is None

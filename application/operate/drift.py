@@ -11,7 +11,7 @@ from domain.operation.attention import AttentionKind
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """As it stands now."""
+    """The current drift."""
 
     oldest_unverified: timedelta | None
     """How long ago the engine last spoke of the operation that has waited longest; None where none is open."""
@@ -22,14 +22,14 @@ class DriftReport:
 
 
 class ReadDrift:
-    """Reads the database alone."""
+    """Reads the database only."""
 
     def __init__(self, queries: DriftQueries, clock: Clock) -> None:
         self._queries = queries
         self._clock = clock
 
     async def read(self) -> DriftReport:
-        """The report. Raises DatabaseUnavailable."""
+        """Returns the report. Raises DatabaseUnavailable."""
         drift = await self._queries.drift()
         oldest = drift.oldest_unverified
         waited = None if oldest is None else max(timedelta(), self._clock.now() - oldest)
@@ -37,5 +37,5 @@ class ReadDrift:
         return DriftReport(waited, attention, drift.watermark_age)
 
     async def diverged(self, limit: int) -> list[UUID]:
-        """Operations that have diverged, the latest first. Raises DatabaseUnavailable."""
+        """Returns up to `limit` operations that diverged, latest first. Raises DatabaseUnavailable."""
         return await self._queries.diverged(limit)

@@ -1,4 +1,4 @@
-"""Whether the service can do its work."""
+"""Checks the health of the service and its dependencies."""
 
 import asyncio
 import logging
@@ -18,24 +18,24 @@ PROBE_MAX_AGE = 1.0
 
 
 class Health(StrEnum):
-    """How the whole stands."""
+    """Health of the service."""
 
     READY = "ready"
     DEGRADED = "degraded"
-    """Reads and submissions work; something else does not."""
+    """Reads and submissions work; another part fails."""
     UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """How the whole stands, and each part: None where it is well, else what is wrong."""
+    """Health of the service and of each part: None if it is healthy, else the error."""
 
     status: Health
     checks: dict[str, str | None]
 
 
 class SharedProbe:
-    """Checks once for all who ask at the same time, and within a second: nobody has to show credentials to ask."""
+    """Shares each check among concurrent callers, and for a second: health needs no credentials."""
 
     def __init__(self, probe: Probe, max_age: float = PROBE_MAX_AGE) -> None:
         self.name = probe.name
@@ -43,7 +43,7 @@ class SharedProbe:
         self._checking = SingleFlight(self._check, max_age=max_age)
 
     async def check(self) -> None:
-        """As the probe says, or said."""
+        """Raises what the probe raises, or raised."""
         await self._checking.get()
 
     async def _check(self) -> None:
@@ -52,7 +52,8 @@ class SharedProbe:
 
 
 class CheckHealth:
-    """Asks the probes. A required one decides; any other degrades. What is wrong is logged when that changes."""
+    """Runs the probes. A failed required probe makes the service unavailable, another one degrades it. Changes are
+    logged."""
 
     def __init__(self, required: Sequence[Probe], optional: Sequence[Probe]) -> None:
         self._required = required
@@ -60,7 +61,7 @@ class CheckHealth:
         self._last: dict[str, str | None] = {}
 
     async def check(self) -> HealthReport:
-        """Ask everything at once; never raises, never takes much longer than PROBE_TIMEOUT."""
+        """Runs all probes concurrently. Raises nothing, and takes about PROBE_TIMEOUT at most."""
         probes = [*self._required, *self._optional]
         found = await asyncio.gather(*(_ask(probe) for probe in probes))
         checks = {probe.name: words for probe, words in zip(probes, found, strict=True)}
@@ -74,9 +75,9 @@ class CheckHealth:
         last, self._last = self._last, checks
         for name, words in checks.items():
             if words is not None and words != last.get(name):
-                _log.warning("%s is not well: %s", name, words)
+                _log.warning("check of %s failed: %s", name, words)
             elif words is None and last.get(name) is not None:
-                _log.info("%s is well again", name)
+                _log.info("check of %s succeeds again", name)
 
 
 async def _ask(probe: Probe) -> str | None:
@@ -88,6 +89,6 @@ async def _ask(probe: Probe) -> str | None:
     except OpledgerError as error:
         return str(error)
     except Exception as error:
-        _log.exception("the check of %s failed in a way that nobody expected", probe.name)
+        _log.exception("check of %s raised an unexpected error", probe.name)
         return f"the check itself failed ({type(error).__name__}); the log has more"
     return None

@@ -1,4 +1,4 @@
-"""Keep operations that are done for so long, and no longer."""
+"""Deletes operations after their retention."""
 
 from datetime import timedelta
 
@@ -9,12 +9,12 @@ from application.ports.unit_of_work import UnitOfWorkFactory
 from application.submit.submission import KEY_LIFETIME
 
 MIN_RETENTION = KEY_LIFETIME
-"""An operation is not removed by age before its idempotency key has expired: a late repeat would run it again."""
+"""Lifetime of an idempotency key: a repeat after an earlier deletion would run the operation again."""
 
 
 class RetainOperations:
-    """Removes what has been done for longer than `retention`, of every tenant, with history and key. What is not done
-    is kept, however old it is."""
+    """Deletes operations of all tenants that have been done for longer than `retention`, with history and key. Keeps
+    operations that are not done, however old they are."""
 
     def __init__(self, units: UnitOfWorkFactory, clock: Clock, retention: timedelta, metrics: Metrics) -> None:
         self._units = units
@@ -23,7 +23,7 @@ class RetainOperations:
         self._metrics = metrics
 
     async def step(self, limit: int) -> ClaimResult:
-        """Remove up to `limit` operations, in one commit."""
+        """Deletes up to `limit` operations in one transaction."""
         async with self._units() as unit:
             purged = await unit.operations.purge(self._clock.now() - self._retention, limit)
             await unit.commit()

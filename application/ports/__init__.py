@@ -1,1 +1,1 @@
-"""What the services need from outside, one role a file."""
+"""Interfaces of what the services need from outside, one role per file."""

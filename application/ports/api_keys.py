@@ -1,4 +1,4 @@
-"""Port: the API keys that there are."""
+"""Port: stored API keys."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -13,24 +13,24 @@ class ApiKeyNotFound(OpledgerError):
 
 
 class ApiKeyReader(Protocol):
-    """What authentication needs."""
+    """The part of the port that authentication needs."""
 
     async def find(self, prefixes: Collection[str]) -> dict[str, ApiKey]:
-        """The keys that there are of these, by prefix, revoked and expired ones too. Raises DatabaseUnavailable."""
+        """Returns the existing keys by prefix, revoked and expired ones too. Raises DatabaseUnavailable."""
 
     async def note_used(self, last_used: Mapping[str, datetime]) -> None:
-        """Note when keys were last used, by prefix. A time never moves back, and what is not there is passed over.
-        Raises DatabaseUnavailable."""
+        """Stores when keys were last used, by prefix. A time never moves back; unknown prefixes are ignored. Raises
+        DatabaseUnavailable."""
 
 
 class ApiKeys(ApiKeyReader, Protocol):
-    """Keys of all tenants. Every call is a commit of its own."""
+    """Keys of all tenants. Every call is a transaction of its own."""
 
     async def add(self, key: ApiKey) -> bool:
-        """Store a new key; False, and nothing stored, where its prefix is taken."""
+        """Stores a new key. Returns False, and stores nothing, if its prefix is taken."""
 
     async def list(self, tenant: str | None = None) -> list[ApiKey]:
-        """All keys, or one tenant's, the oldest first."""
+        """Returns all keys, or one tenant's, oldest first."""
 
     async def revoke(self, prefix: str, now: datetime) -> ApiKey:
-        """Have it refused from now on; one that is revoked already stays as it is. Raises ApiKeyNotFound."""
+        """Revokes the key; one that is revoked stays as it is. Raises ApiKeyNotFound."""

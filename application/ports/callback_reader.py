@@ -1,4 +1,4 @@
-"""Port: what a completion callback says."""
+"""Port: the reader of completion callbacks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from domain.evidence.observation import Observation
 
 
 class UnreadableCallback(OpledgerError):
-    """The callback does not say what the engine's callbacks say."""
+    """The callback does not have the form of the engine's callbacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackMessage:
-    """A completion callback as it came. Header names are in lower case."""
+    """A completion callback as received. Header names are in lower case."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -24,18 +24,18 @@ class CallbackMessage:
 
 @dataclass(frozen=True, slots=True)
 class CloseEvent:
-    """How a run closed, by the callback's own words."""
+    """How a run closed, according to its callback."""
 
     observation: Observation
-    """With `asked_at` when it closed: what the callback says was true then."""
+    """Its `asked_at` is the time of the close: what the callback says was true then."""
     whole: bool
-    """Whether these words are all that the engine knows of the close: its result or its error, by whom and why."""
+    """Whether the callback says everything that the engine knows of the close: result or error, by whom and why."""
     run_id: str | None = None
-    """The run that closed, where the callback names it."""
+    """The run that closed, if the callback names it."""
 
 
 class CallbackReader(Protocol):
-    """Reads completion callbacks, and decodes nothing by guess."""
+    """Reads completion callbacks without guessing."""
 
     async def read(self, operation_id: UUID, message: CallbackMessage, received_at: datetime) -> CloseEvent:
-        """The event. Raises UnreadableCallback."""
+        """Returns the event. Raises UnreadableCallback."""

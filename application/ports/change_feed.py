@@ -1,4 +1,4 @@
-"""Port: what has changed, in an order in which nothing appears late."""
+"""Port: changes, in an order in which none appears late."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,38 +10,38 @@ from domain.errors import OpledgerError
 from domain.operation.transition import Transition
 
 STATE: Final = 2**31 - 1
-"""The sequence of an operation's own mark: it stands behind the history lines of its transaction."""
+"""Sequence of an operation's own mark: it sorts behind the history lines of its transaction."""
 LAST_ID: Final = UUID(int=2**128 - 1)
-"""No operation's id: it stands behind all of them."""
+"""Sorts behind the ids of all operations."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in the feed. Positions are compared, and otherwise mean nothing."""
+    """A position in the feed. Positions can be compared, and mean nothing else."""
 
     transaction: int
     operation_id: UUID
     sequence: int
-    """The history line's, or STATE."""
+    """Number of the history line, or STATE."""
 
     @classmethod
     def behind(cls, transaction: int) -> "Position":
-        """Behind everything of the transaction."""
+        """Returns the position behind everything of the transaction."""
         return cls(transaction, LAST_ID, STATE)
 
     @property
     def before(self) -> "Position":
-        """Behind everything of the transactions before. It names no operation: anybody may have it."""
+        """The position behind everything of the earlier transactions. It names no operation: any client may have it."""
         return Position.behind(self.transaction - 1)
 
 
 class FeedRewound(OpledgerError):
-    """The place is one that the feed has not come to: the database is another, or is at an earlier state."""
+    """The feed has not reached the position: the database is another one, or was set back to an earlier state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something happened: a history line was written, or (at STATE) the operation took a new version."""
+    """A change: a new history line or, at STATE, a new version of the operation."""
 
     position: Position
     tenant: str
@@ -49,49 +49,48 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Event:
-    """A mark, and what it is about: the history line, or the operation as that version has it."""
+    """A mark with its content: the history line, or the operation at that version."""
 
     position: Position
     tenant: str
     content: OperationView | Transition
     weight: int = 0
-    """Characters that are stored of it, roughly: what it costs to keep."""
+    """Size in characters, about."""
 
     @property
     def operation_id(self) -> UUID:
-        """Whose event it is."""
+        """The operation that the event is about."""
         return self.position.operation_id
 
 
 @dataclass(frozen=True, slots=True)
 class MarkPage:
-    """Some marks, in order."""
+    """A page of marks, in order."""
 
     marks: Sequence[Mark]
     settled: bool
-    """False: a transaction is still open, and what was committed after it began is held back until it ends."""
+    """False: a transaction is still open, and holds back what was committed after its start."""
 
 
 class ChangeFeed(Protocol):
-    """Every history line once, and every operation at its last version: one that is changed again before it is read
-    has its mark at the later place alone. What leaves the version as it is is no change of the operation.
+    """Has every history line once, and every operation at its last version: one that changes again before it is read
+    has only its later mark. A change that leaves the version as it is has no mark.
 
-    What was read stays behind the reader: no mark appears later at a place before it. The marks are those of all
-    tenants, and what they hold is for whoever is of their tenant.
+    No mark appears at a position that was read already. The feed has the marks of all tenants.
     """
 
     async def head(self) -> Position:
-        """Behind everything that can be read now."""
+        """Returns the position behind everything that can be read now."""
 
     async def read(self, after: Position, limit: int) -> MarkPage:
-        """Up to `limit` marks behind `after`. Raises FeedRewound, DatabaseUnavailable."""
+        """Returns up to `limit` marks behind `after`. Raises FeedRewound, DatabaseUnavailable."""
 
     async def load(self, marks: Sequence[Mark]) -> list[Event]:
-        """What the marks are about, in their order. Left out is what has moved on to a later place, or is deleted."""
+        """Returns the events of the marks, in their order, without those that have a later mark or are deleted."""
 
     async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
-        """Those of the operations that are not there."""
+        """Returns the operations that do not exist."""
 
     async def changed(self, within: float) -> None:
-        """Wait until something may have changed since the last call, at most so many seconds. Raises nothing: where
-        changes cannot be heard of, the time is what is waited for."""
+        """Waits until something may have changed since the last call, at most `within` seconds. Raises nothing: without
+        notifications it waits for the full time."""

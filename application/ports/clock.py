@@ -1,10 +1,10 @@
-"""Port: what time it is."""
+"""Port: the clock."""
 
 from datetime import datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The current time, with its zone (UTC)."""
+    """The current time, in UTC with its time zone."""
 
     def now(self) -> datetime: ...

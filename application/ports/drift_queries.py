@@ -1,4 +1,4 @@
-"""Port: how far the ledger may be from the engine, over all tenants."""
+"""Port: how far the ledger may be behind the engine, over all tenants."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,21 +10,21 @@ from domain.operation.attention import AttentionKind
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Cheap to tell, whatever the number of operations."""
+    """Figures that are cheap to read, whatever the number of operations."""
 
     oldest_unverified: datetime | None
-    """When the engine last spoke of the operation that has waited longest; None where none is open."""
+    """When the engine last reported the operation that has waited longest; None if none is open."""
     attention: dict[AttentionKind, int]
-    """How many operations need attention of each kind."""
+    """Number of operations that need attention, by kind."""
     watermark_age: timedelta | None = None
-    """How far the watermark of the engine's index lies behind the database's time; None where there is none."""
+    """Time from the watermark of the engine's index to the database's time; None if there is no watermark."""
 
 
 class DriftQueries(Protocol):
-    """Reads what is committed."""
+    """Reads committed data."""
 
     async def drift(self) -> Drift:
-        """As it stands now."""
+        """Returns the current figures."""
 
     async def diverged(self, limit: int) -> list[UUID]:
-        """Operations that need attention because they diverged, the latest first."""
+        """Returns operations that need attention because they diverged, latest first."""

@@ -1,4 +1,4 @@
-"""Port: which requests were seen before."""
+"""Port: stored idempotency keys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
-    """The first request under a key, and what it made."""
+    """The first request with a key, and the operation that it made."""
 
     tenant: str
     key: str
@@ -19,18 +19,17 @@ class IdempotencyRecord:
 
 
 class IdempotencyKeys(Protocol):
-    """Keys by tenant."""
+    """Keys of all tenants. A key belongs to a tenant."""
 
     async def claim(self, record: IdempotencyRecord, now: datetime) -> IdempotencyRecord:
-        """Store the record and return it; or return the one that already holds the key and has not expired at `now`.
+        """Stores the record and returns it, or returns the record that holds the key and has not expired at `now`.
         Of concurrent claims one wins, and the others wait for its commit."""
 
     async def claim_all(
         self, records: Sequence[IdempotencyRecord], now: datetime, *, impatient: bool = False
     ) -> list[IdempotencyRecord]:
-        """The same for several, no two of the same key, in as many statements as for one. Whatever their order, two
-        calls at once do not wait for one another in a circle. `impatient`: raises DatabaseContended where others do not
-        soon let go of a key."""
+        """Claims several keys, all different, in as many statements as one. Concurrent calls do not deadlock, whatever
+        their order. `impatient`: raises DatabaseContended if other transactions hold a key for long."""
 
     async def purge(self, now: datetime, limit: int) -> int:
-        """Forget up to `limit` keys that have expired at `now`; return how many."""
+        """Deletes up to `limit` keys that have expired at `now`. Returns how many."""

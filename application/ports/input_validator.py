@@ -1,4 +1,4 @@
-"""Port: whether an input fits the JSON Schema of its operation type."""
+"""Port: validation of inputs by the JSON Schema of their operation type."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Port: what operators count."""
+"""Port: metrics."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -10,23 +10,23 @@ from domain.operation.transition import Source
 
 
 class CallbackOutcome(StrEnum):
-    """What became of a completion callback."""
+    """The outcome of a completion callback."""
 
     APPLIED = "applied"
     UNCHANGED = "unchanged"
     """It said nothing new."""
     DEFERRED = "deferred"
-    """The engine has to be asked first, and could not be."""
+    """The engine has to be asked first, and was not available."""
     UNREADABLE = "unreadable"
     UNKNOWN_OPERATION = "unknown_operation"
-    """Its row is not there, or not yet."""
+    """Its row does not exist, or not yet."""
     DELETED = "deleted"
-    """Its row is not there any more."""
+    """Its row was deleted."""
     UNAUTHORIZED = "unauthorized"
 
 
 class ReportOutcome(StrEnum):
-    """What became of a workflow's report."""
+    """The outcome of a workflow's report."""
 
     RECORDED = "recorded"
     IGNORED = "ignored"
@@ -37,16 +37,16 @@ class ReportOutcome(StrEnum):
 
 
 class Metrics(Protocol):
-    """Counters of one process. Nothing here raises, or takes noticeable time."""
+    """Counters of one process. No call raises, or takes noticeable time."""
 
     def dispatched(self, lag: timedelta) -> None:
-        """The engine took an operation's start, so long after it was accepted."""
+        """The engine accepted an operation's start, `lag` after the operation was accepted."""
 
     def moved(self, source: Source, status: OperationStatus) -> None:
-        """An operation took the status because of what came through the channel."""
+        """An operation took the status because of evidence from the channel."""
 
     def closed(self, source: Source, lag: timedelta) -> None:
-        """An operation became final, so long after its execution had closed."""
+        """An operation became final, `lag` after its execution closed."""
 
     def raised(self, kind: AttentionKind) -> None:
         """An operation began to need attention."""
@@ -58,25 +58,25 @@ class Metrics(Protocol):
         """A workflow's report was answered."""
 
     def caller_rejected(self, activity: str) -> None:
-        """A workflow that is not the ledger's own called one of the ledger's own activities."""
+        """A foreign workflow called one of the ledger's internal activities."""
 
     def watermark_repaired(self) -> None:
-        """The watermark of the engine's index was in the future."""
+        """The watermark of the engine's index was in the future, and was repaired."""
 
     def callbacks_refused(self, refused: bool) -> None:
-        """Whether the engine refuses starts with completion callbacks just now."""
+        """Sets whether the engine refuses starts with completion callbacks."""
 
     def waiting(self, count: int) -> None:
-        """So many wait for changes just now: waits, and streams."""
+        """Sets the number of open waits and streams."""
 
     def told(self, lag: timedelta) -> None:
-        """A change was handed to those who wait for it, so long after it was made."""
+        """A change was handed to its subscribers, `lag` after it was made."""
 
     def resynced(self) -> None:
-        """A stream was not read fast enough, and ends."""
+        """A stream ended because its subscriber reads too slowly."""
 
     def feed_held_back(self, seconds: float) -> None:
-        """For how long nothing could be told because of a transaction that is open; 0: it is not so."""
+        """Sets for how long an open transaction has held the feed back; 0: none does."""
 
     def purged(self, count: int) -> None:
-        """So many operations were removed because of their age."""
+        """`count` operations were deleted after their retention."""

@@ -1,4 +1,4 @@
-"""Port: what one tenant may read."""
+"""Port: queries on the operations of one tenant."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +12,12 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 
 PAGE_BYTES: Final = 1024 * 1024
-"""Of inputs, results and details of errors, as JSON: a page that holds so much ends. In Python's objects it is thirty
-times as much."""
+"""JSON bytes of inputs, results and error details after which a page ends. Python objects take thirty times as much."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageKey:
-    """The last row of a page: the next one starts behind it."""
+    """The last row of a page. The next page starts behind it."""
 
     accepted_at: datetime
     operation_id: UUID
@@ -26,20 +25,20 @@ class PageKey:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some operations, and where the next page starts, if there is one."""
+    """A page of operations, and where the next page starts, if there is one."""
 
     items: Sequence[OperationView]
     next_after: PageKey | None = None
 
     @classmethod
     def of(cls, items: Sequence[OperationView], *, more: bool) -> Self:
-        """Of those operations; `more`: there are others behind the last."""
+        """Returns the page of these operations. `more`: others follow the last one."""
         return cls(items, PageKey(items[-1].accepted_at, items[-1].id) if more else None)
 
 
 @dataclass(frozen=True, slots=True)
 class OperationFilter:
-    """Which operations to list; what is empty does not restrict."""
+    """Which operations to list. An empty field does not restrict."""
 
     statuses: frozenset[OperationStatus] = frozenset()
     type: str | None = None
@@ -52,23 +51,23 @@ class OperationFilter:
 
 
 class OperationQueries(Protocol):
-    """One tenant's operations. The tenant is fixed when it is made, so that no query can forget it."""
+    """Operations of one tenant, which is fixed at construction so that no query can forget it."""
 
     async def get(self, operation_id: UUID) -> OperationView | None:
-        """The operation, or None: there is none, or it is another tenant's."""
+        """Returns the operation; None if it does not exist or belongs to another tenant."""
 
     async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int) -> Page:
-        """Up to `limit` operations by acceptance, behind `after`: fewer where those before hold PAGE_BYTES, and at
-        least one where there is any."""
+        """Returns up to `limit` operations behind `after`, in the order of acceptance. A page ends at PAGE_BYTES, and
+        has at least one operation if there is any."""
 
     async def transitions(self, operation_id: UUID) -> list[Transition]:
-        """The history, oldest first; empty where `get` gives None."""
+        """Returns the history, oldest first; empty if `get` returns None."""
 
     async def counts(self) -> Mapping[tuple[str, OperationStatus], int]:
-        """How many operations there are of each type and status."""
+        """Returns the number of operations of each type and status."""
 
 
 class OperationQueriesFactory(Protocol):
-    """Makes the queries of one tenant."""
+    """Creates the queries of one tenant."""
 
     def __call__(self, tenant: str) -> OperationQueries: ...

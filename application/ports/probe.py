@@ -1,13 +1,13 @@
-"""Port: whether something that the service depends on is well."""
+"""Port: health of a dependency."""
 
 from typing import Protocol
 
 
 class Probe(Protocol):
-    """One thing to look at."""
+    """Checks one dependency."""
 
     @property
     def name(self) -> str: ...
 
     async def check(self) -> None:
-        """Return if it is well; raise OpledgerError, whose message says what is wrong."""
+        """Returns if the dependency is healthy. Raises OpledgerError, whose message says what is wrong."""

@@ -1,4 +1,4 @@
-"""Port: the stream tickets that were issued and not used yet."""
+"""Port: stored stream tickets, which were issued and not used yet."""
 
 from datetime import datetime
 from typing import Protocol

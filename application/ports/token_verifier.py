@@ -1,4 +1,4 @@
-"""Port: whose a token of an identity provider is."""
+"""Port: verification of an identity provider's tokens."""
 
 from typing import Protocol
 
@@ -7,14 +7,14 @@ from domain.errors import OpledgerError
 
 
 class IdentityProviderUnavailable(OpledgerError):
-    """The identity provider's keys cannot be had."""
+    """The keys of the identity provider cannot be read."""
 
 
 class TokenVerifier(Protocol):
-    """Knows one identity provider."""
+    """Verifies the tokens of one identity provider."""
 
     async def verify(self, token: str) -> Principal:
-        """Whom the token is about: its tenant, its subject, and those of its scopes that this service has.
+        """Returns the principal: tenant, subject, and the scopes that this service knows.
 
-        Raises InvalidCredentials: not this provider's, not for this service, expired, or without tenant or subject;
-        IdentityProviderUnavailable where nobody can tell."""
+        Raises InvalidCredentials: the token is of another provider, for another service, expired, or without tenant or
+        subject; IdentityProviderUnavailable: the keys were never read."""

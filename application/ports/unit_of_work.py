@@ -1,4 +1,4 @@
-"""Port: what is stored together or not at all."""
+"""Port: the unit of work, which is stored as a whole or not at all."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -15,15 +15,15 @@ class DatabaseUnavailable(OpledgerError):
 
 
 class DatabaseContended(DatabaseUnavailable):
-    """What others were at was not to be had in time. Nothing was stored."""
+    """A lock was not available in time. Nothing was stored."""
 
 
 class DatabaseRefused(OpledgerError):
-    """The database role may not do this."""
+    """The database role lacks a privilege."""
 
 
 class UnitOfWork(Protocol):
-    """One transaction. Leaving it without `commit` undoes everything."""
+    """One transaction. Leaving it without `commit` rolls it back."""
 
     @property
     def operations(self) -> OperationRepository: ...
@@ -38,7 +38,7 @@ class UnitOfWork(Protocol):
     def turns(self) -> Turns: ...
 
     async def commit(self) -> None:
-        """Make it durable."""
+        """Commits the transaction."""
 
 
 class UnitOfWorkFactory(Protocol):

@@ -1,21 +1,21 @@
-"""Port: how far the engine's index has been read."""
+"""Port: the watermark, up to which the engine's index was read."""
 
 from datetime import datetime
 from typing import Protocol
 
 
 class Watermarks(Protocol):
-    """One moment: everything that the index had listed before it has been looked at. Times are the database's."""
+    """A time: everything that the index listed before it was reconciled. Times are the database's."""
 
     async def now(self) -> datetime:
-        """The database's time."""
+        """Returns the database's time."""
 
     async def get(self) -> datetime | None:
-        """The watermark, or None where nothing was ever read."""
+        """Returns the watermark; None if no pass has ended."""
 
     async def advance(self, to: datetime) -> None:
-        """Move it forward to that moment, but never beyond the database's time. It moves back only where it is beyond
-        the database's time already."""
+        """Moves the watermark forward, at most to the database's time. A watermark that is later than the database's
+        time moves back."""
 
     async def oldest_unfinished(self) -> datetime | None:
-        """When the oldest operation that is dispatched and not done was accepted, if there is one."""
+        """Returns when the oldest operation that is dispatched and not done was accepted; None if there is none."""

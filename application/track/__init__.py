@@ -1,1 +1,1 @@
-"""Take in what workflows report of themselves."""
+"""Records what workflows report and what Temporal says of them."""

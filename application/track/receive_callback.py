@@ -1,4 +1,4 @@
-"""Take in the engine's word that an execution has closed. What is answered to the engine is stored before."""
+"""Receives completion callbacks. The engine gets its answer after the close is stored."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -25,13 +25,13 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 
 MAX_CALLBACK_AGE = timedelta(seconds=5)
-"""How old a close may be to be taken by the callback's own word. A later one may have been overtaken by a reset: the
-engine is asked whether the run that it is about is still the latest."""
+"""Age up to which the close in a callback counts by itself. After it a reset may have followed: the engine is asked
+whether the run is still the latest."""
 MAX_REPLICATION_LAG = timedelta(minutes=10)
-"""After this a row that is not there was deleted. It is committed before its workflow is started, but the database that
-answers may be behind for a while: after a failover, say."""
+"""Age of an operation after which a missing row means that it was deleted. Before, the database may lag behind, for
+example after a failover."""
 MAX_KEPT_CHARS = 1_000
-"""Characters that are kept of a callback that cannot be read."""
+"""Characters that are kept of an unreadable callback."""
 _OUTCOMES = {
     Verdict.TRANSITION: CallbackOutcome.APPLIED,
     Verdict.DIVERGED: CallbackOutcome.APPLIED,
@@ -43,7 +43,7 @@ _OUTCOMES = {
 
 
 class ReceiveCallback:
-    """Callbacks come at least once and in any order; any of them may never come."""
+    """Callbacks arrive at least once and in any order, or not at all."""
 
     def __init__(
         self,
@@ -64,10 +64,10 @@ class ReceiveCallback:
         self._metrics = metrics
 
     async def receive(self, operation_id: UUID, tenant: str, message: CallbackMessage) -> CallbackOutcome:
-        """Record what the callback says of the tenant's operation. One that cannot be read is kept as an event.
+        """Records what the callback says of the tenant's operation. An unreadable one is kept in the history.
 
-        Raises DatabaseUnavailable, StaleOperation, and EngineUnavailable where no question could be planned: then
-        nothing is stored, and the engine has to call again.
+        Raises DatabaseUnavailable, StaleOperation, and EngineUnavailable if no follow-up could be scheduled: nothing is
+        stored, and the engine retries the callback.
         """
         try:
             outcome = await self._receive(operation_id, tenant, message)
@@ -94,7 +94,7 @@ class ReceiveCallback:
         return _OUTCOMES[verdict]
 
     async def _get(self, operation_id: UUID, tenant: str) -> Operation:
-        """The tenant's operation. Raises OperationNotFound."""
+        """Returns the tenant's operation. Raises OperationNotFound."""
         async with self._units() as unit:
             operation = await unit.operations.get(operation_id)
         if operation is None or operation.tenant != tenant:
@@ -107,7 +107,7 @@ class ReceiveCallback:
         return CallbackOutcome.DELETED if late else CallbackOutcome.UNKNOWN_OPERATION
 
     async def _record(self, operation_id: UUID, tenant: str, event: CloseEvent) -> Verdict:
-        """The event itself where that is the whole truth about the chain's first run, else what the engine says of the
+        """Records the event itself if it says everything about the chain's first run, else what the engine says of the
         chain. A callback that names another run may be about another chain."""
         fresh = self._clock.now() - event.observation.asked_at <= MAX_CALLBACK_AGE
         at_its_word = event.whole and fresh and event.run_id is not None
@@ -127,19 +127,20 @@ class ReceiveCallback:
             return Verdict.NO_CHANGE
         running = operation.status is not OperationStatus.ACCEPTED
         asked = await self._engine.observe(operation.chain, likely_closed=running)
-        # What the engine has forgotten since did close, by its own word; unless another chain has its workflow id.
+        # An execution that the engine no longer knows did close, as the callback says, unless another chain has taken
+        # its workflow id.
         forgotten = asked.state is ExecutionState.NOT_FOUND and (of_first_run or asked.superseded_by is None)
         said = event.observation if forgotten else asked
         return await self._recorder.observation(operation_id, said, Source.CALLBACK)
 
     async def _keep(self, operation_id: UUID, message: CallbackMessage, error: UnreadableCallback) -> None:
-        """Whatever it says, something has closed: the engine is asked."""
+        """Keeps an unreadable callback and asks the engine soon: whatever the callback says, something has closed."""
         details: dict[str, JsonValue] = {
             "content_type": clean_text(message.headers.get("content-type", ""), MAX_KEPT_CHARS),
             "state": clean_text(message.headers.get("nexus-operation-state", ""), MAX_KEPT_CHARS),
             "body": clean_text(message.body[: 4 * MAX_KEPT_CHARS].decode("utf-8", "replace"), MAX_KEPT_CHARS),
         }
-        words = f"a completion callback could not be read: {error}"
+        words = f"unreadable completion callback: {error}"
 
         def decide(operation: Operation) -> Change | None:
             now = self._clock.now()
@@ -149,13 +150,13 @@ class ReceiveCallback:
         await self._changes.change(operation_id, decide)
 
     async def _ask_soon(self, operation_id: UUID) -> bool:
-        """Whether a question is planned: none is about a final operation, or one whose start is not noted yet."""
+        """Schedules a follow-up. Returns False if the operation is final, or its start is not recorded yet."""
         outcome = await self._changes.change(operation_id, lambda row: schedule_follow_up(row, at=self._clock.now()))
         return outcome is not None and outcome.operation.follow_up.due_at is not None
 
 
 def _settled(operation: Operation, observation: Observation) -> bool:
-    """Whether the operation says the same and is not marked. If not, which of several closes was the last is to be
-    asked: the one before and the one after a reset may be told in any order."""
+    """Returns whether the operation agrees with the observation and is not marked as diverged. If not, the engine is
+    asked which close was the last: the callbacks from before and after a reset may arrive in any order."""
     diverged = operation.attention is not None and operation.attention.kind is AttentionKind.DIVERGED
     return not operation.done or (not diverged and contradiction(operation, observation) is None)

@@ -11,7 +11,7 @@ from domain.operation.chain import Run, RunOrigin
 from domain.operation.report import Report
 
 MAX_KNOWN_RUNS = 10_000
-"""Runs whose chain is remembered, in one process."""
+"""Runs whose chain a process remembers."""
 _OUTCOMES = {
     Recorded.RECORDED: ReportOutcome.RECORDED,
     Recorded.IGNORED: ReportOutcome.IGNORED,
@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 
 
 class ReceiveReport:
-    """Any workflow of the namespace can send a report. A report counts only for the operation whose chain the sending
-    run belongs to; the engine says which chain that is."""
+    """Any workflow of the namespace can send a report. It counts only for the operation whose chain the sending run
+    belongs to, and the engine says which chain that is."""
 
     def __init__(self, recorder: RecordEvidence, engine: WorkflowEngine, metrics: Metrics) -> None:
         self._recorder = recorder
@@ -32,11 +32,11 @@ class ReceiveReport:
         self._known: OrderedDict[Run, RunOrigin] = OrderedDict()
 
     async def receive(self, operation_id: UUID, report: Report, run: Run) -> Recorded:
-        """Record what the run reports of the operation. Asks the engine only about runs that are not a chain's first,
-        and about operations whose first run is not known yet.
+        """Records the report. Asks the engine only about runs that are not the first of their chain, and about
+        operations whose first run is not known yet.
 
-        Returns FOREIGN where the run belongs to another chain. Raises DatabaseUnavailable, StaleOperation,
-        EngineUnavailable: the sender has to send it again.
+        Returns FOREIGN if the run belongs to another chain. Raises DatabaseUnavailable, StaleOperation,
+        EngineUnavailable: the sender retries.
         """
         recorded = await self._recorder.report(operation_id, report, run, self._known.get(run))
         if recorded is Recorded.UNVERIFIED:
@@ -46,19 +46,19 @@ class ReceiveReport:
                 recorded = await self._recorder.report(operation_id, report, run, origin)
         self._metrics.reported(_OUTCOMES[recorded])
         if recorded in (Recorded.FOREIGN, Recorded.UNKNOWN_OPERATION):
-            words = "is not its own" if recorded is Recorded.FOREIGN else "has no operation of that id"
+            reason = "belongs to another chain" if recorded is Recorded.FOREIGN else "names an unknown operation"
             _log.warning(
                 "report %s for operation %s rejected: workflow %r, run %s %s",
                 report.kind,
                 operation_id,
                 run.workflow_id,
                 run.run_id,
-                words,
+                reason,
             )
         return recorded
 
     async def _ask(self, run: Run) -> RunOrigin | None:
-        """The engine's answer; None: it does not know the run, so nobody can tell whose it was."""
+        """Returns the run's chain; None if the engine no longer knows the run."""
         origin = await self._engine.origin(run)
         if origin is not None:
             self._known[run] = origin

@@ -1,4 +1,4 @@
-"""Record evidence: reports of workflows and observations of the engine, through one compare-and-set."""
+"""Records evidence: reports of workflows and observations of the engine."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -20,15 +20,15 @@ from domain.operation.transition import Source
 
 
 class Recorded(StrEnum):
-    """What became of a report."""
+    """The outcome of a report."""
 
     RECORDED = "RECORDED"
     IGNORED = "IGNORED"
     UNKNOWN_OPERATION = "UNKNOWN_OPERATION"
     FOREIGN = "FOREIGN"
-    """The run that sent it does not belong to the operation's chain: nothing is recorded."""
+    """The run that sent it does not belong to the operation's chain; nothing is recorded."""
     UNVERIFIED = "UNVERIFIED"
-    """Nothing is recorded until the engine has said which chain the run belongs to."""
+    """Nothing is recorded before the engine says which chain the run belongs to."""
 
 
 class RecordEvidence:
@@ -44,7 +44,7 @@ class RecordEvidence:
         *,
         confirm_after: timedelta = CONFIRM_AFTER,
     ) -> None:
-        """`confirm_after`: how long after a reported outcome the engine is asked, if it has not called by then."""
+        """`confirm_after`: time after a reported outcome at which the engine is asked, unless its callback has come."""
         self._changes = changes
         self._clock = clock
         self._finality = finality
@@ -53,11 +53,11 @@ class RecordEvidence:
         self._confirm_after = confirm_after
 
     async def report(self, operation_id: UUID, report: Report, run: Run, origin: RunOrigin | None = None) -> Recorded:
-        """Record what a run says of its operation. Repeats and latecomers change nothing.
+        """Records what a run says of its operation. A repeated or late report changes nothing.
 
         Args:
             operation_id: The operation that the report is about.
-            report: What it says.
+            report: The report.
             run: The run that sent it.
             origin: What the engine says of the run's chain; None: it was not asked.
         """
@@ -88,14 +88,14 @@ class RecordEvidence:
         tenant: str | None = None,
         chain: Chain | None = None,
     ) -> Verdict:
-        """Record what the engine says. The verdict is made on the row as it is now, not as it was when asked.
+        """Records what the engine says. The verdict depends on the row as it is now, not as it was at the request.
 
         Args:
-            operation_id: The operation that it is about.
+            operation_id: The operation that the observation is about.
             observation: What the engine says.
             source: The channel that brought it.
-            tenant: Nothing changes unless the operation is this tenant's; None: any tenant's.
-            chain: Nothing changes unless the operation refers to this chain; None: to any.
+            tenant: Nothing changes unless the operation belongs to this tenant; None: any tenant.
+            chain: Nothing changes unless the operation refers to this chain; None: any chain.
         """
         decision: Decision = NO_CHANGE
 
@@ -123,7 +123,7 @@ class RecordEvidence:
 
 
 def _sent_by_own(operation: Operation, run: Run, origin: RunOrigin | None) -> Membership:
-    """Whether the run belongs to the operation's chain. What was never started has no run."""
+    """Returns whether the run belongs to the operation's chain. An operation that was never started has no run."""
     if operation.dispatch.attempts == 0:
         return Membership.FOREIGN
     return membership(operation.chain, run, origin)

@@ -1,4 +1,4 @@
-"""One reader of the change feed in a process, for everybody who waits in it."""
+"""Reads the change feed once per process and distributes its events to all subscribers."""
 
 import asyncio
 import logging
@@ -26,29 +26,29 @@ from domain.operation.transition import Transition
 
 PAGE_SIZE: Final = 200
 FIRST_LOAD: Final = 25
-"""Events of a page that are loaded first: how large they are is known only then."""
+"""Events of a page that are loaded first: their size is known only then."""
 MAX_LOAD: Final = MAX_QUEUE_WEIGHT // 4
-"""Characters that are loaded at once from then on, about, and handed out before readers get time to take them."""
+"""Characters, about, that are loaded and distributed before subscribers get time to take them."""
 MIN_WEIGHT: Final = MAX_QUEUE_WEIGHT // MAX_QUEUE
-"""What an event counts for at least when it is handed out: a queue is also full by their number."""
+"""Characters that an event counts for at least: the number of events in a queue is limited too."""
 MAX_TURNS: Final = MAX_QUEUE
-"""Of the event loop, within which a reader that keeps up has taken them."""
+"""Turns of the event loop in which a subscriber that keeps up has taken its events."""
 CHUNK: Final = 100
-"""Subscriptions that are told in one turn of the event loop."""
+"""Subscriptions that are served in one turn of the event loop."""
 POLL_INTERVAL: Final = 1.0
-"""Seconds between two looks where nothing is heard: a writer can be killed between its commit and its announcement."""
+"""Seconds between two reads without a notification: a writer can be killed between its commit and its notification."""
 MIN_POLL_INTERVAL: Final = 0.01
-"""Seconds until the next look where something is held back; doubled until it is POLL_INTERVAL."""
+"""Seconds until the next read while a transaction holds events back; doubled up to POLL_INTERVAL."""
 DELETION_CHECK_INTERVAL: Final = 10.0
-"""Seconds between two looks for operations that were removed, which the feed does not tell."""
+"""Seconds between two checks for deleted operations, which the feed does not report."""
 _log = logging.getLogger(__name__)
 
 Interest = tuple[str, UUID | None]
-"""A tenant, and one of its operations; None: all of them."""
+"""A tenant, and one of its operations; None stands for all of them."""
 
 
 class ChangeHub:
-    """Reads while somebody is subscribed. A waiter costs memory alone: no connection, no query of its own."""
+    """Reads while there are subscribers. A subscriber costs memory alone: no connection and no query of its own."""
 
     def __init__(self, feed: ChangeFeed, clock: Clock, metrics: Metrics) -> None:
         self._feed = feed
@@ -59,20 +59,21 @@ class ChangeHub:
         self._waiting = 0
         self._position: Position | None = None
         self._untaken = 0
-        """What was handed out since readers last got time to take it."""
+        """Characters that were distributed since subscribers last got time to take them."""
         self._starting = SingleFlight(self._begin)
         self._reading: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
     def position(self) -> Position | None:
-        """Up to where everything was handed out."""
+        """Everything up to this position was distributed."""
         return self._position
 
     @asynccontextmanager
     async def subscribe(self, tenant: str, operation_id: UUID | None = None) -> AsyncIterator[Subscription]:
-        """Events of the tenant's operation, or of all of its operations: everything that cannot be read from the
-        database when the block begins, and maybe some of what can. Raises DatabaseUnavailable."""
+        """Subscribes to the events of one operation, or of all operations of the tenant. The subscription has every
+        event that cannot be read from the database when the block starts, and may have earlier ones. Raises
+        DatabaseUnavailable."""
         interest, subscription = (tenant, operation_id), Subscription()
         self._subscriptions[interest].add(subscription)
         self._count(1)
@@ -89,7 +90,7 @@ class ChangeHub:
             self._count(-1)
 
     def close(self) -> None:
-        """End every subscription, also those that are still to come."""
+        """Ends every subscription, later ones too."""
         self._closed = True
         self._end_all(ServiceStopping())
         if self._reading is not None:
@@ -110,24 +111,24 @@ class ChangeHub:
         try:
             await self._read()
         except Exception:
-            _log.exception("reading the change feed failed")
+            _log.exception("reading the change feed failed; all subscriptions end")
             self._end_all(SubscriptionEnded())
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
-        pause, looked = MIN_POLL_INTERVAL, loop.time()
+        pause, checked_at = MIN_POLL_INTERVAL, loop.time()
         while self._subscriptions:
             assert self._position is not None
             try:
                 page = await self._feed.read(self._position, PAGE_SIZE)
-                await self._tell([mark for mark in page.marks if self._watched(mark)])
+                await self._publish([mark for mark in page.marks if self._watched(mark)])
                 if page.marks:
                     self._position = page.marks[-1].position
-                if loop.time() - looked >= DELETION_CHECK_INTERVAL:
-                    looked = loop.time()
-                    await self._end_gone()
+                if loop.time() - checked_at >= DELETION_CHECK_INTERVAL:
+                    checked_at = loop.time()
+                    await self._end_deleted()
             except DatabaseUnavailable as error:
-                _log.warning("the change feed cannot be read just now: %s", error)
+                _log.warning("cannot read the change feed, trying again: %s", error)
                 await self._feed.changed(POLL_INTERVAL)
                 continue
             self._delay.note(not page.settled and not page.marks, loop.time())
@@ -136,26 +137,26 @@ class ChangeHub:
                 await self._feed.changed(pause)
                 pause = MIN_POLL_INTERVAL if page.settled or page.marks else pause
 
-    async def _tell(self, marks: Sequence[Mark]) -> None:
-        """Load what they are about and hand it out, not all of it at once where it is much."""
-        bite = FIRST_LOAD
+    async def _publish(self, marks: Sequence[Mark]) -> None:
+        """Loads the events of the marks and distributes them, a limited amount at a time."""
+        size = FIRST_LOAD
         while marks:
-            some, marks = marks[:bite], marks[bite:]
-            events = await self._feed.load(some)
-            told: list[Event] = []
+            chunk, marks = marks[:size], marks[size:]
+            events = await self._feed.load(chunk)
+            loaded: list[Event] = []
             for event in events:
-                told.append(event)
+                loaded.append(event)
                 self._untaken += max(event.weight, MIN_WEIGHT)
                 if self._untaken >= MAX_LOAD:
-                    await self._hand_out(told)
-                    told, self._untaken = [], 0
-                    await self._let_take()
-            await self._hand_out(told)
-            self._position = some[-1].position
-            bite = max(1, MAX_LOAD * len(some) // (sum(event.weight for event in events) + 1))
+                    await self._distribute(loaded)
+                    loaded, self._untaken = [], 0
+                    await self._let_subscribers_take()
+            await self._distribute(loaded)
+            self._position = chunk[-1].position
+            size = max(1, MAX_LOAD * len(chunk) // (sum(event.weight for event in events) + 1))
 
-    async def _let_take(self) -> None:
-        """Until all have taken what they were told, or have had the time for it."""
+    async def _let_subscribers_take(self) -> None:
+        """Waits until all subscribers have taken their events, or had time to."""
         behind = [subscription for several in self._subscriptions.values() for subscription in several]
         for _ in range(MAX_TURNS):
             while behind and behind[-1].empty:
@@ -167,8 +168,8 @@ class ChangeHub:
     def _watched(self, mark: Mark) -> bool:
         return any(interest in self._subscriptions for interest in _interests(mark.tenant, mark.position.operation_id))
 
-    async def _hand_out(self, events: Sequence[Event]) -> None:
-        """In portions: what the first are told is sent before the last are told."""
+    async def _distribute(self, events: Sequence[Event]) -> None:
+        """Distributes events in chunks: the first subscribers send theirs before the last ones get them."""
         of: defaultdict[Interest, list[Event]] = defaultdict(list)
         for event in events:
             for interest in _interests(event.tenant, event.operation_id):
@@ -189,7 +190,7 @@ class ChangeHub:
             if not subscription.offer(event):
                 self._metrics.resynced()
 
-    async def _end_gone(self) -> None:
+    async def _end_deleted(self) -> None:
         watched = {operation_id for _, operation_id in self._subscriptions if operation_id is not None}
         gone = await self._feed.gone(watched) if watched else set()
         for (_, operation_id), subscriptions in self._subscriptions.items():

@@ -1,4 +1,4 @@
-"""How long the change feed has been held back."""
+"""Measures how long the change feed has been held back."""
 
 import logging
 from typing import Final
@@ -6,12 +6,12 @@ from typing import Final
 from application.ports.metrics import Metrics
 
 LOG_AFTER: Final = 10.0
-"""Seconds after which the log says so."""
+"""Seconds after which it is logged."""
 _log = logging.getLogger(__name__)
 
 
 class FeedDelay:
-    """Something is held back for as long as a transaction is open that began to write before it."""
+    """The feed holds back every event behind the start of a transaction that is still open."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -19,7 +19,7 @@ class FeedDelay:
         self._said = False
 
     def note(self, held_back: bool, now: float) -> None:
-        """What a look at the feed has shown. `now`: seconds, on any clock that does not go back."""
+        """Notes what a read of the feed found. `now`: seconds on a clock that does not go back."""
         if not held_back:
             self._since, self._said = None, False
         elif self._since is None:

@@ -1,4 +1,4 @@
-"""Read operations. Never asks the engine."""
+"""Reads operations from PostgreSQL. Never calls Temporal."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -11,13 +11,13 @@ from domain.operation.transition import Transition
 
 
 class ReadOperations:
-    """What one tenant's operations look like."""
+    """Reads the operations of one tenant."""
 
     def __init__(self, queries: OperationQueriesFactory) -> None:
         self._queries = queries
 
     async def get(self, tenant: str, operation_id: UUID) -> OperationView:
-        """The operation. Raises OperationNotFound, for another tenant's too."""
+        """Returns the operation. Raises OperationNotFound, for another tenant's operation too."""
         operation = await self._queries(tenant).get(operation_id)
         if operation is None:
             raise OperationNotFound(f"there is no operation {operation_id}")
@@ -26,16 +26,16 @@ class ReadOperations:
     async def page(
         self, tenant: str, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, size: int
     ) -> Page:
-        """Up to `size` operations by acceptance, fewer where they are large."""
+        """Returns up to `size` operations in the order of acceptance; fewer if they are large."""
         return await self._queries(tenant).page(criteria, newest_first=newest_first, after=after, limit=size)
 
     async def transitions(self, tenant: str, operation_id: UUID) -> list[Transition]:
-        """The history, oldest first. Raises OperationNotFound."""
+        """Returns the history, oldest first. Raises OperationNotFound."""
         lines = await self._queries(tenant).transitions(operation_id)
         if not lines:
             raise OperationNotFound(f"there is no operation {operation_id}")
         return lines
 
     async def counts(self, tenant: str) -> Mapping[tuple[str, OperationStatus], int]:
-        """How many operations there are of each type and status."""
+        """Returns the number of operations of each type and status."""
         return await self._queries(tenant).counts()

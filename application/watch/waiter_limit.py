@@ -1,4 +1,4 @@
-"""Limit how many wait and follow events at the same time: each holds a connection and memory for long."""
+"""Limits concurrent waits and streams: each holds a connection and memory for long."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,18 +8,18 @@ from domain.errors import OpledgerError
 
 
 class TooManyWaiting(OpledgerError):
-    """So many waits and streams are open with this credential as may be at the same time: let one of them end first."""
+    """The credential has as many open waits and streams as it may have: end one first."""
 
 
 class WaitingRoomFull(OpledgerError):
-    """So many waits and streams are open in this process as it takes at the same time: try again, or another one."""
+    """The process has as many open waits and streams as it takes: try again, or another process."""
 
 
 class WaitingRoom:
-    """Counts in this process's memory, as the rate limit does."""
+    """Counts in the memory of this process, as the rate limit does."""
 
     def __init__(self, places: int, each: int) -> None:
-        """`places`: for all together; `each`: for one client."""
+        """`places`: of all clients; `each`: of one client."""
         self._places = places
         self._each = each
         self._taken = 0
@@ -27,7 +27,7 @@ class WaitingRoom:
 
     @contextmanager
     def place(self, client: str | None) -> Iterator[None]:
-        """One of them, until the block ends. `client` None: nobody knows who it is, and it counts for all alone. Raises
+        """Takes a place until the block ends. An unknown client, None, counts against `places` alone. Raises
         TooManyWaiting, WaitingRoomFull."""
         if client is not None and self._of[client] >= self._each:
             raise TooManyWaiting
@@ -41,7 +41,7 @@ class WaitingRoom:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody is there, and nobody is remembered."""
+        """Whether no place is taken, and no client remembered."""
         return self._taken == 0 and not self._of
 
     def _count(self, client: str | None, more: int) -> None:

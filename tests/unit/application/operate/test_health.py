@@ -76,9 +76,9 @@ async def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None
             part.trouble = trouble
             await check()
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "database is not well: it is away"),
-        ("WARNING", "database is not well: it has gone"),
-        ("INFO", "database is well again"),
+        ("WARNING", "check of database failed: it is away"),
+        ("WARNING", "check of database failed: it has gone"),
+        ("INFO", "check of database succeeds again"),
     ]
 
 

@@ -120,7 +120,7 @@ async def test_unknown_operation_is_counted_and_logged(caplog: pytest.LogCapture
     assert ledger.metrics.reports == {ReportOutcome.UNKNOWN_OPERATION: 1}
     [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert record.getMessage() == (
-        f"report STARTED for operation {ID} rejected: workflow '{ID}', run unknown has no operation of that id"
+        f"report STARTED for operation {ID} rejected: workflow '{ID}', run unknown names an unknown operation"
     )
 
 

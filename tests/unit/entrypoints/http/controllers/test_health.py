@@ -72,7 +72,7 @@ async def test_the_words_are_for_the_log(name: str, caplog: pytest.LogCaptureFix
         assert answer.json()["checks"][name]["message"]
         assert "internal" not in answer.text
         assert [record.getMessage() for record in caplog.records if words in record.getMessage()] == [
-            f"{name} is not well: {words}"
+            f"check of {name} failed: {words}"
         ]
 
 
