@@ -70,18 +70,22 @@ class DispatchOperations:
     async def _start(self, operation: Operation) -> bool:
         """Returns whether the engine was available."""
         try:
-            if operation.cancel_pending:
-                await self._cancelled(operation)
-            else:
-                await self._launch(operation)
-        except ExecutionExists as present:
-            await self._find_own(operation, present)
+            await self._start_or_find(operation)
         except (UnknownOperationType, StartFailed, CallbackRefused) as refusal:
             await self._retry(operation, str(refusal))
         except EngineUnavailable as outage:
             await self._retry(operation, str(outage))
             return False
         return True
+
+    async def _start_or_find(self, operation: Operation) -> None:
+        try:
+            if operation.cancel_pending:
+                await self._cancelled(operation)
+            else:
+                await self._launch(operation)
+        except ExecutionExists as present:
+            await self._find_own(operation, present)
 
     async def _launch(self, operation: Operation) -> None:
         operation_type = self._catalogue.get(operation.type)

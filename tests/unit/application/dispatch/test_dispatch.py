@@ -151,6 +151,22 @@ async def test_execution_of_another_client_is_not_taken_for_its_own() -> None:
     assert ledger.world._executions[operation_id].open
 
 
+async def test_outage_while_it_looks_whose_execution_exists(caplog: pytest.LogCaptureFixture) -> None:
+    """The engine refuses the start because an execution exists, and is away when it is asked whose that is. The start
+    is retried after its back-off, and the loop knows of the outage."""
+    ledger = FakeLedger()
+    operation_id = await ledger.submit()
+    ledger.world.start_from_outside(operation_id)
+    ledger.engine.break_for("observe", operation_id, DOWN)
+    with caplog.at_level("WARNING"):
+        assert await ledger.dispatch(1) == ClaimResult(1, engine_available=False)
+    assert not caplog.records
+    ledger.engine.before.clear()
+    ledger.pass_time(seconds=1)
+    await ledger.dispatch(1)
+    assert ledger.row(operation_id).dispatch.attempts == 2
+
+
 async def test_superseded_after_a_lost_reply() -> None:
     """Hazards 3 and 34: the first attempt did start it, another client has taken its place since, and the index lists
     the first one late: until then the operation is not given up."""
