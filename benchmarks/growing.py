@@ -16,7 +16,6 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from dependency_injector import providers
 from sqlalchemy import text
 
 from adapters.postgres.schema.migrations import migrate
@@ -30,7 +29,7 @@ from domain.operation.transition import Source
 from entrypoints.http.security.authentication import DEFAULT_TENANT
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring.container import Container, checked_catalogue
+from entrypoints.wiring.api import ApiServices, wired
 
 TENANTS: Final = 1_000
 DEPTH: Final = 600
@@ -70,7 +69,7 @@ async def rows(scale: Scale) -> list[Row]:
 class _Ledger:
     """A database, and the services on it."""
 
-    container: Container
+    container: ApiServices
     many: int
     tenants: int
     running: Iterator[int]
@@ -88,7 +87,7 @@ class _Ledger:
 
     async def disk(self) -> float:
         """Bytes of an operation."""
-        async with self.container.database().connect() as connection:
+        async with self.container.adapters.database().connect() as connection:
             return float((await connection.scalar(text("SELECT pg_total_relation_size('operations')"))) / self.many)
 
     @property
@@ -108,9 +107,9 @@ class _Ledger:
         await self.container.submit().submit(Submission(self.tenant, "deploy", {"machine": "machine-1", "seconds": 3}))
 
     async def _record(self) -> None:
-        now = self.container.clock().now()
+        now = self.container.adapters.clock().now()
         closed = Observation(ExecutionState.COMPLETED, now, closed_at=now, result={"ok": True})
-        await self.container.recorder().observation(UUID(int=next(self.running)), closed, Source.CALLBACK)
+        await self.container.services.recorder().observation(UUID(int=next(self.running)), closed, Source.CALLBACK)
 
 
 @asynccontextmanager
@@ -121,15 +120,9 @@ async def _ledger(server: EmbeddedPostgres, many: int, tenants: int) -> AsyncIte
     await migrate(url)
     await fill(url, many, tenants)
     print(f"({many:,} filled)", end=" ", flush=True)
-    settings = Settings(database_url=url)
-    catalogue = providers.Object(checked_catalogue(settings))
-    container = Container(settings=providers.Object(settings), catalogue=catalogue)
     running = (number for number in range(many, 0, -1) if number % EVERY)
-    try:
-        yield _Ledger(container, many, tenants, running)
-    finally:
-        await container.announcer().close()
-        await container.database().dispose()
+    async with wired(Settings(database_url=url)) as services:
+        yield _Ledger(services, many, tenants, running)
 
 
 async def _timed(call: Call, many: int) -> float:

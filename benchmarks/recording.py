@@ -35,7 +35,8 @@ from domain.evidence.reconciliation import Verdict
 from domain.json_value import JsonValue
 from domain.operation.transition import Source
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring.container import Container
+from entrypoints.wiring import adapters
+from entrypoints.wiring.services import Services
 
 AT_ONCE: Final = (16, 64)
 """Tasks. One of a worker's loops has 16 operations in hand; a busy worker has three such loops and up to 100
@@ -140,12 +141,9 @@ async def _updated(sessions: async_sessionmaker[AsyncSession], ids: Iterator[UUI
 @asynccontextmanager
 async def _recorder(url: str) -> AsyncIterator[RecordEvidence]:
     """Wired as in the API and the worker."""
-    container = Container(settings=providers.Object(Settings(database_url=url)))
-    try:
-        yield container.recorder()
-    finally:
-        await container.announcer().close()
-        await container.database().dispose()
+    settings = Settings(database_url=url)
+    async with adapters.opened(settings) as opened:
+        yield Services(settings=providers.Object(settings), adapters=opened).recorder()
 
 
 @asynccontextmanager

@@ -19,7 +19,10 @@ from domain.operation.operation_type import OperationCatalogue
 from domain.operation.status import OperationStatus
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring.container import Container
+from entrypoints.wiring import adapters
+from entrypoints.wiring.services import Services
+from entrypoints.wiring.temporal import TemporalAdapters
+from entrypoints.wiring.worker import WorkerServices
 
 _LONG_AGO = timedelta(hours=2)
 
@@ -70,17 +73,18 @@ async def stale_ledger(
     await postgres.create_database(name)
     url = postgres.url_for(name)
     await migrate(url)
-    container = Container(
-        settings=providers.Object(Settings(database_url=url)),
-        catalogue=providers.Object(OperationCatalogue()),
-        client=providers.Object(client),
-    )
-    try:
-        async with connection(url) as rows:
-            others = new_ids(running - len(closes.ids))
-            await insert(rows, others, OperationStatus.RUNNING, ago=_LONG_AGO)
-            await rows.execute("VACUUM ANALYZE operations")
-            yield StaleLedger(rows, container.reconciler(), container.engine(), closes, others)
-    finally:
-        await container.announcer().close()
-        await container.database().dispose()
+    settings = Settings(database_url=url)
+    given = providers.Object(settings)
+    async with adapters.opened(settings) as opened, connection(url) as rows:
+        temporal = TemporalAdapters(client=providers.Object(client), clock=opened.clock)
+        worker = WorkerServices(
+            settings=given,
+            catalogue=providers.Object(OperationCatalogue()),
+            adapters=opened,
+            temporal=temporal,
+            services=Services(settings=given, adapters=opened),
+        )
+        others = new_ids(running - len(closes.ids))
+        await insert(rows, others, OperationStatus.RUNNING, ago=_LONG_AGO)
+        await rows.execute("VACUUM ANALYZE operations")
+        yield StaleLedger(rows, worker.reconciler(), temporal.engine(), closes, others)

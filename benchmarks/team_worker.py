@@ -21,7 +21,7 @@ from benchmarks.stage import process
 from benchmarks.tracked_workflow import Tracked, Waiting
 from benchmarks.untracked_workflow import TEAM_QUEUE, Untracked, do_a_little
 from entrypoints.settings.settings import load_settings
-from entrypoints.wiring import container
+from entrypoints.wiring.worker import WorkerParts, worker
 from opledger.wire import LEDGER_TASK_QUEUE
 
 WORKFLOWS = [Untracked, Tracked, Waiting]
@@ -50,7 +50,7 @@ def _teams_own(client: Client) -> Worker:
     return Worker(client, task_queue=TEAM_QUEUE, workflows=WORKFLOWS, activities=[do_a_little])
 
 
-def _services_own(client: Client, parts: container.WorkerParts) -> Worker:
+def _services_own(client: Client, parts: WorkerParts) -> Worker:
     restrictions = SandboxRestrictions.default.with_passthrough_modules("opledger", "opentelemetry")
     return Worker(
         client,
@@ -66,7 +66,7 @@ async def _main(role: str) -> None:
     if role == "team":
         await _teams_own(await connect(lazy=False)).run()
         return
-    async with container.worker(load_settings()) as parts:
+    async with worker(load_settings()) as parts:
         await _services_own(await parts.connect(), parts).run()
 
 

@@ -12,7 +12,7 @@ from entrypoints.logs import configure_logs
 from entrypoints.poller import Pace, poll
 from entrypoints.process import loop_factory, run_to_exit
 from entrypoints.settings.settings import Settings, load_settings
-from entrypoints.wiring import container
+from entrypoints.wiring import worker
 from entrypoints.worker.metrics_server import ensure_metrics_port, serve_metrics
 from entrypoints.worker.preparation import prepare
 from entrypoints.worker.temporal_worker import run_temporal_worker
@@ -39,7 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
     """Report, dispatch, follow up and reconcile until `stop` is set. Each part waits out by itself what it lacks.
     Raises StartupError: a taken port."""
     ensure_metrics_port(settings.host, settings.metrics_port)
-    async with container.worker(settings) as parts:
+    async with worker.worker(settings) as parts:
         loops = [
             asyncio.create_task(prepare(parts.prepare_temporal), name="preparation"),
             asyncio.create_task(claim("dispatch", parts.dispatcher.claim_loop(), CLAIMING), name="dispatch"),

@@ -13,7 +13,7 @@ from entrypoints.local.embedded import net
 from entrypoints.logs import configure_logs
 from entrypoints.process import loop_factory, raise_descriptor_limit, run_to_exit
 from entrypoints.settings.settings import Settings, load_settings
-from entrypoints.wiring import container
+from entrypoints.wiring import api
 
 
 def main(flags: Mapping[str, Any]) -> None:
@@ -29,7 +29,7 @@ def main(flags: Mapping[str, Any]) -> None:
 async def run(settings: Settings, stop: asyncio.Event) -> int:
     """Serve until `stop` is set, then until the last request is drained. Raises StartupError: a taken port."""
     net.ensure_free(settings.host, settings.port, "--port")
-    async with container.http(settings) as parts, noting(parts.key_uses):
+    async with api.api(settings) as parts, noting(parts.key_uses):
         app = create_app(
             parts.services,
             page_token_key=parts.page_token_key,

@@ -1,7 +1,7 @@
 """`opledger doctor`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,10 @@ from domain.errors import OpledgerError
 from entrypoints.cli.running import of_running_stack
 from entrypoints.process import run_to_exit
 from entrypoints.settings.settings import Settings, load_settings
-from entrypoints.wiring import container
+from entrypoints.wiring.checks import Check, checks
 
 PATIENCE = 8.0
 """Seconds that one check may take."""
-Check = Callable[[], Awaitable[str | None]]
-"""Returns words about what is well, or none; raises OpledgerError about what is not."""
 
 
 def examine(flags: Mapping[str, Any]) -> None:
@@ -29,8 +27,8 @@ def examine(flags: Mapping[str, Any]) -> None:
 
 async def _examine(settings: Settings, stop: asyncio.Event) -> int:
     table = Table("check", "", "what was found", box=None)
-    async with container.checks(settings) as checks:
-        found = {name: await _ask(check) for name, check in {"operations": _nothing_wrong, **checks}.items()}
+    async with checks(settings) as by_name:
+        found = {name: await _ask(check) for name, check in {"operations": _nothing_wrong, **by_name}.items()}
     for name, (well, words) in found.items():
         table.add_row(name, "[green]ok[/]" if well else "[red]bad[/]", escape(words))
     Console().print(table)

@@ -17,7 +17,7 @@ from domain.access.scope import Scope, scope_names
 from entrypoints.cli.running import of_running_stack
 from entrypoints.process import run_to_exit
 from entrypoints.settings.settings import load_settings
-from entrypoints.wiring import container
+from entrypoints.wiring.database import api_keys
 
 Action = Callable[[ManageKeys], Awaitable[None]]
 
@@ -65,7 +65,7 @@ def _run(flags: Mapping[str, Any], action: Action) -> None:
 
 
 async def _act(database_url: str, action: Action, stop: asyncio.Event) -> int:
-    async with container.keys(database_url) as keys:
+    async with api_keys(database_url) as keys:
         await action(keys)
     return 0
 

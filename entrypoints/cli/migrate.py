@@ -5,7 +5,7 @@ from functools import partial
 
 from entrypoints.process import run_to_exit
 from entrypoints.settings.settings import load_settings
-from entrypoints.wiring import container
+from entrypoints.wiring import database
 
 
 def migrate_database(grant_to: str | None) -> None:
@@ -15,7 +15,7 @@ def migrate_database(grant_to: str | None) -> None:
 
 async def _migrate(grant_to: str | None, stop: asyncio.Event) -> int:
     database_url = load_settings().require_direct_url()
-    print(await container.migrate(database_url))
+    print(await database.migrate(database_url))
     if grant_to is not None:
-        print(await container.grant_to(database_url, grant_to))
+        print(await database.grant_to(database_url, grant_to))
     return 0

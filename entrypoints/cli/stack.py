@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from entrypoints.local.embedded.supervisor import Event
 from entrypoints.local.embedded.up import Hook
-from entrypoints.wiring import container
+from entrypoints.wiring import checks, database
 
 
 def temporal_from_environment() -> str | None:
@@ -31,7 +31,7 @@ def namespace_from_environment() -> str:
 
 async def migrate(database_url: str) -> None:
     """Hook: bring the database to this version's schema."""
-    await container.migrate(database_url)
+    await database.migrate(database_url)
 
 
 def prepare_temporal(ours: bool) -> Hook:
@@ -39,7 +39,7 @@ def prepare_temporal(ours: bool) -> Hook:
 
     async def prepare(address: str) -> None:
         if not ours:
-            await container.register_search_attribute()
+            await checks.register_search_attribute()
 
     return prepare
 

@@ -16,7 +16,7 @@ from entrypoints.local.embedded.options import Options, Running
 from entrypoints.local.embedded.up import up
 from entrypoints.process import run_to_exit, say
 from entrypoints.settings.settings import Settings, load_settings
-from entrypoints.wiring import container
+from entrypoints.wiring.catalogue import checked_catalogue
 
 TEMPORAL_PORT = 7233
 TEMPORAL_UI_PORT = 8233
@@ -32,7 +32,7 @@ def serve(
         raise StartupError("callback_url is set, which --no-callbacks contradicts: leave out one of them")
     if settings.root_path:
         raise StartupError("root_path is for `opledger api` behind a proxy; `opledger up` serves this machine alone")
-    container.checked_catalogue(settings)
+    checked_catalogue(settings)
     options = _options(settings, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port, callbacks=callbacks)
     run_to_exit(partial(_serve, options, settings.database_direct_url))
 

@@ -1,1 +1,1 @@
-"""Dependency-injector containers."""
+"""Dependency-injector containers: the only importers of adapters."""

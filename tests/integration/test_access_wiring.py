@@ -12,7 +12,8 @@ from domain.access.scope import Scope
 from domain.errors import StartupError
 from entrypoints.http.app import create_app
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import container
+from entrypoints.wiring.api import api
+from entrypoints.wiring.database import api_keys
 from tests.support.http_access import bearer
 from tests.support.identity_provider import RULES, IdentityProvider
 
@@ -30,7 +31,7 @@ def serve(database_url: str, tmp_path: Path) -> Serve:
         given = jwt if "jwt" in access else {}
         limits = {"rate_limit": 1, "rate_burst": 2, **limits}
         settings = Settings(database_url=database_url, access=access, **limits, **given)  # type: ignore[arg-type]
-        async with container.http(settings) as parts:
+        async with api(settings) as parts:
             app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
             transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -47,7 +48,7 @@ async def status(client: httpx.AsyncClient, credential: str | None) -> int:
 
 async def key(database_url: str) -> str:
     """A new key, as the command makes it."""
-    async with container.keys(database_url) as keys:
+    async with api_keys(database_url) as keys:
         return (await keys.create("ci", tenant="a", scopes=frozenset({Scope.READ}), life=None)).text
 
 

@@ -9,7 +9,8 @@ import pytest
 from domain.access.scope import ALL_SCOPES
 from entrypoints.http.app import create_app
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import container
+from entrypoints.wiring.api import api
+from entrypoints.wiring.database import api_keys
 from tests.support.http_access import bearer
 from tests.unit.application.test_tenant_isolation import Isolation, Tenants, with_operation
 
@@ -31,9 +32,9 @@ class TestOnPostgres(Isolation):
         types = tmp_path / "types.toml"
         types.write_text(TYPES)
         settings = Settings(database_url=database_url, access="keys", operations=str(types))
-        async with container.keys(database_url) as keys:
+        async with api_keys(database_url) as keys:
             made = [await keys.create("ci", tenant=name, scopes=ALL_SCOPES, life=None) for name in ("owner", "other")]
-        async with container.http(settings) as parts:
+        async with api(settings) as parts:
             app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
             transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -46,7 +46,7 @@ async def test_no_worker_at_all(temporal_client: Client, database_url: str) -> N
         assert message.startswith(f'no worker polls task queue "{NOBODY}"')
         assert (await ledger.history(operation_id))[-1].source is Source.VERIFICATION
         criteria = OperationFilter(attention=AttentionKind.NO_WORKER)
-        page = await ledger.container.read().page(TENANT, criteria, newest_first=True, after=None, size=10)
+        page = await ledger.container.api.read().page(TENANT, criteria, newest_first=True, after=None, size=10)
         assert [one.id for one in page.items] == [operation_id]
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from uuid import UUID
 
 import pytest
+from dependency_injector import providers
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
@@ -22,9 +23,11 @@ from domain.operation.report import Progress
 from domain.operation.status import OperationStatus
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import container
+from entrypoints.wiring import adapters, temporal
+from entrypoints.wiring.worker import worker
 from tests.support.aes_codec import DATA_CONVERTER, ENCRYPTED, StrictCodec
 from tests.support.codec_server import CodecServer, codec_server
+from tests.support.containers import LedgerContainer
 from tests.support.ledger_real import CATALOGUE, TENANT, RealLedger, own_database, real_ledger
 from tests.support.raw_calls import ReturnsOddly
 
@@ -210,7 +213,7 @@ async def test_callback_is_read_with_the_codec(temporal_client: Client, database
         operation_id = await ledger.dispatched("nobody")
         [result] = await DATA_CONVERTER.encode([SECRET])
         run = (await ledger.row(operation_id)).first_run_id
-        now = ledger.container.clock().now().isoformat().replace("+00:00", "Z")
+        now = ledger.container.adapters.clock().now().isoformat().replace("+00:00", "Z")
         headers = {
             "nexus-operation-state": "succeeded",
             "nexus-operation-close-time": now,
@@ -218,7 +221,7 @@ async def test_callback_is_read_with_the_codec(temporal_client: Client, database
             "nexus-link": f"<temporal:///namespaces/{temporal_client.namespace}/workflows/{operation_id}/{run}/history>",
         }
         message = CallbackMessage(headers, result.SerializeToString())
-        outcome = await ledger.container.receiver().receive(operation_id, TENANT, message)
+        outcome = await ledger.container.api.receiver().receive(operation_id, TENANT, message)
         assert outcome is CallbackOutcome.APPLIED
         row = await ledger.row(operation_id)
         assert (row.status, row.result, row.attention) == (COMPLETED, SECRET, None)
@@ -233,13 +236,18 @@ async def test_wired_as_the_settings_say(
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
     server.requests.clear()
     settings = Settings(database_url=database, codec_endpoint=server.url, codec_authorization="Bearer b1")
-    async with container.wired(settings) as wired:
-        wired.catalogue.override(CATALOGUE)
-        ledger = RealLedger(temporal_client, wired, wired.engine())
+    async with adapters.opened(settings) as opened, temporal.opened(settings, opened.clock()) as engine:
+        wired = LedgerContainer(
+            settings=providers.Object(settings),
+            catalogue=providers.Object(CATALOGUE),
+            adapters=opened,
+            temporal=engine,
+        )
+        ledger = RealLedger(temporal_client, wired, engine.engine())
         operation_id: UUID = await ledger.dispatched("nobody", SECRET)
         [started, *_] = await ledger.events(operation_id)
         assert started.workflow_execution_started_event_attributes.input.payloads[0].metadata["encoding"] == ENCRYPTED
-    async with container.worker(settings) as parts:
+    async with worker(settings) as parts:
         client = await parts.connect()
         assert await client.data_converter.decode(await client.data_converter.encode([SECRET])) == [SECRET]
     assert [path for path, _ in server.requests] == ["/encode", "/encode", "/encode", "/decode"]

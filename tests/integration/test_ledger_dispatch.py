@@ -44,7 +44,7 @@ async def test_reply_to_the_start_is_lost(ledger: RealLedger, proxy: Proxy) -> N
     operation_id = await ledger.submit("Echo-team", {"n": 1})
     await ledger.engine.ping()
     proxy.lose_next_reply()
-    step = await run_once(ledger.container.dispatcher(), 1)
+    step = await run_once(ledger.container.worker.dispatcher(), 1)
     assert (step.claimed, step.engine_available) == (1, False)
     row = await ledger.row(operation_id)
     assert (row.status, row.dispatch.attempts, row.dispatch.done_at) == (ACCEPTED, 1, None)
@@ -69,14 +69,14 @@ async def test_bad_rows_stop_no_other(ledger: RealLedger) -> None:
     unknown = await ledger.submit("NoArgument-team")
     good = [await ledger.submit("Echo-ledger", number) for number in range(5)]
     known = {name: declared for name, declared in CATALOGUE.types.items() if name != "NoArgument-team"}
-    outdated = ledger.container.dispatcher.provides(
-        ledger.container.units(),
-        ledger.container.changes(),
+    outdated = ledger.container.worker.dispatcher.provides(
+        ledger.container.adapters.units(),
+        ledger.container.services.changes(),
         ledger.engine,
-        ledger.container.clock(),
+        ledger.container.adapters.clock(),
         OperationCatalogue(known),
-        ledger.container.callbacks(),
-        ledger.container.metrics(),
+        ledger.container.services.callbacks(),
+        ledger.container.adapters.metrics(),
     )
     assert (await run_once(outdated, 100)).claimed == 7
     row = await ledger.row(impossible)
@@ -128,7 +128,7 @@ async def test_competing_dispatchers(temporal_client: Client, database_url: str)
     ):
         ledgers = [one, two, three]
         ids = [await one.submit("Echo-ledger", number) for number in range(30)]
-        steps = await asyncio.gather(*(run_once(ledger.container.dispatcher(), 20) for ledger in ledgers * 2))
+        steps = await asyncio.gather(*(run_once(ledger.container.worker.dispatcher(), 20) for ledger in ledgers * 2))
         assert sum(step.claimed for step in steps) == 30
         assert sorted(call for ledger in ledgers for call in ledger.engine.calls["start"]) == sorted(ids)
         async with one.working():
@@ -141,11 +141,11 @@ async def test_dispatcher_that_died_after_its_claim(temporal_client: Client, dat
     """Hazard 2: what a dead dispatcher had claimed is taken up by another once the lease is over, and not before."""
     async with real_ledger(temporal_client, database_url) as ledger:
         operation_id = await ledger.submit("Echo-ledger", 1)
-        async with ledger.container.units()() as unit:
-            now = ledger.container.clock().now()
+        async with ledger.container.adapters.units()() as unit:
+            now = ledger.container.adapters.clock().now()
             assert len(await unit.operations.claim_due_dispatches(now, timedelta(seconds=1), 10)) == 1
             await unit.commit()
-        assert (await run_once(ledger.container.dispatcher(), 10)).claimed == 0
+        assert (await run_once(ledger.container.worker.dispatcher(), 10)).claimed == 0
         async with ledger.working():
             row = await ledger.done(operation_id)
         assert (row.status, row.dispatch.attempts) == (COMPLETED, 2)

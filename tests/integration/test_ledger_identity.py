@@ -65,7 +65,9 @@ async def test_report_of_another_workflow_is_rejected(
             assert isinstance(cause, ApplicationError)
             assert (cause.type, cause.non_retryable) == (FOREIGN_REPORT, True)
         assert await ledger.row(operation_id) == before
-        assert 'opledger_reports_total{outcome="foreign"} 2.0' in ledger.container.metrics().page(None).decode()
+        assert (
+            'opledger_reports_total{outcome="foreign"} 2.0' in ledger.container.adapters.metrics().page(None).decode()
+        )
         await ledger.handle(operation_id).signal("finish", "on its own")
         row = await ledger.reconciled(operation_id)
         assert (row.status, row.result) == (COMPLETED, "on its own")

@@ -113,7 +113,7 @@ async def test_reported_completed_then_terminated(temporal_client: Client, datab
     """Hazard 16: terminated between the report and the close: the row says what the engine says, and the history
     tells what had been reported."""
     async with real_ledger(temporal_client, database_url) as ledger:
-        interfering = Interfering(ledger.container.activities(), temporal_client)
+        interfering = Interfering(ledger.container.worker.activities(), temporal_client)
         async with ledger.working(activities=[interfering.update_operation_status]):
             for place in ("ledger", "team"):
                 operation_id = await ledger.submit(f"Echo-{place}", "fine")
@@ -129,7 +129,7 @@ async def test_close_that_is_refused(temporal_client: Client, database_url: str)
     """Hazard 16: a signal arrives at completion: the server refuses the close, the workflow goes on and returns
     something else, and that is what the row has."""
     async with real_ledger(temporal_client, database_url) as ledger:
-        interfering = Interfering(ledger.container.activities(), temporal_client)
+        interfering = Interfering(ledger.container.worker.activities(), temporal_client)
         interfering.terminate = False
         async with ledger.working(activities=[interfering.update_operation_status]):
             operation_id = await ledger.submit("Listens-ledger")

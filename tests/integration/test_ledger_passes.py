@@ -24,7 +24,7 @@ from domain.operation.operation_error import ErrorCode
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import container
+from entrypoints.wiring.worker import worker as wired_worker
 from entrypoints.worker.callers import FOREIGN_CALLER
 from entrypoints.worker.preparation import prepare
 from entrypoints.worker.reconcile_operations import (
@@ -79,7 +79,7 @@ async def test_pass_of_another_workflow_is_rejected(temporal_client: Client, dat
         assert isinstance(cause, ActivityError)
         assert isinstance(cause.cause, ApplicationError)
         assert (cause.cause.type, cause.cause.non_retryable) == (FOREIGN_CALLER, True)
-        page = ledger.container.metrics().page(None).decode()
+        page = ledger.container.adapters.metrics().page(None).decode()
         assert 'opledger_callers_rejected_total{activity="reconcile_pass"} 1.0' in page
 
 
@@ -196,7 +196,7 @@ async def test_worker_registers_the_schedule(
         before = (await foreign.describe()).raw_description.conflict_token
         for every in (timedelta(minutes=1), timedelta(minutes=2)):
             settings = Settings(database_url=database_url, reconcile_every=every)
-            async with container.worker(settings) as parts:
+            async with wired_worker(settings) as parts:
                 await parts.prepare_temporal()
             described = await client.get_schedule_handle(SCHEDULE_ID).describe()
             started = described.schedule.action
@@ -217,7 +217,7 @@ async def test_schedule_is_registered_once_temporal_is_there(
     monkeypatch.setenv("TEMPORAL_ADDRESS", proxy.address)
     await proxy.down()
     attempts = successes = 0
-    async with container.worker(Settings(database_url=database_url)) as parts:
+    async with wired_worker(Settings(database_url=database_url)) as parts:
 
         async def counted() -> None:
             nonlocal attempts, successes

@@ -15,7 +15,7 @@ from domain.operation.operation import Cause
 from domain.operation.transition import Source
 from entrypoints.run_worker import run
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import container
+from entrypoints.wiring.worker import worker as wired_worker
 from tests.support.ledger_real import eventually
 
 DAYS_AGO = {1: 40, 2: 31, 3: 29, 4: 0}
@@ -64,5 +64,5 @@ async def test_the_worker_deletes_old_operations(database_url: str, postgres_eng
 
 async def test_nothing_is_deleted_by_default(database_url: str) -> None:
     """Retention is an operator's decision."""
-    async with container.worker(Settings(database_url=database_url)) as parts:
+    async with wired_worker(Settings(database_url=database_url)) as parts:
         assert parts.retainer is None

@@ -12,8 +12,8 @@ from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from domain.operation.lifecycle import accept
 from entrypoints.serve_api import run
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import container
-from entrypoints.wiring.container import HttpParts
+from entrypoints.wiring import api
+from entrypoints.wiring.api import ApiParts
 from tests.support.operations import ID, cause
 from tests.support.ports import free_port
 from tests.support.waiting import subscribed
@@ -37,16 +37,16 @@ async def test_waits_are_answered_and_streams_end(
     async with PostgresUnitsOfWork(postgres_engine)() as unit:
         await unit.operations.add(accept(ID, tenant="default", type_name="x", value=1, labels={}, cause=cause()))
         await unit.commit()
-    parts: list[HttpParts] = []
-    wired = container.http
+    parts: list[ApiParts] = []
+    wired = api.api
 
     @asynccontextmanager
-    async def kept(settings: Settings) -> AsyncIterator[HttpParts]:
+    async def kept(settings: Settings) -> AsyncIterator[ApiParts]:
         async with wired(settings) as made:
             parts.append(made)
             yield made
 
-    monkeypatch.setattr(container, "http", kept)
+    monkeypatch.setattr(api, "api", kept)
     stop, port = asyncio.Event(), free_port()
     serving = asyncio.create_task(run(Settings(database_url=database_url, port=port), stop))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:

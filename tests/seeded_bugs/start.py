@@ -74,9 +74,9 @@ from application.dispatch.completion_callbacks import CompletionCallbacks
 """,
         ),
         Hunk(
-            "entrypoints/wiring/container.py",
-            "(SubmitOperations, units, clock, operation_ids, catalogue, validator)",
-            "(SubmitOperations, units, clock, operation_ids, catalogue, validator, engine, callbacks)",
+            "entrypoints/wiring/api.py",
+            "adapters.validator\n    )\n    read = ",
+            "adapters.validator, temporal.engine, services.callbacks\n    )\n    read = ",
         ),
         Hunk(
             "tests/support/ledger.py",

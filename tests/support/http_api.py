@@ -7,31 +7,21 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from dependency_injector import providers
 from litestar import Litestar
 
-from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from adapters.memory.access.stream_tickets import MemoryStreamTickets
 from adapters.memory.clock import MemoryClock
 from adapters.memory.metrics import MemoryMetrics
-from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.memory.store import MemoryStore
-from application.access.stream_tickets import StreamTicketOffice
-from application.batching.group_commit import GroupCommit
-from application.control.cancel import CancelOperation
-from application.control.delete import DeleteOperation
 from application.operate.drift import DriftReport, ReadDrift
 from application.operate.health import CheckHealth
 from application.ports.callback_reader import CallbackMessage
 from application.ports.metrics import CallbackOutcome
 from application.ports.probe import Probe
 from application.ports.stream_tickets import StreamTickets
-from application.submit.submit import SubmitOperations
-from application.tenant_ledger import LedgerServices
 from application.track.receive_callback import ReceiveCallback
 from application.watch.change_hub import ChangeHub
-from application.watch.read import ReadOperations
-from application.watch.stream import StreamEvents
-from application.watch.wait import WaitForOperation
 from application.watch.waiter_limit import WaitingRoom
 from domain.access.callback_token import CallbackKeys
 from domain.access.principal import Principal
@@ -44,9 +34,11 @@ from domain.operation.operation_type import OperationCatalogue, OperationType
 from domain.operation.transition import Source
 from entrypoints.http.app import create_app
 from entrypoints.http.security.authentication import Access
-from entrypoints.http.services import HttpServices
-from entrypoints.scrape import MetricsPage
 from entrypoints.settings.proxy import ProxyRules
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring.api import ApiServices
+from entrypoints.wiring.memory import MemoryAdapters, MemoryEngine
+from entrypoints.wiring.services import Services
 from tests.support.randomness import counting
 
 KEY = b"a key for tests, and long enough"
@@ -148,30 +140,42 @@ class Api:
 
     def application(self) -> Litestar:
         """The application."""
-        parts = self.store.units, self.clock, MemoryOperationIds(self.clock), CATALOGUE, JsonSchemaInputValidator()
-        read = ReadOperations(self.store.queries)
         self.reader = self.access or Somebody(self)
-        self.services = HttpServices(
-            tickets=StreamTicketOffice(self.tickets, self.clock, counting(), self.reader),
-            ledger=LedgerServices(
-                submit=SubmitOperations(*parts),
-                read=read,
-                cancel=CancelOperation(GroupCommit(self.store.units), self.clock),
-                delete=DeleteOperation(self.store.units),
-                wait=WaitForOperation(read, self.hub),
-                stream=StreamEvents(read, self.store.feed, self.hub, heartbeat=self.heartbeat),
-                waiting_room=self.room,
-            ),
-            health=CheckHealth(self.required, self.optional),
-            receive_callback=self.receiver,
-            callback_keys=self.callback_keys,
-            metrics=self.metrics,
-            answered=lambda *answer: self.answers.append(answer),
-            metrics_page=MetricsPage(self.drift, page),
-        )
-
+        self.services = self._container().http_services()
         more = {"proxies": self.proxies, "origins": self.origins}
         return create_app(self.services, page_token_key=KEY, access=self.reader, **more)  # type: ignore[arg-type]
+
+    def _container(self) -> ApiServices:
+        """The API's own, on this test's memory adapters, with what a test sets in the place of services."""
+        adapters = MemoryAdapters(
+            clock=providers.Object(self.clock),
+            store=providers.Object(self.store),
+            metrics=providers.Object(self.metrics),
+            stream_tickets=providers.Object(self.tickets),
+            random_bytes=providers.Object(counting()),
+            answered=providers.Object(lambda *answer: self.answers.append(answer)),
+        )
+        settings = providers.Object(Settings())
+        services = Services(
+            settings=settings,
+            adapters=adapters,
+            callback_keys=providers.Object(self.callback_keys),
+            drift=providers.Object(self.drift),
+        )
+        container = ApiServices(
+            settings=settings,
+            catalogue=providers.Object(CATALOGUE),
+            adapters=adapters,
+            temporal=MemoryEngine(clock=providers.Object(self.clock)),
+            services=services,
+            access=providers.Object(self.reader),
+            health=providers.Object(CheckHealth(self.required, self.optional)),
+            receiver=providers.Object(self.receiver),
+            waiting_room=providers.Object(self.room),
+            hub=providers.Object(self.hub),
+        )
+        container.stream.add_kwargs(heartbeat=self.heartbeat)
+        return container
 
     async def submit(self, **body: Any) -> dict[str, Any]:
         """Submit, and give what was answered."""

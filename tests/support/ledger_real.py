@@ -32,10 +32,12 @@ from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.poller import Pace, poll
 from entrypoints.run_worker import claim
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring.container import Container
+from entrypoints.wiring.adapters import Adapters
+from entrypoints.wiring.temporal import TemporalAdapters
 from entrypoints.worker.reconcile_operations import ReconcileOperations
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateOutcome
 from tests.support.claims import run_once
+from tests.support.containers import LedgerContainer
 from tests.support.ledger import WatchedEngine
 from tests.support.ledger_workflows import ACTIVITIES, LEDGER_QUEUE, TEAM_QUEUE, WORKFLOWS
 from tests.support.postgres import TEMPLATE
@@ -71,18 +73,18 @@ class RealLedger:
     """The services as the container wires them, and what a test asks of them."""
 
     client: Client
-    container: Container
+    container: LedgerContainer
     engine: WatchedEngine
 
     async def submit(self, type_name: str, value: Any = MISSING) -> UUID:
         """A new operation, for a dispatcher to find."""
-        submitted = await self.container.submit().submit(Submission(TENANT, type_name, value))
+        submitted = await self.container.api.submit().submit(Submission(TENANT, type_name, value))
         return submitted.operation.id
 
     async def dispatched(self, type_name: str, value: Any = MISSING) -> UUID:
         """A new operation, started by a dispatcher of the test's own."""
         operation_id = await self.submit(type_name, value)
-        await run_once(self.container.dispatcher(), 100)
+        await run_once(self.container.worker.dispatcher(), 100)
         return operation_id
 
     async def running(self, type_name: str, value: Any = MISSING) -> UUID:
@@ -93,7 +95,7 @@ class RealLedger:
 
     async def cancel(self, operation_id: UUID) -> None:
         """A client's wish."""
-        await self.container.cancel().cancel(TENANT, operation_id, reason="no need", force=False, actor="alice")
+        await self.container.api.cancel().cancel(TENANT, operation_id, reason="no need", force=False, actor="alice")
 
     def handle(self, operation_id: UUID) -> WorkflowHandle[Any, Any]:
         """The latest run of its workflow, past the ledger."""
@@ -127,17 +129,19 @@ class RealLedger:
 
     async def rows(self) -> list[Operation]:
         """All of them, newest first."""
-        page = await self.container.read().page(TENANT, OperationFilter(), newest_first=True, after=None, size=10_000)
+        page = await self.container.api.read().page(
+            TENANT, OperationFilter(), newest_first=True, after=None, size=10_000
+        )
         return await self._stored([one.id for one in page.items])
 
     async def _stored(self, operation_ids: Sequence[UUID]) -> list[Operation]:
-        async with self.container.units()() as unit:
+        async with self.container.adapters.units()() as unit:
             found = await unit.operations.get_all(operation_ids)
         return [found[operation_id] for operation_id in operation_ids if operation_id in found]
 
     async def history(self, operation_id: UUID) -> list[Transition]:
         """Its history, after a look whether that is whole (P6)."""
-        lines = await self.container.read().transitions(TENANT, operation_id)
+        lines = await self.container.api.read().transitions(TENANT, operation_id)
         assert [line.sequence for line in lines] == list(range(1, len(lines) + 1))
         assert [line.from_status for line in lines] == [None, *(line.to_status for line in lines[:-1])]
         return lines
@@ -165,18 +169,18 @@ class RealLedger:
 
     async def whole_pass(self) -> list[ReconciledPage]:
         """Reconcile what the index says has changed."""
-        pages = [await self.container.reconciler().page()]
+        pages = [await self.container.worker.reconciler().page()]
         while pages[-1].cursor is not None:
-            pages.append(await self.container.reconciler().page(pages[-1].cursor))
+            pages.append(await self.container.worker.reconciler().page(pages[-1].cursor))
         return pages
 
     async def look(self, operation_id: UUID) -> Operation:
         """The row after the operation was looked at, whatever is due."""
-        async with self.container.database().begin() as connection:
+        async with self.container.adapters.database().begin() as connection:
             columns = "verified_at = now() - interval '1 hour', verify_due_at = now() - interval '1 hour'"
             statement = f"UPDATE operations SET {columns} WHERE id = :id AND verify_due_at IS NOT NULL"
             await connection.execute(text(statement), {"id": operation_id})
-        await run_once(self.container.verifier(), 1)
+        await run_once(self.container.worker.verifier(), 1)
         return await self.row(operation_id)
 
     async def terminated(self, *operation_ids: UUID, reason: str = "too dear") -> None:
@@ -214,13 +218,13 @@ class RealLedger:
         """Runs both workers and the loops. `team` and `own`: the clients of the team's and of the ledger's worker,
         if they are not the ledger's."""
         of_loop = {
-            "dispatch": lambda: claim("dispatch", self.container.dispatcher().claim_loop(), FAST),
-            "follow-up": lambda: claim("follow-up", self.container.follow_ups().claim_loop(), FAST),
-            "start watch": lambda: poll("start watch", self.container.start_watch().step, FAST),
-            "close poll": lambda: poll("close poll", self.container.close_poll().step, FAST),
-            "verify": lambda: claim("verify", self.container.verifier().claim_loop(), FAST),
+            "dispatch": lambda: claim("dispatch", self.container.worker.dispatcher().claim_loop(), FAST),
+            "follow-up": lambda: claim("follow-up", self.container.worker.follow_ups().claim_loop(), FAST),
+            "start watch": lambda: poll("start watch", self.container.worker.start_watch().step, FAST),
+            "close poll": lambda: poll("close poll", self.container.worker.close_poll().step, FAST),
+            "verify": lambda: claim("verify", self.container.worker.verifier().claim_loop(), FAST),
         }
-        ledgers = self.container.activities().all() if activities is None else activities
+        ledgers = self.container.worker.activities().all() if activities is None else activities
         every = [*WORKFLOWS, *workflows]
         tasks = [asyncio.create_task(of_loop[name]()) for name in loops]
         try:
@@ -267,18 +271,19 @@ async def real_ledger(
 ) -> AsyncIterator[RealLedger]:
     """A ledger on that database; nothing runs by itself yet. The services may have a client of their own, whose
     connection the test can cut without cutting the workers', and the engine a clock of its own."""
-    container = Container(
-        settings=providers.Object(Settings(database_url=database_url, **settings)),
-        catalogue=providers.Object(CATALOGUE),
-        client=providers.Object(engine_client or client),
-    )
-    temporal = TemporalWorkflowEngine(engine_client or client, engine_clock or container.clock(), index_page=index_page)
-    engine = WatchedEngine(temporal)
-    container.engine.override(providers.Object(engine))
+    given = providers.Object(Settings(database_url=database_url, **settings))
+    adapters = Adapters(settings=given)
+    clock = engine_clock or adapters.clock()
+    temporal = TemporalAdapters(client=providers.Object(engine_client or client), clock=providers.Object(clock))
+    engine = WatchedEngine(TemporalWorkflowEngine(engine_client or client, clock, index_page=index_page))
+    temporal.engine.override(providers.Object(engine))
     try:
+        container = LedgerContainer(
+            settings=given, catalogue=providers.Object(CATALOGUE), adapters=adapters, temporal=temporal
+        )
         yield RealLedger(client, container, engine)
     finally:
-        await container.database().dispose()
+        await adapters.database().dispose()
 
 
 @contextlib.asynccontextmanager
@@ -330,7 +335,7 @@ WHERE verify_due_at = dispatched_at
 
 async def fill_running(ledger: RealLedger, rows: int) -> list[UUID]:
     """Make so many rows RUNNING since two hours ago, of which the engine knows nothing."""
-    async with ledger.container.database().begin() as connection:
+    async with ledger.container.adapters.database().begin() as connection:
         await connection.execute(text(FILL), {"rows": rows, "tenant": TENANT})
         await connection.execute(text(FILL_HISTORY))
     return [UUID(int=number) for number in range(1, rows + 1)]

@@ -15,7 +15,7 @@ VIOLATIONS = {
     "domain-is-pure": ("domain/operation/status.py", "import msgspec"),
     "application-has-no-framework": ("application/watch/read.py", "import sqlalchemy"),
     "adapters-are-strangers": ("adapters/memory/clock.py", "import adapters.system.clock"),
-    "container-alone-knows-adapters": ("entrypoints/poller.py", "import adapters.memory.store"),
+    "wiring-alone-knows-adapters": ("entrypoints/poller.py", "import adapters.memory.store"),
     "acyclic": ("domain/operation/status.py", "import domain.evidence.reporting"),
     "sdk-stands-alone": ("sdk/src/opledger/wire.py", "import domain.operation.status"),
 }

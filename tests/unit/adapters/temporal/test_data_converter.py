@@ -1,7 +1,8 @@
 """Loading of the data converter `module:name`: a clear error at start-up if it is wrong."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,11 @@ from adapters.temporal.payloads.data_converter import check_payload_codec, load_
 from adapters.temporal.payloads.remote_codec import RemoteCodec
 from domain.errors import OpledgerError, StartupError
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import container
+from entrypoints.wiring import api, worker
 from tests.support.aes_codec import DATA_CONVERTER, AesCodec
 from tests.support.temporal_server import free_port
 
+Process = Callable[[Settings], AbstractAsyncContextManager[object]]
 AES = "tests.support.aes_codec:DATA_CONVERTER"
 VALUE = {"machine": "m1"}
 
@@ -75,11 +77,12 @@ async def test_two_codecs_are_refused(remote: RemoteCodec) -> None:
         load_data_converter(AES, remote)
 
 
-async def test_wrong_name_prevents_the_start() -> None:
+@pytest.mark.parametrize("process", [api.api, worker.worker])
+async def test_wrong_name_prevents_the_start(process: Process) -> None:
     """Of the API and of the worker."""
     settings = Settings(database_url="postgresql://nobody@localhost/nothing", data_converter="no_such_module:it")
     with pytest.raises(StartupError, match="no_such_module cannot be imported"):
-        async with container.wired(settings):
+        async with process(settings):
             raise AssertionError("it started")
 
 

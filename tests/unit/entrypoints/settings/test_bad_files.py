@@ -24,7 +24,7 @@ from entrypoints.local.embedded.callbacks import kept_keys
 from entrypoints.local.embedded.data_folder import MARKER, opened
 from entrypoints.settings.operations_file import load_catalogue
 from entrypoints.settings.settings import Settings, load_settings
-from entrypoints.wiring.container import checked_catalogue
+from entrypoints.wiring.catalogue import checked_catalogue
 
 for codec in ("ascii", "utf-8", "latin-1"):
     codecs.lookup(codec)  # An ordinary user may not be able to read Python's own files.

@@ -5,7 +5,7 @@ import asyncio
 from dependency_injector import providers
 
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import container
+from entrypoints.wiring.api import wired
 
 
 class Closing:
@@ -28,9 +28,9 @@ async def test_groups_end_side_by_side() -> None:
     closed: list[str] = []
     together = asyncio.Barrier(2)
     async with asyncio.timeout(60):
-        async with container.wired(Settings(database_url="postgresql://nobody@localhost/nothing")) as wired:
-            wired.submit.override(providers.Object(Closing("submissions", closed, together)))
-            wired.changes.override(providers.Object(Closing("changes", closed, together)))
-            wired.announcer.override(providers.Object(Closing("announcer", closed)))
+        async with wired(Settings(database_url="postgresql://nobody@localhost/nothing")) as services:
+            services.submit.override(providers.Object(Closing("submissions", closed, together)))
+            services.services.changes.override(providers.Object(Closing("changes", closed, together)))
+            services.adapters().announcer.override(providers.Object(Closing("announcer", closed)))
     assert sorted(closed[:2]) == ["changes", "submissions"]
     assert closed[2:] == ["announcer"]
