@@ -19,7 +19,7 @@ from temporalio.client import Client
 
 from benchmarks.harness import Row, Scale, column, in_turns
 from benchmarks.stage import OPLEDGER, READY_WITHIN, data_folder, database, process, temporal
-from entrypoints.local.embedded.net import free_port, http_status
+from entrypoints.net import free_port, http_status
 from opledger.wire import LEDGER_TASK_QUEUE
 
 SETTLES: Final = 1.0

@@ -27,7 +27,7 @@ from benchmarks.load import Figures, over_http
 from benchmarks.reference_apps import ANSWER, packed
 from benchmarks.rows import EVERY, fill, running
 from benchmarks.stage import PLANNED_ONCE, api, data_folder, database, server, temporal
-from entrypoints.local.embedded.net import free_port
+from entrypoints.net import free_port
 
 CLIENTS = 16
 LOOKUP = f"SELECT {', '.join(operations.columns.keys())} FROM operations WHERE id = $1"

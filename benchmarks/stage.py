@@ -12,9 +12,9 @@ import psutil
 
 from adapters.postgres.schema.migrations import migrate
 from entrypoints.local.embedded.data_folder import DataFolder, opened
-from entrypoints.local.embedded.net import free_port, http_status
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.local.embedded.temporal_server import EmbeddedTemporal
+from entrypoints.net import free_port, http_status
 
 OPLEDGER = (sys.executable, "-m", "entrypoints.cli.main")
 PLANNED_ONCE = "plan_cache_mode=auto"

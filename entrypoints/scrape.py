@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from application.batching.single_flight import SingleFlight
-from application.operate.drift import DriftReport, ReadDrift
+from application.operate.drift import ReadDrift
+from application.ports.drift_report import DriftReport
 
 PATIENCE: Final = 2.0
 """Seconds that the database gets. Scrapes come again, and the counters must not wait for it."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from entrypoints import net
 from entrypoints.http.app import create_app
 from entrypoints.http.security.key_usage import noting
 from entrypoints.http.server.uvicorn_server import serve
-from entrypoints.local.embedded import net
 from entrypoints.logs import configure_logs
 from entrypoints.process import loop_factory, raise_descriptor_limit, run_to_exit
 from entrypoints.settings.settings import Settings, load_settings

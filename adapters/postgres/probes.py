@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.connection.connections import connected
 from adapters.postgres.connection.driver import Connection
 from adapters.postgres.connection.errors import POOLER_HINT, connecting, translated
-from adapters.postgres.schema.migrations import check_known, head
+from adapters.postgres.schema.revision import CURRENT, check_known
 from domain.errors import StartupError
 
 _DELIVERY_TIMEOUT: Final = 3.0
@@ -46,9 +46,10 @@ class MigrationProbe:
         """Raises DatabaseUnavailable, or StartupError with what to do."""
         revision = await self._revision()
         check_known(revision)
-        if revision != head():
+        if revision != CURRENT:
             raise StartupError(
-                f"the database is at revision {revision or 'none'}, this version needs {head()}: run `opledger migrate`"
+                f"the database is at revision {revision or 'none'}, this version needs {CURRENT}: "
+                "run `opledger migrate`"
             )
 
     async def _revision(self) -> str | None:

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from application.operate.drift import DriftReport
+from application.ports.drift_report import DriftReport
 from application.ports.metrics import CallbackOutcome, ReportOutcome
 from domain.operation.attention import AttentionKind
 from domain.operation.status import OperationStatus

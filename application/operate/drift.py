@@ -1,24 +1,12 @@
 """How far the ledger may be from the engine: for operators, over all tenants."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from application.ports.clock import Clock
 from application.ports.drift_queries import DriftQueries
+from application.ports.drift_report import DriftReport
 from domain.operation.attention import AttentionKind
-
-
-@dataclass(frozen=True, slots=True)
-class DriftReport:
-    """The current drift."""
-
-    oldest_unverified: timedelta | None
-    """How long ago the engine last spoke of the operation that has waited longest; None where none is open."""
-    attention: dict[AttentionKind, int]
-    """How many operations need attention, of every kind."""
-    watermark_age: timedelta | None = None
-    """How long ago the last reconciliation pass that has ended began, by the database's clock; None: none has ended."""
 
 
 class ReadDrift:

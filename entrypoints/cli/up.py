@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import StartupError
+from entrypoints import net
 from entrypoints.cli.stack import migrate, namespace_from_environment, prepare_temporal, tell, temporal_from_environment
-from entrypoints.local.embedded import net
 from entrypoints.local.embedded.callbacks import KEYS, URL
 from entrypoints.local.embedded.options import Options, Running
 from entrypoints.local.embedded.up import up

@@ -17,8 +17,8 @@ from adapters.memory.probe import MemoryProbe
 from adapters.memory.store import MemoryStore
 from adapters.temporal.callback_reader import TemporalCallbackReader
 from adapters.temporal.connection.probe import TemporalProbe
-from application.operate.drift import DriftReport
 from application.ports.clock import Clock
+from application.ports.drift_report import DriftReport
 
 
 def _render(drift: DriftReport | None) -> bytes:

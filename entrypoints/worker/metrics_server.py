@@ -1,67 +1,81 @@
-"""The worker's own page for Prometheus, and its sign of life: it serves nothing else, and only this machine."""
+"""The worker's HTTP server for Prometheus: `GET /metrics` and `GET /livez`, nothing else."""
 
 import asyncio
+import contextlib
 import logging
-from typing import Any
+from typing import Final
 
-from litestar.types import ASGIApp
-
-from domain.errors import StartupError
-from entrypoints.http.server.uvicorn_server import serve
-from entrypoints.local.embedded import net
+from entrypoints import net
 from entrypoints.scrape import MEDIA_TYPE, MetricsPage
 
-_TEXT = "text/plain"
+MAX_HEAD: Final = 8 * 1024
+"""Bytes of a request's head."""
+REQUEST_TIMEOUT: Final = 10.0
+"""Seconds that a connection may take for its request and response."""
+MAX_CONNECTIONS: Final = 64
+"""Further connections are closed at once."""
+_END: Final = b"\r\n\r\n"
+_TEXT: Final = "text/plain"
+_REASONS: Final = {200: "OK", 400: "Bad Request", 404: "Not Found"}
 _log = logging.getLogger(__name__)
 
 
-def metrics_app(page: MetricsPage) -> ASGIApp:
-    """`GET /metrics` and `GET /livez`; 404 for everything else."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await _live(receive, send)
-        elif scope["type"] == "http":
-            status, media_type, body = await _answer(page, scope["method"], scope["raw_path"])
-            headers = [
-                (b"content-type", f"{media_type}; charset=utf-8".encode()),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-                (b"x-content-type-options", b"nosniff"),
-            ]
-            body = b"" if scope["method"] == "HEAD" else body
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body, "more_body": False})
-
-    return app
-
-
 async def serve_metrics(page: MetricsPage, host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set. The worker's work does not depend on it: a failure is logged."""
+    """Serves until `stop` is set. Logs a failure and returns: the worker's work does not depend on the page."""
     try:
-        await serve(metrics_app(page), host, port, stop, drain_seconds=1)
-    except StartupError as error:
-        _log.error("the metrics are not served: %s", error)
+        server = await asyncio.start_server(_Server(page).connected, host, port, limit=MAX_HEAD)
+    except OSError as error:
+        _log.error("metrics are not served on %s: %s", net.authority(host, port), error.strerror)
+        return
+    try:
+        await stop.wait()
+    finally:
+        server.close()
 
 
 def ensure_metrics_port(host: str, port: int | None) -> None:
-    """Raise StartupError where the port is taken: found at the start rather than on a dashboard."""
+    """Raises StartupError: the port is taken. Checked at the start, so that it is not first noticed on a dashboard."""
     if port is not None:
         net.ensure_free(host, port, "OPLEDGER_METRICS_PORT")
 
 
-async def _answer(page: MetricsPage, method: str, path: bytes) -> tuple[int, str, bytes]:
-    if method not in {"GET", "HEAD"} or path not in {b"/metrics", b"/livez"}:
-        return 404, _TEXT, b"GET /metrics, GET /livez\n"
-    if path == b"/livez":
-        return 200, _TEXT, b"alive\n"
-    return 200, MEDIA_TYPE, await page.read()
+class _Server:
+    """Answers one request a connection and closes it."""
 
+    def __init__(self, page: MetricsPage) -> None:
+        self._page = page
+        self._open = 0
 
-async def _live(receive: Any, send: Any) -> None:
-    """Nothing to begin, nothing to end."""
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handles a new connection."""
+        self._open += 1
+        try:
+            if self._open <= MAX_CONNECTIONS:
+                with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                    async with asyncio.timeout(REQUEST_TIMEOUT):
+                        await self._answer(reader, writer)
+        finally:
+            self._open -= 1
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = (await reader.readuntil(_END)).partition(b"\r\n")[0]
+        method, target, version = (*line.split(b" "), b"", b"", b"")[:3]
+        if line.count(b" ") != 2 or not version.startswith(b"HTTP/1."):
+            status, media_type, body = 400, _TEXT, b"not an HTTP request\n"
+        else:
+            status, media_type, body = await self._response(method, target.partition(b"?")[0])
+        head = (
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: {media_type}; charset=utf-8\r\n"
+            f"content-length: {len(body)}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+            "connection: close\r\n\r\n"
+        )
+        writer.write(head.encode() + (b"" if method == b"HEAD" else body))
+        await writer.drain()
+
+    async def _response(self, method: bytes, path: bytes) -> tuple[int, str, bytes]:
+        if method not in {b"GET", b"HEAD"} or path not in {b"/metrics", b"/livez"}:
+            return 404, _TEXT, b"GET /metrics, GET /livez\n"
+        if path == b"/livez":
+            return 200, _TEXT, b"alive\n"
+        return 200, MEDIA_TYPE, await self._page.read()

@@ -13,9 +13,9 @@ from uuid import UUID
 from temporalio.client import Client
 
 from entrypoints.local.embedded.data_folder import DataFolder, opened
-from entrypoints.local.embedded.net import free_port, http_status
 from entrypoints.local.embedded.postgres import PORT, USER, EmbeddedPostgres
 from entrypoints.local.embedded.temporal_server import EmbeddedTemporal
+from entrypoints.net import free_port, http_status
 from tests.chaos.callback_proxy import CallbackProxy
 from tests.chaos.lost_commits import LostCommits
 from tests.chaos.lost_starts import LostStarts

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from domain.errors import StartupError
-from entrypoints.local.embedded import binaries, net
+from entrypoints import net
+from entrypoints.local.embedded import binaries
 from entrypoints.local.embedded.data_folder import DataFolder, opened
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.local.embedded.temporal_server import EmbeddedTemporal

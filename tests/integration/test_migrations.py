@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.engine import create_engine
 from adapters.postgres.probes import MigrationProbe
-from adapters.postgres.schema.migrations import LOCK, head, migrate, with_alembic
+from adapters.postgres.schema.migrations import LOCK, migrate, with_alembic
+from adapters.postgres.schema.revision import CURRENT
 from adapters.postgres.schema.tables import metadata
 from application.ports.unit_of_work import DatabaseUnavailable
 from domain.errors import StartupError
@@ -193,8 +194,8 @@ async def test_0008_down_clears_the_new_attention_alone(empty_database_url: str,
 async def test_migrate_returns_the_revisions_before_and_after(empty_database_url: str) -> None:
     """The second run changes nothing."""
     first, second = await migrate(empty_database_url), await migrate(empty_database_url)
-    assert (first.before, first.after) == (None, head())
-    assert (second.before, second.after) == (head(), head())
+    assert (first.before, first.after) == (None, CURRENT)
+    assert (second.before, second.after) == (CURRENT, CURRENT)
 
 
 async def test_a_migration_waits_for_another_process(empty_database_url: str, empty_engine: AsyncEngine) -> None:
@@ -215,7 +216,7 @@ async def test_concurrent_migrations_in_one_process_do_not_interfere(
     await postgres_server.create_database("another")
     another = postgres_server.url_for("another")
     done = await asyncio.gather(*(migrate(url) for url in [empty_database_url, another] * 3))
-    assert sorted(str(migrated.before) for migrated in done) == [head()] * 4 + ["None"] * 2
+    assert sorted(str(migrated.before) for migrated in done) == [CURRENT] * 4 + ["None"] * 2
     await postgres_server.drop_database("another")
 
 

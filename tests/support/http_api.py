@@ -14,9 +14,10 @@ from adapters.memory.access.stream_tickets import MemoryStreamTickets
 from adapters.memory.clock import MemoryClock
 from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.store import MemoryStore
-from application.operate.drift import DriftReport, ReadDrift
+from application.operate.drift import ReadDrift
 from application.operate.health import CheckHealth
 from application.ports.callback_reader import CallbackMessage
+from application.ports.drift_report import DriftReport
 from application.ports.metrics import CallbackOutcome
 from application.ports.probe import Probe
 from application.ports.stream_tickets import StreamTickets

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.local.embedded.net import free_port
+from entrypoints.net import free_port
 
 DEFAULT_READ_TIMEOUT = 60
 """Seconds: `proxy_read_timeout`, https://nginx.org/en/docs/http/ngx_http_proxy_module.html"""

@@ -16,6 +16,11 @@ VIOLATIONS = {
     "application-has-no-framework": ("application/watch/read.py", "import sqlalchemy"),
     "adapters-are-strangers": ("adapters/memory/clock.py", "import adapters.system.clock"),
     "wiring-alone-knows-adapters": ("entrypoints/poller.py", "import adapters.memory.store"),
+    "http-and-worker-are-strangers": ("entrypoints/worker/heartbeat.py", "import entrypoints.http.server.shutdown"),
+    "adapters-use-no-service": ("adapters/memory/clock.py", "import application.watch.read"),
+    "adapters-use-the-wire-alone": ("adapters/memory/clock.py", "import opledger.tracking"),
+    "api-is-a-process-of-its-own": ("entrypoints/scrape.py", "import adapters.postgres.schema.migrations"),
+    "worker-is-a-process-of-its-own": ("entrypoints/scrape.py", "import uvicorn"),
     "acyclic": ("domain/operation/status.py", "import domain.evidence.reporting"),
     "sdk-stands-alone": ("sdk/src/opledger/wire.py", "import domain.operation.status"),
 }

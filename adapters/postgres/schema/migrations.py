@@ -1,7 +1,6 @@
 """Migrates the database to this version's schema."""
 
 import asyncio
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,14 +9,13 @@ from typing import TypeVar
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from adapters.postgres.connection.connections import connected
 from adapters.postgres.connection.driver import DatabaseSettings
 from adapters.postgres.connection.engine import create_engine
 from adapters.postgres.connection.errors import translated
-from domain.errors import StartupError
+from adapters.postgres.schema.revision import CURRENT, check_known
 
 _T = TypeVar("_T")
 LOCK = 0x6F706C6564676572
@@ -48,7 +46,7 @@ async def migrate(url: str) -> Migrated:
         before = context.get_current_revision()
         check_known(before)
         command.upgrade(config, "head")
-        return Migrated(before, head())
+        return Migrated(before, CURRENT)
 
     return await with_alembic(url, upgrade)
 
@@ -71,26 +69,6 @@ async def with_alembic(url: str, action: Callable[[Config], _T]) -> _T:
             return result
     finally:
         await engine.dispose()
-
-
-def head() -> str:
-    """Returns this version's revision."""
-    return _known_revisions()[0]
-
-
-def check_known(revision: str | None) -> None:
-    """Raises StartupError if a newer version of opledger has migrated the database."""
-    if revision is not None and revision not in _known_revisions():
-        raise StartupError(
-            f"the database is at revision {revision}, which this version does not know (it knows {head()} and earlier "
-            "ones): run the newer opledger that migrated it"
-        )
-
-
-@functools.cache
-def _known_revisions() -> list[str]:
-    """Returns the revisions, newest first."""
-    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
 def _config() -> Config:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from entrypoints.local.embedded import net
+from entrypoints import net
 from entrypoints.local.embedded.data_folder import DataFolder
 from entrypoints.local.embedded.process import Command
 

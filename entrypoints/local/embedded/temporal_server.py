@@ -6,7 +6,8 @@ import signal
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from entrypoints.local.embedded import binaries, net
+from entrypoints import net
+from entrypoints.local.embedded import binaries
 from entrypoints.local.embedded.data_folder import DataFolder
 from entrypoints.local.embedded.part import launch
 from entrypoints.local.embedded.process import Command, GuardedProcess

@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from entrypoints.local.embedded import net
+from entrypoints import net
 from entrypoints.local.embedded.app_process import AppProcess
 from entrypoints.local.embedded.callbacks import KEYS, URL, Callbacks, kept_keys
 from entrypoints.local.embedded.data_folder import DataFolder, opened

@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from adapters.memory.metrics import MemoryMetrics
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.prometheus.requests import PrometheusRequests
-from application.operate.drift import DriftReport, ReadDrift
+from application.operate.drift import ReadDrift
+from application.ports.drift_report import DriftReport
 from application.ports.metrics import CallbackOutcome, Metrics, ReportOutcome
 from application.ports.unit_of_work import DatabaseUnavailable
 from domain.operation.attention import AttentionKind

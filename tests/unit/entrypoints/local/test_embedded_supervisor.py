@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import StartupError
-from entrypoints.local.embedded import binaries, net
+from entrypoints import net
+from entrypoints.local.embedded import binaries
 from entrypoints.local.embedded.app_process import AppProcess
 from entrypoints.local.embedded.data_folder import DataFolder
 from entrypoints.local.embedded.process import leftovers_gone

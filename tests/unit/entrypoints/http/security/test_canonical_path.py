@@ -11,9 +11,8 @@ from litestar import get
 
 from entrypoints.http.security.authorization import routes
 from entrypoints.http.server.slow_readers import ServedProtocol
-from entrypoints.scrape import MetricsPage
-from entrypoints.worker.metrics_server import metrics_app
-from tests.support.http_api import Api, Drift, page, problem, scope_of
+from tests.support.http_api import Api, problem, scope_of
+from tests.support.metrics import metrics_served
 from tests.support.raw_http import ask, head
 from tests.support.served import served
 
@@ -150,7 +149,7 @@ async def test_on_a_real_server(path: str) -> None:
 @pytest.mark.parametrize("path", ["/metrics", "/livez"])
 async def test_worker_page(path: str) -> None:
     """The same holds for the worker's own server."""
-    async with served(metrics_app(MetricsPage(Drift(), page)), ServedProtocol) as port:
+    async with metrics_served() as port:
         assert (await ask(port, head("GET", path))).status_code == 200
         answers = await asyncio.gather(
             *(ask(port, head("GET", other)) for other in spellings(path) if "\\" not in other and other[0] == "/")
