@@ -18,7 +18,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from benchmarks.harness import Row, Scale, column, in_turns
-from benchmarks.stage import OPLEDGER, READY_WITHIN, data_folder, database, process, temporal
+from benchmarks.stage import OPLEDGER, READY_WITHIN, TYPES, data_folder, database, process, temporal
 from entrypoints.net import free_port, http_status
 from opledger.wire import LEDGER_TASK_QUEUE
 
@@ -33,7 +33,7 @@ async def rows(scale: Scale) -> list[Row]:
     with data_folder() as folder:
         async with database(folder) as url, temporal(folder) as address:
             client = await Client.connect(address)
-            variables = {"DATABASE_URL": url, "TEMPORAL_ADDRESS": address}
+            variables = {"DATABASE_URL": url, "TEMPORAL_ADDRESS": address, **TYPES}
             api, worker = await in_turns(scale.repeats, lambda: _api(variables), lambda: _worker(variables, client))
     return [
         Row("memory of the API", "", "MiB", column(api, 1), note="resident, before its first client"),

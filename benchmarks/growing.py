@@ -27,6 +27,7 @@ from benchmarks.stage import data_folder
 from domain.evidence.observation import ExecutionState, Observation
 from domain.operation.transition import Source
 from entrypoints.http.security.authentication import DEFAULT_TENANT
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring.api import ApiServices, wired
@@ -121,7 +122,7 @@ async def _ledger(server: EmbeddedPostgres, many: int, tenants: int) -> AsyncIte
     await fill(url, many, tenants)
     print(f"({many:,} filled)", end=" ", flush=True)
     running = (number for number in range(many, 0, -1) if number % EVERY)
-    async with wired(Settings(database_url=url)) as services:
+    async with wired(Settings(database_url=url, operations=str(DEMO_TYPES))) as services:
         yield _Ledger(services, many, tenants, running)
 
 

@@ -7,10 +7,12 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Final
 
 import psutil
 
 from adapters.postgres.schema.migrations import migrate
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.local.embedded.data_folder import DataFolder, opened
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.local.embedded.temporal_server import EmbeddedTemporal
@@ -19,6 +21,8 @@ from entrypoints.net import free_port, http_status
 OPLEDGER = (sys.executable, "-m", "entrypoints.cli.main")
 PLANNED_ONCE = "plan_cache_mode=auto"
 """In a URL's query: PostgreSQL's default, for alternatives that have not chosen otherwise as the ledger has."""
+TYPES: Final = {"OPLEDGER_OPERATIONS": str(DEMO_TYPES)}
+"""Variables of the API and the worker."""
 READY_WITHIN = 60.0
 """Seconds."""
 _FOREIGN = ("OPLEDGER_", "TEMPORAL_", "DATABASE_URL", "PG")
@@ -79,7 +83,9 @@ async def api(database_url: str, **variables: str) -> AsyncIterator[tuple[psutil
     port = free_port("127.0.0.1")
     unlimited = {"OPLEDGER_RATE_LIMIT": "1000000", "OPLEDGER_RATE_BURST": "1000000"}
     command = (*OPLEDGER, "api", "--port", str(port))
-    async with server(*command, ready="/livez", port=port, DATABASE_URL=database_url, **unlimited, **variables) as it:
+    async with server(
+        *command, ready="/livez", port=port, DATABASE_URL=database_url, **unlimited, **TYPES, **variables
+    ) as it:
         yield it, port
 
 
@@ -87,7 +93,7 @@ async def api(database_url: str, **variables: str) -> AsyncIterator[tuple[psutil
 async def worker(database_url: str, temporal_address: str, **variables: str) -> AsyncIterator[psutil.Process]:
     """The service's worker."""
     addresses = {"DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address}
-    async with process(*OPLEDGER, "worker", **addresses, **variables) as started:
+    async with process(*OPLEDGER, "worker", **addresses, **TYPES, **variables) as started:
         yield started
 
 

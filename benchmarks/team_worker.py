@@ -17,7 +17,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from adapters.temporal.connection.connection import connect
-from benchmarks.stage import process
+from benchmarks.stage import TYPES, process
 from benchmarks.tracked_workflow import Tracked, Waiting
 from benchmarks.untracked_workflow import TEAM_QUEUE, Untracked, do_a_little
 from entrypoints.settings.settings import load_settings
@@ -37,7 +37,7 @@ async def team_worker(temporal_address: str) -> AsyncIterator[psutil.Process]:
 @contextlib.asynccontextmanager
 async def ledger_worker(temporal_address: str, database_url: str) -> AsyncIterator[psutil.Process]:
     """One as the service's own, while the block lasts."""
-    variables = {"TEMPORAL_ADDRESS": temporal_address, "DATABASE_URL": database_url}
+    variables = {"TEMPORAL_ADDRESS": temporal_address, "DATABASE_URL": database_url, **TYPES}
     async with process(*_command("ledger"), **variables) as started:
         yield started
 

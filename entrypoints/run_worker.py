@@ -15,7 +15,7 @@ from entrypoints.settings.settings import Settings, load_settings
 from entrypoints.wiring import worker
 from entrypoints.worker.metrics_server import ensure_metrics_port, serve_metrics
 from entrypoints.worker.preparation import prepare
-from entrypoints.worker.temporal_worker import run_temporal_worker
+from entrypoints.worker.temporal_worker import Additions, run_temporal_worker
 
 STEPS_PER_SECOND = 4
 CLAIMING = Pace(between=0.02)
@@ -28,14 +28,14 @@ RETAINING = Pace(batch=200, idle=60, outage=60, outage_batch=200, between=1.0)
 _log = logging.getLogger(__name__)
 
 
-def main(flags: Mapping[str, Any]) -> None:
-    """Run the worker until told to stop."""
+def main(flags: Mapping[str, Any], additions: Additions | None = None) -> None:
+    """Runs the worker until it is told to stop."""
     settings = load_settings(flags)
     configure_logs(settings.log_format, settings.log_level)
-    run_to_exit(partial(run, settings), loop_factory=loop_factory())
+    run_to_exit(partial(run, settings, additions=additions), loop_factory=loop_factory())
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> int:
+async def run(settings: Settings, stop: asyncio.Event, additions: Additions | None = None) -> int:
     """Report, dispatch, follow up and reconcile until `stop` is set. Each part waits out by itself what it lacks.
     Raises StartupError: a taken port."""
     ensure_metrics_port(settings.host, settings.metrics_port)
@@ -59,7 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
             loops.append(asyncio.create_task(page, name="metrics"))
         _log.info("the worker runs")
         try:
-            await run_temporal_worker(parts.connect, parts.activities, stop)
+            await run_temporal_worker(parts.connect, parts.activities, stop, additions)
         finally:
             for loop in loops:
                 loop.cancel()

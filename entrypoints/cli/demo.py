@@ -7,6 +7,7 @@ from rich.console import Console
 
 from entrypoints.cli.stack import migrate, prepare_temporal, tell, temporal_from_environment
 from entrypoints.local.demo.run import RECONCILE_EVERY, show
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.local.embedded.options import Options
 from entrypoints.local.embedded.up import running
 from entrypoints.process import run_to_exit
@@ -36,9 +37,13 @@ async def _show(console: Console) -> bool:
         data_dir=None,
         port=None,
         ui=True,
-        env={"OPLEDGER_RECONCILE_EVERY": RECONCILE_EVERY, "OPLEDGER_OPERATIONS": "", "OPLEDGER_ACCESS": "none"},
+        env={
+            "OPLEDGER_RECONCILE_EVERY": RECONCILE_EVERY,
+            "OPLEDGER_OPERATIONS": str(DEMO_TYPES),
+            "OPLEDGER_ACCESS": "none",
+        },
     )
-    console.print("starting PostgreSQL, Temporal, API and worker")
+    console.print("starting PostgreSQL, Temporal, API and worker, with the demo's types deploy, commission and release")
     words = tell(lambda line: console.print(line, markup=False, highlight=False))
     hooks = {"migrate": migrate, "prepare_engine": prepare_temporal(ours=True)}
     async with running(options, words, **hooks) as application:

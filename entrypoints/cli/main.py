@@ -60,11 +60,27 @@ def api(**flags: Any) -> None:
 
 @cli.command()
 @OPERATIONS
-def worker(**flags: Any) -> None:
+@click.option("--demo", is_flag=True, help="Run the demo's workflows too.")
+def worker(*, demo: bool, **flags: Any) -> None:
     """Run the worker: reports, dispatch, reconciliation. Needs DATABASE_URL; Temporal as TEMPORAL_ADDRESS says."""
-    from entrypoints.run_worker import main as run
+    if demo:
+        from entrypoints.local.demo_worker import main as run_with_demo
 
-    run(flags)
+        run_with_demo(flags)
+    else:
+        from entrypoints.run_worker import main as run
+
+        run(flags)
+
+
+@cli.command()
+@click.argument("path", default="operations.toml", type=click.Path(path_type=Path))
+def init(*, path: Path) -> None:
+    """Write a commented operations file to PATH, to declare your operation types in. Overwrites nothing."""
+    from entrypoints.cli.init import write_operations_file
+
+    write_operations_file(path)
+    click.echo(f"{path} is written: declare your operation types in it")
 
 
 @cli.command()

@@ -21,6 +21,7 @@ class RunningStack(msgspec.Struct):
     temporal_address: _Text
     temporal_namespace: _Text
     callback_url: _Text | None = None
+    operations: _Text | None = None
 
 
 def of_running_stack(settings: Settings) -> Settings:
@@ -42,6 +43,7 @@ def of_running_stack(settings: Settings) -> Settings:
     return msgspec.structs.replace(
         settings,
         database_url=settings.database_url or running.database_url,
+        operations=settings.operations or running.operations,
         callback_url=callback_url,
         callback_keys=settings.callback_keys or (no_key if callback_url else None),
     )

@@ -8,13 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from domain.errors import StartupError
 from entrypoints import net
 from entrypoints.cli.stack import migrate, namespace_from_environment, prepare_temporal, tell, temporal_from_environment
+from entrypoints.local.demo_types import DEMO_TYPES, NOTICE
 from entrypoints.local.embedded.callbacks import KEYS, URL
 from entrypoints.local.embedded.options import Options, Running
 from entrypoints.local.embedded.up import up
 from entrypoints.process import run_to_exit, say
+from entrypoints.settings.operations_file import find_operations_file
 from entrypoints.settings.settings import Settings, load_settings
 from entrypoints.wiring.catalogue import checked_catalogue
 
@@ -27,7 +31,7 @@ def serve(
     flags: Mapping[str, Any], *, ephemeral: bool, temporal_port: int | None, ui_port: int | None, callbacks: bool
 ) -> None:
     """Serve until told to stop. Raises StartupError."""
-    settings = load_settings(flags)
+    settings = _with_types(load_settings(flags))
     if settings.callback_url and not callbacks:
         raise StartupError("callback_url is set, which --no-callbacks contradicts: leave out one of them")
     if settings.root_path:
@@ -35,6 +39,12 @@ def serve(
     checked_catalogue(settings)
     options = _options(settings, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port, callbacks=callbacks)
     run_to_exit(partial(_serve, options, settings.database_direct_url))
+
+
+def _with_types(settings: Settings) -> Settings:
+    """The settings with the operations file that is used: the demo's where there is no other."""
+    operations = find_operations_file(settings.operations) or DEMO_TYPES
+    return msgspec.structs.replace(settings, operations=str(operations.absolute()))
 
 
 def _options(
@@ -59,13 +69,14 @@ def _options(
 
 def _environment(settings: Settings) -> dict[str, str]:
     """What the API and the worker have to agree on, and what the command line said."""
-    environment = {"OPLEDGER_PAGE_TOKEN_KEY": settings.page_token_key or secrets.token_urlsafe(32)}
+    environment = {
+        "OPLEDGER_PAGE_TOKEN_KEY": settings.page_token_key or secrets.token_urlsafe(32),
+        "OPLEDGER_OPERATIONS": settings.operations or "",
+    }
     if settings.callback_url:
         environment[URL] = settings.callback_url
     if settings.callback_keys:
         environment[KEYS] = settings.callback_keys
-    if settings.operations:
-        environment["OPLEDGER_OPERATIONS"] = str(Path(settings.operations).absolute())
     return environment
 
 
@@ -93,5 +104,6 @@ def _welcome(application: Running, seconds: float) -> list[str]:
         f"opledger is ready after {seconds:.1f} s. Ctrl-C stops it.",
         f"  API       {application.api_url}/v1/operations  (documentation: {application.docs_url})",
         f"  Temporal  {application.temporal_address}, namespace {application.temporal_namespace}{ui}",
+        *([f"  types     {NOTICE}"] if application.operations == str(DEMO_TYPES) else []),
         f"  data      {application.data_dir}",
     ]

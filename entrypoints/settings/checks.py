@@ -12,7 +12,7 @@ from application.ports.clock import Clock
 from application.ports.workflow_engine import CallbackRefused, CompletionCallback
 from domain.errors import OpledgerError
 from domain.operation.attention import AttentionKind
-from entrypoints.local.embedded.callbacks import ALLOWED_ADDRESSES, allowed_addresses
+from entrypoints.settings.callback_addresses import ALLOWED_ADDRESSES, allowed_addresses
 from entrypoints.settings.settings import Settings
 
 LISTED = 10

@@ -11,7 +11,6 @@ from domain.operation.operation_type import OperationCatalogue, OperationType, R
 from entrypoints.files import exists, read_toml
 from entrypoints.settings.durations import Duration, decode_duration
 
-SHIPPED = Path(__file__).parent / "operations.toml"
 LOCAL = Path("operations.toml")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,62}\Z")
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
@@ -40,11 +39,23 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     operations: dict[str, _Declaration]
 
 
-def find_operations_file(named: str | None) -> Path:
-    """The file that was named, else `operations.toml` here, else the one that opledger ships."""
+def find_operations_file(named: str | None) -> Path | None:
+    """The named file, else `operations.toml` in the working folder, else None. Raises StartupError: the folder cannot
+    be read."""
     if named:
         return Path(named)
-    return LOCAL if exists(LOCAL) else SHIPPED
+    return LOCAL if exists(LOCAL) else None
+
+
+def operations_file(named: str | None) -> Path:
+    """The same. Raises StartupError where there is none."""
+    found = find_operations_file(named)
+    if found is None:
+        raise StartupError(
+            "no operation type is declared: there is no operations.toml in this folder, and OPLEDGER_OPERATIONS is not "
+            "set; `opledger init` writes a commented operations.toml to start from"
+        )
+    return found
 
 
 def load_catalogue(path: Path) -> OperationCatalogue:

@@ -125,11 +125,10 @@ class ApiParts:
 async def wired(settings: Settings) -> AsyncIterator[ApiServices]:
     """Yields the services on the adapters of production. At the end, commits what is under way and closes all
     connections. Raises StartupError."""
-    catalogue = checked_catalogue(settings)
     async with adapters.opened(settings) as opened, temporal.opened(settings, opened.clock()) as engine:
         container = ApiServices(
             settings=providers.Object(settings),
-            catalogue=providers.Object(catalogue),
+            catalogue=providers.Object(checked_catalogue(settings)),
             adapters=opened,
             temporal=engine,
             services=Services(settings=providers.Object(settings), adapters=opened),

@@ -26,7 +26,6 @@ Check = Callable[[], Awaitable[str | None]]
 @asynccontextmanager
 async def checks(settings: Settings) -> AsyncIterator[dict[str, Check]]:
     """Yields the checks by name. Raises StartupError."""
-    checked_catalogue(settings)
     async with adapters.opened(settings) as opened, temporal.opened(settings, opened.clock()) as engine:
         services = Services(settings=providers.Object(settings), adapters=opened)
         client, provider = engine.client(), identity_provider(settings)
@@ -37,6 +36,7 @@ async def checks(settings: Settings) -> AsyncIterator[dict[str, Check]]:
             engine.probe(),
         ]
         yield {
+            "operations": partial(_check_operations, settings),
             **{probe.name: probe.check for probe in probes},
             "search attribute": partial(check_search_attribute, client),
             "schedule": partial(check_schedule, client),
@@ -46,6 +46,11 @@ async def checks(settings: Settings) -> AsyncIterator[dict[str, Check]]:
             "divergences": partial(check_divergences, services.drift()),
             "reconciliation": partial(check_reconciliation, services.drift(), settings.reconcile_every),
         }
+
+
+async def _check_operations(settings: Settings) -> None:
+    """Raises StartupError: the operations file is missing or cannot be used."""
+    checked_catalogue(settings)
 
 
 async def register_search_attribute() -> None:

@@ -118,11 +118,10 @@ class WorkerParts:
 async def wired(settings: Settings) -> AsyncIterator[WorkerServices]:
     """Yields the services on the adapters of production. At the end, commits what is under way and closes all
     connections. Raises StartupError."""
-    catalogue = checked_catalogue(settings)
     async with adapters.opened(settings) as opened, temporal.opened(settings, opened.clock()) as engine:
         container = WorkerServices(
             settings=providers.Object(settings),
-            catalogue=providers.Object(catalogue),
+            catalogue=providers.Object(checked_catalogue(settings)),
             adapters=opened,
             temporal=engine,
             services=Services(settings=providers.Object(settings), adapters=opened),

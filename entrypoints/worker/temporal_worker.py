@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -12,14 +13,9 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from domain.scheduling.backoff import exponential
-from entrypoints.local.demo_workflows.commission import CommissionMachine
-from entrypoints.local.demo_workflows.deploy import DeployMachine
-from entrypoints.local.demo_workflows.machine_job import inspect_machine
-from entrypoints.local.demo_workflows.release import ReleaseMachine
 from entrypoints.worker.reconcile_operations import ReconcileOperations
 from opledger.wire import LEDGER_TASK_QUEUE
 
-WORKFLOWS = [CommissionMachine, DeployMachine, ReconcileOperations, ReleaseMachine]
 STICKY = timedelta(seconds=2)
 """How long the server waits for this process before it gives a workflow's next task to another: short, so that a
 killed worker costs two seconds."""
@@ -28,17 +24,29 @@ GRACE = timedelta(seconds=5)
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Additions:
+    """What runs on the ledger's task queue besides the ledger's own."""
+
+    workflows: Sequence[type] = ()
+    activities: Sequence[Callable[..., Any]] = ()
+
+
 async def run_temporal_worker(
-    connect: Callable[[], Awaitable[Client]], activities: Sequence[Any], stop: asyncio.Event
+    connect: Callable[[], Awaitable[Client]],
+    activities: Sequence[Any],
+    stop: asyncio.Event,
+    additions: Additions | None = None,
 ) -> None:
-    """Run until `stop` is set. Whatever ends the worker before, an absent server first of all, it is begun again."""
+    """Runs until `stop` is set. Restarts the worker after every error, such as an unreachable server."""
+    additions = additions or Additions()
     attempt = 0
     while not stop.is_set():
         attempt += 1
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 client = await connect()
-            async with _worker(client, activities):
+            async with _worker(client, activities, additions):
                 _log.info("the Temporal worker polls task queue %s", LEDGER_TASK_QUEUE)
                 attempt = 0
                 await stop.wait()
@@ -47,13 +55,13 @@ async def run_temporal_worker(
             await _pause(stop, exponential(attempt, cap=timedelta(seconds=10)).total_seconds())
 
 
-def _worker(client: Client, activities: Sequence[Any]) -> Worker:
+def _worker(client: Client, activities: Sequence[Any], additions: Additions) -> Worker:
     restrictions = SandboxRestrictions.default.with_passthrough_modules("opledger", "opentelemetry")
     return Worker(
         client,
         task_queue=LEDGER_TASK_QUEUE,
-        workflows=WORKFLOWS,
-        activities=[*activities, inspect_machine],
+        workflows=[ReconcileOperations, *additions.workflows],
+        activities=[*activities, *additions.activities],
         interceptors=[TracingInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         sticky_queue_schedule_to_start_timeout=STICKY,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from entrypoints.settings.operations_file import SHIPPED
+from entrypoints.local.demo_types import DEMO_TYPES
 from tests.support.pages import block
 from tests.support.places import in_memory
 from tests.support.stack import Service, Stack, running
@@ -69,10 +69,10 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def operations_file(place: Path) -> Path:
-    """The shipped types, and some more."""
+    """The demo's types, and some more."""
     path = place / "types.toml"
-    shipped = SHIPPED.read_text().replace('task_timeout = "3s"', "")
-    path.write_text(shipped.replace(PATIENT, QUICK) + EXTRA + block("docs/other-languages.md", "operations.toml"))
+    demo = DEMO_TYPES.read_text().replace('task_timeout = "3s"', "")
+    path.write_text(demo.replace(PATIENT, QUICK) + EXTRA + block("docs/other-languages.md", "operations.toml"))
     return path
 
 

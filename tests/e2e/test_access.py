@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from entrypoints.local.demo_types import DEMO_TYPES
 from tests.support.http_access import bearer
 from tests.support.pages import block
 from tests.support.ports import free_port
@@ -118,7 +119,12 @@ async def test_a_key_opens_the_api_until_it_is_revoked(tmp_path: Path, forked: F
 
     key = (await keys("create", "--name", "ci", "--scope", "read")).output.strip()
     port = free_port()
-    settings = {"OPLEDGER_ACCESS": "keys", "OPLEDGER_HOST": "0.0.0.0", "OPLEDGER_PORT": str(port)}
+    settings = {
+        "OPLEDGER_ACCESS": "keys",
+        "OPLEDGER_HOST": "0.0.0.0",
+        "OPLEDGER_PORT": str(port),
+        "OPLEDGER_OPERATIONS": str(DEMO_TYPES),
+    }
     api = Service("api", cwd=tmp_path, DATABASE_URL=database_url, **settings)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.local.embedded.data_folder import opened
 from tests.support.ports import free_port
 from tests.support.stack import Ended, Service, Stack, environment, run
@@ -52,7 +53,7 @@ async def made_newer(url: str) -> None:
 async def test_help_is_light(tmp_path: Path) -> None:
     """`--help`, of every command too, waits for no web framework and no Temporal SDK: they are not imported."""
     keys = ("keys", "keys create", "keys list", "keys revoke")
-    commands = ("", "up", "api", "worker", "migrate", "reset", "doctor", "demo", *keys)
+    commands = ("", "up", "api", "worker", "init", "migrate", "reset", "doctor", "demo", *keys)
     script = [sys.executable, "-c", HELP, *commands]
     ended = await asyncio.to_thread(
         subprocess.run, script, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
@@ -96,7 +97,13 @@ async def test_doctor_where_things_are_wrong(
     words that say what is wrong with the ones that are, or what helps."""
     nothing, no_temporal, not_migrated = await asyncio.gather(
         forked.run("doctor", cwd=tmp_path),
-        forked.run("doctor", cwd=tmp_path, DATABASE_URL=database_url, TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}"),
+        forked.run(
+            "doctor",
+            *("--operations", str(DEMO_TYPES)),
+            cwd=tmp_path,
+            DATABASE_URL=database_url,
+            TEMPORAL_ADDRESS=f"127.0.0.1:{free_port()}",
+        ),
         forked.run("doctor", cwd=tmp_path, DATABASE_URL=empty_database_url, TEMPORAL_ADDRESS=stack.temporal_address),
     )
     assert "DATABASE_URL is not set" in nothing.complaint
@@ -120,7 +127,8 @@ async def test_doctor_where_things_are_wrong(
         "schedule",
     ]
     bad = {name: words for name, (mark, words) in findings(not_migrated).items() if mark == "bad"}
-    assert bad.keys() == {"migrations", "divergences", "reconciliation"}, not_migrated
+    assert bad.keys() == {"operations", "migrations", "divergences", "reconciliation"}, not_migrated
+    assert "`opledger init`" in bad["operations"]
     assert "run `opledger migrate`" in bad["migrations"]
 
 
@@ -151,6 +159,21 @@ async def test_missing_database_url(tmp_path: Path, forked: Forks) -> None:
     """The parts run apart need a database, and say how to name it."""
     for ended in await asyncio.gather(forked.run("api", cwd=tmp_path), forked.run("worker", cwd=tmp_path)):
         assert "DATABASE_URL is not set" in ended.complaint
+
+
+async def test_missing_operations_file(tmp_path: Path, forked: Forks, database_url: str) -> None:
+    """The parts run apart need declared types, and say how to declare one; the demo's are not for them."""
+    runs = (forked.run(command, cwd=tmp_path, DATABASE_URL=database_url) for command in ("api", "worker"))
+    for ended in await asyncio.gather(*runs):
+        assert "no operation type is declared" in ended.complaint
+        assert "`opledger init` writes a commented operations.toml" in ended.complaint
+
+
+async def test_init(tmp_path: Path, forked: Forks) -> None:
+    """`init` writes a file once."""
+    first, second = await forked.run("init", cwd=tmp_path), await forked.run("init", cwd=tmp_path)
+    assert (first.code, os.listdir(tmp_path)) == (0, ["operations.toml"])
+    assert "operations.toml exists already" in second.complaint
 
 
 async def test_unreachable_database(tmp_path: Path, forked: Forks) -> None:

@@ -11,6 +11,7 @@ import pytest
 from domain.access.scope import Scope
 from domain.errors import StartupError
 from entrypoints.http.app import create_app
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring.api import api
 from entrypoints.wiring.database import api_keys
@@ -30,7 +31,7 @@ def serve(database_url: str, tmp_path: Path) -> Serve:
         jwt = {"jwt_issuer": RULES.issuer, "jwt_audience": RULES.audience, "jwt_jwks": str(tmp_path / "jwks.json")}
         given = jwt if "jwt" in access else {}
         limits = {"rate_limit": 1, "rate_burst": 2, **limits}
-        settings = Settings(database_url=database_url, access=access, **limits, **given)  # type: ignore[arg-type]
+        settings = Settings(database_url=database_url, operations=str(DEMO_TYPES), access=access, **limits, **given)  # type: ignore[arg-type]
         async with api(settings) as parts:
             app = create_app(parts.services, page_token_key=parts.page_token_key, access=parts.access)
             transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]

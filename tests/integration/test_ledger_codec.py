@@ -21,6 +21,7 @@ from domain.operation.chain import Chain
 from domain.operation.operation_error import ErrorCode
 from domain.operation.report import Progress
 from domain.operation.status import OperationStatus
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring import adapters, temporal
@@ -235,7 +236,12 @@ async def test_wired_as_the_settings_say(
     """The dispatcher, the callback reader and the worker's own client of the real wiring use the endpoint."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
     server.requests.clear()
-    settings = Settings(database_url=database, codec_endpoint=server.url, codec_authorization="Bearer b1")
+    settings = Settings(
+        database_url=database,
+        operations=str(DEMO_TYPES),
+        codec_endpoint=server.url,
+        codec_authorization="Bearer b1",
+    )
     async with adapters.opened(settings) as opened, temporal.opened(settings, opened.clock()) as engine:
         wired = LedgerContainer(
             settings=providers.Object(settings),

@@ -23,6 +23,7 @@ from adapters.temporal.connection.schedule import SCHEDULE_ID, WORKFLOW_ID, Reco
 from domain.operation.operation_error import ErrorCode
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring.worker import worker as wired_worker
 from entrypoints.worker.callers import FOREIGN_CALLER
@@ -195,7 +196,7 @@ async def test_worker_registers_the_schedule(
     try:
         before = (await foreign.describe()).raw_description.conflict_token
         for every in (timedelta(minutes=1), timedelta(minutes=2)):
-            settings = Settings(database_url=database_url, reconcile_every=every)
+            settings = Settings(database_url=database_url, operations=str(DEMO_TYPES), reconcile_every=every)
             async with wired_worker(settings) as parts:
                 await parts.prepare_temporal()
             described = await client.get_schedule_handle(SCHEDULE_ID).describe()
@@ -217,7 +218,7 @@ async def test_schedule_is_registered_once_temporal_is_there(
     monkeypatch.setenv("TEMPORAL_ADDRESS", proxy.address)
     await proxy.down()
     attempts = successes = 0
-    async with wired_worker(Settings(database_url=database_url)) as parts:
+    async with wired_worker(Settings(database_url=database_url, operations=str(DEMO_TYPES))) as parts:
 
         async def counted() -> None:
             nonlocal attempts, successes

@@ -7,6 +7,7 @@ import pytest
 
 from domain.errors import StartupError
 from entrypoints.cli.up import serve
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.serve_api import run
 from entrypoints.settings.settings import Settings
 from tests.integration.test_stop import up
@@ -18,7 +19,9 @@ PAGE = "https://dashboard.example"
 async def test_settings_of_the_api_process(database_url: str) -> None:
     """Trusted proxies, and origins."""
     stop, port = asyncio.Event(), free_port()
-    settings = Settings(database_url=database_url, port=port, trusted_proxies="127.0.0.1", cors_origins=PAGE)
+    settings = Settings(
+        database_url=database_url, operations=str(DEMO_TYPES), port=port, trusted_proxies="127.0.0.1", cors_origins=PAGE
+    )
     serving = asyncio.create_task(run(settings, stop))
     headers = {"X-Forwarded-Prefix": "/ops", "Origin": PAGE}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:

@@ -13,6 +13,7 @@ from adapters.system.clock import SystemClock
 from domain.operation.lifecycle import accept, complete, start
 from domain.operation.operation import Cause
 from domain.operation.transition import Source
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.run_worker import run
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring.worker import worker as wired_worker
@@ -49,7 +50,7 @@ async def test_the_worker_deletes_old_operations(database_url: str, postgres_eng
     """Those that finished more than 30 days ago, and no others."""
     await fill(postgres_engine)
     stop = asyncio.Event()
-    settings = Settings(database_url=database_url, retention=timedelta(days=30))
+    settings = Settings(database_url=database_url, operations=str(DEMO_TYPES), retention=timedelta(days=30))
     working = asyncio.create_task(run(settings, stop))
 
     async def removed() -> bool:
@@ -64,5 +65,5 @@ async def test_the_worker_deletes_old_operations(database_url: str, postgres_eng
 
 async def test_nothing_is_deleted_by_default(database_url: str) -> None:
     """Retention is an operator's decision."""
-    async with wired_worker(Settings(database_url=database_url)) as parts:
+    async with wired_worker(Settings(database_url=database_url, operations=str(DEMO_TYPES))) as parts:
         assert parts.retainer is None

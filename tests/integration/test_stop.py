@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from domain.operation.lifecycle import accept
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.serve_api import run
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring import api
@@ -48,7 +49,7 @@ async def test_waits_are_answered_and_streams_end(
 
     monkeypatch.setattr(api, "api", kept)
     stop, port = asyncio.Event(), free_port()
-    serving = asyncio.create_task(run(Settings(database_url=database_url, port=port), stop))
+    serving = asyncio.create_task(run(Settings(database_url=database_url, operations=str(DEMO_TYPES), port=port), stop))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         await up(client)
         waiting = asyncio.create_task(client.get(f"/v1/operations/{ID}", params={"wait": "55s"}))

@@ -51,7 +51,7 @@ class Apart:
         return self.ledgers[-1]
 
     def start_worker(self) -> Service:
-        self.workers.append(Service("worker", cwd=self._folder, **self._variables))
+        self.workers.append(Service("worker", "--demo", cwd=self._folder, **self._variables))
         self._services.append(self.workers[-1])
         return self.workers[-1]
 

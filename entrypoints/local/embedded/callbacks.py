@@ -6,19 +6,16 @@ was started before are lost: they go to a port that nobody listens on, and are g
 questions, follow-up, reconciliation and verification, find those closes.
 """
 
-import json
 import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from domain.access.callback_token import CallbackKeys
 from domain.errors import StartupError
+from entrypoints.settings.callback_addresses import ALLOWED_ADDRESSES, allowed_addresses
 
-ALLOWED_ADDRESSES = "callback.allowedAddresses"
-"""The server's setting: where its callbacks may go. By default nowhere."""
 RATE = "history.outboundQueue.hostScheduler.maxTaskRPS=2000"
 """Callbacks a second to one destination. The server's default of 100 is less than one machine's workflows can end."""
 URL, KEYS = "OPLEDGER_CALLBACK_URL", "OPLEDGER_CALLBACK_KEYS"
@@ -41,12 +38,6 @@ class Callbacks:
         keys = {value.partition("=")[0] for value in given}
         ours = (f"{ALLOWED_ADDRESSES}={allowed_addresses(self.url)}", RATE)
         return (*given, *(value for value in ours if value.partition("=")[0] not in keys))
-
-
-def allowed_addresses(url: str) -> str:
-    """The value of `callback.allowedAddresses` that lets the server call this URL's host and port, and no other."""
-    parts = urlsplit(url)
-    return json.dumps([{"Pattern": parts.netloc, "AllowInsecure": parts.scheme == "http"}], separators=(",", ":"))
 
 
 def kept_keys(path: Path) -> str:

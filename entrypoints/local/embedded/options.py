@@ -31,7 +31,7 @@ class Options:
     env: Mapping[str, str] = field(default_factory=dict)
     """For the API and the worker, over this process's own environment."""
     api_command: tuple[str, ...] = (*COMMAND, "api")
-    worker_command: tuple[str, ...] | None = (*COMMAND, "worker")
+    worker_command: tuple[str, ...] | None = (*COMMAND, "worker", "--demo")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Running:
     temporal_ui_url: str | None
     callback_url: str | None
     """Where the embedded Temporal calls, if it does."""
+    operations: str | None
+    """The operations file, where it is not the one in the working folder."""
     data_dir: Path
     supervisor: Supervisor
 

@@ -27,6 +27,7 @@ class StatusFile:
             "temporal_namespace": application.temporal_namespace,
             "temporal_ui_url": application.temporal_ui_url,
             "callback_url": application.callback_url,
+            "operations": application.operations,
             "pids": application.pids,
             "guard_pids": application.supervisor.guard_pids,
         }

@@ -143,6 +143,7 @@ def _describe(
         temporal_namespace=options.temporal_namespace,
         temporal_ui_url=temporal.ui_url if temporal else None,
         callback_url=callbacks.url if callbacks else None,
+        operations=options.env.get("OPLEDGER_OPERATIONS"),
         data_dir=folder.path,
         supervisor=supervisor,
     )

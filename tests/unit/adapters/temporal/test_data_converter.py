@@ -14,12 +14,14 @@ from adapters.temporal.payloads.bounded_codec import BoundedCodec
 from adapters.temporal.payloads.data_converter import check_payload_codec, load_data_converter
 from adapters.temporal.payloads.remote_codec import RemoteCodec
 from domain.errors import OpledgerError, StartupError
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring import api, worker
 from tests.support.aes_codec import DATA_CONVERTER, AesCodec
 from tests.support.temporal_server import free_port
 
 Process = Callable[[Settings], AbstractAsyncContextManager[object]]
+NO_DATABASE = "postgresql://nobody@localhost/nothing"
 AES = "tests.support.aes_codec:DATA_CONVERTER"
 VALUE = {"machine": "m1"}
 
@@ -80,7 +82,11 @@ async def test_two_codecs_are_refused(remote: RemoteCodec) -> None:
 @pytest.mark.parametrize("process", [api.api, worker.worker])
 async def test_wrong_name_prevents_the_start(process: Process) -> None:
     """Of the API and of the worker."""
-    settings = Settings(database_url="postgresql://nobody@localhost/nothing", data_converter="no_such_module:it")
+    settings = Settings(
+        database_url=NO_DATABASE,
+        operations=str(DEMO_TYPES),
+        data_converter="no_such_module:it",
+    )
     with pytest.raises(StartupError, match="no_such_module cannot be imported"):
         async with process(settings):
             raise AssertionError("it started")

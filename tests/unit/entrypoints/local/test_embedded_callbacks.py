@@ -7,7 +7,8 @@ import pytest
 
 from domain.access.callback_token import CallbackKeys
 from domain.errors import StartupError
-from entrypoints.local.embedded.callbacks import RATE, Callbacks, allowed_addresses, kept_keys
+from entrypoints.local.embedded.callbacks import RATE, Callbacks, kept_keys
+from entrypoints.settings.callback_addresses import allowed_addresses
 from entrypoints.settings.settings import load_settings
 
 

@@ -1,4 +1,4 @@
-"""Declared operation types: the shipped file, and clear words about a bad one."""
+"""The operations file: found, read, and errors that name the place."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import StartupError, UnknownOperationType
-from entrypoints.settings.operations_file import SHIPPED, find_operations_file, load_catalogue
+from entrypoints.local.demo_types import DEMO_TYPES
+from entrypoints.settings.operations_file import LOCAL, find_operations_file, load_catalogue, operations_file
 
 GOOD = """
 [operations.move-data]
@@ -18,9 +19,9 @@ input_schema = { type = "object" }
 """
 
 
-def test_the_shipped_types() -> None:
+def test_demo_types() -> None:
     """deploy, commission and release of a machine."""
-    assert {declared.name for declared in load_catalogue(SHIPPED)} == {"deploy", "commission", "release"}
+    assert {declared.name for declared in load_catalogue(DEMO_TYPES)} == {"deploy", "commission", "release"}
 
 
 def test_a_declaration_is_read(tmp_path: Path) -> None:
@@ -62,4 +63,20 @@ def test_a_bad_file_is_one_clear_line(text: str, words: str, tmp_path: Path) -> 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:
     """What was asked for is not replaced by a default."""
     with pytest.raises(StartupError, match=r"nowhere\.toml"):
-        load_catalogue(find_operations_file(str(tmp_path / "nowhere.toml")))
+        load_catalogue(operations_file(str(tmp_path / "nowhere.toml")))
+
+
+def test_without_a_file_the_error_says_how_to_declare_a_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No type is a default: production runs what was declared."""
+    monkeypatch.chdir(tmp_path)
+    assert find_operations_file(None) is None
+    with pytest.raises(StartupError, match=r"no operation type is declared.*OPLEDGER_OPERATIONS.*`opledger init`"):
+        operations_file(None)
+
+
+def test_the_file_in_the_working_folder_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless another one is named."""
+    monkeypatch.chdir(tmp_path)
+    LOCAL.write_text(GOOD)
+    assert operations_file(None) == LOCAL
+    assert operations_file("other.toml") == Path("other.toml")

@@ -4,6 +4,7 @@ import asyncio
 
 from dependency_injector import providers
 
+from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring.api import wired
 
@@ -27,8 +28,9 @@ async def test_groups_end_side_by_side() -> None:
     """Where the database hangs each takes its time to give up. What they commit last is still announced."""
     closed: list[str] = []
     together = asyncio.Barrier(2)
+    settings = Settings(database_url="postgresql://nobody@localhost/nothing", operations=str(DEMO_TYPES))
     async with asyncio.timeout(60):
-        async with wired(Settings(database_url="postgresql://nobody@localhost/nothing")) as services:
+        async with wired(settings) as services:
             services.submit.override(providers.Object(Closing("submissions", closed, together)))
             services.services.changes.override(providers.Object(Closing("changes", closed, together)))
             services.adapters().announcer.override(providers.Object(Closing("announcer", closed)))
