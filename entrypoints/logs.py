@@ -1,43 +1,80 @@
-"""Logs to standard error: one line an event, for people at a terminal, JSON elsewhere."""
+"""Logs to standard error: one line an event, for people at a terminal, JSON elsewhere.
 
+Both show messages and fields only: never bodies, never secrets, and no local variables in tracebacks.
+"""
+
+import json
 import logging
 import sys
-from typing import Literal
+from collections.abc import Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final, Literal
 
-import structlog
 from opentelemetry import trace
+
+REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
+"""Id of the HTTP request that is being handled, in every line that is logged meanwhile."""
+_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_COLOURS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
+_PLAIN: Final = "\x1b[0m"
 
 
 def configure_logs(style: Literal["auto", "console", "json"], level: str) -> None:
-    """Route the standard library's logging through structlog. Messages and fields only: never bodies, never secrets,
-    and so no local variables in tracebacks."""
-    console = style == "console" or (style == "auto" and sys.stderr.isatty())
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if console
-        else structlog.processors.JSONRenderer()
-    )
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        _trace_id,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    final = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
-    if not console:
-        final.insert(0, structlog.processors.format_exc_info)
+    """Sets up the root logger. `auto` is `console` where standard error is a terminal."""
+    terminal = sys.stderr.isatty()
     handler = logging.StreamHandler()
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=final))
+    console = style == "console" or (style == "auto" and terminal)
+    handler.setFormatter(ConsoleFormatter(coloured=terminal) if console else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for verbose in ("httpx", "httpcore", "alembic"):
+        logging.getLogger(verbose).setLevel(logging.WARNING)
 
 
-def _trace_id(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """The trace that what is logged belongs to, if there is one."""
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "timestamp": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Time, level, logger, message, fields; then the traceback."""
+
+    def __init__(self, *, coloured: bool) -> None:
+        super().__init__()
+        self._coloured = coloured
+
+    def format(self, record: logging.LogRecord) -> str:
+        name = record.levelname.lower()
+        colour = _COLOURS.get(name) if self._coloured else None
+        level = f"{colour}{name:<8}{_PLAIN}" if colour else f"{name:<8}"
+        words = [_time(record), level, f"[{record.name}]", record.getMessage()]
+        words += [f"{name}={value}" for name, value in _fields(record).items()]
+        traceback = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return " ".join(words) + traceback
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, object]:
+    """What the caller passed as `extra`, the request's id and the trace's, as far as there are any."""
+    fields: dict[str, object] = {}
+    if (request_id := REQUEST_ID.get()) is not None:
+        fields["request_id"] = request_id
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
-        event["trace_id"] = format(span.trace_id, "032x")
-    return event
+        fields["trace_id"] = format(span.trace_id, "032x")
+    extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+    return fields | extra

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Final, cast
 
-import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from entrypoints.http.server.request_body import Lingering, RequestBody
 from entrypoints.http.server.tracing import in_trace_of
+from entrypoints.logs import REQUEST_ID
 
 _log = logging.getLogger("opledger.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -43,13 +43,13 @@ class Edge:
             await self._app(scope, receive, send)
             return
         exchange = _Exchange(scope, RequestBody(scope, receive, self._lingering), send)
-        bound = structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        token = REQUEST_ID.set(exchange.request_id)
         try:
             with in_trace_of(scope["headers"]):
                 await self._app(exchange.scope, exchange.body.receive, exchange.send)
         finally:
             self._answered(*exchange.log())
-            structlog.contextvars.reset_contextvars(**bound)
+            REQUEST_ID.reset(token)
 
 
 class _Exchange:

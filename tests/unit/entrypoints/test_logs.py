@@ -1,13 +1,14 @@
-"""Logs never show what a traceback's local variables hold."""
+"""Log lines: their fields, and that tracebacks show no local variables."""
 
 import json
 import logging
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
 from entrypoints.http.server.tracing import in_trace_of
-from entrypoints.logs import configure_logs
+from entrypoints.logs import REQUEST_ID, configure_logs
 
 
 @pytest.fixture
@@ -33,6 +34,36 @@ def test_a_traceback_shows_no_values(style: str, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().err
     assert "it broke" in shown
     assert password not in shown.replace('password = "TOPSEKRET"', "")
+
+
+@pytest.mark.usefixtures("root_logger")
+def test_a_json_line_has_time_level_logger_message_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """And whatever the caller passes as `extra`, whether JSON has it or not."""
+    configure_logs("json", "info")
+    token = REQUEST_ID.set("r1")
+    logging.getLogger("test").warning("%d of %d", 1, 2, extra={"route": "/x", "other": {3}})
+    REQUEST_ID.reset(token)
+    line = json.loads(capsys.readouterr().err)
+    assert datetime.fromisoformat(line.pop("timestamp")).tzinfo is not None
+    assert line == {
+        "level": "warning",
+        "logger": "test",
+        "event": "1 of 2",
+        "request_id": "r1",
+        "route": "/x",
+        "other": "{3}",
+    }
+
+
+@pytest.mark.usefixtures("root_logger")
+def test_a_console_line_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without colours where standard error is no terminal."""
+    configure_logs("console", "info")
+    logging.getLogger("test").warning("broken", extra={"route": "/x"})
+    logging.getLogger("test").debug("not shown")
+    time, rest = capsys.readouterr().err.split(" ", 1)
+    assert datetime.fromisoformat(time)
+    assert rest == "warning  [test] broken route=/x\n"
 
 
 @pytest.mark.usefixtures("root_logger")
