@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from adapters.jsonschema.compiled import compile_schema
-from adapters.jsonschema.explanation import Explanation
 from domain.errors import Fault
 from domain.operation.operation import MISSING, Input
 from domain.operation.operation_type import OperationType
@@ -35,6 +33,10 @@ class JsonSchemaInputValidator:
 
 class _Compiled:
     def __init__(self, operation_type: OperationType) -> None:
+        # Late: their libraries take a while to import, and a process whose types have no schema needs none of them.
+        from adapters.jsonschema.compiled import compile_schema
+        from adapters.jsonschema.explanation import Explanation
+
         schema = dict(operation_type.input_schema or {})
         self._verdict = compile_schema(schema)
         self._explanation = Explanation(schema)

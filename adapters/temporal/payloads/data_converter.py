@@ -4,14 +4,13 @@ import dataclasses
 import importlib
 
 from temporalio.client import Client
-from temporalio.converter import DataConverter, WorkflowSerializationContext
+from temporalio.converter import DataConverter, PayloadCodec, WorkflowSerializationContext
 
 from adapters.temporal.payloads.bounded_codec import BoundedCodec
-from adapters.temporal.payloads.remote_codec import RemoteCodec
 from domain.errors import OpledgerError, StartupError
 
 
-def load_data_converter(name: str | None, remote: RemoteCodec | None = None) -> DataConverter:
+def load_data_converter(name: str | None, remote: PayloadCodec | None = None) -> DataConverter:
     """Loads the converter `module:name`, or the SDK's default, and adds the remote codec, if any.
 
     Raises StartupError if the converter does not exist, or if both the converter and `remote` are codecs.

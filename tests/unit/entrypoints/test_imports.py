@@ -8,8 +8,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 UNNEEDED = {
-    "entrypoints.serve_api": {"alembic", "mako", "migrations", "entrypoints.worker", "entrypoints.wiring.worker"},
-    "entrypoints.run_worker": {"alembic", "mako", "migrations", "litestar", "uvicorn", "entrypoints.http"},
+    "entrypoints.serve_api": {
+        *("alembic", "mako", "migrations", "entrypoints.worker", "entrypoints.wiring.worker", "opledger"),
+        *("temporalio", "google.protobuf", "jwt", "cryptography", "httpx", "rich", "pygments"),
+        *("jsonschema_rs", "referencing"),
+    },
+    "entrypoints.run_worker": {
+        *("alembic", "mako", "migrations", "litestar", "uvicorn", "entrypoints.http"),
+        *("jwt", "cryptography", "httpx", "rich", "pygments", "jsonschema_rs", "referencing"),
+    },
     "entrypoints.cli.main": {"asyncpg", "entrypoints.wiring", "litestar", "sqlalchemy", "temporalio"},
 }
 
