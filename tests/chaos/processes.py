@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from entrypoints.local.embedded.process import Command, GuardedProcess
+from entrypoints.local.embedded.processes.process import Command, GuardedProcess
 from tests.support.stack import environment
 
 

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.driver import DatabaseSettings
 from adapters.postgres.connection.engine import create_engine
-from entrypoints.local.embedded import privileges
 from entrypoints.local.embedded.data_folder import DataFolder
 from entrypoints.local.embedded.part import launch
 from entrypoints.local.embedded.postgres import PORT, USER, EmbeddedPostgres
-from entrypoints.local.embedded.process import Command, GuardedProcess, leftovers_gone
+from entrypoints.local.embedded.processes import privileges
+from entrypoints.local.embedded.processes.process import Command, GuardedProcess, leftovers_gone
 from tests.support.ports import free_port
 
 POOLED = DatabaseSettings(transaction_pooling=True)

@@ -4,10 +4,10 @@ import os
 import shutil
 import signal
 
-from entrypoints.local.embedded import privileges
 from entrypoints.local.embedded.data_folder import DataFolder
 from entrypoints.local.embedded.postgres import PORT, USER, EmbeddedPostgres
-from entrypoints.local.embedded.process import run
+from entrypoints.local.embedded.processes import privileges
+from entrypoints.local.embedded.processes.process import run
 
 
 class Standby(EmbeddedPostgres):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from entrypoints import net
 from entrypoints.local.embedded.data_folder import DataFolder
-from entrypoints.local.embedded.process import Command
+from entrypoints.local.embedded.processes.process import Command
 
 
 class AppProcess:

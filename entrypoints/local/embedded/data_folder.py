@@ -10,7 +10,7 @@ from pathlib import Path
 
 from domain.errors import StartupError
 from entrypoints.files import exists
-from entrypoints.local.embedded import locks, privileges
+from entrypoints.local.embedded.processes import locks, privileges
 
 MARKER = "opledger.lock"
 """Says that the folder is ours; locked while an opledger uses it; holds that one's process id."""

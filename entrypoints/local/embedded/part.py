@@ -5,7 +5,7 @@ import time
 from typing import Protocol
 
 from domain.errors import StartupError
-from entrypoints.local.embedded.process import Command, GuardedProcess
+from entrypoints.local.embedded.processes.process import Command, GuardedProcess
 
 POLL = 0.02
 

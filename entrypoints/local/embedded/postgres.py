@@ -13,10 +13,11 @@ from urllib.parse import quote
 import asyncpg
 
 from domain.errors import StartupError
-from entrypoints.local.embedded import binaries, privileges
+from entrypoints.local.embedded import binaries
 from entrypoints.local.embedded.data_folder import DataFolder
 from entrypoints.local.embedded.part import launch
-from entrypoints.local.embedded.process import Command, GuardedProcess, leftovers_gone, run
+from entrypoints.local.embedded.processes import privileges
+from entrypoints.local.embedded.processes.process import Command, GuardedProcess, leftovers_gone, run
 
 USER = "opledger"
 PORT = 5432

@@ -8,7 +8,7 @@ from typing import Literal
 
 from domain.errors import StartupError
 from entrypoints.local.embedded.part import Part, launch
-from entrypoints.local.embedded.process import GuardedProcess
+from entrypoints.local.embedded.processes.process import GuardedProcess
 
 What = Literal["starting", "ready", "died", "gave_up", "stopping", "stopped"]
 STEADY = 5.0

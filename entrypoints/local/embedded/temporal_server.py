@@ -10,7 +10,7 @@ from entrypoints import net
 from entrypoints.local.embedded import binaries
 from entrypoints.local.embedded.data_folder import DataFolder
 from entrypoints.local.embedded.part import launch
-from entrypoints.local.embedded.process import Command, GuardedProcess
+from entrypoints.local.embedded.processes.process import Command, GuardedProcess
 
 HOST = "127.0.0.1"
 SEARCH_ATTRIBUTE = "OperationUUID"

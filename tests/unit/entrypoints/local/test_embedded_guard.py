@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from domain.errors import StartupError
-from entrypoints.local.embedded import guard, locks
-from entrypoints.local.embedded.process import Command, GuardedProcess, Stop, run
+from entrypoints.local.embedded.processes import guard, locks
+from entrypoints.local.embedded.processes.process import Command, GuardedProcess, Stop, run
 
 DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN); say('deaf'); time.sleep(60)"
 SLEEP = "say('up'); time.sleep(60)"

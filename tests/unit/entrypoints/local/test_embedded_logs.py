@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.local.embedded import log_files
-from entrypoints.local.embedded.log_files import open_log, set_aside
-from entrypoints.local.embedded.process import Command, GuardedProcess
+from entrypoints.local.embedded.processes import log_files
+from entrypoints.local.embedded.processes.log_files import open_log, set_aside
+from entrypoints.local.embedded.processes.process import Command, GuardedProcess
 
 WRITER = """
 import sys, time

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import StartupError
-from entrypoints.local.embedded import privileges
+from entrypoints.local.embedded.processes import privileges
 
 
 def test_no_parent_folder_is_opened(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from entrypoints import net
 from entrypoints.local.embedded import binaries
 from entrypoints.local.embedded.app_process import AppProcess
 from entrypoints.local.embedded.data_folder import DataFolder
-from entrypoints.local.embedded.process import leftovers_gone
+from entrypoints.local.embedded.processes.process import leftovers_gone
 from entrypoints.local.embedded.supervisor import Event, Supervisor
 
 

@@ -70,7 +70,7 @@ def _nobody() -> int:
 
 def _possible(identity: Identity) -> bool:
     """Whether a throw-away process of ours can assume `identity`."""
-    root = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parents[4])
     code = f"import sys; sys.path.append(sys.argv[1]); from {__name__} import assume; assume(sys.argv[2])"
     probe = [sys.executable, "-I", "-S", "-c", code, root, identity]
     return subprocess.run(probe, check=False, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0

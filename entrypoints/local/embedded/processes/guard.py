@@ -59,8 +59,8 @@ def become_server(guard: int, identity: str, last_signal: int, command: list[str
         os.dup2(null, 0)
         os.dup2(2, 1)
         if identity != "same":
-            sys.path.append(str(Path(__file__).parents[3]))
-            from entrypoints.local.embedded import privileges
+            sys.path.append(str(Path(__file__).parents[4]))
+            from entrypoints.local.embedded.processes import privileges
 
             privileges.assume(identity)  # type: ignore[arg-type]  # checked by who wrote the command line
         if sys.platform == "linux":  # after the change of identity, which would undo it

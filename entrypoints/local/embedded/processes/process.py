@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.errors import StartupError
-from entrypoints.local.embedded import guard, locks
-from entrypoints.local.embedded.log_files import earlier, keep_short, open_log, tail
-from entrypoints.local.embedded.privileges import Identity
+from entrypoints.local.embedded.processes import guard, locks
+from entrypoints.local.embedded.processes.log_files import earlier, keep_short, open_log, tail
+from entrypoints.local.embedded.processes.privileges import Identity
 
 LEFTOVER_WAIT = 20.0
 """Seconds that processes of a killed run get to end: their guards need less."""
