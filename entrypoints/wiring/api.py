@@ -134,6 +134,7 @@ class ApiParts:
 async def wired(settings: Settings) -> AsyncIterator[ApiServices]:
     """Yields the services on the adapters of production. At the end, commits what is under way and closes all
     connections. Raises StartupError."""
+    catalogue = checked_catalogue(settings)
     async with adapters.opened(settings) as opened, AsyncExitStack() as temporal:
 
         async def load() -> None:
@@ -143,7 +144,7 @@ async def wired(settings: Settings) -> AsyncIterator[ApiServices]:
         loading = Deferred(load)
         container = ApiServices(
             settings=providers.Object(settings),
-            catalogue=providers.Object(checked_catalogue(settings)),
+            catalogue=providers.Object(catalogue),
             adapters=opened,
             services=Services(settings=providers.Object(settings), adapters=opened),
             loading=providers.Object(loading),

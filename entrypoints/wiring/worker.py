@@ -118,10 +118,11 @@ class WorkerParts:
 async def wired(settings: Settings) -> AsyncIterator[WorkerServices]:
     """Yields the services on the adapters of production. At the end, commits what is under way and closes all
     connections. Raises StartupError."""
+    catalogue = checked_catalogue(settings)
     async with adapters.opened(settings) as opened, temporal.opened(settings, opened.clock()) as engine:
         container = WorkerServices(
             settings=providers.Object(settings),
-            catalogue=providers.Object(checked_catalogue(settings)),
+            catalogue=providers.Object(catalogue),
             adapters=opened,
             temporal=engine,
             services=Services(settings=providers.Object(settings), adapters=opened),

@@ -157,7 +157,9 @@ async def test_database_of_a_newer_version(tmp_path: Path, forked: Forks, empty_
 
 async def test_missing_database_url(tmp_path: Path, forked: Forks) -> None:
     """The parts run apart need a database, and say how to name it."""
-    for ended in await asyncio.gather(forked.run("api", cwd=tmp_path), forked.run("worker", cwd=tmp_path)):
+    types = ("--operations", str(DEMO_TYPES))
+    runs = (forked.run(command, *types, cwd=tmp_path) for command in ("api", "worker"))
+    for ended in await asyncio.gather(*runs):
         assert "DATABASE_URL is not set" in ended.complaint
 
 
