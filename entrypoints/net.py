@@ -1,4 +1,4 @@
-"""Ports and a plain HTTP question, for the readiness of servers on this machine."""
+"""TCP ports, and a plain HTTP request for readiness checks."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ def ensure_free(host: str, port: int, option: str) -> None:
 
 
 def preferred(port: int, host: str = "127.0.0.1") -> int | None:
-    """The port that people expect, or None where it is taken: then any free one will do."""
+    """The port, or None where it is taken."""
     try:
         ensure_free(host, port, "")
     except StartupError:
@@ -44,7 +44,7 @@ def preferred(port: int, host: str = "127.0.0.1") -> int | None:
 
 
 async def http_status(host: str, port: int, target: str, seconds: float = 2.0) -> int | None:
-    """The status that GET `target` answers with; None where nothing answers."""
+    """The status of `GET target`; None where nothing answers within `seconds`."""
     request = f"GET {target} HTTP/1.1\r\nHost: {authority(host, port)}\r\nConnection: close\r\n\r\n"
     with contextlib.suppress(OSError, ValueError, IndexError):
         async with asyncio.timeout(seconds):
@@ -58,7 +58,7 @@ async def http_status(host: str, port: int, target: str, seconds: float = 2.0) -
 
 
 def authority(host: str, port: int) -> str:
-    """Both as they stand in a URL."""
+    """Host and port as a URL has them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

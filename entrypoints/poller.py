@@ -1,4 +1,4 @@
-"""Loops that act on what is due: dispatch, follow-up."""
+"""Repeats a step: the loops of the worker, such as dispatch and follow-up."""
 
 import asyncio
 import logging
@@ -13,21 +13,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast a loop goes. Times in seconds."""
+    """The speed of a loop. Times in seconds."""
 
     batch: int = 50
     idle: float = 0.1
-    """Between two looks when nothing was due. A look is one indexed query."""
+    """Pause after a step that found nothing due. A step is one indexed query then."""
     outage: float = 1.0
-    """Between two steps while the engine or the database is away."""
+    """Pause after a step while the engine or the database is unavailable."""
     outage_batch: int = 10
-    """How many operations are tried in a step meanwhile, so that a long outage does not fill the history."""
+    """Operations per step during an outage: few, so that a long one does not fill the history."""
     between: float = 0.0
-    """From the begin of a step to that of the next: `batch` operations in so many seconds are the most."""
+    """Least time between the starts of two steps: at most `batch` operations in this time."""
 
 
 async def poll(name: str, step: Callable[[int], Awaitable[ClaimResult]], pace: Pace | None = None) -> None:
-    """Repeat the step until cancelled. Nothing that it raises ends the loop."""
+    """Repeats the step until cancelled. Logs its errors and continues."""
     pace = pace or Pace()
     available = True
     while True:
@@ -35,15 +35,15 @@ async def poll(name: str, step: Callable[[int], Awaitable[ClaimResult]], pace: P
         try:
             done = await step(pace.batch if available else pace.outage_batch)
         except Exception as error:
-            _log.warning("the %s loop failed and goes on: %s: %s", name, type(error).__name__, error)
+            _log.warning("the %s loop failed and continues: %s: %s", name, type(error).__name__, error)
             available = False
             await asyncio.sleep(pace.outage)
             continue
         asked = bool(done.claimed) or done.engine_asked
         if available and not done.engine_available:
-            _log.warning("the %s loop waits: the engine is not available", name)
+            _log.warning("the %s loop is waiting: Temporal is unavailable", name)
         elif not available and asked and done.engine_available:
-            _log.info("the %s loop goes on: the engine is available", name)
+            _log.info("the %s loop continues: Temporal is available", name)
         available = done.engine_available if asked else available and done.engine_available
         if not available:
             await asyncio.sleep(pace.outage)

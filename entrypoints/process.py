@@ -1,4 +1,4 @@
-"""How a long-lived process runs: signals, exit codes, the way out."""
+"""Signals, exit codes and shutdown of long-lived processes."""
 
 import asyncio
 import contextlib
@@ -20,12 +20,11 @@ Main = Callable[[asyncio.Event], Awaitable[int]]
 
 
 def run_to_exit(main: Main, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> NoReturn:
-    """Run until done or told to stop, then leave with the code; with 1 and one clear line on an error that the user can
-    mend.
+    """Runs `main`, then exits with its code; with code 1 and one line on an error that the user can correct.
 
-    `main` gets an event that the first of STOP_SIGNALS sets; a second one ends the process at once, SIGHUP apart: a
-    terminal that closes and its shell both send it. The way out is a flush and `os._exit`: temporalio can crash while
-    the interpreter takes itself apart.
+    The first of STOP_SIGNALS sets the event that `main` gets. A second one ends the process at once, except SIGHUP,
+    which a closing terminal and its shell both send. The process ends by `os._exit` after a flush, because temporalio
+    can crash while the interpreter shuts down.
     """
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -38,7 +37,8 @@ def run_to_exit(main: Main, loop_factory: Callable[[], asyncio.AbstractEventLoop
 
 
 def complain(error: Exception) -> bool:
-    """Say in one line what the user can mend: an error of ours, or a file that cannot be used. Whether it is one."""
+    """Prints an error that the user can correct in one line: an OpledgerError, or a file that cannot be used. Returns
+    whether it was such an error."""
     if isinstance(error, OpledgerError):
         say(f"opledger: {error}")
     elif isinstance(error, OSError) and error.filename is not None:
@@ -49,7 +49,7 @@ def complain(error: Exception) -> bool:
 
 
 def say(line: str) -> None:
-    """Print a line to standard error, where there still is one: a closed terminal must not stop a shutdown."""
+    """Prints a line to standard error. Ignores a closed terminal, which must not stop a shutdown."""
     with contextlib.suppress(OSError, ValueError):
         print(line.encode(errors="replace").decode(), file=sys.stderr, flush=True)
 
@@ -64,8 +64,8 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process have as many descriptors as its hard limit allows: each open connection is one, and the usual
-    soft limit of 1,024 is for programs that use `select`."""
+    """Raises the soft limit of open files to the hard limit: every connection needs a descriptor, and the usual soft
+    limit of 1,024 only serves programs that use `select`."""
     try:
         import resource
     except ImportError:
@@ -77,7 +77,7 @@ def raise_descriptor_limit() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End this process without the interpreter's clean-up."""
+    """Ends this process without the interpreter's clean-up."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -94,7 +94,7 @@ async def _until_stopped(main: Main) -> int:
 
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
-        # Under nohup the closing terminal is to be ignored.
+        # Under nohup, SIGHUP stays ignored.
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, on_signal, number)
     return await main(stop)

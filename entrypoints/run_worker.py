@@ -17,14 +17,14 @@ from entrypoints.worker.metrics_server import ensure_metrics_port, serve_metrics
 from entrypoints.worker.preparation import prepare
 from entrypoints.worker.temporal_worker import Additions, run_temporal_worker
 
-STEPS_PER_SECOND = 4
-CLAIMING = Pace(between=0.02)
-"""Operations that become due one by one are claimed together. At most 1,600 a second and worker."""
-TAKING_TURNS = Pace(idle=0.25)
-"""How often a worker looks whether a turn is due."""
-FORGETTING = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
-RETAINING = Pace(batch=200, idle=60, outage=60, outage_batch=200, between=1.0)
-"""At most 200 operations a second and worker: a backlog of a million is gone after an hour and a half, unnoticed."""
+VERIFY_STEPS_PER_SECOND = 4
+CLAIM_PACE = Pace(between=0.02)
+"""Claims operations that become due within 20 ms together. At most 1,600 operations per second and worker."""
+TURN_PACE = Pace(idle=0.25)
+"""How often a worker checks whether its turn has come, where only one worker at a time does the work."""
+PURGE_KEYS_PACE = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
+PURGE_OPERATIONS_PACE = Pace(batch=200, idle=60, outage=60, outage_batch=200, between=1.0)
+"""At most 200 operations per second and worker: a backlog of a million takes an hour and a half."""
 _log = logging.getLogger(__name__)
 
 
@@ -36,24 +36,22 @@ def main(flags: Mapping[str, Any], additions: Additions | None = None) -> None:
 
 
 async def run(settings: Settings, stop: asyncio.Event, additions: Additions | None = None) -> int:
-    """Report, dispatch, follow up and reconcile until `stop` is set. Each part waits out by itself what it lacks.
-    Raises StartupError: a taken port."""
+    """Runs the loops and the Temporal worker until `stop` is set. Each of them waits by itself until the database and
+    Temporal are reachable. Raises StartupError: the metrics port is taken, or a setting cannot be used."""
     ensure_metrics_port(settings.host, settings.metrics_port)
     async with worker.worker(settings) as parts:
         loops = [
             asyncio.create_task(prepare(parts.prepare_temporal), name="preparation"),
-            asyncio.create_task(claim("dispatch", parts.dispatcher.claim_loop(), CLAIMING), name="dispatch"),
-            asyncio.create_task(claim("follow-up", parts.follow_ups.claim_loop(), CLAIMING), name="follow-up"),
+            asyncio.create_task(claim("dispatch", parts.dispatcher.claim_loop(), CLAIM_PACE), name="dispatch"),
+            asyncio.create_task(claim("follow-up", parts.follow_ups.claim_loop(), CLAIM_PACE), name="follow-up"),
             asyncio.create_task(claim("verify", parts.verifier.claim_loop(), verifying(settings)), name="verify"),
-            asyncio.create_task(poll("start watch", parts.start_watch.step, TAKING_TURNS), name="start-watch"),
-            asyncio.create_task(poll("forget", parts.forgetter.step, FORGETTING), name="forget"),
+            asyncio.create_task(poll("start watch", parts.start_watch.step, TURN_PACE), name="start-watch"),
+            asyncio.create_task(poll("forget", parts.forgetter.step, PURGE_KEYS_PACE), name="forget"),
         ]
         if parts.close_poll is not None:
-            loops.append(
-                asyncio.create_task(poll("close poll", parts.close_poll.step, TAKING_TURNS), name="close-poll")
-            )
+            loops.append(asyncio.create_task(poll("close poll", parts.close_poll.step, TURN_PACE), name="close-poll"))
         if parts.retainer is not None:
-            loops.append(asyncio.create_task(poll("retain", parts.retainer.step, RETAINING), name="retain"))
+            loops.append(asyncio.create_task(poll("retain", parts.retainer.step, PURGE_OPERATIONS_PACE), name="retain"))
         if settings.metrics_port is not None:
             page = serve_metrics(parts.metrics_page, settings.host, settings.metrics_port, stop)
             loops.append(asyncio.create_task(page, name="metrics"))
@@ -74,6 +72,6 @@ async def claim(name: str, loop: ClaimLoop, pace: Pace) -> None:
 
 
 def verifying(settings: Settings) -> Pace:
-    """At most the configured number of operations a second, in steps for which a loop always has room."""
-    batch = min(CONCURRENCY, math.ceil(settings.verify_rate / STEPS_PER_SECOND))
+    """The pace of verification: the configured rate, in steps for which a loop always has room."""
+    batch = min(CONCURRENCY, math.ceil(settings.verify_rate / VERIFY_STEPS_PER_SECOND))
     return Pace(batch=batch, idle=1.0, between=batch / settings.verify_rate)

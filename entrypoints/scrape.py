@@ -1,4 +1,4 @@
-"""What a metrics page is made of: this process's counters, and the drift as the database has it now."""
+"""The metrics page: this process's counters, and the drift that the database reports."""
 
 import asyncio
 import logging
@@ -9,8 +9,8 @@ from application.batching.single_flight import SingleFlight
 from application.operate.drift import ReadDrift
 from application.ports.drift_report import DriftReport
 
-PATIENCE: Final = 2.0
-"""Seconds that the database gets. Scrapes come again, and the counters must not wait for it."""
+DRIFT_TIMEOUT: Final = 2.0
+"""Seconds that the page waits for the database."""
 DRIFT_MAX_AGE: Final = 1.0
 """Seconds for which the drift is reused."""
 MEDIA_TYPE: Final = "text/plain; version=0.0.4"
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class MetricsPage:
-    """Reads the drift, once for all who scrape within a second, then renders."""
+    """Reads the drift at most once a second, then renders the page."""
 
     def __init__(self, drift: ReadDrift, render: Callable[[DriftReport | None], bytes]) -> None:
         self._drift = drift
@@ -26,13 +26,13 @@ class MetricsPage:
         self._shared = SingleFlight(self._report, max_age=DRIFT_MAX_AGE)
 
     async def read(self) -> bytes:
-        """The page, in Prometheus' text format. Where the database does not answer, without the drift."""
+        """The page in Prometheus's text format; without the drift where the database does not answer in time."""
         return self._render(await self._shared.get())
 
     async def _report(self) -> DriftReport | None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(DRIFT_TIMEOUT):
                 return await self._drift.read()
         except Exception as error:
-            _log.warning("the metrics are without the drift: %s: %s", type(error).__name__, error)
+            _log.warning("the metrics lack the drift: %s: %s", type(error).__name__, error)
             return None

@@ -20,8 +20,8 @@ LOAD_TEMPORAL_AFTER: Final = 1.0
 
 
 def main(flags: Mapping[str, Any]) -> None:
-    """Serve the API until told to stop."""
-    # Whoever waits is dozens of objects that live on: by default each burst would have all of them looked through.
+    """Serves the API until it is told to stop."""
+    # Each waiter keeps dozens of objects alive; with the default thresholds every burst of requests scans all of them.
     gc.set_threshold(50_000, 20, 100)
     raise_descriptor_limit()
     settings = load_settings(flags)
@@ -30,7 +30,8 @@ def main(flags: Mapping[str, Any]) -> None:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> int:
-    """Serve until `stop` is set, then until the last request is drained. Raises StartupError: a taken port."""
+    """Serves until `stop` is set and the last request has ended. Raises StartupError: the port is taken, or a setting
+    cannot be used."""
     net.ensure_free(settings.host, settings.port, "--port")
     async with api.api(settings) as parts, noting(parts.key_uses):
         app = create_app(
@@ -41,9 +42,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
             origins=settings.allowed_origins(),
         )
         closing = asyncio.Event()
-        # Streams and waits end before the rest is drained, which they would hold up.
-        way_out = parts.stopping.run(stop, settings.stop_delay, parts.end_waiting, closing.set)
-        leaving = asyncio.create_task(way_out)
+        # Streams and waits end first: they would delay the shutdown.
+        shutdown = parts.stopping.run(stop, settings.stop_delay, parts.end_waiting, closing.set)
+        leaving = asyncio.create_task(shutdown)
         loading = asyncio.create_task(_load(parts.load_temporal, closing))
         try:
             served = await serve(app, settings.host, settings.port, closing)

@@ -15,7 +15,7 @@ from entrypoints.process import run_to_exit
 from entrypoints.settings.settings import Settings, load_settings
 from entrypoints.wiring.checks import Check, checks
 
-PATIENCE = 8.0
+CHECK_TIMEOUT = 8.0
 """Seconds that one check may take."""
 
 
@@ -38,10 +38,10 @@ async def _examine(settings: Settings, stop: asyncio.Event) -> int:
 async def _ask(check: Check) -> tuple[bool, str]:
     """Whether all is well, and words about it."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(CHECK_TIMEOUT):
             return True, await check() or "well"
     except TimeoutError:
-        return False, f"no answer within {PATIENCE:g} s"
+        return False, f"no answer within {CHECK_TIMEOUT:g} s"
     except OpledgerError as error:
         return False, str(error)
     except Exception as error:

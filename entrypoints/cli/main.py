@@ -1,4 +1,4 @@
-"""The `opledger` command. Imports late: `opledger --help` must not wait for a web framework."""
+"""The `opledger` command. Each command imports its own modules, so that `opledger --help` is quick."""
 
 import sys
 from pathlib import Path
@@ -8,8 +8,8 @@ import rich_click as click
 
 PORT = click.option("--port", type=click.IntRange(0, 65535), help="Port of the API.")
 HOST = click.option("--host", help="Address of the API; other than loopback needs OPLEDGER_ACCESS.")
-DATA_DIR = click.option("--data-dir", help="Where the embedded parts keep their data.")
-OPERATIONS = click.option("--operations", help="The file that declares the operation types.")
+DATA_DIR = click.option("--data-dir", help="Data folder of the embedded PostgreSQL and Temporal.")
+OPERATIONS = click.option("--operations", help="File that declares the operation types; operations.toml if unset.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +23,7 @@ def cli() -> None:
 @HOST
 @DATA_DIR
 @OPERATIONS
-@click.option("--ephemeral", is_flag=True, help="Keep nothing: data in a temporary folder, removed at the end.")
+@click.option("--ephemeral", is_flag=True, help="Keep the data in a temporary folder and remove it at the end.")
 @click.option(
     "--temporal-port",
     type=click.IntRange(1, 65535),
@@ -87,10 +87,10 @@ def init(*, path: Path) -> None:
 @click.option(
     "--grant-to",
     metavar="ROLE",
-    help="Let this role, which exists and owns nothing, do what the API and the workers need, and no more.",
+    help="Grant this existing role the privileges that the API and the workers need, and no others.",
 )
 def migrate(*, grant_to: str | None) -> None:
-    """Bring the database of DATABASE_URL to this version's schema."""
+    """Migrate the database of DATABASE_URL to this version's schema."""
     from entrypoints.cli.migrate import migrate_database
 
     migrate_database(grant_to)
@@ -114,7 +114,7 @@ def reset(*, yes: bool, **flags: Any) -> None:
 @DATA_DIR
 @OPERATIONS
 def doctor(**flags: Any) -> None:
-    """Say what is reachable, migrated and registered. Exit code 0 if all is well, else 1."""
+    """Check settings, database and Temporal. Exit code 0 if every check passes, else 1."""
     from entrypoints.cli.doctor import examine
 
     examine(flags)
@@ -122,24 +122,24 @@ def doctor(**flags: Any) -> None:
 
 @cli.group()
 def keys() -> None:
-    """Make, list and revoke API keys. Needs DATABASE_URL, or `opledger up` beside it."""
+    """Create, list and revoke API keys. Needs DATABASE_URL or a running `opledger up`."""
 
 
 @keys.command()
 @DATA_DIR
-@click.option("--name", required=True, help="What the history calls whoever uses the key.")
-@click.option("--tenant", default="default", show_default=True, help="Whose operations it can see.")
+@click.option("--name", required=True, help="Name of the key's user in the history.")
+@click.option("--tenant", default="default", show_default=True, help="Tenant whose operations the key gives access to.")
 @click.option(
     "--scope",
     "scopes",
     type=click.Choice(["read", "submit", "cancel", "admin"]),
     multiple=True,
     required=True,
-    help="What it may do; may be repeated. admin is all of them.",
+    help="Permission; may be repeated. admin includes all others.",
 )
-@click.option("--expires", default="90d", show_default=True, help="After how long, such as 12h or 365d; or never.")
+@click.option("--expires", default="90d", show_default=True, help="Lifetime, such as 12h or 365d; or never.")
 def create(*, name: str, tenant: str, scopes: tuple[str, ...], expires: str, **flags: Any) -> None:
-    """Make a key and print it, once."""
+    """Create a key and print it. It is not shown again."""
     from entrypoints.cli.keys import create as run
     from entrypoints.settings.durations import parse_duration
 
@@ -152,9 +152,9 @@ def create(*, name: str, tenant: str, scopes: tuple[str, ...], expires: str, **f
 
 @keys.command("list")
 @DATA_DIR
-@click.option("--tenant", help="Of this tenant alone.")
+@click.option("--tenant", help="Only keys of this tenant.")
 def list_keys(*, tenant: str | None, **flags: Any) -> None:
-    """List the keys, expired and revoked ones too. No secret is kept, so none is shown."""
+    """List all keys, expired and revoked ones too, without their secrets."""
     from entrypoints.cli.keys import show
 
     show(flags, tenant)
@@ -164,7 +164,7 @@ def list_keys(*, tenant: str | None, **flags: Any) -> None:
 @DATA_DIR
 @click.argument("prefix")
 def revoke(*, prefix: str, **flags: Any) -> None:
-    """Have the key with this PREFIX refused, for good."""
+    """Revoke the key with this PREFIX."""
     from entrypoints.cli.keys import revoke as run
 
     run(flags, prefix)
@@ -172,14 +172,14 @@ def revoke(*, prefix: str, **flags: Any) -> None:
 
 @cli.command()
 def demo() -> None:
-    """Show the main job on embedded parts: two dozen operations, terminations and a killed worker included."""
+    """Run two dozen operations on embedded PostgreSQL and Temporal, with terminations and a killed worker."""
     from entrypoints.cli.demo import main as run
 
     run()
 
 
 def main() -> None:
-    """Run the command; an error that the user can mend is one clear line and exit code 1."""
+    """Runs the command. An error that the user can correct is one line and exit code 1."""
     try:
         cli()
     except Exception as error:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from entrypoints.local.embedded.supervisor import Event
+from entrypoints.local.embedded.supervisor import SupervisorEvent
 from entrypoints.local.embedded.up import Hook
 from entrypoints.wiring import checks, database
 
@@ -44,10 +44,10 @@ def prepare_temporal(ours: bool) -> Hook:
     return prepare
 
 
-def tell(say: Callable[[str], None]) -> Callable[[Event], None]:
+def tell(say: Callable[[str], None]) -> Callable[[SupervisorEvent], None]:
     """Puts the supervisor's events into words."""
 
-    def on_event(event: Event) -> None:
+    def on_event(event: SupervisorEvent) -> None:
         if event.what in ("died", "gave_up"):
             say(f"{event.part} {event.what.replace('_', ' ')} {event.detail}".rstrip())
 

@@ -1,4 +1,4 @@
-"""The ledger's activities: methods of a class that holds what they need."""
+"""The ledger's activities."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -36,17 +36,17 @@ _OUTCOMES = {
 
 @dataclass(frozen=True)
 class LedgerActivities:
-    """What runs on the ledger's task queue. Every one may run twice, and be killed at any point."""
+    """The activities of the ledger's task queue. Each may run twice and may be killed at any point."""
 
     reports: ReceiveReport
     reconciler: ReconcileOperations
     metrics: Metrics
     reconcile_id: str
-    """What the id of the scheduled reconciliation begins with."""
+    """Prefix of the scheduled reconciliation's workflow ids."""
 
     @activity.defn(dynamic=True)
     async def run(self, arguments: Sequence[RawValue]) -> UpdateOutcome | PassDone:
-        """Run the activity of the requested name. Dynamic because only such an activity gets its arguments undecoded
+        """Runs the activity of the requested name. Dynamic because only such an activity gets its arguments undecoded
         however many there are; see `raw_arguments`."""
         name = activity.info().activity_type
         try:
@@ -59,17 +59,17 @@ class LedgerActivities:
         raise ApplicationError(f"the ledger's worker has no activity {name}", type="NotFoundError")
 
     async def update_operation_status(self, arguments: Sequence[RawValue]) -> UpdateOutcome:
-        """Record what a workflow reports of itself. Raises InvalidArgument, and a non-retryable error for the report of
-        another workflow."""
+        """Records a workflow's report. Raises InvalidArgument, and a non-retryable error where the caller is not the
+        operation's workflow."""
         operation_id, report = read_update(json_argument(arguments))
-        # What no workflow of this namespace sent belongs to no chain.
+        # A caller outside this namespace belongs to no chain.
         recorded = await self.reports.receive(operation_id, report, calling_run() or Run("", ""))
         if recorded not in _OUTCOMES:
             raise rejected(f"this workflow is not the one of operation {operation_id}", FOREIGN_REPORT)
         return _OUTCOMES[recorded]
 
     async def reconcile_pass(self) -> PassDone:
-        """Reconcile what has changed, for the scheduled reconciliation alone."""
+        """Runs a reconciliation pass. Refuses every caller but the scheduled reconciliation."""
         try:
             check_own_caller(RECONCILE_WORKFLOW, self.reconcile_id)
         except ForeignCaller as foreign:
@@ -83,5 +83,5 @@ class LedgerActivities:
         return PassDone(done.pages, done.listed, done.asked, done.corrected, done.failed)
 
     def all(self) -> list[Callable[..., Awaitable[object]]]:
-        """The activities, as a worker takes them."""
+        """The activities, for a worker."""
         return [self.run]

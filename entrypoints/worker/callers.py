@@ -1,4 +1,4 @@
-"""Which workflow calls an activity: any workflow of the namespace can schedule one on the ledger's task queue."""
+"""Checks which workflow calls an activity: any workflow of the namespace can schedule one on this task queue."""
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -15,7 +15,7 @@ class ForeignCaller(Exception):
 
 
 def calling_run() -> Run | None:
-    """The run that called the activity, as the server names it. None: no workflow of this namespace called it."""
+    """The run that called the activity, according to the server. None: no workflow of this namespace did."""
     info = activity.info()
     if info.workflow_id is None or info.workflow_run_id is None or info.workflow_namespace != info.namespace:
         return None
@@ -23,9 +23,9 @@ def calling_run() -> Run | None:
 
 
 def check_own_caller(workflow_type: str, workflow_id: str) -> None:
-    """Raise ForeignCaller unless a workflow of that type called the activity, whose id is the given one or, where a
-    schedule starts it, the given one and a time. This keeps out mistakes. It proves nothing: any client can start a
-    workflow of that name, so an own activity takes no argument that it would have to trust."""
+    """Raises ForeignCaller unless the caller has this workflow type and id, or this id and a time, as a schedule
+    appends it. This prevents mistakes, not attacks: any client can start a workflow of that name, so these activities
+    take no argument that they would have to trust."""
     info, run = activity.info(), calling_run()
     name = None if run is None else run.workflow_id
     named_so = name is not None and (name == workflow_id or name.startswith(f"{workflow_id}-"))
@@ -35,5 +35,5 @@ def check_own_caller(workflow_type: str, workflow_id: str) -> None:
 
 
 def rejected(words: str, kind: str) -> ApplicationError:
-    """The error that ends the call for good."""
+    """A non-retryable error for the caller."""
     return ApplicationError(words, type=kind, non_retryable=True)

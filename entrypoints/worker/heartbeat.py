@@ -1,4 +1,4 @@
-"""Heartbeats of a long activity: so that the engine notices within seconds when its worker was killed."""
+"""Heartbeats of a long activity: Temporal notices a killed worker within seconds."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ EVERY = timedelta(seconds=1)
 
 @contextlib.asynccontextmanager
 async def heartbeating() -> AsyncIterator[None]:
-    """Heartbeats as long as the block lasts and this process's event loop runs."""
+    """Sends heartbeats for the length of the block."""
 
     async def beat() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""See to it that Temporal has our search attribute and our schedule, and keeps them."""
+"""Registers the search attribute and the schedule with Temporal, and repeats that."""
 
 import asyncio
 import logging
@@ -8,19 +8,19 @@ from datetime import timedelta
 from domain.scheduling.backoff import exponential
 
 AGAIN_AFTER = timedelta(minutes=5)
-"""Somebody may delete the schedule, or restore a backup without it: then nobody would reconcile."""
+"""Restores a schedule that was deleted, or is missing in a restored backup."""
 _log = logging.getLogger(__name__)
 
 
 async def prepare(register: Callable[[], Awaitable[None]], again_after: timedelta = AGAIN_AFTER) -> None:
-    """Register what is missing or differs, now and then again; after a failure try with a growing pause."""
+    """Calls `register` every `again_after`, and after a failure with a growing pause."""
     attempt, there = 0, False
     while True:
         try:
             await register()
         except Exception as error:
             attempt, there = attempt + 1, False
-            _log.warning("search attribute and schedule cannot be registered yet: %s", error)
+            _log.warning("cannot register search attribute and schedule yet: %s", error)
         else:
             if not there:
                 _log.info("search attribute and schedule are registered")

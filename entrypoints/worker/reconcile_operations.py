@@ -9,13 +9,13 @@ from temporalio.common import RetryPolicy
 RECONCILE_WORKFLOW = "ReconcileOperations"
 RECONCILE_PASS = "reconcile_pass"
 HEARTBEAT_TIMEOUT = timedelta(seconds=6)
-"""Several of the activity's beats. A killed worker's pass is begun again after this; no other pass starts before."""
+"""Several heartbeats of the activity. After this, another worker restarts the pass of a killed one."""
 LONGEST_PASS = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class PassDone:
-    """What a pass did."""
+    """Counts of a pass."""
 
     pages: int = 0
     listed: int = 0
@@ -26,7 +26,7 @@ class PassDone:
 
 @workflow.defn(name=RECONCILE_WORKFLOW)
 class ReconcileOperations:
-    """One pass over what the engine's index says has changed."""
+    """One pass over the executions that changed according to Temporal's visibility."""
 
     @workflow.run
     async def run(self) -> PassDone:

@@ -1,4 +1,4 @@
-"""Temporal's side of the worker process: the ledger's activities and workflows on its task queue."""
+"""The Temporal worker: the ledger's activities and workflows on its task queue."""
 
 import asyncio
 import logging
@@ -16,11 +16,10 @@ from domain.scheduling.backoff import exponential
 from entrypoints.worker.reconcile_operations import ReconcileOperations
 from opledger.wire import LEDGER_TASK_QUEUE
 
-STICKY = timedelta(seconds=2)
-"""How long the server waits for this process before it gives a workflow's next task to another: short, so that a
-killed worker costs two seconds."""
-CONNECT_SECONDS = 10.0
-GRACE = timedelta(seconds=5)
+STICKY_TIMEOUT = timedelta(seconds=2)
+"""How long the server waits for this process before it gives a workflow's next task to another worker."""
+CONNECT_TIMEOUT = 10.0
+SHUTDOWN_TIMEOUT = timedelta(seconds=5)
 _log = logging.getLogger(__name__)
 
 
@@ -44,14 +43,14 @@ async def run_temporal_worker(
     while not stop.is_set():
         attempt += 1
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(CONNECT_TIMEOUT):
                 client = await connect()
             async with _worker(client, activities, additions):
                 _log.info("the Temporal worker polls task queue %s", LEDGER_TASK_QUEUE)
                 attempt = 0
                 await stop.wait()
         except Exception as error:
-            _log.warning("the Temporal worker ended and is begun again: %s: %s", type(error).__name__, error)
+            _log.warning("the Temporal worker failed and restarts: %s: %s", type(error).__name__, error)
             await _pause(stop, exponential(attempt, cap=timedelta(seconds=10)).total_seconds())
 
 
@@ -64,8 +63,8 @@ def _worker(client: Client, activities: Sequence[Any], additions: Additions) -> 
         activities=[*activities, *additions.activities],
         interceptors=[TracingInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
-        sticky_queue_schedule_to_start_timeout=STICKY,
-        graceful_shutdown_timeout=GRACE,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=SHUTDOWN_TIMEOUT,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from domain.errors import StartupError
 from entrypoints.local.embedded.options import Options, Running
-from entrypoints.local.embedded.supervisor import Event
+from entrypoints.local.embedded.supervisor import SupervisorEvent
 from entrypoints.local.embedded.up import up
 
 API = """
@@ -50,7 +50,7 @@ def say(**values: object) -> None:
     print(json.dumps(values), flush=True)
 
 
-def on_event(event: Event) -> None:
+def on_event(event: SupervisorEvent) -> None:
     say(event=event.what, part=event.part, detail=event.detail)
 
 

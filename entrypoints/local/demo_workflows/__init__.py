@@ -1,1 +1,1 @@
-"""The workflows that the service's own worker runs."""
+"""The workflows of the demo."""

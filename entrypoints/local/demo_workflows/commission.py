@@ -1,4 +1,4 @@
-"""The shipped operation type `commission`."""
+"""The workflow of the demo's operation type `commission`."""
 
 from temporalio import workflow
 

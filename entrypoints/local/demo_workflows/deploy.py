@@ -1,4 +1,4 @@
-"""The shipped operation type `deploy`."""
+"""The workflow of the demo's operation type `deploy`."""
 
 from temporalio import workflow
 

@@ -1,4 +1,4 @@
-"""What the three shipped workflows share: their input, and work that takes a while and says how far it is."""
+"""Input and work of the demo's three workflows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from opledger import report_progress
 
 @dataclass(frozen=True)
 class MachineJob:
-    """Input of every shipped workflow."""
+    """Input of each of the demo's workflows."""
 
     machine: str
     seconds: float
-    """How long the work takes."""
+    """Duration of the work."""
     outcome: str = "success"
     """"success" or "failure"."""
 
 
 @activity.defn
 async def inspect_machine(job: MachineJob) -> str:
-    """Look the machine over. Stands for the part of real work that can fail."""
+    """Inspects the machine: the step of the demo's work that can fail."""
     if job.outcome == "failure":
         words = f"machine {job.machine} did not pass inspection"
         raise ApplicationError(words, type="InspectionFailed", non_retryable=True)
@@ -32,7 +32,7 @@ async def inspect_machine(job: MachineJob) -> str:
 
 
 async def work_through(job: MachineJob, steps: Sequence[str]) -> None:
-    """Spend the job's time on the steps, reporting each, and inspect the machine at the end."""
+    """Divides the job's time among the steps, reports progress, and inspects the machine at the end."""
     for number, step in enumerate(steps):
         await report_progress(number / len(steps), step)
         await workflow.sleep(timedelta(seconds=job.seconds / len(steps)))

@@ -1,4 +1,4 @@
-"""The shipped operation type `release`."""
+"""The workflow of the demo's operation type `release`."""
 
 from temporalio import workflow
 

@@ -6,7 +6,7 @@ import os
 
 from entrypoints.local.embedded.data_folder import DataFolder
 from entrypoints.local.embedded.options import Running
-from entrypoints.local.embedded.supervisor import Event, OnEvent
+from entrypoints.local.embedded.supervisor import OnEvent, SupervisorEvent
 
 
 class StatusFile:
@@ -40,7 +40,7 @@ class StatusFile:
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: SupervisorEvent) -> None:
         if self._application and event.what in ("ready", "died"):
             self.write(self._application)
         self._on_event(event)

@@ -1,4 +1,4 @@
-"""Keeps parts running: starts tiers of them, starts again what died, stops all in reverse order."""
+"""Supervises parts: starts them in tiers, restarts those that die, stops them in reverse order."""
 
 import asyncio
 import time
@@ -11,32 +11,32 @@ from entrypoints.local.embedded.part import Part, launch
 from entrypoints.local.embedded.processes.process import GuardedProcess
 
 What = Literal["starting", "ready", "died", "gave_up", "stopping", "stopped"]
-STEADY = 5.0
-"""Seconds after which a part that was ready counts as having worked."""
-LONGEST_PAUSE = 5.0
+STABLE_SECONDS = 5.0
+"""A part that dies later than this after its start does not count as a repeated failure."""
+MAX_PAUSE = 5.0
 
 
 @dataclass(frozen=True)
-class Event:
+class SupervisorEvent:
     part: str
     what: What
     detail: str = ""
     seconds: float | None = None
-    """How long it took, where that says something."""
+    """Duration of the start, the stop or the life, where there is one."""
 
 
-OnEvent = Callable[[Event], None]
+OnEvent = Callable[[SupervisorEvent], None]
 
 
-def ignore(_: Event) -> None:
-    """For who wants no events."""
+def ignore(_: SupervisorEvent) -> None:
+    """Ignores the event."""
 
 
 class Supervisor:
-    """`start` a tier, and another; `pids` while they run; `wait` for the first part that cannot be kept; `stop`."""
+    """Call `start` for each tier, `wait` for the first part that cannot be kept running, then `stop`."""
 
     def __init__(self, on_event: OnEvent = ignore, *, max_failures: int = 5) -> None:
-        """`max_failures`: in a row, each a start that failed or a death within five seconds of being ready."""
+        """`max_failures`: consecutive failed starts, or deaths within STABLE_SECONDS."""
         self._on_event = on_event
         self._max_failures = max_failures
         self._running: dict[str, GuardedProcess] = {}
@@ -45,7 +45,7 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The parts' own processes, by name; without those that are down just now."""
+        """Process ids by part, of the parts that run."""
         return {name: process.pid for name, process in self._running.items()}
 
     @property
@@ -53,7 +53,7 @@ class Supervisor:
         return {name: process.guard_pid for name, process in self._running.items()}
 
     async def start(self, *parts: Part) -> None:
-        """Start these at the same time; return when all are ready. Raises StartupError."""
+        """Starts these parts concurrently and returns when all are ready. Raises StartupError."""
         self._tiers.append({})
         ready: list[asyncio.Future[None]] = []
         for part in parts:
@@ -68,11 +68,11 @@ class Supervisor:
             self._given_up.result()
 
     async def wait(self) -> None:
-        """Until a part cannot be kept running: raises StartupError then."""
+        """Waits until a part cannot be kept running, then raises StartupError."""
         await asyncio.shield(self._given_up)
 
     async def stop(self) -> None:
-        """Stop the latest tier first, a tier's parts together. Bounded by the parts' stop times."""
+        """Stops the tiers in reverse order, the parts of a tier concurrently. Bounded by the parts' stop timeouts."""
         while self._tiers:
             tier = self._tiers.pop()
             for task in tier.values():
@@ -86,10 +86,10 @@ class Supervisor:
 
     async def _stop(self, name: str) -> None:
         if process := self._running.pop(name, None):
-            self._on_event(Event(name, "stopping"))
+            self._on_event(SupervisorEvent(name, "stopping"))
             began = time.monotonic()
             await process.stop()
-            self._on_event(Event(name, "stopped", seconds=time.monotonic() - began))
+            self._on_event(SupervisorEvent(name, "stopped", seconds=time.monotonic() - began))
 
     async def _keep(self, part: Part, first_ready: asyncio.Future[None]) -> None:
         failures = 0
@@ -99,23 +99,23 @@ class Supervisor:
                 why = await self._run_once(part, first_ready)
             except (StartupError, OSError) as error:
                 why, lived = str(error), 0.0
-                self._on_event(Event(part.name, "died", why))
+                self._on_event(SupervisorEvent(part.name, "died", why))
             else:
                 lived = time.monotonic() - began
-                self._on_event(Event(part.name, "died", why, lived))
-            failures = 1 if lived > STEADY else failures + 1
+                self._on_event(SupervisorEvent(part.name, "died", why, lived))
+            failures = 1 if lived > STABLE_SECONDS else failures + 1
             if failures >= self._max_failures:
                 self._give_up(part, why)
                 return
-            await asyncio.sleep(0 if failures == 1 else min(0.1 * 2 ** (failures - 2), LONGEST_PAUSE))
+            await asyncio.sleep(0 if failures == 1 else min(0.1 * 2 ** (failures - 2), MAX_PAUSE))
 
     async def _run_once(self, part: Part, first_ready: asyncio.Future[None]) -> str:
-        """From start to death; returns what is known of the death."""
-        self._on_event(Event(part.name, "starting"))
+        """Runs the part until its process ends; returns the reason."""
+        self._on_event(SupervisorEvent(part.name, "starting"))
         began = time.monotonic()
         process = await launch(part)
         self._running[part.name] = process
-        self._on_event(Event(part.name, "ready", f"pid {process.pid}", time.monotonic() - began))
+        self._on_event(SupervisorEvent(part.name, "ready", f"pid {process.pid}", time.monotonic() - began))
         if not first_ready.done():
             first_ready.set_result(None)
         code = await process.wait()
@@ -124,13 +124,13 @@ class Supervisor:
         return f"{part.name} ended with status {code}" + (f"; its log ends:\n{tail}" if tail else "")
 
     def _not_by_accident(self, task: asyncio.Task[None]) -> None:
-        """A mistake in the supervision itself ends the application rather than leaving it half-watched."""
+        """Ends the application on an error of the supervisor itself, instead of leaving a part without supervision."""
         error = None if task.cancelled() else task.exception()
         if error and not self._given_up.done():
             self._given_up.set_exception(error)
 
     def _give_up(self, part: Part, why: str) -> None:
-        self._on_event(Event(part.name, "gave_up", why))
+        self._on_event(SupervisorEvent(part.name, "gave_up", why))
         if not self._given_up.done():
             error = StartupError(f"{part.name} cannot be kept running ({self._max_failures} failures in a row): {why}")
             self._given_up.set_exception(error)

@@ -133,7 +133,7 @@ async def test_counters_do_not_need_the_database(
     found = samples(await MetricsPage(Drift(away), PrometheusMetrics(CollectorRegistry(), lambda: 3).page).read())
     assert found["opledger_callbacks_total", "applied"] == 0
     assert not any(name.startswith(("opledger_oldest", "opledger_operations_attention")) for name, *_ in found)
-    assert "without the drift" in caplog.text
+    assert "lack the drift" in caplog.text
 
 
 async def test_concurrent_scrapes_share_one_read_of_the_drift() -> None:

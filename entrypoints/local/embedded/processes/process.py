@@ -14,7 +14,7 @@ from entrypoints.local.embedded.processes import guard, locks
 from entrypoints.local.embedded.processes.log_files import earlier, keep_short, open_log, tail
 from entrypoints.local.embedded.processes.privileges import Identity
 
-LEFTOVER_WAIT = 20.0
+LOCK_TIMEOUT = 20.0
 """Seconds that processes of a killed run get to end: their guards need less."""
 Stop = tuple[tuple[signal.Signals, float], ...]
 
@@ -46,7 +46,7 @@ class GuardedProcess:
     @classmethod
     async def start(cls, command: Command) -> "GuardedProcess":
         """Start it. Raises StartupError if processes of an earlier start do not go away."""
-        lock = await locks.wait_for_lock(command.lock, LEFTOVER_WAIT)
+        lock = await locks.wait_for_lock(command.lock, LOCK_TIMEOUT)
         if lock is None:
             raise StartupError(f"processes of an earlier run still hold {command.lock}: find them with lsof, stop them")
         try:
@@ -122,7 +122,7 @@ async def run(command: Command) -> None:
 
 
 async def _lock(path: Path) -> int:
-    descriptor = await locks.wait_for_lock(path, LEFTOVER_WAIT)
+    descriptor = await locks.wait_for_lock(path, LOCK_TIMEOUT)
     if descriptor is None:
         raise StartupError(f"processes of an earlier run still hold {path}: find them with lsof, stop them")
     return descriptor

@@ -15,13 +15,13 @@ from entrypoints.local.embedded import binaries
 from entrypoints.local.embedded.app_process import AppProcess
 from entrypoints.local.embedded.data_folder import DataFolder
 from entrypoints.local.embedded.processes.process import leftovers_gone
-from entrypoints.local.embedded.supervisor import Event, Supervisor
+from entrypoints.local.embedded.supervisor import Supervisor, SupervisorEvent
 
 
 class Events(list[tuple[str, str]]):
     """What happened, in order."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: SupervisorEvent) -> None:
         self.append((event.part, event.what))
 
     async def seen(self, event: tuple[str, str], times: int) -> None:
