@@ -129,7 +129,7 @@ async def test_counters_do_not_need_the_database(
     away: Exception | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Without the database, only the drift is missing from the page."""
-    monkeypatch.setattr(scrape, "PATIENCE", 0.05)
+    monkeypatch.setattr(scrape, "DRIFT_TIMEOUT", 0.05)
     found = samples(await MetricsPage(Drift(away), PrometheusMetrics(CollectorRegistry(), lambda: 3).page).read())
     assert found["opledger_callbacks_total", "applied"] == 0
     assert not any(name.startswith(("opledger_oldest", "opledger_operations_attention")) for name, *_ in found)
