@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.prometheus.requests import PrometheusRequests
-from application.operate.drift import DriftReport
+from application.ports.drift_report import DriftReport
 from domain.access.scope import Scope
 from domain.operation.attention import AttentionKind
 from domain.operation.operation_error import ErrorCode
