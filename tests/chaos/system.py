@@ -22,7 +22,7 @@ from tests.chaos.lost_starts import LostStarts
 from tests.chaos.processes import ChaosProcess
 from tests.chaos.tcp_proxy import TcpProxy
 from tests.chaos.tokens import token
-from tests.chaos.waiting import until
+from tests.support.eventually import until
 from tests.support.stack import OPLEDGER, run
 
 TYPES = Path(__file__).with_name("types.toml")

@@ -12,8 +12,9 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from tests.support.eventually import eventually
 from tests.support.stack import Stack, run, running
-from tests.support.stack_ledger import Ledger, Shown, eventually
+from tests.support.stack_ledger import Ledger, Shown
 
 NEVER = {"OPLEDGER_RECONCILE_EVERY": "1d", "OPLEDGER_VERIFY_EVERY": "1d"}
 QUEUE = "strangers"

@@ -25,7 +25,8 @@ from entrypoints.settings.settings import Settings
 from entrypoints.wiring import container
 from tests.support.aes_codec import DATA_CONVERTER, ENCRYPTED, StrictCodec
 from tests.support.codec_server import CodecServer, codec_server
-from tests.support.ledger_real import CATALOGUE, TENANT, RealLedger, own_database, real_ledger
+from tests.support.ledger_real import CATALOGUE, TENANT, RealLedger, real_ledger
+from tests.support.postgres import own_database
 from tests.support.raw_calls import ReturnsOddly
 
 AES = "tests.support.aes_codec:DATA_CONVERTER"

@@ -14,7 +14,8 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from tests.contract.engine_proxy import Proxy
 from tests.support.claims import run_once
-from tests.support.ledger_real import CATALOGUE, RealLedger, eventually, lose_report, real_ledger
+from tests.support.eventually import eventually
+from tests.support.ledger_real import CATALOGUE, RealLedger, lose_report, real_ledger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED

@@ -34,7 +34,8 @@ from entrypoints.worker.reconcile_operations import (
 )
 from opledger.wire import LEDGER_TASK_QUEUE
 from tests.contract.engine_proxy import Proxy
-from tests.support.ledger_real import NOBODY, RealLedger, eventually, real_ledger
+from tests.support.eventually import eventually
+from tests.support.ledger_real import NOBODY, RealLedger, real_ledger
 from tests.support.ledger_workflows import LEDGER_QUEUE
 
 FAILED = OperationStatus.FAILED

@@ -12,7 +12,9 @@ from domain.operation.report import Progress
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
-from tests.support.ledger_real import RealLedger, eventually, own_database, real_ledger
+from tests.support.eventually import eventually
+from tests.support.ledger_real import RealLedger, real_ledger
+from tests.support.postgres import own_database
 
 RUNNING, COMPLETED, FAILED = OperationStatus.RUNNING, OperationStatus.COMPLETED, OperationStatus.FAILED
 WHOLE_LIFE = ["ACCEPTED", "RUNNING", "COMPLETED"]

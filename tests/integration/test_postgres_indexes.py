@@ -23,7 +23,7 @@ from domain.operation.attention import AttentionKind
 from domain.operation.status import OperationStatus
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import at
-from tests.support.postgres import TEMPLATE
+from tests.support.postgres import own_database
 from tests.support.statements import caught
 
 ROWS = 20_000
@@ -57,16 +57,15 @@ FROM operations, generate_series(1, 3) AS sequence
 @pytest.fixture(scope="module")
 async def filled(postgres_server: EmbeddedPostgres) -> AsyncIterator[AsyncEngine]:
     """A database with realistic rows."""
-    await postgres_server.create_database("filled", template=TEMPLATE)
-    engine = create_engine(postgres_server.url_for("filled"))
-    async with engine.begin() as connection:
-        await connection.execute(text(FILL), {"rows": ROWS})
-        await connection.execute(text(KEYS))
-        await connection.execute(text(HISTORY))
-    await vacuum(engine)
-    yield engine
-    await engine.dispose()
-    await postgres_server.drop_database("filled")
+    async with own_database(postgres_server) as url:
+        engine = create_engine(url)
+        async with engine.begin() as connection:
+            await connection.execute(text(FILL), {"rows": ROWS})
+            await connection.execute(text(KEYS))
+            await connection.execute(text(HISTORY))
+        await vacuum(engine)
+        yield engine
+        await engine.dispose()
 
 
 async def vacuum(engine: AsyncEngine) -> None:

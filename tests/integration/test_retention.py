@@ -16,7 +16,7 @@ from domain.operation.transition import Source
 from entrypoints.run_worker import run
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring import container
-from tests.support.ledger_real import eventually
+from tests.support.eventually import eventually
 
 DAYS_AGO = {1: 40, 2: 31, 3: 29, 4: 0}
 

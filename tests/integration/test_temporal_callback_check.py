@@ -9,7 +9,7 @@ from adapters.temporal import completion_callback
 from application.ports.workflow_engine import CompletionCallback, EngineUnavailable
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
-from tests.contract.engine_world import eventually
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(scope="module")

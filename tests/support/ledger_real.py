@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -28,7 +28,6 @@ from domain.operation.operation import MISSING, Operation
 from domain.operation.operation_type import OperationCatalogue, OperationType, RetryPolicy
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
-from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.poller import Pace, poll
 from entrypoints.run_worker import claim
 from entrypoints.settings.settings import Settings
@@ -36,11 +35,10 @@ from entrypoints.wiring.container import Container
 from entrypoints.worker.reconcile_operations import ReconcileOperations
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateOutcome
 from tests.support.claims import run_once
+from tests.support.eventually import eventually, until
 from tests.support.ledger import WatchedEngine
 from tests.support.ledger_workflows import ACTIVITIES, LEDGER_QUEUE, TEAM_QUEUE, WORKFLOWS
-from tests.support.postgres import TEMPLATE
 
-PATIENCE = 60.0
 FAST = Pace(idle=0.02, outage=0.1)
 TENANT = "default"
 NOBODY = "nobody-listens-here"
@@ -151,13 +149,13 @@ class RealLedger:
         """The row once it is as wanted."""
 
         async def is_so() -> bool:
-            return holds(await self.row(operation_id))
+            nonlocal row
+            row = await self.row(operation_id)
+            return holds(row)
 
-        try:
-            await eventually(is_so)
-        except TimeoutError:
-            raise AssertionError(f"in vain: {await self.row(operation_id)}") from None
-        return await self.row(operation_id)
+        row = await self.row(operation_id)
+        assert await until(is_so), f"in vain: {row}"
+        return row
 
     async def done(self, operation_id: UUID) -> Operation:
         """The row once it is final."""
@@ -302,16 +300,6 @@ async def database_away(database_url: str) -> AsyncIterator[None]:
         await admin.dispose()
 
 
-@contextlib.asynccontextmanager
-async def own_database(server: EmbeddedPostgres, name: str) -> AsyncIterator[str]:
-    """URL of a migrated database that goes at the end."""
-    await server.create_database(name, template=TEMPLATE)
-    try:
-        yield server.url_for(name)
-    finally:
-        await server.drop_database(name)
-
-
 FILL = """
 INSERT INTO operations (id, tenant, type, status, input, labels, accepted_at, started_at, updated_at,
     dispatch_attempts, dispatched_at, follow_up_attempts, version, history_length, verified_at, verify_due_at)
@@ -334,10 +322,3 @@ async def fill_running(ledger: RealLedger, rows: int) -> list[UUID]:
         await connection.execute(text(FILL), {"rows": rows, "tenant": TENANT})
         await connection.execute(text(FILL_HISTORY))
     return [UUID(int=number) for number in range(1, rows + 1)]
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:
-    """Return once it holds; TimeoutError if it never does."""
-    async with asyncio.timeout(patience):
-        while not await holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.03)

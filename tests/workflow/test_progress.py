@@ -4,8 +4,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from opledger import UpdateKind
+from tests.support.eventually import eventually
 from tests.workflow.conftest import Starter
-from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.ledger import RecordingLedger
 from tests.workflow.replaying import replay
 from tests.workflow.reporting import PARALLEL, AsksForProgress, InParallel
 from tests.workflow.workflows import ACTIVITIES
