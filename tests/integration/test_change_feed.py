@@ -129,7 +129,7 @@ async def test_an_open_transaction_holds_back_later_changes(database_url: str) -
         assert [mark.position.operation_id.int for mark in page.marks] == [1, 1, 2, 2]
 
 
-async def test_out_of_order_commits_lose_nothing(database_url: str) -> None:
+async def test_out_of_order_commits_lose_nothing(database_url: str) -> None:  # noqa: C901 -- writers and readers
     """Many writers overtake one another, some roll back, and a reader is disconnected repeatedly and resumes after its
     last event. It gets every line once, and every operation's last version at the end, none twice."""
     chance = random.Random(7)

@@ -195,7 +195,7 @@ class Workers(World):
         told=st.booleans(),
         at_once=st.booleans(),
     )
-    def work(self, pick: int, what: str, result: Any, told: bool, at_once: bool) -> None:
+    def work(self, pick: int, what: str, result: Any, told: bool, at_once: bool) -> None:  # noqa: C901 -- a table
         operation_id = one(self.open_ids(), pick)
         post = partial(self.post, operation_id, at_once=at_once)
         if what != "time_out":

@@ -45,7 +45,7 @@ _STANDINGS: sa.Select[Any] = sa.select(
     operations.c.first_run_id,
 )
 _OLDEST_UNCALLED = sa.select(sa.func.min(operations.c.accepted_at)).where(sa.text(UNCALLED))
-_OF_TYPE = f"SELECT id, first_run_id FROM operations WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before"
+_OF_TYPE = f"SELECT id, first_run_id FROM operations WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before"  # noqa: S608 -- constants
 _WAITING = sa.text(
     f"""
     SELECT asked.type, ends.id, ends.first_run_id FROM unnest(:types) AS asked (type) CROSS JOIN LATERAL (
@@ -53,7 +53,7 @@ _WAITING = sa.text(
         UNION ALL
         ({_OF_TYPE} ORDER BY dispatched_at DESC, id DESC LIMIT :each_end)
     ) AS ends
-    """
+    """  # noqa: S608
 ).bindparams(
     sa.bindparam("types", type_=ARRAY(sa.Text)),
     sa.bindparam("before", type_=Instant),

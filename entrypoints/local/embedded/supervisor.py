@@ -18,6 +18,8 @@ LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True)
 class Event:
+    """Something that happened to a part."""
+
     part: str
     what: What
     detail: str = ""
