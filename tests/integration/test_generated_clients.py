@@ -65,7 +65,7 @@ async def test_openapi_python_client(tmp_path: Path, document: str) -> None:
     generator = Path(sys.executable).with_name("openapi-python-client")
     options = ("--path", document, "--meta", "none", "--output-path", "ledger_client")
     await javascript.run(tmp_path, str(generator), "generate", *options)
-    script = shutil.copy(PYTHON_CLIENT, tmp_path)
+    script = str(shutil.copy(PYTHON_CLIENT, tmp_path))
     await check(lambda url, key: javascript.run(tmp_path, sys.executable, script, url, key))
 
 

@@ -25,6 +25,7 @@ from entrypoints.settings.settings import Settings
 from entrypoints.wiring import container
 from tests.support.aes_codec import DATA_CONVERTER, ENCRYPTED, StrictCodec
 from tests.support.codec_server import CodecServer, codec_server
+from tests.support.ledger import WatchedEngine
 from tests.support.ledger_real import CATALOGUE, TENANT, RealLedger, real_ledger
 from tests.support.postgres import own_database
 from tests.support.raw_calls import ReturnsOddly
@@ -236,7 +237,7 @@ async def test_wired_as_the_settings_say(
     settings = Settings(database_url=database, codec_endpoint=server.url, codec_authorization="Bearer b1")
     async with container.wired(settings) as wired:
         wired.catalogue.override(CATALOGUE)
-        ledger = RealLedger(temporal_client, wired, wired.engine())
+        ledger = RealLedger(temporal_client, wired, WatchedEngine(wired.engine()))
         operation_id: UUID = await ledger.dispatched("nobody", SECRET)
         [started, *_] = await ledger.events(operation_id)
         assert started.workflow_execution_started_event_attributes.input.payloads[0].metadata["encoding"] == ENCRYPTED

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from temporalio.client import Client
 
+from application.dispatch.dispatch import DispatchOperations
 from domain.operation.attention import AttentionKind
 from domain.operation.operation_error import ErrorCode
 from domain.operation.operation_type import OperationCatalogue
@@ -70,7 +71,7 @@ async def test_bad_rows_stop_no_other(ledger: RealLedger) -> None:
     unknown = await ledger.submit("NoArgument-team")
     good = [await ledger.submit("Echo-ledger", number) for number in range(5)]
     known = {name: declared for name, declared in CATALOGUE.types.items() if name != "NoArgument-team"}
-    outdated = ledger.container.dispatcher.provides(
+    outdated = DispatchOperations(
         ledger.container.units(),
         ledger.container.changes(),
         ledger.engine,

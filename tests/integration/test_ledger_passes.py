@@ -45,7 +45,7 @@ WHOLE_LIFE = ["ACCEPTED", "FAILED"]
 async def start_pass(client: Client, name: str = "") -> WorkflowHandle[Any, PassDone]:
     """Begin a pass, under a name such as the schedule gives."""
     return await client.start_workflow(
-        ReconcileOperations.run, id=name or f"{WORKFLOW_ID}-{uuid4()}", task_queue=LEDGER_QUEUE, result_type=PassDone
+        ReconcileOperations.run, id=name or f"{WORKFLOW_ID}-{uuid4()}", task_queue=LEDGER_QUEUE
     )
 
 

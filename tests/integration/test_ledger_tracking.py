@@ -1,6 +1,7 @@
 """Tracked workflows on the real server, and what becomes of the row in the real database: hazards 7 to 14."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -45,7 +46,7 @@ async def failure(ledger: RealLedger, operation_id: UUID) -> tuple[ErrorCode, st
     return row.error.code, row.error.message
 
 
-VALUES = [None, {}, [], "", 0, False, 0.0, {"a": None}, [None, 1], "text", 7, True, {"deep": [{"er": {}}]}]
+VALUES: list[Any] = [None, {}, [], "", 0, False, 0.0, {"a": None}, [None, 1], "text", 7, True, {"deep": [{"er": {}}]}]
 
 
 async def test_every_input_and_result_is_kept_exactly(ledger: RealLedger, place: str) -> None:

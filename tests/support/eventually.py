@@ -4,14 +4,18 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 PATIENCE = 90.0
 """Seconds for anything that happens at all: generous, so that only what never happens is a failure."""
 _T = TypeVar("_T")
 
 
-async def until(check: Callable[[], Awaitable[_T] | _T], within: float = PATIENCE, *, every: float = 0.05) -> _T:
+@overload
+async def until(check: Callable[[], Awaitable[_T]], within: float = ..., *, every: float = ...) -> _T: ...
+@overload
+async def until(check: Callable[[], _T], within: float = ..., *, every: float = ...) -> _T: ...
+async def until(check: Callable[[], Any], within: float = PATIENCE, *, every: float = 0.05) -> Any:
     """Ask until the answer is true; the last answer, which is false where the time, in seconds, was not enough.
 
     Args:
@@ -23,17 +27,19 @@ async def until(check: Callable[[], Awaitable[_T] | _T], within: float = PATIENC
     while True:
         late = time.monotonic() > deadline
         answer = check()
-        found: _T = await answer if inspect.isawaitable(answer) else answer
+        found = await answer if inspect.isawaitable(answer) else answer
         if found or late:
             return found
         await asyncio.sleep(every)
 
 
-async def eventually(
-    check: Callable[[], Awaitable[_T] | _T], what: str = "", *, within: float = PATIENCE, every: float = 0.05
-) -> _T:
+@overload
+async def eventually(check: Callable[[], Awaitable[_T | None]], what: str = ..., *, within: float = ...) -> _T: ...
+@overload
+async def eventually(check: Callable[[], _T | None], what: str = ..., *, within: float = ...) -> _T: ...
+async def eventually(check: Callable[[], Any], what: str = "", *, within: float = PATIENCE) -> Any:
     """Ask until the answer is true, and return it. AssertionError if it never is; `what` says what was waited for."""
-    found = await until(check, within, every=every)
+    found = await until(check, within)
     waited_for = what or getattr(check, "__qualname__", repr(check))
     assert found, f"still waiting after {within:g} s for {waited_for}; the last answer: {found!r}"
     return found

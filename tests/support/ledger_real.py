@@ -148,12 +148,13 @@ class RealLedger:
     async def until(self, operation_id: UUID, holds: Callable[[Operation], bool]) -> Operation:
         """The row once it is as wanted."""
 
+        row = await self.row(operation_id)
+
         async def is_so() -> bool:
             nonlocal row
             row = await self.row(operation_id)
             return holds(row)
 
-        row = await self.row(operation_id)
         assert await until(is_so), f"in vain: {row}"
         return row
 

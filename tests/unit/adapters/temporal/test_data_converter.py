@@ -16,7 +16,7 @@ from domain.errors import OpledgerError, StartupError
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring import container
 from tests.support.aes_codec import DATA_CONVERTER, AesCodec
-from tests.support.temporal_server import free_port
+from tests.support.ports import free_port
 
 AES = "tests.support.aes_codec:DATA_CONVERTER"
 VALUE = {"machine": "m1"}
