@@ -8,7 +8,7 @@ OPERATIONS ?= 5000
 MINUTES ?= 10
 SEED ?= 1
 CALLBACKS ?= on
-PARALLEL ?= -n 2 --dist loadgroup
+PARALLEL ?= -n 2 --dist loadgroup --no-loadscope-reorder
 LOCKS := requirements/dev.txt requirements/service.txt requirements/uv.txt
 
 help: ## List the targets

@@ -1,6 +1,8 @@
 """Fixtures that every test may use: the real servers of one session."""
 
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -24,6 +26,29 @@ settings.register_profile("ci", max_examples=100, stateful_step_count=60, deadli
 settings.register_profile("nightly", max_examples=3_000, stateful_step_count=80, deadline=None)
 settings.register_profile("fuzz", max_examples=8_000, deadline=None)
 settings.load_profile("ci")
+
+HERE = Path(__file__).parent
+LONGEST = ("e2e/test_chaos.py", "stack")
+FOLDERS = ("e2e", "integration", "contract", "workflow", "simulation", "unit")
+"""From those with the longest files to those with the shortest."""
+IN_PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, each file goes to one of them, and the longest files are begun first."""
+    if IN_PARALLEL:
+        for item in items:
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(HERE))))
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    group = item.get_closest_marker("xdist_group")
+    name = group.args[0] if group else ""
+    folder = item.path.relative_to(HERE).parts[0]
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST), FOLDERS.index(folder)
 
 
 DYNAMIC_CONFIG = {

@@ -1,7 +1,6 @@
 """The long-lived processes that the tests of a session share."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,8 @@ from tests.support.stack_apart import Apart, running_apart
 from tests.support.stack_fork import Forks
 from tests.support.stack_ledger import Ledger
 
+HERE = Path(__file__).parent
+STACK = "stack"
 # A killed worker's workflow task is given to another process after the task's time-out: not 10 s here.
 PATIENT = 'task_queue = "opledger"'
 QUICK = f'{PATIENT}\ntask_timeout = "3s"'
@@ -53,7 +54,7 @@ workflow = "DeployMachine"
 task_queue = "/_sys/not-for-you"
 """
 Scenario = Callable[[Apart], Awaitable[None]]
-RECONCILIATION = {
+RECONCILIATION: dict[str, Any] = {
     "OPLEDGER_RECONCILE_EVERY": "2s",
     "OPLEDGER_RECONCILE_GRACE": "3s",
     "OPLEDGER_VERIFY_EVERY": "10s",
@@ -102,8 +103,18 @@ def forked() -> Iterator[Forks]:
         yield forks
 
 
+TOGETHER = {"stack", "outage", "demo"}
+"""Fixtures whose tests run in one process: they share servers, and mostly wait beside one another."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The demo is begun beside test_kill.py, which mostly waits, and looked at after it."""
+    """Keep the files together that share servers. The demo is begun beside test_kill.py, which mostly waits, and looked
+    at after it."""
+    ours = [item for item in items if item.path.parent == HERE]
+    shared = {item.path for item in ours if TOGETHER & set(getattr(item, "fixturenames", ()))}
+    for item in ours:
+        if item.path in shared:
+            item.add_marker(pytest.mark.xdist_group(STACK))
     kills = [item for item in items if item.path.name == "test_kill.py"]
     for demo in [item for item in items if item.name == "test_demo" and kills]:
         items.remove(demo)
@@ -123,15 +134,11 @@ def demo(request: pytest.FixtureRequest, place: Path) -> Iterator[Service | None
     service.kill()
 
 
-ALONE = "PYTEST_XDIST_WORKER" not in os.environ
-"""Whether all tests of the session run in this process. If not, the files run beside one another anyway, and what is
-begun early here would be begun by every process."""
-
-
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def early(request: pytest.FixtureRequest) -> None:
     """Begin with what mostly waits."""
-    if ALONE:
+    group = request.node.get_closest_marker("xdist_group")
+    if group is not None and group.args == (STACK,):
         request.getfixturevalue("outage")
 
 

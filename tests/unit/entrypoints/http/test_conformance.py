@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from tests.support.http_api import Api
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 """Seconds. All of it is processor time: 150 s on a machine with a load of 11, where the usual limit is 180."""
 BEGINNING = {"streamOperation": "0.0", "streamEvents": "0-00000000000000000000000000000000-0"}
 """Ids behind which is everything that has happened."""
