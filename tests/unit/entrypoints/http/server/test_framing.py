@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from domain.access.callback_token import TOKEN_HEADER
@@ -24,7 +25,7 @@ DEPLOY = b'{"type": "deploy"}'
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the headers and the body that an application sees after it has read the body."""
-    if scope["type"] != "http":
+    if scope["type"] != ScopeType.HTTP:
         return
     body = b""
     while True:
@@ -33,7 +34,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         if message["type"] == "http.disconnect" or not message["more_body"]:
             break
     seen = {"headers": [name.decode() for name, _ in scope["headers"]], "body": body.decode()}
-    await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[typeddict-item]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": json.dumps(seen).encode(), "more_body": False})
 
 
