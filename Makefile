@@ -24,10 +24,10 @@ demo: $(STAMP) ## Run the main job on embedded parts and show it
 up: $(STAMP) ## Serve until Ctrl-C
 	@$(BIN)/opledger up
 
-test: $(STAMP) ## Run the tests, on real PostgreSQL and real Temporal, without the slow ones; five minutes
+test: $(STAMP) ## Run the tests, on real PostgreSQL and real Temporal, in five minutes: not the slow ones of test-all
 	@$(BIN)/pytest -q $(PARALLEL)
 
-test-all: $(STAMP) ## Run every test
+test-all: $(STAMP) ## Run every test, in fifteen minutes; needs nginx, pgbouncer, Node.js and `make node`
 	@$(BIN)/pytest -q $(PARALLEL) -m ""
 
 coverage: $(STAMP) ## Report which lines and branches of the product the tests below end to end reach
@@ -60,7 +60,7 @@ lint: $(STAMP) ## Style, types, unused code, architecture
 	@$(BIN)/vulture
 	@$(BIN)/lint-imports
 
-check: lint test ## Lint, and run the tests without the slow ones
+check: lint test ## Lint and test; .ci/run has test-all in its place
 
 node: ## Install the npm packages of the tests that run TypeScript and JavaScript
 	@for folder in tests/typescript tests/javascript; do \

@@ -15,6 +15,8 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.stack_apart import Apart, running_apart
 from tests.support.stack_ledger import Ledger, Shown, each_ran_once
 
+pytestmark = pytest.mark.tools
+
 LONG = 600
 """Seconds that no test waits for."""
 

@@ -15,6 +15,8 @@ from tests.support import javascript
 from tests.support.http_access import Guarded
 from tests.support.served import served
 
+pytestmark = pytest.mark.tools
+
 PYTHON_CLIENT = Path(__file__).parent / "clients" / "openapi_python_client.py"
 Client = Callable[[str, str], Awaitable[str]]
 """Runs with the base URL and an API key, and returns what it printed."""
