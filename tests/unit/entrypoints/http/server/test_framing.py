@@ -9,6 +9,7 @@ from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from domain.access.callback_token import TOKEN_HEADER
+from entrypoints.http.server import body_limits, request_body
 from entrypoints.http.server.head_limits import MAX_PIPELINED
 from entrypoints.http.server.middleware import Edge
 from entrypoints.http.server.slow_readers import ServedProtocol
@@ -243,14 +244,16 @@ async def test_broken_chunks_end_a_wait() -> None:
     assert api.room.empty
 
 
-async def test_broken_chunks_are_answered_after_the_request_before_them() -> None:
+async def test_broken_chunks_are_answered_after_the_request_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long that takes: longer than the rest of a refused body is waited for."""
+    for module in (request_body, body_limits):
+        monkeypatch.setattr(module, "LINGER_SECONDS", 0.5)
     api = Api()
     made = await api.submit()
     async with served(api.app, ServedProtocol) as port:
         connection = await Connection.open(port)
         broken = head("POST", "/v1/operations", [CHUNKED, JSON]) + b"zz\r\n"
-        await connection.send(head("GET", f"/v1/operations/{made['id']}?wait=6s") + broken)
+        await connection.send(head("GET", f"/v1/operations/{made['id']}?wait=1s") + broken)
         assert (await connection.answer()).status_code == 200
         problem(await connection.answer(), 400)
         assert await connection.closed() == b""
