@@ -8,7 +8,7 @@ OPERATIONS ?= 5000
 MINUTES ?= 10
 SEED ?= 1
 CALLBACKS ?= on
-PARALLEL ?= -n 2 --dist loadgroup --no-loadscope-reorder
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 LOCKS := requirements/dev.txt requirements/service.txt requirements/uv.txt
 
 help: ## List the targets
@@ -32,7 +32,7 @@ test-all: $(STAMP) ## Run every test, in fifteen minutes; needs nginx, pgbouncer
 
 coverage: $(STAMP) ## Report which lines and branches of the product the tests below end to end reach
 	@rm -rf .coverage && mkdir .coverage
-	@$(BIN)/coverage run -m pytest -q -n 2 --dist loadgroup -m "" --timeout=600 tests/unit tests/contract tests/integration
+	@$(BIN)/coverage run -m pytest -q -n 2 --dist loadfile -m "" --timeout=600 tests/unit tests/contract tests/integration
 	@$(BIN)/coverage combine -q && $(BIN)/coverage report
 
 chaos: $(STAMP) ## Faults by a seeded plan, then a verdict: OPERATIONS=5000 MINUTES=10 SEED=1 CALLBACKS=on

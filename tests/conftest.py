@@ -3,10 +3,12 @@
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from temporalio.client import Client
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.pgbouncer import pgbouncer, pooled_engine, pooled_url
 from tests.support.postgres import database_url, empty_database_url, postgres_engine, postgres_server
@@ -28,27 +30,42 @@ settings.register_profile("fuzz", max_examples=8_000, deadline=None)
 settings.load_profile("ci")
 
 HERE = Path(__file__).parent
-LONGEST = ("e2e/test_chaos.py", "stack")
+OF_THEIR_OWN = {"test_chaos.py", "test_failover.py", "test_pooler.py", "test_push.py", "test_readme.py"}
+"""Files end to end that start their own processes. All others share a stack, and so belong into one process."""
+STACK = "the stack"
+FIRST = ("tests/e2e/test_chaos.py", STACK)
 FOLDERS = ("e2e", "integration", "contract", "workflow", "simulation", "unit")
 """From those with the longest files to those with the shortest."""
 IN_PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
 
 
-@pytest.hookimpl(trylast=True)
+def group_of(nodeid: str) -> str:
+    """What runs in one process, one after another: a file, or the files that share the stack."""
+    file = nodeid.split("::", 1)[0]
+    return STACK if "tests/e2e/" in file and Path(file).name not in OF_THEIR_OWN else file
+
+
+class _ByGroup(LoadFileScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Give out groups of files. (xdist's own loadgroup does nothing with pytest 9.)"""
+    return _ByGroup(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, each file goes to one of them, and the longest files are begun first."""
+    """Where several processes share the tests, begin with the longest files."""
     if IN_PARALLEL:
-        for item in items:
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(HERE))))
         items.sort(key=_turn)
 
 
 def _turn(item: pytest.Item) -> tuple[int, int]:
-    group = item.get_closest_marker("xdist_group")
-    name = group.args[0] if group else ""
+    group = group_of(item.nodeid)
     folder = item.path.relative_to(HERE).parts[0]
-    return LONGEST.index(name) if name in LONGEST else len(LONGEST), FOLDERS.index(folder)
+    return FIRST.index(group) if group in FIRST else len(FIRST), FOLDERS.index(folder)
 
 
 DYNAMIC_CONFIG = {

@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import Client
 
 from entrypoints.settings.operations_file import SHIPPED
+from tests.conftest import STACK, group_of
 from tests.support.pages import block
 from tests.support.places import in_memory
 from tests.support.stack import Service, Stack, running
@@ -17,8 +18,6 @@ from tests.support.stack_apart import Apart, running_apart
 from tests.support.stack_fork import Forks
 from tests.support.stack_ledger import Ledger
 
-HERE = Path(__file__).parent
-STACK = "stack"
 # A killed worker's workflow task is given to another process after the task's time-out: not 10 s here.
 PATIENT = 'task_queue = "opledger"'
 QUICK = f'{PATIENT}\ntask_timeout = "3s"'
@@ -103,18 +102,8 @@ def forked() -> Iterator[Forks]:
         yield forks
 
 
-TOGETHER = {"stack", "outage", "demo"}
-"""Fixtures whose tests run in one process: they share servers, and mostly wait beside one another."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the files together that share servers. The demo is begun beside test_kill.py, which mostly waits, and looked
-    at after it."""
-    ours = [item for item in items if item.path.parent == HERE]
-    shared = {item.path for item in ours if TOGETHER & set(getattr(item, "fixturenames", ()))}
-    for item in ours:
-        if item.path in shared:
-            item.add_marker(pytest.mark.xdist_group(STACK))
+    """The demo is begun beside test_kill.py, which mostly waits, and looked at after it."""
     kills = [item for item in items if item.path.name == "test_kill.py"]
     for demo in [item for item in items if item.name == "test_demo" and kills]:
         items.remove(demo)
@@ -137,8 +126,7 @@ def demo(request: pytest.FixtureRequest, place: Path) -> Iterator[Service | None
 @pytest.fixture(autouse=True)
 def early(request: pytest.FixtureRequest) -> None:
     """Begin with what mostly waits."""
-    group = request.node.get_closest_marker("xdist_group")
-    if group is not None and group.args == (STACK,):
+    if group_of(request.node.nodeid) == STACK:
         request.getfixturevalue("outage")
 
 
