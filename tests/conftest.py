@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from temporalio.client import Client
-from xdist.scheduler import LoadFileScheduling
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.support.pgbouncer import pgbouncer, pooled_engine, pooled_url
 from tests.support.postgres import database_url, empty_database_url, postgres_engine, postgres_server
