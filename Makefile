@@ -24,11 +24,13 @@ demo: $(STAMP) ## Run the main job on embedded parts and show it
 up: $(STAMP) ## Serve until Ctrl-C
 	@$(BIN)/opledger up
 
-test: $(STAMP) ## Run the tests, on real PostgreSQL and real Temporal, in five minutes: not the slow ones of test-all
+test: $(STAMP) ## Run the tests, on real PostgreSQL and real Temporal; without those of test-slow
 	@$(BIN)/pytest -q $(PARALLEL)
 
-test-all: $(STAMP) ## Run every test, in fifteen minutes; needs nginx, pgbouncer, Node.js and `make node`
-	@$(BIN)/pytest -q $(PARALLEL) -m ""
+test-slow: $(STAMP) ## Run the slow tests, and those that need nginx, pgbouncer, Node.js and `make node`
+	@$(BIN)/pytest -q $(PARALLEL) -m "slow or tools"
+
+test-all: test test-slow ## Run every test
 
 coverage: $(STAMP) ## Report which lines and branches of the product the tests below end to end reach
 	@rm -rf .coverage && mkdir .coverage
@@ -60,7 +62,7 @@ lint: $(STAMP) ## Style, types, unused code, architecture
 	@$(BIN)/vulture
 	@$(BIN)/lint-imports
 
-check: lint test ## Lint and test; .ci/run has test-all in its place
+check: lint test ## Lint and test; .ci/run runs test-slow too
 
 node: ## Install the npm packages of the tests that run TypeScript and JavaScript
 	@for folder in tests/typescript tests/javascript; do \
@@ -78,4 +80,4 @@ lock: $(STAMP) ## Re-resolve requirements/*.txt from requirements/*.in
 clean: ## Remove what the targets above made, data included
 	rm -rf $(VENV) .opledger .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
-.PHONY: help demo up test test-all coverage chaos seeded-bugs nightly bench reference lint check node format lock clean
+.PHONY: help demo up test test-slow test-all coverage chaos seeded-bugs nightly bench reference lint check node format lock clean

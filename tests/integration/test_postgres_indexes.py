@@ -259,16 +259,15 @@ async def test_counting_reads_the_narrow_index_where_one_tenant_has_all_rows(
     postgres_server: EmbeddedPostgres,
 ) -> None:
     """The planner does not take the table, or several processes, instead."""
-    await postgres_server.create_database("counted", template=TEMPLATE)
-    engine = create_engine(postgres_server.url_for("counted"))
-    try:
-        async with engine.begin() as connection:
-            await connection.execute(text(FILL.replace(TENANT, "'only'")), {"rows": 6 * ROWS})
-        await vacuum(engine)
-        plan = await plan_of(engine, PostgresQueries(engine)("only").counts)
-    finally:
-        await engine.dispose()
-        await postgres_server.drop_database("counted")
+    async with own_database(postgres_server) as url:
+        engine = create_engine(url)
+        try:
+            async with engine.begin() as connection:
+                await connection.execute(text(FILL.replace(TENANT, "'only'")), {"rows": 6 * ROWS})
+            await vacuum(engine)
+            plan = await plan_of(engine, PostgresQueries(engine)("only").counts)
+        finally:
+            await engine.dispose()
     assert indexes(plan) == {"ix_operations_counts"}
     assert kinds(plan) == {"Aggregate", "Index Only Scan"}
 
