@@ -36,6 +36,7 @@ from benchmarks import (
 )
 from benchmarks.harness import Row, Scale
 from benchmarks.markdown import write_table
+from benchmarks.peers import comparison
 from benchmarks.table import RESULTS, print_table, write_json
 
 TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
@@ -54,6 +55,7 @@ TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
 """By name, in the order of the table."""
 LONG: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "growing": growing.rows,
+    "peers": comparison.rows,
     "processes": processes.rows,
     "validating": validating.rows,
 }

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
 AT_ONCE: Final = 100
@@ -96,7 +96,7 @@ async def connected(port: int, many: int) -> list[Client]:
     return made
 
 
-async def timed(clients: Sequence[Client], requests: Sequence[bytes], expected: int) -> tuple[float, list[float]]:
+async def timed(clients: Sequence[Client], requests: Iterable[bytes], expected: int) -> tuple[float, list[float]]:
     """All the requests over the connections, each with one under way at a time: seconds in all, and of each. Raises
     RuntimeError on an answer with another status, TimeoutError."""
     took: list[float] = []

@@ -33,14 +33,25 @@ async def start(
     )
 
 
-async def run(client: Client, workflow: str, queue: str, ids: Sequence[UUID], *, marked: bool) -> float:
+async def run(
+    client: Client,
+    workflow: str,
+    queue: str,
+    ids: Sequence[UUID],
+    *,
+    marked: bool,
+    started: Callable[[UUID, str], Awaitable[None]] | None = None,
+) -> float:
     """Start them all, as fast as AT_ONCE requests allow, and wait for every result: seconds. The waiting is not
-    bounded: questions that wait at the server cost next to nothing."""
+    bounded: questions that wait at the server cost next to nothing. `started`: called with each operation's id and its
+    run id, before the next start."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(operation_id: UUID) -> None:
         async with gate:
             handle = await start(client, workflow, queue, operation_id, marked=marked)
+            if started is not None:
+                await started(operation_id, handle.first_execution_run_id or "")
         await handle.result()
 
     begin = time.perf_counter()

@@ -16,6 +16,7 @@ SELECT id, 'default', $2::text, $3::text, '1', '{}', began, CASE $3::text WHEN '
     1, began, 0, 3, CASE $3::text WHEN 'RUNNING' THEN 2 ELSE 1 END, now(), now() + interval '1 hour'
 FROM unnest($1::uuid[]) AS id, (SELECT now() - $4::interval AS began) AS moment
 """
+_NOTE_RUN = "UPDATE operations SET first_run_id = $2, revision = revision + 1 WHERE id = $1"
 PATIENCE = 120.0
 """Seconds for what takes a few: without an end a measurement that went wrong would hang."""
 
@@ -41,6 +42,19 @@ async def insert(
     """Dispatched operations, ACCEPTED or RUNNING, that are neither followed up nor verified within the next hour.
     Without the lines of their history, which nothing here reads."""
     await ledger.execute(_INSERT, ids, type_name, status.value, ago)
+
+
+class RunNotes:
+    """Notes the run ids of started executions, as the dispatcher does."""
+
+    def __init__(self, ledger: Connection) -> None:
+        self._ledger = ledger
+        self._one_at_a_time = asyncio.Lock()
+
+    async def note(self, operation_id: UUID, run_id: str) -> None:
+        """Store the run id. A report that is recorded at the same time is decided on again, as in production."""
+        async with self._one_at_a_time:
+            await self._ledger.execute(_NOTE_RUN, operation_id, run_id)
 
 
 async def until(ledger: Connection, many: int, condition: str, *arguments: object, every: float = 0.02) -> None:

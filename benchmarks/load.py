@@ -7,7 +7,7 @@ of one that is not busy.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from benchmarks.client import PATIENCE, Client, timed
 from benchmarks.harness import quantile
@@ -16,7 +16,7 @@ Figures = tuple[float, float]
 """Questions per second; milliseconds."""
 
 
-async def over_http(clients: Sequence[Client], requests: Sequence[bytes], expected: int = 200) -> Figures:
+async def over_http(clients: Sequence[Client], requests: Iterable[bytes], expected: int = 200) -> Figures:
     """Over these connections. Raises RuntimeError on another status."""
     return _figures(*await timed(clients, requests, expected))
 

@@ -62,6 +62,7 @@ def _of(values: Sequence[float]) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
+    """From the least to the greatest."""
     return f"{short(min(values))}-{short(max(values))}"
 
 

@@ -1,8 +1,9 @@
 """What the decorator costs a workflow: the same one with it and without it, started in the same way, by a client.
 
 The rows of the tracked ones are there before, dispatched and ACCEPTED, and both kinds of executions carry the search
-attribute, so that only the reports differ: of the start and of the outcome, each a local activity in a worker like the
-service's own, and an activity on the ledger's task queue from another team's.
+attribute. So two things differ: the reports of the start and of the outcome, each a local activity in a worker like the
+service's own, and an activity on the ledger's task queue from another team's; and the run id, which the client notes in
+the row after each start, as the dispatcher does. Without it the ledger would ask Temporal about every first report.
 
 What could mislead: the confirmation of a reported outcome, by callback or by asking, is not in here (it is in
 `completing`), starting and running the workflow dilutes the cost, and one activity is little work: more makes the ratio
@@ -16,7 +17,7 @@ from temporalio.client import Client
 from adapters.postgres.connection.driver import Connection
 from benchmarks.executions import new_ids, run
 from benchmarks.harness import Goal, Row, Scale, in_turns
-from benchmarks.ledger_rows import connection, insert, until
+from benchmarks.ledger_rows import RunNotes, connection, insert, until
 from benchmarks.stage import data_folder, database, temporal
 from benchmarks.team_worker import ledger_worker, team_worker
 from benchmarks.untracked_workflow import TEAM_QUEUE
@@ -62,6 +63,6 @@ async def tracked(client: Client, ledger: Connection, queue: str, many: int) -> 
     """The same. Raises TimeoutError where an outcome was not reported: the figure would be of something else."""
     ids = new_ids(many)
     await insert(ledger, ids, OperationStatus.ACCEPTED)
-    took = await run(client, "Tracked", queue, ids, marked=True)
+    took = await run(client, "Tracked", queue, ids, marked=True, started=RunNotes(ledger).note)
     await until(ledger, many, "id = ANY($1) AND status = 'RUNNING' AND reported IS NOT NULL", ids)
     return [many / took]

@@ -64,7 +64,7 @@ def authority(host: str, port: int) -> str:
 
 def connectable(host: str) -> str:
     """The address at which a server that listens on `host` is reached from this machine."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
 
 
 def _family(host: str) -> socket.AddressFamily:

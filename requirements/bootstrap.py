@@ -13,6 +13,7 @@ ROOT = HERE.parent
 
 
 def fail(message: str) -> None:
+    """End with the message."""
     sys.exit(f"opledger: {message}")
 
 
@@ -31,6 +32,7 @@ def create(venv_dir: Path) -> Path:
 
 
 def main() -> None:
+    """Make or bring up to date the virtual environment that the command line names."""
     if sys.version_info < (3, 11):  # noqa: UP036 - this file is what older ones meet first
         fail(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}; name another with make PYTHON=...")
     venv_dir = Path(sys.argv[1]).resolve()

@@ -1,10 +1,14 @@
 """Fixtures that every test may use: the real servers of one session."""
 
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from temporalio.client import Client
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.support.pgbouncer import pgbouncer, pooled_engine, pooled_url
 from tests.support.postgres import database_url, empty_database_url, postgres_engine, postgres_server
@@ -24,6 +28,44 @@ settings.register_profile("ci", max_examples=100, stateful_step_count=60, deadli
 settings.register_profile("nightly", max_examples=3_000, stateful_step_count=80, deadline=None)
 settings.register_profile("fuzz", max_examples=8_000, deadline=None)
 settings.load_profile("ci")
+
+HERE = Path(__file__).parent
+OF_THEIR_OWN = {"test_chaos.py", "test_failover.py", "test_pooler.py", "test_push.py", "test_readme.py"}
+"""Files end to end that start their own processes. All others share a stack, and so belong into one process."""
+STACK = "the stack"
+FIRST = ("tests/e2e/test_chaos.py", STACK)
+FOLDERS = ("e2e", "integration", "contract", "workflow", "simulation", "unit")
+"""From those with the longest files to those with the shortest."""
+IN_PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
+
+
+def group_of(nodeid: str) -> str:
+    """What runs in one process, one after another: a file, or the files that share the stack."""
+    file = nodeid.split("::", 1)[0]
+    return STACK if "tests/e2e/" in file and Path(file).name not in OF_THEIR_OWN else file
+
+
+class _ByGroup(LoadFileScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Give out groups of files. (xdist's own loadgroup does nothing with pytest 9.)"""
+    return _ByGroup(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, begin with the longest files."""
+    if IN_PARALLEL:
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    group = group_of(item.nodeid)
+    folder = item.path.relative_to(HERE).parts[0]
+    return FIRST.index(group) if group in FIRST else len(FIRST), FOLDERS.index(folder)
 
 
 DYNAMIC_CONFIG = {

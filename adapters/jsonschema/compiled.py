@@ -17,7 +17,7 @@ class UniqueItems:
 
     jsonschema-rs compares integers beyond 64 bits in pairs: 11,000 of them take half a minute and hold the GIL."""
 
-    def __init__(self, schema: dict[str, Any], unique: Any, path: list[str | int]) -> None:
+    def __init__(self, schema: dict[str, Any], unique: Any, path: list[str | int]) -> None:  # noqa: ARG002
         self._unique = unique is True
 
     def validate(self, value: Any) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.connection.errors import translated
+from adapters.postgres.connection.raw_statement import RawStatement
 from adapters.postgres.operations.rows import standard_uuid
 from adapters.postgres.operations.text import identifier
 from adapters.postgres.schema.tables import idempotency_keys as keys
@@ -31,8 +32,14 @@ def _arrays(columns: Iterable[sa.Column[Any]], rows: Sequence[tuple[Any, ...]]) 
     return {f"given_{column.name}": [row[place] for row in rows] for place, column in enumerate(columns)}
 
 
-def _claim() -> sa.Executable:
-    statement = insert(keys).from_select(list(keys.columns), sa.select(*_given(keys.columns).c))
+def _claim(lock_timeout: str | None = None) -> sa.Insert:
+    """Returns the statement. It sets `lock_timeout` for the transaction before it takes its first lock."""
+    given = _given(keys.columns)
+    rows = sa.select(*given.c)
+    if lock_timeout is not None:
+        setting = sa.select(sa.func.set_config("lock_timeout", lock_timeout, True).label("set")).subquery("setting")
+        rows = rows.join_from(given, setting, setting.c.set.is_not(None))
+    statement = insert(keys).from_select(list(keys.columns), rows)
     return statement.on_conflict_do_update(
         index_elements=_ID,
         set_={field: statement.excluded[field] for field in ("request_hash", "operation_id", "expires_at")},
@@ -40,16 +47,15 @@ def _claim() -> sa.Executable:
     ).returning(*_ID)
 
 
-def _holders() -> sa.Executable:
+def _holders() -> "sa.Select[Any]":
     wanted = _given(_ID)
     return sa.select(keys).where(keys.c.tenant == wanted.c.tenant, keys.c.key == wanted.c.key)
 
 
 _ID = (keys.c.tenant, keys.c.key)
-# Built once: building a statement takes longer than running it.
-_CLAIM = _claim()
-_HOLDERS = _holders()
-_SHORT_LOCK_TIMEOUT = sa.text("SET LOCAL lock_timeout = '50ms'")
+_CLAIM = RawStatement(_claim())
+_CLAIM_IMPATIENTLY = RawStatement(_claim(lock_timeout="50ms"))
+_HOLDERS = RawStatement(_holders())
 
 
 class PostgresIdempotencyKeys:
@@ -70,9 +76,8 @@ class PostgresIdempotencyKeys:
         # Sorted, so that all callers lock keys in the same order and none deadlocks.
         given = [(identifier(record.tenant), identifier(record.key), *_fields(record)) for record in records]
         with translated():
-            if impatient:
-                await self._connection.execute(_SHORT_LOCK_TIMEOUT)
-            won = await self._connection.execute(_CLAIM, {**_arrays(keys.columns, sorted(given)), "now": now})
+            claim = _CLAIM_IMPATIENTLY if impatient else _CLAIM
+            won = await claim.execute(self._connection, {**_arrays(keys.columns, sorted(given)), "now": now})
             taken = {(row.tenant, row.key) for row in won}
             holders = await self._holders([record for record in records if _id(record) not in taken])
         return [holders.get(_id(record), record) for record in records]
@@ -96,7 +101,7 @@ class PostgresIdempotencyKeys:
         if not records:
             return {}
         wanted = _arrays(_ID, [_id(record) for record in records])
-        found = await self._connection.execute(_HOLDERS, wanted)
+        found = await _HOLDERS.execute(self._connection, wanted)
         held = [
             IdempotencyRecord(row.tenant, row.key, row.request_hash, standard_uuid(row.operation_id), row.expires_at)
             for row in found

@@ -148,7 +148,7 @@ def _failure(body: Mapping[str, JsonValue], message: str) -> Failure | None:
         ParseDict(details, failure, ignore_unknown_fields=True)
         failure.message = message
         failure.stack_trace = trace if isinstance(trace, str) else ""
-    except Exception:  # protobuf raises more than ParseError for JSON that does not match the message
+    except Exception:  # noqa: BLE001 -- protobuf raises more than ParseError for JSON that does not match the message
         return None
     return failure
 

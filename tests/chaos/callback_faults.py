@@ -12,7 +12,7 @@ from tests.chaos.kinds import FaultKind
 from tests.chaos.plan import Fault
 from tests.chaos.record import Record
 from tests.chaos.system import System
-from tests.chaos.waiting import until
+from tests.support.eventually import until
 
 TREATMENTS = {
     FaultKind.CALLBACK_REFUSED: 3,

@@ -20,7 +20,7 @@ from tests.chaos.processes import ChaosProcess, send
 from tests.chaos.record import Record
 from tests.chaos.system import System
 from tests.chaos.tcp_proxy import TcpProxy
-from tests.chaos.waiting import until
+from tests.support.eventually import until
 
 PATIENCE = 60.0
 """Seconds that a fault which waits for its moment (the next commit, the next start) may wait."""

@@ -7,7 +7,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from tests.chaos.checker.ledger import unfinished
-from tests.chaos.waiting import until
+from tests.support.eventually import until
 
 STANDSTILL = 60.0
 """Seconds without any progress after which open executions are no longer waited for."""

@@ -22,7 +22,7 @@ from tests.chaos.lost_starts import LostStarts
 from tests.chaos.processes import ChaosProcess
 from tests.chaos.tcp_proxy import TcpProxy
 from tests.chaos.tokens import token
-from tests.chaos.waiting import until
+from tests.support.eventually import until
 from tests.support.stack import OPLEDGER, run
 
 TYPES = Path(__file__).with_name("types.toml")
@@ -59,6 +59,11 @@ class System:
         return token(KEY_NAME, self._secret, operation_id, "default")
 
     @property
+    def proxies(self) -> list[TcpProxy | CallbackProxy]:
+        """What stands between the processes."""
+        return [*self.databases, self.engine, self.team_engine, self.receiver]
+
+    @property
     def processes(self) -> list[ChaosProcess]:
         return [*self.apis, *self.workers, *([self.team] if self.team else [])]
 
@@ -66,7 +71,7 @@ class System:
         """Start everything; return when the APIs are ready."""
         await asyncio.gather(self.postgres.start(), self.temporal.start())
         await self.postgres.create_database()
-        for proxy in (*self.databases, self.engine, self.team_engine, self.receiver):
+        for proxy in self.proxies:
             await proxy.up()
         migrated = await run("migrate", cwd=self.folder, **self._variables(0))
         assert migrated.code == 0, migrated
@@ -94,7 +99,7 @@ class System:
     async def close(self) -> None:
         """Stop everything."""
         await asyncio.gather(*(process.stop() for process in self.processes), return_exceptions=True)
-        for proxy in (*self.databases, self.engine, self.team_engine, self.receiver):
+        for proxy in self.proxies:
             await proxy.close()
         await asyncio.gather(self.postgres.stop(), self.temporal.stop())
 

@@ -26,7 +26,7 @@ async def main() -> None:
             client = await Client.connect(os.environ["TEMPORAL_ADDRESS"])
             async with _worker(client):
                 await stop.wait()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it was
             _log.warning("begun again: %s: %s", type(error).__name__, error)
             await asyncio.sleep(0.5)
 

@@ -1,5 +1,6 @@
 """The workflows of the team whose operations the campaign tracks."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -222,4 +223,4 @@ WORKFLOWS = [
     *(Quick, Sleep, Fail, FailInActivity, ThirdTime, Never, Onwards, Linger, GiveWay, Echo),
     *(Untracked, UntrackedFailure, Delayed, Stumble),
 ]
-ACTIVITIES = [break_down, tidy_up]
+ACTIVITIES: list[Callable[..., Any]] = [break_down, tidy_up]

@@ -10,7 +10,7 @@ from pathlib import Path
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
-from tests.contract.engine_world import eventually
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.temporal_server import TEMPORAL
 
@@ -34,7 +34,7 @@ class OwnServer:
         command += ["--namespace", "second", "--dynamic-config-value", "frontend.WorkflowPauseEnabled=true"]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220
-        await eventually(self._answers, patience=60)
+        await eventually(self._answers)
 
     async def kill(self) -> None:
         if self._process is not None:

@@ -51,7 +51,8 @@ from domain.operation.chain import Run
 from opledger.wire import MEMO, OPERATION_UUID
 from tests.contract.callback_receiver import CallbackReceiver
 from tests.contract.engine_proxy import Proxy
-from tests.contract.engine_world import PATIENCE, EngineWorld, eventually
+from tests.contract.engine_world import EngineWorld
+from tests.support.eventually import PATIENCE, eventually
 
 
 class SystemClock:

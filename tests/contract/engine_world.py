@@ -1,9 +1,8 @@
 """What the engine's contract tests control besides the port: workers, other clients, the network."""
 
-import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -15,19 +14,9 @@ from domain.json_value import JsonValue
 from domain.operation.chain import Chain, Run
 from domain.operation.operation import MISSING, Input
 from domain.operation.operation_type import OperationType, RetryPolicy
+from tests.support.eventually import eventually, until
 
-PATIENCE = 60.0
-"""Timeout in seconds, far above every expected duration."""
 RETRYING = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:
-    """Returns when the condition holds. Raises TimeoutError if it does not in time."""
-    async with asyncio.timeout(patience):
-        while True:
-            if await holds():
-                return
-            await asyncio.sleep(0.05)
 
 
 class EngineWorld(ABC):
@@ -88,8 +77,7 @@ class EngineWorld(ABC):
             listed = {ours: state for ours, state in changes.items() if ours in wanted}
             return listed == expected
 
-        with contextlib.suppress(TimeoutError):
-            await eventually(caught_up)
+        await until(caught_up)
         return listed
 
     @abstractmethod

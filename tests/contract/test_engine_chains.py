@@ -9,7 +9,8 @@ from domain.operation.chain import Chain, Run
 from domain.operation.operation_error import ErrorCode
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
-from tests.contract.engine_world import RETRYING, EngineWorld, eventually
+from tests.contract.engine_world import RETRYING, EngineWorld
+from tests.support.eventually import eventually
 
 TAGGED = pytest.mark.parametrize("tagged", [False, True], ids=["untagged", "tagged"])
 EXPECTING = pytest.mark.parametrize("likely_closed", [False, True], ids=["plain", "likely closed"])

@@ -10,7 +10,8 @@ from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
-from tests.contract.engine_world import RETRYING, EngineWorld, eventually
+from tests.contract.engine_world import RETRYING, EngineWorld
+from tests.support.eventually import eventually
 
 STALLED = ExecutionProblem(
     AttentionKind.STALLED, "its workflow task has failed 3 times, first with RuntimeError: plain bug"

@@ -6,7 +6,8 @@ from domain.evidence.observation import ExecutionState
 from domain.operation.attention import AttentionKind
 from tests.contract.engine_memory import MemoryWorld
 from tests.contract.engine_temporal import TemporalWorld
-from tests.contract.engine_world import EngineWorld, eventually
+from tests.contract.engine_world import EngineWorld
+from tests.support.eventually import eventually
 
 
 class ProblemsContract:

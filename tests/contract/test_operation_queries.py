@@ -347,7 +347,7 @@ class OperationQueriesContract:
         assert await found(store, OperationFilter(accepted_after=T0)) == [1]
 
 
-def fits(row: Operation, criteria: OperationFilter) -> bool:
+def fits(row: Operation | OperationView, criteria: OperationFilter) -> bool:
     """Returns whether the operation matches the filter, by definition."""
     return (
         (not criteria.statuses or row.status in criteria.statuses)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.ports.operation_queries import OperationFilter, PageKey
+from application.ports.operation_view import OperationView
 from domain.operation.lifecycle import note
 from domain.operation.operation import Change, Operation
 from domain.operation.status import OperationStatus
@@ -71,7 +72,7 @@ class Meanwhile:
 between = st.builds(Meanwhile, added=st.lists(rows, max_size=3), removed=st.integers(0, 1), noted=st.integers(0, 1))
 
 
-def position(row: Operation) -> tuple[Any, UUID]:
+def position(row: Operation | OperationView) -> tuple[Any, UUID]:
     """Returns its position in the order."""
     return row.accepted_at, row.id
 
@@ -110,7 +111,7 @@ class PagingContract:
         await add(store, *changes)
         there = {change.operation.id: change.operation for change in changes}
         owed = {key for key, row in there.items() if fits(row, criteria)}
-        seen: list[Operation] = []
+        seen: list[OperationView] = []
         after = None
         for happening in itertools.chain(happenings, itertools.repeat(None, 50)):
             page = await queries.page(criteria, newest_first=newest_first, after=after, limit=limit)

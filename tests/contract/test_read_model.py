@@ -4,6 +4,7 @@ No test here names a field. That stores return every field is in test_operation_
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
@@ -31,13 +32,14 @@ def test_a_change_of_any_visible_field_is_a_difference(name: str) -> None:
     """The store in memory compares every field that an operation has; `done` follows from the status."""
     operation = running()
     assert looks_the_same(operation, replace(operation))
-    assert not looks_the_same(operation, replace(operation, **{name: object()}))
+    other: dict[str, Any] = {name: object()}
+    assert not looks_the_same(operation, replace(operation, **other))
     assert {*VISIBLE} - {*STORED} == {"done"}
 
 
 def test_postgres_compares_every_visible_column() -> None:
     """The statement that saves a change raises the version if a column of a visible field differs, and for no other."""
-    statement = str(save_statement(skip_locked=False).compile(dialect=PGDialect_asyncpg()))
+    statement = str(save_statement(skip_locked=False).compile(dialect=PGDialect_asyncpg()))  # type: ignore[no-untyped-call]
     compared = set(re.findall(r"operations\.(\w+)(?: AS TEXT\))? IS DISTINCT FROM", statement))
     assert compared == {*columns_of(VISIBLE)} - {*IDENTITY}
     assert {column.name for column in operations.c} >= {*columns_of(FIELDS), *IDENTITY, *COUNTED}

@@ -1,5 +1,7 @@
 """The contracts of the store ports on PostgreSQL behind a transaction pooler."""
 
+import pytest
+
 from tests.contract.stores import ThroughPooler
 from tests.contract.test_batches import BatchContract
 from tests.contract.test_change_feed import ChangeFeedContract
@@ -10,6 +12,8 @@ from tests.contract.test_operation_queries import OperationQueriesContract
 from tests.contract.test_operation_repository import OperationRepositoryContract
 from tests.contract.test_operation_verification import VerificationContract
 from tests.contract.test_unit_of_work import UnitOfWorkContract
+
+pytestmark = pytest.mark.tools
 
 
 class TestBatches(ThroughPooler, BatchContract):

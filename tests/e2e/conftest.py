@@ -1,7 +1,6 @@
 """The long-lived processes that the tests of a session share."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from temporalio.client import Client
 
 from entrypoints.local.demo_types import DEMO_TYPES
+from tests.conftest import STACK, group_of
 from tests.support.pages import block
 from tests.support.places import in_memory
 from tests.support.stack import Service, Stack, running
@@ -53,7 +53,7 @@ workflow = "DeployMachine"
 task_queue = "/_sys/not-for-you"
 """
 Scenario = Callable[[Apart], Awaitable[None]]
-RECONCILIATION = {
+RECONCILIATION: dict[str, Any] = {
     "OPLEDGER_RECONCILE_EVERY": "2s",
     "OPLEDGER_RECONCILE_GRACE": "3s",
     "OPLEDGER_VERIFY_EVERY": "10s",
@@ -123,15 +123,10 @@ def demo(request: pytest.FixtureRequest, place: Path) -> Iterator[Service | None
     service.kill()
 
 
-ALONE = "PYTEST_XDIST_WORKER" not in os.environ
-"""Whether all tests of the session run in this process. If not, the files run beside one another anyway, and what is
-begun early here would be begun by every process."""
-
-
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def early(request: pytest.FixtureRequest) -> None:
     """Begin with what mostly waits."""
-    if ALONE:
+    if group_of(request.node.nodeid) == STACK:
         request.getfixturevalue("outage")
 
 

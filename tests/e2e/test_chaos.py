@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CALLBACKS = "callback_url" in Settings.__struct_fields__
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_a_short_campaign_breaks_no_promise(place: Path) -> None:
     """P1 to P4 and P6, by a checker that shares no code with the service. Longer ones: `make chaos`."""

@@ -13,10 +13,11 @@ import pytest
 
 from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.local.embedded.data_folder import opened
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.stack import Ended, Service, Stack, environment, run
 from tests.support.stack_fork import Forks
-from tests.support.stack_ledger import Ledger, eventually
+from tests.support.stack_ledger import Ledger
 
 HEAVY = ("temporalio", "litestar", "sqlalchemy", "asyncpg", "alembic", "httpx")
 HELP = f"""

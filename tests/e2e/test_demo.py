@@ -10,6 +10,7 @@ from tests.support.stack import Service
 ANSI = "\x1b["
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_demo(demo: Service) -> None:
     """`opledger demo` without a terminal, in an empty folder: exit code 0; plain lines that show the killed worker and

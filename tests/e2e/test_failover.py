@@ -10,9 +10,10 @@ import pytest
 from entrypoints.local.embedded.data_folder import opened
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.e2e.conftest import RECONCILIATION
+from tests.support.eventually import eventually
 from tests.support.replication import Standby, kill, url_of_both
 from tests.support.stack_apart import Apart, running_apart
-from tests.support.stack_ledger import each_ran_once, eventually
+from tests.support.stack_ledger import each_ran_once
 
 
 @pytest.fixture(scope="module")

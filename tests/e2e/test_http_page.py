@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx
 
+from tests.support.eventually import PATIENCE
 from tests.support.pages import section
 from tests.support.stack import Stack
-from tests.support.stack_ledger import PATIENCE
 
 DIFFERS = "…"
 _EXCHANGE = re.compile(r"```sh\n(?P<command>.*?)```\n\n```http\n(?P<answer>.*?)```", re.S)

@@ -15,8 +15,9 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from tests.support.eventually import eventually
 from tests.support.stack import Stack
-from tests.support.stack_ledger import ENGINES_WORD, Ledger, Shown, each_ran_once, eventually
+from tests.support.stack_ledger import ENGINES_WORD, Ledger, Shown, each_ran_once
 
 TYPES = {"deploy": "deployed", "commission": "commissioned", "release": "released"}
 LONG = 600.0

@@ -11,7 +11,6 @@ import psutil
 import pytest
 from temporalio.client import Client
 
-from tests.e2e.conftest import ALONE
 from tests.support.stack import Stack
 from tests.support.stack_ledger import Ledger, Shown, each_ran_once
 
@@ -21,8 +20,7 @@ LONG = 600.0
 @pytest.fixture(scope="module", autouse=True)
 def beside(request: pytest.FixtureRequest) -> None:
     """Meanwhile, the demo."""
-    if ALONE:
-        request.getfixturevalue("demo")
+    request.getfixturevalue("demo")
 
 
 def body(burst: str, number: int, seconds: float = 0, outcome: str = "success") -> dict[str, Any]:

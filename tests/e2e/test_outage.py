@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 from temporalio.client import WorkflowExecutionStatus
 
+from tests.support.eventually import eventually
 from tests.support.stack_apart import Apart, frozen
-from tests.support.stack_ledger import each_ran_once, eventually
+from tests.support.stack_ledger import each_ran_once
 
 SCHEDULE = "opledger-reconcile"
 

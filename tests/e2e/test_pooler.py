@@ -10,9 +10,12 @@ import pytest
 
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.e2e.conftest import RECONCILIATION
+from tests.support.eventually import eventually
 from tests.support.pgbouncer import PgBouncer
 from tests.support.stack_apart import Apart, running_apart
-from tests.support.stack_ledger import Ledger, Shown, each_ran_once, eventually
+from tests.support.stack_ledger import Ledger, Shown, each_ran_once
+
+pytestmark = pytest.mark.tools
 
 LONG = 600
 """Seconds that no test waits for."""

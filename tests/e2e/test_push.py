@@ -12,8 +12,9 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from tests.support.eventually import eventually
 from tests.support.stack import Stack, run, running
-from tests.support.stack_ledger import Ledger, Shown, eventually
+from tests.support.stack_ledger import Ledger, Shown
 
 NEVER = {"OPLEDGER_RECONCILE_EVERY": "1d", "OPLEDGER_VERIFY_EVERY": "1d"}
 QUEUE = "strangers"
@@ -70,13 +71,15 @@ async def temporal(pushed: Stack) -> AsyncIterator[Client]:
         yield client
 
 
-async def stranger(ledger: Ledger) -> str:
-    """An operation whose workflow never reports, and which the ledger has found to run."""
-    answer = await ledger.http.post("/v1/operations", json={"type": "stranger"})
-    assert answer.status_code == 202, answer.text
-    operation_id: str = answer.json()["id"]
-    await ledger.until_running(operation_id)
-    return operation_id
+@pytest.fixture(scope="module")
+async def strangers(pushed: Stack, temporal: Client) -> list[str]:
+    """Operations whose workflows never report, and which the ledger has found to run."""
+    ledger = pushed.ledger
+    answers = [await ledger.http.post("/v1/operations", json={"type": "stranger"}) for _ in range(6)]
+    assert {answer.status_code for answer in answers} == {202}
+    ids = [answer.json()["id"] for answer in answers]
+    await ledger.until_running(*ids)
+    return ids
 
 
 async def last_source(ledger: Ledger, operation_id: str) -> str:
@@ -84,10 +87,10 @@ async def last_source(ledger: Ledger, operation_id: str) -> str:
     return source
 
 
-async def test_a_workflow_that_never_reports_is_tracked(pushed: Stack, temporal: Client) -> None:
+async def test_a_workflow_that_never_reports_is_tracked(pushed: Stack, temporal: Client, strangers: list[str]) -> None:
     """RUNNING because the engine is asked soon after the dispatch, COMPLETED with its result because it calls."""
     ledger = pushed.ledger
-    operation_id = await stranger(ledger)
+    operation_id = strangers.pop()
     assert await last_source(ledger, operation_id) == "CONFIRMATION"
     await temporal.get_workflow_handle(operation_id).signal(Stranger.finish, "done")
     [shown] = await ledger.until_done(operation_id)
@@ -95,10 +98,10 @@ async def test_a_workflow_that_never_reports_is_tracked(pushed: Stack, temporal:
     assert await last_source(ledger, operation_id) == "CALLBACK"
 
 
-async def test_a_termination_is_called_in(pushed: Stack, temporal: Client) -> None:
+async def test_a_termination_is_called_in(pushed: Stack, temporal: Client, strangers: list[str]) -> None:
     """P4: with reason and actor, which the callback itself does not have."""
     ledger = pushed.ledger
-    operation_id = await stranger(ledger)
+    operation_id = strangers.pop()
     await temporal.get_workflow_handle(operation_id).terminate(reason="power is going off")
     [shown] = await ledger.until_done(operation_id)
     assert (shown["error"]["code"], shown["error"]["message"]) == ("TERMINATED", "power is going off")
@@ -106,10 +109,10 @@ async def test_a_termination_is_called_in(pushed: Stack, temporal: Client) -> No
     assert (line["source"], line["actor"]) == ("CALLBACK", "operator@console")
 
 
-async def test_a_final_operation_that_is_reset_diverges(pushed: Stack, temporal: Client) -> None:
+async def test_a_final_operation_that_is_reset_diverges(pushed: Stack, temporal: Client, strangers: list[str]) -> None:
     """It stands; list, metrics and doctor say that the engine does not agree, with the second close as it was."""
     ledger = pushed.ledger
-    operation_id = await stranger(ledger)
+    operation_id = strangers.pop()
     await temporal.get_workflow_handle(operation_id).terminate(reason="a mistake")
     await ledger.until_done(operation_id)
     await reset(temporal, operation_id)
@@ -136,10 +139,10 @@ async def test_a_final_operation_that_is_reset_diverges(pushed: Stack, temporal:
     assert operation_id in doctor.output
 
 
-async def test_reset_while_it_runs_goes_on(pushed: Stack, temporal: Client) -> None:
+async def test_reset_while_it_runs_goes_on(pushed: Stack, temporal: Client, strangers: list[str]) -> None:
     """Hazard 19: the run that was reset closes, and only the end of the latest one is the operation's."""
     ledger = pushed.ledger
-    operation_id = await stranger(ledger)
+    operation_id = strangers.pop()
     await reset(temporal, operation_id)
     await temporal.get_workflow_handle(operation_id).signal(Stranger.finish, "in the end")
     [shown] = await ledger.until_done(operation_id)
@@ -147,11 +150,11 @@ async def test_reset_while_it_runs_goes_on(pushed: Stack, temporal: Client) -> N
     assert await ledger.path(operation_id) == ["ACCEPTED", "RUNNING", "COMPLETED"]
 
 
-async def test_forged_and_broken_calls(pushed: Stack, temporal: Client) -> None:
+async def test_forged_and_broken_calls(pushed: Stack, temporal: Client, strangers: list[str]) -> None:
     """A wrong token is refused and counted; the token that Temporal shows is good for its own operation alone; what
     cannot be read is kept."""
     ledger = pushed.ledger
-    one, other = await stranger(ledger), await stranger(ledger)
+    one, other = strangers.pop(), strangers.pop()
     token = await token_of(temporal, one)
     headers = {"nexus-operation-state": "succeeded", "nexus-operation-close-time": "2026-01-01T00:00:00Z"}
 

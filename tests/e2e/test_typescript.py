@@ -14,6 +14,8 @@ from tests.support.pages import ROOT, block
 from tests.support.stack import Stack
 from tests.support.stack_ledger import Ledger, Shown, each_ran_once
 
+pytestmark = pytest.mark.tools
+
 PAGE = "docs/other-languages.md"
 PACKAGES = ROOT / "tests" / "typescript" / "node_modules"
 INSTALL = "npm install --prefix tests/typescript --no-package-lock"

@@ -8,12 +8,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from application.watch.subscription import SubscriptionEnded
 from entrypoints.http.server.slow_readers import ServedProtocol
 from tests.support import javascript
 from tests.support.http_access import Guarded
 from tests.support.pages import block
 from tests.support.served import served
+
+pytestmark = pytest.mark.tools
 
 
 class Page:

@@ -129,7 +129,7 @@ async def test_an_open_transaction_holds_back_later_changes(database_url: str) -
         assert [mark.position.operation_id.int for mark in page.marks] == [1, 1, 2, 2]
 
 
-async def test_out_of_order_commits_lose_nothing(database_url: str) -> None:
+async def test_out_of_order_commits_lose_nothing(database_url: str) -> None:  # noqa: C901 -- writers and readers
     """Many writers overtake one another, some roll back, and a reader is disconnected repeatedly and resumes after its
     last event. It gets every line once, and every operation's last version at the end, none twice."""
     chance = random.Random(7)
@@ -239,7 +239,7 @@ async def test_a_severed_listening_connection_is_replaced(
     async with process(database_url) as one, process(database_url) as other:
         stream = one.stream.of_tenant(TENANT, None)
         await anext(stream)
-        lines = []
+        lines: list[tuple[int, int]] = []
         for number in range(1, 6):
             while not (listening := await listeners(postgres_engine)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -257,7 +257,7 @@ async def test_a_stream_survives_the_loss_of_every_connection(database_url: str,
     async with process(database_url) as one, process(database_url) as other:
         stream = one.stream.of_tenant(TENANT, None)
         await anext(stream)
-        lines = []
+        lines: list[tuple[int, int]] = []
         for number in range(1, 4):
             async with postgres_engine.connect() as connection:
                 query = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
@@ -336,12 +336,14 @@ async def test_the_announcer_replaces_a_dead_connection(database_url: str, monke
     made: list[Connection] = []
     announcer = Announcer(kept(connector(database_url), made))
     announcer.announce()
+    assert announcer._task
     await announcer._task
     pid = made[0].get_server_pid()
     os.kill(pid, signal.SIGSTOP)
     try:
         for _ in range(2):
             announcer.announce()
+            assert announcer._task
             await announcer._task
         assert (len(made), made[0].is_closed(), made[1].is_closed()) == (2, True, False)
     finally:

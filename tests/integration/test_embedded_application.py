@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,8 @@ from domain.errors import StartupError
 from entrypoints.local.embedded import data_folder
 from entrypoints.local.embedded.options import Options
 from entrypoints.local.embedded.up import running
+from tests.support.eventually import wait_until
+from tests.support.stack import gone
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "support" / "embedded_app.py"
@@ -63,24 +64,9 @@ class App:
         return self.process.wait(60)
 
 
-def gone(process: psutil.Process) -> bool:
-    """Orphans of a killed parent stay as zombies until init looks."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def all_gone(processes: list[psutil.Process]) -> bool:
-    eventually(lambda: all(map(gone, processes)))
+    wait_until(lambda: all(map(gone, processes)), "the end of every process")
     return True
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -171,7 +157,7 @@ def test_stop_leaves_nothing(start: Callable[..., App], place: Path) -> None:
 def test_ended_during_initdb(start: Callable[..., App], place: Path, number: signal.Signals) -> None:
     """Stopped or killed in the middle of the first start: no process stays, the next start works."""
     app = start(place)
-    eventually((place / "postgres.new" / "PG_VERSION").exists)
+    wait_until((place / "postgres.new" / "PG_VERSION").exists, "initdb", every=0.002)
     everything = app.descendants()
     app.process.send_signal(number)
     app.process.wait(60)

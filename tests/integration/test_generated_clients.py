@@ -15,6 +15,8 @@ from tests.support import javascript
 from tests.support.http_access import Guarded
 from tests.support.served import served
 
+pytestmark = pytest.mark.tools
+
 PYTHON_CLIENT = Path(__file__).parent / "clients" / "openapi_python_client.py"
 Client = Callable[[str, str], Awaitable[str]]
 """Runs with the base URL and an API key, and returns what it printed."""
@@ -65,7 +67,7 @@ async def test_openapi_python_client(tmp_path: Path, document: str) -> None:
     generator = Path(sys.executable).with_name("openapi-python-client")
     options = ("--path", document, "--meta", "none", "--output-path", "ledger_client")
     await javascript.run(tmp_path, str(generator), "generate", *options)
-    script = shutil.copy(PYTHON_CLIENT, tmp_path)
+    script = str(shutil.copy(PYTHON_CLIENT, tmp_path))
     await check(lambda url, key: javascript.run(tmp_path, sys.executable, script, url, key))
 
 

@@ -12,7 +12,8 @@ from domain.operation.attention import AttentionKind
 from domain.operation.operation import Operation
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from tests.support.ledger_real import NOBODY, TENANT, RealLedger, eventually, real_ledger
+from tests.support.eventually import eventually
+from tests.support.ledger_real import NOBODY, TENANT, RealLedger, real_ledger
 from tests.support.ledger_workflows import TEAM_QUEUE
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING

@@ -29,7 +29,9 @@ from entrypoints.wiring.worker import worker
 from tests.support.aes_codec import DATA_CONVERTER, ENCRYPTED, StrictCodec
 from tests.support.codec_server import CodecServer, codec_server
 from tests.support.containers import LedgerContainer
-from tests.support.ledger_real import CATALOGUE, TENANT, RealLedger, own_database, real_ledger
+from tests.support.ledger import WatchedEngine
+from tests.support.ledger_real import CATALOGUE, TENANT, RealLedger, real_ledger
+from tests.support.postgres import own_database
 from tests.support.raw_calls import ReturnsOddly
 
 AES = "tests.support.aes_codec:DATA_CONVERTER"
@@ -249,7 +251,7 @@ async def test_wired_as_the_settings_say(
             adapters=opened,
             temporal=engine,
         )
-        ledger = RealLedger(temporal_client, wired, engine.engine())
+        ledger = RealLedger(temporal_client, wired, WatchedEngine(engine.engine()))
         operation_id: UUID = await ledger.dispatched("nobody", SECRET)
         [started, *_] = await ledger.events(operation_id)
         assert started.workflow_execution_started_event_attributes.input.payloads[0].metadata["encoding"] == ENCRYPTED

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from temporalio.client import Client
 
+from application.dispatch.dispatch import DispatchOperations
 from domain.operation.attention import AttentionKind
 from domain.operation.operation_error import ErrorCode
 from domain.operation.operation_type import OperationCatalogue
@@ -14,7 +15,8 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from tests.contract.engine_proxy import Proxy
 from tests.support.claims import run_once
-from tests.support.ledger_real import CATALOGUE, RealLedger, eventually, lose_report, real_ledger
+from tests.support.eventually import eventually
+from tests.support.ledger_real import CATALOGUE, RealLedger, lose_report, real_ledger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
@@ -69,7 +71,7 @@ async def test_bad_rows_stop_no_other(ledger: RealLedger) -> None:
     unknown = await ledger.submit("NoArgument-team")
     good = [await ledger.submit("Echo-ledger", number) for number in range(5)]
     known = {name: declared for name, declared in CATALOGUE.types.items() if name != "NoArgument-team"}
-    outdated = ledger.container.worker.dispatcher.provides(
+    outdated = DispatchOperations(
         ledger.container.adapters.units(),
         ledger.container.services.changes(),
         ledger.engine,

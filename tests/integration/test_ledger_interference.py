@@ -17,7 +17,8 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from entrypoints.worker.activities import LedgerActivities
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateKind, UpdateOutcome
-from tests.support.ledger_real import RealLedger, database_away, eventually, real_ledger
+from tests.support.eventually import eventually
+from tests.support.ledger_real import RealLedger, database_away, real_ledger
 from tests.support.ledger_workflows import Broken, Fixed
 
 RUNNING, COMPLETED = OperationStatus.RUNNING, OperationStatus.COMPLETED

@@ -35,7 +35,8 @@ from entrypoints.worker.reconcile_operations import (
 )
 from opledger.wire import LEDGER_TASK_QUEUE
 from tests.contract.engine_proxy import Proxy
-from tests.support.ledger_real import NOBODY, RealLedger, eventually, real_ledger
+from tests.support.eventually import eventually
+from tests.support.ledger_real import NOBODY, RealLedger, real_ledger
 from tests.support.ledger_workflows import LEDGER_QUEUE
 
 FAILED = OperationStatus.FAILED
@@ -45,7 +46,7 @@ WHOLE_LIFE = ["ACCEPTED", "FAILED"]
 async def start_pass(client: Client, name: str = "") -> WorkflowHandle[Any, PassDone]:
     """Begin a pass, under a name such as the schedule gives."""
     return await client.start_workflow(
-        ReconcileOperations.run, id=name or f"{WORKFLOW_ID}-{uuid4()}", task_queue=LEDGER_QUEUE, result_type=PassDone
+        ReconcileOperations.run, id=name or f"{WORKFLOW_ID}-{uuid4()}", task_queue=LEDGER_QUEUE
     )
 
 

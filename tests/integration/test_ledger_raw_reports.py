@@ -15,8 +15,9 @@ from domain.operation.status import OperationStatus
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.worker.raw_arguments import INVALID_ARGUMENT
 from opledger.wire import OPERATION_UUID, UPDATE_ACTIVITY
-from tests.support.ledger_real import RealLedger, own_database, real_ledger
+from tests.support.ledger_real import RealLedger, real_ledger
 from tests.support.ledger_workflows import LEDGER_QUEUE, TEAM_QUEUE
+from tests.support.postgres import own_database
 from tests.support.raw_calls import CallsActivity, Sent
 
 JSON = "json/plain"

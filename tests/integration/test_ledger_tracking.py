@@ -1,6 +1,7 @@
 """Tracked workflows on the real server, and what becomes of the row in the real database: hazards 7 to 14."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,9 @@ from domain.operation.report import Progress
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
-from tests.support.ledger_real import RealLedger, eventually, own_database, real_ledger
+from tests.support.eventually import eventually
+from tests.support.ledger_real import RealLedger, real_ledger
+from tests.support.postgres import own_database
 
 RUNNING, COMPLETED, FAILED = OperationStatus.RUNNING, OperationStatus.COMPLETED, OperationStatus.FAILED
 WHOLE_LIFE = ["ACCEPTED", "RUNNING", "COMPLETED"]
@@ -43,7 +46,7 @@ async def failure(ledger: RealLedger, operation_id: UUID) -> tuple[ErrorCode, st
     return row.error.code, row.error.message
 
 
-VALUES = [None, {}, [], "", 0, False, 0.0, {"a": None}, [None, 1], "text", 7, True, {"deep": [{"er": {}}]}]
+VALUES: list[Any] = [None, {}, [], "", 0, False, 0.0, {"a": None}, [None, 1], "text", 7, True, {"deep": [{"er": {}}]}]
 
 
 async def test_every_input_and_result_is_kept_exactly(ledger: RealLedger, place: str) -> None:

@@ -25,6 +25,7 @@ from adapters.postgres.schema.tables import metadata
 from application.ports.unit_of_work import DatabaseUnavailable
 from domain.errors import StartupError
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from tests.support.postgres import own_database
 
 ROOT = Path(__file__).resolve().parents[2]
 # Every object of the schema by name, as the catalog describes it.
@@ -213,11 +214,9 @@ async def test_concurrent_migrations_in_one_process_do_not_interfere(
     empty_database_url: str, postgres_server: EmbeddedPostgres
 ) -> None:
     """On one database or on two."""
-    await postgres_server.create_database("another")
-    another = postgres_server.url_for("another")
-    done = await asyncio.gather(*(migrate(url) for url in [empty_database_url, another] * 3))
+    async with own_database(postgres_server, template=None) as another:
+        done = await asyncio.gather(*(migrate(url) for url in [empty_database_url, another] * 3))
     assert sorted(str(migrated.before) for migrated in done) == [CURRENT] * 4 + ["None"] * 2
-    await postgres_server.drop_database("another")
 
 
 async def test_a_failed_migration_changes_nothing(empty_database_url: str, empty_engine: AsyncEngine) -> None:

@@ -19,6 +19,8 @@ from tests.support.nginx import DEFAULT_READ_TIMEOUT, nginx
 from tests.support.pages import block, text
 from tests.support.served import served
 
+pytestmark = pytest.mark.tools
+
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 REMOVING = ProxyRules(trusted=LOOPBACK)
 PASSING = ProxyRules(root_path="/ops")

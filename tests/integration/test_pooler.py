@@ -24,6 +24,8 @@ from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import cause
 from tests.support.pgbouncer import POOLED, PgBouncer
 
+pytestmark = pytest.mark.tools
+
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 SHOWN = text("SELECT setting FROM pg_settings WHERE name = ANY(:names) ORDER BY name")
 

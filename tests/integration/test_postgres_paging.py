@@ -18,7 +18,7 @@ from domain.operation.status import OperationStatus
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.integration.test_postgres_indexes import indexes, kinds, nodes, vacuum
 from tests.support.operations import T0
-from tests.support.postgres import TEMPLATE
+from tests.support.postgres import own_database
 from tests.support.statements import caught
 
 SIZE = 20
@@ -45,17 +45,16 @@ FROM (SELECT n, n % :every = 0 AS fits,
 @pytest.fixture(scope="module")
 async def deep(postgres_server: EmbeddedPostgres) -> AsyncIterator[AsyncEngine]:
     """A tenant with a thousand pages for each filter."""
-    await postgres_server.create_database("deep", template=TEMPLATE)
-    engine = create_engine(postgres_server.url_for("deep"))
-    async with engine.begin() as connection:
-        await connection.execute(text(FILL), {"rows": ROWS, "every": EVERY})
-    async with engine.begin() as connection:
-        # ANALYZE then reads all rows: from a random half, one run in ten would take rare labels for frequent.
-        await connection.execute(text("ALTER TABLE operations ALTER COLUMN labels SET STATISTICS 1000"))
-    await vacuum(engine)
-    yield engine
-    await engine.dispose()
-    await postgres_server.drop_database("deep")
+    async with own_database(postgres_server) as url:
+        engine = create_engine(url)
+        async with engine.begin() as connection:
+            await connection.execute(text(FILL), {"rows": ROWS, "every": EVERY})
+        async with engine.begin() as connection:
+            # ANALYZE then reads all rows: from a random half, one run in ten would take rare labels for frequent.
+            await connection.execute(text("ALTER TABLE operations ALTER COLUMN labels SET STATISTICS 1000"))
+        await vacuum(engine)
+        yield engine
+        await engine.dispose()
 
 
 def key_of(number: int) -> PageKey:

@@ -11,7 +11,7 @@ from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.serve_api import run
 from entrypoints.settings.settings import Settings
 from tests.integration.test_stop import up
-from tests.unit.entrypoints.http.server.test_uvicorn_server import free_port
+from tests.support.ports import free_port
 
 PAGE = "https://dashboard.example"
 

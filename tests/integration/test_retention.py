@@ -17,7 +17,7 @@ from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.run_worker import run
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring.worker import worker as wired_worker
-from tests.support.ledger_real import eventually
+from tests.support.eventually import eventually
 
 DAYS_AGO = {1: 40, 2: 31, 3: 29, 4: 0}
 

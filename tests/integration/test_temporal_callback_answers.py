@@ -12,7 +12,7 @@ from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.workflow_engine import CompletionCallback, StartRequest
 from domain.operation.operation import MISSING
 from domain.operation.operation_type import OperationType
-from tests.contract.engine_world import eventually
+from tests.support.eventually import eventually
 
 
 async def closed(client: Client, url: str) -> str:

@@ -3,13 +3,14 @@
 from uuid import uuid4
 
 import pytest
+from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest
 from temporalio.client import Client
 
 from adapters.temporal import completion_callback
 from application.ports.workflow_engine import CompletionCallback, EngineUnavailable
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
-from tests.contract.engine_world import eventually
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld
 async def test_callback_check_on_a_server_that_starts_it(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that ignores links starts the workflow: the check terminates it at once."""
     monkeypatch.setattr(completion_callback, "PROBE", probe := f"probe-{uuid4()}")
-    original = completion_callback.StartWorkflowExecutionRequest
+    original = StartWorkflowExecutionRequest
     monkeypatch.setattr(
         completion_callback, "StartWorkflowExecutionRequest", lambda links, **fields: original(**fields)
     )

@@ -15,8 +15,9 @@ from domain.evidence.observation import ExecutionState
 from opledger.wire import OPERATION_UUID
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
-from tests.contract.engine_world import RETRYING, eventually
+from tests.contract.engine_world import RETRYING
 from tests.integration.test_temporal_semantics import describe, foreign_start
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(scope="module")

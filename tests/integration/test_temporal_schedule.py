@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from adapters.temporal.connection.schedule import SCHEDULE_ID, ReconciliationSchedule, ensure_schedule
 from domain.errors import StartupError
-from tests.contract.engine_world import eventually
+from tests.support.eventually import eventually
 
 WANTED = ReconciliationSchedule("Reconcile", "nobody-listens-here", timedelta(hours=5))
 FOREIGN = Schedule(

@@ -37,7 +37,7 @@ from domain.operation.operation_type import RetryPolicy
 from opledger.wire import OPERATION_UUID
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
-from tests.contract.engine_world import eventually
+from tests.support.eventually import eventually
 
 OPEN = frozenset(
     {

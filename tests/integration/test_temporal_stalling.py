@@ -16,8 +16,8 @@ from domain.evidence.observation import ExecutionProblem, ExecutionState
 from domain.operation.attention import AttentionKind
 from tests.contract.engine_proxy import Proxy
 from tests.contract.engine_temporal import TemporalWorld
-from tests.contract.engine_world import eventually
 from tests.integration.test_temporal_semantics import fail_task
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(scope="module")

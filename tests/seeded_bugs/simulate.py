@@ -33,7 +33,7 @@ def main() -> int:
     )
     try:
         run_state_machine_as_test(seed(options.seed)(Ledger), settings=chosen)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- any is a violation
         traceback.print_exc()
         sys.stderr.flush()
         print(f"VIOLATION {_in_words(error)}")

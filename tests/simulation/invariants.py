@@ -1,5 +1,6 @@
 """What must hold after every step."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from hypothesis.stateful import invariant
@@ -14,7 +15,7 @@ from domain.operation.operation_error import ErrorCode
 from domain.operation.status import OperationStatus
 from tests.simulation.world import OVERLAP, TICK, World
 
-BELONGS = {
+BELONGS: dict[AttentionKind, Callable[[Operation], bool]] = {
     AttentionKind.DIVERGED: lambda row: row.done,
     AttentionKind.STALLED: lambda row: not row.done,
     AttentionKind.NO_WORKER: lambda row: not row.done,
@@ -124,8 +125,9 @@ class Invariants(World):
     def ended_late(self, operation_id: UUID, row: Operation) -> None:
         """By the word of a process that stood still: what had happened since was listed long ago."""
         execution, changed_at = self.executions.get(operation_id), self.past(operation_id).changed_at
-        long_ago = changed_at is not None and changed_at < self.now - OVERLAP
-        if long_ago and execution is not None and not agrees(row, execution):
+        if changed_at is None or changed_at >= self.now - OVERLAP:
+            return
+        if execution is not None and not agrees(row, execution):
             self.listed_late[operation_id] = changed_at
 
     def was_reported(self, operation_id: UUID, row: Operation) -> bool:

@@ -14,6 +14,7 @@ from application.ports.metrics import CallbackOutcome
 from domain.access.callback_token import TOKEN_HEADER
 from domain.errors import OperationAlreadyDone
 from domain.evidence.observation import ExecutionState, Observation
+from domain.json_value import JsonValue
 from domain.operation.chain import Run
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.report import Progress, Report, ReportKind
@@ -195,7 +196,7 @@ class Workers(World):
         told=st.booleans(),
         at_once=st.booleans(),
     )
-    def work(self, pick: int, what: str, result: Any, told: bool, at_once: bool) -> None:
+    def work(self, pick: int, what: str, result: Any, told: bool, at_once: bool) -> None:  # noqa: C901 -- a table
         operation_id = one(self.open_ids(), pick)
         post = partial(self.post, operation_id, at_once=at_once)
         if what != "time_out":
@@ -294,8 +295,8 @@ class Callbacks(World):
         outcome = self.process(self.ledger.receiver.receive(operation_id, "default", message))
         after = self.rows[operation_id]
         assert outcome is CallbackOutcome.UNREADABLE
-        planned = {"follow_up": before.follow_up, "revision": before.revision}
-        assert replace(after, history_length=before.history_length, **planned) == before
+        unplanned = replace(after, follow_up=before.follow_up, revision=before.revision)
+        assert replace(unplanned, history_length=before.history_length) == before
 
     @precondition(lambda self: self.callbacks)
     @rule(pick=PICKS)
@@ -348,7 +349,7 @@ class Outsiders(World):
     def work_under_a_foreign_id(self, pick: int, what: str) -> None:
         """Whatever such an execution does and reports, it says nothing of the operation."""
         operation_id = one(self.foreign, pick)
-        result = {"other": 1}
+        result: JsonValue = {"other": 1}
         match what:
             case "run":
                 self.post(operation_id, ReportKind.PROGRESS, progress=Progress(0.77, "another's"))

@@ -164,7 +164,7 @@ class World(RuleBasedStateMachine):
 
     def _last(self, cursor: PassCursor | None) -> bool:
         since = cursor.since if cursor is not None else (self.watermark or self.now) - reconcile.OVERLAP
-        return self.world._index.changed_since(since, cursor and cursor.page).next_page is None
+        return self.world._index.changed_since(since, None if cursor is None else cursor.page).next_page is None
 
     def whole_pass(self, fate: Fate | None = None) -> None:
         page = self.page(None, fate)

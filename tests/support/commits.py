@@ -74,7 +74,7 @@ async def away() -> None:
 
 async def begun(*calls: Awaitable[Any]) -> list["asyncio.Future[Any]"]:
     """All of them, as far as they come without anybody else's doing."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(call) for call in calls]
     for _ in range(50):
         await asyncio.sleep(0)
     return tasks

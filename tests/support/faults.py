@@ -58,7 +58,7 @@ class CrashingUnit:
 
     async def __aenter__(self) -> UnitOfWork:
         await self._inner.__aenter__()
-        return self  # type: ignore[return-value]
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

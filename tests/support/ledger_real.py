@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -28,7 +28,6 @@ from domain.operation.operation import MISSING, Operation
 from domain.operation.operation_type import OperationCatalogue, OperationType, RetryPolicy
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
-from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.poller import Pace, poll
 from entrypoints.run_worker import claim
 from entrypoints.settings.settings import Settings
@@ -38,11 +37,10 @@ from entrypoints.worker.reconcile_operations import ReconcileOperations
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateOutcome
 from tests.support.claims import run_once
 from tests.support.containers import LedgerContainer
+from tests.support.eventually import eventually, until
 from tests.support.ledger import WatchedEngine
 from tests.support.ledger_workflows import ACTIVITIES, LEDGER_QUEUE, TEAM_QUEUE, WORKFLOWS
-from tests.support.postgres import TEMPLATE
 
-PATIENCE = 60.0
 FAST = Pace(idle=0.02, outage=0.1)
 TENANT = "default"
 NOBODY = "nobody-listens-here"
@@ -79,7 +77,8 @@ class RealLedger:
     async def submit(self, type_name: str, value: Any = MISSING) -> UUID:
         """A new operation, for a dispatcher to find."""
         submitted = await self.container.api.submit().submit(Submission(TENANT, type_name, value))
-        return submitted.operation.id
+        operation: Operation = submitted.operation
+        return operation.id
 
     async def dispatched(self, type_name: str, value: Any = MISSING) -> UUID:
         """A new operation, started by a dispatcher of the test's own."""
@@ -141,7 +140,7 @@ class RealLedger:
 
     async def history(self, operation_id: UUID) -> list[Transition]:
         """Its history, after a look whether that is whole (P6)."""
-        lines = await self.container.api.read().transitions(TENANT, operation_id)
+        lines: list[Transition] = await self.container.api.read().transitions(TENANT, operation_id)
         assert [line.sequence for line in lines] == list(range(1, len(lines) + 1))
         assert [line.from_status for line in lines] == [None, *(line.to_status for line in lines[:-1])]
         return lines
@@ -154,14 +153,15 @@ class RealLedger:
     async def until(self, operation_id: UUID, holds: Callable[[Operation], bool]) -> Operation:
         """The row once it is as wanted."""
 
-        async def is_so() -> bool:
-            return holds(await self.row(operation_id))
+        row = await self.row(operation_id)
 
-        try:
-            await eventually(is_so)
-        except TimeoutError:
-            raise AssertionError(f"in vain: {await self.row(operation_id)}") from None
-        return await self.row(operation_id)
+        async def is_so() -> bool:
+            nonlocal row
+            row = await self.row(operation_id)
+            return holds(row)
+
+        assert await until(is_so), f"in vain: {row}"
+        return row
 
     async def done(self, operation_id: UUID) -> Operation:
         """The row once it is final."""
@@ -307,16 +307,6 @@ async def database_away(database_url: str) -> AsyncIterator[None]:
         await admin.dispose()
 
 
-@contextlib.asynccontextmanager
-async def own_database(server: EmbeddedPostgres, name: str) -> AsyncIterator[str]:
-    """URL of a migrated database that goes at the end."""
-    await server.create_database(name, template=TEMPLATE)
-    try:
-        yield server.url_for(name)
-    finally:
-        await server.drop_database(name)
-
-
 FILL = """
 INSERT INTO operations (id, tenant, type, status, input, labels, accepted_at, started_at, updated_at,
     dispatch_attempts, dispatched_at, follow_up_attempts, version, history_length, verified_at, verify_due_at)
@@ -339,10 +329,3 @@ async def fill_running(ledger: RealLedger, rows: int) -> list[UUID]:
         await connection.execute(text(FILL), {"rows": rows, "tenant": TENANT})
         await connection.execute(text(FILL_HISTORY))
     return [UUID(int=number) for number in range(1, rows + 1)]
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:
-    """Return once it holds; TimeoutError if it never does."""
-    async with asyncio.timeout(patience):
-        while not await holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.03)

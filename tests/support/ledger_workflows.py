@@ -1,8 +1,6 @@
 """Tracked workflows for the ledger's integration tests: on queues of their own, in the sandbox as a user's do."""
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,60 +9,17 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from opledger import report_progress, track_operation_status
+from tests.support.activities import SHORT, Order, Receipt, fail_deeply, pause, tidy_up, wait_for_cancellation
 
 LEDGER_QUEUE = "ledger-under-test"
 """Of the ledger's own worker: reports are local activities there."""
 TEAM_QUEUE = "team-under-test"
 """Of another team's worker, which has none of the ledger's activities."""
-SHORT = timedelta(seconds=30)
 ONCE = RetryPolicy(maximum_attempts=1)
 tracked = track_operation_status(ledger_task_queue=LEDGER_QUEUE, report_timeout=timedelta(seconds=2))
 reporting = track_operation_status(
     ledger_task_queue=LEDGER_QUEUE, report_timeout=timedelta(seconds=2), report_outcome=True
 )
-
-
-@activity.defn
-async def do_a_little() -> None:
-    """Work for a moment."""
-
-
-@activity.defn
-async def fail_deeply() -> None:
-    """Fail as real activities do: a library's error under a translated one."""
-    try:
-        raise ConnectionError("disk 7 is full")
-    except ConnectionError as error:
-        raise ApplicationError("could not write", type="WriteFailed") from error
-
-
-@activity.defn
-async def wait_for_cancellation() -> None:
-    """Run until cancelled."""
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(0.05)
-
-
-async def pause() -> None:
-    """Wait a little without a timer, which the development server fires a second late."""
-    await workflow.execute_activity(do_a_little, start_to_close_timeout=SHORT)
-
-
-@dataclass
-class Order:
-    """A typed argument."""
-
-    item: str
-    count: int = 1
-
-
-@dataclass
-class Receipt:
-    """A typed result."""
-
-    order: Order
-    total: float
 
 
 @workflow.defn
@@ -255,4 +210,4 @@ WORKFLOWS: list[type] = [
     Waits,
     Listens,
 ]
-ACTIVITIES: list[Callable[..., Any]] = [do_a_little, fail_deeply, wait_for_cancellation, find_no_route]
+ACTIVITIES: list[Callable[..., Any]] = [tidy_up, fail_deeply, wait_for_cancellation, find_no_route]

@@ -40,14 +40,14 @@ async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
 @pytest.fixture
 async def empty_database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
     """URL of a database of the test's own with nothing in it."""
-    async for url in _database(postgres_server, template=None):
+    async with own_database(postgres_server, template=None) as url:
         yield url
 
 
 @pytest.fixture
 async def database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
     """URL of a migrated database of the test's own."""
-    async for url in _database(postgres_server, template=TEMPLATE):
+    async with own_database(postgres_server) as url:
         yield url
 
 
@@ -79,8 +79,14 @@ async def over_tcp(url: str, *, hang_up_at: bytes | None = None) -> AsyncIterato
         yield f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}?ssl=disable"
 
 
-async def _database(server: EmbeddedPostgres, template: str | None) -> AsyncIterator[str]:
-    name = f"test_{os.getpid()}_{next(_numbers)}"
+@contextlib.asynccontextmanager
+async def own_database(
+    server: EmbeddedPostgres, name: str | None = None, *, template: str | None = TEMPLATE
+) -> AsyncIterator[str]:
+    """URL of a database that is dropped at the end: migrated, or empty without `template`."""
+    name = name or f"test_{os.getpid()}_{next(_numbers)}"
     await server.create_database(name, template=template)
-    yield server.url_for(name)
-    await server.drop_database(name)
+    try:
+        yield server.url_for(name)
+    finally:
+        await server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -11,6 +11,31 @@ from litestar.types import ASGIApp
 from entrypoints.http.server.uvicorn_server import config
 
 
+class _Server(uvicorn.Server):
+    """Stops within milliseconds. uvicorn looks every tenth of a second whether it should stop, then waits another one:
+    in sum half a minute of the unit tests."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await super().startup(sockets)
+        await self.on_tick(0)  # the headers of every answer
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 -- no event for it
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()
+
+
 @asynccontextmanager
 async def served(app: ASGIApp, protocol: type[asyncio.Protocol]) -> AsyncIterator[int]:
     """On a port of its own, until the block ends."""
@@ -18,12 +43,9 @@ async def served(app: ASGIApp, protocol: type[asyncio.Protocol]) -> AsyncIterato
         listener.bind(("127.0.0.1", 0))
         settings = config(app, "127.0.0.1", 0)
         settings.http, settings.lifespan = protocol, "auto"
-        server = uvicorn.Server(settings)
-        serving = asyncio.create_task(server._serve([listener]))
-        while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
-            await asyncio.sleep(0.01)
+        server = _Server(settings)
+        await server.startup([listener])
         try:
             yield int(listener.getsockname()[1])
         finally:
-            server.should_exit = True
-            await serving
+            await server.shutdown()

@@ -17,8 +17,9 @@ from uuid import uuid4
 import psutil
 from temporalio.client import Client
 
+from tests.support.eventually import PATIENCE, eventually
 from tests.support.ports import free_port
-from tests.support.stack_ledger import PATIENCE, Ledger, eventually
+from tests.support.stack_ledger import Ledger
 
 OPLEDGER = Path(sys.executable).with_name("opledger")
 MARK = "E2E_FAMILY"

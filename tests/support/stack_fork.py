@@ -86,7 +86,7 @@ def become(order: dict[str, object]) -> NoReturn:
         main()
     except SystemExit as ended:
         code = ended.code
-    except BaseException:
+    except BaseException:  # noqa: BLE001 -- a fork must not run on into its parent's code
         traceback.print_exc()
         code = 1
     sys.stdout.flush()

@@ -3,32 +3,22 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 
-PATIENCE = 90.0
-"""Seconds for anything that happens at all: generous, so that only what never happens is a failure."""
+from tests.support.eventually import PATIENCE, eventually
+
 OPERATION_UUID = SearchAttributeKey.for_keyword("OperationUUID")
 MOVES = {("ACCEPTED", "RUNNING"), ("RUNNING", "COMPLETED"), ("RUNNING", "FAILED"), ("ACCEPTED", "FAILED")}
 ENGINES_WORD = ("CALLBACK", "CONFIRMATION", "RECONCILIATION", "VERIFICATION")
 Shown = dict[str, Any]
 """An operation as the API shows it."""
-_T = TypeVar("_T")
-
-
-async def eventually(check: Callable[[], Awaitable[_T]], what: str, *, every: float = 0.1) -> _T:
-    """Ask until the answer is true, and give it."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := await check()):
-        assert time.monotonic() < deadline, f"still waiting after {PATIENCE:g} s for {what}; now: {found!r}"
-        await asyncio.sleep(every)
-    return found
 
 
 class Ledger:

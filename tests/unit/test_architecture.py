@@ -52,6 +52,7 @@ def test_the_contracts_hold(tmp_path: Path) -> None:
     assert "0 broken" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contract", VIOLATIONS)
 def test_each_contract_fails_on_a_violation(contract: str, tmp_path: Path) -> None:
     """A contract that cannot fail holds nothing."""

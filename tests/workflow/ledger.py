@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -64,14 +63,3 @@ class RecordingLedger:
             if update.kind not in (UpdateKind.STARTED, UpdateKind.PROGRESS)
         )
         return update
-
-
-async def eventually(condition: Callable[[], bool], *, within: float = 60) -> None:
-    """Waits until the condition holds.
-
-    Raises:
-        TimeoutError: the condition did not hold within the time, in seconds.
-    """
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)

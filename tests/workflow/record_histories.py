@@ -16,10 +16,11 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 
 from opledger import LEDGER_TASK_QUEUE, OutcomeReports, UpdateKind
+from tests.support.eventually import eventually
 from tests.support.temporal_server import temporal_server
 from tests.workflow import reporting, workflows
 from tests.workflow.conftest import HEARTBEATS, REMOTE_QUEUE, Starter
-from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.ledger import RecordingLedger
 
 HISTORIES = Path(__file__).parent / "histories"
 IDENTITY = "recorder"

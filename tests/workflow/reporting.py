@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from opledger import OPERATION_UUID, report_progress, track_operation_status
-from tests.workflow.workflows import pause
+from tests.support.activities import pause
 
 OTHER = SearchAttributeKey.for_keyword("Team")
 PARALLEL = 10

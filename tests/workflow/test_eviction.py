@@ -10,8 +10,9 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
 from opledger import UpdateKind
+from tests.support.eventually import eventually
 from tests.workflow.conftest import HEARTBEATS, Starter
-from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.ledger import RecordingLedger
 from tests.workflow.workflows import (
     ACTIVITIES,
     ContinuesAsNew,

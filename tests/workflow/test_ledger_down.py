@@ -11,8 +11,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from opledger import LEDGER_TASK_QUEUE, UpdateKind
+from tests.support.eventually import eventually
 from tests.workflow.conftest import Starter
-from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.ledger import RecordingLedger
 from tests.workflow.workflows import (
     Impatient,
     Misplaced,

@@ -13,8 +13,9 @@ from temporalio.exceptions import CancelledError
 from temporalio.worker import Worker
 
 from opledger import ReportedError, UpdateKind
+from tests.support.eventually import eventually
 from tests.workflow.conftest import Starter
-from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.ledger import RecordingLedger
 from tests.workflow.workflows import (
     AlwaysFails,
     Broken,

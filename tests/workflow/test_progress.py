@@ -4,8 +4,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from opledger import UpdateKind
+from tests.support.eventually import eventually
 from tests.workflow.conftest import Starter
-from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.ledger import RecordingLedger
 from tests.workflow.replaying import replay
 from tests.workflow.reporting import PARALLEL, AsksForProgress, InParallel
 from tests.workflow.workflows import ACTIVITIES
@@ -21,7 +22,7 @@ def fractions(ledger: RecordingLedger, operation_id: str) -> list[float | None]:
 async def test_read_only_context_reports_nothing(start: Starter, ledger: RecordingLedger, queue: str) -> None:
     """A query handler and an update validator send no report and log none as lost; the body still reports."""
     handle = await start(AsksForProgress.run, queue=queue)
-    assert await handle.query(AsksForProgress.ask) == "answer"
+    assert await handle.query("ask") == "answer"
     await handle.execute_update(AsksForProgress.finish)
     assert await handle.result() == "done"
     assert fractions(ledger, handle.id) == [0.9]
@@ -31,7 +32,7 @@ async def test_read_only_context_reports_nothing(start: Starter, ledger: Recordi
 async def test_workflow_that_was_queried_replays(start: Starter, ledger: RecordingLedger, queue: str) -> None:
     """After a query the live run does not differ from its replay."""
     handle = await start(AsksForProgress.run, queue=queue)
-    await handle.query(AsksForProgress.ask)
+    await handle.query("ask")
     await handle.execute_update(AsksForProgress.finish)
     await handle.result()
     await replay(await handle.fetch_history(), [AsksForProgress])
@@ -43,7 +44,7 @@ async def test_queried_workflow_ends_on_another_worker(temporal_client: Client, 
     workflows, activities = [AsksForProgress], ACTIVITIES
     async with Worker(temporal_client, task_queue=queue, workflows=workflows, activities=activities):
         handle = await start(AsksForProgress.run, queue=queue)
-        assert await handle.query(AsksForProgress.ask) == "answer"
+        assert await handle.query("ask") == "answer"
     async with Worker(temporal_client, task_queue=queue, workflows=workflows, activities=activities):
         await handle.execute_update(AsksForProgress.finish)
         assert await handle.result() == "done"

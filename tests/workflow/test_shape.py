@@ -10,15 +10,15 @@ from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from opledger import OPERATION_UUID, UpdateKind, report_progress, track_operation_status
+from tests.support.activities import Order, Receipt
+from tests.support.eventually import eventually
 from tests.workflow.conftest import Starter
-from tests.workflow.ledger import RecordingLedger, eventually
+from tests.workflow.ledger import RecordingLedger
 from tests.workflow.workflows import (
     Derived,
     Echo,
     NoArguments,
     OneArgument,
-    Order,
-    Receipt,
     Sleeper,
     Talkative,
     ThreeArguments,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,20 +10,11 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from opledger import report_progress, track_operation_status
+from tests.support.activities import SHORT, Order, Receipt, fail_deeply, pause, tidy_up, wait_for_cancellation
 
-SHORT = timedelta(seconds=30)
 ONCE = RetryPolicy(maximum_attempts=1)
 FOR_EVER = timedelta(hours=1)
 UNHEARD_QUEUE = "nobody-listens-here"
-
-
-@activity.defn
-async def fail_deeply() -> None:
-    """Fails like a real activity: with a library's error as the cause of a translated one."""
-    try:
-        raise ConnectionError("disk 7 is full")
-    except ConnectionError as err:
-        raise ApplicationError("Could not write", type="WriteFailed") from err
 
 
 @activity.defn
@@ -33,42 +23,7 @@ async def refuse() -> None:
     raise ApplicationError("quota exceeded", {"quota": 3}, "eu-1", type="QuotaExceeded", non_retryable=True)
 
 
-@activity.defn
-async def wait_for_cancellation() -> None:
-    """Runs until it is cancelled, with heartbeats."""
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(0.05)
-
-
-@activity.defn
-async def tidy_up() -> str:
-    """Does a little work."""
-    return "tidy"
-
-
-async def pause() -> None:
-    """Waits a little without a timer, because the development server fires timers up to a second late."""
-    await workflow.execute_activity(tidy_up, start_to_close_timeout=SHORT)
-
-
 ACTIVITIES: list[Callable[..., Any]] = [fail_deeply, refuse, wait_for_cancellation, tidy_up]
-
-
-@dataclass
-class Order:
-    """A typed argument."""
-
-    item: str
-    count: int = 1
-
-
-@dataclass
-class Receipt:
-    """A typed result."""
-
-    order: Order
-    total: float
 
 
 @workflow.defn

@@ -116,16 +116,16 @@ class Execution:
         return self._ended(ExecutionState.CANCELED, ErrorCode.CANCELED, at, asked)
 
     def terminated(self, at: datetime, ending: Ending) -> "Execution":
-        return self._ended(ExecutionState.TERMINATED, ErrorCode.TERMINATED, at, ending)._without_worker(self)
+        return self._ended(ExecutionState.TERMINATED, ErrorCode.TERMINATED, at, ending)._without_worker(self)  # noqa: SLF001
 
     def timed_out(self, at: datetime, which: str, seconds: float) -> "Execution":
         message = f"the workflow did not close within its {which} timeout of {seconds:g} s"
         error = OperationError(ErrorCode.TIMED_OUT, message, {"timeout": which, "seconds": seconds})
-        return replace(self._closed(ExecutionState.TIMED_OUT, at), error=error)._without_worker(self)
+        return replace(self._closed(ExecutionState.TIMED_OUT, at), error=error)._without_worker(self)  # noqa: SLF001
 
     def next_run(self, at: datetime, run_id: str) -> "Execution":
         """Continues in a new run, by continue-as-new or by the workflow's own retry."""
-        return replace(self._must_be_open()._further_run(at, run_id), request_id=None)
+        return replace(self._must_be_open()._further_run(at, run_id), request_id=None)  # noqa: SLF001
 
     def reset(self, at: datetime, run_id: str) -> "Execution":
         """Continues in a new run with the same request id. Raises ValueError if no worker has taken it."""

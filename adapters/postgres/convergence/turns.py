@@ -17,13 +17,13 @@ _TAKE = sa.text(
     ON CONFLICT (name) DO UPDATE SET until = excluded.until
     WHERE turns.until <= clock_timestamp() OR turns.until > excluded.until
     RETURNING clock_timestamp() AS now, {_MARK} AS mark
-    """
+    """  # noqa: S608 -- constants
 ).bindparams(sa.bindparam("lasts", type_=sa.Interval()))
 _KEEP = sa.text("UPDATE turns SET until = clock_timestamp() + :lasts WHERE name = :name").bindparams(
     sa.bindparam("lasts", type_=sa.Interval())
 )
 _ADVANCE = sa.text(
-    f"UPDATE turns SET mark = greatest({_MARK}, least(:to, clock_timestamp())) WHERE name = :name"
+    f"UPDATE turns SET mark = greatest({_MARK}, least(:to, clock_timestamp())) WHERE name = :name"  # noqa: S608
 ).bindparams(sa.bindparam("to", type_=Instant))
 
 

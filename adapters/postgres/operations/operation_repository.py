@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.connection.errors import translated
+from adapters.postgres.operations.adding import add
 from adapters.postgres.operations.claims import CLAIM_DISPATCHES, CLAIM_FOLLOW_UPS, CLAIM_VERIFICATIONS
-from adapters.postgres.operations.rows import from_row, standard_uuid, summary_from_row, to_row, transition_to_row
+from adapters.postgres.operations.rows import from_row, standard_uuid, summary_from_row
 from adapters.postgres.operations.saving import save_parameters, save_statement
 from adapters.postgres.schema.tables import (
     FINISHED,
@@ -21,7 +22,6 @@ from adapters.postgres.schema.tables import (
     UNFINISHED,
     WAITING,
     operations,
-    transitions,
     with_ids,
 )
 from adapters.postgres.schema.types import Instant
@@ -45,7 +45,7 @@ _STANDINGS: sa.Select[Any] = sa.select(
     operations.c.first_run_id,
 )
 _OLDEST_UNCALLED = sa.select(sa.func.min(operations.c.accepted_at)).where(sa.text(UNCALLED))
-_OF_TYPE = f"SELECT id, first_run_id FROM operations WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before"
+_OF_TYPE = f"SELECT id, first_run_id FROM operations WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before"  # noqa: S608 -- constants
 _WAITING = sa.text(
     f"""
     SELECT asked.type, ends.id, ends.first_run_id FROM unnest(:types) AS asked (type) CROSS JOIN LATERAL (
@@ -53,7 +53,7 @@ _WAITING = sa.text(
         UNION ALL
         ({_OF_TYPE} ORDER BY dispatched_at DESC, id DESC LIMIT :each_end)
     ) AS ends
-    """
+    """  # noqa: S608
 ).bindparams(
     sa.bindparam("types", type_=ARRAY(sa.Text)),
     sa.bindparam("before", type_=Instant),
@@ -79,8 +79,7 @@ class PostgresOperationRepository:
             _check_sequence(change, before=0)
         if changes:
             with translated():
-                await self._connection.execute(sa.insert(operations), [to_row(change.operation) for change in changes])
-                await self._append(*changes)
+                await add(self._connection, changes)
             self.changed = True
 
     async def get(self, operation_id: UUID) -> Operation | None:
@@ -212,11 +211,6 @@ class PostgresOperationRepository:
             counted = {"revision": row.revision, "version": row.version, "updated_at": row.updated_at}
             saved[change.operation.id] = replace(change.operation, **counted)
         return saved
-
-    async def _append(self, *changes: Change) -> None:
-        lines = [transition_to_row(change.operation.id, line) for change in changes for line in change.transitions]
-        if lines:
-            await self._connection.execute(sa.insert(transitions), lines)
 
 
 def _check_sequence(change: Change, *, before: int) -> None:

@@ -21,7 +21,8 @@ from domain.operation.operation import Change
 _CHANGING = [column for column in operations.c if column.name not in IDENTITY + COUNTED]
 _VISIBLE = [column.name for column in _CHANGING if column.name in columns_of(VISIBLE)]
 """Columns whose change clients see."""
-_LINE = [column for column in transitions.c if column.name != "written_in"]
+LINE = [column for column in transitions.c if column.name != "written_in"]
+"""Columns of a history line, without the one that PostgreSQL fills in."""
 MAX_CHARACTERS: Final = 1024 * 1024
 """Limit of the characters in all columns of a statement with several changes. It keeps the statement well within its
 timeout, which thirty large results would exceed."""
@@ -47,8 +48,8 @@ def save_parameters(changes: Sequence[Change]) -> dict[str, Sequence[Any]]:
         "new_id": [operation.id for operation in changed],
         "new_revision": [operation.revision for operation in changed],
         "new_lines": [len(change.transitions) for change in taken],
-        **_arrays("new", _CHANGING, rows),
-        **_arrays("line", _LINE, lines),
+        **arrays("new", _CHANGING, rows),
+        **arrays("line", LINE, lines),
     }
 
 
@@ -56,8 +57,8 @@ def save_statement(*, skip_locked: bool) -> sa.Select[Any]:
     """Returns the statement. It saves the changes whose revision is still the given one and returns their new counters.
 
     It skips rows that another transaction has locked, or waits for them in the order of their ids."""
-    new = _unnested("new", [operations.c.id, operations.c.revision, sa.Column(_LINES, sa.Integer), *_CHANGING])
-    lines = _unnested("line", _LINE)
+    new = unnested("new", [operations.c.id, operations.c.revision, sa.Column(_LINES, sa.Integer), *_CHANGING])
+    lines = unnested("line", LINE)
     held = (
         sa.select(operations.c.id)
         .where(operations.c.id == sa.any_(_array("new", operations.c.id)))
@@ -76,7 +77,7 @@ def save_statement(*, skip_locked: bool) -> sa.Select[Any]:
     written = (
         sa.insert(transitions)
         .from_select(
-            [column.name for column in _LINE],
+            [column.name for column in LINE],
             sa.select(*lines.c).where(lines.c.operation_id == saved.c.id),
             include_defaults=False,
         )
@@ -105,7 +106,8 @@ def _comparable(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.cast(column, sa.Text) if isinstance(column.type, JsonText) else column
 
 
-def _arrays(prefix: str, columns: Sequence[sa.Column[Any]], rows: Sequence[Values]) -> dict[str, Sequence[Any]]:
+def arrays(prefix: str, columns: Sequence[sa.Column[Any]], rows: Sequence[Values]) -> dict[str, Sequence[Any]]:
+    """Returns the parameters of `unnested` for these rows."""
     return {f"{prefix}_{column.name}": [row[column.name] for row in rows] for column in columns}
 
 
@@ -113,7 +115,7 @@ def _array(prefix: str, column: sa.Column[Any]) -> sa.BindParameter[Any]:
     return sa.bindparam(f"{prefix}_{column.name}", type_=ARRAY(column.type, dimensions=1))
 
 
-def _unnested(prefix: str, columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:
+def unnested(prefix: str, columns: Sequence[sa.Column[Any]]) -> sa.TableValuedAlias:
     """Returns the arrays as a table."""
     arrays = [_array(prefix, column) for column in columns]
     rows = sa.func.unnest(*arrays).table_valued(*(sa.column(column.name, column.type) for column in columns))

@@ -4,7 +4,7 @@ from typing import Final
 
 from domain.errors import StartupError
 
-CURRENT: Final = "0013"
+CURRENT: Final = "0014"
 """The revision that this version works with: that of the newest file in migrations/versions."""
 _FIRST: Final = "0001"
 

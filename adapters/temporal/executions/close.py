@@ -119,14 +119,14 @@ async def _failed(ending: Ending, reader: PayloadReader) -> Close:
     return Close(error=await to_operation_error(ending.last.workflow_execution_failed_event_attributes.failure, reader))
 
 
-async def _canceled(ending: Ending, reader: PayloadReader) -> Close:
+async def _canceled(ending: Ending, _: PayloadReader) -> Close:
     request = ending.cancel_request
     if request is None:
         return external_close(ErrorCode.CANCELED)
     return external_close(ErrorCode.CANCELED, request.cause, request.identity)
 
 
-async def _terminated(ending: Ending, reader: PayloadReader) -> Close:
+async def _terminated(ending: Ending, _: PayloadReader) -> Close:
     if ending.last is None:
         return external_close(ErrorCode.TERMINATED)
     attributes = ending.last.workflow_execution_terminated_event_attributes

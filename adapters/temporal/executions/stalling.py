@@ -24,7 +24,7 @@ _UNSPECIFIC_CAUSES = frozenset(
 class _Names(Protocol):
     """One of the API's enumerations."""
 
-    def Name(self, number: Any) -> str: ...
+    def Name(self, number: Any) -> str: ...  # noqa: N802
 
 
 async def stalled_message(times: int, problem: HistoryEvent | None, reader: PayloadReader) -> str:

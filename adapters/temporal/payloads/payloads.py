@@ -67,7 +67,7 @@ class PayloadReader:
         try:
             async with asyncio.timeout(DECODE_TIMEOUT):
                 await self._raw.decode_failure(failure)
-        except Exception as error:  # a codec is another team's code
+        except Exception as error:  # noqa: BLE001 -- a codec is another team's code
             return self._error_message(error)
         return None
 
@@ -112,5 +112,5 @@ class _NoConversion(FailureConverter):
     def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
         raise NotImplementedError
 
-    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
+    def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:  # noqa: ARG002
         return Exception()

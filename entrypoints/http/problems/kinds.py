@@ -160,6 +160,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 def problem_body(kind: Kind, error: Exception) -> Problem:
+    """The problem document (RFC 9457) for the error."""
     errors = _field_errors(error)
     more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
     fields: dict[str, Any] = {
@@ -175,6 +176,7 @@ def problem_body(kind: Kind, error: Exception) -> Problem:
 
 
 def problem_headers(kind: Kind, error: Exception) -> dict[str, str]:
+    """The headers that go with it: `Retry-After` and the like."""
     headers = {}
     if kind.retry_after is not None:
         headers["Retry-After"] = str(kind.retry_after)

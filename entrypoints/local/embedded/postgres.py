@@ -119,10 +119,6 @@ class EmbeddedPostgres:
             return False
         return True
 
-    async def drop_database(self, name: str) -> None:
-        """Drop a database, with whoever is connected to it."""
-        await self.execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
-
     @property
     def _initialised(self) -> Path:
         return self.folder.path / "postgres.new"

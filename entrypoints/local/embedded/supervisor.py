@@ -18,6 +18,8 @@ MAX_PAUSE = 5.0
 
 @dataclass(frozen=True)
 class SupervisorEvent:
+    """Something that happened to a part."""
+
     part: str
     what: What
     detail: str = ""

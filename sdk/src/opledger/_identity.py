@@ -42,7 +42,7 @@ def identify() -> Identity | None:
     try:
         memo = workflow.memo_value(MEMO)
         return Identity(canonical, OutcomeReports(memo["report_outcome"]), memo)
-    except Exception:
+    except Exception:  # noqa: BLE001
         # Another codec, or a newer ledger. Without the report the ledger learns the outcome from Temporal, only later.
         return Identity(canonical, OutcomeReports.NEVER, {"report_outcome": OutcomeReports.NEVER.value})
 

@@ -33,7 +33,7 @@ class OutcomeReport:
             return
         try:
             payload = workflow.payload_converter().to_payload(result)
-        except Exception:
+        except Exception:  # noqa: BLE001
             # The SDK cannot close the workflow with this result either: it fails the workflow task, which is retried.
             return
         value, omitted = describe_result(payload)

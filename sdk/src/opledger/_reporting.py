@@ -102,7 +102,7 @@ class Reporter:
                     **content,
                 )
             )
-        except Exception as err:
+        except Exception as err:  # noqa: BLE001
             # An invalid report (for example, the payload converter refuses it) must not stop the workflow.
             self._log_lost(kind, err)
             return None

@@ -48,7 +48,7 @@ def read_run(workflow_id: str, run_id: str, events: Sequence[HistoryEvent]) -> R
         refused_closes=_failed_tasks(events, REFUSED),
         cancel_requested=CANCEL_REQUESTED in (kinds := [event.WhichOneof("attributes") for event in events]),
         interrupted=next((kind for kind in kinds if kind in (CANCEL_REQUESTED, TIMER_FIRED)), None) == CANCEL_REQUESTED,
-        signals=kinds.count(SIGNALED),
+        signals=sum(kind == SIGNALED for kind in kinds),
         task_failures=_failed_tasks(events, *BY_ITS_CODE),
         taken=TASK_STARTED in kinds,
     )

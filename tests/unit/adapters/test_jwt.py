@@ -97,9 +97,10 @@ async def test_scopes_are_a_text_or_a_list(scope: Any, scopes: set[Scope]) -> No
 async def test_claim_names_can_be_configured() -> None:
     """Identity providers use different ones."""
     world = World(TokenRules(RULES.issuer, RULES.audience, "RS256", "https://a.example/org", "scp"))
-    token = world.provider.token(**{"https://a.example/org": "b", "scp": ["admin"], "aud": ["x", "opledger"]})
+    claims: dict[str, Any] = {"https://a.example/org": "b", "scp": ["admin"], "aud": ["x", "opledger"]}
+    token = world.provider.token(**claims)
     principal = await world.verifier.verify(token)
-    assert (principal.tenant, principal.scopes) == ("b", {Scope.ADMIN})
+    assert (principal.tenant, principal.scopes) == ("b", frozenset({Scope.ADMIN}))
 
 
 async def test_the_algorithm_is_pinned() -> None:
@@ -129,7 +130,7 @@ async def test_every_supported_algorithm_verifies(algorithm: str) -> None:
     public = {**as_jwk(private.public_key(), as_dict=True), "kid": "its"}
     for stated in ({}, {"alg": algorithm}):
         listed = json.dumps({"keys": [world.provider.jwk(1), {**public, **stated}]}).encode()
-        world.provider.key_set = lambda listed=listed: listed  # type: ignore[misc]
+        world.provider.key_set = lambda listed=listed: listed  # type: ignore[misc, method-assign]
         await world.keys.check()
         token = world.provider.token(headers={"kid": "its"}, algorithm=algorithm, key=private)
         assert (await world.verifier.verify(token)).actor == "person"

@@ -146,7 +146,7 @@ def test_true_stories_are_not_held_against_the_ledger(name: str) -> None:
     assert list(story(**TRUE_STORIES[name]).violations) == []
 
 
-RESET_UNTOLD = {"row": TERMINATED, "lines": FAILED_LINES, "runs": (ended(TERMINATION), AGAIN)}
+RESET_UNTOLD: dict[str, Any] = {"row": TERMINATED, "lines": FAILED_LINES, "runs": (ended(TERMINATION), AGAIN)}
 UNTRUE_STORIES: dict[str, tuple[str, dict[str, Any]]] = {
     "a 202 without a row": ("P1", {"row": None, "runs": (), "answers": {"k": frozenset({ONE})}}),
     "a key with two operations": ("P1", {"answers": {"k": frozenset({ONE, "op-2"})}}),

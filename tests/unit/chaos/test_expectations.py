@@ -21,8 +21,8 @@ from tests.chaos.workload import SORTS
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = Row("op", "COMPLETED", 3, NOW, NOW, NOW)
 INPUT = {"number": 7, "seconds": 2.5, "value": 0, "machine": "m1", "outcome": "success", SIGNALS: 0}
-ASKED = {"cancel_requested": True, "interrupted": True}
-STUMBLED = {"task_failures": 2}
+ASKED: dict[str, Any] = {"cancel_requested": True, "interrupted": True}
+STUMBLED: dict[str, Any] = {"task_failures": 2}
 
 
 def end(kind: str, content: Any = None) -> End:

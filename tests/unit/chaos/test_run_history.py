@@ -16,7 +16,8 @@ STARTED = {"first_execution_run_id": "r1"}
 
 def event(second: int, kind: str, **attributes: Any) -> HistoryEvent:
     """One event of the history."""
-    made = HistoryEvent(**{f"{kind}_event_attributes": attributes})
+    fields: dict[str, Any] = {f"{kind}_event_attributes": attributes}
+    made = HistoryEvent(**fields)
     made.event_time.FromSeconds(second)
     return made
 

@@ -33,6 +33,7 @@ def parse(arguments: Sequence[str]) -> tuple[str, Steps, list[str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Run the command and stop it when asked to; its exit code."""
     identity, steps, command = parse(arguments)
     wake, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -66,7 +67,7 @@ def become_server(guard: int, identity: str, last_signal: int, command: list[str
         if sys.platform == "linux":  # after the change of identity, which would undo it
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, last_signal)
         if os.getppid() == guard:
-            os.execvp(command[0], command)
+            os.execvp(command[0], command)  # noqa: S606
     except BaseException as error:  # a forked child must not run on into its parent's code
         os.write(2, f"opledger guard: cannot run {command[0]}: {error}\n".encode())
     os._exit(127)
@@ -92,6 +93,7 @@ def watch(child: int, wake: int, steps: Steps) -> int:
 
 
 def asked_to_stop(ready: list[int], wake: int) -> bool:
+    """Whether a signal has come, or standard input has ended."""
     signals = os.read(wake, 4096) if wake in ready else b""
     ended = 0 in ready and not os.read(0, 4096)
     return ended or any(number != signal.SIGCHLD for number in signals)

@@ -18,7 +18,7 @@ from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring import api, worker
 from tests.support.aes_codec import DATA_CONVERTER, AesCodec
-from tests.support.temporal_server import free_port
+from tests.support.ports import free_port
 
 Process = Callable[[Settings], AbstractAsyncContextManager[object]]
 NO_DATABASE = "postgresql://nobody@localhost/nothing"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -176,7 +177,7 @@ async def test_questions_about_unknown_keys_that_are_not_answered(monkeypatch: p
     world = World()
     text, _ = await world.key()
     world.keys.hold = hold = asyncio.Event()
-    made_up = [asyncio.create_task(world.authenticate.principal(f"opl_aaaaaaa1_{'a' * 32}"))]
+    made_up: list[asyncio.Future[Any]] = [asyncio.create_task(world.authenticate.principal(f"opl_aaaaaaa1_{'a' * 32}"))]
     await begun()
     world.keys.hold = None
     assert (await asyncio.wait_for(world.authenticate.principal(text), 60)).actor == "ci"

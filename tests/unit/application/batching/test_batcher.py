@@ -178,7 +178,7 @@ async def test_slow_batches_count_against_max_in_flight() -> None:
     first, second, third, fourth = [(await begun(batcher.submit(key)))[0] for key in "abcd"]
     assert lookups.batches == [{"a"}, {"b"}]
     lookups.held["b"].set()
-    assert await asyncio.wait_for(asyncio.gather(second, third, fourth), 60) == [2, 3, 4]
+    assert [*await asyncio.wait_for(asyncio.gather(second, third, fourth), 60)] == [2, 3, 4]
     assert lookups.batches == [{"a"}, {"b"}, {"c", "d"}]
     assert not first.done()
     lookups.held["a"].set()
@@ -210,7 +210,7 @@ async def test_a_request_waits_for_the_one_with_its_key_that_hangs() -> None:
     assert not first.done()
     assert not second.done()
     writes.held[1].set()
-    assert await asyncio.wait_for(asyncio.gather(first, second), 60) == ["first", "second"]
+    assert [*await asyncio.wait_for(asyncio.gather(first, second), 60)] == ["first", "second"]
     assert writes.batches == [[1], [1]]
 
 

@@ -107,7 +107,7 @@ async def test_nothing_to_change() -> None:
         changes.change(UUID(int=3), noted),
     )
     unchanged = [UpdateResult(database.row(number), changed=False) for number in (1, 2)]
-    assert outcomes == [*unchanged, None]
+    assert [*outcomes] == [*unchanged, None]
     assert database.commits == 0
 
 

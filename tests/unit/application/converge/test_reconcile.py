@@ -279,7 +279,7 @@ async def test_one_bad_row_stops_no_other() -> None:
             raise ValueError("no database takes this result")
         return await recorded(operation_id, *rest)
 
-    ledger.recorder.observation = cannot_store  # type: ignore[method-assign]
+    ledger.recorder.observation = cannot_store  # type: ignore[assignment, method-assign]
     [page] = await ledger.whole_pass()
     assert page == ReconciledPage(None, listed=10, asked=10, corrected=8, failed=2)
     unfinished = {operation_id for operation_id in ids if ledger.status(operation_id) is RUNNING}

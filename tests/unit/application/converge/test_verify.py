@@ -28,7 +28,8 @@ async def test_nothing_is_due_before_its_age() -> None:
 
 async def gaps(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float]:
     """The seconds between looks at a silent operation."""
-    found, before = [], ledger.clock.now()
+    found: list[float] = []
+    before = ledger.clock.now()
     while len(found) < count:
         due_at = ledger.row(operation_id).verification.due_at
         assert due_at is not None

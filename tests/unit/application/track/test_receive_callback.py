@@ -53,7 +53,7 @@ async def test_completed_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> 
     ledger = FakeLedger(callbacks=True)
     ledger.world.complete(await ledger.running())
     opened, units = [], ledger.store.units
-    monkeypatch.setattr(ledger.store, "units", lambda: opened.append(1) or units())
+    monkeypatch.setattr(ledger.store, "units", lambda: opened.append(1) or units())  # type: ignore[func-returns-value]
     assert await ledger.call_back(the_call(ledger)) is APPLIED
     assert len(opened) == 1
 

@@ -14,6 +14,7 @@ from application.track.record import Recorded, RecordEvidence
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
 from domain.evidence.reconciliation import ReconcilePolicy, Verdict
+from domain.json_value import JsonValue
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.report import Progress, Report, ReportKind
 from domain.operation.status import OperationStatus
@@ -24,7 +25,7 @@ from tests.support.operations import ID
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
 BOOM = OperationError(ErrorCode.WORKFLOW_FAILED, "boom")
-FALSY = [None, {}, [], "", 0, False]
+FALSY: list[JsonValue] = [None, {}, [], "", 0, False]
 
 
 class Rivals:

@@ -1,11 +1,13 @@
 """Reading: one tenant's rows, in pages that neither repeat nor leave out, without the engine."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from application.ports.operation_queries import OperationFilter, PageKey
+from application.ports.operation_view import OperationView
 from application.submit.submission import Submission
 from domain.errors import OperationNotFound
-from domain.operation.operation import Operation
 from domain.operation.status import OperationStatus
 from tests.support.ledger import FakeLedger
 from tests.support.operations import ID
@@ -13,7 +15,7 @@ from tests.support.operations import ID
 ANY = OperationFilter()
 
 
-async def walk(ledger: FakeLedger, size: int, *, newest_first: bool = True) -> list[list[Operation]]:
+async def walk(ledger: FakeLedger, size: int, *, newest_first: bool = True) -> list[Sequence[OperationView]]:
     """All pages."""
     pages, after = [], None
     while True:

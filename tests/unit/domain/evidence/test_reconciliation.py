@@ -1,7 +1,9 @@
 """The reconciliation rule: a table of all (status, observation) pairs, then times and messages."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -40,7 +42,7 @@ def ends(code: ErrorCode, *, ran: bool = False) -> tuple[bool, ErrorCode]:
 
 
 E = ErrorCode
-TABLE = {
+TABLE: Mapping[str, Mapping[ExecutionState, Any]] = {
     # No start was attempted, but the engine's answer is still the truth.
     "accepted": {
         S.PENDING: NONE, S.RUNNING: START, S.COMPLETED: DONE, S.FAILED: ends(E.WORKFLOW_FAILED),

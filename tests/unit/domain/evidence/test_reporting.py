@@ -1,5 +1,7 @@
 """Effect of reports: all pairs of status and report, both finalities, repeated and late reports."""
 
+from typing import Any
+
 import pytest
 
 from domain.evidence.finality import Finality
@@ -13,7 +15,7 @@ K, S = ReportKind, OperationStatus
 PROGRESS = Progress(0.5, "half")
 
 
-def report(kind: ReportKind, **fields: object) -> Report:
+def report(kind: ReportKind, **fields: Any) -> Report:
     if kind is K.PROGRESS:
         fields.setdefault("progress", PROGRESS)
     return reported(kind, **fields)

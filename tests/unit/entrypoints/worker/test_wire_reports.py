@@ -21,7 +21,7 @@ KIND_RULE = "kind: one of started, progress, completed, failed, canceled, in low
 TIME_RULE = "occurred_at: a time in RFC 3339 with a zone, such as 2026-01-31T12:00:00.5Z; it is"
 
 
-def update(kind: str = "started", **fields: object) -> dict[str, Any]:
+def update(kind: Any = "started", **fields: object) -> dict[str, Any]:
     """The JSON of a report."""
     return {"operation_id": ID, "kind": kind, "occurred_at": AT, **fields}
 

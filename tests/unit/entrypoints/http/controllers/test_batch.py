@@ -61,7 +61,7 @@ async def test_a_large_one_does_not_hold_the_others_up(monkeypatch: pytest.Monke
 async def test_each_is_accepted_as_it_would_be_alone() -> None:
     """Any input, none and a null included, labels, the actor in the history; in the order of the request."""
     api = Api(actor="ci")
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"type": "deploy", "input": {"seconds": 3}, "labels": {"team": "a"}},
         {"type": "build"},
         {"type": "deploy", "input": None},

@@ -78,7 +78,7 @@ async def test_refusals() -> None:
 
 async def test_it_counts_against_the_allowance_once() -> None:
     """Of two requests the second is one too many of one."""
-    api = Guarded(Allowance(rate=0.001, burst=2))
+    api = Guarded(Allowance(rate=0.001, burst=2))  # type: ignore[arg-type]
     key = await api.key("a")
     made = (await api.ask("POST", "/v1/operations", key, json={"type": "deploy"})).json()
     statuses = [(await api.ask("GET", f"/v1/operations/{made['id']}", key)).status_code for _ in range(3)]

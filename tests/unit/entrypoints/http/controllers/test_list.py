@@ -8,10 +8,9 @@ import pytest
 from adapters.memory.clock import MemoryClock
 from adapters.memory.operations.operation_queries import MemoryOperationQueries
 from adapters.memory.store import MemoryStore
-from application.ports.operation_queries import OperationFilter
+from application.ports.operation_queries import OperationFilter, Page
 from domain.operation.attention import AttentionKind
 from domain.operation.labels import MAX_LABELS
-from domain.operation.operation import Operation
 from tests.support.http_api import Api, problem
 
 
@@ -76,7 +75,7 @@ class Asked(MemoryStore):
         queries = super().queries(tenant)
         page = queries.page
 
-        async def asked(criteria: OperationFilter, **rest: Any) -> list[Operation]:
+        async def asked(criteria: OperationFilter, **rest: Any) -> Page:
             self.criteria.append(criteria)
             return await page(criteria, **rest)
 

@@ -114,7 +114,8 @@ async def test_the_answer_is_that_of_a_read() -> None:
     await subscribed(api.hub, 4)
     await api.start(made["id"])
     assert [(await task).headers["preference-applied"] for task in preferring] == ["wait=50", "wait=55"]
-    for one, result in ((made, {"a": "\ud800"}), (other, 7)):
+    results: list[tuple[Any, Any]] = [(made, {"a": "\ud800"}), (other, 7)]
+    for one, result in results:
         await api.complete_started(one["id"], result) if one is made else await api.complete(one["id"], result)
     for one, task in zip((made, other), asked, strict=True):
         told, read = await task, await api.client.get(f"/v1/operations/{one['id']}")

@@ -24,7 +24,7 @@ async def opened(api: Api, path: str, headers: dict[str, str]) -> AsyncIterator[
     client, (path, _, query) = Streamed(), path.partition("?")
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     task: asyncio.Task[None] = asyncio.create_task(
-        api.app(scope_of("GET", path, query.encode(), raw), client.receive, client.send)  # type: ignore[arg-type]
+        api.app(scope_of("GET", path, query.encode(), raw), client.receive, client.send)
     )
     await subscribed(api.hub)
     try:

@@ -70,7 +70,7 @@ async def status(raw_path: bytes, method: str = "GET") -> int:
         messages.append(message)
 
     scope = scope_of(method, unquote(raw_path.decode("latin-1")), b"", [])
-    await API.app({**scope, "raw_path": raw_path}, receive, send)
+    await API.app({**scope, "raw_path": raw_path}, receive, send)  # type: ignore[arg-type]
     return int(messages[0]["status"])
 
 

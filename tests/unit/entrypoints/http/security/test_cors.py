@@ -28,7 +28,7 @@ def readable(answer: httpx.Response, origin: str = PAGE) -> bool:
 
 async def test_every_kind_of_answer_can_be_read() -> None:
     """The fast path, the framework's, and errors of both; each once."""
-    api = Guarded(Allowance(rate=0.001, burst=7), origins=ORIGINS)
+    api = Guarded(Allowance(rate=0.001, burst=7), origins=ORIGINS)  # type: ignore[arg-type]
     key = {**await api.key(), "Origin": PAGE}
     made = await api.ask("POST", "/v1/operations", key, json={"type": "deploy"})
     path = f"/v1/operations/{made.json()['id']}"

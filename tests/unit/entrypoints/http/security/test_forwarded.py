@@ -40,7 +40,7 @@ async def seen(rules: ProxyRules, client: Any, headers: Mapping[str, str], path:
 
     scope = scope_of("GET", path, b"", [(name.encode(), value.encode()) for name, value in headers.items()])
     nothing: Any = None
-    await Forwarded(app, rules)({**scope, "client": client}, nothing, nothing)
+    await Forwarded(app, rules)({**scope, "client": client}, nothing, nothing)  # type: ignore[arg-type]
     return scopes[0]
 
 

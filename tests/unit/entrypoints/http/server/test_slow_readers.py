@@ -4,6 +4,7 @@ import asyncio
 from typing import ClassVar
 
 import pytest
+from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from entrypoints.http.server.slow_readers import ServedProtocol
@@ -29,9 +30,9 @@ class Endless:
         self.ended = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             return
-        await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[typeddict-item]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
         leaving = asyncio.create_task(self._gone(receive))
         for number in range(self.chunks):
             if leaving.done():

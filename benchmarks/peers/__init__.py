@@ -1,0 +1,1 @@
+"""The ledger beside other products that keep jobs in PostgreSQL."""
