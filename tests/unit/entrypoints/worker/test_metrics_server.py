@@ -39,13 +39,12 @@ async def test_it_serves_metrics_and_a_sign_of_life_until_it_is_stopped() -> Non
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"GET /metrics HTTP/1.1\r\nhost: worker\r\nconnection: close\r\n\r\n", b"200"),
+        (b"GET /metrics HTTP/1.1\r\n\r\n", b"200"),
         (b"GET /metrics?name=x HTTP/1.0\r\n\r\n", b"200"),
-        (b"GET /metrics HTTP/1.1\r\n\r\n", b"400"),
         (b"GET  /metrics HTTP/1.1\r\n\r\n", b"400"),
         (b"GET /metrics\r\n\r\n", b"400"),
         (b"\x16\x03\x01 \r\n\r\n", b"400"),
-        (b"GET /metrics HTTP/1.1\r\nx: " + b"x" * MAX_HEAD + b"\r\n\r\n", b"400"),
+        (b"GET /metrics HTTP/1.1\r\nx: " + b"x" * MAX_HEAD + b"\r\n\r\n", b""),
         (b"GET /metr", b""),
     ],
 )
@@ -55,8 +54,7 @@ async def test_malformed_requests_get_400_or_a_closed_connection(request_bytes: 
         for _ in range(2):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(request_bytes)
-            if not status:
-                writer.write_eof()
+            writer.write_eof()
             with contextlib.suppress(ConnectionError):
                 assert (await asyncio.wait_for(reader.read(), 60)).partition(b" ")[2][:3] == status
             writer.close()
