@@ -78,6 +78,6 @@ lock: $(STAMP) ## Re-resolve requirements/*.txt from requirements/*.in
 			--no-emit-index-url --no-header --no-annotate $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove what the targets above made, data included
-	rm -rf $(VENV) .opledger .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) .opledger .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage tests/typescript/node_modules tests/javascript/node_modules
 
 .PHONY: help demo up test test-slow test-all coverage chaos seeded-bugs nightly bench reference lint check node format lock clean

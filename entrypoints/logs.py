@@ -36,14 +36,16 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
+            **_fields(record),
             "timestamp": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **_fields(record),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            line["stack"] = self.formatStack(record.stack_info)
         return json.dumps(line, default=str)
 
 
@@ -59,9 +61,16 @@ class ConsoleFormatter(logging.Formatter):
         colour = _COLOURS.get(name) if self._coloured else None
         level = f"{colour}{name:<8}{_PLAIN}" if colour else f"{name:<8}"
         words = [_time(record), level, f"[{record.name}]", record.getMessage()]
-        words += [f"{name}={value}" for name, value in _fields(record).items()]
+        words += [f"{name}={_quoted(value)}" for name, value in _fields(record).items()]
         traceback = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
-        return " ".join(words) + traceback
+        stack = f"\n{self.formatStack(record.stack_info)}" if record.stack_info else ""
+        return " ".join(words) + traceback + stack
+
+
+def _quoted(value: object) -> str:
+    """As `repr` where a value has spaces or control characters: it must not look like other fields or lines."""
+    text = str(value)
+    return text if text.isprintable() and " " not in text else repr(text)
 
 
 def _time(record: logging.LogRecord) -> str:

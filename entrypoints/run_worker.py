@@ -37,7 +37,8 @@ def main(flags: Mapping[str, Any], additions: Additions | None = None) -> None:
 
 async def run(settings: Settings, stop: asyncio.Event, additions: Additions | None = None) -> int:
     """Runs the loops and the Temporal worker until `stop` is set. Each of them waits by itself until the database and
-    Temporal are reachable. Raises StartupError: the metrics port is taken, or a setting cannot be used."""
+    Temporal are reachable. Returns the exit code: 1 if a loop has crashed, because a worker without it would look
+    healthy. Raises StartupError: the metrics port is taken, or a setting cannot be used."""
     ensure_metrics_port(settings.host, settings.metrics_port)
     async with worker.worker(settings) as parts:
         loops = [
@@ -55,6 +56,9 @@ async def run(settings: Settings, stop: asyncio.Event, additions: Additions | No
         if settings.metrics_port is not None:
             page = serve_metrics(parts.metrics_page, settings.host, settings.metrics_port, stop)
             loops.append(asyncio.create_task(page, name="metrics"))
+        crashed: list[str] = []
+        for loop in loops:
+            loop.add_done_callback(partial(_stop_if_crashed, stop, crashed))
         _log.info("the worker runs")
         try:
             await run_temporal_worker(parts.connect, parts.activities, stop, additions)
@@ -62,7 +66,16 @@ async def run(settings: Settings, stop: asyncio.Event, additions: Additions | No
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-    return 0
+    return 1 if crashed else 0
+
+
+def _stop_if_crashed(stop: asyncio.Event, crashed: list[str], loop: asyncio.Task[None]) -> None:
+    if stop.is_set() or not (loop.cancelled() or loop.exception()):
+        return
+    error = None if loop.cancelled() else loop.exception()
+    _log.critical("the %s loop has crashed; the worker stops", loop.get_name(), exc_info=error)
+    crashed.append(loop.get_name())
+    stop.set()
 
 
 async def claim(name: str, loop: ClaimLoop, pace: Pace) -> None:

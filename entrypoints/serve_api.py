@@ -2,9 +2,9 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from entrypoints import net
 from entrypoints.http.app import create_app
@@ -14,9 +14,6 @@ from entrypoints.logs import configure_logs
 from entrypoints.process import loop_factory, raise_descriptor_limit, run_to_exit
 from entrypoints.settings.settings import Settings, load_settings
 from entrypoints.wiring import api
-
-LOAD_TEMPORAL_AFTER: Final = 1.0
-"""Seconds after the start, unless a callback or a readiness check needs Temporal before."""
 
 
 def main(flags: Mapping[str, Any]) -> None:
@@ -45,22 +42,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> int:
         # Streams and waits end first: they would delay the shutdown.
         shutdown = parts.stopping.run(stop, settings.stop_delay, parts.end_waiting, closing.set)
         leaving = asyncio.create_task(shutdown)
-        loading = asyncio.create_task(_load(parts.load_temporal, closing))
         try:
-            served = await serve(app, settings.host, settings.port, closing)
-            if loading.done():
-                loading.result()
-            return 0 if served else 1
+            return 0 if await serve(app, settings.host, settings.port, closing) else 1
         finally:
             leaving.cancel()
-            loading.cancel()
-
-
-async def _load(load_temporal: Callable[[], Awaitable[None]], closing: asyncio.Event) -> None:
-    """Loads Temporal's adapters a moment after the start; ends the process where their configuration cannot be used."""
-    await asyncio.sleep(LOAD_TEMPORAL_AFTER)
-    try:
-        await load_temporal()
-    except BaseException:
-        closing.set()
-        raise

@@ -37,7 +37,7 @@ async def _fetch(url: str) -> bytes:
                 content += chunk
                 if len(content) > MAX_BYTES:
                     raise IdentityProviderUnavailable(f"{url} answers with more than {MAX_BYTES} bytes")
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise IdentityProviderUnavailable(f"{url} cannot be read: {str(error) or type(error).__name__}") from None
     return content
 

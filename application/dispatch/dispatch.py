@@ -13,6 +13,7 @@ from application.ports.workflow_engine import (
     CallbackRefused,
     EngineUnavailable,
     ExecutionExists,
+    PayloadsUnavailable,
     StartFailed,
     StartRejected,
     StartRequest,
@@ -75,7 +76,7 @@ class DispatchOperations:
             await self._retry(operation, str(refusal))
         except EngineUnavailable as outage:
             await self._retry(operation, str(outage))
-            return False
+            return isinstance(outage, PayloadsUnavailable)  # only this operation's payloads cannot be read
         return True
 
     async def _start_or_find(self, operation: Operation) -> None:

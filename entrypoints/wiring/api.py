@@ -2,10 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import ModuleType
 
 from dependency_injector import containers, providers
 
@@ -15,7 +14,6 @@ from application.access.stream_tickets import StreamTicketOffice
 from application.control.cancel import CancelOperation
 from application.control.delete import DeleteOperation
 from application.operate.health import CheckHealth, SharedProbe
-from application.ports.probe import Probe
 from application.submit.submit import SubmitOperations
 from application.tenant_ledger import LedgerServices
 from application.track.receive_callback import ReceiveCallback
@@ -27,12 +25,11 @@ from application.watch.waiter_limit import WaitingRoom
 from domain.operation.operation_type import OperationCatalogue
 from entrypoints.http.security.authentication import Access
 from entrypoints.http.server.shutdown import GracefulShutdown
-from entrypoints.http.services import CallbackReceiver, HttpServices
+from entrypoints.http.services import HttpServices
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import adapters
+from entrypoints.wiring import adapters, temporal
 from entrypoints.wiring.access import access, check_key_file, identity_provider
 from entrypoints.wiring.catalogue import checked_catalogue
-from entrypoints.wiring.deferred import Deferred, DeferredProbe, DeferredReceiver
 from entrypoints.wiring.services import Services
 
 
@@ -44,8 +41,6 @@ class ApiServices(containers.DeclarativeContainer):
     adapters = providers.DependenciesContainer()
     temporal = providers.DependenciesContainer()
     services = providers.DependenciesContainer()
-    loading = providers.Dependency(instance_of=Deferred)
-    """Loads Temporal's adapters, in the API process alone."""
 
     submit = providers.Singleton(
         SubmitOperations, adapters.units, adapters.clock, adapters.operation_ids, catalogue, adapters.validator
@@ -69,7 +64,6 @@ class ApiServices(containers.DeclarativeContainer):
         services.recorder,
         adapters.metrics,
     )
-    callback_receiver: providers.Dependency[CallbackReceiver] = providers.Dependency(default=receiver)
     key_uses = providers.Singleton(NoteKeyUses, adapters.api_keys)
     identity_provider = providers.Singleton(identity_provider, settings)
     access = providers.Singleton(
@@ -82,7 +76,6 @@ class ApiServices(containers.DeclarativeContainer):
     tickets = providers.Singleton(
         StreamTicketOffice, adapters.stream_tickets, adapters.clock, adapters.random_bytes, access
     )
-    temporal_probe: providers.Dependency[Probe] = providers.Dependency(default=temporal.probe)
     stopping = providers.Singleton(GracefulShutdown)
     health = providers.Singleton(
         CheckHealth,
@@ -91,7 +84,7 @@ class ApiServices(containers.DeclarativeContainer):
             providers.Singleton(SharedProbe, adapters.migration_probe),
             stopping,
         ),
-        optional=providers.List(providers.Singleton(SharedProbe, temporal_probe)),
+        optional=providers.List(providers.Singleton(SharedProbe, temporal.probe)),
     )
     http_services = providers.Factory(
         HttpServices,
@@ -107,7 +100,7 @@ class ApiServices(containers.DeclarativeContainer):
             waiting_room=waiting_room,
         ),
         health=health,
-        receive_callback=callback_receiver,
+        receive_callback=receiver,
         callback_keys=services.callback_keys,
         metrics=adapters.metrics,
         answered=adapters.answered,
@@ -126,8 +119,6 @@ class ApiParts:
     key_uses: NoteKeyUses
     end_waiting: Callable[[], None]
     """Answers every wait with the current state and ends every stream."""
-    load_temporal: Callable[[], Awaitable[None]]
-    """Loads Temporal's adapters, unless a callback or a readiness check has done so before. Raises StartupError."""
 
 
 @asynccontextmanager
@@ -135,26 +126,14 @@ async def wired(settings: Settings) -> AsyncIterator[ApiServices]:
     """Yields the services on the adapters of production. At the end, commits what is under way and closes all
     connections. Raises StartupError."""
     catalogue = checked_catalogue(settings)
-    async with adapters.opened(settings) as opened, AsyncExitStack() as temporal:
-
-        async def load() -> None:
-            module = await asyncio.to_thread(_temporal_module)
-            container.temporal.override(await temporal.enter_async_context(module.opened(settings, opened.clock())))
-
-        loading = Deferred(load)
+    async with adapters.opened(settings) as opened, temporal.opened(settings, opened.clock()) as engine:
         container = ApiServices(
             settings=providers.Object(settings),
             catalogue=providers.Object(catalogue),
             adapters=opened,
+            temporal=engine,
             services=Services(settings=providers.Object(settings), adapters=opened),
-            loading=providers.Object(loading),
         )
-        probe = DeferredProbe(loading, container.temporal.probe)
-        receiver = DeferredReceiver(loading, container.receiver)
-        container.temporal_probe.override(providers.Object(probe))
-        container.callback_receiver.override(providers.Object(receiver))
-        if settings.data_converter is not None:
-            await loading.done()  # its name may be wrong: found at the start
         try:
             yield container
         finally:
@@ -176,14 +155,6 @@ async def api(settings: Settings) -> AsyncIterator[ApiParts]:
                 container.access(),
                 container.key_uses(),
                 hub.close,
-                container.loading().done,
             )
         finally:
             hub.close()
-
-
-def _temporal_module() -> ModuleType:
-    """Imported late, in a thread."""
-    from entrypoints.wiring import temporal
-
-    return temporal

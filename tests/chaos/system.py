@@ -76,7 +76,7 @@ class System:
         migrated = await run("migrate", cwd=self.folder, **self._variables(0))
         assert migrated.code == 0, migrated
         self.apis = [self._command(f"api-{n}", 0, "api", "--port", str(port)) for n, port in enumerate(self._ports)]
-        self.workers = [self._command(f"worker-{number}", 1, "worker") for number in range(2)]
+        self.workers = [self._command(f"worker-{number}", 1, "worker", "--demo") for number in range(2)]
         team = (sys.executable, "-m", "tests.chaos.worker")
         self.team = ChaosProcess("team", team, self.folder, {"TEMPORAL_ADDRESS": self.team_engine.address})
         for process in self.processes:

@@ -18,10 +18,8 @@ _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 1024
 
 
-def config(
-    app: ASGIApp, host: str, port: int, *, drain_seconds: int = DRAIN_SECONDS, concurrency: int | None = None
-) -> uvicorn.Config:
-    """The server's configuration. `concurrency`: further connections get 503."""
+def config(app: ASGIApp, host: str, port: int, *, drain_seconds: int = DRAIN_SECONDS) -> uvicorn.Config:
+    """The server's configuration."""
     return uvicorn.Config(
         app,
         host=host,
@@ -37,7 +35,6 @@ def config(
         date_header=True,
         proxy_headers=False,
         backlog=_BACKLOG,
-        limit_concurrency=concurrency,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=drain_seconds,
     )

@@ -220,6 +220,15 @@ async def test_cached_keys_stay_in_use_while_the_provider_is_unavailable() -> No
     assert world.provider.read == 5
 
 
+async def test_missing_certificates_make_the_provider_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The HTTP client cannot even be made: no answer of the provider, and no internal error."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(IdentityProviderUnavailable, match="cannot be read"):
+        await key_source("https://localhost:1/jwks")()
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{}", b'{"keys": []}', b'{"keys": 1}', b'{"keys": [1]}', b"\xff", b'{"keys": [{}]}']
 )

@@ -76,3 +76,16 @@ def test_a_line_names_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
     inside, outside = (json.loads(line) for line in capsys.readouterr().err.splitlines())
     assert inside["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
     assert "trace_id" not in outside
+
+
+@pytest.mark.usefixtures("root_logger")
+def test_fields_cannot_forge_a_line_or_its_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """A value with a newline is quoted, and the line's own fields win."""
+    configure_logs("console", "info")
+    logging.getLogger("test").warning("it", extra={"v": "a\nb"})
+    assert capsys.readouterr().err.endswith("it v='a\\nb'\n")
+    configure_logs("json", "info")
+    logging.getLogger("test").warning("it", extra={"timestamp": "never", "level": "none"}, stack_info=True)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["timestamp"] == "never") == ("warning", False)
+    assert line["stack"].startswith("Stack")

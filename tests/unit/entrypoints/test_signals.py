@@ -32,9 +32,10 @@ run_to_exit(main)
 async def begun(*arguments: str, ignoring: tuple[signal.Signals, ...] = ()) -> asyncio.subprocess.Process:
     """A process of ours that waits to be stopped."""
 
-    def ignore() -> None:
-        for number in ignoring:
-            signal.signal(number, signal.SIG_IGN)
+    def dispose() -> None:
+        # The tests themselves may run under nohup, whose ignored signals a child inherits.
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
 
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
@@ -43,7 +44,7 @@ async def begun(*arguments: str, ignoring: tuple[signal.Signals, ...] = ()) -> a
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,
-        preexec_fn=ignore,
+        preexec_fn=dispose,
     )
     assert await said(process) == b"ready\n"
     return process

@@ -9,7 +9,7 @@ import pytest
 from application.batching.claim_loop import ClaimResult
 from application.dispatch.completion_callbacks import CALLBACK_RETRY_AFTER
 from application.dispatch.dispatch import FIRST_QUESTION, DispatchOperations
-from application.ports.workflow_engine import StartFailed, StartRejected
+from application.ports.workflow_engine import PayloadsUnavailable, StartFailed, StartRejected
 from domain.access.callback_token import TOKEN_HEADER
 from domain.evidence.finality import Finality, OutcomeReports
 from domain.evidence.observation import ExecutionState
@@ -165,6 +165,16 @@ async def test_outage_while_it_looks_whose_execution_exists(caplog: pytest.LogCa
     ledger.pass_time(seconds=1)
     await ledger.dispatch(1)
     assert ledger.row(operation_id).dispatch.attempts == 2
+
+
+async def test_payloads_that_cannot_be_read_do_not_stop_the_others() -> None:
+    """The codec of one operation is no outage of the engine (hazard 5)."""
+    ledger = FakeLedger()
+    operation_id = await ledger.submit()
+    ledger.world.start_from_outside(operation_id)
+    ledger.engine.break_for("observe", operation_id, PayloadsUnavailable("the codec is unavailable"))
+    assert await ledger.dispatch(1) == ClaimResult(1, engine_available=True)
+    assert ledger.row(operation_id).dispatch.due_at is not None
 
 
 async def test_superseded_after_a_lost_reply() -> None:
