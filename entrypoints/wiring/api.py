@@ -27,10 +27,8 @@ from entrypoints.http.security.authentication import Access
 from entrypoints.http.server.shutdown import GracefulShutdown
 from entrypoints.http.services import HttpServices
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import adapters, temporal
 from entrypoints.wiring.access import access, check_key_file, identity_provider
-from entrypoints.wiring.catalogue import checked_catalogue
-from entrypoints.wiring.services import Services
+from entrypoints.wiring.production import production
 
 
 class ApiServices(containers.DeclarativeContainer):
@@ -125,15 +123,8 @@ class ApiParts:
 async def wired(settings: Settings) -> AsyncIterator[ApiServices]:
     """Yields the services on the adapters of production. At the end, commits what is under way and closes all
     connections. Raises StartupError."""
-    catalogue = checked_catalogue(settings)
-    async with adapters.opened(settings) as opened, temporal.opened(settings, opened.clock()) as engine:
-        container = ApiServices(
-            settings=providers.Object(settings),
-            catalogue=providers.Object(catalogue),
-            adapters=opened,
-            temporal=engine,
-            services=Services(settings=providers.Object(settings), adapters=opened),
-        )
+    async with production(settings) as parts:
+        container = ApiServices(**parts)
         try:
             yield container
         finally:

@@ -27,9 +27,7 @@ from application.track.receive_report import ReceiveReport
 from domain.operation.operation_type import OperationCatalogue
 from entrypoints.scrape import MetricsPage
 from entrypoints.settings.settings import Settings
-from entrypoints.wiring import adapters, temporal
-from entrypoints.wiring.catalogue import checked_catalogue
-from entrypoints.wiring.services import Services
+from entrypoints.wiring.production import production
 from entrypoints.worker.activities import LedgerActivities
 from entrypoints.worker.reconcile_operations import RECONCILE_WORKFLOW
 from opledger.wire import LEDGER_TASK_QUEUE
@@ -118,15 +116,8 @@ class WorkerParts:
 async def wired(settings: Settings) -> AsyncIterator[WorkerServices]:
     """Yields the services on the adapters of production. At the end, commits what is under way and closes all
     connections. Raises StartupError."""
-    catalogue = checked_catalogue(settings)
-    async with adapters.opened(settings) as opened, temporal.opened(settings, opened.clock()) as engine:
-        container = WorkerServices(
-            settings=providers.Object(settings),
-            catalogue=providers.Object(catalogue),
-            adapters=opened,
-            temporal=engine,
-            services=Services(settings=providers.Object(settings), adapters=opened),
-        )
+    async with production(settings) as parts:
+        container = WorkerServices(**parts)
         try:
             yield container
         finally:
