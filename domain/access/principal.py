@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from domain.access.scope import Scope
+
+DEFAULT_TENANT: Final = "default"
+"""Tenant of clients without credentials, and of operations that a watch rule without a tenant adopts."""
 
 
 @dataclass(frozen=True, slots=True)

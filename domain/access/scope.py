@@ -12,9 +12,11 @@ class Scope(StrEnum):
     READ = "read"
     """Read, list and count operations, their histories and events."""
     SUBMIT = "submit"
-    """Submit operations, alone and in batches."""
+    """Submit and retry operations. The answer to a retry has the input of the retried operation."""
     CANCEL = "cancel"
-    """Request cancellation or termination. The answer is the operation, input included."""
+    """Request cancellation or termination, and acknowledge problems. The answer is the operation, input included."""
+    REPORT = "report"
+    """Report about workflows; used by the plugin."""
     ADMIN = "admin"
     """All other scopes, and irreversible actions such as deleting operations."""
 

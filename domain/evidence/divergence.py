@@ -4,12 +4,12 @@ Anyone with Temporal's own tools can reset a closed execution or start it again.
 by then, so the outcome stays, and the operation gets the attention DIVERGED.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.evidence.observation import CLOSED, OPEN, ExecutionState, Observation
 from domain.evidence.unreadable_result import has_unreadable_result, unreadable_message, with_unreadable_result
 from domain.json_value import JsonValue
+from domain.operation.acknowledging import problem_of, with_problem, without_problem
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.lifecycle import note
 from domain.operation.operation import Cause, Change, Operation
@@ -34,34 +34,31 @@ def same_outcome(status: OperationStatus, code: ErrorCode | None, state: Executi
 
 
 def diverge(
-    operation: Operation, observation: Observation, now: datetime, grace: timedelta, source: Source
+    operation: Operation, observation: Observation, now: datetime, report_grace: timedelta, source: Source
 ) -> Change | None:
     """Returns the change that an observation makes to a final operation; None if there is nothing new.
 
-    A contradiction adds an event and the attention. A later close that agrees with the operation clears the attention.
+    The question has to be newer than the last change of the operation: otherwise the operation may contain the close
+    after a reset, and the answer may describe the execution before the reset. A contradiction adds an event and the
+    attention. A later close that agrees with the operation clears the attention.
     """
     message = contradiction(operation, observation)
     if message is None:
         return _agreed(operation, observation, now, source)
-    attention = operation.attention
-    if not _is_news(operation, observation, grace) or (attention is not None and attention.message == message):
+    problem = problem_of(operation)
+    known = problem is not None and problem.message == message
+    if known or _may_close_soon(operation, observation, report_grace):
         return None
-    since = attention.since if attention is not None else now
-    diverged = replace(operation, attention=Attention(AttentionKind.DIVERGED, since, message))
+    since = now if problem is None else problem.since
+    diverged = with_problem(operation, Attention(AttentionKind.DIVERGED, since, message))
     return note(diverged, Cause(source, message, now, actor=observation.actor, details=_details(observation)))
 
 
-def _is_news(operation: Operation, observation: Observation, grace: timedelta) -> bool:
-    """Whether the observation is newer than the row.
-
-    An answer to a question from before the last write of the row does not count: the row may contain the close after
-    a reset, and the answer may describe the execution before the reset. Where a report is final, the close follows
-    the report, so an open execution counts only after `grace`. The grace starts at the end of the operation, because
-    later notes write the row again.
-    """
+def _may_close_soon(operation: Operation, observation: Observation, report_grace: timedelta) -> bool:
+    """Whether the execution may be open because its report has ended the operation. The grace starts at the end of the
+    operation, because later notes write the row again."""
     ended_at = operation.finished_at or operation.updated_at
-    delay = grace if observation.state in OPEN else timedelta()
-    return observation.asked_at > operation.updated_at and observation.asked_at - ended_at > delay
+    return bool(report_grace) and observation.state in OPEN and observation.asked_at - ended_at <= report_grace
 
 
 def contradiction(operation: Operation, observation: Observation) -> str | None:
@@ -92,13 +89,13 @@ def _cleaned_up(operation: Operation, state: ExecutionState) -> bool:
 
 
 def _agreed(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change | None:
-    attention = operation.attention
-    if attention is None or attention.kind is not AttentionKind.DIVERGED:
+    problem = problem_of(operation)
+    if problem is None or problem.kind is not AttentionKind.DIVERGED:
         return None
-    if observation.state not in CLOSED or observation.asked_at <= operation.updated_at:
-        return None  # the answer may describe the execution before the contradiction in the row
+    if observation.state not in CLOSED:
+        return None
     reason = "the execution closed again with the outcome of the operation"
-    agreed = note(replace(operation, attention=None), Cause(source, reason, now))
+    agreed = note(without_problem(operation), Cause(source, reason, now))
     missing = unreadable_message(observation) if operation.result is None or observation.result_altered else None
     return with_unreadable_result(agreed, missing, now)
 

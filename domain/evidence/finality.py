@@ -8,7 +8,7 @@ class Finality(StrEnum):
 
     WORKFLOW = "workflow"
     """The workflow's report is final. This saves one write. It is wrong if the server then refuses the close or
-    somebody terminates the workflow first. The workflow also loses signals and updates that arrive during the report,
+    the workflow is terminated first. The workflow also loses signals and updates that arrive during the report,
     so its body must drain its handlers first."""
     ENGINE = "engine"
     """The ledger stores a report, and changes the status only when the engine says that the chain has closed."""

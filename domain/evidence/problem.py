@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from domain.evidence.observation import ExecutionProblem, Observation
 from domain.json_value import clean_text
+from domain.operation.acknowledging import problem_of, with_problem, without_problem
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.lifecycle import note_repeated, touched
 from domain.operation.operation import Cause, Change, Operation
@@ -24,30 +25,29 @@ _CLEARED_BY_REPORT = frozenset({AttentionKind.STALLED, AttentionKind.NO_WORKER})
 def update_attention(operation: Operation, observation: Observation, cause: Cause) -> Change | None:
     """Sets, updates or clears the attention, as an observation of an open execution says; None if nothing changes.
 
-    Setting and clearing add a history line. A new message does not: an activity may fail thousands of times.
+    Setting and clearing add a history line. A new message does not: an activity may fail thousands of times. A problem
+    that a client has acknowledged sets no attention until it has ended.
     """
-    attention = operation.attention
-    known = attention is not None and attention.kind in PROBLEM_NAMES
-    problem = _lasting_problem(observation)
+    known, problem = problem_of(operation), _lasting_problem(observation)
     if problem is None:
-        return _cleared(operation, cause) if known else None
+        return _cleared(operation, cause) if known is not None and known.kind in PROBLEM_NAMES else None
     message = clean_text(problem.message)
-    if attention is None or attention.kind is not problem.kind:
-        changed = replace(operation, attention=Attention(problem.kind, cause.now, message))
+    if known is None or known.kind is not problem.kind:
+        changed = with_problem(operation, Attention(problem.kind, cause.now, message))
         return note_repeated(changed, replace(cause, reason=f"{PROBLEM_NAMES[problem.kind]}: {message}"))
-    if attention.message == message:
+    if known.message == message or operation.attention is None:
         return None
-    return touched(replace(operation, attention=replace(attention, message=message)), cause.now)
+    return touched(with_problem(operation, replace(known, message=message)), cause.now)
 
 
 def clear_on_report(operation: Operation, cause: Cause) -> Change | None:
     """Clears STALLED and NO_WORKER: a report shows that a worker completed a workflow task."""
-    attention = operation.attention
-    return _cleared(operation, cause) if attention is not None and attention.kind in _CLEARED_BY_REPORT else None
+    known = problem_of(operation)
+    return _cleared(operation, cause) if known is not None and known.kind in _CLEARED_BY_REPORT else None
 
 
 def _cleared(operation: Operation, cause: Cause) -> Change:
-    return note_repeated(replace(operation, attention=None), replace(cause, reason="the execution makes progress"))
+    return note_repeated(without_problem(operation), replace(cause, reason="the execution makes progress"))
 
 
 def _lasting_problem(observation: Observation) -> ExecutionProblem | None:

@@ -15,6 +15,8 @@ from domain.operation.follow_up import start_again, with_first_run_id
 from domain.operation.lifecycle import complete, fail, start
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.origin import Origin
+from domain.operation.start.superseding import end_superseded, named
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 
@@ -26,8 +28,14 @@ class ReconcilePolicy:
     grace: timedelta = timedelta(seconds=30)
     """How long after its dispatch an execution may be unknown to the engine (replication, failover)."""
     restart_within: timedelta = timedelta(hours=1)
-    """How long after its dispatch an unknown execution, which nobody saw running, is started again. Later the engine
-    may have deleted an execution that ran, and running it twice would be worse than EXECUTION_LOST."""
+    """How long after its dispatch an execution that the ledger started, that is unknown and was never seen running, is
+    started again. Later the engine may have deleted an execution that ran, and running it twice would be worse than
+    EXECUTION_LOST."""
+    client_start_within: timedelta = timedelta(minutes=2)
+    """How long after its recording a client may take to start a workflow."""
+    report_grace: timedelta = timedelta()
+    """How long after the end of an operation its execution may be open. Zero, unless a report ends operations: the
+    close follows the report."""
 
 
 class Verdict(StrEnum):
@@ -52,6 +60,8 @@ class Decision:
     change: Change | None = None
 
 
+PICKED_UP = "a worker picked up the workflow"
+NOT_STARTED = "the client that recorded the operation did not start the workflow"
 NO_CHANGE = Decision(Verdict.NO_CHANGE)
 WAIT = Decision(Verdict.WAIT)
 
@@ -62,15 +72,28 @@ def reconcile(
     now: datetime,
     policy: ReconcilePolicy,
     source: Source = Source.RECONCILIATION,
+    *,
+    unchanged: bool = True,
 ) -> Decision:
     """Decides what an observation changes. A pure function.
 
     The outcome of a final operation never changes: a contradiction becomes an event and an attention. An observation of
     another chain changes nothing.
+
+    Args:
+        operation: The operation.
+        observation: What the engine says.
+        now: Current time.
+        policy: Delays.
+        source: The channel that brought the observation.
+        unchanged: Whether the operation is as it was before the engine was asked. If not, the observation may be older
+            than what the operation says, and contradicts no final one. The clocks of two processes do not tell that.
     """
     observed, known = observation.first_run_id, operation.first_run_id
     if observed is not None and known is not None and observed != known:
         return NO_CHANGE
+    if operation.done:
+        return _final(operation, observation, now, policy, source) if unchanged else NO_CHANGE
     learned = operation
     if observation.asked_at >= operation.updated_at:  # an older answer may describe a chain that is lost since
         learned = with_first_run_id(operation, observed).operation
@@ -83,8 +106,6 @@ def reconcile(
 def _decide(
     operation: Operation, observation: Observation, now: datetime, policy: ReconcilePolicy, source: Source
 ) -> Decision:
-    if operation.done:
-        return _final(operation, observation, now, policy, source)
     if observation.state is ExecutionState.NOT_FOUND:
         return _missing(operation, observation, now, policy, source)
     if observation.state in CLOSED:
@@ -97,7 +118,7 @@ def _decide(
 def _final(
     operation: Operation, observation: Observation, now: datetime, policy: ReconcilePolicy, source: Source
 ) -> Decision:
-    change = diverge(operation, observation, now, policy.grace, source)
+    change = diverge(operation, observation, now, policy.report_grace, source)
     if change is None:
         return NO_CHANGE
     attention = change.operation.attention
@@ -119,7 +140,7 @@ def _open(operation: Operation, observation: Observation, now: datetime, source:
 def _started(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:
     if operation.status is not OperationStatus.ACCEPTED:
         return Change(operation)
-    return start(operation, Cause(source, "a worker picked up the workflow", now), at=observation.started_at)
+    return start(operation, Cause(source, PICKED_UP, now), at=observation.started_at)
 
 
 def _closed(operation: Operation, observation: Observation, now: datetime, source: Source) -> Change:
@@ -127,7 +148,7 @@ def _closed(operation: Operation, observation: Observation, now: datetime, sourc
     if observation.never_picked_up and operation.status is OperationStatus.ACCEPTED and observation.error is not None:
         reason = f"the execution closed before a worker picked it up: {observation.state}"
         cause = Cause(source, reason, now, actor=observation.actor)
-        return fail(operation, observation.error, cause, at=observation.closed_at)
+        return fail(operation, named(observation.error, operation), cause, at=observation.closed_at)
     started = _started(operation, observation, now, source)
     running = started.operation
     details: dict[str, JsonValue] = {}
@@ -138,7 +159,7 @@ def _closed(operation: Operation, observation: Observation, now: datetime, sourc
     reason = f"the execution closed: {observation.state}"
     cause = Cause(source, reason, now, actor=observation.actor, details=details)
     if observation.error is not None:
-        return started.then(fail(running, observation.error, cause, at=observation.closed_at))
+        return started.then(fail(running, named(observation.error, running), cause, at=observation.closed_at))
     result = observation.result
     if observation.result_unreadable and operation.reported is not None and has_result(operation.reported):
         result = operation.reported.result
@@ -158,23 +179,39 @@ def _missing(
         return NO_CHANGE
     if observation.asked_at < since + policy.grace:
         return WAIT
+    if _is_unstarted(operation) and observation.asked_at < since + policy.client_start_within:
+        return WAIT
     superseded = observation.superseded_by is not None
     recent = observation.asked_at < since + policy.restart_within
-    if operation.status is OperationStatus.ACCEPTED and recent and not superseded:
+    ledgers = operation.origin is Origin.LEDGER and operation.superseded_by is None
+    startable = operation.status is OperationStatus.ACCEPTED and ledgers
+    if startable and recent and not superseded:
         cause = Cause(source, "the engine does not know the execution; the ledger starts it again", now)
         return Decision(Verdict.START_AGAIN, start_again(operation, cause))
+    if operation.status is OperationStatus.ACCEPTED and operation.superseded_by is not None:
+        return Decision(Verdict.TRANSITION, end_superseded(operation, Cause(source, "", now)))
     if operation.reported is not None:
         because = ", and the engine no longer knows the execution"
         return Decision(Verdict.TRANSITION, conclude(operation, operation.reported, source, now, because=because))
-    error = _lost(observation)
+    if _is_unstarted(operation) and recent:
+        rejected = OperationError(ErrorCode.START_REJECTED, NOT_STARTED)
+        return Decision(Verdict.TRANSITION, fail(operation, rejected, Cause(source, NOT_STARTED, now)))
+    error = _lost(operation, observation)
     cause = Cause(source, error.message, now)
     ran = start(operation, cause) if operation.status is OperationStatus.ACCEPTED else Change(operation)
     return Decision(Verdict.TRANSITION, ran.then(fail(ran.operation, error, cause)))
 
 
-def _lost(observation: Observation) -> OperationError:
+def _is_unstarted(operation: Operation) -> bool:
+    """Whether a client has recorded the operation, and nothing shows that it has started the workflow."""
+    accepted = operation.status is OperationStatus.ACCEPTED and operation.origin is Origin.CLIENT
+    return accepted and operation.first_run_id is None
+
+
+def _lost(operation: Operation, observation: Observation) -> OperationError:
     message = "the engine no longer knows the execution"
     if observation.superseded_by is None:
         return OperationError(ErrorCode.EXECUTION_LOST, message)
-    details: dict[str, JsonValue] = {"superseded_by": observation.superseded_by}
+    successor = operation.superseded_by
+    details: dict[str, JsonValue] = {"superseded_by": str(successor) if successor else observation.superseded_by}
     return OperationError(ErrorCode.EXECUTION_LOST, f"{message}; another execution has its workflow id", details)

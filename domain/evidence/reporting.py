@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from domain.evidence.finality import Finality
 from domain.evidence.problem import clear_on_report
+from domain.evidence.progress import progress_after
 from domain.evidence.unreadable_result import has_result, with_unreadable_result
 from domain.operation.follow_up import keep_report
 from domain.operation.lifecycle import complete, fail, start, touched
@@ -50,9 +51,10 @@ def _applied(
 
 def _progress(change: Change, report: Report, now: datetime) -> Change | None:
     operation = change.operation
-    if report.progress is None or report.progress == operation.progress:
+    progress = progress_after(operation.progress, report, now)
+    if progress is operation.progress:
         return change if change.transitions else None
-    return change.then(touched(replace(operation, progress=report.progress), now))
+    return change.then(touched(replace(operation, progress=progress), now))
 
 
 def _outcome(

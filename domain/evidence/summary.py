@@ -7,6 +7,7 @@ from domain.evidence.divergence import same_outcome
 from domain.evidence.observation import CLOSED, ExecutionState
 from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain
+from domain.operation.operation import Operation
 from domain.operation.operation_error import ErrorCode
 from domain.operation.status import OperationStatus
 
@@ -19,12 +20,27 @@ class OperationSummary:
     status: OperationStatus
     error_code: ErrorCode | None
     attention: AttentionKind | None
+    workflow_id: str
     first_run_id: str | None = None
+    version: int = 1
+
+    @classmethod
+    def of(cls, operation: Operation) -> "OperationSummary":
+        """Returns the summary of the operation."""
+        return cls(
+            operation.id,
+            operation.status,
+            None if operation.error is None else operation.error.code,
+            None if operation.attention is None else operation.attention.kind,
+            operation.workflow_id,
+            operation.first_run_id,
+            operation.version,
+        )
 
     @property
     def chain(self) -> Chain:
         """The workflow chain of the operation."""
-        return Chain(self.id, self.first_run_id)
+        return Chain(self.id, self.workflow_id, self.first_run_id)
 
     def needs_observation(self, listed: ExecutionState) -> bool:
         """Whether the state in the index is a reason to ask the engine about the operation.

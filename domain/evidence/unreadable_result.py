@@ -1,10 +1,10 @@
 """Attention of a completed operation whose result could not be read completely."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from domain.evidence.observation import Observation
 from domain.json_value import clean_text
+from domain.operation.acknowledging import problem_of, with_problem
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.operation import Change, Operation
 from domain.operation.report import Report
@@ -30,9 +30,10 @@ def with_unreadable_result(change: Change, message: str | None, now: datetime) -
     if message is None:
         return change
     attention = Attention(AttentionKind.RESULT_UNREADABLE, now, clean_text(message))
-    return Change(replace(change.operation, attention=attention), change.transitions)
+    return Change(with_problem(change.operation, attention), change.transitions)
 
 
 def has_unreadable_result(operation: Operation) -> bool:
     """Whether the stored result is known to differ from the result of the execution."""
-    return operation.attention is not None and operation.attention.kind is AttentionKind.RESULT_UNREADABLE
+    problem = problem_of(operation)
+    return problem is not None and problem.kind is AttentionKind.RESULT_UNREADABLE

@@ -1,8 +1,13 @@
 """Attention: the reason why an operation makes no progress, or needs a look by an operator."""
 
+import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AttentionKind(StrEnum):
@@ -29,3 +34,13 @@ class Attention:
     kind: AttentionKind
     since: datetime
     message: str
+
+    @property
+    def identity(self) -> UUID:
+        """Hash that is equal while one problem lasts, and differs from that of any other problem of the operation. Each
+        contradiction of a DIVERGED operation is another problem; the message of other problems may change."""
+        microseconds = (self.since - _EPOCH) // timedelta(microseconds=1)
+        named = f"{self.kind} {microseconds}"
+        if self.kind is AttentionKind.DIVERGED:
+            named += f" {self.message}"
+        return UUID(bytes=hashlib.sha256(named.encode()).digest()[:16])

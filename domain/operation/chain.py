@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 from uuid import UUID
+
+MAX_WORKFLOW_ID: Final = 1000
+"""Bytes of UTF-8: the limit of Temporal's ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +18,10 @@ class Chain:
     """
 
     operation_id: UUID
+    workflow_id: str
+    """Workflow id of all runs of the chain."""
     first_run_id: str | None = None
     """None until the ledger knows it. Until then the search attribute `OperationUUID` identifies the chain."""
-
-    @property
-    def workflow_id(self) -> str:
-        """Workflow id of all runs of the chain."""
-        return str(self.operation_id)
 
 
 @dataclass(frozen=True, slots=True)

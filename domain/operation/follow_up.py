@@ -1,20 +1,25 @@
-"""Changes that the ledger makes on its own: dispatch, follow-up questions to the engine, delivery of cancellations."""
+"""Changes that the ledger makes on its own: dispatch, follow-up questions to the engine, delivery of cancellations to
+the engine and to children."""
 
 from dataclasses import replace
 from datetime import datetime
 
 from domain.json_value import JsonValue, clean_text
+from domain.operation.acknowledging import problem_of, with_problem, without_problem
 from domain.operation.attention import Attention, AttentionKind
-from domain.operation.lifecycle import note, touched
+from domain.operation.lifecycle import note, request_cancel, touched
 from domain.operation.operation import Cause, Change, Operation
+from domain.operation.origin import Origin
 from domain.operation.report import Report
+from domain.operation.transition import Source
 from domain.scheduling.schedule import FollowUp, Verification, first_verification
 
 
 def start_failed(operation: Operation, error: str, cause: Cause, *, retry_at: datetime) -> Change:
     """Records a failed start whose cause is temporary. The dispatcher retries at `retry_at`."""
     dispatch = replace(operation.dispatch, due_at=retry_at)
-    since = operation.attention.since if operation.attention else cause.now
+    known = problem_of(operation)
+    since = cause.now if known is None else known.since
     message = f"attempt {dispatch.attempts} to start the workflow failed: {error}"
     attention = Attention(AttentionKind.DISPATCH_RETRYING, since, clean_text(message))
     details: dict[str, JsonValue] = {
@@ -23,7 +28,7 @@ def start_failed(operation: Operation, error: str, cause: Cause, *, retry_at: da
         "retry_at": retry_at.isoformat(),
     }
     cause = replace(cause, reason=attention.message, details=details)
-    waiting = replace(operation, dispatch=dispatch, attention=attention)
+    waiting = replace(with_problem(operation, attention), dispatch=dispatch)
     is_event = _is_event(operation, dispatch.attempts, error)
     return note(waiting, cause) if is_event else touched(waiting, cause.now)
 
@@ -33,8 +38,8 @@ def _is_event(operation: Operation, attempt: int, error: str) -> bool:
 
     Otherwise an outage of one day would write thousands of lines per operation. The attention counts all attempts.
     """
-    known = operation.attention is not None and operation.attention.message.endswith(clean_text(error))
-    return not known or attempt & (attempt - 1) == 0
+    known = problem_of(operation)
+    return known is None or not known.message.endswith(clean_text(error)) or attempt & (attempt - 1) == 0
 
 
 def dispatched(
@@ -46,7 +51,7 @@ def dispatched(
     calls_back: bool = False,
 ) -> Change:
     """Records that the engine accepted the start. The follow-up is due at `follow_up_at`, or now if a cancellation
-    request waits for delivery.
+    request waits for delivery or another operation takes the workflow id.
 
     Args:
         operation: The operation.
@@ -65,13 +70,19 @@ def dispatched(
             return Change(operation)
         return Change(replace(operation, dispatch=replace(operation.dispatch, calls_back=calls_back)))
     started = replace(
-        operation,
+        without_problem(operation),
         dispatch=replace(operation.dispatch, due_at=None, done_at=now, calls_back=calls_back),
-        attention=None,
-        follow_up=FollowUp(due_at=now if operation.cancel_pending else follow_up_at),
+        follow_up=FollowUp(due_at=now if operation.to_be_ended else follow_up_at),
         verification=first_verification(now),
     )
     return touched(started, now)
+
+
+def callback_attached(operation: Operation) -> Change:
+    """Records that the engine sends a callback when the execution closes."""
+    if operation.done or operation.dispatch.calls_back:
+        return Change(operation)
+    return Change(replace(operation, dispatch=replace(operation.dispatch, calls_back=True)))
 
 
 def with_first_run_id(operation: Operation, first_run_id: str | None) -> Change:
@@ -86,6 +97,11 @@ def postpone_start(operation: Operation, *, until: datetime) -> Change:
     return Change(replace(operation, dispatch=replace(operation.dispatch, due_at=until)))
 
 
+def checked(operation: Operation, workflow_id: str, now: datetime) -> Change:
+    """Records that an operation that was submitted in SQL is valid, and its workflow id; empty: the operation's id."""
+    return touched(replace(operation, unchecked=False, workflow_id=workflow_id), now)
+
+
 def start_again(operation: Operation, cause: Cause) -> Change:
     """Makes the operation due for dispatch again, because the engine does not know the execution that it accepted.
 
@@ -93,7 +109,7 @@ def start_again(operation: Operation, cause: Cause) -> Change:
     """
     dispatch = replace(operation.dispatch, due_at=cause.now, done_at=None)
     request = operation.cancel_request and replace(operation.cancel_request, delivered_at=None)
-    restarted = replace(operation, dispatch=dispatch, cancel_request=request, attention=None, first_run_id=None)
+    restarted = replace(without_problem(operation), dispatch=dispatch, cancel_request=request, first_run_id=None)
     return note(replace(restarted, follow_up=FollowUp(), verification=Verification()), cause)
 
 
@@ -109,6 +125,39 @@ def cancel_delivered(operation: Operation, *, follow_up_at: datetime, now: datet
         return Change(operation)
     request = replace(operation.cancel_request, delivered_at=now)
     return touched(replace(operation, cancel_request=request, follow_up=FollowUp(due_at=follow_up_at)), now)
+
+
+def cancel_with_parent(child: Operation, parent: Operation, now: datetime) -> Change:
+    """Stores a cancellation request that names the parent and its request; with `force` if that has it.
+
+    Nothing changes if the child is done, or if others have started it: Temporal passes cancellations on to child
+    workflows. Nothing changes, either, if the child was accepted after the engine had the parent's request: its
+    workflow may have submitted the child to clean up.
+    """
+    request = parent.cancel_request
+    if request is None or child.done or child.origin is not Origin.LEDGER or child.tenant != parent.tenant:
+        return Change(child)
+    if request.delivered_at is not None and child.accepted_at > request.delivered_at:
+        return Change(child)
+    reason = f"parent operation {parent.id} was {'terminated' if request.force else 'cancelled'}"
+    reason = f"{reason}: {request.reason}" if request.reason else reason
+    cause = Cause(Source.CLIENT, reason, now, actor=request.by)
+    return request_cancel(child, reason=reason, force=request.force, cause=cause)
+
+
+def claim_extended(parent: Operation, claimed: datetime | None, until: datetime) -> Change:
+    """Extends the claim of the operation whose request is being passed on. No change if another claim, or a new request
+    of a client, has replaced it."""
+    if parent.cancel_children_due_at != claimed:
+        return Change(parent)
+    return Change(replace(parent, cancel_children_due_at=until))
+
+
+def passed_on(parent: Operation, claimed: datetime | None) -> Change:
+    """Records that all children have the request, unless the claim was replaced."""
+    if parent.cancel_children_due_at != claimed:
+        return Change(parent)
+    return Change(replace(parent, cancel_children_due_at=None))
 
 
 def schedule_follow_up(operation: Operation, *, at: datetime) -> Change:

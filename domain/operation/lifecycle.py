@@ -11,12 +11,16 @@ from domain.json_value import JsonValue, clean_text
 from domain.operation.cancel_request import CancelRequest
 from domain.operation.operation import Cause, Change, Input, Operation
 from domain.operation.operation_error import BEFORE_START, ErrorCode, OperationError
+from domain.operation.origin import Origin
+from domain.operation.report import StepState
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 from domain.scheduling.schedule import Dispatch, FollowUp, Verification, first_verification
 
 REPEATED_EVENT_LIMIT = 50
 """Length of a history, in lines, from which repeated events get no more lines."""
+_STEPS_OF = {OperationStatus.COMPLETED: StepState.COMPLETED, OperationStatus.FAILED: StepState.FAILED}
+"""What an end does to running steps."""
 
 
 def accept(
@@ -28,8 +32,15 @@ def accept(
     labels: Mapping[str, str],
     cause: Cause,
     trace: Mapping[str, str] | None = None,
+    workflow_id: str = "",
+    parent_id: UUID | None = None,
+    start_at: datetime | None = None,
+    retry_of: UUID | None = None,
+    keep: bool = False,
 ) -> Change:
-    """Creates an operation that is due for dispatch now."""
+    """Creates an operation that is due for dispatch now, or at `start_at`. `workflow_id` is empty: the operation's id.
+    `parent_id`: the operation on whose behalf it was submitted, and `retry_of`: the one that it retries, if there is
+    one. `keep`: retention spares it."""
     operation = Operation(
         id=operation_id,
         tenant=tenant,
@@ -38,11 +49,107 @@ def accept(
         labels=dict(labels),
         accepted_at=cause.now,
         updated_at=cause.now,
-        dispatch=Dispatch(due_at=cause.now),
+        dispatch=Dispatch(due_at=start_at or cause.now),
+        workflow_id=workflow_id,
+        parent_id=parent_id,
+        start_at=start_at,
+        retry_of=retry_of,
+        keep=keep,
         trace=dict(trace or {}),
         history_length=1,
     )
     return Change(operation, (_line(operation, None, OperationStatus.ACCEPTED, cause),))
+
+
+def record_start(
+    operation_id: UUID,
+    *,
+    tenant: str,
+    type_name: str,
+    value: Input,
+    labels: Mapping[str, str],
+    workflow_id: str,
+    follow_up_at: datetime,
+    cause: Cause,
+    trace: Mapping[str, str] | None = None,
+) -> Change:
+    """Creates an operation whose workflow a client starts next, under `workflow_id`. The dispatcher never starts it.
+
+    It counts as dispatched, by one attempt of the client: reports and observations move it on. The first question to
+    the engine is due at `follow_up_at`.
+    """
+    accepted = accept(
+        operation_id,
+        tenant=tenant,
+        type_name=type_name,
+        value=value,
+        labels=labels,
+        cause=cause,
+        trace=trace,
+        workflow_id=workflow_id,
+    )
+    return _started_by_others(accepted, follow_up_at, cause, origin=Origin.CLIENT)
+
+
+def adopt(
+    operation_id: UUID,
+    *,
+    tenant: str,
+    type_name: str,
+    value: Input,
+    labels: Mapping[str, str],
+    workflow_id: str,
+    first_run_id: str,
+    started_at: datetime | None,
+    follow_up_at: datetime,
+    cause: Cause,
+    parent_id: UUID | None = None,
+) -> Change:
+    """Creates the operation of an execution that exists. Reports and observations move it on, as after a dispatch.
+
+    Args:
+        operation_id: Id of the operation, which follows from the chain (`adopted_id`).
+        tenant: Tenant of the operation.
+        type_name: Type of the operation.
+        value: Input of the workflow.
+        labels: Labels of the operation.
+        workflow_id: Workflow id of the chain.
+        first_run_id: First run of the chain.
+        started_at: When the chain started, which becomes the time of acceptance; None: unknown, `cause.now` is used.
+        follow_up_at: Time of the first question to the engine, if nothing has moved the operation on before.
+        cause: Cause of the adoption.
+        parent_id: Operation whose workflow started the execution, if there is one.
+    """
+    accepted = accept(
+        operation_id,
+        tenant=tenant,
+        type_name=type_name,
+        value=value,
+        labels=labels,
+        cause=cause,
+        workflow_id=workflow_id,
+        parent_id=parent_id,
+    )
+    return _started_by_others(
+        accepted,
+        follow_up_at,
+        cause,
+        accepted_at=min(started_at or cause.now, cause.now),
+        first_run_id=first_run_id,
+        origin=Origin.ADOPTED,
+    )
+
+
+def _started_by_others(accepted: Change, follow_up_at: datetime, cause: Cause, **fields: Any) -> Change:
+    """The new operation as after a dispatch. One attempt: the start by the client."""
+    operation = replace(
+        accepted.operation,
+        dispatch=Dispatch(due_at=None, attempts=1, done_at=cause.now),
+        follow_up=FollowUp(due_at=follow_up_at),
+        verification=first_verification(cause.now),
+        **fields,
+    )
+    return Change(operation, accepted.transitions)
 
 
 def note(operation: Operation, cause: Cause) -> Change:
@@ -55,6 +162,13 @@ def note_repeated(operation: Operation, cause: Cause) -> Change:
     """Adds a history line for an event that can repeat without limit. From REPEATED_EVENT_LIMIT lines on it adds
     none."""
     return note(operation, cause) if operation.history_length < REPEATED_EVENT_LIMIT else touched(operation, cause.now)
+
+
+def set_keep(operation: Operation, *, keep: bool, cause: Cause) -> Change:
+    """Makes retention spare the operation, or no longer. A repeat changes nothing."""
+    if operation.keep == keep:
+        return Change(operation)
+    return note_repeated(replace(operation, keep=keep), cause)
 
 
 def touched(operation: Operation, now: datetime) -> Change:
@@ -76,19 +190,21 @@ def start(operation: Operation, cause: Cause, *, at: datetime | None = None) -> 
         follow_up=_after_start(operation, cause.now),
         verification=operation.verification if operation.verification.due_at else first_verification(cause.now),
         attention=None,
+        acknowledged=None,
     )
 
 
 def complete(operation: Operation, result: JsonValue, cause: Cause, *, at: datetime | None = None) -> Change:
-    """RUNNING to COMPLETED. Reported progress becomes 1.0 and keeps its message. An operation without reported progress
-    gets none. Raises InvalidTransition from any other status."""
+    """RUNNING to COMPLETED. Reported progress becomes 1.0 and keeps its message, and running steps are completed. An
+    operation without reported progress gets none. Raises InvalidTransition from any other status."""
     progress = operation.progress and replace(operation.progress, fraction=1.0)
     finished = replace(operation, progress=progress)
     return _finish(finished, OperationStatus.COMPLETED, cause, at=at, result=result)
 
 
 def fail(operation: Operation, error: OperationError, cause: Cause, *, at: datetime | None = None) -> Change:
-    """RUNNING to FAILED, or ACCEPTED to FAILED for a code in BEFORE_START. Raises InvalidTransition otherwise."""
+    """RUNNING to FAILED, or ACCEPTED to FAILED for a code in BEFORE_START. Running steps have failed. Raises
+    InvalidTransition otherwise."""
     if operation.status is OperationStatus.ACCEPTED and error.code not in BEFORE_START:
         raise InvalidTransition(f"an operation that has not run cannot fail with {error.code}")
     failing = replace(operation, cancel_request=_with_delivery(operation, error, cause.now))
@@ -99,7 +215,8 @@ def request_cancel(operation: Operation, *, reason: str | None, force: bool, cau
     """Stores a cancellation request.
 
     Before the first dispatch attempt the operation becomes FAILED with CANCELED at once. Later the worker delivers the
-    request to the engine. A repeated request changes nothing; `force` after a request without it is a new request.
+    request to the engine. In both cases it passes the request on to the children. A repeated request changes nothing;
+    `force` after a request without it is a new request.
     Raises OperationAlreadyDone.
     """
     if operation.done:
@@ -109,7 +226,7 @@ def request_cancel(operation: Operation, *, reason: str | None, force: bool, cau
         return Change(operation)
     reason = None if reason is None else clean_text(reason)
     request = CancelRequest(at=cause.now, by=cause.actor, reason=reason, force=force)
-    requested = note(replace(operation, cancel_request=request), cause)
+    requested = note(replace(operation, cancel_request=request, cancel_children_due_at=cause.now), cause)
     if operation.status is OperationStatus.ACCEPTED and operation.dispatch.attempts == 0:
         error = OperationError(ErrorCode.CANCELED, reason or "cancelled before it was started", {"actor": cause.actor})
         ended = fail(requested.operation, error, replace(cause, reason="cancelled before it was started"))
@@ -138,25 +255,28 @@ def _finish(
     result: JsonValue = None,
     error: OperationError | None = None,
 ) -> Change:
+    finished_at = _clamp(at, operation.started_at or operation.accepted_at, cause.now)
     return _move(
         operation,
         status,
         cause,
         result=result,
         error=error,
-        finished_at=_clamp(at, operation.started_at or operation.accepted_at, cause.now),
+        progress=operation.progress and operation.progress.closed(_STEPS_OF[status], finished_at),
+        finished_at=finished_at,
         dispatch=replace(operation.dispatch, due_at=None),
         follow_up=FollowUp(),
         verification=Verification(),
         attention=None,
+        acknowledged=None,
         reported=None,
     )
 
 
 def _after_start(operation: Operation, now: datetime) -> FollowUp:
-    """The follow-up after the start: due now if a cancellation request waits. The first question (has it started?) is
-    answered and is dropped; any other one stays due."""
-    if operation.cancel_request is not None:
+    """The follow-up after the start: due now if there is a cancellation request or a successor. The first question (has
+    it started?) is answered and is dropped; any other one stays due."""
+    if operation.cancel_request is not None or operation.superseded_by is not None:
         return FollowUp(due_at=now)
     due_at, attempts = operation.follow_up.due_at, operation.follow_up.attempts
     asked = attempts > 0 or (due_at is not None and due_at <= now)

@@ -12,6 +12,7 @@ from domain.operation.attention import Attention
 from domain.operation.cancel_request import CancelRequest
 from domain.operation.chain import Chain
 from domain.operation.operation_error import OperationError
+from domain.operation.origin import Origin
 from domain.operation.report import Progress, Report
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source, Transition
@@ -54,22 +55,54 @@ class Operation:
     finished_at: datetime | None = None
     cancel_request: CancelRequest | None = None
     attention: Attention | None = None
+    acknowledged: Attention | None = None
+    """The problem that a client has acknowledged, while it lasts."""
     reported: Report | None = None
     """Outcome that the workflow reported, until the engine confirms or contradicts it."""
     follow_up: FollowUp = field(default_factory=FollowUp)
     verification: Verification = field(default_factory=Verification)
+    workflow_id: str = ""
+    """Workflow id of the execution; empty in the constructor: the operation's id."""
     first_run_id: str | None = None
     """First run of the workflow chain. None: not started, or not known yet."""
+    origin: Origin = Origin.LEDGER
+    parent_id: UUID | None = None
+    """Operation whose workflow started this one, or that its submission names; it may be deleted. None: there is none,
+    or it is not known."""
+    start_at: datetime | None = None
+    """Time before which the workflow is not started. None: it starts at once."""
+    retry_of: UUID | None = None
+    """Operation that this one retries; it may be deleted."""
+    retried_by: UUID | None = None
+    """Operation that retries this one; it may be deleted."""
+    keep: bool = False
+    """Whether retention spares the operation."""
+    superseded_by: UUID | None = None
+    """Operation that takes the workflow id of this one, which is to end."""
+    cancel_children_due_at: datetime | None = None
+    """When the cancellation request is passed on to the children; None: nothing is to be passed on."""
+    unchecked: bool = False
+    """Whether the operation was submitted in SQL, where its type is not known: the dispatcher checks type and input and
+    fills the workflow id."""
     trace: Mapping[str, str] = field(default_factory=dict)
     """W3C trace context of the submission (`traceparent`, `tracestate`), passed on to the execution; may be empty."""
     revision: int = 1
     version: int = 1
     history_length: int = 0
 
+    def __post_init__(self) -> None:
+        if not self.workflow_id:
+            object.__setattr__(self, "workflow_id", str(self.id))
+
     @property
     def chain(self) -> Chain:
         """The workflow chain of the operation."""
-        return Chain(self.id, self.first_run_id)
+        return Chain(self.id, self.workflow_id, self.first_run_id)
+
+    @property
+    def has_given_workflow_id(self) -> bool:
+        """Whether the workflow id is another than the operation's id, so that other chains may have it too."""
+        return self.workflow_id != str(self.id)
 
     @property
     def done(self) -> bool:
@@ -80,6 +113,11 @@ class Operation:
     def cancel_pending(self) -> bool:
         """Whether a cancellation request waits for delivery to the engine."""
         return not self.done and self.cancel_request is not None and self.cancel_request.delivered_at is None
+
+    @property
+    def to_be_ended(self) -> bool:
+        """Whether the ledger has to cancel or terminate the execution."""
+        return self.cancel_pending or (not self.done and self.superseded_by is not None)
 
 
 @dataclass(frozen=True, slots=True)

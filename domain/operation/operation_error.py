@@ -19,7 +19,8 @@ class ErrorCode(StrEnum):
     TIMED_OUT = "TIMED_OUT"
     """The workflow did not close within its execution or run timeout."""
     START_REJECTED = "START_REJECTED"
-    """The engine permanently refuses to start the workflow."""
+    """No workflow was started: the engine permanently refuses it, or the client that recorded the operation did not
+    start it."""
     EXECUTION_LOST = "EXECUTION_LOST"
     """The engine no longer knows the execution, and its outcome is unknown."""
 

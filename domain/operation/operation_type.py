@@ -1,11 +1,23 @@
 """Declared operation types, and their catalogue."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
+from typing import Final, Literal
 
 from domain.errors import UnknownOperationType
 from domain.json_value import JsonValue
+from domain.operation.start.arguments import Arguments
+from domain.operation.start.workflow_id_policy import OnClosed, OnRunning
+from domain.operation.start.workflow_id_template import WorkflowIdTemplate
+
+MAX_TYPE = 255
+"""Characters of an operation's type."""
+RESERVED_PREFIX = "opledger."
+"""Start of the names of the ledger's own types, which users can neither declare nor submit."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,28 @@ class RetryPolicy:
     """0: no limit."""
     non_retryable_error_types: tuple[str, ...] = ()
     """Error types after which the workflow is not retried."""
+
+
+class Forever(Enum):
+    """Marks operations that are never deleted by age, which differs from no declared age."""
+
+    FOREVER = "off"
+
+
+FOREVER: Final = Forever.FOREVER
+RetainFor = timedelta | Literal[Forever.FOREVER] | None
+"""None: the ledger's general retention decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retain:
+    """Age after which operations of a type are deleted, by outcome."""
+
+    completed: RetainFor = None
+    """Age after which completed operations are deleted: at least 1 d, or `off`. Without it, `OPLEDGER_RETENTION`
+    decides."""
+    failed: RetainFor = None
+    """The same for failed operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +79,32 @@ class OperationType:
     """Retry policy for the whole workflow."""
     input_schema: Mapping[str, JsonValue] | None = None
     """JSON Schema of the input. None: any JSON is valid, and so is a missing input."""
+    arguments: Arguments = Arguments.SINGLE
+    """How the input becomes the workflow's arguments: `single`, it is the only one; `spread`, it is their list."""
+    workflow_id: WorkflowIdTemplate | None = None
+    """Template of the workflow id, with the fields `{input.NAME}`, `{labels.KEY}`, `{tenant}` and `{id}`. None: the
+    operation's id."""
+    on_running: OnRunning = OnRunning.REJECT
+    """What a submission does whose workflow id an open operation or execution has: `reject`, it is refused;
+    `use_existing`, the open one is its answer; `terminate`, the open one is terminated."""
+    on_closed: OnClosed = OnClosed.ALLOW
+    """Whether a submission may use the workflow id of a closed one: `allow`; `allow_failed`, unless that completed;
+    `reject`."""
+    adopt: bool = False
+    """Whether the ledger adopts the executions of the workflow type that others start."""
+    query: str | None = None
+    """Condition on adopted executions, in the language of the engine's index. None: all of the workflow type."""
+    tenant: str | None = None
+    """Tenant of adopted operations. None: the default tenant, and any tenant may adopt on request."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of adopted operations."""
+    retain: Retain = Retain()
+    """Age after which operations are deleted, by outcome."""
+
+
+def clipped_type_name(workflow_type: str) -> str:
+    """The type of operations whose workflow type is not declared: its name without control characters, cut."""
+    return _CONTROL.sub("_", workflow_type)[:MAX_TYPE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +120,21 @@ class OperationCatalogue:
         except KeyError:
             raise UnknownOperationType(self.unknown(name)) from None
 
+    def of_workflow(self, workflow_type: str) -> OperationType | None:
+        """The type of operations that others start with this workflow type: one that adopts, if there is one. Of
+        several the first by name; None if none is declared."""
+        named = [declared for declared in self if declared.workflow == workflow_type]
+        return min(named, key=lambda declared: (not declared.adopt, declared.name), default=None)
+
+    def name_of_start(self, name: str) -> str:
+        """The name of the type of operations that a client starts. `name` is a declared type, or a workflow type."""
+        declared = None if name in self.types else self.of_workflow(name)
+        return clipped_type_name(name) if declared is None else declared.name
+
     def unknown(self, name: str) -> str:
         """Error message for a type that is not declared."""
+        if name.startswith(RESERVED_PREFIX):
+            return f"{name!r} is reserved: names that begin with {RESERVED_PREFIX} are the ledger's own types"
         declared = ", ".join(sorted(self.types)) or "none"
         return f"{name!r} is not a declared operation type (declared: {declared})"
 

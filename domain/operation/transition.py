@@ -26,6 +26,8 @@ class Source(StrEnum):
     """The engine's answer, requested because its index lists a close or a problem that the ledger does not know."""
     VERIFICATION = "VERIFICATION"
     """The engine's answer to the periodic check of a dispatched operation."""
+    ADOPTION = "ADOPTION"
+    """The ledger found an execution that it has not started."""
 
 
 @dataclass(frozen=True, slots=True)

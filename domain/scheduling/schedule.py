@@ -13,7 +13,8 @@ class Dispatch:
     attempts: int = 0
     """Number of attempts. Counted at the beginning of an attempt, so that a crashed dispatcher leaves a trace."""
     done_at: datetime | None = None
-    """When the engine accepted the start; None: not yet."""
+    """When the engine accepted the start; None: not yet. Of an operation whose workflow a client starts: when it was
+    recorded."""
     calls_back: bool = False
     """Whether the last attempt attached a completion callback."""
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from domain.errors import Fault, InvalidInput
+from domain.errors import InvalidInput, Violation
 
 MAX_LABELS = 32
 KEY = "[A-Za-z0-9]([A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?"
@@ -17,23 +17,23 @@ _VALUE = re.compile(VALUE)
 
 def check_labels(labels: Mapping[str, str]) -> None:
     """Raises InvalidInput with every label that breaks a rule."""
-    faults = label_faults(labels)
-    if faults:
-        raise InvalidInput(faults[0].message, pointer=faults[0].pointer, more=faults[1:])
+    violations = label_violations(labels)
+    if violations:
+        raise InvalidInput.of(violations)
 
 
-def label_faults(labels: Mapping[str, str]) -> list[Fault]:
-    """One fault for each broken rule. Too many labels are one fault; the labels themselves are then not checked."""
+def label_violations(labels: Mapping[str, str]) -> list[Violation]:
+    """Returns one violation for each broken rule. Too many labels are one violation, without those of each label."""
     if len(labels) > MAX_LABELS:
-        return [Fault(f"at most {MAX_LABELS} labels, not {len(labels)}", "/labels")]
-    return [fault for key, value in labels.items() for fault in _faults(key, value)]
+        return [Violation(f"at most {MAX_LABELS} labels, not {len(labels)}", "/labels")]
+    return [violation for key, value in labels.items() for violation in _violations(key, value)]
 
 
-def _faults(key: str, value: str) -> Iterator[Fault]:
+def _violations(key: str, value: str) -> Iterator[Violation]:
     pointer = "/labels/" + key.replace("~", "~0").replace("/", "~1")
     if not _KEY.fullmatch(key):
         rule = "1 to 63 letters, digits, '_', '.', '/' and '-', with a letter or a digit at both ends"
-        yield Fault(f"label key: {rule}", pointer)
+        yield Violation(f"label key: {rule}", pointer)
     if len(value) > MAX_VALUE or not _VALUE.fullmatch(value):
         rule = f"at most {MAX_VALUE} characters, none of them a control character"
-        yield Fault(f"label value: {rule}", pointer)
+        yield Violation(f"label value: {rule}", pointer)

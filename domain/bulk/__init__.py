@@ -1,0 +1,1 @@
+"""Bulk actions: one verb on many operations."""

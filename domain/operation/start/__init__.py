@@ -1,0 +1,1 @@
+"""Rules of the starts of operations: their arguments, workflow ids and retries."""
