@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from application.ports.api_keys import ApiKeys
 from application.ports.clock import Clock
+from application.ports.storage.api_keys import ApiKeys
 from domain.access.api_key import PREFIX_BYTES, SECRET_BYTES, ApiKey, NewApiKey, check_prefix, make_api_key
 from domain.access.scope import Scope
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from application.batching.claim_loop import ClaimResult
-from application.ports.api_keys import ApiKeyReader
+from application.ports.storage.api_keys import ApiKeyReader
 
 
 class NoteKeyUses:

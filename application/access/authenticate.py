@@ -5,8 +5,8 @@ from typing import Final
 
 from application.access.api_key_usage import NoteKeyUses
 from application.batching.batcher import Batcher, Limits, lookup
-from application.ports.api_keys import ApiKeyReader
 from application.ports.clock import Clock
+from application.ports.storage.api_keys import ApiKeyReader
 from application.ports.token_verifier import TokenVerifier
 from domain.access.api_key import MARK, ApiKey, prefix_of
 from domain.access.credentials import InvalidCredentials
@@ -20,6 +20,11 @@ UNKNOWN_KEYS: Final = Limits(max_batch=None, concurrency=1, slow_after=1.0, max_
 _KEY: Final = "key "
 _TOKEN: Final = "token "
 """Prefixes of `Principal.credential`."""
+
+
+def credential_of(prefix: str) -> str:
+    """Returns the name of a key's credential, as principals have it."""
+    return _KEY + prefix
 
 
 class AuthenticateKeys:
@@ -38,13 +43,25 @@ class AuthenticateKeys:
         now = self._clock.now()
         key = await self._find(prefix_of(text), now)
         key.check(text, now)
-        self._uses.note(key.prefix, now)
-        return Principal(key.tenant, key.name, key.scopes, _KEY + key.prefix, key.expires_at)
+        return self._used(key, now)
+
+    async def owner(self, prefix: str) -> Principal:
+        """Returns the owner of a key whose text was checked before. Raises InvalidCredentials, DatabaseUnavailable."""
+        now = self._clock.now()
+        return self._used(await self._valid(prefix, now), now)
 
     async def recheck(self, prefix: str) -> None:
         """Checks by the prefix alone that a key still counts. Raises InvalidCredentials, DatabaseUnavailable."""
-        now = self._clock.now()
-        (await self._find(prefix, now)).check_valid(now)
+        await self._valid(prefix, self._clock.now())
+
+    async def _valid(self, prefix: str, now: datetime) -> ApiKey:
+        key = await self._find(prefix, now)
+        key.check_valid(now)
+        return key
+
+    def _used(self, key: ApiKey, now: datetime) -> Principal:
+        self._uses.note(key.prefix, now)
+        return Principal(key.tenant, key.name, key.scopes, credential_of(key.prefix), key.expires_at)
 
     async def _find(self, prefix: str, now: datetime) -> ApiKey:
         cached = self._read.get(prefix)
@@ -73,6 +90,15 @@ class Authenticate:
         if self._tokens is not None:
             return await self._tokens.verify(credential)
         raise InvalidCredentials("this service accepts no credentials")
+
+    async def owner(self, principal: Principal) -> Principal:
+        """Returns the owner of a credential that was authenticated before. A key is read again. A token is valid until
+        its expiry, which the caller checks. Raises InvalidCredentials, DatabaseUnavailable."""
+        credential = principal.credential or ""
+        if self._keys is not None and credential.startswith(_KEY):
+            return await self._keys.owner(credential.removeprefix(_KEY))
+        await self.recheck(principal)
+        return principal
 
     async def recheck(self, principal: Principal) -> None:
         """Checks that the principal's credential is still valid, without its text. Of a token only the expiry is known,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from application.ports.clock import Clock
-from application.ports.stream_tickets import StreamTickets
+from application.ports.storage.stream_tickets import StreamTickets
 from domain.access.credentials import InvalidCredentials
 from domain.access.principal import Principal
 from domain.access.stream_ticket import (

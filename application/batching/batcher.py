@@ -8,7 +8,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
-from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseContended, DatabaseUnavailable
 
 _V = TypeVar("_V")
 _R = TypeVar("_R")

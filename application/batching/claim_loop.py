@@ -8,7 +8,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self
 
-from application.ports.unit_of_work import DatabaseUnavailable, UnitOfWork, UnitOfWorkFactory
+from application.ports.storage.unit_of_work import DatabaseUnavailable, UnitOfWork, UnitOfWorkFactory
 from domain.operation.operation import Operation
 
 LEASE: Final = timedelta(seconds=30)

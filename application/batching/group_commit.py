@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.batching.batcher import SHUTDOWN_TIMEOUT, WRITES, Batcher, Request, Unsettled, transaction
 from application.batching.optimistic_update import Decide, UpdateResult, optimistic_update
-from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.storage.unit_of_work import UnitOfWorkFactory
 from domain.operation.operation import Change, Operation
 
 _Request = Request[tuple[UUID, Decide], UpdateResult | None]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Self, TypeAlias, TypeVar
 from uuid import UUID
 
-from application.ports.operation_repository import StaleOperation
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.ports.storage.operation_repository import StaleOperation
+from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.operation.attention import AttentionKind
 from domain.operation.operation import Change, Operation
 from domain.operation.transition import Transition

@@ -3,10 +3,10 @@
 from uuid import UUID
 
 from application.batching.optimistic_update import retry_on_conflict
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.errors import OperationNotFound
-from domain.operation.deletion import check_done
-from domain.operation.expected_version import ExpectedVersion, check_version
+from domain.operation.operation import Operation
+from domain.operation.preconditions import ExpectedVersion, check_done, check_version
 
 
 class DeleteOperation:
@@ -22,11 +22,18 @@ class DeleteOperation:
 
         async def attempt(unit: UnitOfWork) -> None:
             operation = await unit.operations.get(operation_id)
-            if operation is None or operation.tenant != tenant:
+            if operation is None:
                 raise OperationNotFound(f"there is no operation {operation_id}")
-            check_done(operation)
+            check_deletable(operation, tenant)
             check_version(operation, expected)
             await unit.operations.delete(operation)
             await unit.commit()
 
         await retry_on_conflict(self._units, operation_id, attempt)
+
+
+def check_deletable(operation: Operation, tenant: str) -> None:
+    """Raises OperationNotFound, OperationNotDone: a client of the tenant may not delete the operation."""
+    if operation.tenant != tenant:
+        raise OperationNotFound(f"there is no operation {operation.id}")
+    check_done(operation)

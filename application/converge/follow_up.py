@@ -1,17 +1,19 @@
-"""Delivers cancellation requests, and asks the engine about operations whose follow-up is due."""
+"""Delivers cancellation requests, terminates superseded executions, and asks the engine where a follow-up is due."""
 
 from datetime import datetime, timedelta
 
 from application.batching.claim_loop import LEASE, ClaimLoop
 from application.batching.group_commit import GroupCommit
 from application.ports.clock import Clock
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from application.ports.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
+from application.ports.engine.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
+from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.track.record import RecordEvidence
-from domain.evidence.observation import ExecutionState
+from domain.evidence.observation import OPEN, ExecutionState
 from domain.evidence.reporting import CONFIRM_AFTER
 from domain.operation.follow_up import cancel_delivered
-from domain.operation.operation import Change, Operation
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.origin import Origin
+from domain.operation.start.superseding import keep_workflow_id
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from domain.scheduling.backoff import exponential
@@ -58,13 +60,34 @@ class FollowUpOperations:
         return True
 
     async def _follow_up(self, operation: Operation) -> None:
-        if operation.cancel_pending:
+        version = operation.version
+        successor = await self._successor(operation)
+        if successor is not None and successor.origin is Origin.LEDGER:
+            await self._engine.terminate(operation.chain, f"superseded by operation {successor.id}")
+        elif operation.cancel_pending:
             await self._send_cancel(operation)
         observation = await self._engine.observe(operation.chain, likely_closed=operation.reported is not None)
         if operation.cancel_pending and observation.state is not ExecutionState.NOT_FOUND:
             operation = await self._note_delivered(operation)
-        await self._recorder.observation(operation.id, observation, Source.CONFIRMATION)
+        await self._recorder.observation(operation.id, observation, Source.CONFIRMATION, version=version)
+        if observation.state in OPEN and _takes_no_workflow_id(successor):
+            operation = await self._keep_workflow_id(operation)
         await self._schedule(operation, self._next_follow_up(operation))
+
+    async def _successor(self, operation: Operation) -> Operation | None:
+        """Returns the operation that takes the workflow id; None if there is none, or it was deleted."""
+        if operation.superseded_by is None:
+            return None
+        async with self._units() as unit:
+            return await unit.operations.get(operation.superseded_by)
+
+    async def _keep_workflow_id(self, operation: Operation) -> Operation:
+        successor_id = operation.superseded_by
+        if successor_id is None:
+            return operation
+        cause = Cause(Source.CONFIRMATION, "", self._clock.now())
+        outcome = await self._changes.change(operation.id, lambda row: keep_workflow_id(row, successor_id, cause))
+        return operation if outcome is None else outcome.operation
 
     async def _send_cancel(self, operation: Operation) -> None:
         """Sends the request to the engine, which ignores executions that it does not know, or not yet. The observation
@@ -96,10 +119,20 @@ class FollowUpOperations:
 
     def _next_follow_up(self, operation: Operation) -> datetime | None:
         attempt = operation.follow_up.attempts + 1
-        if operation.reported is not None or operation.cancel_request is not None:
+        if (
+            operation.reported is not None
+            or operation.cancel_request is not None
+            or operation.superseded_by is not None
+        ):
             return self._clock.now() + exponential(attempt, first=MIN_CLOSE_WAIT, cap=MAX_CLOSE_WAIT)
         if operation.status is OperationStatus.ACCEPTED:
             now = self._clock.now()
             waited = now - (operation.dispatch.done_at or now)
             return now + min(max(waited, MIN_START_WAIT), MAX_START_WAIT)
         return None
+
+
+def _takes_no_workflow_id(successor: Operation | None) -> bool:
+    """Whether the execution of the earlier operation shows, if it is open, that the successor has none: a client's
+    start would have terminated it."""
+    return successor is None or (successor.done and successor.origin is not Origin.LEDGER)

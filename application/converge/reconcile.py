@@ -1,20 +1,20 @@
 """Reconciles the ledger with the engine's index. The cost is proportional to the number of changed executions."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from application.converge.inquiry import Answer, Inquiry, answered, likely_closed
+from application.converge.inquiry import Answer, Inquiry, Question, answered, likely_closed, questions
+from application.converge.watched import WatchedWorkflows
 from application.ports.clock import Clock
-from application.ports.metrics import Metrics
-from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
+from application.ports.engine.workflow_engine import EngineUnavailable, WorkflowEngine
+from application.ports.monitoring.metrics import Metrics
+from application.ports.storage.unit_of_work import UnitOfWorkFactory
 from domain.evidence.reconciliation import Verdict
 from domain.evidence.summary import OperationSummary
 from domain.operation.attention import AttentionKind
-from domain.operation.chain import Chain
 from domain.operation.transition import Source
 
 OVERLAP = timedelta(minutes=1)
@@ -38,6 +38,8 @@ class PassCursor:
     """Start of the pass by the database's clock, and the watermark after its end."""
     page: bytes = b""
     """Page token of the index; empty for the first page."""
+    watched: frozenset[str] = frozenset()
+    """Workflow types whose executions the pass lists although they carry no `OperationUUID`."""
     incomplete: bool = False
     """A final operation of an earlier page could not be observed."""
 
@@ -63,8 +65,8 @@ class ReconcileOperations:
         clock: Clock,
         inquiry: Inquiry,
         metrics: Metrics,
-        *,
-        overlap: timedelta = OVERLAP,
+        overlap: timedelta,
+        watched: WatchedWorkflows,
     ) -> None:
         """`overlap`: time before its watermark at which a pass starts to read. It is longer than the policy's grace:
         otherwise what started within the grace would never be looked at again."""
@@ -74,6 +76,7 @@ class ReconcileOperations:
         self._inquiry = inquiry
         self._metrics = metrics
         self._overlap = overlap
+        self._watched = watched
 
     async def page(self, cursor: PassCursor | None = None) -> ReconciledPage:
         """Reconciles one page of a pass; without a cursor, the first page of a new one.
@@ -84,14 +87,14 @@ class ReconcileOperations:
         no operation could be observed and the engine does not answer at all.
         """
         cursor = cursor or await self._begin()
-        index = await self._engine.changed_since(cursor.since, cursor.page or None)
+        index = await self._engine.changed_since(cursor.since, cursor.page or None, watched=cursor.watched)
         suspects = await self._inquiry.suspects(index.entries)
         asked = await self._ask_all(likely_closed(suspects))
-        failed_final = any(summary.status.done and not answered(asked[summary.id]) for summary in suspects)
+        failed_final = any(match.summary.status.done and not answered(asked[match.summary.id]) for match in suspects)
         cursor = replace(cursor, incomplete=cursor.incomplete or failed_final)
         if index.next_page is None:
             await self._end(cursor)
-            asked |= await self._ask_all({summary.chain: False for summary in await self._stalled()})
+            asked |= await self._ask_all(questions(await self._stalled(cursor.watched)))
         return ReconciledPage(
             cursor=None if index.next_page is None else replace(cursor, page=index.next_page),
             listed=len(index.entries),
@@ -100,8 +103,8 @@ class ReconcileOperations:
             failed=sum(not answered(verdict) for verdict in asked.values()),
         )
 
-    async def _ask_all(self, questions: Mapping[Chain, bool]) -> dict[UUID, Answer]:
-        answers = await self._inquiry.ask(questions, Source.RECONCILIATION)
+    async def _ask_all(self, asked: Collection[Question]) -> dict[UUID, Answer]:
+        answers = await self._inquiry.ask(asked, Source.RECONCILIATION)
         await self._inquiry.plan_open(answers)
         return answers
 
@@ -117,7 +120,8 @@ class ReconcileOperations:
                     self._report_future(known, began_at)
                     oldest = min(oldest, began_at - MAX_LAG)
                 known = oldest
-        return PassCursor(since=known - self._overlap, began_at=began_at)
+            watched = await self._watched.workflow_types(unit)
+        return PassCursor(since=known - self._overlap, began_at=began_at, watched=watched)
 
     def _report_future(self, watermark: datetime, now: datetime) -> None:
         """Earlier passes may have missed changes: this one reads from the oldest open operation on, and its end moves
@@ -134,19 +138,20 @@ class ReconcileOperations:
             await unit.watermarks.advance(cursor.began_at)
             await unit.commit()
 
-    async def _stalled(self) -> list[OperationSummary]:
+    async def _stalled(self, watched: Collection[str]) -> list[OperationSummary]:
         """Returns open operations whose execution has a problem that the ledger does not know, or no longer has one.
         Returns none if the index cannot be read: the verification finds them too."""
         try:
-            problems = await self._engine.with_problems()
+            listed = await self._engine.with_problems(watched=watched)
         except EngineUnavailable as outage:
             _log.warning("cannot list executions with problems, the next pass tries again: %s", outage)
             return []
+        matches = [match for match in await self._inquiry.matches(listed) if match.entries]
+        problems = {match.summary.id for match in matches}
         async with self._units() as unit:
-            known = await unit.operations.stalled(MAX_STALLED)
-            summaries = await unit.operations.summaries(problems.symmetric_difference(known))
-        recovered = [summary for summary in summaries if summary.id not in problems]
-        news = [summary for summary in summaries if summary.id in problems and _may_be_stalled(summary)]
+            known = set(await unit.operations.stalled(MAX_STALLED))
+            recovered = await unit.operations.summaries(known - problems)
+        news = [match.summary for match in matches if match.summary.id not in known and _may_be_stalled(match.summary)]
         return [*recovered, *news][:STALLED_PER_PASS]
 
 

@@ -5,31 +5,32 @@ from datetime import timedelta
 from uuid import UUID
 
 from application.batching.claim_loop import ClaimResult
-from application.converge.inquiry import Answer, Inquiry
+from application.converge.inquiry import Answer, Inquiry, Question
 from application.ports.clock import Clock
-from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.workflow_engine import EngineUnavailable
+from application.ports.storage.unit_of_work import UnitOfWorkFactory
 from domain.evidence.reconciliation import Verdict
 from domain.operation.chain import Chain
 from domain.operation.operation_type import OperationCatalogue
 from domain.operation.transition import Source
 
-TURN = "start-watch"
+LEASE_NAME = "start-watch"
 INTERVAL = timedelta(seconds=1)
 REPORT_DELAY = timedelta(milliseconds=500)
 """Time after the dispatch in which a workflow usually reports its start, and so costs no request."""
 FIRST_SAMPLE = 4
-"""Operations of a type that a turn asks about first: as many of those that wait longest as of those that wait
+"""First number of operations of a type to ask about, at either end: those that wait longest, and those that wait
 shortest. A task queue hands out its tasks roughly in order."""
 MAX_SAMPLE = 64
-"""Upper bound of the sample, which doubles while a turn goes on."""
+"""Upper bound of that number, which doubles with every round."""
 
 
 class WatchStarts:
-    """Any number of workers watch, and one has the turn.
+    """Watches while this worker holds the lease.
 
-    A turn asks about both ends of each type's queue, and continues while half of what it asked about had started. So it
-    costs one request per unreported start, and 8 per second for each type with waiting operations, however many wait.
+    A round asks about both ends of each type's queue. Another round follows while half of the operations asked about
+    had started. The cost is one request per unreported start, and 8 per second for each type with waiting operations,
+    however many wait.
     """
 
     def __init__(self, units: UnitOfWorkFactory, clock: Clock, catalogue: OperationCatalogue, inquiry: Inquiry) -> None:
@@ -39,17 +40,17 @@ class WatchStarts:
         self._inquiry = inquiry
 
     async def step(self, limit: int) -> ClaimResult:
-        """Takes the turn if it is due and operations wait. `limit` is not used."""
+        """Asks about waiting operations unless another worker holds the lease. `limit` is not used."""
         asked: set[Chain] = set()
         types, sample = self._types, FIRST_SAMPLE
         first = True
         while types:
-            waiting = await self._waiting(types, sample, take_turn=first)
+            waiting = await self._waiting(types, sample, acquire_lease=first)
             first = False
             unasked = {kind: [chain for chain in chains if chain not in asked] for kind, chains in waiting.items()}
             try:
                 answers = await self._inquiry.ask(
-                    {chain: False for chains in unasked.values() for chain in chains}, Source.CONFIRMATION
+                    [Question(chain) for chains in unasked.values() for chain in chains], Source.CONFIRMATION
                 )
             except EngineUnavailable:
                 return ClaimResult(len(asked), engine_available=False)
@@ -58,12 +59,12 @@ class WatchStarts:
             sample = min(2 * sample, MAX_SAMPLE)
         return ClaimResult(len(asked))
 
-    async def _waiting(self, types: Collection[str], sample: int, *, take_turn: bool) -> dict[str, list[Chain]]:
+    async def _waiting(self, types: Collection[str], sample: int, *, acquire_lease: bool) -> dict[str, list[Chain]]:
         async with self._units() as unit:
             before = self._clock.now() - REPORT_DELAY
             waiting = await unit.operations.waiting(types, before, sample)
-            if waiting and take_turn:
-                if await unit.turns.take(TURN, INTERVAL) is None:
+            if waiting and acquire_lease:
+                if await unit.leases.acquire(LEASE_NAME, INTERVAL) is None:
                     return {}
                 await unit.commit()
         return waiting

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from application.batching.claim_loop import LEASE, ClaimLoop
 from application.ports.clock import Clock
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from application.ports.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
+from application.ports.engine.workflow_engine import EngineUnavailable, PayloadsUnavailable, WorkflowEngine
+from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.track.record import RecordEvidence
 from domain.evidence.reconciliation import Verdict
 from domain.operation.operation import Operation
@@ -52,7 +52,9 @@ class VerifyOperations:
             observation = await self._engine.observe(operation.chain)
         except EngineUnavailable as outage:
             return isinstance(outage, PayloadsUnavailable)
-        verdict = await self._recorder.observation(operation.id, observation, Source.VERIFICATION)
+        verdict = await self._recorder.observation(
+            operation.id, observation, Source.VERIFICATION, version=operation.version
+        )
         asked_at = observation.asked_at
         await self._schedule(operation, Verification(asked_at, asked_at + self._wait(operation, asked_at, verdict)))
         return True

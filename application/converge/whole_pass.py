@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 
 from application.converge.reconcile import PassCursor, ReconciledPage, ReconcileOperations
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.workflow_engine import EngineUnavailable
 from domain.scheduling.backoff import exponential
 
 MAX_TRIES = 5

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from application.ports.clock import Clock
-from application.ports.metrics import Metrics
-from application.ports.workflow_engine import CompletionCallback
+from application.ports.engine.workflow_engine import CompletionCallback
+from application.ports.monitoring.metrics import Metrics
 from domain.access.callback_token import TOKEN_HEADER, CallbackKeys
 
 CALLBACK_RETRY_AFTER = timedelta(minutes=10)

@@ -1,15 +1,20 @@
 """Starts the workflows of accepted operations. Any number of dispatchers compete, and each may crash at any point."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 from application.batching.claim_loop import LEASE, ClaimLoop
 from application.batching.group_commit import GroupCommit
+from application.dispatch.attach_callback import AttachCallbacks
+from application.dispatch.check_submitted import CheckSubmitted
+from application.dispatch.claim import still_claimed
 from application.dispatch.completion_callbacks import CompletionCallbacks
+from application.dispatch.workflow_id_holders import Refused, WorkflowIdHolders
 from application.ports.clock import Clock
-from application.ports.metrics import Metrics
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from application.ports.workflow_engine import (
+from application.ports.engine.executions import AttachOutcome, Execution
+from application.ports.engine.workflow_engine import (
     CallbackRefused,
     EngineUnavailable,
     ExecutionExists,
@@ -19,15 +24,21 @@ from application.ports.workflow_engine import (
     StartRequest,
     WorkflowEngine,
 )
+from application.ports.monitoring.metrics import Metrics
+from application.ports.storage.operation_repository import ChainTaken
+from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.errors import UnknownOperationType
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
-from domain.operation.chain import Chain, Run
+from domain.json_value import JsonValue
+from domain.operation.chain import Run
 from domain.operation.follow_up import dispatched, postpone_start, start_failed
-from domain.operation.lifecycle import fail
+from domain.operation.lifecycle import fail, note
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.operation_type import OperationCatalogue
+from domain.operation.start.superseding import end_superseded
+from domain.operation.start.workflow_id_policy import OnClosed, OnRunning
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from domain.scheduling.backoff import exponential
@@ -35,6 +46,7 @@ from domain.scheduling.backoff import exponential
 FIRST_QUESTION = timedelta(seconds=10)
 """Time after its dispatch at which an operation is followed up for the first time. The start watch finds most starts
 sooner, and the close poll or a callback finds most ends."""
+_NO_DETAILS: Final[Mapping[str, JsonValue]] = {}
 
 
 class DispatchOperations:
@@ -49,8 +61,8 @@ class DispatchOperations:
         catalogue: OperationCatalogue,
         callbacks: CompletionCallbacks,
         metrics: Metrics,
-        *,
-        finality: Finality = Finality.ENGINE,
+        finality: Finality,
+        submissions: CheckSubmitted,
     ) -> None:
         self._units = units
         self._changes = changes
@@ -60,6 +72,9 @@ class DispatchOperations:
         self._callbacks = callbacks
         self._metrics = metrics
         self._finality = finality
+        self._submissions = submissions
+        self._attacher = AttachCallbacks(engine, callbacks, metrics)
+        self._holders = WorkflowIdHolders(units, changes, engine, clock)
 
     def claim_loop(self) -> ClaimLoop:
         """Returns a loop that dispatches operations."""
@@ -80,18 +95,55 @@ class DispatchOperations:
         return True
 
     async def _start_or_find(self, operation: Operation) -> None:
+        if operation.unchecked and not operation.cancel_pending:
+            checked = await self._submissions.check(operation)
+            if checked is None:
+                return
+            operation = checked
         try:
-            if operation.cancel_pending:
+            if operation.superseded_by is not None:
+                await self._superseded(operation)
+            elif operation.cancel_pending:
                 await self._cancelled(operation)
-            else:
+            elif not await self._started_earlier(operation):
                 await self._launch(operation)
         except ExecutionExists as present:
             await self._find_own(operation, present)
 
-    async def _launch(self, operation: Operation) -> None:
+    async def _started_earlier(self, operation: Operation) -> bool:
+        """Returns whether an earlier attempt has started the operation, which is then recorded, or may have.
+
+        The engine does not tell a repeated start from a second one when another chain has had the workflow id since.
+        """
+        if operation.dispatch.attempts == 1 or not operation.has_given_workflow_id:
+            return False
+        absent = await self._absent(operation)
+        if absent is None:
+            return True
+        quiet = operation.updated_at + LEASE
+        if absent.superseded_by is None or absent.asked_at >= quiet:
+            return False
+        await self._changes.change(
+            operation.id, lambda row: postpone_start(row, until=quiet) if still_claimed(row, operation) else None
+        )
+        return True
+
+    async def _launch(self, operation: Operation, on_closed: OnClosed | None = None) -> None:
+        """Starts the execution. `on_closed`: instead of the type's policy. Raises ExecutionExists."""
         operation_type = self._catalogue.get(operation.type)
+        if operation_type.on_running is OnRunning.TERMINATE:
+            await self._holders.end_superseded(operation)
         callback = self._callbacks.of(operation.id, operation.tenant)
-        request = StartRequest(operation.id, operation_type, operation.input, callback, operation.trace, self._finality)
+        request = StartRequest(
+            operation.id,
+            operation.workflow_id,
+            operation_type,
+            operation.input,
+            callback,
+            operation.trace,
+            self._finality,
+            (on_closed or operation_type.on_closed) if operation.has_given_workflow_id else OnClosed.REJECT,
+        )
         try:
             run_id, calls_back = await self._start_with_or_without_callback(request)
         except StartRejected as refusal:
@@ -131,8 +183,66 @@ class DispatchOperations:
             return
         if operation.dispatch.attempts > 1 and absent.asked_at < operation.updated_at + LEASE:
             await self._retry(operation, str(present))
-        else:
+        elif not operation.has_given_workflow_id:
             await self._reject(operation, f"another execution has the workflow id: {present}")
+        else:
+            try:
+                await self._resolve(operation, present)
+            except ChainTaken:  # the operation that has it is found now
+                await self._resolve(operation, present)
+
+    async def _resolve(self, operation: Operation, present: ExecutionExists) -> None:
+        """Handles another chain under a workflow id from a template, by the policies of the type. Raises ChainTaken:
+        the chain that the operation is to use has become another operation meanwhile."""
+        resolved = await self._holders.resolve(operation, self._catalogue.get(operation.type), present)
+        if isinstance(resolved, Refused):
+            await self._reject(operation, resolved.message, resolved.details)
+        elif isinstance(resolved, Execution):
+            await self._use(operation, resolved)
+        else:
+            try:
+                await self._launch(operation, resolved.on_closed)
+            except ExecutionExists as again:
+                await self._retry(operation, str(again))
+
+    async def _use(self, operation: Operation, execution: Execution) -> None:
+        """Makes the execution of another client the operation's own. Raises ChainTaken."""
+        attached = await self._attacher.attach(operation, execution)
+        if attached is not None and attached.stray:
+            await self._retry(operation, "the execution with the workflow id is gone")
+            return
+        calls_back = attached is not None and attached.outcome is AttachOutcome.ATTACHED
+
+        def decide(current: Operation) -> Change | None:
+            if not still_claimed(current, operation):
+                return None
+            now, first = self._clock.now(), execution.first_run_id
+            words = "the operation uses the open execution that has the workflow id"
+            noted = note(current, Cause(Source.DISPATCHER, words, now, details={"first_run_id": first}))
+            # Due now: a callback may have come before the chain was known.
+            return noted.then(
+                dispatched(noted.operation, follow_up_at=now, now=now, first_run_id=first, calls_back=calls_back)
+            )
+
+        await self._changes.change(operation.id, decide)
+
+    async def _superseded(self, operation: Operation) -> None:
+        """Fails an operation whose workflow id another one takes, unless an earlier attempt has started it: then the
+        follow-up terminates its execution. An attempt may still be in flight, so an absence counts only after a
+        lease."""
+        absent = await self._absent(operation)
+        if absent is None:
+            return
+        quiet = operation.updated_at + LEASE
+
+        def decide(current: Operation) -> Change | None:
+            if not still_claimed(current, operation):
+                return None
+            if absent.asked_at < quiet:
+                return postpone_start(current, until=quiet)
+            return end_superseded(current, Cause(Source.DISPATCHER, "", self._clock.now()))
+
+        await self._changes.change(operation.id, decide)
 
     async def _cancelled(self, operation: Operation) -> None:
         """Fails an operation that was cancelled before its start was recorded, unless an earlier attempt started it:
@@ -145,7 +255,7 @@ class DispatchOperations:
         quiet = request.at + LEASE
 
         def decide(current: Operation) -> Change | None:
-            if not _still_claimed(current, operation):
+            if not still_claimed(current, operation):
                 return None
             if absent.asked_at < quiet:
                 return postpone_start(current, until=quiet)
@@ -161,19 +271,21 @@ class DispatchOperations:
             return
         await self._reject(operation, str(refusal))
 
-    async def _reject(self, operation: Operation, words: str) -> None:
+    async def _reject(self, operation: Operation, words: str, details: Mapping[str, JsonValue] = _NO_DETAILS) -> None:
         def decide(current: Operation) -> Change | None:
-            if not _still_claimed(current, operation):
+            if not still_claimed(current, operation):
                 return None
             cause = Cause(Source.DISPATCHER, "the engine refuses to start the workflow", self._clock.now())
-            return fail(current, OperationError(ErrorCode.START_REJECTED, words), cause)
+            if current.superseded_by is not None:
+                return end_superseded(current, cause)
+            return fail(current, OperationError(ErrorCode.START_REJECTED, words, details), cause)
 
         await self._changes.change(operation.id, decide)
 
     async def _absent(self, operation: Operation) -> Observation | None:
         """Returns the observation that no earlier attempt has started the operation; None if one has, which is
         recorded."""
-        observation = await self._engine.observe(Chain(operation.id))
+        observation = await self._engine.observe(replace(operation.chain, first_run_id=None))
         if observation.state is ExecutionState.NOT_FOUND:
             return observation
         await self._note_dispatched(operation, observation.first_run_id, ask_after=timedelta())
@@ -181,7 +293,7 @@ class DispatchOperations:
 
     async def _retry(self, operation: Operation, error: str) -> None:
         def decide(current: Operation) -> Change | None:
-            if not _still_claimed(current, operation):
+            if not still_claimed(current, operation):
                 return None
             now = self._clock.now()
             wait = exponential(current.dispatch.attempts, first=timedelta(seconds=0.5), cap=timedelta(seconds=30))
@@ -201,17 +313,9 @@ class DispatchOperations:
 
         outcome = await self._changes.change(operation.id, decide)
         if outcome is not None and outcome.changed and outcome.operation.status is OperationStatus.ACCEPTED:
-            self._metrics.dispatched(max(timedelta(), self._clock.now() - operation.accepted_at))
+            expected = operation.start_at or operation.accepted_at
+            self._metrics.dispatched(max(timedelta(), self._clock.now() - expected))
         if outcome is None or (outcome.operation.done and outcome.operation.started_at is None):
             # This process was suspended until the operation had failed, and perhaps was deleted.
-            started = Chain(operation.id, first_run_id)
+            started = replace(operation.chain, first_run_id=first_run_id)
             await self._engine.terminate(started, "the operation had ended before it was started")
-
-
-def _still_claimed(current: Operation, claimed: Operation) -> bool:
-    """Returns whether the claim is still valid: nobody has started or claimed the operation since."""
-    return (
-        current.status is OperationStatus.ACCEPTED
-        and current.dispatch.done_at is None
-        and current.dispatch.attempts == claimed.dispatch.attempts
-    )

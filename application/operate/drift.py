@@ -4,8 +4,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from application.ports.clock import Clock
-from application.ports.drift_queries import DriftQueries
-from application.ports.drift_report import DriftReport
+from application.ports.monitoring.drift_report import DriftReport
+from application.ports.storage.drift_queries import DriftQueries
 from domain.operation.attention import AttentionKind
 
 
@@ -22,7 +22,7 @@ class ReadDrift:
         oldest = drift.oldest_unverified
         waited = None if oldest is None else max(timedelta(), self._clock.now() - oldest)
         attention = {kind: drift.attention.get(kind, 0) for kind in AttentionKind}
-        return DriftReport(waited, attention, drift.watermark_age)
+        return DriftReport(waited, attention, drift.watermark_age, drift.worker_age)
 
     async def diverged(self, limit: int) -> list[UUID]:
         """Returns up to `limit` operations that diverged, latest first. Raises DatabaseUnavailable."""

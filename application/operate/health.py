@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from application.batching.single_flight import SingleFlight
-from application.ports.probe import Probe
+from application.ports.monitoring.probe import Probe
 from domain.errors import OpledgerError
 
 _log = logging.getLogger(__name__)

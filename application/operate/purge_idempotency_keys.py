@@ -2,7 +2,7 @@
 
 from application.batching.claim_loop import ClaimResult
 from application.ports.clock import Clock
-from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.storage.unit_of_work import UnitOfWorkFactory
 
 
 class ForgetKeys:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.errors import Fault
+from domain.errors import Violation
 from domain.operation.operation import Input
 from domain.operation.operation_type import OperationType
 
@@ -11,7 +11,7 @@ from domain.operation.operation_type import OperationType
 class InputValidator(Protocol):
     """Checks inputs against declared schemas."""
 
-    def faults(self, operation_type: OperationType, value: Input) -> Sequence[Fault]:
+    def violations(self, operation_type: OperationType, value: Input) -> Sequence[Violation]:
         """Returns what does not fit, with JSON pointers under `/input`; nothing where the input is valid.
 
-        Time, memory and the number of faults are bounded, whatever the input is."""
+        Time, memory and the number of violations are bounded, whatever the input is."""

@@ -7,7 +7,7 @@ from domain.errors import OpledgerError
 
 
 class IdentityProviderUnavailable(OpledgerError):
-    """The keys of the identity provider cannot be read."""
+    """The identity provider cannot be reached, or its answer cannot be used."""
 
 
 class TokenVerifier(Protocol):

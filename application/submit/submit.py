@@ -2,19 +2,25 @@
 
 import asyncio
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from application.batching.batcher import SHUTDOWN_TIMEOUT, WRITES, Batcher, Request, Unsettled, transaction
+from application.batching.optimistic_update import MAX_TRIES
 from application.ports.clock import Clock
-from application.ports.idempotency_keys import IdempotencyRecord
 from application.ports.input_validator import InputValidator
 from application.ports.operation_ids import OperationIds
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.ports.storage.idempotency_keys import IdempotencyRecord
+from application.ports.storage.operation_repository import StaleOperation, WorkflowIdTaken
+from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.submit.parents import named_parents, without_parent
+from application.submit.retries import check_retries, link_retries, retried_operations
 from application.submit.submission import Submission, Submitted, accepted, claim_of, replay
-from domain.errors import InvalidInput, OpledgerError, UnknownOperationType
-from domain.operation.labels import label_faults
+from application.submit.submission_rules import SubmissionRules
+from application.submit.workflow_ids import Placed, place
+from domain.errors import OpledgerError
 from domain.operation.operation import Change, Operation
 from domain.operation.operation_type import OperationCatalogue
 
@@ -43,14 +49,14 @@ class SubmitOperations:
         self._clock = clock
         self._ids = ids
         self._catalogue = catalogue
-        self._validator = validator
+        self._rules = SubmissionRules(catalogue, validator)
         self._batcher = Batcher(transaction(self._store_requests), WRITES)
 
     async def submit(self, submission: Submission) -> Submitted:
         """Accepts a submission. It is stored when the call returns.
 
-        Raises UnknownOperationType, InvalidInput, IdempotencyKeyReused: nothing is stored. After DatabaseUnavailable
-        it is unknown whether the operation is stored.
+        Raises UnknownOperationType, InvalidInput, IdempotencyKeyReused, WorkflowIdInUse, WorkflowIdUsed: nothing is
+        stored, and the key stays free. After DatabaseUnavailable it is unknown whether the operation is stored.
         """
         refusal = self.refusal_of(submission)
         if refusal is None:
@@ -91,14 +97,9 @@ class SubmitOperations:
         return refusals
 
     def refusal_of(self, submission: Submission) -> OpledgerError | None:
-        """Returns why the submission is refused, with every fault: UnknownOperationType or InvalidInput; None if it is
-        valid. The error was never raised: it holds no traceback, and so no inputs."""
-        labels = label_faults(submission.labels)
-        operation_type = self._catalogue.types.get(submission.type)
-        if operation_type is None:
-            return UnknownOperationType(self._catalogue.unknown(submission.type), more=labels)
-        faults = [*self._validator.faults(operation_type, submission.input), *labels]
-        return InvalidInput(faults[0].message, pointer=faults[0].pointer, more=faults[1:]) if faults else None
+        """Returns UnknownOperationType or InvalidInput with every violation if the submission is refused; None if it is
+        valid."""
+        return self._rules.refusal_of(submission, self._clock.now())
 
     def _refusals_of(self, submissions: Sequence[Submission]) -> list[OpledgerError | None]:
         return [self.refusal_of(submission) for submission in submissions]
@@ -117,20 +118,53 @@ class SubmitOperations:
                 request.reject(answer)
 
     async def _store(self, submissions: Sequence[Submission], *, impatient: bool = False) -> list[Answer]:
-        """Stores valid submissions. `impatient`: raises DatabaseContended if another transaction holds a key."""
+        """Stores valid submissions. `impatient`: raises DatabaseContended or StaleOperation if another transaction
+        holds a key or an operation."""
         if not submissions:
             return []
-        now = self._clock.now()
-        made = [accepted(submission, self._ids.new(), now) for submission in submissions]
-        own = {change.operation.id: change.operation for change in made}
+        for _ in range(MAX_TRIES):
+            try:
+                return await self._try_to_store(submissions, impatient=impatient)
+            except WorkflowIdTaken:
+                continue
+            except StaleOperation:
+                if impatient:  # the operation may be locked
+                    raise
+        raise StaleOperation("the operations with the workflow id changed during each attempt")
+
+    async def _try_to_store(self, submissions: Sequence[Submission], *, impatient: bool) -> list[Answer]:
         async with self._units() as unit:
-            holders = await _claim_keys(unit, submissions, list(own), now, impatient=impatient)
-            others = _held_by_others(holders, own)
-            earlier = await unit.operations.get_all(others) if others else {}
-            new = [change for change, holder in zip(made, holders, strict=True) if _is_new(change, holder)]
-            await unit.operations.add_all(new)
+            answers = await self.store_in(unit, submissions, impatient=impatient)
             await unit.commit()
-        return [_answer(*each, own | earlier) for each in zip(submissions, made, holders, strict=True)]
+        return answers
+
+    async def store_in(
+        self, unit: UnitOfWork, submissions: Sequence[Submission], *, impatient: bool = False
+    ) -> list[Answer]:
+        """Stores valid submissions as a part of the unit of work. Returns an answer for each. `impatient`: does not
+        wait for other units.
+
+        Raises WorkflowIdTaken, StaleOperation: another unit was faster, or an impatient one would have to wait. The
+        unit of work is to be repeated from its start.
+        """
+        now = self._clock.now()
+        types = self._catalogue.types
+        made = [accepted(each, self._ids.new(), now, types[each.type].workflow_id) for each in submissions]
+        own = {change.operation.id: change.operation for change in made}
+        holders = await _claim_keys(unit, submissions, list(own), now, impatient=impatient)
+        others = _held_by_others(holders, own) | named_parents(submissions) | retried_operations(submissions)
+        earlier = await unit.operations.get_all(others) if others else {}
+        new = [change for change, holder in zip(made, holders, strict=True) if _is_new(change, holder)]
+        refused = without_parent(new, earlier)
+        retries = await check_retries(unit, [each for each in new if each.operation.id not in refused], earlier)
+        left_out = {*refused, *retries.left_out}
+        placed = await place(unit, [change for change in new if change.operation.id not in left_out], types)
+        link_retries(retries, placed, earlier)
+        placed.refused.update(refused)
+        await _move_keys(unit, holders, placed, now)
+        await placed.store(unit, wait=not impatient)
+        known = own | earlier
+        return [_answer(*each, known, placed) for each in zip(submissions, made, holders, strict=True)]
 
     async def _repeated(self, submissions: Sequence[Submission]) -> list[Answer | None]:
         """Returns the first answer for each submission that repeats an earlier one; None for the others. Commits
@@ -179,12 +213,34 @@ def _is_new(change: Change, holder: IdempotencyRecord | None) -> bool:
     return holder is None or holder.operation_id == change.operation.id
 
 
+async def _move_keys(
+    unit: UnitOfWork, holders: Sequence[IdempotencyRecord | None], placed: Placed, now: datetime
+) -> None:
+    """Frees the keys of refused submissions, and gives those of submissions that use an open operation to it."""
+    held = {holder.operation_id: holder for holder in holders if holder is not None}
+    used = [replace(held[made], operation_id=row.id) for made, row in placed.existing.items() if made in held]
+    freed = [*used, *(held[made] for made in placed.refused if made in held)]
+    if freed:
+        await unit.idempotency_keys.release_all(freed)
+    if used:
+        await unit.idempotency_keys.claim_all(used, now)
+
+
 def _answer(
-    submission: Submission, change: Change, holder: IdempotencyRecord | None, known: Mapping[UUID, Operation]
+    submission: Submission,
+    change: Change,
+    holder: IdempotencyRecord | None,
+    known: Mapping[UUID, Operation],
+    placed: Placed,
 ) -> Answer:
     if holder is None or _is_new(change, holder):
-        return Submitted(change.operation)
-    return _replayed(submission, holder, known)
+        made = change.operation.id
+        if made in placed.refused:
+            return placed.refused[made]
+        return Submitted(placed.existing[made], replayed=True) if made in placed.existing else Submitted(known[made])
+    first = holder.operation_id
+    answer = _replayed(submission, holder, {**known, **placed.existing})
+    return placed.refused[first] if first in placed.refused and isinstance(answer, Submitted) else answer
 
 
 def _replayed(submission: Submission, holder: IdempotencyRecord, known: Mapping[UUID, Operation]) -> Answer:

@@ -4,11 +4,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from application.batching.group_commit import GroupCommit
-from application.ports.callback_reader import CallbackMessage, CallbackReader, CloseEvent, UnreadableCallback
 from application.ports.clock import Clock
-from application.ports.metrics import CallbackOutcome, Metrics
-from application.ports.unit_of_work import UnitOfWorkFactory
-from application.ports.workflow_engine import EngineUnavailable, WorkflowEngine
+from application.ports.engine.callback_reader import CallbackMessage, CallbackReader, CloseEvent, UnreadableCallback
+from application.ports.engine.workflow_engine import EngineUnavailable, WorkflowEngine
+from application.ports.monitoring.metrics import CallbackOutcome, Metrics
+from application.ports.storage.unit_of_work import UnitOfWorkFactory
 from application.track.record import RecordEvidence
 from domain.errors import OperationNotFound
 from domain.evidence.divergence import contradiction
@@ -16,11 +16,10 @@ from domain.evidence.observation import ExecutionState, Observation
 from domain.evidence.reconciliation import Verdict
 from domain.json_value import JsonValue, clean_text
 from domain.operation.attention import AttentionKind
-from domain.operation.chain import Chain
 from domain.operation.follow_up import schedule_follow_up
 from domain.operation.lifecycle import note_repeated
 from domain.operation.operation import Cause, Change, Operation
-from domain.operation.operation_id import made_at
+from domain.operation.operation_id import is_adopted, made_at
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 
@@ -104,7 +103,10 @@ class ReceiveCallback:
     def _missing(self, operation_id: UUID) -> CallbackOutcome:
         made = made_at(operation_id)
         late = made is not None and self._clock.now() - made > MAX_REPLICATION_LAG
-        return CallbackOutcome.DELETED if late else CallbackOutcome.UNKNOWN_OPERATION
+        # The callback of an adopted operation is attached after its row is stored. If a failover loses the row, the
+        # reconciliation finds the close.
+        gone = late or is_adopted(operation_id)
+        return CallbackOutcome.DELETED if gone else CallbackOutcome.UNKNOWN_OPERATION
 
     async def _record(self, operation_id: UUID, tenant: str, event: CloseEvent) -> Verdict:
         """Records the event itself if it says everything about the chain's first run, else what the engine says of the
@@ -117,7 +119,7 @@ class ReceiveCallback:
                 event.observation,
                 Source.CALLBACK,
                 tenant=tenant,
-                chain=Chain(operation_id, event.run_id),
+                first_run_id=event.run_id,
             )
             if verdict is not Verdict.NO_CHANGE:
                 return verdict
@@ -130,8 +132,11 @@ class ReceiveCallback:
         # An execution that the engine no longer knows did close, as the callback says, unless another chain has taken
         # its workflow id.
         forgotten = asked.state is ExecutionState.NOT_FOUND and (of_first_run or asked.superseded_by is None)
-        said = event.observation if forgotten else asked
-        return await self._recorder.observation(operation_id, said, Source.CALLBACK)
+        if not forgotten:
+            return await self._recorder.observation(operation_id, asked, Source.CALLBACK, version=operation.version)
+        later = operation.finished_at is not None and event.observation.asked_at > operation.finished_at
+        version = operation.version if later else None  # a repeated callback is about an earlier close
+        return await self._recorder.observation(operation_id, event.observation, Source.CALLBACK, version=version)
 
     async def _keep(self, operation_id: UUID, message: CallbackMessage, error: UnreadableCallback) -> None:
         """Keeps an unreadable callback and asks the engine soon: whatever the callback says, something has closed."""

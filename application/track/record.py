@@ -7,13 +7,13 @@ from uuid import UUID
 from application.batching.group_commit import GroupCommit
 from application.batching.optimistic_update import UpdateResult
 from application.ports.clock import Clock
-from application.ports.metrics import Metrics
+from application.ports.monitoring.metrics import Metrics
 from domain.evidence.finality import Finality
 from domain.evidence.observation import Observation
 from domain.evidence.reconciliation import NO_CHANGE, Decision, ReconcilePolicy, Verdict, reconcile
-from domain.evidence.reporting import CONFIRM_AFTER, apply_report
-from domain.operation.chain import Chain, Membership, Run, RunOrigin, membership
-from domain.operation.follow_up import with_first_run_id
+from domain.evidence.reporting import apply_report
+from domain.operation.chain import Membership, Run, RunOrigin, membership
+from domain.operation.follow_up import callback_attached, with_first_run_id
 from domain.operation.operation import Change, Operation
 from domain.operation.report import Report
 from domain.operation.transition import Source
@@ -41,8 +41,7 @@ class RecordEvidence:
         finality: Finality,
         policy: ReconcilePolicy,
         metrics: Metrics,
-        *,
-        confirm_after: timedelta = CONFIRM_AFTER,
+        confirm_after: timedelta,
     ) -> None:
         """`confirm_after`: time after a reported outcome at which the engine is asked, unless its callback has come."""
         self._changes = changes
@@ -52,7 +51,15 @@ class RecordEvidence:
         self._metrics = metrics
         self._confirm_after = confirm_after
 
-    async def report(self, operation_id: UUID, report: Report, run: Run, origin: RunOrigin | None = None) -> Recorded:
+    async def report(
+        self,
+        operation_id: UUID,
+        report: Report,
+        run: Run,
+        origin: RunOrigin | None = None,
+        *,
+        tenant: str | None = None,
+    ) -> Recorded:
         """Records what a run says of its operation. A repeated or late report changes nothing.
 
         Args:
@@ -60,11 +67,16 @@ class RecordEvidence:
             report: The report.
             run: The run that sent it.
             origin: What the engine says of the run's chain; None: it was not asked.
+            tenant: The operation is unknown unless it belongs to this tenant; None: any tenant.
         """
         member = Membership.OWN
+        known = True
 
         def decide(operation: Operation) -> Change | None:
-            nonlocal member
+            nonlocal member, known
+            known = tenant in (None, operation.tenant)
+            if not known:
+                return None
             member = _sent_by_own(operation, run, origin)
             if member is not Membership.OWN:
                 return None
@@ -72,7 +84,7 @@ class RecordEvidence:
             return apply_report(own, report, self._finality, self._clock.now(), self._confirm_after)
 
         outcome = await self._changes.change(operation_id, decide)
-        if outcome is None:
+        if outcome is None or not known:
             return Recorded.UNKNOWN_OPERATION
         if member is not Membership.OWN:
             return Recorded.FOREIGN if member is Membership.FOREIGN else Recorded.UNVERIFIED
@@ -85,8 +97,10 @@ class RecordEvidence:
         observation: Observation,
         source: Source,
         *,
+        version: int | None = None,
         tenant: str | None = None,
-        chain: Chain | None = None,
+        first_run_id: str | None = None,
+        attached: bool = False,
     ) -> Verdict:
         """Records what the engine says. The verdict depends on the row as it is now, not as it was at the request.
 
@@ -94,17 +108,22 @@ class RecordEvidence:
             operation_id: The operation that the observation is about.
             observation: What the engine says.
             source: The channel that brought it.
+            version: Version of the operation that was read before the engine was asked. An operation that is final, and
+                was changed since or not read before, is not contradicted.
             tenant: Nothing changes unless the operation belongs to this tenant; None: any tenant.
-            chain: Nothing changes unless the operation refers to this chain; None: any chain.
+            first_run_id: Nothing changes unless the operation's chain begins with this run; None: any chain.
+            attached: A callback was attached to the execution before the engine was asked.
         """
         decision: Decision = NO_CHANGE
 
         def decide(operation: Operation) -> Change | None:
             nonlocal decision
-            if tenant not in (None, operation.tenant) or chain not in (None, operation.chain):
+            if tenant not in (None, operation.tenant) or first_run_id not in (None, operation.first_run_id):
                 return None
-            decision = reconcile(operation, observation, self._clock.now(), self._policy, source)
-            return decision.change
+            known = callback_attached(operation).operation if attached else operation
+            unchanged = operation.version == version
+            decision = reconcile(known, observation, self._clock.now(), self._policy, source, unchanged=unchanged)
+            return decision.change or Change(known)
 
         outcome = await self._changes.change(operation_id, decide)
         if outcome is None:

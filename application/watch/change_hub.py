@@ -3,16 +3,17 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
 from application.batching.single_flight import SingleFlight
-from application.ports.change_feed import ChangeFeed, Event, Mark, Position
 from application.ports.clock import Clock
-from application.ports.metrics import Metrics
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.monitoring.metrics import Metrics
+from application.ports.storage.change_feed import ChangeFeed, Event, Mark, Position
+from application.ports.storage.unit_of_work import DatabaseUnavailable
+from application.watch.change_signal import ChangeSignal
 from application.watch.feed_lag import FeedDelay
 from application.watch.subscription import (
     MAX_QUEUE,
@@ -21,6 +22,7 @@ from application.watch.subscription import (
     ServiceStopping,
     Subscription,
     SubscriptionEnded,
+    Wants,
 )
 from domain.operation.transition import Transition
 
@@ -56,6 +58,7 @@ class ChangeHub:
         self._metrics = metrics
         self._delay = FeedDelay(metrics)
         self._subscriptions: defaultdict[Interest, set[Subscription]] = defaultdict(set)
+        self._signals: defaultdict[str | None, set[ChangeSignal]] = defaultdict(set)
         self._waiting = 0
         self._position: Position | None = None
         self._untaken = 0
@@ -70,11 +73,13 @@ class ChangeHub:
         return self._position
 
     @asynccontextmanager
-    async def subscribe(self, tenant: str, operation_id: UUID | None = None) -> AsyncIterator[Subscription]:
-        """Subscribes to the events of one operation, or of all operations of the tenant. The subscription has every
-        event that cannot be read from the database when the block starts, and may have earlier ones. Raises
-        DatabaseUnavailable."""
-        interest, subscription = (tenant, operation_id), Subscription()
+    async def subscribe(
+        self, tenant: str, operation_id: UUID | None = None, wants: Wants | None = None
+    ) -> AsyncIterator[Subscription]:
+        """Subscribes to the events of one operation, or of all operations of the tenant, or to those of them that
+        `wants` accepts. The subscription has every event that cannot be read from the database when the block starts,
+        and may have earlier ones. Raises DatabaseUnavailable."""
+        interest, subscription = (tenant, operation_id), Subscription(wants)
         self._subscriptions[interest].add(subscription)
         self._count(1)
         try:
@@ -87,6 +92,25 @@ class ChangeHub:
             self._subscriptions[interest].discard(subscription)
             if not self._subscriptions[interest]:
                 del self._subscriptions[interest]
+            self._count(-1)
+
+    @asynccontextmanager
+    async def signal(self, tenant: str | None) -> AsyncIterator[ChangeSignal]:
+        """Yields a signal that is set after each change of an operation of the tenant. None: it only ends with the
+        process. Raises DatabaseUnavailable."""
+        signal = ChangeSignal()
+        self._signals[tenant].add(signal)
+        self._count(1)
+        try:
+            if self._closed:
+                signal.end(ServiceStopping())
+            if tenant is not None:
+                await self._start()
+            yield signal
+        finally:
+            self._signals[tenant].discard(signal)
+            if not self._signals[tenant]:
+                del self._signals[tenant]
             self._count(-1)
 
     def close(self) -> None:
@@ -117,10 +141,11 @@ class ChangeHub:
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         pause, checked_at = MIN_POLL_INTERVAL, loop.time()
-        while self._subscriptions:
+        while self._subscriptions or self._signals.keys() - {None}:
             assert self._position is not None
             try:
                 page = await self._feed.read(self._position, PAGE_SIZE)
+                self._set_signals({mark.tenant for mark in page.marks})
                 await self._publish([mark for mark in page.marks if self._watched(mark)])
                 if page.marks:
                     self._position = page.marks[-1].position
@@ -185,6 +210,11 @@ class ChangeHub:
             at = content.at if isinstance(content, Transition) else content.updated_at
             self._metrics.told(self._clock.now() - at)
 
+    def _set_signals(self, tenants: Collection[str]) -> None:
+        for tenant in tenants:
+            for signal in self._signals.get(tenant, ()):
+                signal.set()
+
     def _offer(self, subscription: Subscription, events: Sequence[Event]) -> None:
         for event in events:
             if not subscription.offer(event):
@@ -201,6 +231,9 @@ class ChangeHub:
         for subscriptions in self._subscriptions.values():
             for subscription in subscriptions:
                 subscription.end(reason)
+        for signals in self._signals.values():
+            for signal in signals:
+                signal.end(reason)
 
     def _count(self, more: int) -> None:
         self._waiting += more

@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from application.ports.metrics import Metrics
+from application.ports.monitoring.metrics import Metrics
 
 LOG_AFTER: Final = 10.0
 """Seconds after which it is logged."""

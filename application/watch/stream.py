@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from application.ports.change_feed import STATE, ChangeFeed, Event, Position
-from application.ports.operation_view import OperationView
+from application.ports.storage.change_feed import STATE, ChangeFeed, Event, Position
+from application.ports.storage.operation_view import OperationView
 from application.watch.change_hub import ChangeHub
+from application.watch.change_signal import ChangeSignal
 from application.watch.read import ReadOperations
-from application.watch.subscription import ReaderTooSlow, Subscription, SubscriptionEnded
+from application.watch.subscription import ReaderTooSlow, Subscription, SubscriptionEnded, Wants
 from domain.operation.transition import Transition
 
 HEARTBEAT: Final = 15.0
@@ -95,19 +96,32 @@ class StreamEvents:
             except SubscriptionEnded:
                 return
 
-    async def of_tenant(self, tenant: str, after: Position | None) -> AsyncGenerator[Event | Heartbeat | Resync]:
-        """Yields the events of all the tenant's operations, from now or behind `after`. Raises FeedRewound."""
+    def changes(self, tenant: str | None) -> AbstractAsyncContextManager[ChangeSignal]:
+        """Returns a context with a signal that is set after each change; None: it only says when the process ends.
+        Raises DatabaseUnavailable on entry."""
+        return self._hub.signal(tenant)
+
+    async def is_far_behind(self, after: Position) -> bool:
+        """Returns whether more has changed since the position, in all tenants, than CATCH_UP_PAGE. Raises
+        FeedRewound."""
+        return len((await self._feed.read(after, CATCH_UP_PAGE)).marks) == CATCH_UP_PAGE
+
+    async def of_tenant(
+        self, tenant: str, after: Position | None, wants: Wants | None = None
+    ) -> AsyncGenerator[Event | Heartbeat | Resync]:
+        """Yields the events of all the tenant's operations, from now or behind `after`; with `wants`, those that it
+        accepts. Raises FeedRewound."""
         if after is not None:
             # Most of it before the subscription, whose queue could overflow meanwhile.
-            async with aclosing(self._missed(tenant, after)) as missed:
+            async with aclosing(self._missed(tenant, after, wants)) as missed:
                 async for item in missed:
                     after = item.position or after
                     yield item
-        async with self._hub.subscribe(tenant) as changes:
+        async with self._hub.subscribe(tenant, wants=wants) as changes:
             if after is None:
                 after = await self._feed.head()
                 yield Heartbeat(after)
-            async with aclosing(self._missed(tenant, after)) as missed:
+            async with aclosing(self._missed(tenant, after, wants)) as missed:
                 async for item in missed:
                     after = item.position or after
                     yield item
@@ -126,17 +140,19 @@ class StreamEvents:
             except SubscriptionEnded:
                 return
 
-    async def _missed(self, tenant: str, after: Position) -> AsyncGenerator[Event | Heartbeat]:
-        """Yields the tenant's events that are behind `after` already. The feed holds the events of all tenants: a
-        heartbeat says how far it was read, so that a subscriber that disconnects resumes there."""
+    async def _missed(self, tenant: str, after: Position, wants: Wants | None) -> AsyncGenerator[Event | Heartbeat]:
+        """Yields the tenant's events that are behind `after` already; with `wants`, those that it accepts. The feed
+        holds the events of all tenants: a heartbeat says how far it was read, so that a subscriber that disconnects
+        resumes there."""
         sent = after
         while True:
             page = await self._feed.read(after, CATCH_UP_PAGE)
             marks = [mark for mark in page.marks if mark.tenant == tenant]
             for start in range(0, len(marks), CATCH_UP_LOAD):
                 for event in await self._feed.load(marks[start : start + CATCH_UP_LOAD]):
-                    sent = event.position
-                    yield event
+                    if wants is None or wants(event):
+                        sent = event.position
+                        yield event
             if len(page.marks) < CATCH_UP_PAGE:
                 return
             after = page.marks[-1].position

@@ -2,15 +2,20 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
-from application.ports.change_feed import Event
+from application.ports.storage.change_feed import Event
 from domain.errors import OpledgerError
 
 MAX_QUEUE: Final = 256
 """Events that are kept for a subscriber that does not take them."""
 MAX_QUEUE_WEIGHT: Final = 16 * 1024 * 1024
 """Characters in a queue of more than one event."""
+
+
+Wants = Callable[[Event], bool]
+"""Whether a subscriber needs the event. Must be quick: it is called for each event and subscriber."""
 
 
 class SubscriptionEnded(OpledgerError):
@@ -32,9 +37,11 @@ class ServiceStopping(SubscriptionEnded):
 class Subscription:
     """The events of one subscriber, in order."""
 
-    __slots__ = ("_ended", "_events", "_timer", "_waiter", "_weight")
+    __slots__ = ("_ended", "_events", "_timer", "_waiter", "_wants", "_weight")
 
-    def __init__(self) -> None:
+    def __init__(self, wants: Wants | None = None) -> None:
+        """`wants`: None: the subscriber needs every event."""
+        self._wants = wants
         self._events: deque[Event] = deque()
         self._weight = 0
         self._ended: SubscriptionEnded | None = None
@@ -64,8 +71,9 @@ class Subscription:
         return not self._events
 
     def offer(self, event: Event) -> bool:
-        """Queues the event. Returns False if the queue overflows: then it is cleared and ends with ReaderTooSlow."""
-        if self._ended is not None:
+        """Queues the event, if the subscriber needs it. Returns False if the queue overflows: then it is cleared and
+        ends with ReaderTooSlow."""
+        if self._ended is not None or (self._wants is not None and not self._wants(event)):
             return True
         weight = self._weight + event.weight
         if len(self._events) >= MAX_QUEUE or (self._events and weight > MAX_QUEUE_WEIGHT):

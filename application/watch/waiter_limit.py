@@ -7,46 +7,46 @@ from contextlib import contextmanager
 from domain.errors import OpledgerError
 
 
-class TooManyWaiting(OpledgerError):
+class ClientWaiterLimitReached(OpledgerError):
     """The credential has as many open waits and streams as it may have: end one first."""
 
 
-class WaitingRoomFull(OpledgerError):
+class WaiterLimitReached(OpledgerError):
     """The process has as many open waits and streams as it takes: try again, or another process."""
 
 
-class WaitingRoom:
-    """Counts in the memory of this process, as the rate limit does."""
+class WaiterLimit:
+    """Limits the waiters of this process, in total and per client. The counts are in memory."""
 
-    def __init__(self, places: int, each: int) -> None:
-        """`places`: of all clients; `each`: of one client."""
-        self._places = places
+    def __init__(self, total: int, each: int) -> None:
+        """`total`: most waiters of all clients; `each`: most waiters of one client."""
+        self._total = total
         self._each = each
-        self._taken = 0
-        self._of: Counter[str] = Counter()
+        self._waiters = 0
+        self._waiters_of: Counter[str] = Counter()
 
     @contextmanager
-    def place(self, client: str | None) -> Iterator[None]:
-        """Takes a place until the block ends. An unknown client, None, counts against `places` alone. Raises
-        TooManyWaiting, WaitingRoomFull."""
-        if client is not None and self._of[client] >= self._each:
-            raise TooManyWaiting
-        if self._taken >= self._places:
-            raise WaitingRoomFull
-        self._count(client, 1)
+    def acquire(self, client: str | None) -> Iterator[None]:
+        """Counts one waiter until the block ends. An unknown client, None, counts against `total` only. Raises
+        ClientWaiterLimitReached, WaiterLimitReached."""
+        if client is not None and self._waiters_of[client] >= self._each:
+            raise ClientWaiterLimitReached
+        if self._waiters >= self._total:
+            raise WaiterLimitReached
+        self._add(client, 1)
         try:
             yield
         finally:
-            self._count(client, -1)
+            self._add(client, -1)
 
     @property
     def empty(self) -> bool:
-        """Whether no place is taken, and no client remembered."""
-        return self._taken == 0 and not self._of
+        """Whether there is no waiter, and no client is remembered."""
+        return self._waiters == 0 and not self._waiters_of
 
-    def _count(self, client: str | None, more: int) -> None:
-        self._taken += more
+    def _add(self, client: str | None, number: int) -> None:
+        self._waiters += number
         if client is not None:
-            self._of[client] += more
-            if self._of[client] == 0:
-                del self._of[client]
+            self._waiters_of[client] += number
+            if self._waiters_of[client] == 0:
+                del self._waiters_of[client]

@@ -5,10 +5,12 @@ follow from `OperationView`. A new visible field is a property here, a field of 
 migration, and a field of the schema.
 """
 
-from collections.abc import Mapping
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from operator import attrgetter
+from typing import Any, Final, Protocol, cast
 from uuid import UUID
 
 from domain.json_value import JsonValue
@@ -16,6 +18,7 @@ from domain.operation.attention import Attention
 from domain.operation.cancel_request import CancelRequest
 from domain.operation.operation import Input
 from domain.operation.operation_error import OperationError
+from domain.operation.origin import Origin
 from domain.operation.report import Progress
 from domain.operation.status import OperationStatus
 
@@ -82,6 +85,27 @@ class OperationView(Protocol):
     def attention(self) -> Attention | None: ...
 
     @property
+    def workflow_id(self) -> str: ...
+
+    @property
+    def origin(self) -> Origin: ...
+
+    @property
+    def parent_id(self) -> UUID | None: ...
+
+    @property
+    def retry_of(self) -> UUID | None: ...
+
+    @property
+    def retried_by(self) -> UUID | None: ...
+
+    @property
+    def keep(self) -> bool: ...
+
+    @property
+    def start_at(self) -> datetime | None: ...
+
+    @property
     def version(self) -> int: ...
 
     @property
@@ -94,6 +118,24 @@ UNCOMPARED: Final = frozenset({"tenant", "updated_at", "version", "history_lengt
 """Fields that follow from a change, and those that clients do not see."""
 VISIBLE: Final = tuple(name for name in FIELDS if name not in UNCOMPARED)
 """Fields whose change is a new version."""
+
+
+class OperationDetails(OperationView, Protocol):
+    """An operation that is read alone. A change of a child is no new version of its parent."""
+
+    @property
+    def children(self) -> Mapping[OperationStatus, int]:
+        """Returns the number of children by status, of the same tenant; empty if there are none."""
+
+
+_fields: Final = attrgetter(*FIELDS)
+_DETAILS: Final = (*FIELDS, "children")
+_make: Final[Callable[[Iterable[Any]], OperationDetails]] = cast(Any, namedtuple("Details", _DETAILS))._make
+
+
+def with_children(operation: OperationView, children: Mapping[OperationStatus, int]) -> OperationDetails:
+    """Returns the operation with the number of its children."""
+    return _make((*_fields(operation), children))
 
 
 def looks_the_same(one: OperationView, other: OperationView) -> bool:

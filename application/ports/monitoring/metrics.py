@@ -36,6 +36,17 @@ class ReportOutcome(StrEnum):
     """The run that sent it does not belong to the operation's chain."""
 
 
+class AdoptionWay(StrEnum):
+    """How an execution is adopted."""
+
+    CALL = "call"
+    """A client asks for it."""
+    RULE = "rule"
+    """The type has a watch rule."""
+    REPORT = "report"
+    """Its workflow, or the client that started it, reports."""
+
+
 class Metrics(Protocol):
     """Counters of one process. No call raises, or takes noticeable time."""
 
@@ -66,6 +77,15 @@ class Metrics(Protocol):
     def callbacks_refused(self, refused: bool) -> None:
         """Sets whether the engine refuses starts with completion callbacks."""
 
+    def adopted(self, way: AdoptionWay, lag: timedelta) -> None:
+        """An operation was created for an execution that exists, `lag` after the execution started."""
+
+    def stray_start(self) -> None:
+        """The attaching of a callback started an execution by accident, which was terminated at once."""
+
+    def rule_refused(self, type_name: str) -> None:
+        """The engine refuses the query of the type's watch rule."""
+
     def waiting(self, count: int) -> None:
         """Sets the number of open waits and streams."""
 
@@ -80,3 +100,9 @@ class Metrics(Protocol):
 
     def purged(self, count: int) -> None:
         """`count` operations were deleted after their retention."""
+
+    def exported(self, count: int) -> None:
+        """`count` operations were exported before their deletion."""
+
+    def export_failed(self) -> None:
+        """An export failed, so that nothing was deleted."""

@@ -1,17 +1,21 @@
 """Port: the workflow engine."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from application.ports.engine.executions import Attached, Execution, InputRead
+from application.ports.engine.index import IndexEntry, IndexPage, StartPage, Watch
 from domain.errors import OpledgerError
 from domain.evidence.finality import Finality, OutcomeReports, outcome_reports
-from domain.evidence.observation import ExecutionState, Observation
+from domain.evidence.observation import Observation
 from domain.operation.chain import Chain, Run, RunOrigin
 from domain.operation.operation import Input
 from domain.operation.operation_type import OperationType
+from domain.operation.start.arguments import Arguments
+from domain.operation.start.workflow_id_policy import OnClosed
 
 
 class StartRejected(OpledgerError):
@@ -48,39 +52,26 @@ class CompletionCallback:
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """A start. The operation's id is workflow id and request id: a repeat starts nothing new."""
+    """A start. The operation's id is the request id: a repeat starts nothing while the engine still knows it, that is
+    until the chain continues in another run or the workflow id is used again."""
 
     operation_id: UUID
+    workflow_id: str
     type: OperationType
     input: Input
-    """MISSING: the workflow has no argument. Any JSON value, null too, is its only argument."""
+    """MISSING: the workflow has no argument. Any other JSON value, null too, is its only argument, or with
+    `type.arguments` SPREAD the list of its arguments."""
     callback: CompletionCallback | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     """W3C trace context of the execution; empty: none."""
     finality: Finality = Finality.ENGINE
+    on_closed: OnClosed = OnClosed.REJECT
+    """Whether the start may use the workflow id of a closed execution. That of an open one is never free."""
 
     @property
     def outcome_reports(self) -> OutcomeReports:
         """The rule that all runs of the execution carry."""
         return outcome_reports(self.finality, calls_back=self.callback is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """A run in the engine's index. The index is seconds old: a hint that saves requests, never evidence."""
-
-    operation_id: UUID
-    state: ExecutionState
-    closed_at: datetime | None = None
-    """None while the run is open."""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexPage:
-    """A page of entries, and the token of the next page; None after the last one."""
-
-    entries: list[IndexEntry]
-    next_page: bytes | None = None
 
 
 class WorkflowEngine(Protocol):
@@ -109,15 +100,53 @@ class WorkflowEngine(Protocol):
     async def origin(self, run: Run) -> RunOrigin | None:
         """Returns the chain of the run; None if the engine does not know the run."""
 
-    async def changed_since(
-        self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
-    ) -> IndexPage:
-        """Returns a page of the runs of operations that started or closed since, as the engine's index lists them.
-        Leaves out runs that another run continues; with `closed_only`, open ones too."""
+    async def describe(self, workflow_id: str, run_id: str | None = None) -> Execution | None:
+        """Returns the latest chain with the workflow id, or that of the given run; None if the engine has none.
+        Strongly consistent."""
 
-    async def with_problems(self) -> frozenset[UUID]:
+    async def input_of(self, chain: Chain, arguments: Arguments, max_bytes: int) -> InputRead:
+        """Reads the input of the chain's first run. An input above `max_bytes`, or one that is not JSON, is None with a
+        note. Raises PayloadsUnavailable."""
+
+    async def attach_callback(self, execution: Execution, callback: CompletionCallback) -> Attached:
+        """Lets the engine send the callback when the chain closes, beside the callbacks that it has. A repeat with the
+        same URL adds nothing to the run that has it.
+
+        The execution must come from `describe`: an execution without a trace is taken for one that is gone.
+        """
+
+    async def changed_since(
+        self,
+        since: datetime,
+        page: bytes | None = None,
+        *,
+        closed_only: bool = False,
+        watched: Collection[str] = (),
+    ) -> IndexPage:
+        """Returns a page of the runs that started or closed since, as the engine's index lists them: those with an
+        `OperationUUID` and those of the watched workflow types. Leaves out runs that another run continues; with
+        `closed_only`, open ones too."""
+
+    async def started_since(
+        self,
+        since: datetime,
+        watches: Collection[Watch],
+        page: bytes | None = None,
+        *,
+        until: datetime | None = None,
+    ) -> StartPage:
+        """Returns a page of the runs that any of the watches selects and that started after `since`, and not after
+        `until`, as the engine's index lists them. Leaves out runs that continued as new.
+
+        The runs of a page are in the order of their starts. The pages are in the engine's order: newest first where it
+        matters, so that runs which start meanwhile move nothing.
+
+        Raises QueryRefused.
+        """
+
+    async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
         """Returns the open executions whose workflow task keeps failing or timing out, as the engine's index lists
-        them."""
+        them. Those of the watched workflow types need no `OperationUUID`."""
 
     async def cancel(self, chain: Chain, reason: str) -> None:
         """Requests the cancellation of the chain's open run. Does nothing if there is none."""

@@ -3,10 +3,11 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from application.ports.idempotency_keys import IdempotencyKeys
-from application.ports.operation_repository import OperationRepository
-from application.ports.turns import Turns
-from application.ports.watermarks import Watermarks
+from application.ports.storage.bulk_actions import BulkActions
+from application.ports.storage.idempotency_keys import IdempotencyKeys
+from application.ports.storage.leases import Leases
+from application.ports.storage.operation_repository import OperationRepository
+from application.ports.storage.watermarks import Watermarks
 from domain.errors import OpledgerError
 
 
@@ -16,6 +17,10 @@ class DatabaseUnavailable(OpledgerError):
 
 class DatabaseContended(DatabaseUnavailable):
     """A lock was not available in time. Nothing was stored."""
+
+
+class DatabaseTimeout(DatabaseUnavailable):
+    """A statement took longer than its timeout. Nothing was stored."""
 
 
 class DatabaseRefused(OpledgerError):
@@ -35,7 +40,10 @@ class UnitOfWork(Protocol):
     def watermarks(self) -> Watermarks: ...
 
     @property
-    def turns(self) -> Turns: ...
+    def leases(self) -> Leases: ...
+
+    @property
+    def bulk_actions(self) -> BulkActions: ...
 
     async def commit(self) -> None:
         """Commits the transaction."""

@@ -18,6 +18,8 @@ class Drift:
     """Number of operations that need attention, by kind."""
     watermark_age: timedelta | None = None
     """Time from the watermark of the engine's index to the database's time; None if there is no watermark."""
+    worker_age: timedelta | None = None
+    """Time from the mark of the lease of the workers' presence to the database's time; None: no worker has run."""
 
 
 class DriftQueries(Protocol):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
 
-from application.ports.operation_view import OperationView
+from application.ports.storage.operation_view import OperationView
 from domain.errors import OpledgerError
 from domain.operation.transition import Transition
 

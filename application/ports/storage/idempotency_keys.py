@@ -31,5 +31,8 @@ class IdempotencyKeys(Protocol):
         """Claims several keys, all different, in as many statements as one. Concurrent calls do not deadlock, whatever
         their order. `impatient`: raises DatabaseContended if other transactions hold a key for long."""
 
+    async def release_all(self, records: Sequence[IdempotencyRecord]) -> None:
+        """Frees keys that this unit of work has claimed. Others may claim them after its commit."""
+
     async def purge(self, now: datetime, limit: int) -> int:
         """Deletes up to `limit` keys that have expired at `now`. Returns how many."""

@@ -1,0 +1,1 @@
+"""Adopts executions that the ledger has not started."""

@@ -1,0 +1,113 @@
+"""Takes what clients say of the starts of operations that they have recorded."""
+
+import logging
+from uuid import UUID
+
+from application.adopt.adopt import Adoption, AdoptOperation
+from application.adopt.adopt_reported import AdoptReported, undeclared_type
+from application.adopt.known import is_own
+from application.batching.group_commit import GroupCommit
+from application.ports.clock import Clock
+from application.ports.engine.workflow_engine import WorkflowEngine
+from application.ports.monitoring.metrics import AdoptionWay, Metrics
+from application.ports.storage.unit_of_work import UnitOfWorkFactory
+from application.track.receive_report import OUTCOMES
+from application.track.record import Recorded, RecordEvidence
+from domain.evidence.observation import ExecutionState
+from domain.evidence.reported_execution import ReportedExecution
+from domain.evidence.start_report import StartReport
+from domain.operation.lifecycle import fail
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.origin import Origin
+from domain.operation.status import OperationStatus
+from domain.operation.transition import Source
+
+REFUSED = "the client reports that the engine refused the start"
+_log = logging.getLogger(__name__)
+
+
+class ReceiveStartReport:
+    """The engine has the last word: it is asked about a start, and about a refused one too."""
+
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        changes: GroupCommit,
+        engine: WorkflowEngine,
+        clock: Clock,
+        adopter: AdoptOperation,
+        reported: AdoptReported,
+        recorder: RecordEvidence,
+        metrics: Metrics,
+    ) -> None:
+        self._units = units
+        self._changes = changes
+        self._engine = engine
+        self._clock = clock
+        self._adopter = adopter
+        self._reported = reported
+        self._recorder = recorder
+        self._metrics = metrics
+
+    async def receive(self, operation_id: UUID, report: StartReport, tenant: str, actor: str | None) -> Recorded:
+        """Records a start, which also attaches the completion callback, or the refusal of one.
+
+        An execution whose operation was not recorded before its start becomes an operation now. Returns FOREIGN if the
+        execution is not the operation's, or the operation is not one that a client starts. Raises DatabaseUnavailable,
+        StaleOperation, EngineUnavailable: the client retries.
+        """
+        async with self._units() as unit:
+            operation = await unit.operations.get(operation_id)
+        if operation is None or operation.tenant != tenant:
+            recorded = await self._unknown(operation_id, report, tenant)
+        elif operation.origin is Origin.LEDGER:
+            recorded = Recorded.FOREIGN
+        elif report.execution is not None:
+            recorded = await self._started(operation, report.execution)
+        else:
+            recorded = await self._refused(operation, report, actor)
+        self._metrics.reported(OUTCOMES[recorded])
+        if recorded in (Recorded.FOREIGN, Recorded.UNKNOWN_OPERATION):
+            _log.warning("report %s for operation %s rejected: %s", report.kind, operation_id, recorded)
+        return recorded
+
+    async def _unknown(self, operation_id: UUID, report: StartReport, tenant: str) -> Recorded:
+        if report.execution is None or report.execution.adopted_id != operation_id:
+            return Recorded.UNKNOWN_OPERATION
+        adopted = await self._reported.adopt(report.execution, tenant)
+        return Recorded.FOREIGN if adopted is None else Recorded.RECORDED
+
+    async def _started(self, operation: Operation, execution: ReportedExecution) -> Recorded:
+        described = await self._reported.confirmed(execution)
+        if described is None or not is_own(operation, described):
+            return Recorded.FOREIGN
+        if operation.done or (operation.dispatch.calls_back and operation.first_run_id is not None):
+            return Recorded.IGNORED
+        own = undeclared_type(described, operation.type)
+        await self._adopter.take(described, Adoption(operation.tenant, own, AdoptionWay.REPORT, wait_for_codec=False))
+        return Recorded.RECORDED
+
+    async def _refused(self, operation: Operation, report: StartReport, actor: str | None) -> Recorded:
+        if not _may_be_refused(operation):
+            return Recorded.FOREIGN if operation.origin is Origin.ADOPTED else Recorded.IGNORED
+        observation = await self._engine.observe(operation.chain)
+        if observation.state is not ExecutionState.NOT_FOUND:
+            await self._recorder.observation(operation.id, observation, Source.CONFIRMATION, version=operation.version)
+            return Recorded.IGNORED
+
+        def decide(current: Operation) -> Change | None:
+            if not _may_be_refused(current):
+                return None
+            error = OperationError(ErrorCode.START_REJECTED, report.message)
+            return fail(current, error, Cause(Source.CLIENT, REFUSED, self._clock.now(), actor=actor))
+
+        outcome = await self._changes.change(operation.id, decide)
+        if outcome is None:
+            return Recorded.UNKNOWN_OPERATION
+        return Recorded.RECORDED if outcome.changed else Recorded.IGNORED
+
+
+def _may_be_refused(operation: Operation) -> bool:
+    accepted = operation.status is OperationStatus.ACCEPTED and operation.origin is Origin.CLIENT
+    return accepted and operation.first_run_id is None

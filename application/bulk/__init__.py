@@ -1,0 +1,1 @@
+"""Bulk actions: dry runs, confirmations, and the work on the targets."""

@@ -1,0 +1,1 @@
+"""Ports of what operators watch: metrics, health, drift."""

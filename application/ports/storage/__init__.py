@@ -1,0 +1,1 @@
+"""Ports of the database: what is stored, and in which transactions."""
