@@ -14,7 +14,7 @@ from adapters.postgres.connection.raw_statement import RawStatement
 from adapters.postgres.operations.rows import standard_uuid
 from adapters.postgres.operations.text import identifier
 from adapters.postgres.schema.tables import idempotency_keys as keys
-from application.ports.idempotency_keys import IdempotencyRecord
+from application.ports.storage.idempotency_keys import IdempotencyRecord
 
 _KeyId = tuple[str, str]
 
@@ -52,10 +52,16 @@ def _holders() -> "sa.Select[Any]":
     return sa.select(keys).where(keys.c.tenant == wanted.c.tenant, keys.c.key == wanted.c.key)
 
 
+def _release() -> sa.Delete:
+    given = _given(_ID)
+    return sa.delete(keys).where(keys.c.tenant == given.c.tenant, keys.c.key == given.c.key)
+
+
 _ID = (keys.c.tenant, keys.c.key)
 _CLAIM = RawStatement(_claim())
 _CLAIM_IMPATIENTLY = RawStatement(_claim(lock_timeout="50ms"))
 _HOLDERS = RawStatement(_holders())
+_RELEASE = RawStatement(_release())
 
 
 class PostgresIdempotencyKeys:
@@ -81,6 +87,10 @@ class PostgresIdempotencyKeys:
             taken = {(row.tenant, row.key) for row in won}
             holders = await self._holders([record for record in records if _id(record) not in taken])
         return [holders.get(_id(record), record) for record in records]
+
+    async def release_all(self, records: Sequence[IdempotencyRecord]) -> None:
+        with translated():
+            await _RELEASE.execute(self._connection, _arrays(_ID, [_id(record) for record in records]))
 
     async def purge(self, now: datetime, limit: int) -> int:
         expired = (

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.connection.connections import connected
 from adapters.postgres.connection.driver import Connection
 from adapters.postgres.connection.errors import POOLER_HINT, connecting, translated
-from adapters.postgres.schema.revision import CURRENT, check_known
+from adapters.postgres.schema.revision import CURRENT, STORED_REVISION, check_known
 from domain.errors import StartupError
 
 _DELIVERY_TIMEOUT: Final = 3.0
@@ -56,7 +56,7 @@ class MigrationProbe:
         async with connected(self._engine) as connection:
             try:
                 with translated():
-                    found = await connection.execute(sa.text("SELECT version_num FROM alembic_version"))
+                    found = await connection.execute(sa.text(STORED_REVISION))
             except ProgrammingError:  # the table does not exist
                 return None
             return found.scalar_one_or_none()

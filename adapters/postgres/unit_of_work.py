@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from adapters.postgres.bulk_actions import PostgresBulkActions
 from adapters.postgres.connection.connections import connected
 from adapters.postgres.connection.errors import translated
-from adapters.postgres.convergence.turns import PostgresTurns
+from adapters.postgres.convergence.leases import PostgresLeases
 from adapters.postgres.convergence.watermarks import PostgresWatermarks
 from adapters.postgres.idempotency_keys import PostgresIdempotencyKeys
 from adapters.postgres.operations.operation_repository import PostgresOperationRepository
@@ -22,7 +23,8 @@ class PostgresUnitOfWork:
         self.operations = PostgresOperationRepository(connection)
         self.idempotency_keys = PostgresIdempotencyKeys(connection)
         self.watermarks = PostgresWatermarks(connection)
-        self.turns = PostgresTurns(connection)
+        self.leases = PostgresLeases(connection)
+        self.bulk_actions = PostgresBulkActions(connection)
 
     async def commit(self) -> None:
         """Commits. This checks deferred constraints. After DatabaseUnavailable the commit may be durable or not."""

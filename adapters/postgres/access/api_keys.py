@@ -12,7 +12,7 @@ from adapters.postgres.connection.connections import connected
 from adapters.postgres.connection.engine import autocommit
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.schema.tables import api_keys as keys
-from application.ports.api_keys import ApiKeyNotFound
+from application.ports.storage.api_keys import ApiKeyNotFound
 from domain.access.api_key import ApiKey
 from domain.access.scope import Scope
 

@@ -9,7 +9,13 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from application.ports.unit_of_work import DatabaseContended, DatabaseRefused, DatabaseUnavailable
+from application.ports.storage.operation_repository import ChainTaken, WorkflowIdTaken
+from application.ports.storage.unit_of_work import (
+    DatabaseContended,
+    DatabaseRefused,
+    DatabaseTimeout,
+    DatabaseUnavailable,
+)
 from domain.errors import InvalidInput, InvalidTransition, OperationNotDone, OperationNotFound, OpledgerError
 
 # SQLSTATE classes and codes: connection lost (08), rolled back because of a conflict (40), out of resources (53),
@@ -19,6 +25,9 @@ _UNAVAILABLE = ("08", "40", "53", "57", "55P03", "25006", "25P03")
 # A prepared statement is missing, or exists already: a pooler has given us another connection.
 _POOLED = ("26000", "42P05")
 
+# The connection takes no call. InternalClientError: it has received the last error of a dying server, and not its end.
+_UNUSABLE: Final = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 POOLER_HINT: Final = (
     "if DATABASE_URL is a pooler's, such as pgbouncer, in transaction mode, set OPLEDGER_DATABASE_DIRECT_URL to the "
     "server's own URL"
@@ -27,24 +36,36 @@ POOLER_HINT: Final = (
 # Lock timeout, deadlock.
 _CONTENDED = ("55P03", "40P01")
 
+# Statement timeout, or an operator has cancelled the statement.
+_TOO_SLOW = "57014"
+
 _TOO_LONG = "has 1 to 255 characters"
 CONSTRAINTS: dict[str, tuple[type[OpledgerError], str]] = {
     "pk_operations": (InvalidTransition, "the operation exists already"),
+    "ux_operations_open_workflow_id": (WorkflowIdTaken, "an open operation has the workflow id"),
+    "ux_operations_chain": (ChainTaken, "another operation has the workflow chain"),
     "pk_transitions": (InvalidTransition, "the history would have a repeat"),
     "ck_operations_tenant_length": (InvalidInput, f"a tenant {_TOO_LONG}"),
     "ck_operations_type_length": (InvalidInput, f"an operation type {_TOO_LONG}"),
     "ck_operations_progress_fraction_0_to_1": (InvalidInput, "the fraction of a progress is between 0 and 1"),
+    "ck_submitters_tenant_length": (InvalidInput, f"a tenant {_TOO_LONG}"),
     "ck_idempotency_keys_tenant_length": (InvalidInput, f"a tenant {_TOO_LONG}"),
     "ck_idempotency_keys_key_length": (InvalidInput, f"an idempotency key {_TOO_LONG}"),
     "fk_idempotency_keys_operation_id_operations": (
         OperationNotFound,
         "an idempotency key belongs to an operation that is not stored",
     ),
+    "fk_bulk_actions_operation_id_operations": (
+        OperationNotFound,
+        "a confirmed bulk action belongs to an operation that is not stored",
+    ),
     "operations_outcome_is_final": (InvalidTransition, "the operation is done, which is final"),
     "operations_running_is_not_taken_back": (InvalidTransition, "RUNNING cannot become ACCEPTED"),
+    "operations_workflow_id_is_kept": (InvalidTransition, "an operation keeps its workflow id"),
     "operations_unfinished_is_not_deleted": (OperationNotDone, "the operation is not done: it cannot be deleted"),
 }
-"""Error and message by the constraint's name. The violation of any other CHECK is an InvalidTransition."""
+"""Error and message by the name of the constraint, trigger or unique index. The violation of any other CHECK is an
+InvalidTransition."""
 
 
 @contextlib.contextmanager
@@ -59,7 +80,7 @@ def connecting() -> Iterator[None]:
     except AsyncAdapt_asyncpg_dbapi.Error as error:
         # SQLAlchemy queries the server on the first connection, even if that one is used without SQLAlchemy.
         raise _unavailable(error.__cause__ or error) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (asyncpg.PostgresError, *_UNUSABLE) as error:
         raise _unavailable(error) from error
 
 
@@ -74,7 +95,7 @@ def translated() -> Iterator[None]:
         if meaning is None:
             raise
         raise meaning from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (asyncpg.PostgresError, *_UNUSABLE) as error:
         # From raw statements; SQLAlchemy too passes on errors that it does not know as the driver's.
         meaning = _meaning(error)
         if meaning is None:
@@ -87,7 +108,9 @@ def _meaning(cause: BaseException) -> OpledgerError | None:
     sqlstate = getattr(cause, "sqlstate", None) or ""
     if sqlstate in _CONTENDED:
         return DatabaseContended(f"the database cannot be used: {cause}")
-    if sqlstate.startswith(_UNAVAILABLE) or sqlstate in _POOLED or isinstance(cause, OSError | asyncpg.InterfaceError):
+    if sqlstate == _TOO_SLOW:
+        return DatabaseTimeout(f"the database cannot be used: {cause}")
+    if sqlstate.startswith(_UNAVAILABLE) or sqlstate in _POOLED or isinstance(cause, _UNUSABLE):
         return _unavailable(cause)
     name = getattr(cause, "constraint_name", None) or ""
     if name in CONSTRAINTS:

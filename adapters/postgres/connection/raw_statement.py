@@ -20,7 +20,7 @@ _DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 class RawStatement:
     """A statement that is compiled once."""
 
-    def __init__(self, statement: "sa.Select[Any] | sa.Insert") -> None:
+    def __init__(self, statement: "sa.Select[Any] | sa.Insert | sa.Delete") -> None:
         compiled = statement.compile(dialect=_DIALECT)
         self._sql = str(compiled)
         self._given = dict(compiled.params)
@@ -51,7 +51,7 @@ async def _checked_out(engine: AsyncEngine) -> AsyncIterator[Connection]:
     connection = cast(Connection, lent.driver_connection)
     try:
         yield connection
-    except (TimeoutError, asyncio.CancelledError):
+    except (TimeoutError, asyncio.CancelledError, asyncpg.InternalClientError):
         connection.terminate()  # an answer is still to come, for which the next user would wait
         raise
     finally:

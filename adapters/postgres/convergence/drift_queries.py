@@ -11,8 +11,9 @@ from adapters.postgres.connection.engine import autocommit
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.convergence.watermarks import EXECUTIONS
 from adapters.postgres.operations.rows import standard_uuid
-from adapters.postgres.schema.tables import ATTENTIVE, TO_VERIFY, operations, watermarks
-from application.ports.drift_queries import Drift
+from adapters.postgres.schema.tables import ATTENTIVE, TO_VERIFY, leases, operations, watermarks
+from application.ports.storage.drift_queries import Drift
+from application.ports.storage.leases import PRESENCE
 from domain.operation.attention import AttentionKind
 
 # These read partial indexes: their cost does not grow with the number of finished operations.
@@ -31,6 +32,7 @@ _ATTENTION = (
 _WATERMARK = sa.select((sa.func.clock_timestamp() - watermarks.c.at).label("age")).where(
     watermarks.c.name == EXECUTIONS
 )
+_PRESENCE = sa.select((sa.func.clock_timestamp() - leases.c.mark).label("age")).where(leases.c.name == PRESENCE)
 
 
 class PostgresDriftQueries:
@@ -43,10 +45,12 @@ class PostgresDriftQueries:
         waiting = await self._rows(_LONGEST_WAITING)
         counted = await self._rows(_ATTENTION)
         read = await self._rows(_WATERMARK)
+        seen = await self._rows(_PRESENCE)
         return Drift(
             oldest_unverified=waiting[0].at if waiting else None,
             attention={AttentionKind(row.attention_kind): row.many for row in counted},
             watermark_age=read[0].age if read else None,
+            worker_age=seen[0].age if seen else None,
         )
 
     async def diverged(self, limit: int) -> list[UUID]:

@@ -21,8 +21,8 @@ from adapters.postgres.operations.text import text_size
 from adapters.postgres.operations.views import view_columns, views
 from adapters.postgres.schema.tables import operations, transitions, with_ids
 from adapters.postgres.schema.types import TransactionId
-from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
-from application.ports.operation_view import OperationView
+from application.ports.storage.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
+from application.ports.storage.operation_view import OperationView
 from domain.operation.transition import Transition
 
 _SNAPSHOT = sa.text(

@@ -13,9 +13,12 @@ from typing import Final
 
 from adapters.postgres.connection.driver import Connection
 from adapters.postgres.connection.errors import connecting
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 
 CHANNEL: Final = "opledger_changes"
+LISTEN: Final = f'LISTEN "{CHANNEL}"'
+"""What the driver sends to subscribe. Repeated as the test of the connection: it changes nothing there, and
+`pg_stat_activity` goes on showing which connection listens."""
 ANNOUNCE_DELAY: Final = 0.005
 """Seconds between a commit and its announcement. Commits within them are announced together."""
 RETRY_INTERVAL: Final = 0.5
@@ -122,7 +125,7 @@ class Listener:
                     async with asyncio.timeout(IDLE_INTERVAL):
                         await severed.wait()
                 if asyncio.get_running_loop().time() - self._last_heard_at >= IDLE_INTERVAL:
-                    await connection.execute("SELECT 1", timeout=RESPONSE_TIMEOUT)
+                    await connection.execute(LISTEN, timeout=RESPONSE_TIMEOUT)
         finally:
             connection.terminate()
 

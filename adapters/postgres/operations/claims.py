@@ -7,7 +7,15 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from adapters.postgres.schema.tables import DISPATCHABLE, TO_FOLLOW_UP, TO_VERIFY, operations
+from adapters.postgres.schema.tables import (
+    DISPATCHABLE,
+    NOT_DONE,
+    TO_CANCEL_CHILDREN,
+    TO_FOLLOW_UP,
+    TO_VERIFY,
+    operations,
+)
+from adapters.postgres.schema.types import Instant
 
 
 def _claim(due_at: sa.Column[Any], condition: str, **changes: Any) -> sa.Update:
@@ -25,16 +33,26 @@ def _claim(due_at: sa.Column[Any], condition: str, **changes: Any) -> sa.Update:
     return (
         sa.update(operations)
         .where(operations.c.id == due.c.id)
-        .values({due_at: sa.bindparam("leased_until"), **changes})
+        .values({due_at.name: sa.bindparam("leased_until"), **changes})
         .returning(*operations.c, due.c.due_at)
     )
 
 
 CLAIM_DISPATCHES: Final = _claim(
     operations.c.dispatch_due_at,
-    DISPATCHABLE,
+    # By the database's clock, so that a worker whose clock is ahead starts nothing early.
+    f"{DISPATCHABLE} AND (start_at IS NULL OR start_at <= now())",
     dispatch_attempts=operations.c.dispatch_attempts + 1,
     revision=operations.c.revision + 1,
 )
 CLAIM_FOLLOW_UPS: Final = _claim(operations.c.follow_up_due_at, TO_FOLLOW_UP)
 CLAIM_VERIFICATIONS: Final = _claim(operations.c.verify_due_at, TO_VERIFY)
+_child = operations.alias("child")
+_OF_ITS_CHILDREN = _child.c.parent_id == operations.c.id
+# The status is that of the child.
+_HAS_OPEN_CHILDREN = sa.select(_child.c.id).where(_OF_ITS_CHILDREN, sa.text(NOT_DONE)).correlate(operations).exists()
+CLAIM_CANCELLATIONS: Final = _claim(
+    operations.c.cancel_children_due_at,
+    TO_CANCEL_CHILDREN,
+    cancel_children_due_at=sa.case((_HAS_OPEN_CHILDREN, sa.bindparam("leased_until", type_=Instant))),
+)

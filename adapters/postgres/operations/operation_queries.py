@@ -1,6 +1,7 @@
 """Queries of one tenant, in PostgreSQL."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,16 +10,36 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection.connections import connected
 from adapters.postgres.connection.errors import translated
+from adapters.postgres.durations import DURATIONS, durations_of
+from adapters.postgres.figures import ATTENTIVE_COUNT, WAITING_SINCE, attentive_of, scan_for
+from adapters.postgres.operation_counts import COUNT, counts_of
 from adapters.postgres.operations.operation_lookup import OperationLookup
 from adapters.postgres.operations.operation_page import TenantSelect, for_tenant, page_of
 from adapters.postgres.operations.rows import transition_from_row
 from adapters.postgres.operations.text import storable
 from adapters.postgres.operations.views import views
 from adapters.postgres.schema.tables import operations, transitions
-from application.ports.operation_queries import OperationFilter, Page, PageKey
-from application.ports.operation_view import OperationView
+from adapters.postgres.throughput import (
+    DURATIONS_BETWEEN,
+    THROUGHPUT,
+    durations_between_of,
+    minutes_of,
+    throughput_of,
+)
+from application.ports.storage.operation_queries import (
+    AtLeast,
+    Counts,
+    OperationFilter,
+    Page,
+    PageKey,
+    SortTime,
+    ThroughputCounts,
+)
+from application.ports.storage.operation_view import OperationDetails
+from domain.durations import Durations
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
+from domain.throughput import Window
 
 
 class PostgresQueries:
@@ -41,15 +62,24 @@ class PostgresOperationQueries:
         self._lookup = lookup
         self._tenant = tenant
 
-    async def get(self, operation_id: UUID) -> OperationView | None:
+    async def get(self, operation_id: UUID) -> OperationDetails | None:
         return await self._lookup.get(self._tenant, operation_id)
 
-    async def page(self, criteria: OperationFilter, *, newest_first: bool, after: PageKey | None, limit: int) -> Page:
-        if not (storable(self._tenant) and _could_match(criteria)):
+    async def page(
+        self,
+        criteria: OperationFilter,
+        *,
+        newest_first: bool,
+        after: PageKey | None,
+        limit: int,
+        by: SortTime = SortTime.ACCEPTED,
+    ) -> Page:
+        found = page_of(criteria, newest_first=newest_first, after=after, limit=limit, by=by)
+        if found is None or not storable(self._tenant):
             return Page([])
-        statement, parameters = page_of(criteria, newest_first=newest_first, after=after, limit=limit)
+        statement, parameters = found
         shown = (await statement.fetch(self._engine, {**parameters, "only_tenant": self._tenant}))[:limit]
-        return Page.of(views(shown), more=bool(shown) and bool(shown[-1]["followed"]))
+        return Page.of(views(shown), more=bool(shown) and bool(shown[-1]["followed"]), by=by)
 
     async def transitions(self, operation_id: UUID) -> list[Transition]:
         statement = (
@@ -60,10 +90,48 @@ class PostgresOperationQueries:
         )
         return [transition_from_row(row) for row in await self._rows(for_tenant(statement))]
 
-    async def counts(self) -> Mapping[tuple[str, OperationStatus], int]:
-        kinds = (operations.c.type, operations.c.status)
-        rows = await self._rows(for_tenant(sa.select(*kinds, sa.func.count().label("many")).group_by(*kinds)))
-        return {(row.type, OperationStatus(row.status)): row.many for row in rows}
+    async def counts(self) -> Counts:
+        return counts_of(await self._rows(TenantSelect(COUNT)))
+
+    async def count_attentive(self, type_name: str | None, limit: int) -> AtLeast:
+        if not (storable(self._tenant) and (type_name is None or storable(type_name))):
+            return AtLeast(0, more=False)
+        scan = scan_for(type_name, limit)
+        [row] = await self._of_text(ATTENTIVE_COUNT, {"type": type_name, "scan": scan})
+        return attentive_of(row, scan, limit)
+
+    async def waiting_since(self, now: datetime) -> datetime | None:
+        if not storable(self._tenant):
+            return None
+        [row] = await self._of_text(WAITING_SINCE, {"now": now})
+        since: datetime | None = row.since
+        return since
+
+    async def durations(
+        self, type_name: str, finished_after: datetime, finished_before: datetime, sample: int
+    ) -> Mapping[OperationStatus, Durations]:
+        if not (storable(self._tenant) and storable(type_name)):
+            return dict.fromkeys((OperationStatus.COMPLETED, OperationStatus.FAILED), Durations())
+        parameters = {"type": type_name, "after": finished_after, "before": finished_before, "sample": sample}
+        return durations_of(await self._of_text(DURATIONS, parameters))
+
+    async def throughput(self, window: Window, since: datetime, type_name: str | None) -> ThroughputCounts:
+        if not (storable(self._tenant) and (type_name is None or storable(type_name))):
+            return ThroughputCounts({}, {})
+        parameters = {"minutes": minutes_of(window), "since": since, "type": type_name}
+        return throughput_of(await self._of_text(THROUGHPUT, parameters))
+
+    async def durations_between(self, type_name: str, times: Sequence[datetime], sample: int) -> list[Durations]:
+        if not (storable(self._tenant) and storable(type_name)):
+            return [Durations()] * (len(times) - 1)
+        parameters = {"type": type_name, "starts": times[:-1], "ends": times[1:], "sample": sample}
+        return durations_between_of(await self._of_text(DURATIONS_BETWEEN, parameters))
+
+    async def _of_text(self, statement: sa.TextClause, parameters: Mapping[str, Any]) -> list[sa.Row[Any]]:
+        """Returns the rows of a statement that is restricted to the tenant `only_tenant`."""
+        async with connected(self._engine) as connection:
+            with translated():
+                return list(await connection.execute(statement, {**parameters, "only_tenant": self._tenant}))
 
     async def _rows(self, statement: TenantSelect) -> list[sa.Row[Any]]:
         """Returns the statement's rows, all of them the tenant's."""
@@ -72,9 +140,3 @@ class PostgresOperationQueries:
         async with connected(self._engine) as connection:
             with translated():
                 return list(await connection.execute(statement, {"only_tenant": self._tenant}))
-
-
-def _could_match(criteria: OperationFilter) -> bool:
-    """Returns whether PostgreSQL can hold every text of the filter. A text that it cannot hold is in no row."""
-    texts = [criteria.type or "", *criteria.labels, *criteria.labels.values()]
-    return all(storable(text) for text in texts)

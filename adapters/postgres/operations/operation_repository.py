@@ -1,6 +1,6 @@
 """Reads, changes and claims operations, in PostgreSQL."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,44 +11,82 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.connection.errors import translated
-from adapters.postgres.operations.adding import add
-from adapters.postgres.operations.claims import CLAIM_DISPATCHES, CLAIM_FOLLOW_UPS, CLAIM_VERIFICATIONS
-from adapters.postgres.operations.rows import from_row, standard_uuid, summary_from_row
+from adapters.postgres.operation_counts import fold_counts
+from adapters.postgres.operations.adding import add, add_unless_known
+from adapters.postgres.operations.claims import (
+    CLAIM_CANCELLATIONS,
+    CLAIM_DISPATCHES,
+    CLAIM_FOLLOW_UPS,
+    CLAIM_VERIFICATIONS,
+)
+from adapters.postgres.operations.holders import OF_CHAIN, UNDER_WORKFLOW_IDS, holders, own_id
+from adapters.postgres.operations.rows import from_row, standard_uuid, summary_from_row, transition_from_row
 from adapters.postgres.operations.saving import save_parameters, save_statement
+from adapters.postgres.operations.text import storable
+from adapters.postgres.retention import delete, delete_all, expired
 from adapters.postgres.schema.tables import (
-    FINISHED,
     NOT_DONE,
+    OPEN_ELSEWHERE,
     UNCALLED,
     UNFINISHED,
     WAITING,
     operations,
+    transitions,
     with_ids,
 )
 from adapters.postgres.schema.types import Instant
-from application.ports.operation_repository import StaleOperation
+from adapters.postgres.throughput import fold_throughput
+from application.ports.storage.operation_repository import StaleOperation
 from domain.errors import InvalidTransition
 from domain.evidence.summary import OperationSummary
 from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain
-from domain.operation.deletion import check_done
 from domain.operation.operation import Change, Operation
+from domain.operation.preconditions import check_done
+from domain.operation.transition import Transition
+from domain.retention import Cutoffs
 from domain.scheduling.schedule import FollowUp, Verification
 
 # Built once: building a statement takes longer than running it.
 _GET = sa.select(operations).where(operations.c.id == sa.bindparam("of"))
 _GET_ALL = sa.select(operations).where(operations.c.id == sa.any_(sa.bindparam("of", type_=ARRAY(sa.Uuid))))
+_LOCK_ALL = _GET_ALL.with_for_update(key_share=True, skip_locked=True)
+_HISTORIES = (
+    sa.select(transitions)
+    .where(transitions.c.operation_id == sa.any_(sa.bindparam("of", type_=ARRAY(sa.Uuid))))
+    .order_by(transitions.c.operation_id, transitions.c.sequence)
+)
 _STANDINGS: sa.Select[Any] = sa.select(
     operations.c.id,
     operations.c.status,
     operations.c.error_code,
     operations.c.attention_kind,
+    operations.c.workflow_id,
     operations.c.first_run_id,
+    operations.c.version,
 )
 _OLDEST_UNCALLED = sa.select(sa.func.min(operations.c.accepted_at)).where(sa.text(UNCALLED))
-_OF_TYPE = f"SELECT id, first_run_id FROM operations WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before"  # noqa: S608 -- constants
+# PostgreSQL has no index scan that skips to the next distinct value: this looks each one up.
+_NEXT_TYPE = f"SELECT type FROM opledger.operations WHERE {OPEN_ELSEWHERE}"  # noqa: S608 -- constants
+_TYPES_STARTED_ELSEWHERE = sa.text(
+    f"""
+    WITH RECURSIVE found (type) AS (
+        ({_NEXT_TYPE} ORDER BY type LIMIT 1)
+        UNION ALL
+        SELECT ({_NEXT_TYPE} AND operations.type > found.type ORDER BY type LIMIT 1)
+        FROM found WHERE found.type IS NOT NULL
+    )
+    SELECT type FROM found WHERE type IS NOT NULL LIMIT :at_most
+    """  # noqa: S608
+)
+_OF_TYPE = f"""
+    SELECT id, workflow_id, first_run_id FROM opledger.operations
+    WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before
+    """  # noqa: S608 -- constants
 _WAITING = sa.text(
     f"""
-    SELECT asked.type, ends.id, ends.first_run_id FROM unnest(:types) AS asked (type) CROSS JOIN LATERAL (
+    SELECT asked.type, ends.id, ends.workflow_id, ends.first_run_id
+    FROM unnest(:types) AS asked (type) CROSS JOIN LATERAL (
         ({_OF_TYPE} ORDER BY dispatched_at, id LIMIT :each_end)
         UNION ALL
         ({_OF_TYPE} ORDER BY dispatched_at DESC, id DESC LIMIT :each_end)
@@ -82,6 +120,40 @@ class PostgresOperationRepository:
                 await add(self._connection, changes)
             self.changed = True
 
+    async def add_unless_known(self, change: Change) -> bool:
+        _check_sequence(change, before=0)
+        with translated():
+            added = await add_unless_known(self._connection, change)
+        self.changed |= added
+        return added
+
+    async def under_workflow_ids(self, workflow_ids: Collection[str]) -> dict[str, list[Operation]]:
+        if not workflow_ids:
+            return {}
+        with translated():
+            rows = (await self._connection.execute(UNDER_WORKFLOW_IDS, holders(workflow_ids))).all()
+        found: dict[str, list[Operation]] = {}
+        for operation in sorted(map(from_row, rows), key=lambda row: (row.accepted_at, row.id), reverse=True):
+            found.setdefault(operation.workflow_id, []).append(operation)
+        # A stable sort: the newest first of each.
+        return {name: sorted(rows, key=lambda row: row.done) for name, rows in found.items()}
+
+    async def of_chain(self, workflow_id: str, first_run_id: str) -> Operation | None:
+        if not (storable(workflow_id) and storable(first_run_id)):
+            return None
+        parameters = {"workflow_id": workflow_id, "own_id": own_id(workflow_id), "first_run_id": first_run_id}
+        with translated():
+            row = (await self._connection.execute(OF_CHAIN, parameters)).one_or_none()
+        return None if row is None else from_row(row)
+
+    async def open_children(self, parent_id: UUID, limit: int, *, after: UUID | None = None) -> list[Operation]:
+        statement = sa.select(operations).where(operations.c.parent_id == parent_id, sa.text(NOT_DONE))
+        if after is not None:
+            statement = statement.where(operations.c.id > after)
+        with translated():
+            rows = await self._connection.execute(statement.order_by(operations.c.id).limit(limit))
+        return [from_row(row) for row in rows]
+
     async def get(self, operation_id: UUID) -> Operation | None:
         with translated():
             found = await self._connection.execute(_GET, {"of": operation_id})
@@ -96,37 +168,48 @@ class PostgresOperationRepository:
         found = [from_row(row) for row in rows]
         return {operation.id: operation for operation in found}
 
+    async def lock_all(self, operation_ids: Collection[UUID]) -> dict[UUID, Operation]:
+        with translated():
+            rows = await self._connection.execute(_LOCK_ALL, {"of": list(operation_ids)})
+        return {operation.id: operation for operation in map(from_row, rows)}
+
     async def save(self, change: Change) -> Operation:
         saved = await self._save(_SAVE, [change])
         if not saved:
             raise StaleOperation
         return saved[change.operation.id]
 
-    async def save_all(self, changes: Sequence[Change]) -> dict[UUID, Operation]:
-        return await self._save(_SAVE_ALL, changes) if changes else {}
+    async def save_all(self, changes: Sequence[Change], *, wait: bool = False) -> dict[UUID, Operation]:
+        if not changes:
+            return {}
+        if wait:  # what is left for the next statement has greater ids
+            return await self._save(_SAVE, sorted(changes, key=lambda change: change.operation.id))
+        return await self._save(_SAVE_ALL, changes)
 
     async def delete(self, operation: Operation) -> None:
         check_done(operation)
-        statement = sa.delete(operations).where(
-            operations.c.id == operation.id, operations.c.revision == operation.revision, sa.text(FINISHED)
-        )
-        with translated():
-            deleted = (await self._connection.execute(statement)).rowcount
-        if not deleted:
+        if not await delete(self._connection, operation.id, operation.revision):
             raise StaleOperation
 
-    async def purge(self, finished_before: datetime, limit: int) -> int:
-        old = (
-            sa.select(operations.c.id)
-            .where(sa.text(FINISHED), operations.c.finished_at < finished_before)
-            .order_by(operations.c.finished_at, operations.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("old")
-            .prefix_with("MATERIALIZED")
-        )
+    async def expired(self, cutoffs: Cutoffs, limit: int) -> dict[UUID, int]:
+        return await expired(self._connection, cutoffs, limit)
+
+    async def histories(self, operation_ids: Collection[UUID]) -> dict[UUID, list[Transition]]:
         with translated():
-            return (await self._connection.execute(sa.delete(operations).where(operations.c.id == old.c.id))).rowcount
+            rows = await self._connection.execute(_HISTORIES, {"of": list(operation_ids)})
+        found: dict[UUID, list[Transition]] = {}
+        for row in rows:
+            found.setdefault(standard_uuid(row.operation_id), []).append(transition_from_row(row))
+        return found
+
+    async def delete_all(self, revisions: Mapping[UUID, int], *, kept: bool = False) -> set[UUID]:
+        return await delete_all(self._connection, revisions, kept=kept)
+
+    async def fold_counts(self, limit: int) -> int:
+        return await fold_counts(self._connection, limit)
+
+    async def fold_throughput(self, now: datetime, limit: int) -> int:
+        return await fold_throughput(self._connection, now, limit)
 
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         return await self._claim(CLAIM_DISPATCHES, now, lease, limit)
@@ -146,6 +229,9 @@ class PostgresOperationRepository:
         )
         with translated():
             await self._connection.execute(statement)
+
+    async def claim_due_cancellations(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
+        return await self._claim(CLAIM_CANCELLATIONS, now, lease, limit)
 
     async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         return await self._claim(CLAIM_VERIFICATIONS, now, lease, limit)
@@ -180,6 +266,10 @@ class PostgresOperationRepository:
             oldest: datetime | None = await self._connection.scalar(_OLDEST_UNCALLED)
         return oldest
 
+    async def types_started_elsewhere(self, limit: int) -> list[str]:
+        with translated():
+            return list(await self._connection.scalars(_TYPES_STARTED_ELSEWHERE, {"at_most": limit}))
+
     async def waiting(
         self, types: Collection[str], dispatched_before: datetime, each_end: int
     ) -> dict[str, list[Chain]]:
@@ -188,7 +278,8 @@ class PostgresOperationRepository:
             rows = await self._connection.execute(_WAITING, parameters)
         found: dict[str, dict[Chain, None]] = {}
         for row in rows:  # the two ends of a short queue overlap
-            found.setdefault(row.type, {})[Chain(standard_uuid(row.id), row.first_run_id)] = None
+            chain = Chain(standard_uuid(row.id), row.workflow_id or str(row.id), row.first_run_id)
+            found.setdefault(row.type, {})[chain] = None
         return {kind: list(chains) for kind, chains in found.items()}
 
     async def _claim(self, statement: sa.Update, now: datetime, lease: timedelta, limit: int) -> list[Operation]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from adapters.postgres.operations.json_text import dump, load
+from adapters.postgres.operations.report_json import progress_from_json, progress_to_json
 from adapters.postgres.operations.text import cleaned
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.cancel_request import CancelRequest
@@ -65,16 +66,30 @@ def read_attention(kind: str | None, since: datetime, message: str) -> Attention
     return None if kind is None else Attention(AttentionKind(kind), since, message)
 
 
+def acknowledged_text(problem: Attention | None) -> str | None:
+    """Returns an acknowledged problem as JSON."""
+    if problem is None:
+        return None
+    return dump({"kind": problem.kind.value, "since": problem.since.isoformat(), "message": cleaned(problem.message)})
+
+
+def read_acknowledged(text: str | None) -> Attention | None:
+    """Returns the problem that `acknowledged_text` was given."""
+    if text is None:
+        return None
+    fields = cast(dict[str, str], load(text))
+    since = datetime.fromisoformat(fields["since"])
+    return Attention(AttentionKind(fields["kind"]), since, fields["message"])
+
+
 def progress_text(progress: Progress | None) -> str | None:
     """Returns the progress as JSON."""
-    if progress is None:
-        return None
-    return dump({"fraction": progress.fraction, "message": cleaned(progress.message)})
+    return None if progress is None else dump(progress_to_json(progress))
 
 
 def read_progress(text: str | None) -> Progress | None:
     """Returns the progress that `progress_text` was given."""
-    return None if text is None else Progress(**cast(Values, load(text)))
+    return None if text is None else progress_from_json(load(text))
 
 
 def _columns(part: str, *values: object) -> Values:

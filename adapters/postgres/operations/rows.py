@@ -14,10 +14,12 @@ from adapters.postgres.operations.json_text import dump, load
 from adapters.postgres.operations.parts import (
     PARTS,
     Values,
+    acknowledged_text,
     attention_columns,
     cancel_columns,
     error_columns,
     progress_text,
+    read_acknowledged,
     read_attention,
     read_cancel_request,
     read_error,
@@ -30,11 +32,15 @@ from domain.evidence.summary import OperationSummary
 from domain.operation.attention import AttentionKind
 from domain.operation.operation import MISSING, Operation
 from domain.operation.operation_error import ErrorCode
+from domain.operation.origin import Origin
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source, Transition
 from domain.scheduling.schedule import Dispatch, FollowUp, Verification
 
-_CONVERTED = ("id", "status", "input", "labels", "result", "progress", "reported")
+_CONVERTED = (
+    *("id", "status", "input", "labels", "result", "progress", "reported", "acknowledged"),
+    *("workflow_id", "origin", "parent_id", "superseded_by", "retry_of", "retried_by"),
+)
 _AS_IS = [field.name for field in fields(Operation) if field.name in operations.c and field.name not in _CONVERTED]
 """Fields that are stored as they are, each in the column of its name."""
 _CHANGING_AS_IS = [name for name in _AS_IS if name not in IDENTITY + COUNTED]
@@ -55,6 +61,9 @@ def to_row(operation: Operation) -> Values:
         "input": None if operation.input is MISSING else dump(operation.input),
         "labels": dump({identifier(key): identifier(value) for key, value in operation.labels.items()}),
         "trace_context": dump(dict(operation.trace)) if operation.trace else None,
+        "origin": operation.origin.value,
+        "parent_id": operation.parent_id,
+        "retry_of": operation.retry_of,
         **changing_columns(operation),
     }
 
@@ -70,6 +79,7 @@ def changing_columns(operation: Operation) -> Values:
         "progress": progress_text(operation.progress),
         **cancel_columns(operation.cancel_request),
         **attention_columns(operation.attention),
+        "acknowledged": acknowledged_text(operation.acknowledged),
         "reported": None if operation.reported is None else dump(report_to_json(operation.reported)),
         "dispatch_due_at": operation.dispatch.due_at,
         "dispatch_attempts": operation.dispatch.attempts,
@@ -79,6 +89,9 @@ def changing_columns(operation: Operation) -> Values:
         "follow_up_attempts": operation.follow_up.attempts,
         "verified_at": operation.verification.verified_at,
         "verify_due_at": operation.verification.due_at,
+        "workflow_id": None if operation.workflow_id == str(operation.id) else identifier(operation.workflow_id),
+        "superseded_by": operation.superseded_by,
+        "retried_by": operation.retried_by,
     }
 
 
@@ -97,10 +110,17 @@ def from_row(found: Row[Any]) -> Operation:
         progress=read_progress(row.progress),
         cancel_request=read_cancel_request(*_columns_of["cancel_request"](row)),
         attention=read_attention(*_columns_of["attention"](row)),
+        acknowledged=read_acknowledged(row.acknowledged),
         reported=None if row.reported is None else report_from_json(load(row.reported)),
         follow_up=FollowUp(row.follow_up_due_at, row.follow_up_attempts),
         verification=Verification(row.verified_at, row.verify_due_at),
         trace={} if row.trace_context is None else cast(Mapping[str, str], load(row.trace_context)),
+        workflow_id=row.workflow_id or "",
+        origin=Origin(row.origin),
+        parent_id=row.parent_id and standard_uuid(row.parent_id),
+        superseded_by=row.superseded_by and standard_uuid(row.superseded_by),
+        retry_of=row.retry_of and standard_uuid(row.retry_of),
+        retried_by=row.retried_by and standard_uuid(row.retried_by),
     )
 
 
@@ -111,7 +131,9 @@ def summary_from_row(row: Row[Any]) -> OperationSummary:
         status=OperationStatus(row.status),
         error_code=None if row.error_code is None else ErrorCode(row.error_code),
         attention=None if row.attention_kind is None else AttentionKind(row.attention_kind),
+        workflow_id=row.workflow_id or str(row.id),
         first_run_id=row.first_run_id,
+        version=row.version,
     )
 
 

@@ -15,7 +15,7 @@ from adapters.postgres.operations.text import text_size
 from adapters.postgres.operations.views import columns_of
 from adapters.postgres.schema.tables import COUNTED, IDENTITY, operations, transitions
 from adapters.postgres.schema.types import JsonText, TransactionId
-from application.ports.operation_view import VISIBLE
+from application.ports.storage.operation_view import VISIBLE
 from domain.operation.operation import Change
 
 _CHANGING = [column for column in operations.c if column.name not in IDENTITY + COUNTED]
@@ -74,16 +74,29 @@ def save_statement(*, skip_locked: bool) -> sa.Select[Any]:
         .returning(*(operations.c[name] for name in ("id", "revision", "version", "updated_at", "history_length")))
         .cte("saved")
     )
+    columns = {column.name: column for column in lines.c} | {"at": sa.func.greatest(lines.c.at, _last_line(saved))}
     written = (
         sa.insert(transitions)
         .from_select(
-            [column.name for column in LINE],
-            sa.select(*lines.c).where(lines.c.operation_id == saved.c.id),
+            [*columns],
+            sa.select(*columns.values()).where(lines.c.operation_id == saved.c.id),
             include_defaults=False,
         )
         .cte("written")
     )
     return sa.select(saved).add_cte(written)
+
+
+def _last_line(saved: sa.CTE) -> sa.ScalarSelect[Any]:
+    """Returns the time of the operation's last history line. A process whose clock is behind does not go before it."""
+    last = transitions.alias("last")
+    return (
+        sa.select(last.c.at)
+        .where(last.c.operation_id == saved.c.id)
+        .order_by(last.c.sequence.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def _counted(new: sa.TableValuedAlias) -> dict[str, sa.ColumnElement[Any]]:

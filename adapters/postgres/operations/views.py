@@ -18,8 +18,9 @@ from adapters.postgres.operations.json_text import load
 from adapters.postgres.operations.parts import PARTS, read_attention, read_cancel_request, read_error, read_progress
 from adapters.postgres.schema.tables import operations
 from adapters.postgres.schema.types import JsonText as JsonColumn
-from application.ports.operation_view import FIELDS, JsonText, OperationView
+from application.ports.storage.operation_view import FIELDS, JsonText, OperationView
 from domain.operation.operation import MISSING
+from domain.operation.origin import Origin
 from domain.operation.status import OperationStatus
 
 _Record = asyncpg.Record | sa.Row[Any]
@@ -35,6 +36,8 @@ _CONVERSIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "progress": read_progress,
     "cancel_request": read_cancel_request,
     "attention": read_attention,
+    "origin": Origin,
+    **dict.fromkeys(("parent_id", "retry_of", "retried_by"), lambda text: None if text is None else UUID(text)),
 }
 """Functions from the values of a field's columns to its value, for fields whose value is another."""
 
@@ -63,6 +66,8 @@ def views(records: Sequence[_Record]) -> list[OperationView]:
 
 def _view(record: _Record, operation_id: UUID) -> OperationView:
     values = list(_first_columns(record))
+    if values[_PLACE_OF_WORKFLOW_ID] is None:
+        values[_PLACE_OF_WORKFLOW_ID] = values[_PLACE_OF_ID]
     values[_PLACE_OF_ID] = operation_id
     for place, convert in _OF_ONE_COLUMN:
         values[place] = convert(values[place])
@@ -79,6 +84,7 @@ def _places(field: str) -> list[int]:
 
 _COLUMN_OF_ID: Final = _COLUMNS.index("id")
 _PLACE_OF_ID: Final = FIELDS.index("id")
+_PLACE_OF_WORKFLOW_ID: Final = FIELDS.index("workflow_id")
 _first_columns: Final = itemgetter(*(_places(field)[0] for field in FIELDS))
 _OF_ONE_COLUMN: Final = [
     (place, _CONVERSIONS[field]) for place, field in enumerate(FIELDS) if field in _CONVERSIONS and field not in PARTS
