@@ -1,8 +1,8 @@
-"""Finds the faults of an input that jsonschema-rs has refused, within limits.
+"""Finds the violations of an input that jsonschema-rs has refused, within limits.
 
 jsonschema-rs and jsonschema report errors too, but both build a tree for every combination of `anyOf`, `oneOf` and
-`$ref`, without a limit; docs/validation.md has the figures. This walk stops after MAX_FAULTS faults or MAX_STEPS
-steps."""
+`$ref`, without a limit; docs/validation.md has the figures. This walk stops after MAX_VIOLATIONS
+violations or MAX_STEPS steps."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -12,10 +12,10 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from adapters.jsonschema.node import Budget, Node, OutOfSteps, Rules
-from adapters.jsonschema.wording import RULES, UNEXPLAINED, fault, rule_text
-from domain.errors import Fault
+from adapters.jsonschema.wording import RULES, UNEXPLAINED, rule_text, violation
+from domain.errors import Violation
 
-MAX_FAULTS: Final = 20
+MAX_VIOLATIONS: Final = 20
 
 
 class Explanation:
@@ -26,62 +26,63 @@ class Explanation:
         self._resolver: Any = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
         self._rules = Rules()
 
-    def of(self, value: Any) -> list[Fault]:
-        """Returns 1 to MAX_FAULTS faults. If the walk finds none in time, the fault is that the input does not fit."""
+    def of(self, value: Any) -> list[Violation]:
+        """Returns 1 to MAX_VIOLATIONS violations. If the walk finds none in time, the one that the input does not
+        fit."""
         root = Node(self._schema, value, (), self._resolver, self._rules, Budget())
-        found: dict[Fault, None] = {}
+        found: dict[Violation, None] = {}
         try:
             for each in walk(root):
                 found[each] = None
-                if len(found) == MAX_FAULTS:
+                if len(found) == MAX_VIOLATIONS:
                     break
         except (OutOfSteps, RecursionError):
             pass
-        return list(found) or [fault((), UNEXPLAINED)]
+        return list(found) or [violation((), UNEXPLAINED)]
 
 
-def walk(node: Node) -> Iterator[Fault]:
-    """Yields the faults of a value and of its fields and items. Raises OutOfSteps."""
+def walk(node: Node) -> Iterator[Violation]:
+    """Yields the violations of a value and of its fields and items. Raises OutOfSteps."""
     node.budget.spend()
     if node.schema is False:
-        yield fault(node.path, "is not allowed")
+        yield violation(node.path, "is not allowed")
     if not isinstance(node.schema, Mapping):
         return
     for keyword, rule in node.schema.items():
         if keyword in _APPLICATORS:
             yield from _APPLICATORS[keyword](node, rule)
         elif keyword in RULES and not node.keep(keyword, rule):
-            yield fault(node.path, rule_text(keyword, rule))
+            yield violation(node.path, rule_text(keyword, rule))
 
 
 def _fits(node: Node) -> bool:
     return next(walk(node), None) is None
 
 
-def _required(node: Node, names: Any) -> Iterator[Fault]:
+def _required(node: Node, names: Any) -> Iterator[Violation]:
     if isinstance(node.value, Mapping):
-        yield from (fault((*node.path, name), "is required") for name in names if name not in node.value)
+        yield from (violation((*node.path, name), "is required") for name in names if name not in node.value)
 
 
-def _dependent_required(node: Node, names: Any) -> Iterator[Fault]:
+def _dependent_required(node: Node, names: Any) -> Iterator[Violation]:
     for name, _ in node.fields():
         yield from _required(node, names.get(name, ()))
 
 
-def _properties(node: Node, schemas: Any) -> Iterator[Fault]:
+def _properties(node: Node, schemas: Any) -> Iterator[Violation]:
     for name, schema in schemas.items() if isinstance(node.value, Mapping) else ():
         if name in node.value:
             yield from walk(node.inner(schema, node.value[name], name))
 
 
-def _pattern_properties(node: Node, schemas: Any) -> Iterator[Fault]:
+def _pattern_properties(node: Node, schemas: Any) -> Iterator[Violation]:
     for name, value in node.fields():
         for pattern, schema in schemas.items():
             if node.keep("pattern", pattern, name):
                 yield from walk(node.inner(schema, value, name))
 
 
-def _additional(node: Node, schema: Any) -> Iterator[Fault]:
+def _additional(node: Node, schema: Any) -> Iterator[Violation]:
     known = node.sibling("properties") or {}
     patterns = node.sibling("patternProperties") or {}
     for name, value in node.fields():
@@ -89,92 +90,93 @@ def _additional(node: Node, schema: Any) -> Iterator[Fault]:
             continue
         if schema is False:
             node.budget.spend()
-            yield fault((*node.path, name), "is not a known field")
+            yield violation((*node.path, name), "is not a known field")
         else:
             yield from walk(node.inner(schema, value, name))
 
 
-def _unevaluated(node: Node, schema: Any) -> Iterator[Fault]:
-    """Yields faults only if no other keyword could have evaluated a field. Otherwise the input "does not fit"."""
+def _unevaluated(node: Node, schema: Any) -> Iterator[Violation]:
+    """Yields violations only if no other keyword could have evaluated a field. Otherwise the input "does not fit"."""
     if not any(node.sibling(keyword) is not None for keyword in _IN_PLACE):
         yield from _additional(node, schema)
 
 
-def _names(node: Node, schema: Any) -> Iterator[Fault]:
+def _names(node: Node, schema: Any) -> Iterator[Violation]:
     for name, _ in node.fields():
         for wrong in walk(Node(schema, name, (), node.resolver, node.rules, node.budget)):
-            yield fault((*node.path, name), f"has a wrong name: {wrong.message.replace('input', 'it', 1)}")
+            yield violation((*node.path, name), f"has a wrong name: {wrong.message.replace('input', 'it', 1)}")
 
 
-def _items(node: Node, schema: Any) -> Iterator[Fault]:
+def _items(node: Node, schema: Any) -> Iterator[Violation]:
     first = len(node.sibling("prefixItems") or ())
     for index, item in itertools.islice(node.items(), first, None):
         yield from walk(node.inner(schema, item, index))
 
 
-def _prefix_items(node: Node, schemas: Any) -> Iterator[Fault]:
+def _prefix_items(node: Node, schemas: Any) -> Iterator[Violation]:
     for (index, item), schema in zip(node.items(), schemas, strict=False):
         yield from walk(node.inner(schema, item, index))
 
 
-def _contains(node: Node, schema: Any) -> Iterator[Fault]:
+def _contains(node: Node, schema: Any) -> Iterator[Violation]:
     least, most = node.sibling("minContains"), node.sibling("maxContains")
     if isinstance(node.value, list):
         number = sum(_fits(node.inner(schema, item, index)) for index, item in node.items())
         if number < (1 if least is None else least):
-            yield fault(node.path, rule_text("contains" if least is None else "minContains", least))
+            yield violation(node.path, rule_text("contains" if least is None else "minContains", least))
         if most is not None and number > most:
-            yield fault(node.path, rule_text("maxContains", most))
+            yield violation(node.path, rule_text("maxContains", most))
 
 
-def _reference(node: Node, reference: Any) -> Iterator[Fault]:
+def _reference(node: Node, reference: Any) -> Iterator[Violation]:
     return walk(node.referred(reference))
 
 
-def _all(node: Node, schemas: Any) -> Iterator[Fault]:
+def _all(node: Node, schemas: Any) -> Iterator[Violation]:
     for schema in schemas:
         yield from walk(node.by(schema))
 
 
-def _any(node: Node, schemas: Any) -> Iterator[Fault]:
+def _any(node: Node, schemas: Any) -> Iterator[Violation]:
     if not any(_fits(node.by(schema)) for schema in schemas):
         yield from _branches(node, "anyOf", schemas)
 
 
-def _one(node: Node, schemas: Any) -> Iterator[Fault]:
+def _one(node: Node, schemas: Any) -> Iterator[Violation]:
     number = sum(_fits(node.by(schema)) for schema in schemas)
     if number > 1:
-        yield fault(node.path, rule_text("oneOf", schemas))
+        yield violation(node.path, rule_text("oneOf", schemas))
     elif not number:
         yield from _branches(node, "oneOf", schemas)
 
 
-def _branches(node: Node, keyword: str, schemas: Any) -> Iterator[Fault]:
-    """Yields the faults of the only plausible form, such as the object in "an object or null", or that none fits."""
-    faults = [list(itertools.islice(walk(node.by(schema)), MAX_FAULTS)) for schema in schemas]
-    here = fault(node.path, "").pointer
-    meant = [each for each in faults if all(wrong.pointer != here for wrong in each)]
-    yield from meant[0] if len(meant) == 1 else [fault(node.path, rule_text(keyword, schemas))]
+def _branches(node: Node, keyword: str, schemas: Any) -> Iterator[Violation]:
+    """Yields the violations of the only plausible form, such as the object in "an object or null"; else that none
+    fits."""
+    violations = [list(itertools.islice(walk(node.by(schema)), MAX_VIOLATIONS)) for schema in schemas]
+    here = violation(node.path, "").pointer
+    meant = [each for each in violations if all(wrong.pointer != here for wrong in each)]
+    yield from meant[0] if len(meant) == 1 else [violation(node.path, rule_text(keyword, schemas))]
 
 
-def _not(node: Node, schema: Any) -> Iterator[Fault]:
+def _not(node: Node, schema: Any) -> Iterator[Violation]:
     if _fits(node.by(schema)):
-        yield fault(node.path, rule_text("not", schema))
+        yield violation(node.path, rule_text("not", schema))
 
 
-def _if(node: Node, schema: Any) -> Iterator[Fault]:
+def _if(node: Node, schema: Any) -> Iterator[Violation]:
     chosen = node.sibling("then" if _fits(node.by(schema)) else "else")
     if chosen is not None:
         yield from walk(node.by(chosen))
 
 
-def _dependent_schemas(node: Node, schemas: Any) -> Iterator[Fault]:
+def _dependent_schemas(node: Node, schemas: Any) -> Iterator[Violation]:
     for name, _ in node.fields():
         if name in schemas:
             yield from walk(node.by(schemas[name]))
 
 
-_APPLICATORS: Final[Mapping[str, Callable[[Node, Any], Iterator[Fault]]]] = {
+_APPLICATORS: Final[Mapping[str, Callable[[Node, Any], Iterator[Violation]]]] = {
     "$ref": _reference,
     "$dynamicRef": _reference,
     "required": _required,

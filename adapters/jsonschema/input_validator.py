@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain.errors import Fault
+from domain.errors import Violation
 from domain.operation.operation import MISSING, Input
 from domain.operation.operation_type import OperationType
 
@@ -15,13 +15,13 @@ class JsonSchemaInputValidator:
     def __init__(self) -> None:
         self._compiled: dict[str, tuple[OperationType, _Compiled]] = {}
 
-    def faults(self, operation_type: OperationType, value: Input) -> Sequence[Fault]:
-        """Returns the faults, with JSON pointers under `/input`; none if the input is valid."""
+    def violations(self, operation_type: OperationType, value: Input) -> Sequence[Violation]:
+        """Returns the violations, with JSON pointers under `/input`; none if the input is valid."""
         if operation_type.input_schema is None:
             return ()
         if value is MISSING:
-            return (Fault("input is required", "/input"),)
-        return self._of(operation_type).faults(value)
+            return (Violation("input is required", "/input"),)
+        return self._of(operation_type).violations(value)
 
     def _of(self, operation_type: OperationType) -> "_Compiled":
         known = self._compiled.get(operation_type.name)
@@ -41,10 +41,12 @@ class _Compiled:
         self._verdict = compile_schema(schema)
         self._explanation = Explanation(schema)
 
-    def faults(self, value: Input) -> Sequence[Fault]:
+    def violations(self, value: Input) -> Sequence[Violation]:
         try:
             if self._verdict.is_valid(value):
                 return ()
         except ValueError:
-            return (Fault("input cannot be validated: it is nested too deeply, or a text is not Unicode", "/input"),)
+            return (
+                Violation("input cannot be validated: it is nested too deeply, or a text is not Unicode", "/input"),
+            )
         return self._explanation.of(value)

@@ -20,7 +20,7 @@ _SINGLE: Final = ("not", "if", "then", "else")
 
 
 def check_schema(operation_type: OperationType) -> None:
-    """Raises StartupError, which names the type, the place in its schema, and the fault."""
+    """Raises StartupError, which names the type, the place in its schema, and the error."""
     schema: Any = operation_type.input_schema
     if schema is None:
         return
@@ -64,7 +64,7 @@ def _check_references(where: str, schema: dict[str, Any]) -> None:
         try:
             subresources = list(resource.subresources())
         except (AttributeError, TypeError, ValueError):
-            continue  # not a schema: compiling it reports the fault
+            continue  # not a schema: compiling it reports the error
         pending += [(resolver.in_subresource(inner), inner) for inner in subresources]
 
 

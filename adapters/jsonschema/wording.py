@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from domain.errors import Fault
+from domain.errors import Violation
 
 UNEXPLAINED: Final = "does not fit the schema of its operation type"
 """The rule if the limits allow no better explanation."""
@@ -40,11 +40,11 @@ _FORMS: Final = {
 }
 
 
-def fault(path: Sequence[str | int], rule: str) -> Fault:
-    """Returns the fault: the value at this path breaks this rule."""
+def violation(path: Sequence[str | int], rule: str) -> Violation:
+    """Returns the violation of this rule by the value at this path."""
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-    return Fault(f"input{_short(name, _MAX_NAME)} {rule}", f"/input{_short(pointer, _MAX_POINTER)}")
+    return Violation(f"input{_short(name, _MAX_NAME)} {rule}", f"/input{_short(pointer, _MAX_POINTER)}")
 
 
 def rule_text(keyword: str, value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from uuid import UUID
 
 from adapters.memory.storage.tables import Tables
-from application.ports.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
+from application.ports.storage.change_feed import STATE, Event, FeedRewound, Mark, MarkPage, Position
 from domain.operation.operation import Operation
 from domain.operation.transition import Transition
 

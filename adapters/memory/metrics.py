@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 
-from application.ports.metrics import CallbackOutcome, ReportOutcome
+from application.ports.monitoring.metrics import AdoptionWay, CallbackOutcome, ReportOutcome
 from domain.operation.attention import AttentionKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
@@ -25,12 +25,20 @@ class MemoryMetrics:
         """Repairs of the watermark."""
         self.refused = False
         """Whether the engine refuses callbacks, by the last call."""
+        self.adoptions: list[tuple[AdoptionWay, timedelta]] = []
+        self.strays = 0
+        """Executions that were started by accident."""
+        self.refused_rules: Counter[str] = Counter()
+        """By operation type."""
         self.waiters = 0
         self.told_lags: list[timedelta] = []
         self.resyncs = 0
         self.held_back = 0.0
         """Seconds."""
         self.purges = 0
+        self.exports = 0
+        """Exported operations."""
+        self.failed_exports = 0
 
     def dispatched(self, lag: timedelta) -> None:
         self.dispatch_lags.append(lag)
@@ -59,6 +67,15 @@ class MemoryMetrics:
     def callbacks_refused(self, refused: bool) -> None:
         self.refused = refused
 
+    def adopted(self, way: AdoptionWay, lag: timedelta) -> None:
+        self.adoptions.append((way, lag))
+
+    def stray_start(self) -> None:
+        self.strays += 1
+
+    def rule_refused(self, type_name: str) -> None:
+        self.refused_rules[type_name] += 1
+
     def waiting(self, count: int) -> None:
         self.waiters = count
 
@@ -73,3 +90,9 @@ class MemoryMetrics:
 
     def purged(self, count: int) -> None:
         self.purges += count
+
+    def exported(self, count: int) -> None:
+        self.exports += count
+
+    def export_failed(self) -> None:
+        self.failed_exports += 1

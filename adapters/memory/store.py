@@ -2,9 +2,10 @@
 
 from types import TracebackType
 
+from adapters.memory.bulk_actions import MemoryBulkActions
 from adapters.memory.change_feed import MemoryChangeFeed
 from adapters.memory.convergence.drift_queries import MemoryDriftQueries
-from adapters.memory.convergence.turns import MemoryTurns
+from adapters.memory.convergence.leases import MemoryLeases
 from adapters.memory.convergence.watermarks import MemoryWatermarks
 from adapters.memory.operations.idempotency_keys import MemoryIdempotencyKeys
 from adapters.memory.operations.operation_queries import MemoryOperationQueries
@@ -23,7 +24,8 @@ class MemoryUnitOfWork:
         self.operations = MemoryOperationRepository(self._draft, self._locks)
         self.idempotency_keys = MemoryIdempotencyKeys(self._draft, self._locks)
         self.watermarks = MemoryWatermarks(self._draft, self._locks, clock)
-        self.turns = MemoryTurns(self._draft, self._locks, clock)
+        self.leases = MemoryLeases(self._draft, self._locks, clock)
+        self.bulk_actions = MemoryBulkActions(self._draft, self._locks)
 
     async def commit(self) -> None:
         self._draft.commit()

@@ -9,8 +9,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from application.ports.drift_report import DriftReport
-from application.ports.metrics import CallbackOutcome, ReportOutcome
+from application.ports.monitoring.drift_report import DriftReport
+from application.ports.monitoring.metrics import AdoptionWay, CallbackOutcome, ReportOutcome
 from domain.operation.attention import AttentionKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
@@ -39,12 +39,23 @@ class PrometheusMetrics:
         self._repairs = counter("opledger_watermark_repairs", "Repairs of a reconciliation watermark in the future")
         self._raised = counter("opledger_attention_raised", "Attentions raised, by kind", ["kind"])
         self._purged = counter("opledger_operations_purged", "Operations deleted by retention")
+        self._exported = counter("opledger_operations_exported", "Operations exported before their deletion")
+        self._export_failures = counter(
+            "opledger_export_failures", "Exports that failed, so that retention deleted nothing"
+        )
         self._resyncs = counter("opledger_feed_resyncs", "Streams that ended because the client read too slowly")
         self._lag = lag(
             "opledger_close_lag_seconds", "Seconds from the close of an execution to the final status", ["source"]
         )
         self._dispatch_lag = lag(
             "opledger_dispatch_lag_seconds", "Seconds from acceptance until Temporal accepted the start"
+        )
+        self._adoption_lag = lag(
+            "opledger_adoption_lag_seconds", "Seconds from the start of an execution to its adoption", ["way"]
+        )
+        self._strays = counter("opledger_stray_starts", "Executions started by accident while attaching a callback")
+        self._refused_rules = counter(
+            "opledger_watch_rules_refused", "Times that Temporal refused the query of a watch rule", ["type"]
         )
         self._feed_lag = lag(
             "opledger_feed_lag_seconds", "Seconds from a change until its delivery to waiters and streams"
@@ -60,6 +71,8 @@ class PrometheusMetrics:
             self._callbacks.labels(outcome.value)
         for answer in ReportOutcome:
             self._reports.labels(answer.value)
+        for way in AdoptionWay:
+            self._adoption_lag.labels(way.value)
         for kind in AttentionKind:
             self._raised.labels(kind.value)
 
@@ -90,6 +103,15 @@ class PrometheusMetrics:
     def callbacks_refused(self, refused: bool) -> None:
         self._refused.set(refused)
 
+    def adopted(self, way: AdoptionWay, lag: timedelta) -> None:
+        self._adoption_lag.labels(way.value).observe(lag.total_seconds())
+
+    def stray_start(self) -> None:
+        self._strays.inc()
+
+    def rule_refused(self, type_name: str) -> None:
+        self._refused_rules.labels(type_name).inc()
+
     def waiting(self, count: int) -> None:
         self._waiters.set(count)
 
@@ -104,6 +126,12 @@ class PrometheusMetrics:
 
     def purged(self, count: int) -> None:
         self._purged.inc(count)
+
+    def exported(self, count: int) -> None:
+        self._exported.inc(count)
+
+    def export_failed(self) -> None:
+        self._export_failures.inc()
 
     def page(self, drift: DriftReport | None) -> bytes:
         """Returns all metrics in Prometheus' text format (version 0.0.4). None: the drift could not be read."""

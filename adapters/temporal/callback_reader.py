@@ -21,7 +21,7 @@ from adapters.temporal.payloads.codec_errors import CodecUnavailable
 from adapters.temporal.payloads.failures import to_operation_error
 from adapters.temporal.payloads.payloads import PayloadReader, UnreadablePayload, json_of
 from adapters.temporal.start_request import workflow_context
-from application.ports.callback_reader import CallbackMessage, CloseEvent, UnreadableCallback
+from application.ports.engine.callback_reader import CallbackMessage, CloseEvent, UnreadableCallback
 from domain.evidence.observation import ExecutionState
 from domain.json_value import MAX_DEPTH, JsonValue, clean_text, too_deep
 from domain.operation.operation_error import ErrorCode, OperationError
@@ -58,18 +58,20 @@ class TemporalCallbackReader:
         """See the port. If clocks differ and the close is later than its receipt, the receipt's time counts."""
         headers = message.headers
         closed_at = _close_time(headers)
-        context = workflow_context(self._namespace, operation_id)
+        workflow_id, run_id = self._closed(headers.get("nexus-link", "")) or (str(operation_id), None)
+        context = workflow_context(self._namespace, workflow_id)
         reader = PayloadReader(self._converter.with_context(context))
         state, close, whole = await _read(headers.get("nexus-operation-state"), headers, message.body, reader)
         started_at = _start_time(headers.get("nexus-operation-start-time", ""), closed_at)
         closed = close.observation(state, min(closed_at, received_at), closed_at, started_at)
-        return CloseEvent(closed, whole, self._closed_run(headers.get("nexus-link", ""), operation_id))
+        return CloseEvent(closed, whole, run_id)
 
-    def _closed_run(self, links: str, operation_id: UUID) -> str | None:
-        """The run that closed, from the link to its history; None if there is no link or it names another workflow."""
+    def _closed(self, links: str) -> tuple[str, str] | None:
+        """Workflow id and run id of the execution that closed, from the link to its history; None if there is no such
+        link."""
         for namespace, workflow_id, run_id in _LINK.findall(links):
-            if (unquote(namespace), unquote(workflow_id)) == (self._namespace, str(operation_id)):
-                return unquote(run_id)
+            if unquote(namespace) == self._namespace:
+                return unquote(workflow_id), unquote(run_id)
         return None
 
 

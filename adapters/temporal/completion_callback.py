@@ -7,12 +7,12 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.common.v1 import Callback, Link, WorkflowExecution, WorkflowType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import StartWorkflowExecutionRequest, TerminateWorkflowExecutionRequest
-from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.temporal.connection.errors import engine_error, start_error
+from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.connection.rpc import call
-from application.ports.workflow_engine import CallbackRefused, CompletionCallback, EngineUnavailable
+from application.ports.engine.workflow_engine import CallbackRefused, CompletionCallback, EngineUnavailable
 
 PROBE = "opledger-callback-check"
 """Workflow type, task queue and workflow id prefix of the start request that checks a callback."""
@@ -29,7 +29,7 @@ def as_callback(callback: CompletionCallback) -> Callback:
         raise CallbackRefused(f"the callback cannot be encoded: {type(error).__name__}") from None
 
 
-async def check_callback(client: Client, callback: CompletionCallback) -> None:
+async def check_callback(client: RawClient, callback: CompletionCallback) -> None:
     """See the port. Sends a start request that the server must refuse: because of the callback, or of an empty link.
 
     Raises:
@@ -61,7 +61,7 @@ async def check_callback(client: Client, callback: CompletionCallback) -> None:
     await _terminate(client, request.workflow_id)
 
 
-async def _terminate(client: Client, workflow_id: str) -> None:
+async def _terminate(client: RawClient, workflow_id: str) -> None:
     """Terminates the execution of a server that ignores links: it accepted the callback and started the workflow."""
     request = TerminateWorkflowExecutionRequest(
         namespace=client.namespace,

@@ -1,8 +1,8 @@
-"""Temporal as the workflow engine. The operation's id is the workflow id and the request id."""
+"""Temporal as the workflow engine. The operation's id is the request id of its start."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
-from uuid import UUID
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.history.v1 import WorkflowExecutionStartedEventAttributes
@@ -11,17 +11,20 @@ from temporalio.api.workflowservice.v1 import (
     RequestCancelWorkflowExecutionRequest,
     TerminateWorkflowExecutionRequest,
 )
-from temporalio.client import Client
 from temporalio.service import RPCError
 
+from adapters.temporal.attach_callback import attach_callback
 from adapters.temporal.completion_callback import check_callback
 from adapters.temporal.connection.errors import engine_error, start_error, unknown_execution
+from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.connection.rpc import START_TIMEOUT, call
 from adapters.temporal.executions.chains import ChainLookup, first_run_id
 from adapters.temporal.executions.close import observed_close, to_datetime
+from adapters.temporal.executions.description import describe
 from adapters.temporal.executions.history import PAGE as SHORT_HISTORY
 from adapters.temporal.executions.history import RunHistory
 from adapters.temporal.executions.index import PAGE, Index
+from adapters.temporal.executions.input import read_input
 from adapters.temporal.executions.observation import LatestRun, observation
 from adapters.temporal.executions.operation_uuid import read_operation_uuid
 from adapters.temporal.executions.pollers import Pollers
@@ -29,15 +32,20 @@ from adapters.temporal.executions.problem import find_problem
 from adapters.temporal.payloads.payloads import PayloadReader
 from adapters.temporal.start_request import start_request, workflow_context
 from application.ports.clock import Clock
-from application.ports.workflow_engine import CompletionCallback, IndexPage, StartRequest
+from application.ports.engine.executions import Attached, Execution, InputRead
+from application.ports.engine.index import IndexEntry, IndexPage, StartPage, Watch
+from application.ports.engine.workflow_engine import CompletionCallback, StartRequest
 from domain.evidence.observation import OPEN, ExecutionState, Observation
 from domain.operation.chain import Chain, Run, RunOrigin
+from domain.operation.start.arguments import Arguments
 
 
 class TemporalWorkflowEngine:
     """Implements the port with a client, connected or lazy. Every call has a timeout, see `rpc`."""
 
-    def __init__(self, client: Client, clock: Clock, *, index_page: int = PAGE, pollers: Pollers | None = None) -> None:
+    def __init__(
+        self, client: RawClient, clock: Clock, *, index_page: int = PAGE, pollers: Pollers | None = None
+    ) -> None:
         """`index_page`: number of entries per request to the index."""
         self._client = client
         self._service = client.workflow_service
@@ -63,8 +71,7 @@ class TemporalWorkflowEngine:
     async def observe(self, chain: Chain, *, likely_closed: bool = False) -> Observation:
         """See the port. `started_at` is the start of the chain's first run, if the server still has it."""
         asked_at = self._clock.now()
-        context = workflow_context(self._client.namespace, chain.operation_id)
-        reader = PayloadReader(self._client.data_converter.with_context(context))
+        reader = self._reader(chain)
         if likely_closed and (closed := await self._short_close(chain, reader, asked_at)) is not None:
             return closed
         current = await self._chains.describe(chain.workflow_id)
@@ -96,19 +103,49 @@ class TemporalWorkflowEngine:
         """See the port."""
         return await self._chains.origin(run)
 
+    async def describe(self, workflow_id: str, run_id: str | None = None) -> Execution | None:
+        """See the port."""
+        return await describe(self._client, self._chains, workflow_id, run_id)
+
+    async def input_of(self, chain: Chain, arguments: Arguments, max_bytes: int) -> InputRead:
+        """See the port."""
+        first = await self._first_run(chain)
+        history = RunHistory(self._client, WorkflowExecution(workflow_id=chain.workflow_id, run_id=first or ""))
+        return await read_input(history, self._reader(chain), arguments, max_bytes)
+
+    async def attach_callback(self, execution: Execution, callback: CompletionCallback) -> Attached:
+        """See the port."""
+        return await attach_callback(self._client, self._chains, execution, callback)
+
     async def changed_since(
-        self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
+        self,
+        since: datetime,
+        page: bytes | None = None,
+        *,
+        closed_only: bool = False,
+        watched: Collection[str] = (),
     ) -> IndexPage:
         """See the port."""
-        return await self._index.changed_since(since, page, closed_only=closed_only)
+        return await self._index.changed_since(since, page, closed_only=closed_only, watched=watched)
 
-    async def with_problems(self) -> frozenset[UUID]:
+    async def started_since(
+        self,
+        since: datetime,
+        watches: Collection[Watch],
+        page: bytes | None = None,
+        *,
+        until: datetime | None = None,
+    ) -> StartPage:
         """See the port."""
-        return await self._index.with_problems()
+        return await self._index.started_since(since, watches, page, until)
+
+    async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
+        """See the port."""
+        return await self._index.with_problems(watched)
 
     async def cancel(self, chain: Chain, reason: str) -> None:
         """See the port. The server ignores a repeated request; the first reason stays."""
-        first = chain.first_run_id or (await self.observe(chain)).first_run_id
+        first = await self._first_run(chain)
         if first is None:
             return
         request = RequestCancelWorkflowExecutionRequest(
@@ -126,7 +163,7 @@ class TemporalWorkflowEngine:
 
     async def terminate(self, chain: Chain, reason: str) -> None:
         """See the port."""
-        first = chain.first_run_id or (await self.observe(chain)).first_run_id
+        first = await self._first_run(chain)
         if first is None:
             return
         request = TerminateWorkflowExecutionRequest(
@@ -152,6 +189,13 @@ class TemporalWorkflowEngine:
     async def check_callback(self, callback: CompletionCallback) -> None:
         """See the port."""
         await check_callback(self._client, callback)
+
+    def _reader(self, chain: Chain) -> PayloadReader:
+        context = workflow_context(self._client.namespace, chain.workflow_id)
+        return PayloadReader(self._client.data_converter.with_context(context))
+
+    async def _first_run(self, chain: Chain) -> str | None:
+        return chain.first_run_id or (await self.observe(chain)).first_run_id
 
     async def _chain_start(self, chain: Chain, latest: LatestRun) -> datetime | None:
         """Start time of the chain's first run. A description contains only that of its own run (measured)."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from application.ports.api_keys import ApiKeyNotFound
+from application.ports.storage.api_keys import ApiKeyNotFound
 from domain.access.api_key import ApiKey
 
 

@@ -27,7 +27,7 @@ class MemoryTokenVerifier:
 
     async def verify(self, token: str) -> Principal:
         if not self.available:
-            raise IdentityProviderUnavailable
+            raise IdentityProviderUnavailable("the keys of the identity provider cannot be read")
         if token not in self._issued:
             raise InvalidCredentials("the token is not valid")
         return self._issued[token]

@@ -6,7 +6,8 @@ from uuid import UUID
 from adapters.memory.convergence.watermarks import EXECUTIONS
 from adapters.memory.storage.tables import Tables
 from application.ports.clock import Clock
-from application.ports.drift_queries import Drift
+from application.ports.storage.drift_queries import Drift
+from application.ports.storage.leases import PRESENCE
 from domain.operation.attention import AttentionKind
 
 
@@ -20,11 +21,13 @@ class MemoryDriftQueries:
     async def drift(self) -> Drift:
         rows = self._tables.operations.values()
         watermark = self._tables.watermarks.get(EXECUTIONS)
+        presence = self._tables.leases.get(PRESENCE)
         asked = [row.verification.verified_at for row in rows if row.verification.due_at is not None]
         return Drift(
             oldest_unverified=min((at for at in asked if at is not None), default=None),
             attention=dict(Counter(row.attention.kind for row in rows if row.attention is not None)),
             watermark_age=None if watermark is None else self._clock.now() - watermark,
+            worker_age=None if presence is None or presence.mark is None else self._clock.now() - presence.mark,
         )
 
     async def diverged(self, limit: int) -> list[UUID]:

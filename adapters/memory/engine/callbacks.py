@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-from adapters.memory.engine.executions import Execution
-from application.ports.callback_reader import CallbackMessage
-from application.ports.workflow_engine import CompletionCallback
+from adapters.memory.engine.executions import MemoryExecution
+from application.ports.engine.callback_reader import CallbackMessage
+from application.ports.engine.workflow_engine import CompletionCallback
 from domain.evidence.observation import ExecutionState
 from domain.json_value import JsonValue
 from domain.operation.operation_error import OperationError
@@ -36,12 +37,16 @@ _SERVERS_OWN: Mapping[ExecutionState, tuple[str, str]] = {
 class PendingCallback:
     """A callback that the test delivers: once, twice, late or never."""
 
-    operation_id: UUID
     callback: CompletionCallback
     message: CallbackMessage
 
+    @property
+    def operation_id(self) -> UUID:
+        """The operation that the URL names."""
+        return UUID(urlsplit(self.callback.url).path.rpartition("/")[2])
 
-def pending_callback(operation_id: UUID, callback: CompletionCallback, execution: Execution) -> PendingCallback:
+
+def pending_callback(callback: CompletionCallback, execution: MemoryExecution) -> PendingCallback:
     """Returns the callback of a closed execution. Raises ValueError for an open one."""
     if execution.closed_at is None:
         raise ValueError(f"the execution is {execution.state}")
@@ -53,15 +58,15 @@ def pending_callback(operation_id: UUID, callback: CompletionCallback, execution
         "nexus-operation-state": state.get(execution.state, "failed"),
         "nexus-operation-start-time": _http_date(execution.latest_start),
         "nexus-operation-close-time": _rfc3339(execution.closed_at),
-        "nexus-link": _link(operation_id, execution.run_id),
+        "nexus-link": _link(execution.workflow_id, execution.run_id),
     }
     content_type, body = _content(execution)
     if content_type is not None:
         headers["content-type"] = content_type
-    return PendingCallback(operation_id, callback, CallbackMessage(headers, body))
+    return PendingCallback(callback, CallbackMessage(headers, body))
 
 
-def _content(execution: Execution) -> tuple[str | None, bytes]:
+def _content(execution: MemoryExecution) -> tuple[str | None, bytes]:
     if execution.state is not ExecutionState.COMPLETED:
         return "application/json", _json(_failure(execution))
     if execution.result_unreadable is not None:
@@ -69,7 +74,7 @@ def _content(execution: Execution) -> tuple[str | None, bytes]:
     return (None, b"") if execution.result is None else ("application/json", _json(execution.result))
 
 
-def _failure(execution: Execution) -> JsonValue:
+def _failure(execution: MemoryExecution) -> JsonValue:
     if execution.state in _SERVERS_OWN:
         message, kind = _SERVERS_OWN[execution.state]
         details: dict[str, JsonValue] = {kind: {}}
@@ -123,7 +128,7 @@ def _http_date(time: datetime) -> str:
     return email.utils.format_datetime(time.astimezone(UTC), usegmt=True)
 
 
-def _link(operation_id: UUID, run_id: str) -> str:
+def _link(workflow_id: str, run_id: str) -> str:
     """Returns the link to the history of the closed run."""
-    history = f"temporal:///namespaces/default/workflows/{operation_id}/{run_id}/history"
+    history = f"temporal:///namespaces/default/workflows/{quote(workflow_id, safe='')}/{run_id}/history"
     return f'<{history}?eventID=1&eventType=WorkflowExecutionStarted>; type="temporal.api.common.v1.Link.WorkflowEvent"'

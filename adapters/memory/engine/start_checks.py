@@ -4,12 +4,22 @@ import json
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from application.ports.workflow_engine import CallbackRefused, CompletionCallback, StartRejected, StartRequest
-from domain.operation.operation import MISSING, Input
+from adapters.memory.engine.executions import MemoryExecution
+from application.ports.engine.workflow_engine import (
+    CallbackRefused,
+    CompletionCallback,
+    ExecutionExists,
+    StartRejected,
+    StartRequest,
+)
+from domain.evidence.observation import ExecutionState
+from domain.json_value import JsonValue
 from domain.operation.operation_type import OperationType, RetryPolicy
+from domain.operation.start.arguments import to_arguments
+from domain.operation.start.workflow_id_policy import OnClosed
 
 MAX_NAME = 1_000
-"""Limit of workflow type and task queue in UTF-8 bytes."""
+"""Limit of workflow id, workflow type and task queue in UTF-8 bytes."""
 MAX_INPUT = 2 * 1024 * 1024
 MAX_MESSAGE = 4 * 1024 * 1024
 """gRPC's limit in bytes. A larger input does not reach the check for MAX_INPUT."""
@@ -22,10 +32,29 @@ MAX_HEADERS = 8_192
 
 def check_start(request: StartRequest) -> None:
     """Raises StartRejected if the server would refuse the start."""
-    _check_size(request.input)
+    try:
+        _check_size(to_arguments(request.input, request.type.arguments))
+    except ValueError as error:
+        raise StartRejected(str(error)) from None
+    _check_workflow_id(request.workflow_id)
     _check_type(request.type)
     if request.type.retry_policy is not None:
         _check_retry_policy(request.type.retry_policy)
+
+
+def check_reuse(present: MemoryExecution | None, on_closed: OnClosed) -> None:
+    """Raises ExecutionExists if the server would not start another execution under the workflow id of this one."""
+    if present is None:
+        return
+    named = f"WorkflowId: {present.workflow_id}, RunId: {present.run_id}."
+    if present.open:
+        raise ExecutionExists(f"Workflow execution is already running. {named}")
+    if on_closed is OnClosed.REJECT:
+        policy = "Workflow Id reuse policy: reject duplicate workflow Id."
+        raise ExecutionExists(f"Workflow execution already finished. {named} {policy}")
+    if on_closed is OnClosed.ALLOW_FAILED and present.state is ExecutionState.COMPLETED:
+        policy = "Workflow Id reuse policy: allow duplicate workflow Id if last run failed."
+        raise ExecutionExists(f"Workflow execution already finished successfully. {named} {policy}")
 
 
 def check_callback(callback: CompletionCallback, *, refused: bool) -> None:
@@ -45,16 +74,20 @@ def check_callback(callback: CompletionCallback, *, refused: bool) -> None:
             raise CallbackRefused(message)
 
 
-def _check_size(value: Input) -> None:
-    if value is MISSING:
-        return
+def _check_size(arguments: list[JsonValue]) -> None:
     try:
-        size = len(json.dumps(value, separators=(",", ":"))) + OVERHEAD
+        size = sum(len(json.dumps(value, separators=(",", ":"))) + OVERHEAD for value in arguments)
     except RecursionError:
         raise StartRejected("the input is nested too deeply") from None
     if size > MAX_MESSAGE:
         raise StartRejected(f"grpc: received message after decompression larger than max {MAX_MESSAGE}")
     _refuse(size > MAX_INPUT, "Blob data size exceeds limit.")
+
+
+def _check_workflow_id(workflow_id: str) -> None:
+    size = len(workflow_id.encode())
+    _refuse(not workflow_id, "WorkflowId is not set on request.")
+    _refuse(size > MAX_NAME, f"WorkflowId exceeds maximum allowed length ({size}/{MAX_NAME})")
 
 
 def _check_type(operation_type: OperationType) -> None:

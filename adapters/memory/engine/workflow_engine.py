@@ -1,21 +1,24 @@
 """The workflow engine, in memory. It accepts and refuses what the real one does; a test plays the workers."""
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 from adapters.memory.engine.callbacks import PendingCallback, pending_callback
 from adapters.memory.engine.chains import MemoryChains
 from adapters.memory.engine.engine_index import MemoryIndex
-from adapters.memory.engine.executions import Ending, Execution
-from adapters.memory.engine.start_checks import check_callback, check_start
+from adapters.memory.engine.executions import Ending, MemoryExecution, StartFields
+from adapters.memory.engine.start_checks import check_callback, check_reuse, check_start
 from application.ports.clock import Clock
-from application.ports.workflow_engine import (
+from application.ports.engine.executions import NOBODY, Attached, AttachOutcome, Execution, InputRead
+from application.ports.engine.index import IndexEntry, IndexPage, StartPage, Watch
+from application.ports.engine.workflow_engine import (
+    CallbackRefused,
     CompletionCallback,
     EngineUnavailable,
-    ExecutionExists,
-    IndexPage,
     StartFailed,
     StartRejected,
     StartRequest,
@@ -27,11 +30,18 @@ from domain.operation.attention import AttentionKind
 from domain.operation.chain import Chain, Run, RunOrigin
 from domain.operation.operation import MISSING
 from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.start.arguments import Arguments, to_arguments, to_input
 
 IDENTITY = "opledger@memory:0"
 """The actor of calls through the port."""
 SUPERSEDED = "TerminateIfRunning WorkflowIdReusePolicy"
 """The server's reason for a termination by another start (measured)."""
+STRAY = "started by accident: the execution to which a callback was to be attached is gone"
+"""The ledger's reason for the termination of a stray execution."""
+UNTAGGED = StartFields("Work")
+"""A start that says nothing of the ledger."""
+WorkflowId: TypeAlias = UUID | str
+"""A workflow id, or the id of an operation that has its own id as workflow id."""
 
 
 class MemoryWorkflowEngine:
@@ -44,7 +54,7 @@ class MemoryWorkflowEngine:
         self._clock = clock
         self._chains = MemoryChains()
         self._executions = self._chains.current
-        self._unknown: set[UUID] = set()
+        self._unknown: set[str] = set()
         self._unpolled: set[str] = set()
         self._index = MemoryIndex(self._chains, self._unknown, page_size)
         self._refuses_callbacks = False
@@ -64,21 +74,12 @@ class MemoryWorkflowEngine:
         check_start(request)
         if request.callback is not None:
             check_callback(request.callback, refused=self._refuses_callbacks)
-        present = self._executions.get(request.operation_id)
+        present = self._executions.get(request.workflow_id)
         request_id = str(request.operation_id)
-        if present is None:
-            present = self._chains.begin(
-                request.operation_id,
-                self._clock.now(),
-                request_id,
-                callback=request.callback,
-                outcome_reports=request.outcome_reports,
-                task_queue=request.type.task_queue,
-            )
+        if present is None or present.request_id != request_id:
+            check_reuse(present, request.on_closed)
+            present = self._chains.begin(request.workflow_id, self._clock.now(), request_id, _fields(request))
             self.starts.append(_over_the_wire(request))
-        elif present.request_id != request_id:
-            how = "is already running" if present.open else "already finished"
-            raise ExecutionExists(f"Workflow execution {how}. WorkflowId: {request_id}.")
         if self._lose_next_reply:
             self._lose_next_reply = False
             raise EngineUnavailable("the engine did not answer within 10 s")
@@ -90,10 +91,10 @@ class MemoryWorkflowEngine:
         self._check_reachable()
         execution = self._chains.find(chain)
         if execution is None:
-            current = self._executions.get(chain.operation_id)
+            current = self._executions.get(chain.workflow_id)
             superseded_by = None if current is None else current.first_run_id
             return Observation(ExecutionState.NOT_FOUND, asked_at, superseded_by=superseded_by)
-        if chain.operation_id in self._unknown:
+        if chain.workflow_id in self._unknown:
             return Observation(
                 ExecutionState.UNKNOWN,
                 asked_at,
@@ -108,31 +109,99 @@ class MemoryWorkflowEngine:
         self._check_reachable()
         return self._chains.origin(run)
 
+    async def describe(self, workflow_id: str, run_id: str | None = None) -> Execution | None:
+        """See the port."""
+        self._check_reachable()
+        found = self._executions.get(workflow_id) if run_id is None else self._chains.of_run(Run(workflow_id, run_id))
+        if found is None or found.fields.task_queue == NOBODY:
+            return None
+        parent = found.fields.parent
+        return Execution(
+            workflow_id,
+            found.run_id,
+            found.first_run_id,
+            found.fields.workflow_type,
+            found.fields.task_queue,
+            found.started_at,
+            ExecutionState.UNKNOWN if workflow_id in self._unknown else found.state,
+            found.operation_id,
+            parent,
+            Run(workflow_id, found.first_run_id) if parent is None else self._root(parent),
+        )
+
+    async def input_of(self, chain: Chain, arguments: Arguments, max_bytes: int) -> InputRead:
+        """See the port."""
+        self._check_reachable()
+        found = self._chains.find(chain)
+        if found is None:
+            return InputRead(None, "the execution's history is gone")
+        if found.fields.input_unreadable is not None:
+            return InputRead(None, f"the input could not be read: {found.fields.input_unreadable}")
+        if sum(len(json.dumps(value, separators=(",", ":"))) for value in found.fields.arguments) > max_bytes:
+            return InputRead(None, f"the input is larger than {max_bytes} bytes")
+        return InputRead(*to_input(found.fields.arguments, arguments))
+
+    async def attach_callback(self, execution: Execution, callback: CompletionCallback) -> Attached:
+        """See the port."""
+        self._check_reachable()
+        try:
+            check_callback(callback, refused=self._refuses_callbacks)
+        except CallbackRefused as refusal:
+            return Attached(AttachOutcome.REFUSED, str(refusal))
+        present = self._executions.get(execution.workflow_id)
+        if present is None:
+            fields = StartFields(execution.workflow_type, NOBODY, callback=callback)
+            self._chains.begin(execution.workflow_id, self._clock.now(), callback.url, fields)
+            self.terminate_from_outside(execution.workflow_id, STRAY, IDENTITY)
+            return Attached(AttachOutcome.CLOSED, stray=True)
+        if not present.open:
+            return Attached(AttachOutcome.CLOSED, stray=present.request_id == callback.url)
+        self._executions[execution.workflow_id] = present.with_callback(callback)
+        own = present.first_run_id == execution.first_run_id
+        return Attached(AttachOutcome.ATTACHED if own else AttachOutcome.CLOSED)
+
     async def changed_since(
-        self, since: datetime, page: bytes | None = None, *, closed_only: bool = False
+        self,
+        since: datetime,
+        page: bytes | None = None,
+        *,
+        closed_only: bool = False,
+        watched: Collection[str] = (),
     ) -> IndexPage:
         """See the port."""
         self._check_reachable()
-        return self._index.changed_since(since, page, closed_only=closed_only)
+        return self._index.changed_since(since, page, closed_only=closed_only, watched=watched)
 
-    async def with_problems(self) -> frozenset[UUID]:
+    async def started_since(
+        self,
+        since: datetime,
+        watches: Collection[Watch],
+        page: bytes | None = None,
+        *,
+        until: datetime | None = None,
+    ) -> StartPage:
         """See the port."""
         self._check_reachable()
-        return self._index.with_problems()
+        return self._index.started_since(since, watches, page, until)
+
+    async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
+        """See the port."""
+        self._check_reachable()
+        return self._index.with_problems(watched)
 
     async def cancel(self, chain: Chain, reason: str) -> None:
         """See the port."""
         self._check_reachable()
-        current = self._executions.get(chain.operation_id)
+        current = self._executions.get(chain.workflow_id)
         if current is not None and current.belongs_to(chain):
-            self.cancel_from_outside(chain.operation_id, reason, IDENTITY)
+            self.cancel_from_outside(chain.workflow_id, reason, IDENTITY)
 
     async def terminate(self, chain: Chain, reason: str) -> None:
         """See the port."""
         self._check_reachable()
-        current = self._executions.get(chain.operation_id)
+        current = self._executions.get(chain.workflow_id)
         if current is not None and current.open and current.belongs_to(chain):
-            self.terminate_from_outside(chain.operation_id, reason, IDENTITY)
+            self.terminate_from_outside(chain.workflow_id, reason, IDENTITY)
 
     async def ping(self) -> None:
         """See the port."""
@@ -145,48 +214,52 @@ class MemoryWorkflowEngine:
 
     # Events by a worker. Each also takes the execution.
 
-    def outcome_reports(self, operation_id: UUID) -> OutcomeReports | None:
+    def outcome_reports(self, workflow_id: WorkflowId) -> OutcomeReports | None:
         """Returns the rule in the workflow's memo."""
-        return self._executions[operation_id].outcome_reports
+        return self._executions[str(workflow_id)].fields.outcome_reports
 
-    def pick_up(self, operation_id: UUID) -> None:
+    def knows(self, workflow_id: WorkflowId) -> bool:
+        """Returns whether there is an execution under the workflow id."""
+        return str(workflow_id) in self._executions
+
+    def pick_up(self, workflow_id: WorkflowId) -> None:
         """A worker runs the first workflow task."""
-        self._executions[operation_id] = self._executions[operation_id].picked_up()
+        self._executions[str(workflow_id)] = self._executions[str(workflow_id)].picked_up()
 
-    def complete(self, operation_id: UUID, result: JsonValue = None, *, unreadable: str | None = None) -> None:
+    def complete(self, workflow_id: WorkflowId, result: JsonValue = None, *, unreadable: str | None = None) -> None:
         """The workflow returns. `unreadable`: why the ledger cannot decode the result."""
-        self._close(operation_id, self._executions[operation_id].completed(self._clock.now(), result, unreadable))
+        self._close(self._executions[str(workflow_id)].completed(self._clock.now(), result, unreadable))
 
-    def fail(self, operation_id: UUID, error: OperationError | str) -> None:
+    def fail(self, workflow_id: WorkflowId, error: OperationError | str) -> None:
         """The workflow fails and is not retried."""
         if isinstance(error, str):
             details: dict[str, JsonValue] = {"type": "ApplicationError", "non_retryable": False}
             error = OperationError(ErrorCode.WORKFLOW_FAILED, error, {**details, "causes": ["ApplicationError"]})
-        self._close(operation_id, self._executions[operation_id].failed(self._clock.now(), error))
+        self._close(self._executions[str(workflow_id)].failed(self._clock.now(), error))
 
-    def cancel_acknowledged(self, operation_id: UUID) -> None:
+    def cancel_acknowledged(self, workflow_id: WorkflowId) -> None:
         """The workflow closes as canceled."""
-        self._close(operation_id, self._executions[operation_id].canceled(self._clock.now()))
+        self._close(self._executions[str(workflow_id)].canceled(self._clock.now()))
 
-    def continue_as_new(self, operation_id: UUID) -> None:
+    def continue_as_new(self, workflow_id: WorkflowId) -> None:
         """The workflow closes its run and continues in a new one."""
-        self._chains.continue_as_new(operation_id, self._clock.now())
+        self._chains.continue_as_new(str(workflow_id), self._clock.now())
 
-    def retry_attempt(self, operation_id: UUID) -> None:
+    def retry_attempt(self, workflow_id: WorkflowId) -> None:
         """The workflow's run fails and its retry policy starts the next one."""
-        self._chains.continue_as_new(operation_id, self._clock.now())
+        self._chains.continue_as_new(str(workflow_id), self._clock.now())
 
-    def stall(self, operation_id: UUID, reason: str) -> None:
+    def stall(self, workflow_id: WorkflowId, reason: str) -> None:
         """The workflow task fails or times out repeatedly."""
-        self._set_trouble(operation_id, ExecutionProblem(AttentionKind.STALLED, reason))
+        self._set_trouble(workflow_id, ExecutionProblem(AttentionKind.STALLED, reason))
 
-    def unstall(self, operation_id: UUID) -> None:
+    def unstall(self, workflow_id: WorkflowId) -> None:
         """The workflow task and the activities succeed again."""
-        self._set_trouble(operation_id, None)
+        self._set_trouble(workflow_id, None)
 
-    def retry_activity(self, operation_id: UUID, reason: str) -> None:
+    def retry_activity(self, workflow_id: WorkflowId, reason: str) -> None:
         """An activity of the workflow fails repeatedly."""
-        self._set_trouble(operation_id, ExecutionProblem(AttentionKind.ACTIVITY_RETRYING, reason))
+        self._set_trouble(workflow_id, ExecutionProblem(AttentionKind.ACTIVITY_RETRYING, reason))
 
     def leave_queue(self, task_queue: str) -> None:
         """No worker polls the task queue any more."""
@@ -196,68 +269,76 @@ class MemoryWorkflowEngine:
         """Workers poll the task queue again. Initially they poll every task queue."""
         self._unpolled.discard(task_queue)
 
-    def latest_run(self, operation_id: UUID) -> Run:
+    def latest_run(self, workflow_id: WorkflowId) -> Run:
         """Returns the run that the workflow's code sees as its own."""
-        return self._chains.latest_run(operation_id)
+        return self._chains.latest_run(str(workflow_id))
 
     # Events by other clients.
 
-    def start_from_outside(self, operation_id: UUID, *, tagged: bool = False) -> None:
-        """Another client starts an execution with the operation's id and another request id.
+    def start_from_outside(
+        self, workflow_id: WorkflowId, fields: StartFields = UNTAGGED, *, tagged: bool = False
+    ) -> None:
+        """Another client starts an execution with another request id.
 
         Args:
-            operation_id: The workflow id.
-            tagged: Whether it has the search attribute `OperationUUID` with that id.
+            workflow_id: The workflow id, of no open execution.
+            fields: What the start says.
+            tagged: Whether it has the workflow id, an operation's id, as search attribute `OperationUUID`.
         """
-        if operation_id in self._executions:
+        present = self._executions.get(str(workflow_id))
+        if present is not None and present.open:
             raise ValueError("the execution exists already")
-        self._chains.begin(operation_id, self._clock.now(), "another request", tagged=tagged)
+        self._chains.begin(str(workflow_id), self._clock.now(), "another request", _tagged(fields, workflow_id, tagged))
 
-    def supersede(self, operation_id: UUID, *, tagged: bool = False) -> None:
+    def start_child(self, workflow_id: WorkflowId, parent: Run, fields: StartFields = UNTAGGED) -> None:
+        """The workflow of the run `parent` starts a child workflow."""
+        self.start_from_outside(workflow_id, replace(fields, parent=parent))
+
+    def supersede(self, workflow_id: WorkflowId, fields: StartFields = UNTAGGED, *, tagged: bool = False) -> None:
         """Another client starts an execution in place of the current one, and terminates that if it is open
         (TERMINATE_EXISTING)."""
-        before = self._executions[operation_id]
+        before = self._executions[str(workflow_id)]
         now = self._clock.now()
-        new = self._chains.begin(operation_id, now, "another request", tagged=tagged)
+        new = self._chains.begin(str(workflow_id), now, "another request", _tagged(fields, workflow_id, tagged))
         if before.open:
             ending = Ending(SUPERSEDED, "history-service", superseded_by=new.first_run_id)
-            self._close_former(operation_id, before.terminated(now, ending))
+            self._close_former(before.terminated(now, ending))
 
-    def cancel_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+    def cancel_from_outside(self, workflow_id: WorkflowId, reason: str, actor: str) -> None:
         """Another client requests cancellation of the execution."""
-        execution = self._executions[operation_id]
-        self._executions[operation_id] = execution.cancel_requested(Ending(reason, actor))
+        execution = self._executions[str(workflow_id)]
+        self._executions[str(workflow_id)] = execution.cancel_requested(Ending(reason, actor))
 
-    def terminate_from_outside(self, operation_id: UUID, reason: str, actor: str) -> None:
+    def terminate_from_outside(self, workflow_id: WorkflowId, reason: str, actor: str) -> None:
         """Another client terminates the execution. The server fills in empty arguments (measured)."""
         ending = Ending(reason or "terminated by user via frontend", actor or "frontend-service")
-        self._close(operation_id, self._executions[operation_id].terminated(self._clock.now(), ending))
+        self._close(self._executions[str(workflow_id)].terminated(self._clock.now(), ending))
 
-    def time_out(self, operation_id: UUID, which: str = "run", seconds: float = 1) -> None:
+    def time_out(self, workflow_id: WorkflowId, which: str = "run", seconds: float = 1) -> None:
         """The execution exceeds its `run` or `execution` timeout."""
-        self._close(operation_id, self._executions[operation_id].timed_out(self._clock.now(), which, seconds))
+        self._close(self._executions[str(workflow_id)].timed_out(self._clock.now(), which, seconds))
 
-    def reset(self, operation_id: UUID) -> None:
+    def reset(self, workflow_id: WorkflowId) -> None:
         """Another client resets the execution, open or closed. The new run keeps the callback."""
-        self._chains.continue_by_reset(operation_id, self._clock.now())
+        self._chains.continue_by_reset(str(workflow_id), self._clock.now())
 
-    def lose(self, operation_id: UUID) -> None:
+    def lose(self, workflow_id: WorkflowId) -> None:
         """The engine loses the execution silently, as when its retention ends or a backup is restored."""
-        self._chains.forget(operation_id)
+        self._chains.forget(str(workflow_id))
 
-    def find_again(self, operation_id: UUID) -> None:
+    def find_again(self, workflow_id: WorkflowId) -> None:
         """The engine recovers the execution that it lost last, as at the end of a failover."""
-        self._chains.remember(operation_id)
+        self._chains.remember(str(workflow_id))
 
-    def delete(self, operation_id: UUID) -> None:
+    def delete(self, workflow_id: WorkflowId) -> None:
         """Another client deletes the execution. This terminates an open one."""
-        if self._executions[operation_id].open:
-            self.terminate_from_outside(operation_id, "Delete workflow execution", "history-service")
-        self.lose(operation_id)
+        if self._executions[str(workflow_id)].open:
+            self.terminate_from_outside(workflow_id, "Delete workflow execution", "history-service")
+        self.lose(workflow_id)
 
-    def report_unknown_state(self, operation_id: UUID, unknown: bool = True) -> None:
+    def report_unknown_state(self, workflow_id: WorkflowId, unknown: bool = True) -> None:
         """The engine reports a state that this version does not know, or the real one again."""
-        (self._unknown.add if unknown else self._unknown.discard)(operation_id)
+        (self._unknown.add if unknown else self._unknown.discard)(str(workflow_id))
 
     # Events of the network and the server.
 
@@ -293,32 +374,57 @@ class MemoryWorkflowEngine:
         """The index lists current executions again."""
         self._index.thaw()
 
-    def _set_trouble(self, operation_id: UUID, problem: ExecutionProblem | None) -> None:
-        self._executions[operation_id] = self._executions[operation_id].with_problem(problem)
+    def _set_trouble(self, workflow_id: WorkflowId, problem: ExecutionProblem | None) -> None:
+        self._executions[str(workflow_id)] = self._executions[str(workflow_id)].with_problem(problem)
 
-    def _problem(self, execution: Execution) -> ExecutionProblem | None:
+    def _problem(self, execution: MemoryExecution) -> ExecutionProblem | None:
         """Returns why the execution makes no progress. An absent worker takes precedence."""
-        if execution.task_queue not in self._unpolled:
+        if execution.fields.task_queue not in self._unpolled:
             return execution.problem
         waits_since = execution.latest_start if execution.state is ExecutionState.PENDING else None
-        reason = f'no worker polls task queue "{execution.task_queue}"'
+        reason = f'no worker polls task queue "{execution.fields.task_queue}"'
         return ExecutionProblem(AttentionKind.NO_WORKER, reason, waits_since)
 
-    def _close(self, operation_id: UUID, execution: Execution) -> None:
-        self._executions[operation_id] = execution
-        if execution.callback is not None:
-            self.callbacks.append(pending_callback(operation_id, execution.callback, execution))
+    def _close(self, execution: MemoryExecution) -> None:
+        self._executions[execution.workflow_id] = execution
+        self._call_back(execution)
 
-    def _close_former(self, operation_id: UUID, execution: Execution) -> None:
+    def _close_former(self, execution: MemoryExecution) -> None:
         """Closes the last former chain of the workflow id."""
-        *older, _ = self._chains.former[operation_id]
-        self._chains.former[operation_id] = (*older, execution)
-        if execution.callback is not None:
-            self.callbacks.append(pending_callback(operation_id, execution.callback, execution))
+        *older, _ = self._chains.former[execution.workflow_id]
+        self._chains.former[execution.workflow_id] = (*older, execution)
+        self._call_back(execution)
+
+    def _call_back(self, execution: MemoryExecution) -> None:
+        self.callbacks += [pending_callback(callback, execution) for callback in execution.callbacks]
+
+    def _root(self, parent: Run) -> Run:
+        """Returns the first ancestor, as far as the engine knows it."""
+        found = self._chains.of_run(parent)
+        if found is None:
+            return parent
+        grandparent = found.fields.parent
+        return Run(found.workflow_id, found.first_run_id) if grandparent is None else self._root(grandparent)
 
     def _check_reachable(self) -> None:
         if not self._up:
             raise EngineUnavailable("the engine cannot be reached: Connection refused")
+
+
+def _fields(request: StartRequest) -> StartFields:
+    sent = json.loads(json.dumps(to_arguments(request.input, request.type.arguments)))
+    return StartFields(
+        request.type.workflow,
+        request.type.task_queue,
+        tuple(sent),
+        request.operation_id,
+        request.outcome_reports,
+        callback=request.callback,
+    )
+
+
+def _tagged(fields: StartFields, workflow_id: WorkflowId, tagged: bool) -> StartFields:
+    return replace(fields, operation_id=UUID(str(workflow_id))) if tagged else fields
 
 
 def _over_the_wire(request: StartRequest) -> StartRequest:

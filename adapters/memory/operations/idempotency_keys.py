@@ -6,8 +6,8 @@ from datetime import datetime
 from adapters.memory.storage.constraints import check_name
 from adapters.memory.storage.locks import HeldLocks
 from adapters.memory.storage.tables import Draft, KeyId
-from application.ports.idempotency_keys import IdempotencyRecord
-from application.ports.unit_of_work import DatabaseContended
+from application.ports.storage.idempotency_keys import IdempotencyRecord
+from application.ports.storage.unit_of_work import DatabaseContended
 
 
 class MemoryIdempotencyKeys:
@@ -38,6 +38,11 @@ class MemoryIdempotencyKeys:
         for record in sorted(records, key=_id):
             await self.claim(record, now)
         return [self._draft.keys[_id(record)] for record in records]
+
+    async def release_all(self, records: Sequence[IdempotencyRecord]) -> None:
+        for record in records:
+            await self._locks.take(_id(record))
+            self._draft.keys.pop(_id(record), None)
 
     async def purge(self, now: datetime, limit: int) -> int:
         expired = [

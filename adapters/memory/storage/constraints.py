@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from domain.errors import InvalidInput, InvalidTransition
 from domain.json_value import clean_text
+from domain.operation.chain import MAX_WORKFLOW_ID
 from domain.operation.operation import Operation
 from domain.operation.operation_error import BEFORE_START
 from domain.operation.status import OperationStatus
@@ -16,6 +17,7 @@ def check_row(operation: Operation) -> None:
     """Raises InvalidTransition, which names the violated rule, or InvalidInput for a client's value."""
     for name in (operation.tenant, operation.type):
         check_name(name)
+    check_text(operation.workflow_id)
     for text in (*operation.labels, *operation.labels.values()):
         check_text(text)
     fraction = operation.progress.fraction if operation.progress else None
@@ -40,10 +42,15 @@ def check_text(text: str) -> None:
 
 
 def check_successor(stored: Operation, changed: Operation) -> None:
-    """Raises InvalidTransition: the stored row is final, and more than its attention changes."""
+    """Raises InvalidTransition: the stored row is final, and more than its attention, the acknowledgement of that, its
+    retry, whether it is kept, and internal work changes."""
     kept = replace(
         changed,
         attention=stored.attention,
+        acknowledged=stored.acknowledged,
+        cancel_children_due_at=stored.cancel_children_due_at,
+        keep=stored.keep,
+        retried_by=stored.retried_by,
         updated_at=stored.updated_at,
         revision=stored.revision,
         version=stored.version,
@@ -88,10 +95,14 @@ _RULES: dict[str, Callable[[Operation], bool]] = {
     "completed_has_started": lambda row: row.status is not OperationStatus.COMPLETED or row.started_at is not None,
     "failed_before_start_for_a_reason": _failed_before_start_for_a_reason,
     "times_in_order": _times_in_order,
+    "start_after_acceptance": lambda row: row.start_at is None or row.start_at > row.accepted_at,
+    "retried_when_done": lambda row: row.retried_by is None or row.done,
     "accepted_is_due_or_dispatched": _accepted_is_due_or_dispatched,
     "attempts_not_negative": lambda row: row.dispatch.attempts >= 0 and row.follow_up.attempts >= 0,
     "nothing_due_when_done": _nothing_due_when_done,
     "unfinished_is_verified": _unfinished_is_verified,
+    "children_of_a_request": lambda row: row.cancel_request is not None or row.cancel_children_due_at is None,
+    "workflow_id_length": lambda row: 1 <= len(row.workflow_id.encode()) <= MAX_WORKFLOW_ID,
     "version_positive": lambda row: row.version >= 1,
     "revision_positive": lambda row: row.revision >= 1,
 }

@@ -7,13 +7,14 @@ from dataclasses import replace
 from domain.json_value import JsonValue, clean_text, strict_json
 from domain.operation.operation import MISSING, Operation
 from domain.operation.operation_error import OperationError
-from domain.operation.report import Report
+from domain.operation.report import Progress, Report
 from domain.operation.transition import Transition
 
 
 def stored_operation(operation: Operation) -> Operation:
     """Returns a copy that the caller cannot change."""
-    progress, request, attention = operation.progress, operation.cancel_request, operation.attention
+    progress, request = operation.progress, operation.cancel_request
+    attention, known = operation.attention, operation.acknowledged
     return replace(
         operation,
         input=operation.input if operation.input is MISSING else _json(operation.input),
@@ -21,9 +22,10 @@ def stored_operation(operation: Operation) -> Operation:
         trace=dict(operation.trace),
         result=_json(operation.result),
         error=_error(operation.error),
-        progress=progress and replace(progress, message=_words(progress.message)),
+        progress=progress and _progress(progress),
         cancel_request=request and replace(request, by=_words(request.by), reason=_words(request.reason)),
         attention=attention and replace(attention, message=clean_text(attention.message)),
+        acknowledged=known and replace(known, message=clean_text(known.message)),
         reported=_report(operation.reported),
     )
 
@@ -39,6 +41,11 @@ def _report(report: Report | None) -> Report | None:
 
 def _error(error: OperationError | None) -> OperationError | None:
     return error and replace(error, details=_object(error.details))
+
+
+def _progress(progress: Progress) -> Progress:
+    steps = (replace(step, name=clean_text(step.name), message=_words(step.message)) for step in progress.steps)
+    return replace(progress, message=_words(progress.message), steps=tuple(steps))
 
 
 def _words(text: str | None) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from temporalio.api.errordetails.v1 import NotFoundFailure
 from temporalio.service import RPCError, RPCStatusCode
 
-from application.ports.workflow_engine import (
+from application.ports.engine.workflow_engine import (
     CallbackRefused,
     EngineUnavailable,
     ExecutionExists,

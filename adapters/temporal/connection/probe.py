@@ -1,6 +1,6 @@
 """Health probe of Temporal."""
 
-from application.ports.workflow_engine import WorkflowEngine
+from application.ports.engine.workflow_engine import WorkflowEngine
 
 
 class TemporalProbe:

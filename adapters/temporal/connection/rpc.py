@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 from google.protobuf.message import Message
 from temporalio.service import RPCError, RPCStatusCode
 
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.workflow_engine import EngineUnavailable
 
 START_TIMEOUT = timedelta(seconds=10)
 """For a start, whose input may be large. The dispatcher's lease is longer than this and ENCODE_TIMEOUT together."""

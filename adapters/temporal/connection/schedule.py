@@ -24,12 +24,12 @@ from temporalio.api.workflowservice.v1 import (
     DescribeScheduleResponse,
     UpdateScheduleRequest,
 )
-from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.temporal.connection.errors import engine_error
+from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.connection.rpc import call
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.workflow_engine import EngineUnavailable
 from domain.errors import StartupError
 
 SCHEDULE_ID = "opledger-reconcile"
@@ -58,7 +58,7 @@ class ReconciliationSchedule:
     interval: timedelta
 
 
-async def ensure_schedule(client: Client, wanted: ReconciliationSchedule) -> None:
+async def ensure_schedule(client: RawClient, wanted: ReconciliationSchedule) -> None:
     """Creates the schedule, or updates it if it differs. Any number of processes may call this concurrently.
 
     A paused schedule stays paused. Other schedules are not read or changed.
@@ -78,7 +78,7 @@ async def ensure_schedule(client: Client, wanted: ReconciliationSchedule) -> Non
     raise EngineUnavailable(f"other processes keep changing schedule {SCHEDULE_ID}")
 
 
-async def _ensure_once(client: Client, wanted: ReconciliationSchedule) -> bool:
+async def _ensure_once(client: RawClient, wanted: ReconciliationSchedule) -> bool:
     """Returns whether the schedule is as wanted. If not, changes it and returns False: another process may have changed
     it too, so the caller checks again."""
     found = await _describe(client)
@@ -93,7 +93,7 @@ async def _ensure_once(client: Client, wanted: ReconciliationSchedule) -> bool:
     return False
 
 
-async def check_schedule(client: Client) -> None:
+async def check_schedule(client: RawClient) -> None:
     """Checks the schedule without changing it.
 
     Raises:
@@ -105,7 +105,7 @@ async def check_schedule(client: Client) -> None:
         raise StartupError(f"schedule {SCHEDULE_ID} does not exist: a running `opledger worker` creates it")
 
 
-async def _describe(client: Client) -> DescribeScheduleResponse | None:
+async def _describe(client: RawClient) -> DescribeScheduleResponse | None:
     request = DescribeScheduleRequest(namespace=client.namespace, schedule_id=SCHEDULE_ID)
     try:
         return await call(client.workflow_service.describe_schedule, request)
@@ -117,7 +117,7 @@ async def _describe(client: Client) -> DescribeScheduleResponse | None:
         raise engine_error(error) from error
 
 
-async def _create(client: Client, wanted: ReconciliationSchedule) -> None:
+async def _create(client: RawClient, wanted: ReconciliationSchedule) -> None:
     request = CreateScheduleRequest(
         namespace=client.namespace,
         schedule_id=SCHEDULE_ID,
@@ -133,7 +133,7 @@ async def _create(client: Client, wanted: ReconciliationSchedule) -> None:
             raise engine_error(error) from error
 
 
-async def _update(client: Client, wanted: ReconciliationSchedule, found: DescribeScheduleResponse) -> None:
+async def _update(client: RawClient, wanted: ReconciliationSchedule, found: DescribeScheduleResponse) -> None:
     schedule = _schedule(wanted)
     schedule.state.CopyFrom(found.schedule.state)
     request = UpdateScheduleRequest(

@@ -2,21 +2,21 @@
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from adapters.temporal.connection.errors import engine_error
+from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.connection.rpc import call
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.workflow_engine import EngineUnavailable
 from domain.errors import StartupError
-from opledger.wire import OPERATION_UUID
+from opledger.search_attribute import OPERATION_UUID
 
 NAME = OPERATION_UUID.name
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 _NOT_PERMITTED = frozenset({RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED})
 
 
-async def ensure_search_attribute(client: Client) -> None:
+async def ensure_search_attribute(client: RawClient) -> None:
     """Registers the search attribute as Keyword. Any number of processes may call this concurrently.
 
     It checks the registration afterwards, because the server accepts a second registration with another type without
@@ -39,7 +39,7 @@ async def ensure_search_attribute(client: Client) -> None:
         raise EngineUnavailable(f"search attribute {NAME} was registered, but is not listed yet")
 
 
-async def check_search_attribute(client: Client) -> None:
+async def check_search_attribute(client: RawClient) -> None:
     """Checks the registration without changing it.
 
     Raises:
@@ -53,7 +53,7 @@ async def check_search_attribute(client: Client) -> None:
         )
 
 
-async def _registered(client: Client) -> bool:
+async def _registered(client: RawClient) -> bool:
     request = ListSearchAttributesRequest(namespace=client.namespace)
     try:
         response = await call(client.operator_service.list_search_attributes, request)
@@ -73,7 +73,7 @@ def _type_name(kind: int) -> str:
     return IndexedValueType.Name(IndexedValueType.ValueType(kind)).removeprefix("INDEXED_VALUE_TYPE_").title()
 
 
-def _registration_error(client: Client, error: RPCError) -> Exception:
+def _registration_error(client: RawClient, error: RPCError) -> Exception:
     if error.status not in _NOT_PERMITTED:
         return engine_error(error)
     return StartupError(

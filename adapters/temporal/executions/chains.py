@@ -8,21 +8,22 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionResponse,
     ListWorkflowExecutionsRequest,
 )
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.temporal.connection.errors import engine_error, unknown_execution
+from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.connection.rpc import call
 from adapters.temporal.executions.history import RunHistory, next_run_id
 from adapters.temporal.executions.operation_uuid import read_operation_uuid
+from adapters.temporal.executions.query import quoted
 from domain.operation.chain import Chain, Run, RunOrigin
-from opledger.wire import OPERATION_UUID
+from opledger.search_attribute import OPERATION_UUID
 
 MAX_RUNS = 50
 """Maximum number of runs of a closed chain that are followed one by one. For a longer chain the index finds the last
 run."""
 MAX_LISTED = 20
-"""Maximum number of executions of one operation in a request to the index."""
+"""Maximum number of executions in a request to the index."""
 _MAY_CONTINUE = frozenset(
     {
         WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
@@ -37,7 +38,7 @@ _MAY_CONTINUE = frozenset(
 class ChainLookup:
     """Describes the runs of chains."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: RawClient) -> None:
         self._client = client
         self._service = client.workflow_service
 
@@ -78,16 +79,29 @@ class ChainLookup:
         """
         if current is not None and await self.belongs(current, chain):
             return current
-        last = await self._follow(chain)
+        last = None
+        if chain.first_run_id is not None:
+            last = await self._follow(chain.workflow_id, chain.first_run_id)
         return await self._listed(chain) if last is None and current is not None else last
 
-    async def _follow(self, chain: Chain) -> DescribeWorkflowExecutionResponse | None:
-        """Follows the runs from the first to the last; None if one is missing, or for more than MAX_RUNS."""
-        run_id = chain.first_run_id
+    async def latest_from(self, run: Run) -> DescribeWorkflowExecutionResponse | None:
+        """The last run of this run's chain; None if the server does not know the run. One request if the run is the
+        latest one with its workflow id. If another chain has the workflow id, and the server no longer has the last run
+        or more than MAX_RUNS runs follow: the run itself. Raises EngineUnavailable."""
+        current = await self.describe(run.workflow_id)
+        if current is not None and current.workflow_execution_info.execution.run_id == run.run_id:
+            return current
+        described = await self.describe(run.workflow_id, run.run_id)
+        if described is None:
+            return None
+        if current is not None and _of_one_chain(current, described):
+            return current
+        return await self._follow(run.workflow_id, run.run_id) or described
+
+    async def _follow(self, workflow_id: str, run_id: str) -> DescribeWorkflowExecutionResponse | None:
+        """Follows the runs from this one to the last; None if one is missing, or for more than MAX_RUNS."""
         for _ in range(MAX_RUNS):
-            if run_id is None:
-                return None
-            described = await self.describe(chain.workflow_id, run_id)
+            described = await self.describe(workflow_id, run_id)
             if described is None:
                 return None
             run_id = await self._following(described)
@@ -105,7 +119,13 @@ class ChainLookup:
         return next_run_id((await RunHistory(self._client, info.execution).ending(page=1)).last)
 
     async def _listed(self, chain: Chain) -> DescribeWorkflowExecutionResponse | None:
-        query = f"{OPERATION_UUID.name} = '{chain.operation_id}' AND WorkflowId = '{chain.workflow_id}'"
+        """Finds the last run by the search attribute. Adopted executions do not have it, nor do runs that continued as
+        new without it: if the first run is known, the latest runs with the workflow id are tried too."""
+        ends = f"WorkflowId = {quoted(chain.workflow_id)} AND ExecutionStatus != 'ContinuedAsNew'"
+        found = await self._last_of(f"{OPERATION_UUID.name} = '{chain.operation_id}' AND {ends}", chain)
+        return await self._last_of(ends, chain) if found is None and chain.first_run_id is not None else found
+
+    async def _last_of(self, query: str, chain: Chain) -> DescribeWorkflowExecutionResponse | None:
         request = ListWorkflowExecutionsRequest(namespace=self._client.namespace, query=query, page_size=MAX_LISTED)
         try:
             found = await call(self._service.list_workflow_executions, request)
@@ -131,3 +151,7 @@ class ChainLookup:
 def first_run_id(info: WorkflowExecutionInfo) -> str:
     """First run id of the run's chain."""
     return info.first_run_id or info.execution.run_id
+
+
+def _of_one_chain(run: DescribeWorkflowExecutionResponse, other: DescribeWorkflowExecutionResponse) -> bool:
+    return first_run_id(run.workflow_execution_info) == first_run_id(other.workflow_execution_info)

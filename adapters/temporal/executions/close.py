@@ -14,7 +14,7 @@ from adapters.temporal.executions.history import Ending, next_run_id
 from adapters.temporal.payloads.codec_errors import CodecUnavailable
 from adapters.temporal.payloads.failures import to_operation_error
 from adapters.temporal.payloads.payloads import PayloadReader, UnreadablePayload, json_of
-from application.ports.workflow_engine import PayloadsUnavailable
+from application.ports.engine.workflow_engine import PayloadsUnavailable
 from domain.evidence.observation import ExecutionState, Observation
 from domain.json_value import JsonValue, clean_text
 from domain.operation.operation_error import ErrorCode, OperationError

@@ -14,10 +14,10 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryReverseRequest,
 )
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from adapters.temporal.connection.errors import engine_error, unknown_execution
+from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.connection.rpc import call
 
 PAGE = 50
@@ -56,7 +56,7 @@ class Opening:
 class RunHistory:
     """History of one run; without a run id, of the current run. A deleted history reads as empty."""
 
-    def __init__(self, client: Client, execution: WorkflowExecution) -> None:
+    def __init__(self, client: RawClient, execution: WorkflowExecution) -> None:
         self._client = client
         self._execution = execution
 
@@ -97,16 +97,7 @@ class RunHistory:
 
     async def opening(self) -> Opening | None:
         """Reads the first events, in one request; None if the server no longer has the history."""
-        request = GetWorkflowExecutionHistoryRequest(
-            namespace=self._client.namespace, execution=self._execution, maximum_page_size=MAX_OPENING_EVENTS
-        )
-        try:
-            response = await call(self._client.workflow_service.get_workflow_execution_history, request)
-        except RPCError as error:
-            if unknown_execution(error):
-                return None
-            raise engine_error(error) from error
-        events = response.history.events
+        events = await self._first_events(MAX_OPENING_EVENTS)
         if not events:
             return None
         began = events[0].workflow_execution_started_event_attributes
@@ -115,6 +106,23 @@ class RunHistory:
             began.continued_execution_run_id,
             began.continued_failure.HasField("timeout_failure_info"),
         )
+
+    async def start(self) -> WorkflowExecutionStartedEventAttributes | None:
+        """Reads the first event; None if the server no longer has the history."""
+        events = await self._first_events(1)
+        return _started(events[0]) if events else None
+
+    async def _first_events(self, limit: int) -> Sequence[HistoryEvent]:
+        request = GetWorkflowExecutionHistoryRequest(
+            namespace=self._client.namespace, execution=self._execution, maximum_page_size=limit
+        )
+        try:
+            response = await call(self._client.workflow_service.get_workflow_execution_history, request)
+        except RPCError as error:
+            if unknown_execution(error):
+                return ()
+            raise engine_error(error) from error
+        return response.history.events
 
     async def _pages_backwards(self, page: int) -> AsyncIterator[Sequence[HistoryEvent]]:
         """Pages from the last event backwards, without empty pages. The page token stays on the run of the first

@@ -57,7 +57,7 @@ async def observation(
 ) -> Observation:
     """Builds the observation of a chain from its latest run."""
     state = STATES.get(latest.info.status, ExecutionState.UNKNOWN)
-    if state is ExecutionState.RUNNING and not await _is_picked_up(latest):
+    if state is ExecutionState.RUNNING and not await is_picked_up(latest):
         state = ExecutionState.PENDING
     if state in CLOSED:
         close = await _closed(state, latest, reader, asked_at)
@@ -67,7 +67,7 @@ async def observation(
     return Observation(state, asked_at, started_at=started_at, first_run_id=latest.first_run_id)
 
 
-async def _is_picked_up(latest: LatestRun) -> bool:
+async def is_picked_up(latest: LatestRun) -> bool:
     """Whether a worker has picked up a workflow task of the open chain.
 
     The length of the history shows whether a waiting task is the first one: there are 2 events before it starts, unless

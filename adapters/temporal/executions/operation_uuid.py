@@ -5,7 +5,7 @@ from uuid import UUID
 
 from temporalio.api.common.v1 import SearchAttributes
 
-from opledger.wire import OPERATION_UUID
+from opledger.search_attribute import OPERATION_UUID
 
 
 def read_operation_uuid(attributes: SearchAttributes) -> UUID | None:

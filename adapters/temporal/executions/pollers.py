@@ -9,12 +9,12 @@ from enum import IntEnum
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
 from temporalio.service import RPCError
 
+from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.connection.rpc import call
 from adapters.temporal.executions.close import to_datetime
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.workflow_engine import EngineUnavailable
 
 POLLER_TIMEOUT = timedelta(seconds=90)
 """A queue whose last poll is older has no worker: a worker polls at least once a minute. The server lists pollers for
@@ -49,7 +49,9 @@ class _CachedAnswer:
 class Pollers:
     """Pollers of one namespace, cached for some seconds."""
 
-    def __init__(self, client: Client, *, polled_ttl: timedelta = POLLED_TTL, unpolled_ttl: timedelta = UNPOLLED_TTL):
+    def __init__(
+        self, client: RawClient, *, polled_ttl: timedelta = POLLED_TTL, unpolled_ttl: timedelta = UNPOLLED_TTL
+    ):
         self._client = client
         self._polled_ttl = polled_ttl
         self._unpolled_ttl = unpolled_ttl

@@ -3,9 +3,9 @@
 import dataclasses
 import importlib
 
-from temporalio.client import Client
 from temporalio.converter import DataConverter, PayloadCodec, WorkflowSerializationContext
 
+from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.payloads.bounded_codec import BoundedCodec
 from domain.errors import OpledgerError, StartupError
 
@@ -43,7 +43,7 @@ def _named(name: str) -> DataConverter:
     return found
 
 
-async def check_payload_codec(client: Client) -> str:
+async def check_payload_codec(client: RawClient) -> str:
     """Encodes and decodes a value as for a workflow, and describes the codec. Raises OpledgerError if the codec fails
     or decodes to a different value."""
     if client.data_converter.payload_codec is None:

@@ -53,13 +53,18 @@ class PayloadReader:
             return Decoded(None)
         if len(payloads) > 1:
             raise UnreadablePayload(f"the result is {len(payloads)} values, not one")
+        [payload] = await self.decoded(payloads)
+        return read_json(payload)
+
+    async def decoded(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """Decodes the payloads of one message. Raises UnreadablePayload, CodecUnavailable."""
         decoded: list[RawValue]
         try:
             async with asyncio.timeout(DECODE_TIMEOUT):
-                decoded = await self._raw.decode(payloads, [RawValue])
+                decoded = await self._raw.decode(payloads, [RawValue] * len(payloads))
         except Exception as error:  # a codec is another team's code
             raise UnreadablePayload(self._error_message(error)) from error
-        return read_json(decoded[0].payload)
+        return [value.payload for value in decoded]
 
     async def decode_failure(self, failure: Failure) -> str | None:
         """Decodes the payloads of the failure in place. Returns the error message; None on success. Raises

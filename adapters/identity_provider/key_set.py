@@ -9,7 +9,7 @@ from typing import Any
 from jwt import PyJWK
 from jwt.exceptions import InvalidKeyError, PyJWKError
 
-from adapters.jwt.key_source import KeySource
+from adapters.identity_provider.key_source import KeySource
 from application.batching.single_flight import SingleFlight
 from application.ports.token_verifier import IdentityProviderUnavailable
 
@@ -42,7 +42,7 @@ class KeySet:
             return known
         await self._refreshing.get()
         if self._read_at is None:
-            raise IdentityProviderUnavailable
+            raise IdentityProviderUnavailable("the keys of the identity provider cannot be read")
         return self._find(key_id)
 
     def _find(self, key_id: str | None) -> PyJWK | None:

@@ -14,7 +14,7 @@ from jwt.exceptions import (
     PyJWTError,
 )
 
-from adapters.jwt.key_set import KeySet
+from adapters.identity_provider.key_set import KeySet
 from domain.access.credentials import InvalidCredentials, is_name
 from domain.access.principal import Principal
 from domain.access.scope import Scope
@@ -50,7 +50,7 @@ class JwtVerifier:
 
     async def verify(self, token: str) -> Principal:
         """See the port. An error never repeats the token."""
-        claims = await self._claims(token)
+        claims = await self.claims(token, self._rules.audience)
         tenant, subject = claims.get(self._rules.tenant_claim), claims["sub"]
         if not is_name(tenant):
             raise InvalidCredentials(f"the token's claim {self._rules.tenant_claim} names no tenant")
@@ -59,7 +59,9 @@ class JwtVerifier:
         scopes, expires_at = self._scopes(claims), _expires_at(claims)
         return Principal(str(tenant), subject, scopes, f"token {(tenant, subject)}", expires_at)
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def claims(self, token: str, audience: str) -> dict[str, Any]:
+        """Returns the claims of a token of the issuer for this audience. Its signature, `iss`, `aud` and `exp` are
+        verified. Raises InvalidCredentials, IdentityProviderUnavailable."""
         rules = self._rules
         try:
             header = jwt.get_unverified_header(token)
@@ -76,7 +78,7 @@ class JwtVerifier:
                 key,
                 algorithms=[rules.algorithm],
                 issuer=rules.issuer,
-                audience=rules.audience,
+                audience=audience,
                 leeway=LEEWAY,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )

@@ -1,0 +1,1 @@
+"""Destinations to which operations are exported."""
