@@ -1,0 +1,1 @@
+"""The dashboard: HTML pages on the services of the HTTP API, served by the same process."""

@@ -1,0 +1,1 @@
+"""Bulk actions on the list of operations: dry run, confirmation, and targets."""

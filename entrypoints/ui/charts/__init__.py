@@ -1,0 +1,1 @@
+"""Charts as SVG, made by the server: functions from numbers to shapes, which `macros/charts.html` draws."""

@@ -1,0 +1,1 @@
+"""Keeps open pages up to date: parts of pages, and rows of the list."""

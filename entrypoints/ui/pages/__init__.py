@@ -1,0 +1,1 @@
+"""Routes of the dashboard, one module a page."""

@@ -1,0 +1,1 @@
+"""Pages: sign-in and sign-out, by key and at the identity provider."""

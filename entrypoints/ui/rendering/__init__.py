@@ -1,0 +1,1 @@
+"""Renders pages: templates, static files, and what every page shows."""

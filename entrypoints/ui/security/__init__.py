@@ -1,0 +1,1 @@
+"""Sessions, and checks of the forms that change something."""

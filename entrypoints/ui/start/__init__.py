@@ -1,0 +1,1 @@
+"""The page Start: forms made from the schemas of operation types."""
