@@ -15,7 +15,8 @@ from opentelemetry import trace
 
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """Id of the HTTP request that is being handled, in every line that is logged meanwhile."""
-_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+_NO_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "temporal_log"}
+"""Attributes of a record that are not fields of its line. `temporal_log` repeats the record (LogForwardingConfig)."""
 _COLOURS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _PLAIN: Final = "\x1b[0m"
 
@@ -27,6 +28,7 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     console = style == "console" or (style == "auto" and terminal)
     handler.setFormatter(ConsoleFormatter(coloured=terminal) if console else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
     for verbose in ("httpx", "httpcore", "alembic"):
         logging.getLogger(verbose).setLevel(logging.WARNING)
 
@@ -85,5 +87,5 @@ def _fields(record: logging.LogRecord) -> Mapping[str, object]:
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
         fields["trace_id"] = format(span.trace_id, "032x")
-    extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+    extra = {name: value for name, value in record.__dict__.items() if name not in _NO_FIELDS}
     return fields | extra

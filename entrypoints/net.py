@@ -8,7 +8,7 @@ from domain.errors import StartupError
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on and that the kernel gives to nobody else for a minute.
+    """A port without a listener, which the kernel gives to no other process for a minute.
 
     The connection made and closed leaves the port in TIME_WAIT: an explicit bind may have it, an automatic one not.
     """

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from application.batching.claim_loop import CONCURRENCY, ClaimLoop
+from application.operate.worker_presence import INTERVAL
 from entrypoints.logs import configure_logs
 from entrypoints.poller import Pace, poll
 from entrypoints.process import loop_factory, run_to_exit
@@ -20,16 +21,21 @@ from entrypoints.worker.temporal_worker import Additions, run_temporal_worker
 VERIFY_STEPS_PER_SECOND = 4
 CLAIM_PACE = Pace(between=0.02)
 """Claims operations that become due within 20 ms together. At most 1,600 operations per second and worker."""
-TURN_PACE = Pace(idle=0.25)
-"""How often a worker checks whether its turn has come, where only one worker at a time does the work."""
+CHILDREN_PACE = Pace(idle=0.5, between=0.02)
+LEASE_PACE = Pace(idle=0.25)
+"""How often a worker tries to acquire the lease of work that one worker at a time does."""
+PRESENCE_PACE = Pace(idle=INTERVAL.total_seconds(), outage=INTERVAL.total_seconds())
+FOLD_PACE = Pace(batch=20_000, idle=5, outage=60, outage_batch=1000)
+"""A statement of 20,000 changes ends long before its timeout, however many wait after an outage of the workers."""
 PURGE_KEYS_PACE = Pace(batch=1000, idle=60, outage=60, outage_batch=1000)
+PURGE_DRY_RUNS_PACE = Pace(batch=10, idle=60, outage=60, outage_batch=10, between=1.0)
 PURGE_OPERATIONS_PACE = Pace(batch=200, idle=60, outage=60, outage_batch=200, between=1.0)
 """At most 200 operations per second and worker: a backlog of a million takes an hour and a half."""
 _log = logging.getLogger(__name__)
 
 
 def main(flags: Mapping[str, Any], additions: Additions | None = None) -> None:
-    """Runs the worker until it is told to stop."""
+    """Runs the worker until SIGTERM or SIGINT."""
     settings = load_settings(flags)
     configure_logs(settings.log_format, settings.log_level)
     run_to_exit(partial(run, settings, additions=additions), loop_factory=loop_factory())
@@ -45,12 +51,17 @@ async def run(settings: Settings, stop: asyncio.Event, additions: Additions | No
             asyncio.create_task(prepare(parts.prepare_temporal), name="preparation"),
             asyncio.create_task(claim("dispatch", parts.dispatcher.claim_loop(), CLAIM_PACE), name="dispatch"),
             asyncio.create_task(claim("follow-up", parts.follow_ups.claim_loop(), CLAIM_PACE), name="follow-up"),
+            asyncio.create_task(claim("children", parts.cancel_children.claim_loop(), CHILDREN_PACE), name="children"),
             asyncio.create_task(claim("verify", parts.verifier.claim_loop(), verifying(settings)), name="verify"),
-            asyncio.create_task(poll("start watch", parts.start_watch.step, TURN_PACE), name="start-watch"),
+            asyncio.create_task(poll("start watch", parts.start_watch.step, LEASE_PACE), name="start-watch"),
+            asyncio.create_task(poll("watch rules", parts.watch_rules.step, LEASE_PACE), name="watch-rules"),
             asyncio.create_task(poll("forget", parts.forgetter.step, PURGE_KEYS_PACE), name="forget"),
+            asyncio.create_task(poll("dry runs", parts.dry_runs.step, PURGE_DRY_RUNS_PACE), name="dry-runs"),
+            asyncio.create_task(poll("presence", parts.presence.step, PRESENCE_PACE), name="presence"),
+            asyncio.create_task(poll("counts", parts.folder.step, FOLD_PACE), name="counts"),
         ]
         if parts.close_poll is not None:
-            loops.append(asyncio.create_task(poll("close poll", parts.close_poll.step, TURN_PACE), name="close-poll"))
+            loops.append(asyncio.create_task(poll("close poll", parts.close_poll.step, LEASE_PACE), name="close-poll"))
         if parts.retainer is not None:
             loops.append(asyncio.create_task(poll("retain", parts.retainer.step, PURGE_OPERATIONS_PACE), name="retain"))
         if settings.metrics_port is not None:

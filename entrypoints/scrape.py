@@ -7,7 +7,7 @@ from typing import Final
 
 from application.batching.single_flight import SingleFlight
 from application.operate.drift import ReadDrift
-from application.ports.drift_report import DriftReport
+from application.ports.monitoring.drift_report import DriftReport
 
 DRIFT_TIMEOUT: Final = 2.0
 """Seconds that the page waits for the database."""

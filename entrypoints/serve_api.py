@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from litestar import Litestar
+
 from entrypoints import net
 from entrypoints.http.app import create_app
 from entrypoints.http.security.key_usage import noting
@@ -13,11 +15,13 @@ from entrypoints.http.server.uvicorn_server import serve
 from entrypoints.logs import configure_logs
 from entrypoints.process import loop_factory, raise_descriptor_limit, run_to_exit
 from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.ui.dashboard import dashboard
+from entrypoints.ui.request import Temporal
 from entrypoints.wiring import api
 
 
 def main(flags: Mapping[str, Any]) -> None:
-    """Serves the API until it is told to stop."""
+    """Serves the API until SIGTERM or SIGINT."""
     # Each waiter keeps dozens of objects alive; with the default thresholds every burst of requests scans all of them.
     gc.set_threshold(50_000, 20, 100)
     raise_descriptor_limit()
@@ -26,18 +30,25 @@ def main(flags: Mapping[str, Any]) -> None:
     run_to_exit(partial(run, settings), loop_factory=loop_factory())
 
 
+def application(parts: api.ApiParts, settings: Settings) -> Litestar:
+    """Builds the application of these parts, with the dashboard."""
+    temporal = Temporal(parts.namespace, settings.temporal_ui_url)
+    return create_app(
+        parts.services,
+        page_token_key=parts.page_token_key,
+        access=parts.access,
+        proxies=settings.proxy_rules(),
+        origins=settings.allowed_origins(),
+        pages=dashboard(key=parts.page_token_key, clock=parts.clock, temporal=temporal, sign_in=parts.sign_in),
+    )
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> int:
     """Serves until `stop` is set and the last request has ended. Raises StartupError: the port is taken, or a setting
     cannot be used."""
     net.ensure_free(settings.host, settings.port, "--port")
     async with api.api(settings) as parts, noting(parts.key_uses):
-        app = create_app(
-            parts.services,
-            page_token_key=parts.page_token_key,
-            access=parts.access,
-            proxies=settings.proxy_rules(),
-            origins=settings.allowed_origins(),
-        )
+        app = application(parts, settings)
         closing = asyncio.Event()
         # Streams and waits end first: they would delay the shutdown.
         shutdown = parts.stopping.run(stop, settings.stop_delay, parts.end_waiting, closing.set)

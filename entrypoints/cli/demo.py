@@ -48,6 +48,6 @@ async def _show(console: Console) -> bool:
     hooks = {"migrate": migrate, "prepare_engine": prepare_temporal(ours=True)}
     async with running(options, words, **hooks) as application:
         right = await show(application, console)
-    console.print("To look around: `make up`, then open the two addresses that it prints: the API's documentation")
-    console.print("and Temporal's web page. `make test` runs the tests.")
+    console.print(f"To look around: `make up`, then open the dashboard at http://{Options.host}:{Options.port}/.")
+    console.print("`make test` runs the tests.")
     return right

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from entrypoints.local.embedded.supervisor import SupervisorEvent
 from entrypoints.local.embedded.up import Hook
-from entrypoints.wiring import checks, database
+from entrypoints.wiring import migrations
 
 
 def temporal_from_environment() -> str | None:
@@ -31,7 +31,7 @@ def namespace_from_environment() -> str:
 
 async def migrate(database_url: str) -> None:
     """Hook: bring the database to this version's schema."""
-    await database.migrate(database_url)
+    await migrations.migrate(database_url)
 
 
 def prepare_temporal(ours: bool) -> Hook:
@@ -39,6 +39,8 @@ def prepare_temporal(ours: bool) -> Hook:
 
     async def prepare(address: str) -> None:
         if not ours:
+            from entrypoints.wiring import checks  # late: the embedded server needs no SDK
+
             await checks.register_search_attribute()
 
     return prepare

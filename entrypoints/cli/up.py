@@ -24,25 +24,27 @@ from entrypoints.wiring.catalogue import checked_catalogue
 
 TEMPORAL_PORT = 7233
 TEMPORAL_UI_PORT = 8233
-"""Where Temporal's own tools look for a server, and people for its page."""
+"""The default ports of Temporal's tools and its web page."""
 
 
 def serve(
     flags: Mapping[str, Any], *, ephemeral: bool, temporal_port: int | None, ui_port: int | None, callbacks: bool
 ) -> None:
-    """Serve until told to stop. Raises StartupError."""
+    """Serves until a signal stops it. Raises StartupError."""
     settings = _with_types(load_settings(flags))
     if settings.callback_url and not callbacks:
-        raise StartupError("callback_url is set, which --no-callbacks contradicts: leave out one of them")
+        raise StartupError("callback_url is set, and --no-callbacks is given: leave out one of them")
     if settings.root_path:
-        raise StartupError("root_path is for `opledger api` behind a proxy; `opledger up` serves this machine alone")
+        raise StartupError(
+            "root_path is for `opledger api` behind a proxy: unset it; `opledger up` serves only this machine"
+        )
     checked_catalogue(settings)
     options = _options(settings, ephemeral=ephemeral, temporal_port=temporal_port, ui_port=ui_port, callbacks=callbacks)
     run_to_exit(partial(_serve, options, settings.database_direct_url))
 
 
 def _with_types(settings: Settings) -> Settings:
-    """The settings with the operations file that is used: the demo's where there is no other."""
+    """Returns the settings with an operations file: the demo's if there is no other."""
     operations = find_operations_file(settings.operations) or DEMO_TYPES
     return msgspec.structs.replace(settings, operations=str(operations.absolute()))
 
@@ -68,7 +70,7 @@ def _options(
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """What the API and the worker have to agree on, and what the command line said."""
+    """Returns the variables that API and worker must share, and those that the command line set."""
     environment = {
         "OPLEDGER_PAGE_TOKEN_KEY": settings.page_token_key or secrets.token_urlsafe(32),
         "OPLEDGER_OPERATIONS": settings.operations or "",
@@ -81,10 +83,10 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 async def _serve(options: Options, direct_url: str | None, stop: asyncio.Event) -> int:
-    begun = time.monotonic()
+    started = time.monotonic()
 
     def on_ready(application: Running) -> None:
-        for line in _welcome(application, time.monotonic() - begun):
+        for line in _welcome(application, time.monotonic() - started):
             say(line)
 
     await up(
@@ -102,6 +104,7 @@ def _welcome(application: Running, seconds: float) -> list[str]:
     ui = f"  (web page: {application.temporal_ui_url})" if application.temporal_ui_url else ""
     return [
         f"opledger is ready after {seconds:.1f} s. Ctrl-C stops it.",
+        f"  dashboard {application.api_url}/",
         f"  API       {application.api_url}/v1/operations  (documentation: {application.docs_url})",
         f"  Temporal  {application.temporal_address}, namespace {application.temporal_namespace}{ui}",
         *([f"  types     {NOTICE}"] if application.operations == str(DEMO_TYPES) else []),

@@ -14,5 +14,5 @@ DEMO: Final = Additions(workflows=(CommissionMachine, DeployMachine, ReleaseMach
 
 
 def main(flags: Mapping[str, Any]) -> None:
-    """Runs the worker until it is told to stop."""
+    """Runs the worker until SIGTERM or SIGINT."""
     run_worker.main(flags, DEMO)

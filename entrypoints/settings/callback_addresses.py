@@ -1,4 +1,4 @@
-"""The Temporal server's setting that says where its callbacks may go."""
+"""The Temporal server's setting that allows callback addresses."""
 
 import json
 from typing import Final
@@ -9,6 +9,6 @@ ALLOWED_ADDRESSES: Final = "callback.allowedAddresses"
 
 
 def allowed_addresses(url: str) -> str:
-    """The value of ALLOWED_ADDRESSES that lets the server call this URL's host and port, and no other."""
+    """Returns the value of ALLOWED_ADDRESSES that allows callbacks to this URL's host and port only."""
     parts = urlsplit(url)
     return json.dumps([{"Pattern": parts.netloc, "AllowInsecure": parts.scheme == "http"}], separators=(",", ":"))

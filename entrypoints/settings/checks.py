@@ -1,23 +1,25 @@
-"""What `doctor` asks beyond what is reachable: whether the engine would call, and whether it disagrees."""
+"""Checks of `opledger doctor`: access, callbacks, divergences, reconciliation, watch rules."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
+from application.adopt.rules import WatchRule
 from application.dispatch.completion_callbacks import CompletionCallbacks
 from application.operate.drift import ReadDrift
-from application.ports.api_keys import ApiKeys
 from application.ports.clock import Clock
-from application.ports.workflow_engine import CallbackRefused, CompletionCallback
+from application.ports.engine.index import QueryRefused
+from application.ports.engine.workflow_engine import CallbackRefused, CompletionCallback, WorkflowEngine
+from application.ports.sign_in import SignInProvider
+from application.ports.storage.api_keys import ApiKeys
 from domain.errors import OpledgerError
 from domain.operation.attention import AttentionKind
 from entrypoints.settings.callback_addresses import ALLOWED_ADDRESSES, allowed_addresses
 from entrypoints.settings.settings import Settings
 
-LISTED = 10
-LATE = timedelta(minutes=15)
-"""How much longer than its interval a pass may take before that is worth a look."""
+MAX_LISTED = 10
+"""Most divergences in a message."""
 _NO_OPERATION = UUID(int=0)
 
 
@@ -25,59 +27,82 @@ class KeySetCheck(Protocol):
     """The identity provider's keys."""
 
     async def check(self) -> int:
-        """How many there are. Raises IdentityProviderUnavailable."""
+        """Returns the number of keys. Raises IdentityProviderUnavailable."""
 
 
 async def check_access(settings: Settings, api_keys: ApiKeys, key_set: KeySetCheck | None, clock: Clock) -> str:
-    """Who may use the API. Raises DatabaseUnavailable, IdentityProviderUnavailable."""
+    """Describes who may use the API. Raises DatabaseUnavailable, IdentityProviderUnavailable."""
     if settings.access == "none":
-        return "everybody on this machine may do everything: OPLEDGER_ACCESS is none"
-    words = []
+        return "no access control: every process on this machine may do everything; OPLEDGER_ACCESS is none"
+    parts = []
     if "keys" in settings.access:
         now = clock.now()
         valid = sum(key.is_valid(now) for key in await api_keys.list())
-        words.append(f"API keys that count: {valid}" if valid else "no API key yet: `opledger keys create` makes one")
+        parts.append(f"valid API keys: {valid}" if valid else "no valid API key: `opledger keys create` makes one")
     if key_set is not None:
-        words.append(f"keys of {settings.jwt_issuer}: {await key_set.check()}")
-    return "; ".join(words)
+        parts.append(f"keys of {settings.jwt_issuer}: {await key_set.check()}")
+    return "; ".join(parts)
+
+
+async def check_sign_in(settings: Settings, provider: SignInProvider | None) -> str | None:
+    """Describes how people sign in to the dashboard; None without an identity provider. Raises
+    IdentityProviderUnavailable."""
+    if "jwt" not in settings.access:
+        return None
+    if provider is None:
+        return "people cannot sign in with an account: OPLEDGER_OIDC_CLIENT_ID is not set; a proxy may send their token"
+    await provider.check()
+    return f"OpenID Connect, as {settings.oidc_client_id} at {provider.issuer}"
 
 
 async def check_callbacks(callbacks: CompletionCallbacks, ask: Callable[[CompletionCallback], Awaitable[None]]) -> str:
-    """What is well about them; `ask` is the engine's `check_callback`. Raises CallbackRefused, with what to set on the
-    server, EngineUnavailable."""
+    """Describes the callbacks; `ask` is the engine's `check_callback`. Raises EngineUnavailable, and CallbackRefused
+    with the setting that the server needs."""
     callback = callbacks.of(_NO_OPERATION, "")
     if callback is None:
-        return "off: OPLEDGER_CALLBACK_URL is not set; closes are found by asking"
+        return "off: OPLEDGER_CALLBACK_URL is not set; the close poll finds closed executions"
     try:
         await ask(callback)
     except CallbackRefused as refusal:
         setting = f"{ALLOWED_ADDRESSES}={allowed_addresses(callback.url)}"
         raise CallbackRefused(
-            f"the server refuses them, and starts go on without: {refusal}; set its dynamic config {setting}"
+            f"the server refuses callbacks, so executions start without: {refusal}; set its dynamic config {setting}"
         ) from None
-    return "taken by the server"
+    return "the server accepts them"
 
 
 async def check_divergences(drift: ReadDrift) -> str:
-    """That there are none. Raises OpledgerError with the latest, DatabaseUnavailable."""
-    latest = await drift.diverged(LISTED)
+    """Returns "none". Raises OpledgerError with the latest divergences if there are any, DatabaseUnavailable."""
+    latest = await drift.diverged(MAX_LISTED)
     if not latest:
         return "none"
     number = (await drift.read()).attention.get(AttentionKind.DIVERGED, len(latest))
     raise OpledgerError(
-        f"{number} final operations, of which the engine has since said something else: "
-        f"{', '.join(map(str, latest))}; all of them: GET /v1/operations?attention={AttentionKind.DIVERGED}"
+        f"the engine contradicts the status of {number} final operations: "
+        f"{', '.join(map(str, latest))}; list all with GET /v1/operations?attention={AttentionKind.DIVERGED}"
     )
 
 
 async def check_reconciliation(drift: ReadDrift, every: timedelta) -> str:
-    """When the last pass that has ended began. Raises OpledgerError where that is in the future, or long ago;
-    DatabaseUnavailable."""
-    age = (await drift.read()).watermark_age
+    """Describes the last complete pass. Raises OpledgerError if it began in the future or more than PASS_DELAY after it
+    was due, DatabaseUnavailable."""
+    report = await drift.read()
+    age = report.watermark_age
     if age is None:
-        return "no pass has ended yet"
+        return "no pass is complete yet"
     if age < timedelta():
         raise OpledgerError(f"the watermark is {-age} in the future: the next pass repairs it")
-    if age > every + LATE:
+    if report.pass_is_missing(every):
         raise OpledgerError(f"the last complete pass began {age} ago; passes are scheduled every {every}")
     return f"the last complete pass began {age.total_seconds():.0f} s ago"
+
+
+async def check_watch_rules(rules: Sequence[WatchRule], engine: WorkflowEngine, clock: Clock) -> str:
+    """Returns which types adopt executions. Raises QueryRefused with the type of a rule whose query the engine
+    refuses."""
+    for rule in rules:
+        try:
+            await engine.started_since(clock.now(), [rule.watch])
+        except QueryRefused as refusal:
+            raise QueryRefused(f"the query of type {rule.type.name} is refused: {refusal}") from None
+    return ", ".join(rule.type.name for rule in rules) or "no type has adopt = true"

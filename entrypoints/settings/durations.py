@@ -1,4 +1,4 @@
-"""Durations as people write them in settings: 500ms, 90s, 1h30m, 2d."""
+"""Parses durations in settings: 500ms, 90s, 1h30m, 2d."""
 
 import re
 from datetime import timedelta
@@ -9,22 +9,36 @@ RULE = "a duration such as 500ms, 90s, 1h30m or 2d"
 
 
 def parse_duration(text: str) -> timedelta:
-    """The duration. Raises ValueError, which names the rule."""
+    """Returns the duration. Raises ValueError with the rule."""
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"expected {RULE}, not {text!r}")
     try:
         return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
     except OverflowError:
-        raise ValueError(f"{text!r} is longer than any duration can be") from None
+        raise ValueError(f"{text!r} is longer than the longest duration") from None
 
 
 class Duration(timedelta):
-    """A timedelta that msgspec reads through `decode_duration`; a plain one it would read as ISO 8601."""
+    """A timedelta that msgspec decodes with `decode_duration`. It decodes a plain timedelta as ISO 8601."""
+
+
+class DurationOrOff:
+    """A duration, or `off`, that msgspec decodes with `decode_duration`. It decodes a dataclass as an object."""
+
+    def __init__(self, length: timedelta | None) -> None:
+        """None: off."""
+        self.length = length
 
 
 def decode_duration(kind: type, value: object) -> object:
-    """The hook by which msgspec reads a `Duration`."""
+    """msgspec's decoding hook for `Duration` and `DurationOrOff`."""
+    if kind is DurationOrOff:
+        if value == "off":
+            return DurationOrOff(None)
+        if isinstance(value, str):
+            return DurationOrOff(parse_duration(value))
+        raise ValueError(f"expected {RULE}, or off")
     if kind is Duration and isinstance(value, str):
         return Duration(seconds=parse_duration(value).total_seconds())
     raise ValueError(f"expected {RULE}")

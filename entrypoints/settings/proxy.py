@@ -1,4 +1,4 @@
-"""The settings about proxies and browsers: the address that clients use, and who is trusted to state it."""
+"""Validates the settings about proxies and browsers: public address, trusted proxies, allowed origins."""
 
 import ipaddress
 import re
@@ -32,14 +32,14 @@ class ProxySettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProxyRules:
-    """How the API is reached."""
+    """How clients reach the API."""
 
     public_url: str | None = None
-    """The base URL that clients use. None: it follows from the request."""
+    """The base URL that clients use. None: taken from each request."""
     root_path: str = ""
     """A prefix that the proxy does not remove."""
     trusted: tuple[Network, ...] = ()
-    """Peers whose forwarded headers count."""
+    """Peers whose `X-Forwarded-*` headers are believed."""
 
     @property
     def public_path(self) -> str | None:
@@ -48,38 +48,38 @@ class ProxyRules:
 
 
 def proxy_rules(settings: ProxySettings) -> ProxyRules:
-    """Raises ValueError, which names the setting and the rule."""
+    """Raises ValueError with the setting and the rule."""
     public_url = settings.public_url.rstrip("/") if settings.public_url else None
     if public_url is not None and not _URL.fullmatch(public_url):
         raise ValueError(
-            "public_url is the base URL that clients use, such as https://ledger.example/ops: http or https, a host, "
-            "letters, digits and ._~- in the path, no user, query or fragment"
+            "public_url must be the base URL that clients use, such as https://ledger.example/ops: http or https, a "
+            "host, letters, digits and ._~- in the path, no user, query or fragment"
         )
     root_path = settings.root_path.rstrip("/")
     if not is_prefix(root_path):
-        raise ValueError("root_path is a path such as /ops, of letters, digits and ._~-")
+        raise ValueError("root_path must be a path such as /ops, of letters, digits and ._~-")
     return ProxyRules(public_url, root_path, tuple(map(_network, _listed(settings.trusted_proxies))))
 
 
 def allowed_origins(settings: ProxySettings) -> frozenset[str]:
-    """Origins of web pages that may use the API. Raises ValueError, which names the setting and the rule."""
+    """Origins of web pages that may use the API. Raises ValueError with the setting and the rule."""
     origins = frozenset(_listed(settings.cors_origins))
     for origin in origins - {ANY_ORIGIN}:
         if not _ORIGIN.fullmatch(origin) or origin != origin.lower():
             raise ValueError(
-                f"cors_origins has {origin!r}: an origin is scheme, host and port as a browser sends them, in lower "
-                "case and without a default port, such as https://dashboard.example"
+                f"cors_origins has {origin!r}: an origin must be scheme, host and port as a browser sends them, in "
+                "lower case and without a default port, such as https://dashboard.example"
             )
     if ANY_ORIGIN in origins and settings.access == "none":
         raise ValueError(
-            "cors_origins is * while there is no access control: every web page in a browser on this machine "
+            "cors_origins is * without access control: every web page in a browser on this machine "
             "could submit and cancel operations; name the origins, or set OPLEDGER_ACCESS"
         )
     return origins
 
 
 def is_prefix(text: str) -> bool:
-    """Whether it is empty, or a plain path without a slash at its end: `//host` and dot segments would lead away."""
+    """Whether the text is a path prefix: empty, or a path without dot segments, `//` and a slash at its end."""
     return _ROOT.fullmatch(text) is not None
 
 
@@ -87,7 +87,7 @@ def _network(text: str) -> Network:
     try:
         return ipaddress.ip_network(text)
     except ValueError as error:
-        raise ValueError(f"trusted_proxies has addresses and networks such as 10.0.0.0/8: {error}") from None
+        raise ValueError(f"trusted_proxies must be addresses and networks such as 10.0.0.0/8: {error}") from None
 
 
 def _listed(text: str) -> list[str]:

@@ -19,27 +19,34 @@ from entrypoints.files import exists, read_toml
 from entrypoints.settings.access import AccessKind, Algorithm, check_access
 from entrypoints.settings.codec import check_codec
 from entrypoints.settings.durations import parse_duration
+from entrypoints.settings.export import check_export_settings
+from entrypoints.settings.openid import check_openid
 from entrypoints.settings.proxy import ProxyRules, allowed_origins, proxy_rules
 
 CONFIG_FILE = "opledger.toml"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 LONGEST_CALLBACK_URL: Final = 900
-"""Characters. The server takes 1000, and the path of a callback is added."""
+"""Characters. Temporal accepts URLs of at most 1000, and the callback's path is appended."""
 _CALLBACK_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?", re.IGNORECASE)
 _CALLBACK_URL_RULE = (
-    "callback_url is the API's base URL as Temporal reaches it, such as https://ledger.example: http or https, a host, "
-    f"no user, query or fragment, at most {LONGEST_CALLBACK_URL} characters"
+    "callback_url must be the API's base URL as Temporal reaches it, such as https://ledger.example: http or https, a "
+    f"host, no user, query or fragment, at most {LONGEST_CALLBACK_URL} characters"
+)
+MIN_KEY_LENGTH: Final = 32
+_SHORT_KEY = (
+    f"page_token_key must have at least {MIN_KEY_LENGTH} characters, because it signs sessions; `openssl rand -hex 32` "
+    "makes one"
 )
 _NO_KEYS = (
-    "callback_url is set and callback_keys is not: set OPLEDGER_CALLBACK_KEYS to a name and a secret, the same for the "
-    "API and every worker; `echo first:$(openssl rand -hex 32)` makes one"
+    "callback_url is set, but callback_keys is not: set OPLEDGER_CALLBACK_KEYS to a name and a secret, the same for "
+    "the API and every worker; `echo first:$(openssl rand -hex 32)` makes one"
 )
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every field is `OPLEDGER_<FIELD>` in the environment and `<field>` in the file, DATABASE_URL apart.
+    """Every field is `OPLEDGER_<FIELD>` in the environment and `<field>` in the file; `database_url` is `DATABASE_URL`.
 
-    How Temporal is reached is not here: `temporalio.envconfig` reads TEMPORAL_ADDRESS and its like itself.
+    The address of Temporal is not here: `temporalio.envconfig` reads TEMPORAL_ADDRESS and the related variables.
     """
 
     database_url: str | None = None
@@ -64,8 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`engine`: a reported outcome becomes the status when Temporal confirms that the chain has closed. `workflow`: a
     report is final at once; every workflow then reports its outcome, and its body must drain its handlers first."""
     page_token_key: str | None = None
-    """Signs page tokens; at least 16 characters. Random by default: set it where several API processes serve the same
-    clients."""
+    """Signs page tokens, confirmations and the dashboard's sessions, each with a key derived from it; at least 32
+    characters. Random by default: set it where several API processes serve the same clients."""
     access: AccessKind = "none"
     """How clients prove who they are: `none`, `keys`, `jwt` or `keys,jwt`."""
     jwt_issuer: str | None = None
@@ -80,6 +87,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Claim that holds the tenant."""
     jwt_scope_claim: str = "scope"
     """Claim that holds the scopes."""
+    oidc_client_id: str | None = None
+    """Client id of the dashboard at the provider `OPLEDGER_JWT_ISSUER`: people sign in there (OpenID Connect)."""
+    oidc_client_secret: str | None = None
+    """Client secret of the dashboard. Without one the dashboard is a public client."""
+    oidc_client_secret_file: str | None = None
+    """File that holds the client secret, in place of `OPLEDGER_OIDC_CLIENT_SECRET`."""
+    oidc_scopes: str = "openid"
+    """Scopes that the dashboard requests, separated by spaces; `openid` among them."""
+    oidc_discovery_url: str | None = None
+    """URL of the provider's OpenID configuration. Default: `.well-known/openid-configuration` below the issuer."""
     rate_limit: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 100
     """Requests per second of one credential, sustained, in each API process."""
     rate_burst: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 200
@@ -90,6 +107,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Waits and streams that one credential may hold open in an API process; one more is answered 429."""
     public_url: str | None = None
     """Base URL that clients use, such as `https://ledger.example/ops`, for links. Default: taken from the request."""
+    temporal_ui_url: str | None = None
+    """Base URL of Temporal's web page, such as `https://temporal.example`, to which the dashboard links workflows;
+    `opledger up` uses its own."""
     root_path: str = ""
     """Path prefix that the proxy does not remove; every route is below it. Only for `opledger api`."""
     trusted_proxies: str = ""
@@ -110,6 +130,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     close_poll: timedelta | None = timedelta(seconds=2)
     """Interval at which closed executions are listed while an operation is open whose close no callback will announce:
     500 ms to 5 m, or `off`."""
+    watch_every: timedelta = timedelta(seconds=1)
+    """Interval at which started executions are listed, if a type has `adopt = true`: 500 ms to 5 m."""
     verify_every: timedelta = timedelta(hours=1)
     """Longest time between two questions about an unfinished operation, as far as the rate allows: 10 s to 1 d."""
     verify_rate: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
@@ -117,7 +139,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stop_delay: timedelta = timedelta()
     """Time after SIGTERM in which `/readyz` answers 503 while requests are still served: 0 s to 5 m."""
     retention: timedelta | None = None
-    """Age after which finished operations are deleted, with their history: at least 1 d, or `off`."""
+    """Age after which finished operations are deleted, with their history: at least 1 d, or `off`. A type may have its
+    own, and an operation that is kept stays."""
+    export_file: str | None = None
+    """File to which retention appends operations as JSON lines before it deletes them. Without an export they are
+    gone."""
+    export_command: str | None = None
+    """Command that takes them on its standard input instead; exit code 0 means that it has them. Without a shell."""
     metrics_port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
     """Port of the worker's own `/metrics` and `/livez`. Default: none are served."""
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -127,26 +155,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         check_access(self)
+        check_openid(self)
         check_codec(self)
+        check_export_settings(self)
         self.proxy_rules()
         self.allowed_origins()
         if not timedelta(seconds=1) <= self.reconcile_every <= timedelta(days=1):
-            raise ValueError("reconcile_every is between 1s and 1d")
+            raise ValueError("reconcile_every must be between 1s and 1d")
         if not timedelta() <= self.reconcile_grace <= timedelta(hours=1):
-            raise ValueError("reconcile_grace is between 0s and 1h")
-        if self.page_token_key is not None and len(self.page_token_key) < 16:
-            raise ValueError("page_token_key has at least 16 characters")
+            raise ValueError("reconcile_grace must be between 0s and 1h")
+        if self.page_token_key is not None and len(self.page_token_key) < MIN_KEY_LENGTH:
+            raise ValueError(_SHORT_KEY)
         if not timedelta(seconds=10) <= self.verify_every <= timedelta(days=1):
-            raise ValueError("verify_every is between 10s and 1d")
+            raise ValueError("verify_every must be between 10s and 1d")
         if not timedelta() <= self.stop_delay <= timedelta(minutes=5):
-            raise ValueError("stop_delay is between 0s and 5m")
+            raise ValueError("stop_delay must be between 0s and 5m")
         if self.close_poll is not None and not timedelta(seconds=0.5) <= self.close_poll <= timedelta(minutes=5):
-            raise ValueError("close_poll is off, or between 500ms and 5m")
+            raise ValueError("close_poll must be off, or between 500ms and 5m")
+        if not timedelta(seconds=0.5) <= self.watch_every <= timedelta(minutes=5):
+            raise ValueError("watch_every must be between 500ms and 5m")
         if self.retention is not None and self.retention < MIN_RETENTION:
-            raise ValueError("retention is at least 1d: so long idempotency keys hold")
+            raise ValueError("retention must be at least 1d, the lifetime of an idempotency key")
         if self.database_direct_url is not None and self.database_url is None:
-            raise ValueError("database_direct_url is set and database_url is not: it is the server behind that pooler")
+            raise ValueError("database_direct_url is set, but database_url is not: set it to the URL of the pooler")
+        self._check_temporal_ui()
         self._check_callbacks()
+
+    def _check_temporal_ui(self) -> None:
+        if self.temporal_ui_url is not None and not self.temporal_ui_url.startswith(("http://", "https://")):
+            raise ValueError("temporal_ui_url must be a URL such as https://temporal.example")
 
     def _check_callbacks(self) -> None:
         self.parsed_callback_keys()
@@ -160,41 +197,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         msgspec.structs.force_setattr(self, "callback_url", url)
 
     def __repr__(self) -> str:
-        """Without secrets: settings end up in logs."""
+        """Omits secrets, because settings end up in logs."""
         return f"Settings(host={self.host!r}, port={self.port}, finality={self.finality}, ...)"
 
     def require_database_url(self) -> str:
-        """Where the database is. Raises StartupError where nobody has said."""
+        """Returns the URL of the database. Raises StartupError: DATABASE_URL is not set."""
         if not self.database_url:
-            raise StartupError(
-                "DATABASE_URL is not set: set it, or run `opledger up`, which brings a database of its own"
-            )
+            raise StartupError("DATABASE_URL is not set: set it, or run `opledger up`, which starts its own database")
         return self.database_url
 
     def require_direct_url(self) -> str:
-        """URL of the server itself, which may have a transaction pooler in front. Raises StartupError: DATABASE_URL is
-        not set."""
+        """Returns the URL of the database server, past a transaction pooler. Raises StartupError: DATABASE_URL is not
+        set."""
         return self.database_direct_url or self.require_database_url()
 
     @property
     def transaction_pooling(self) -> bool:
-        """Whether DATABASE_URL is a transaction pooler's."""
+        """Whether DATABASE_URL is the URL of a transaction pooler."""
         return self.database_direct_url is not None
 
     def proxy_rules(self) -> ProxyRules:
-        """How the API is reached."""
+        """Returns how clients reach the API."""
         return proxy_rules(self)
 
     def allowed_origins(self) -> frozenset[str]:
-        """Origins of web pages that may use the API."""
+        """Returns the origins of web pages that may use the API."""
         return allowed_origins(self)
 
     def allowance(self) -> Allowance:
-        """What each credential may ask of a process."""
+        """Returns the rate limit of each credential in one process."""
         return Allowance(self.rate_limit, self.rate_burst)
 
     def parsed_callback_keys(self) -> CallbackKeys | None:
-        """The keys that sign and verify callbacks, if there are any."""
+        """Returns the keys that sign and verify callbacks; None if there are none. Raises ValueError."""
         if self.callback_keys is None:
             return None
         try:
@@ -206,12 +241,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def load_settings(
     flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None, directory: Path | None = None
 ) -> Settings:
-    """Read the settings from everywhere. Raises StartupError, which names the setting and the rule.
+    """Returns the settings from flags, environment and file. Raises StartupError with the setting and the rule.
 
-    `flags` that are None were not given. The file is `opledger.toml` in the directory, or what OPLEDGER_CONFIG names.
+    A flag of None is not set. The file is `opledger.toml` in the directory, or the one that OPLEDGER_CONFIG names.
     """
     environment = os.environ if environment is None else environment
-    layers = [_from_file(environment, directory or Path()), _from_environment(environment), _given(flags or {})]
+    layers = [_from_file(environment, directory or Path()), _from_environment(environment), _from_flags(flags or {})]
     merged: dict[str, tuple[Any, str]] = {}
     for layer in layers:
         merged.update(layer)
@@ -246,7 +281,7 @@ def _from_environment(environment: Mapping[str, str]) -> Layer:
     return layer
 
 
-def _given(flags: Mapping[str, Any]) -> Layer:
+def _from_flags(flags: Mapping[str, Any]) -> Layer:
     return {name: (value, "--" + name.replace("_", "-")) for name, value in flags.items() if value is not None}
 
 

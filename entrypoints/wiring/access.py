@@ -1,22 +1,17 @@
 """Access control as OPLEDGER_ACCESS says."""
 
+from collections.abc import Callable
+
+from application.access.api_key_admin import ManageKeys
 from application.access.authenticate import Authenticate, AuthenticateKeys
 from application.access.rate_limit import RateLimit
 from application.ports.clock import Clock
+from application.ports.storage.api_keys import ApiKeys
 from application.ports.token_verifier import IdentityProviderUnavailable
 from domain.errors import StartupError
 from entrypoints.http.security.authentication import Access, BearerAccess, NoAccessControl
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring.identity_provider import IdentityProvider
-
-
-def identity_provider(settings: Settings) -> IdentityProvider | None:
-    """The configured identity provider, if tokens are accepted. Imports the libraries for tokens only then."""
-    if "jwt" not in settings.access:
-        return None
-    from entrypoints.wiring.jwt import jwt_provider
-
-    return jwt_provider(settings)
 
 
 def access(settings: Settings, clock: Clock, keys: AuthenticateKeys, provider: IdentityProvider | None) -> Access:
@@ -26,6 +21,11 @@ def access(settings: Settings, clock: Clock, keys: AuthenticateKeys, provider: I
     tokens = None if provider is None else provider.verifier
     authenticate = Authenticate(keys if "keys" in settings.access else None, tokens)
     return BearerAccess(authenticate, RateLimit(clock, settings.allowance()))
+
+
+def key_admin(settings: Settings, keys: ApiKeys, clock: Clock, randomness: Callable[[int], bytes]) -> ManageKeys | None:
+    """The service that creates and revokes keys. None: they are not accepted."""
+    return ManageKeys(keys, clock, randomness) if "keys" in settings.access else None
 
 
 async def check_key_file(settings: Settings, provider: IdentityProvider | None) -> None:

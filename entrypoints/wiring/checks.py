@@ -11,12 +11,24 @@ from adapters.temporal.connection.connection import connect
 from adapters.temporal.connection.schedule import check_schedule
 from adapters.temporal.connection.search_attribute import check_search_attribute, ensure_search_attribute
 from adapters.temporal.payloads.data_converter import check_payload_codec
-from application.ports.probe import Probe
-from entrypoints.settings.checks import check_access, check_callbacks, check_divergences, check_reconciliation
+from application.adopt.rules import watch_rules
+from application.ports.clock import Clock
+from application.ports.engine.workflow_engine import WorkflowEngine
+from application.ports.monitoring.probe import Probe
+from domain.errors import StartupError
+from entrypoints.settings.checks import (
+    check_access,
+    check_callbacks,
+    check_divergences,
+    check_reconciliation,
+    check_sign_in,
+    check_watch_rules,
+)
+from entrypoints.settings.export import check_export
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring import adapters, temporal
-from entrypoints.wiring.access import identity_provider
 from entrypoints.wiring.catalogue import checked_catalogue
+from entrypoints.wiring.identity_provider import identity_provider
 from entrypoints.wiring.services import Services
 
 Check = Callable[[], Awaitable[str | None]]
@@ -42,10 +54,22 @@ async def checks(settings: Settings) -> AsyncIterator[dict[str, Check]]:
             "schedule": partial(check_schedule, client),
             "payload codec": partial(check_payload_codec, client),
             "access": partial(check_access, settings, opened.api_keys(), provider, opened.clock()),
+            "sign-in": partial(check_sign_in, settings, None if provider is None else provider.sign_in),
             "callbacks": partial(check_callbacks, services.callbacks(), engine.engine().check_callback),
+            "watch rules": partial(_check_watch_rules, settings, engine.engine(), opened.clock()),
+            "export": partial(check_export, settings),
             "divergences": partial(check_divergences, services.drift()),
             "reconciliation": partial(check_reconciliation, services.drift(), settings.reconcile_every),
         }
+
+
+async def _check_watch_rules(settings: Settings, engine: WorkflowEngine, clock: Clock) -> str | None:
+    """Says nothing about an operations file that cannot be used. Raises QueryRefused, EngineUnavailable."""
+    try:
+        catalogue = checked_catalogue(settings)
+    except StartupError:
+        return None
+    return await check_watch_rules(watch_rules(catalogue), engine, clock)
 
 
 async def _check_operations(settings: Settings) -> None:

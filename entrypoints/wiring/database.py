@@ -1,4 +1,4 @@
-"""Administration of the database: migrations, grants, API keys."""
+"""Administration of the database: grants, API keys."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -7,19 +7,10 @@ from contextlib import asynccontextmanager
 from adapters.postgres.access.api_keys import PostgresApiKeys
 from adapters.postgres.connection.engine import create_engine
 from adapters.postgres.probes import MigrationProbe
+from adapters.postgres.schema.grants import grant_submit_to as grant_submission
 from adapters.postgres.schema.grants import grant_to as grant_privileges
-from adapters.postgres.schema.migrations import migrate as migrate_database
 from adapters.system.clock import SystemClock
 from application.access.api_key_admin import ManageKeys
-
-
-async def migrate(database_url: str) -> str:
-    """Migrates the database to this version's schema and returns what was done, in words. Raises StartupError,
-    DatabaseUnavailable."""
-    done = await migrate_database(database_url)
-    if done.before == done.after:
-        return f"the database is at {done.after} already"
-    return f"the database went from {done.before or 'empty'} to {done.after}"
 
 
 async def grant_to(database_url: str, role: str) -> str:
@@ -27,6 +18,13 @@ async def grant_to(database_url: str, role: str) -> str:
     DatabaseUnavailable, DatabaseRefused."""
     await grant_privileges(database_url, role)
     return f"the role {role} may do what the API and the workers need, and no more"
+
+
+async def grant_submit_to(database_url: str, role: str, tenant: str) -> str:
+    """Lets the role submit operations of the tenant in SQL; returns this in words. Raises StartupError, InvalidInput,
+    DatabaseUnavailable, DatabaseRefused."""
+    await grant_submission(database_url, role, tenant)
+    return f"the role {role} may call opledger.submit for the tenant {tenant}"
 
 
 @asynccontextmanager

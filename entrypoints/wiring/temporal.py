@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dependency_injector import containers, providers
-from temporalio.client import Client
 from temporalio.converter import PayloadCodec
 
 from adapters.temporal.callback_reader import TemporalCallbackReader
 from adapters.temporal.connection.connection import configured_namespace, connect
 from adapters.temporal.connection.probe import TemporalProbe
+from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.payloads.data_converter import load_data_converter
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
 from application.ports.clock import Clock
@@ -19,11 +19,12 @@ from entrypoints.settings.settings import Settings
 class TemporalAdapters(containers.DeclarativeContainer):
     """The workflow engine and what belongs to it."""
 
-    client = providers.Dependency(instance_of=Client)
+    client: providers.Dependency[RawClient] = providers.Dependency()
     """Lazy: it connects at its first call."""
     clock: providers.Dependency[Clock] = providers.Dependency()
 
     engine = providers.Singleton(TemporalWorkflowEngine, client, clock)
+    namespace = client.provided.namespace
     callback_reader = providers.Singleton(
         TemporalCallbackReader, client.provided.data_converter, client.provided.namespace
     )

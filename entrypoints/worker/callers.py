@@ -1,5 +1,7 @@
 """Checks which workflow calls an activity: any workflow of the namespace can schedule one on this task queue."""
 
+from uuid import UUID
+
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -31,6 +33,19 @@ def check_own_caller(workflow_type: str, workflow_id: str) -> None:
     named_so = name is not None and (name == workflow_id or name.startswith(f"{workflow_id}-"))
     if info.workflow_type == workflow_type and named_so:
         return
+    raise ForeignCaller(f"workflow {name!r} of type {info.workflow_type!r} may not call {info.activity_type}")
+
+
+def calling_bulk_action(workflow_type: str) -> UUID:
+    """Returns the bulk action whose workflow calls: the workflow's id is the operation's. Raises ForeignCaller. Another
+    client's workflow of that name and id can only repeat what the bulk action does."""
+    info, run = activity.info(), calling_run()
+    if run is not None and info.workflow_type == workflow_type:
+        try:
+            return UUID(run.workflow_id)
+        except ValueError:
+            pass
+    name = None if run is None else run.workflow_id
     raise ForeignCaller(f"workflow {name!r} of type {info.workflow_type!r} may not call {info.activity_type}")
 
 

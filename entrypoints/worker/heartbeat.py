@@ -11,12 +11,12 @@ EVERY = timedelta(seconds=1)
 
 
 @contextlib.asynccontextmanager
-async def heartbeating() -> AsyncIterator[None]:
-    """Sends heartbeats for the length of the block."""
+async def heartbeating(*details: int) -> AsyncIterator[None]:
+    """Sends heartbeats for the length of the block. `details`: what the next attempt at the activity gets."""
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
+            activity.heartbeat(*details)
             await asyncio.sleep(EVERY.total_seconds())
 
     beating = asyncio.create_task(beat())

@@ -11,23 +11,13 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from domain.json_value import JsonValue, clean_text
+from domain.json_value import JsonValue
+from entrypoints.reports.object_decoder import InvalidArgument
 
 INVALID_ARGUMENT = "InvalidArgument"
 """Type of the application error. Never retried."""
-MAX_FAULTS = 20
-"""How many faults an error lists."""
 _JSON = frozenset({b"json/plain", b"json/protobuf"})
 _NO_CODEC = "set OPLEDGER_DATA_CONVERTER or OPLEDGER_CODEC_ENDPOINT if the workers encode their payloads"
-
-
-class InvalidArgument(ValueError):
-    """The argument cannot be read. Has every fault, each with the name of its field."""
-
-    def __init__(self, *faults: str) -> None:
-        self.faults = [clean_text(fault, 300) for fault in faults[:MAX_FAULTS]]
-        more = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
-        super().__init__("; ".join([*self.faults, *more]))
 
 
 def refusal(error: InvalidArgument) -> ApplicationError:

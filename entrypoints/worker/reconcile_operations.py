@@ -6,7 +6,8 @@ from datetime import timedelta
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-RECONCILE_WORKFLOW = "ReconcileOperations"
+from entrypoints.own_workflow import RECONCILE_WORKFLOW
+
 RECONCILE_PASS = "reconcile_pass"
 HEARTBEAT_TIMEOUT = timedelta(seconds=6)
 """Several heartbeats of the activity. After this, another worker restarts the pass of a killed one."""

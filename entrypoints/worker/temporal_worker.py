@@ -13,6 +13,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from domain.scheduling.backoff import exponential
+from entrypoints.worker.perform_bulk_action import PerformBulkAction
 from entrypoints.worker.reconcile_operations import ReconcileOperations
 from opledger.wire import LEDGER_TASK_QUEUE
 
@@ -20,6 +21,8 @@ STICKY_TIMEOUT = timedelta(seconds=2)
 """How long the server waits for this process before it gives a workflow's next task to another worker."""
 CONNECT_TIMEOUT = 10.0
 SHUTDOWN_TIMEOUT = timedelta(seconds=5)
+HEARTBEAT_EVERY = timedelta(seconds=1)
+"""A bulk action whose workflow was terminated ends with the answer to a heartbeat."""
 _log = logging.getLogger(__name__)
 
 
@@ -59,12 +62,13 @@ def _worker(client: Client, activities: Sequence[Any], additions: Additions) -> 
     return Worker(
         client,
         task_queue=LEDGER_TASK_QUEUE,
-        workflows=[ReconcileOperations, *additions.workflows],
+        workflows=[ReconcileOperations, PerformBulkAction, *additions.workflows],
         activities=[*activities, *additions.activities],
         interceptors=[TracingInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=SHUTDOWN_TIMEOUT,
+        max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
     )
 
 

@@ -24,8 +24,8 @@ from entrypoints.http.requests.schemas import submission_request
 from entrypoints.http.requests.submissions import InputCheck, read_submission
 from entrypoints.http.responses.batch_schemas import BatchAnswerBody, SubmissionAnswerBody
 from entrypoints.http.responses.json_response import JsonResponse
-from entrypoints.http.responses.schemas import operation_body
 from entrypoints.http.server.tracing import trace_to_carry
+from entrypoints.response_bodies import operation_body
 
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 """500 submissions of 8 KiB, parsed within a fraction of a second."""

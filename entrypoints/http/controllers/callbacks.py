@@ -13,9 +13,9 @@ from litestar import Controller, post
 from litestar.params import FromPath
 
 from application.dispatch.completion_callbacks import PATH
-from application.ports.callback_reader import CallbackMessage
-from application.ports.metrics import CallbackOutcome
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.callback_reader import CallbackMessage
+from application.ports.engine.workflow_engine import EngineUnavailable
+from application.ports.monitoring.metrics import CallbackOutcome
 from domain.access.callback_token import TOKEN_HEADER
 from domain.errors import OperationNotFound
 from entrypoints.http.openapi.routes import CALLBACK_SECURITY, CallbackOperation, problems

@@ -11,7 +11,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 from msgspec.structs import asdict
 
-from application.ports.change_feed import Event
+from application.ports.storage.change_feed import Event
 from application.tenant_ledger import TenantLedger
 from application.watch.stream import Heartbeat, Resync, StreamItem
 from domain.access.scope import Scope
@@ -30,14 +30,12 @@ from entrypoints.http.responses.event_ids import (
     read_seen,
     seen_id,
 )
-from entrypoints.http.responses.json_response import json_bytes
-from entrypoints.http.responses.schemas import TransitionBody, operation_body, transition_body
-from entrypoints.http.responses.sse import MEDIA_TYPE, EventStream
+from entrypoints.http.responses.sse import KEEP_ALIVE, MEDIA_TYPE, EventStream
 from entrypoints.http.security.authorization import recheck
 from entrypoints.http.security.tickets import TAKES_TICKETS
+from entrypoints.response_bodies import TransitionBody, json_bytes, operation_body, transition_body
 
 _T = TypeVar("_T")
-_KEEP_ALIVE: Final = b": keep-alive\n\n"
 _RESYNC: Final = b"event: resync\ndata: {}\n\n"
 _RESUMES: Final = "Id of the last received event. The stream resumes after it"
 _DESCRIPTIONS: Final = {401: "The stream ticket is invalid"}
@@ -132,8 +130,8 @@ def _control_event(item: Heartbeat | Resync) -> bytes:
     if isinstance(item, Resync):
         return _RESYNC
     if item.position is None:
-        return _KEEP_ALIVE
-    return _KEEP_ALIVE + b"id: %s\nevent: position\ndata: {}\n\n" % position_id(item.position).encode()
+        return KEEP_ALIVE
+    return KEEP_ALIVE + b"id: %s\nevent: position\ndata: {}\n\n" % position_id(item.position).encode()
 
 
 def _with_id(name: str, event: Event) -> bytes:
@@ -152,4 +150,4 @@ def _data_lines(body: Any) -> bytes:
 def _stream(
     request: ApiRequest, ledger: TenantLedger, items: AsyncGenerator[_T], render: Callable[[_T], bytes]
 ) -> Stream:
-    return EventStream(items, render, partial(recheck, request), ledger.place())
+    return EventStream(items, render, partial(recheck, request), ledger.acquire_waiter())

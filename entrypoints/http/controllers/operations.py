@@ -1,6 +1,5 @@
-"""Routes: submit, list, count, read and cancel operations."""
+"""Routes: submit, read and cancel operations."""
 
-import re
 from typing import Final
 from uuid import UUID
 
@@ -8,36 +7,28 @@ from litestar import Controller, get, post
 from litestar.datastructures import ResponseHeader
 from litestar.params import FromPath, JSONBody
 
-from application.ports.operation_queries import OperationFilter
 from domain.access.scope import Scope
+from entrypoints.http.controllers.made_response import made_response
+from entrypoints.http.openapi.response_headers import LOCATION, REPLAYED, RETRY_AFTER
 from entrypoints.http.openapi.routes import (
+    WORKFLOW_ID_CONFLICTS,
     ContractOperation,
-    ListOperation,
     OptionalBodyOperation,
     not_modified,
     problems,
 )
-from entrypoints.http.problems.problems import InvalidHeader
 from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.requests.conditional import expected_version
-from entrypoints.http.requests.page_token import PAGE_TOKENS, ListQuery, PageTokens
-from entrypoints.http.requests.parameters import (
-    IDEMPOTENCY_KEY,
-    IF_MATCH,
-    IF_NONE_MATCH,
-    PATH,
-    PREFIX,
-    After,
-    Attention,
-    Before,
-    OrderBy,
-    PageSize,
-    PageToken,
-    Statuses,
-    TypeName,
+from entrypoints.http.requests.idempotency_key import checked_key
+from entrypoints.http.requests.parameters import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PATH
+from entrypoints.http.requests.schemas import (
+    AcknowledgeBody,
+    CancelBody,
+    RetryBody,
+    SubmitBody,
+    retry_request,
+    submission_request,
 )
-from entrypoints.http.requests.query_params import instant, label_filters
-from entrypoints.http.requests.schemas import CancelBody, SubmitBody, submission_request
 from entrypoints.http.requests.wait_preference import APPLIED, PREFER, Until, Wait, wait_options
 from entrypoints.http.responses.json_response import JsonResponse
 from entrypoints.http.responses.operation_response import (
@@ -45,42 +36,19 @@ from entrypoints.http.responses.operation_response import (
     CurrentOperationResponse,
     operation_response,
 )
-from entrypoints.http.responses.schemas import (
-    CountsBody,
+from entrypoints.http.server.tracing import trace_to_carry
+from entrypoints.response_bodies import (
     HistoryBody,
     OperationBody,
-    PageBody,
-    counts_body,
-    operation_body,
     transition_body,
 )
-from entrypoints.http.security.forwarded import base_path
-from entrypoints.http.server.tracing import trace_to_carry
 
 _DEFAULT_CANCEL: Final = CancelBody()
-_LOCATION = ResponseHeader(name="Location", documentation_only=True, description="URL of the operation")
-_REPLAYED = ResponseHeader(
-    name="Idempotent-Replayed",
-    documentation_only=True,
-    description="`true` if this repeats the first response to the same `Idempotency-Key`",
-)
-_RETRY_AFTER = ResponseHeader(
-    name="Retry-After",
-    documentation_only=True,
-    description="Seconds to wait before the next poll. Absent when the operation is done",
-)
+_NO_REASON: Final = AcknowledgeBody()
+_SAME_AGAIN: Final = RetryBody()
 _ETAG = ResponseHeader(
     name="ETag", documentation_only=True, description="Version of the operation as a strong entity tag"
 )
-
-_KEY = re.compile(r"[\x20-\x7e]{1,255}")
-
-
-def _checked_key(request: ApiRequest) -> str | None:
-    keys = IDEMPOTENCY_KEY.values(request)
-    if keys and not _KEY.fullmatch(keys[0]):
-        raise InvalidHeader("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
-    return keys[0] if keys else None
 
 
 class OperationController(Controller):
@@ -96,67 +64,25 @@ class OperationController(Controller):
         summary="Submit an operation",
         operation_class=ContractOperation,
         header_parameters=(IDEMPOTENCY_KEY,),
-        response_headers=[_LOCATION, _RETRY_AFTER, _REPLAYED],
-        responses=problems(400, 413, 415, 422),
+        response_headers=[LOCATION, RETRY_AFTER, REPLAYED],
+        responses=problems(
+            400,
+            409,
+            413,
+            415,
+            422,
+            never=("operation-already-done", "operation-not-done"),
+            words={409: "Another operation has the workflow id"},
+        ),
     )
     async def submit(self, request: ApiRequest, data: JSONBody[SubmitBody]) -> JsonResponse[OperationBody]:
         """A 202 means that the operation is stored and will run once. If the response is lost, repeat the request with
-        the same `Idempotency-Key`."""
-        submitted = await request.ledger.submit(submission_request(data, _checked_key(request)), trace=trace_to_carry())
-        headers = {"Location": f"{base_path(request.scope)}{PREFIX}{PATH}/{submitted.operation.id}"}
-        if submitted.replayed:
-            headers["Idempotent-Replayed"] = "true"
-        return operation_response(submitted.operation, 202, headers)
+        the same `Idempotency-Key`.
 
-    @get(
-        operation_id="listOperations",
-        scope=Scope.READ,
-        summary="List operations by acceptance time",
-        operation_class=ListOperation,
-        responses=problems(400),
-        label_filters=True,
-    )
-    async def page(
-        self,
-        request: ApiRequest,
-        statuses: Statuses = None,
-        type_name: TypeName = None,
-        attention: Attention = None,
-        accepted_after: After = None,
-        accepted_before: Before = None,
-        order: OrderBy = "-accepted_at",
-        page_size: PageSize = 50,
-        page_token: PageToken = None,
-    ) -> JsonResponse[PageBody]:
-        """Pages do not shift when operations are added. A page with large operations ends early, at about 1 MB: only
-        `next_page_token` of null marks the last page. A token is valid for the same filters and order; `page_size` may
-        change between pages."""
-        criteria = OperationFilter(
-            statuses=frozenset(statuses or ()),
-            type=type_name,
-            labels=label_filters(request),
-            attention=attention,
-            accepted_after=instant("accepted_after", accepted_after),
-            accepted_before=instant("accepted_before", accepted_before),
-        )
-        page_tokens: PageTokens = request.app.state[PAGE_TOKENS]
-        query = ListQuery(request.user.tenant, criteria, newest_first=order == "-accepted_at")
-        after = None if page_token is None else page_tokens.read(query, page_token)
-        page = await request.ledger.page(criteria, newest_first=query.newest_first, after=after, size=page_size)
-        token = None if page.next_after is None else page_tokens.issue(query, page.next_after)
-        return JsonResponse(PageBody([operation_body(item) for item in page.items], token))
-
-    @get(
-        "/counts",
-        operation_id="countOperations",
-        scope=Scope.READ,
-        summary="Count operations",
-        operation_class=ContractOperation,
-        responses=problems(400),
-    )
-    async def counts(self, request: ApiRequest) -> CountsBody:
-        """Counts by status, and by type and status."""
-        return counts_body(await request.ledger.counts())
+        A type may give its operations a workflow id of their own. If another operation has it, the type decides: 409
+        with that operation's `operation_id`, that operation as the response, or its termination."""
+        submitted = await request.ledger.submit(submission_request(data, checked_key(request)), trace=trace_to_carry())
+        return made_response(request, submitted.operation, 202, replayed=submitted.replayed)
 
     @get(
         "/{operation_id:uuid}",
@@ -165,15 +91,16 @@ class OperationController(Controller):
         summary="Read an operation",
         operation_class=ContractOperation,
         header_parameters=(IF_NONE_MATCH, PREFER),
-        response_headers=[_ETAG, _RETRY_AFTER, APPLIED],
+        response_headers=[_ETAG, RETRY_AFTER, APPLIED],
         responses=not_modified() | problems(400, 404),
     )
     async def read(
         self, request: ApiRequest, operation_id: FromPath[UUID], wait: Wait = None, until: Until = None
     ) -> JsonResponse[OperationBody | None]:
-        """Returns the operation. With `If-None-Match`, returns 304 while the client has the current version. With
-        `wait`, the response is delayed until the version differs from `If-None-Match`, or else from the current
-        version. An operation that is done is returned at once."""
+        """Returns the operation; a parent also with the number of its children by status. With `If-None-Match`, returns
+        304 while the client has the current version and number of children. With `wait`, the response is delayed until
+        the version differs from `If-None-Match`, or else from the current version; children do not end a wait. An
+        operation that is done is returned at once."""
         options, applied = wait_options(request, wait, until)
         if options is None:
             operation = await request.ledger.get(operation_id)
@@ -189,8 +116,8 @@ class OperationController(Controller):
         summary="Cancel an operation",
         operation_class=OptionalBodyOperation,
         header_parameters=(IF_MATCH,),
-        response_headers=[_RETRY_AFTER],
-        responses=problems(400, 404, 409, 412, 413, 415, 422, never=("operation-not-done",)),
+        response_headers=[RETRY_AFTER],
+        responses=problems(400, 404, 409, 412, 413, 415, 422, never=("operation-not-done", *WORKFLOW_ID_CONFLICTS)),
     )
     async def cancel(
         self, request: ApiRequest, operation_id: FromPath[UUID], data: JSONBody[CancelBody] = _DEFAULT_CANCEL
@@ -198,8 +125,56 @@ class OperationController(Controller):
         """Stores the cancellation request; the worker delivers it to Temporal. `force` terminates the workflow, which
         then cannot clean up. A repeated request changes nothing."""
         expected = expected_version(IF_MATCH.values(request))
-        operation = await request.ledger.cancel(operation_id, reason=data.reason, force=data.force, expected=expected)
+        operation = await request.ledger.cancel(
+            operation_id, reason=data.reason, force=data.force is True, expected=expected
+        )
         return operation_response(operation, 202, {})
+
+    @post(
+        "/{operation_id:uuid}/acknowledge",
+        status_code=200,
+        operation_id="acknowledgeOperation",
+        scope=Scope.CANCEL,
+        summary="Acknowledge the attention of an operation",
+        operation_class=OptionalBodyOperation,
+        header_parameters=(IF_MATCH,),
+        response_headers=[RETRY_AFTER],
+        responses=problems(400, 404, 412, 413, 415, 422, never=("unknown-operation-type", "idempotency-key-reused")),
+    )
+    async def acknowledge(
+        self, request: ApiRequest, operation_id: FromPath[UUID], data: JSONBody[AcknowledgeBody] = _NO_REASON
+    ) -> JsonResponse[OperationBody]:
+        """Takes the attention away until a new problem comes: one of another kind, or one after the end of this one.
+        The history keeps who did it, and why. An operation without attention stays as it is."""
+        expected = expected_version(IF_MATCH.values(request))
+        operation = await request.ledger.acknowledge(operation_id, reason=data.reason, expected=expected)
+        return operation_response(operation, 200, {})
+
+    @post(
+        "/{operation_id:uuid}/retry",
+        status_code=202,
+        operation_id="retryOperation",
+        scope=Scope.SUBMIT,
+        summary="Retry an operation that is done",
+        operation_class=OptionalBodyOperation,
+        header_parameters=(IDEMPOTENCY_KEY,),
+        response_headers=[LOCATION, RETRY_AFTER, REPLAYED],
+        responses=problems(
+            *(400, 404, 409, 413, 415, 422),
+            never=("operation-already-done",),
+            also=("operation-already-retried",),
+            words={409: "The operation is not done, was retried with other values, or its workflow id is in use"},
+        ),
+    )
+    async def retry(
+        self, request: ApiRequest, operation_id: FromPath[UUID], data: JSONBody[RetryBody] = _SAME_AGAIN
+    ) -> JsonResponse[OperationBody]:
+        """Submits an operation of the same type with the same input and labels, or with those of the body. The two name
+        each other: `retry_of`, `retried_by`. An operation is retried once; to try once more, retry its retry. The same
+        request again returns the operation that the first one made."""
+        retry = retry_request(data, checked_key(request))
+        submitted = await request.ledger.retry(operation_id, retry, trace=trace_to_carry())
+        return made_response(request, submitted.operation, 202, replayed=submitted.replayed)
 
     @get(
         "/{operation_id:uuid}/transitions",

@@ -21,9 +21,23 @@ from entrypoints.http.openapi.requests import with_request_checks
 from entrypoints.http.openapi.routes import CALLBACK_SECURITY
 from entrypoints.http.openapi.waiting import with_waiter_limits
 from entrypoints.http.requests.batch_schemas import BatchBody, BatchItemBody
-from entrypoints.http.requests.schemas import LABELS, CancelBody, SubmitBody
+from entrypoints.http.requests.bulk.schemas import BulkBody, BulkCancelBody, BulkFilterBody
+from entrypoints.http.requests.schemas import (
+    LABELS,
+    AcknowledgeBody,
+    AdoptBody,
+    CancelBody,
+    RecordBody,
+    RetryBody,
+    SubmitBody,
+)
 from entrypoints.release import release_version
 
+_CLOSED: Final = (
+    *(SubmitBody, AdoptBody, RecordBody, CancelBody, RetryBody, BatchBody),
+    *(AcknowledgeBody, BulkFilterBody, BulkBody, BulkCancelBody),
+)
+"""Bodies without further fields."""
 _DOCUMENT: Final = "openapi_document"
 PUBLIC_URL: Final = "public_url"
 """Key of the application's state: the configured base URL of clients, or None."""
@@ -70,10 +84,11 @@ def document(app: Litestar, base: str) -> bytes:
 def _completed(schema: dict[str, Any]) -> dict[str, Any]:
     """Adds what Litestar omits: refusal of unknown fields, examples with nulls, links and descriptions."""
     bodies = schema["components"]["schemas"]
-    for body in (SubmitBody, CancelBody, BatchBody):
+    for body in _CLOSED:
         bodies[body.__name__]["additionalProperties"] = False
-    for body in (SubmitBody, BatchItemBody):
+    for body in (SubmitBody, RecordBody, RetryBody, BatchItemBody):
         bodies[body.__name__]["properties"]["labels"] |= LABELS
+    bodies[BulkFilterBody.__name__]["properties"]["label"] |= LABELS
     for item in schema["paths"].values():
         for operation in item.values():
             name = operation["operationId"]
@@ -82,7 +97,7 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
                 operation["responses"][status]["links"] = link
             for status, response in operation["responses"].items():
                 if status.startswith("2"):
-                    _exemplify(response, ANSWERS.get(name))
+                    _exemplify(response, ANSWERS.get(f"{name} {status}", ANSWERS.get(name)))
                     response["description"] = SUCCESS.get(name, response["description"])
     return schema
 

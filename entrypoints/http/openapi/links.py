@@ -13,6 +13,10 @@ def _to(parameters: dict[str, str], **operations: str) -> dict[str, Any]:
 _LOOK: Final = {"history": "listTransitions", "follow": "streamOperation"}
 LINKS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "submitOperation": {"202": _to(_SUBMITTED, read="getOperation", cancel="cancelOperation", **_LOOK)},
+    "adoptExecution": {
+        status: _to(_SUBMITTED, read="getOperation", cancel="cancelOperation", **_LOOK) for status in ("200", "201")
+    },
+    "recordOperation": {"201": _to(_SUBMITTED, read="getOperation", **_LOOK)},
     "getOperation": {"200": _to(_ASKED, cancel="cancelOperation", delete="deleteOperation", **_LOOK)},
     "cancelOperation": {"202": _to(_ASKED, read="getOperation", delete="deleteOperation", **_LOOK)},
 }

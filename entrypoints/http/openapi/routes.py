@@ -19,7 +19,7 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
 from domain.access.stream_ticket import PATTERN as TICKET_FORM
-from domain.operation.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
+from domain.operation.start.labels import KEY, MAX_LABELS, MAX_VALUE, VALUE
 from entrypoints.http.problems.kinds import KINDS
 from entrypoints.http.problems.problems import MEDIA_TYPE, Problem
 from entrypoints.http.requests.query_params import LABEL_PREFIX
@@ -39,16 +39,24 @@ _HEADER_SCHEMAS: Final = {
     "Idempotent-Replayed": _TRUE,
 }
 """Schemas of response headers. All others are strings."""
-_PATH_PARAMETERS: Final = {"operation_id": "Id of the operation"}
+_PATH_PARAMETERS: Final = {"operation_id": "Id of the operation", "name": "Name of the operation type"}
 _RARE: Final = {
     "malformed-head",
     "not-ready",
     "callback-not-taken",
     "missing-credentials",
     "invalid-credentials",
-    "waiting-room-full",
+    "waiter-limit-reached",
+    "engine-unavailable",
+    "execution-not-found",
+    "execution-of-other-type",
+    "foreign-report",
+    "type-not-declared",
+    "operation-already-retried",
 }
 """Slugs of problems that most routes never return."""
+WORKFLOW_ID_CONFLICTS: Final = ("workflow-id-in-use", "workflow-id-used")
+"""Slugs of problems that only submissions have."""
 CALLBACK_SECURITY: Final = "callbackToken"
 _WORDS: Final = {
     400: "Malformed request: the body is not I-JSON (RFC 7493), or a query parameter or a header is unknown or invalid",
@@ -65,13 +73,16 @@ _WORDS: Final = {
 
 
 def problems(
-    *statuses: int, words: Mapping[int, str] | None = None, never: Collection[str] = ()
+    *statuses: int,
+    words: Mapping[int, str] | None = None,
+    never: Collection[str] = (),
+    also: Collection[str] = (),
 ) -> dict[int, ResponseSpec]:
     """The documented problems of a route: the given statuses, 500 and 503. `words`: descriptions by status; `never`:
-    slugs of problems that the route never returns."""
+    slugs of problems that the route never returns; `also`: rare ones that it returns."""
     described = {**_WORDS, **(words or {})}
     return {
-        status: ResponseSpec(Problem, False, described[status], MEDIA_TYPE, examples=_examples(status, never))
+        status: ResponseSpec(Problem, False, described[status], MEDIA_TYPE, examples=_examples(status, never, also))
         for status in sorted({*statuses, 500, 503})
     }
 
@@ -81,8 +92,9 @@ def not_modified() -> dict[int, ResponseSpec]:
     return {304: ResponseSpec(None, False, "The client has the current version")}
 
 
-def _examples(status: int, never: Collection[str]) -> list[Example]:
-    kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug not in _RARE | {*never}}
+def _examples(status: int, never: Collection[str], also: Collection[str]) -> list[Example]:
+    hidden = (_RARE | {*never}) - {*also}
+    kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug not in hidden}
     return [
         Example(
             id=kind.slug,

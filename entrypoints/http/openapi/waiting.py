@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from application.watch.waiter_limit import TooManyWaiting, WaitingRoomFull
+from application.watch.waiter_limit import ClientWaiterLimitReached, WaiterLimitReached
 from entrypoints.http.openapi.access import example
 from entrypoints.http.problems.kinds import KINDS
 from entrypoints.http.problems.problems import MEDIA_TYPE
@@ -12,7 +12,7 @@ _WORDS: Final = {
     "429": "Rate limit of these credentials exceeded, or too many of their waits and streams are open",
     "503": "The database is unavailable, or no capacity is left for waits and streams",
 }
-_ERRORS: Final[dict[str, type[Exception]]] = {"429": TooManyWaiting, "503": WaitingRoomFull}
+_ERRORS: Final[dict[str, type[Exception]]] = {"429": ClientWaiterLimitReached, "503": WaiterLimitReached}
 
 
 def with_waiter_limits(schema: dict[str, Any]) -> dict[str, Any]:

@@ -13,23 +13,29 @@ from litestar.exceptions import (
     NotFoundException,
 )
 
-from application.ports.operation_repository import StaleOperation
+from application.adopt.adopt import ExecutionNotFound, ExecutionOfOtherType
+from application.ports.engine.workflow_engine import EngineUnavailable
+from application.ports.storage.operation_repository import StaleOperation
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from application.ports.token_verifier import IdentityProviderUnavailable
-from application.ports.unit_of_work import DatabaseUnavailable
-from application.watch.waiter_limit import TooManyWaiting, WaitingRoomFull
+from application.watch.waiter_limit import ClientWaiterLimitReached, WaiterLimitReached
 from domain.access.callback_token import TOKEN_HEADER
 from domain.access.credentials import InvalidCredentials, MissingCredentials
 from domain.access.scope import MissingScope
 from domain.access.stream_ticket import InvalidTicket
 from domain.access.token_bucket import RateLimited
 from domain.errors import (
+    Conflict,
     IdempotencyKeyReused,
     InvalidInput,
     OperationAlreadyDone,
+    OperationAlreadyRetried,
     OperationNotDone,
     OperationNotFound,
     UnknownOperationType,
     VersionMismatch,
+    WorkflowIdInUse,
+    WorkflowIdUsed,
 )
 from entrypoints.http.problems.problems import (
     BodyTooLarge,
@@ -37,6 +43,7 @@ from entrypoints.http.problems.problems import (
     ClientGone,
     FieldError,
     ForeignOrigin,
+    ForeignReport,
     HeadTooLarge,
     InvalidBody,
     InvalidHeader,
@@ -52,6 +59,7 @@ from entrypoints.http.problems.problems import (
     SlowBody,
     TooManyOpenBodies,
     TooManyPipelined,
+    TypeNotDeclared,
     UnauthorizedCallback,
     UnsupportedMediaType,
     UnsupportedTransferCoding,
@@ -102,13 +110,20 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     MissingScope: Kind(403, "missing-scope", "Missing scope", challenge=f'{_REALM}, error="insufficient_scope"'),
     ForeignOrigin: Kind(403, "foreign-origin", "Cross-origin request refused"),
     NotFoundException: Kind(404, "not-found", "Not found", "No route has this path."),
+    TypeNotDeclared: Kind(404, "type-not-declared", "Operation type not declared"),
     OperationNotFound: Kind(404, "operation-not-found", "Operation not found"),
     MethodNotAllowedException: Kind(
         405, "method-not-allowed", "Method not allowed", "The Allow header lists the methods of this path."
     ),
     SlowBody: Kind(408, "slow-body", "Request body too slow"),
+    ExecutionNotFound: Kind(404, "execution-not-found", "Execution not found"),
+    ExecutionOfOtherType: Kind(409, "execution-of-other-type", "Execution belongs to an operation of another type"),
+    ForeignReport: Kind(409, "foreign-report", "Report of another execution"),
     OperationAlreadyDone: Kind(409, "operation-already-done", "Operation already done"),
+    OperationAlreadyRetried: Kind(409, "operation-already-retried", "Operation already retried"),
     OperationNotDone: Kind(409, "operation-not-done", "Operation not done"),
+    WorkflowIdInUse: Kind(409, "workflow-id-in-use", "Workflow id in use"),
+    WorkflowIdUsed: Kind(409, "workflow-id-used", "Workflow id used before"),
     VersionMismatch: Kind(412, "version-mismatch", "Version mismatch"),
     BodyTooLarge: Kind(413, "body-too-large", "Request body too large"),
     UnsupportedMediaType: Kind(415, "unsupported-media-type", "Unsupported media type"),
@@ -118,7 +133,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     UnknownOperationType: Kind(422, "unknown-operation-type", "Unknown operation type"),
     IdempotencyKeyReused: Kind(422, "idempotency-key-reused", "Idempotency key reused"),
     RateLimited: Kind(429, "rate-limited", "Rate limit exceeded"),
-    TooManyWaiting: Kind(429, "too-many-waiting", "Too many open waits and streams", retry_after=5),
+    ClientWaiterLimitReached: Kind(429, "too-many-waiting", "Too many open waits and streams", retry_after=5),
     TooManyOpenBodies: Kind(429, "too-many-open-bodies", "Too many incoming request bodies", retry_after=1),
     TooManyPipelined: Kind(429, "too-many-pipelined", "Too many pipelined requests", retry_after=1),
     HeadTooLarge: Kind(431, "head-too-large", "Request headers too large"),
@@ -127,14 +142,21 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     UnsupportedVersion: Kind(505, "unsupported-http-version", "Unsupported HTTP version"),
     StaleOperation: Kind(503, "busy", "Too many concurrent changes", "Retry.", retry_after=1),
     DatabaseUnavailable: Kind(503, "database-unavailable", "Database unavailable", MAYBE_STORED, retry_after=5),
+    EngineUnavailable: Kind(
+        503,
+        "engine-unavailable",
+        "Temporal unavailable",
+        "The request needs Temporal, or the codec of its payloads, which is unavailable. Retry.",
+        retry_after=5,
+    ),
     IdentityProviderUnavailable: Kind(
         503,
         "identity-provider-unavailable",
         "Identity provider unavailable",
-        "The keys of the identity provider are unavailable. Retry.",
+        "The identity provider is unavailable. Retry.",
         retry_after=5,
     ),
-    WaitingRoomFull: Kind(503, "waiting-room-full", "No capacity for waits and streams", retry_after=5),
+    WaiterLimitReached: Kind(503, "waiter-limit-reached", "No capacity for waits and streams", retry_after=5),
     CallbackNotTaken: Kind(503, "callback-not-taken", "Callback not stored", retry_after=1),
     NotReady: Kind(503, "not-ready", "Service not ready", retry_after=5),
     Exception: Kind(
@@ -172,6 +194,8 @@ def problem_body(kind: Kind, error: Exception) -> Problem:
     }
     if isinstance(error, NotReady):
         return NotReadyProblem(checks=error.checks, **fields)
+    if isinstance(error, Conflict):
+        fields["operation_id"] = error.operation_id or msgspec.UNSET
     return Problem(**fields)
 
 
@@ -194,7 +218,7 @@ def _field_errors(error: Exception) -> list[FieldError]:
         case RequestError():
             return error.errors
         case InvalidInput():
-            return [clip(FieldError(fault.message, pointer=fault.pointer)) for fault in error.faults]
+            return [clip(FieldError(violation.message, pointer=violation.pointer)) for violation in error.violations]
         case VersionMismatch():
             return [FieldError(str(error), header="If-Match")]
         case IdempotencyKeyReused():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Final
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -32,6 +33,10 @@ class Problem(Struct, frozen=True):
     status: Annotated[int, Meta(ge=400, le=599)]
     detail: str
     errors: list[FieldError] | UnsetType = UNSET
+    operation_id: (
+        Annotated[UUID, Meta(description="The operation that is in the way; absent if it belongs to another tenant")]
+        | UnsetType
+    ) = UNSET
 
 
 class CheckResult(Struct, frozen=True):
@@ -90,6 +95,10 @@ class InvalidPageToken(InvalidParameter):
 
     def __init__(self) -> None:
         super().__init__("page_token", "does not match this query; keep the filters and the order of the first page")
+
+
+class TypeNotDeclared(RequestError):
+    """No operation type has the name in the path."""
 
 
 class InvalidHeader(RequestError):
@@ -169,6 +178,10 @@ class ForeignOrigin(RequestError):
 
 class UnauthorizedCallback(RequestError):
     """The callback token is missing, repeated or not the token of this operation, or callbacks are off."""
+
+
+class ForeignReport(OpledgerError):
+    """The report names an execution that is not the operation's."""
 
 
 class CallbackNotTaken(OpledgerError):

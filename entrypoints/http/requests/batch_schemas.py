@@ -18,7 +18,7 @@ class BatchItemBody(SubmitBody, frozen=True, forbid_unknown_fields=True, kw_only
             Meta(
                 min_length=1,
                 max_length=255,
-                pattern=r"^[\x20-\x7e]+$",
+                pattern=r"^[\x20-\x7e]+$(?!\n)",  # Python's $ also matches before a last newline
                 description="Printable ASCII. For 24 hours, the same key and submission return the first operation",
             ),
         ]

@@ -1,22 +1,31 @@
-"""Conditional requests (RFC 9110, section 13): the entity tag is the operation's version."""
+"""Conditional requests (RFC 9110, section 13): the entity tag begins with the operation's version."""
 
 import re
 from typing import Final
 
-from application.ports.operation_view import OperationView
+from application.ports.storage.operation_view import OperationDetails, OperationView
 from domain.errors import VersionMismatch
-from domain.operation.expected_version import ExpectedVersion
+from domain.operation.preconditions import ExpectedVersion
+from domain.operation.status import OperationStatus
 from entrypoints.http.problems.problems import InvalidHeader
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS: Final = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*[ \t,]*+")
 _EACH: Final = re.compile(_TAG)
-_VERSION: Final = re.compile(r'"([1-9][0-9]{0,9})"')
+_VERSION: Final = re.compile(r'"([1-9][0-9]{0,9})(?:\.[0-9]+)*"')
 
 
-def entity_tag(operation: OperationView) -> str:
-    """The version as a strong entity tag: equal versions have equal representations."""
-    return f'"{operation.version}"'
+def entity_tag(operation: OperationDetails) -> str:
+    """A strong entity tag: the version and, for a parent, the number of children of each status. Equal tags have equal
+    representations."""
+    children = [operation.children.get(status, 0) for status in OperationStatus] if operation.children else []
+    return f'"{".".join(map(str, [operation.version, *children]))}"'
+
+
+def has_version(tags: list[str], operation: OperationView) -> bool:
+    """Whether one of the entity tags, weak ones included, has the operation's version."""
+    found = (_VERSION.fullmatch(tag.removeprefix("W/")) for tag in tags)
+    return any(version is not None and int(version[1]) == operation.version for version in found)
 
 
 def matches(if_none_match: list[str], tag: str) -> bool:

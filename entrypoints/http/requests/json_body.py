@@ -86,10 +86,14 @@ def _field_errors(value: Any, into: Any, at: str) -> Iterator[FieldError]:
 
 
 def _value_errors(value: Any, into: Any, at: str) -> Iterator[FieldError]:
-    """Covers the types of our bodies: plain values, and mappings of strings."""
+    """Covers the types of our bodies: plain values, mappings of strings, and objects within them."""
     try:
         msgspec.convert(value, into)
     except msgspec.ValidationError as error:
+        inner = list(_field_errors(value, into, at))
+        if inner:
+            yield from inner
+            return
         message = _PATH.sub("", str(error))
         texts = value.items() if isinstance(value, dict) and message != str(error) else ()
         wrong = [name for name, text in texts if not isinstance(text, str)]

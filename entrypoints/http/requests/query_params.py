@@ -1,6 +1,7 @@
 """Parses and checks query parameters."""
 
 import re
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +12,10 @@ from urllib.parse import parse_qsl
 from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg, QueryParameter
+from litestar.typing import FieldDefinition
 
 from domain.errors import InvalidInput
-from domain.operation.labels import MAX_LABELS, check_labels
+from domain.operation.start.labels import MAX_LABELS, check_labels
 from entrypoints.http.problems.problems import InvalidParameter
 
 LABEL_PREFIX: Final = "label."
@@ -28,7 +30,7 @@ def check_query(request: Request[Any, Any, Any]) -> None:
         return
     known = _parameters(request.route_handler)
     seen = set()
-    for name, value in _pairs(request):
+    for name, value in query_pairs(request):
         parameter = known(name)
         if parameter is None:
             raise InvalidParameter(name, "unknown parameter")
@@ -41,11 +43,19 @@ def check_query(request: Request[Any, Any, Any]) -> None:
         seen.add(name)
 
 
+def arguments(handler: HTTPRouteHandler) -> Mapping[str, FieldDefinition]:
+    """The arguments of the handler and of what its dependencies are made from, by name."""
+    own = handler.parsed_fn_signature.parameters
+    providers = handler.resolve_dependencies()
+    needed = (providers[name].parsed_fn_signature.parameters for name in own if name in providers)
+    return dict(ChainMap(dict(own), *(dict(each) for each in needed)))
+
+
 def label_filters(request: Request[Any, Any, Any]) -> dict[str, str]:
     """The `label.KEY=VALUE` filters of the query. Raises InvalidParameter for an invalid label, and for more labels
     than an operation can have."""
     labels = {
-        name.removeprefix(LABEL_PREFIX): value for name, value in _pairs(request) if name.startswith(LABEL_PREFIX)
+        name.removeprefix(LABEL_PREFIX): value for name, value in query_pairs(request) if name.startswith(LABEL_PREFIX)
     }
     for key, value in labels.items():
         try:
@@ -91,9 +101,9 @@ def _parameters(handler: HTTPRouteHandler) -> Callable[[str], _Parameter | None]
     fields: Mapping[str, _Parameter] = {
         field.kwarg_definition.name or name: _Parameter(
             repeatable=field.is_non_string_sequence or bool(field.is_optional and _lists(field)),
-            text=any(inner.annotation is str for inner in (field, *field.inner_types)),
+            text=any(inner.annotation is str for inner in _inner(field)),
         )
-        for name, field in handler.parsed_fn_signature.parameters.items()
+        for name, field in arguments(handler).items()
         if isinstance(field.kwarg_definition, ParameterKwarg) and isinstance(field.kwarg_definition, QueryParameter)
     }
     takes_labels = bool(handler.opt.get("label_filters"))
@@ -104,11 +114,17 @@ def _parameters(handler: HTTPRouteHandler) -> Callable[[str], _Parameter | None]
     return known
 
 
+def _inner(field: Any) -> list[Any]:
+    """Returns the type of the field and those that it is made of, at any depth."""
+    return [field, *(inner for each in field.inner_types for inner in _inner(each))]
+
+
 def _lists(field: Any) -> bool:
     return any(inner.is_non_string_sequence for inner in field.inner_types)
 
 
-def _pairs(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
+def query_pairs(request: Request[Any, Any, Any]) -> list[tuple[str, str]]:
+    """The parameters in their order. Raises InvalidParameter: they are not UTF-8 text, or too many."""
     raw: bytes = request.scope["query_string"]
     try:
         return parse_qsl(

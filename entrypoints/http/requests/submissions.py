@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from application.tenant_ledger import SubmissionRequest
-from domain.errors import Fault, InvalidInput, OpledgerError
-from domain.operation.labels import label_faults
+from domain.errors import InvalidInput, OpledgerError, Violation
 from domain.operation.operation import MISSING
+from domain.operation.start.labels import label_violations
 from entrypoints.http.problems.problems import FieldError, InvalidBody
 from entrypoints.http.requests.json_body import decode
 from entrypoints.http.requests.schemas import SubmitBody
@@ -22,14 +22,14 @@ def read_submission(value: Any, into: type[_Body], *, check: InputCheck, at: str
     try:
         return decode(value, into, at=at)
     except InvalidBody as error:
-        more = _faults(value, error, check, at) if isinstance(value, dict) else ()
-        raise error.and_also([FieldError(fault.message, pointer=f"{at}{fault.pointer}") for fault in more]) from None
+        more = _violations(value, error, check, at) if isinstance(value, dict) else ()
+        raise error.and_also([FieldError(each.message, pointer=f"{at}{each.pointer}") for each in more]) from None
 
 
-def _faults(value: dict[str, Any], error: InvalidBody, check: InputCheck, at: str) -> Sequence[Fault]:
+def _violations(value: dict[str, Any], error: InvalidBody, check: InputCheck, at: str) -> Sequence[Violation]:
     wrong = {str(each.pointer).removeprefix(at).split("/")[1] for each in error.errors if each.pointer != at}
     labels = {} if "labels" in wrong else value.get("labels", {})
     if "type" in wrong:
-        return label_faults(labels)
+        return label_violations(labels)
     refusal = check(SubmissionRequest(value["type"], value.get("input", MISSING), labels, None))
-    return refusal.faults if isinstance(refusal, InvalidInput) else ()
+    return refusal.violations if isinstance(refusal, InvalidInput) else ()

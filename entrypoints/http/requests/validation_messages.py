@@ -9,6 +9,7 @@ _TERMS: Final = {
     "bool": "true or false",
     "dict": "an object",
     "float": "a number",
+    "datetime": "an RFC 3339 time",
 }
 _TERM = re.compile(r"`(\w+)(?P<rule>[^`]*)`")
 

@@ -9,10 +9,10 @@ from litestar import Request
 from litestar.datastructures import ResponseHeader
 from litestar.params import QueryParameter
 
-from application.ports.operation_view import OperationView
+from application.ports.storage.operation_view import OperationView
 from application.watch.wait import WaitOptions
 from entrypoints.http.problems.problems import InvalidParameter
-from entrypoints.http.requests.conditional import entity_tag, entity_tags, matches
+from entrypoints.http.requests.conditional import entity_tags, has_version
 from entrypoints.http.requests.headers import preferences
 from entrypoints.http.requests.parameters import IF_NONE_MATCH, HeaderParameter
 from entrypoints.settings.durations import parse_duration
@@ -67,10 +67,10 @@ def wait_options(
 
 
 def _known(request: Request[Any, Any, Any]) -> Callable[[OperationView], bool] | None:
-    tags = IF_NONE_MATCH.values(request)
-    if entity_tags(tags) in (None, ["*"]):
+    tags = entity_tags(IF_NONE_MATCH.values(request))
+    if tags is None or tags == ["*"]:
         return None
-    return lambda operation: matches(tags, entity_tag(operation))
+    return lambda operation: has_version(tags, operation)
 
 
 def _seconds(wait: str) -> float:

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from entrypoints.http.problems.problems import Problem
-from entrypoints.http.responses.schemas import OperationBody
+from entrypoints.response_bodies import OperationBody
 
 
 class SubmissionAnswerBody(Struct, frozen=True):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 from uuid import UUID
 
-from application.ports.change_feed import STATE, Position
+from application.ports.storage.change_feed import STATE, Position
 from application.watch.stream import Cursor
 from entrypoints.http.problems.problems import InvalidHeader, InvalidParameter, RequestError
 

@@ -1,27 +1,14 @@
 """JSON responses."""
 
-import json
 from typing import Any, TypeVar
 
-import msgspec
 from litestar import Response
 from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
+from entrypoints.response_bodies import json_bytes
+
 _T = TypeVar("_T")
-
-
-def json_bytes(content: Any) -> bytes:
-    """The content as JSON. Text that UTF-8 cannot encode, such as half a surrogate pair, is escaped."""
-    try:
-        return msgspec.json.encode(content)
-    except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(content, enc_hook=_parsed)).encode()
-
-
-def _parsed(raw: Any) -> Any:
-    """The value of a msgspec.Raw."""
-    return json.loads(bytes(raw))
 
 
 class JsonResponse(Response[_T]):

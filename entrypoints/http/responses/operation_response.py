@@ -6,10 +6,10 @@ from typing import Any, Final, cast
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
-from application.ports.operation_view import OperationView
+from application.ports.storage.operation_view import OperationDetails, OperationView
 from entrypoints.http.requests.conditional import entity_tag, matches
-from entrypoints.http.responses.json_response import JsonResponse, json_bytes
-from entrypoints.http.responses.schemas import OperationBody, operation_body
+from entrypoints.http.responses.json_response import JsonResponse
+from entrypoints.response_bodies import OperationBody, json_bytes, operation_body
 
 POLL_AFTER: Final = "1"
 """Seconds after which a client should poll an operation that is not done."""
@@ -21,14 +21,14 @@ class CurrentOperation:
     may store it, and revalidates before each use."""
 
     def __init__(
-        self, operation: OperationView, if_none_match: list[str], more_headers: Mapping[str, str] = _NO_HEADERS
+        self, operation: OperationDetails, if_none_match: list[str], more_headers: Mapping[str, str] = _NO_HEADERS
     ) -> None:
         tag = entity_tag(operation)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", **_retry_after(operation), **more_headers}
         if matches(if_none_match, tag):
             self._status, self._body = 304, b""
         else:
-            self._status, self._body = 200, json_bytes(operation_body(operation))
+            self._status, self._body = 200, json_bytes(operation_body(operation, operation.children))
             headers |= {"Content-Type": "application/json", "Content-Length": str(len(self._body))}
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 

@@ -17,6 +17,7 @@ _T = TypeVar("_T")
 MEDIA_TYPE: Final = "text/event-stream"
 RECHECK_INTERVAL: Final = 10.0
 """Seconds after which a stream rechecks the client's authorization before it sends the next event."""
+KEEP_ALIVE: Final = b": keep-alive\n\n"
 _UNBUFFERED: Final = {"X-Accel-Buffering": "no"}
 _log = logging.getLogger(__name__)
 
@@ -70,6 +71,11 @@ class EventStream(Stream, Generic[_T]):
         except OpledgerError as error:
             _log.warning("event stream ended early: %s", error)
         await _end(send)
+
+
+def data_event(text: str) -> bytes:
+    """An event with this data, of several lines too. Characters that UTF-8 does not have become `?`."""
+    return ("data: " + "\ndata: ".join(text.splitlines())).encode("utf-8", "replace") + b"\n\n"
 
 
 async def _end(send: Send) -> None:

@@ -7,10 +7,9 @@ from typing import Final, Protocol
 from application.access.authenticate import Authenticate
 from application.access.rate_limit import RateLimit
 from domain.access.credentials import InvalidCredentials, MissingCredentials
-from domain.access.principal import Principal
+from domain.access.principal import DEFAULT_TENANT, Principal
 from domain.access.scope import ALL_SCOPES
 
-DEFAULT_TENANT: Final = "default"
 MAX_CREDENTIAL: Final = 8192
 """Characters."""
 _BEARER = re.compile(r"bearer +(?P<credential>[!-~]+)", re.IGNORECASE)
@@ -30,6 +29,10 @@ class Access(Protocol):
     async def still(self, authorization: Sequence[str]) -> Principal:
         """The caller again, later in the same request. Does not count towards the rate limit."""
 
+    async def owner(self, principal: Principal, *, counted: bool) -> Principal:
+        """The caller of a session, from the principal that started it. `counted`: towards the rate limit. Raises
+        InvalidCredentials, RateLimited, DatabaseUnavailable."""
+
     async def recheck(self, principal: Principal) -> None:
         """Rechecks the credential behind a stream ticket. Raises InvalidCredentials, DatabaseUnavailable."""
 
@@ -46,6 +49,10 @@ class NoAccessControl:
     async def still(self, authorization: Sequence[str]) -> Principal:
         """The default tenant with all scopes."""
         return await self.principal(authorization)
+
+    async def owner(self, principal: Principal, *, counted: bool) -> Principal:
+        """The default tenant with all scopes."""
+        return await self.principal(())
 
     async def recheck(self, principal: Principal) -> None:
         """Accepts every principal."""
@@ -69,6 +76,13 @@ class BearerAccess:
     async def still(self, authorization: Sequence[str]) -> Principal:
         """The owner of the credential, without counting."""
         return await self._authenticate.principal(_credential(authorization))
+
+    async def owner(self, principal: Principal, *, counted: bool) -> Principal:
+        """The owner of the API key or the token."""
+        current = await self._authenticate.owner(principal)
+        if counted:
+            self._limit.take(current.credential or "")
+        return current
 
     async def recheck(self, principal: Principal) -> None:
         """Rechecks the credential by its name."""

@@ -5,6 +5,7 @@ credentials.
 """
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from litestar import Litestar
@@ -14,8 +15,8 @@ from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, WebSocketScope
 
 from application.access.stream_tickets import StreamTicketOffice
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from application.ports.token_verifier import IdentityProviderUnavailable
-from application.ports.unit_of_work import DatabaseUnavailable
 from domain.access.principal import Principal
 from domain.access.scope import Scope, check_scope
 from entrypoints.http.requests.headers import header_values
@@ -28,6 +29,11 @@ PUBLIC: Final = "public"
 """Declared instead of a scope by routes that need no credentials."""
 ACCESS: Final = "access"
 """Key of the application's state: its Access."""
+CALLER: Final = "caller"
+"""Option of a route whose caller may be known by other means than the header Authorization: its FindCaller."""
+FindCaller = Callable[[HTTPScope | WebSocketScope, Access, bool], Awaitable[Principal]]
+"""The last argument: whether the request counts towards the caller's rate limit."""
+"""Returns the caller. Raises the errors of `Access.principal`."""
 
 
 async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -37,6 +43,11 @@ async def authorize(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
         check_own_host(connection.scope, access)
     needed = _needed(handler, str(connection.scope.get("method")))
     if needed is None:
+        return
+    find_caller: FindCaller | None = handler.opt.get(CALLER)
+    if find_caller is not None:
+        connection.scope["user"] = principal = await find_caller(connection.scope, access, True)
+        check_scope(principal.scopes, needed)
         return
     ticket = take_ticket(connection.scope) if handler.opt.get(TAKES_TICKETS) else None
     if ticket is None:
@@ -71,7 +82,11 @@ async def recheck(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
             await tickets.recheck(connection.user)
     elif needed is not None:
         with contextlib.suppress(DatabaseUnavailable, IdentityProviderUnavailable):
-            principal = await access.still(header_values(connection.scope, b"authorization"))
+            find_caller: FindCaller | None = connection.route_handler.opt.get(CALLER)
+            if find_caller is None:
+                principal = await access.still(header_values(connection.scope, b"authorization"))
+            else:
+                principal = await find_caller(connection.scope, access, False)
             check_scope(principal.scopes, needed)
 
 

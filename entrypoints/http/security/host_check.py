@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
+from domain.access.confidential_url import is_loopback
 from entrypoints.http.problems.problems import MisdirectedRequest
-from entrypoints.settings.access import is_loopback
 
 ANY_HOST: Final = "any_host"
 """Option of a route that has its own credentials and skips this check."""

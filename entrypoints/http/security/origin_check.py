@@ -12,13 +12,14 @@ from entrypoints.http.problems.problems import ForeignOrigin
 from entrypoints.http.requests.headers import header_values
 
 ANY_ORIGIN: Final = "*"
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods of requests that change nothing."""
 _OWN_SITE: Final = frozenset({"same-origin", "none"})
 
 
 def check_origin(scope: HTTPScope, allowed: frozenset[str]) -> None:
     """Raises ForeignOrigin. `allowed`: further origins whose pages may change operations; `*`: any origin."""
-    if scope["method"] in _SAFE:
+    if scope["method"] in SAFE_METHODS:
         return
     origins, sites = header_values(scope, b"origin"), header_values(scope, b"sec-fetch-site")
     if origins and (ANY_ORIGIN in allowed or allowed.issuperset(origins)):

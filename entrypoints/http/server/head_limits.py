@@ -20,7 +20,7 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 """Bytes of URL and headers."""
 MAX_PIPELINED: Final = 100
 """Requests of one connection that wait for an earlier response."""
-_LINGER_SECONDS = 1.0
+LINGER_SECONDS: Final = 1.0
 """Seconds for which input is discarded after a refusal. A client that is disconnected while sending misses the
 response."""
 
@@ -144,7 +144,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if not self.transport.is_closing():
             self.transport.write(self._response(error))
-        self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _response(self, error: RequestError) -> bytes:
         problem = problem_of(error)

@@ -30,7 +30,7 @@ Answered = Callable[[str, str, int, float], None]
 """Called after each request with method, route, status and seconds."""
 
 
-class Edge:
+class RequestMiddleware:
     """ASGI middleware around the router, because Litestar's middleware does not see what the router refuses."""
 
     def __init__(self, app: ASGIApp, answered: Answered) -> None:

@@ -1,4 +1,4 @@
-"""The protocol that the server runs: all limits, and one for clients that do not read their response."""
+"""The HTTP protocol of the API server: all limits of its base classes, and one for clients that do not read."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -7,7 +7,7 @@ from entrypoints.http.server.body_limits import BodyProtocol
 from entrypoints.http.server.close_delimited import close_delimited
 
 
-class ServedProtocol(BodyProtocol):
+class HttpServerProtocol(BodyProtocol):
     """Closes the connection when no part of a response can be sent for `stalled_seconds`. The handler then ends as
     after a disconnect. Otherwise the client could hold a stream and its buffers for any time."""
 

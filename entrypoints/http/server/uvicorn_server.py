@@ -10,7 +10,7 @@ import uvicorn
 from litestar.types import ASGIApp
 
 from domain.errors import StartupError
-from entrypoints.http.server.slow_readers import ServedProtocol
+from entrypoints.http.server.slow_readers import HttpServerProtocol
 
 DRAIN_SECONDS: Final = 10
 """Seconds that open requests have to end after SIGTERM."""
@@ -25,7 +25,7 @@ def config(app: ASGIApp, host: str, port: int, *, drain_seconds: int = DRAIN_SEC
         host=host,
         port=port,
         loop="auto",
-        http=ServedProtocol,
+        http=HttpServerProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

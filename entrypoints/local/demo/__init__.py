@@ -1,1 +1,1 @@
-"""`opledger demo`: the main job on embedded parts, faults included, with a verdict at the end."""
+"""`opledger demo`: runs operations on embedded parts, injects faults, and checks every outcome."""

@@ -1,4 +1,4 @@
-"""The demo's verdict: what every operation came to, and how long the ledger took to know."""
+"""The demo's report: the outcome of every operation, and the time until the ledger had it."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -12,23 +12,23 @@ from entrypoints.local.demo.terminations import Terminations
 
 @dataclass(frozen=True)
 class Ending:
-    """How one operation ended, by the ledger and by Temporal."""
+    """The end of one operation in the ledger and in Temporal."""
 
     job: Job
     operation_id: str
     status: str
     error_code: str | None
     lag: float | None
-    """Seconds from the close in Temporal to the row, where Temporal says that it closed."""
+    """Seconds from the close in Temporal to the row; None if the execution or the operation is open."""
 
     @property
     def right(self) -> bool:
-        """Whether it is what it must be."""
+        """Whether status and error code are as expected."""
         return (self.status, self.error_code) == self.job.expected
 
 
 def verdict(endings: list[Ending], terminations: Terminations, console: Console, *, pushed: bool) -> bool:
-    """Print the table and the times. True if every operation is what it must be. `pushed`: Temporal calls the API."""
+    """Prints the table and the times. Returns whether every outcome is as expected. `pushed`: callbacks are on."""
     table = Table(box=None)
     for heading in ("machine", "type", "what happened to it", "status", "error code", "close to ledger", ""):
         table.add_column(heading, no_wrap=True, justify="right" if heading.startswith("close") else "left")
@@ -45,5 +45,5 @@ def verdict(endings: list[Ending], terminations: Terminations, console: Console,
         console.print(f"Time from close to ledger: {times}{waiting}.")
     console.print(terminations.words)
     wrong = [ending for ending in endings if not ending.right]
-    console.print(f"{len(endings) - len(wrong)} of {len(endings)} operations are what they must be.")
+    console.print(f"{len(endings) - len(wrong)} of {len(endings)} operations have the expected outcome.")
     return not wrong and terminations.right

@@ -1,4 +1,4 @@
-"""Run the demo."""
+"""Runs the demo."""
 
 import asyncio
 import os
@@ -17,18 +17,18 @@ from temporalio.client import Client
 from domain.errors import StartupError
 from entrypoints.local.demo.plan import Fate, Job, two_dozen
 from entrypoints.local.demo.report import Ending, verdict
-from entrypoints.local.demo.terminations import NUMBER, SecondAct, Terminations
+from entrypoints.local.demo.terminations import NUMBER, MeasureTerminations, Terminations
 from entrypoints.local.demo.watch import LiveTable, PlainLines, Shown, Watcher
 from entrypoints.local.embedded.options import Running
 
-DEADLINE = 90.0
-"""Seconds after which the demo gives up on an operation."""
+DEADLINE = 150.0
+"""Seconds after which the demo stops waiting for operations."""
 RECONCILE_EVERY = "3s"
-"""The demo cannot wait for the default of one minute."""
+"""Shorter than the default of one minute, so that the demo ends soon."""
 
 
 class Demo:
-    """Submits, does what each operation's fate wants, and compares the ends with the plan."""
+    """Submits the plan's operations, injects faults, and compares the outcomes with the plan."""
 
     def __init__(self, application: Running, http: httpx.AsyncClient, temporal: Client, console: Console) -> None:
         self._application = application
@@ -38,21 +38,21 @@ class Demo:
         self._jobs: dict[str, Job] = {}
 
     async def run(self) -> bool:
-        """True if every operation ended as it must."""
+        """Returns whether every outcome is as expected."""
         async with self._watching() as watcher:
             watcher.say(f"submitting {len(two_dozen())} operations")
             for job in two_dozen():
                 answer = await self._http.post("/v1/operations", json=job.body)
                 answer.raise_for_status()
                 self._jobs[answer.json()["id"]] = job
-            mischief = asyncio.create_task(self._mischief(watcher))
+            faults = asyncio.create_task(self._inject_faults(watcher))
             operations = await self._watch_until_done(watcher)
-            terminations = await mischief
+            terminations = await faults
         endings = [await self._ending(self._jobs[shown["id"]], shown) for shown in operations]
         return verdict(endings, terminations, self._console, pushed=self._application.callback_url is not None)
 
-    async def _mischief(self, watcher: Watcher) -> Terminations:
-        """The things that a ledger has to survive, while work is under way; then many terminations, to time them."""
+    async def _inject_faults(self, watcher: Watcher) -> Terminations:
+        """Kills the worker, cancels and terminates operations; then measures many terminations."""
         await asyncio.sleep(2.5)
         await self._until_all_started()
         pid = self._application.pids["worker"]
@@ -65,13 +65,13 @@ class Demo:
             (await self._http.post(f"/v1/operations/{operation_id}/cancel", json=body)).raise_for_status()
         for operation_id, job in self._with_fate(Fate.TERMINATED):
             watcher.say(f"terminating {job.machine} through Temporal's own API, from outside")
-            await self._temporal.get_workflow_handle(operation_id).terminate(reason="the demo wants it so")
+            await self._temporal.get_workflow_handle(operation_id).terminate(reason="terminated by the demo")
         watcher.say(f"starting {NUMBER} more, and terminating them there one after another")
-        return await SecondAct(self._http, self._temporal).play()
+        return await MeasureTerminations(self._http, self._temporal).run()
 
     async def _until_all_started(self) -> None:
-        """A busy machine takes its time, and what Temporal does not have yet can be neither killed in mid-flight nor
-        terminated there. Raises StartupError."""
+        """Waits until Temporal runs every operation: only then can one be interrupted or terminated there. Raises
+        StartupError after DEADLINE."""
         deadline = time.monotonic() + DEADLINE
         while any(shown["status"] == "ACCEPTED" for shown in await self._operations()):
             if time.monotonic() > deadline:
@@ -124,9 +124,9 @@ def _items(history: Any) -> list[dict[str, Any]]:
 
 
 async def show(application: Running, console: Console) -> bool:
-    """Run the demo on an application that is ready. True if every operation ended as it must."""
-    for words in _addresses(application):
-        console.print(words, markup=False, highlight=False)
+    """Runs the demo on an application that is ready. Returns whether every outcome is as expected."""
+    for line in _addresses(application):
+        console.print(line, markup=False, highlight=False)
     try:
         temporal = await Client.connect(application.temporal_address, namespace=application.temporal_namespace)
         async with httpx.AsyncClient(base_url=application.api_url, timeout=10, trust_env=False) as http:

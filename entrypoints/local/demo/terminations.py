@@ -1,4 +1,4 @@
-"""The demo's second act: enough terminations from outside, one after another, for a percentile that means something."""
+"""Measures the time from a termination in Temporal to the ledger, for enough operations for a 99th percentile."""
 
 import asyncio
 import math
@@ -16,27 +16,27 @@ from domain.errors import StartupError
 from domain.operation.transition import Source
 
 NUMBER = 100
-DEADLINE = 60.0
-"""Seconds after which the demo gives up on them."""
+DEADLINE = 120.0
+"""Seconds after which the demo stops waiting for them."""
 _LABEL = "terminations"
 _BETWEEN = 0.03
-"""Seconds between two: how soon one is known is asked for, not how many a second."""
-_AT_ONCE = 8
-"""Requests under way together, where the order does not matter."""
+"""Seconds between two terminations: this measures latency, not throughput."""
+_MAX_CONCURRENT = 8
+"""Most concurrent requests, where the order does not matter."""
 
 
 @dataclass(frozen=True)
 class Terminations:
-    """What came of them."""
+    """The measured terminations."""
 
     lags: Sequence[float]
-    """Seconds from the close in Temporal to the row, of those that are FAILED and TERMINATED."""
+    """Seconds from the close in Temporal to the row, of the operations that ended FAILED with TERMINATED."""
     by_callback: int
-    """How many of them the ledger knows because Temporal called."""
+    """Number of operations whose end the ledger learned from a callback."""
 
     @property
     def right(self) -> bool:
-        """Whether all are what they must be."""
+        """Whether every outcome is as expected."""
         return len(self.lags) == NUMBER
 
     @property
@@ -54,24 +54,24 @@ class Terminations:
 
 
 def percentile(values: Sequence[float], rank: int) -> float:
-    """The smallest value that so many of a hundred do not exceed."""
+    """Returns the percentile by the nearest-rank method."""
     return sorted(values)[math.ceil(len(values) * rank / 100) - 1]
 
 
-class SecondAct:
-    """Submits, waits until all run, terminates each in Temporal, and looks at what the ledger says."""
+class MeasureTerminations:
+    """Submits operations, waits until all run, terminates each in Temporal, and reads their ends in the ledger."""
 
     def __init__(self, http: httpx.AsyncClient, temporal: Client) -> None:
         self._http = http
         self._temporal = temporal
-        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._gate = asyncio.Semaphore(_MAX_CONCURRENT)
 
-    async def play(self) -> Terminations:
-        """Raises StartupError where the operations do not start, or do not end."""
+    async def run(self) -> Terminations:
+        """Raises StartupError: not all operations start, or not all end, within DEADLINE."""
         ids = await asyncio.gather(*(self._submit(number) for number in range(NUMBER)))
         await self._until("RUNNING")
         for operation_id in ids:
-            await self._temporal.get_workflow_handle(operation_id).terminate(reason="the demo wants it so")
+            await self._temporal.get_workflow_handle(operation_id).terminate(reason="terminated by the demo")
             await asyncio.sleep(_BETWEEN)
         await self._until("FAILED")
         found = await asyncio.gather(*(self._ending(operation_id) for operation_id in ids))
@@ -104,7 +104,7 @@ class SecondAct:
         return found
 
     async def _ending(self, operation_id: str) -> tuple[float, str] | None:
-        """The lag and the channel; None where the operation is not what it must be."""
+        """Returns the lag and the source of the transition; None if the outcome is not as expected."""
         async with self._gate:
             execution = await self._temporal.get_workflow_handle(operation_id).describe()
             shown = (await self._http.get(f"/v1/operations/{operation_id}")).json()

@@ -1,4 +1,4 @@
-"""Show how the operations stand while it happens: a live table at a terminal, plain lines elsewhere."""
+"""Shows the demo's operations while they run: a live table on a terminal, plain lines elsewhere."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -9,19 +9,19 @@ from rich.table import Table
 
 COLOURS = {"ACCEPTED": "yellow", "RUNNING": "cyan", "COMPLETED": "green", "FAILED": "red"}
 Shown = dict[str, Any]
-"""An operation as the API gives it, with the demo's own `machine` and `fate` beside it."""
+"""An operation as the API returns it, with the demo's `machine` and `fate`."""
 
 
 class Watcher(Protocol):
-    """Gets every state of all operations, and words in between."""
+    """Shows the states of all operations, and messages."""
 
     def show(self, operations: Iterable[Shown]) -> None: ...
 
-    def say(self, words: str) -> None: ...
+    def say(self, message: str) -> None: ...
 
 
 class LiveTable:
-    """For a terminal."""
+    """A live table, for a terminal."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -36,12 +36,12 @@ class LiveTable:
             )
         self._live.update(table)
 
-    def say(self, words: str) -> None:
-        self._live.console.print(words)
+    def say(self, message: str) -> None:
+        self._live.console.print(message)
 
 
 class PlainLines:
-    """For a log: a line whenever an operation's status changes."""
+    """A line for each change of status, for a log."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -53,17 +53,17 @@ class PlainLines:
                 self._seen[shown["id"]] = shown["status"]
                 self.say(f"{shown['machine']} {shown['type']:<10} {shown['status']:<9} {code(shown)}".rstrip())
 
-    def say(self, words: str) -> None:
-        self._console.print(words, markup=False, highlight=False)
+    def say(self, message: str) -> None:
+        self._console.print(message, markup=False, highlight=False)
 
 
 def code(shown: Shown) -> str:
-    """The error's code, if there is one."""
+    """Returns the error's code; empty if there is no error."""
     return shown["error"]["code"] if shown["error"] else ""
 
 
 def progress(shown: Shown) -> str:
-    """How far it says it is."""
+    """Returns the progress of a running operation as a text."""
     if shown["status"] != "RUNNING" or not shown["progress"]:
         return ""
     fraction, message = shown["progress"]["fraction"], shown["progress"]["message"]

@@ -1,5 +1,6 @@
 """A process of the application itself, such as the API or the worker, as a part."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from entrypoints import net
@@ -8,9 +9,11 @@ from entrypoints.local.embedded.processes.process import Command
 
 
 class AppProcess:
-    """A command of ours; ready when its readiness URL says so, or, without one, as soon as it runs."""
+    """A command of ours. With a readiness URL it starts at once, which imports its modules while the servers start, and
+    is ready when that URL says so. Without one it starts after the servers, and is ready as soon as it runs."""
 
-    start_seconds = 60.0
+    start_seconds = 120.0
+    """The servers' time included."""
 
     def __init__(
         self,
@@ -18,11 +21,13 @@ class AppProcess:
         argv: Sequence[str],
         env: Mapping[str, str],
         folder: DataFolder,
+        servers_ready: asyncio.Event,
         *,
         ready_at: tuple[str, int, str] | None = None,
     ) -> None:
         """`ready_at`: host, port, path."""
         self.name = name
+        self._servers_ready = servers_ready
         self._ready_at = ready_at
         self._command = Command(
             argv=tuple(argv),
@@ -32,10 +37,13 @@ class AppProcess:
         )
 
     async def prepare(self) -> None:
-        pass
+        if self._ready_at is None:
+            await self._servers_ready.wait()
 
     def command(self) -> Command:
         return self._command
 
     async def ready(self) -> bool:
-        return self._ready_at is None or await net.http_status(*self._ready_at) == 200
+        if self._ready_at is None:
+            return True
+        return self._servers_ready.is_set() and await net.http_status(*self._ready_at) == 200

@@ -2,8 +2,8 @@
 
 Temporal keeps the callbacks of open executions over restarts, with the URL and the token that they were started with.
 So the key is made once and kept in the data folder. Where the API's port differs between runs, the callbacks of what
-was started before are lost: they go to a port that nobody listens on, and are given up by nobody. The ledger's own
-questions, follow-up, reconciliation and verification, find those closes.
+was started before are lost: they go to a port without a listener, and are never delivered. The ledger's own questions,
+follow-up, reconciliation and verification, find those closes.
 """
 
 import os

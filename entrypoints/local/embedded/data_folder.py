@@ -1,4 +1,4 @@
-"""The data folder: ours, private to this user, used by one opledger at a time."""
+"""The data folder of the embedded parts: private to this user, used by one opledger at a time."""
 
 import contextlib
 import os
@@ -13,15 +13,15 @@ from entrypoints.files import exists
 from entrypoints.local.embedded.processes import locks, privileges
 
 MARKER = "opledger.lock"
-"""Says that the folder is ours; locked while an opledger uses it; holds that one's process id."""
+"""File that marks a data folder. An opledger that uses the folder locks it and writes its process id into it."""
 SOCKET_PATH_LIMIT = 103
-"""Bytes a Unix socket's path may have: 107 on Linux, 103 on macOS."""
+"""Most bytes of a Unix socket's path: 107 on Linux, 103 on macOS."""
 SOCKET_NAME = ".s.PGSQL.5432"
 RUNTIME_PREFIX = "opledger-run-"
 
 
 class DataFolder:
-    """The layout, as paths: `postgres/`, `temporal.db`, `callback.key`, `logs/`, `run/`, `run.json`."""
+    """The paths in a data folder: `postgres/`, `temporal.db`, `callback.key`, `logs/`, `run/`, `run.json`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class DataFolder:
         return self.path / f"{part}.lock"
 
     def socket_folder(self) -> Path:
-        """A 0700 folder whose path is short enough for a socket: `run/`, or what `run` points at."""
+        """Returns a folder of mode 0700 whose path is short enough for a socket: `run/`, or the target of that link."""
         folder = self.runtime.resolve()
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
@@ -44,33 +44,33 @@ class DataFolder:
 
 @contextlib.contextmanager
 def opened(path: Path | None) -> Iterator[DataFolder]:
-    """The data folder at `path`, made if need be, held until the end; without a path a temporary one, removed at
-    the end (one whose opledger was killed stays behind in the system's temporary folder).
+    """Creates the data folder at `path` if it is missing, and locks it until the block ends. Without a path the folder
+    is temporary and removed at the end. A killed opledger leaves it in the system's temporary folder.
 
-    Raises StartupError: in use, somebody else's, or not a data folder.
+    Raises StartupError: the folder is in use, belongs to another user, or is not a data folder.
     """
-    place = path.expanduser().absolute() if path else Path(tempfile.mkdtemp(prefix="opledger-"))
+    location = path.expanduser().absolute() if path else Path(tempfile.mkdtemp(prefix="opledger-"))
     try:
-        with _held(place) as folder:
-            with _usable(place):
+        with _locked(location) as folder:
+            with _translated_errors(location):
                 folder.logs.mkdir(mode=0o700, exist_ok=True)
-                _place_runtime(folder)
+                _create_runtime(folder)
             try:
                 yield folder
             finally:
-                _drop_runtime(folder)
+                _remove_runtime(folder)
     finally:
         if path is None:
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(location, ignore_errors=True)
 
 
 def reset(path: Path) -> bool:
-    """Delete everything in a data folder; False where there is none. Raises StartupError: in use, not ours, or a part
-    of it cannot be deleted."""
+    """Deletes everything in a data folder. Returns False if there is no folder. Raises StartupError: the folder is in
+    use, belongs to another user, is not a data folder, or cannot be deleted."""
     path = path.expanduser().absolute()
     if not exists(path):
         return False
-    with _usable(path):
+    with _translated_errors(path):
         _check_owner(path)
         if not (path / MARKER).is_file():
             raise StartupError(f"{path} is not an opledger data folder: nothing was deleted")
@@ -79,7 +79,7 @@ def reset(path: Path) -> bool:
 
 
 def _empty(path: Path) -> None:
-    with _held(path):
+    with _locked(path):
         _wait_for_parts(path)
         for entry in path.iterdir():
             if entry.name == MARKER:
@@ -91,7 +91,7 @@ def _empty(path: Path) -> None:
 
 
 def user_of(path: Path) -> int | None:
-    """The process id of the opledger that uses a data folder; None where none does."""
+    """Returns the process id of the opledger that uses a data folder; None if it is not in use."""
     marker = path.expanduser() / MARKER
     if not marker.is_file():
         return None
@@ -103,10 +103,10 @@ def user_of(path: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def _held(path: Path) -> Iterator[DataFolder]:
+def _locked(path: Path) -> Iterator[DataFolder]:
     _check_or_create(path)
     marker = path / MARKER
-    with _usable(path):
+    with _translated_errors(path):
         descriptor = locks.try_lock(marker)
     if descriptor is None:
         raise StartupError(f"{path} is in use by another opledger (pid {_process_id(marker) or 'unknown'})")
@@ -119,7 +119,7 @@ def _held(path: Path) -> Iterator[DataFolder]:
 
 
 def _wait_for_parts(path: Path, seconds: float = 20.0) -> None:
-    """Servers whose opledger was killed take a moment to end."""
+    """Waits for the servers of a killed opledger to exit. Raises StartupError after `seconds`."""
     deadline = time.monotonic() + seconds
     for lock in path.glob("*.lock"):
         while lock.name != MARKER:
@@ -128,17 +128,17 @@ def _wait_for_parts(path: Path, seconds: float = 20.0) -> None:
                 os.close(descriptor)
                 break
             if time.monotonic() > deadline:
-                raise StartupError(f"processes of an earlier run still hold {lock}: find them with lsof, stop them")
+                raise StartupError(f"processes of an earlier run still lock {lock}: find them with lsof, and stop them")
             time.sleep(0.05)
 
 
 def _check_or_create(path: Path) -> None:
-    with _usable(path):
+    with _translated_errors(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_owner(path)
         entries = {entry.name for entry in path.iterdir()}
         if entries and MARKER not in entries:
-            raise StartupError(f"{path} is not empty and not an opledger data folder: choose another")
+            raise StartupError(f"{path} is not empty and not an opledger data folder: choose another folder")
         path.chmod(0o700)
 
 
@@ -149,8 +149,8 @@ def _check_owner(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _usable(path: Path) -> Iterator[None]:
-    """Turns what the system refuses within the folder into a StartupError that names the place."""
+def _translated_errors(path: Path) -> Iterator[None]:
+    """Raises StartupError with the path for an OSError of the block."""
     try:
         yield
     except OSError as error:
@@ -159,14 +159,14 @@ def _usable(path: Path) -> Iterator[None]:
 
 
 def _process_id(marker: Path) -> int:
-    """As the marker says; 0 where it says nothing."""
+    """Returns the process id in the marker; 0 if there is none."""
     text = marker.read_bytes()[:20].strip()
     return int(text) if text.isdigit() else 0
 
 
-def _place_runtime(folder: DataFolder) -> None:
-    """Where the socket's path would be too long, `run` is a link to a short temporary folder."""
-    _drop_runtime(folder)
+def _create_runtime(folder: DataFolder) -> None:
+    """Creates `run`: a folder, or a link to a temporary folder if the socket's path would be too long."""
+    _remove_runtime(folder)
     if len(os.fsencode(folder.path.resolve() / "run" / SOCKET_NAME)) <= SOCKET_PATH_LIMIT:
         folder.runtime.mkdir(mode=0o700)
         return
@@ -177,7 +177,7 @@ def _place_runtime(folder: DataFolder) -> None:
     folder.runtime.symlink_to(short)
 
 
-def _drop_runtime(folder: DataFolder) -> None:
+def _remove_runtime(folder: DataFolder) -> None:
     if folder.runtime.is_symlink():
         target = folder.runtime.readlink()
         if target.name.startswith(RUNTIME_PREFIX):

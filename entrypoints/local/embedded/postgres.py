@@ -1,4 +1,4 @@
-"""PostgreSQL from the wheel: a Unix socket in a private folder, no TCP, data that a kill at any moment leaves whole."""
+"""The embedded PostgreSQL server: from a wheel, on a Unix socket in a private folder, without TCP, crash-safe."""
 
 import asyncio
 import os
@@ -21,9 +21,9 @@ from entrypoints.local.embedded.processes.process import Command, GuardedProcess
 
 USER = "opledger"
 PORT = 5432
-"""Part of the socket's name only: nothing listens on it."""
+"""Part of the socket's name. No TCP port is opened."""
 STOP = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 8.0))
-"""PostgreSQL's fast, then its immediate shutdown."""
+"""PostgreSQL's fast shutdown, then its immediate one. Seconds to wait after each signal."""
 SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -39,13 +39,13 @@ SETTINGS = {
 
 
 class EmbeddedPostgres:
-    """One server on one data folder, a `Part` for the supervisor; by itself: `start`, `stop`, `async with`."""
+    """One server on one data folder. A `Part` for the supervisor; `start`, `stop` and `async with` run it alone."""
 
     name = "postgres"
     start_seconds = 60.0
 
     def __init__(self, folder: DataFolder, *, durable: bool = True, settings: Mapping[str, str] | None = None) -> None:
-        """`durable`: flush a new cluster to disk before use; pointless where the folder is a temporary one."""
+        """`durable`: flush a new cluster to disk before use; not needed in a temporary folder."""
         self.folder = folder
         self._durable = durable
         self._settings = {**SETTINGS, **(settings or {})}
@@ -54,7 +54,7 @@ class EmbeddedPostgres:
         self._process: GuardedProcess | None = None
 
     def url_for(self, database: str, scheme: str = "postgresql+asyncpg") -> str:
-        """The URL of a database, for SQLAlchemy or, with scheme `postgresql`, for asyncpg and psql."""
+        """Returns the URL of a database for SQLAlchemy; with scheme `postgresql` for asyncpg and psql."""
         return f"{scheme}://{USER}@/{quote(database)}?host={quote(str(self._socket))}&port={PORT}"
 
     @property
@@ -66,7 +66,7 @@ class EmbeddedPostgres:
         return self._process.pid if self._process else 0
 
     async def start(self) -> None:
-        """Start without a supervisor. Raises StartupError."""
+        """Starts the server without a supervisor. Raises StartupError."""
         self._process = await launch(self)
 
     async def stop(self) -> None:
@@ -87,7 +87,7 @@ class EmbeddedPostgres:
         await leftovers_gone(self.folder.lock_of(self.name))
         if self.folder.postgres.exists():
             await self._check_version()
-            self._drop_stale_pid_file()
+            self._remove_stale_pid_file()
         else:
             await self._initialise()
             await asyncio.to_thread(self._initialised.rename, self.folder.postgres)
@@ -98,7 +98,8 @@ class EmbeddedPostgres:
         return self._command("postgres", "-D", str(self.folder.postgres), *flags)
 
     async def ready(self) -> bool:
-        """Whether it answers; asked only once its process file says so, which keeps refusals out of the log."""
+        """Whether the server accepts connections. Does not connect before `postmaster.pid` says "ready", because the
+        server would log a refused connection."""
         try:
             if not self._pid_file.read_text(errors="replace").rstrip().endswith("ready"):
                 return False
@@ -109,7 +110,8 @@ class EmbeddedPostgres:
         return True
 
     async def create_database(self, name: str = "opledger", *, template: str | None = None) -> bool:
-        """Create a database; False where it is there already. From a `template` nobody is connected to: about 20 ms."""
+        """Creates a database; returns False if it exists. Nothing may be connected to the `template`. Takes about
+        20 ms."""
         if await self.execute("SELECT 1 FROM pg_database WHERE datname = $1", name):
             return False
         statement = f"CREATE DATABASE {_quoted(name)}" + (f" TEMPLATE {_quoted(template)}" if template else "")
@@ -137,7 +139,7 @@ class EmbeddedPostgres:
         )
 
     async def execute(self, statement: str, *arguments: str) -> list[asyncpg.Record]:
-        """Run one statement in the database `postgres`, outside of any transaction."""
+        """Runs one statement in the database `postgres`, outside a transaction."""
         connection = await self._connect()
         try:
             return await connection.fetch(statement, *arguments)
@@ -145,7 +147,7 @@ class EmbeddedPostgres:
             await connection.close()
 
     def _command(self, program: str, *arguments: str) -> Command:
-        # PGPORT, PGDATA and their like would change what the server does.
+        # PGPORT, PGDATA and similar variables would change the server's behaviour.
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_"))}
         return Command(
             argv=(str(self._bin / program), *arguments),
@@ -157,7 +159,7 @@ class EmbeddedPostgres:
         )
 
     async def _initialise(self) -> None:
-        """initdb beside the final place, then rename: a start that is killed leaves nothing half-made in it."""
+        """Runs initdb in a separate folder, which `prepare` renames: a killed start leaves no incomplete cluster."""
         shutil.rmtree(self._initialised, ignore_errors=True)
         self._initialised.mkdir(mode=0o700)
         privileges.hand_over(self._initialised, self._identity)
@@ -174,31 +176,33 @@ class EmbeddedPostgres:
         )
 
     async def _check_version(self) -> None:
-        """Raises StartupError where another major version made the data."""
+        """Raises StartupError if another major version of PostgreSQL created the data."""
         process = await asyncio.create_subprocess_exec(
             self._bin / "postgres", "--version", stdout=asyncio.subprocess.PIPE
         )
         output, _ = await process.communicate()
         version = re.search(r"\d+", output.decode())
-        made_by = (self.folder.postgres / "PG_VERSION").read_text(errors="replace").strip()
-        if version and version[0] != made_by:
+        created_by = (self.folder.postgres / "PG_VERSION").read_text(errors="replace").strip()
+        if version and version[0] != created_by:
             raise StartupError(
-                f"{self.folder.postgres} was made by PostgreSQL {made_by}, this is {version[0]}: use the former "
+                f"PostgreSQL {created_by} created {self.folder.postgres}, this is {version[0]}: use the former "
                 f"package, or export and import the data"
             )
 
-    def _drop_stale_pid_file(self) -> None:
-        """No process of ours is left, but the number in the file may be another program's by now: PostgreSQL would
-        take that for a running server and refuse. A server that somebody started by hand is left to that check."""
+    def _remove_stale_pid_file(self) -> None:
+        """Removes `postmaster.pid` unless its process works in this cluster's folder.
+
+        The system may have given the process id to another program, which PostgreSQL would take for a running server.
+        If a server was started by hand, PostgreSQL's own check refuses to start a second one."""
         if sys.platform != "linux" or not self._pid_file.exists():
             return
         process_id = self._pid_file.read_text(errors="replace").partition("\n")[0].strip()
         working_folder = Path("/proc", process_id if process_id.isdigit() else "none", "cwd")
         try:
-            by_hand = working_folder.samefile(self.folder.postgres)
+            running = working_folder.samefile(self.folder.postgres)
         except OSError:
-            by_hand = False
-        if not by_hand:
+            running = False
+        if not running:
             self._pid_file.unlink()
 
 

@@ -1,4 +1,4 @@
-"""The Temporal dev server from the wheel: one file keeps its state, so it survives a kill."""
+"""The embedded Temporal dev server: from a wheel, with its state in one file, which survives a kill."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ STOP = ((signal.SIGINT, 5.0), (signal.SIGKILL, 5.0))
 
 
 class EmbeddedTemporal:
-    """One dev server on one data folder, a `Part` for the supervisor; by itself: `start`, `stop`, `async with`."""
+    """One dev server on one data folder. A `Part` for the supervisor; `start`, `stop` and `async with` run it alone."""
 
     name = "temporal"
     start_seconds = 60.0
@@ -34,8 +34,8 @@ class EmbeddedTemporal:
         dynamic_config: Sequence[str] = (),
         durable: bool = True,
     ) -> None:
-        """`dynamic_config`: `key=json` each. A port not given is a free one, the same at every restart. Not `durable`:
-        the folder is a temporary one, so the stop need not wait the second that an orderly one takes."""
+        """`dynamic_config`: items `key=json`. A port of None is a free one, the same at every restart. `durable`: shut
+        down gracefully, which takes a second; not needed in a temporary folder."""
         self._folder = folder
         self._namespace = namespace
         self._dynamic_config = tuple(dynamic_config)
@@ -60,7 +60,7 @@ class EmbeddedTemporal:
         return self._process.pid if self._process else 0
 
     async def start(self) -> None:
-        """Start without a supervisor. Raises StartupError."""
+        """Starts the server without a supervisor. Raises StartupError."""
         self._process = await launch(self)
 
     async def stop(self) -> None:
@@ -77,7 +77,7 @@ class EmbeddedTemporal:
     async def prepare(self) -> None:
         if self._ui_port and not self._ui_flags:
             self._ui_flags = ("--ui-port", str(self._ui_port))
-            if await self._knows("--ui-disable-news-fetch"):
+            if await self._supports("--ui-disable-news-fetch"):
                 self._ui_flags += ("--ui-disable-news-fetch",)
 
     def command(self) -> Command:
@@ -97,13 +97,13 @@ class EmbeddedTemporal:
         )
 
     async def ready(self) -> bool:
-        """Whether it answers a query by our search attribute: then the frontend serves, the namespace is there, the
-        attribute is registered and visibility works. Asked over its HTTP API: no gRPC needed."""
+        """Whether the server answers a query by the search attribute. Then the frontend serves, the namespace exists,
+        the attribute is registered and visibility works. Uses the HTTP API, which needs no gRPC client."""
         query = quote(f'{SEARCH_ATTRIBUTE}="none"')
         target = f"/api/v1/namespaces/{quote(self._namespace)}/workflow-count?query={query}"
         return await net.http_status(HOST, self._http_port, target) == 200
 
-    async def _knows(self, flag: str) -> bool:
+    async def _supports(self, flag: str) -> bool:
         process = await asyncio.create_subprocess_exec(
             *(self._executable, "server", "start-dev", "--help"),
             stdout=asyncio.subprocess.PIPE,

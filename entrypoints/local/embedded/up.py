@@ -61,7 +61,8 @@ async def running(
     """The application, ready inside the block and gone after it.
 
     `migrate` gets the database URL, `prepare_engine` the Temporal address, once their servers are ready and before
-    the API and the worker start. Raises StartupError; a port that is taken is found before anything is started.
+    the worker starts. The API imports its modules meanwhile. Raises StartupError; a port that is taken is found before
+    anything is started.
     """
     port = _check_ports(options)
     with opened(options.data_dir) as folder:
@@ -70,13 +71,19 @@ async def running(
         try:
             callbacks = _callbacks(options, folder, port)
             postgres, temporal = _servers(options, folder, callbacks)
-            await supervisor.start(*[part for part in (postgres, temporal) if part])
             application = _describe(options, folder, port, postgres, temporal, callbacks, supervisor)
-            if postgres:
-                await postgres.create_database()
-            await migrate(application.database_url)
-            await prepare_engine(application.temporal_address)
-            await supervisor.start(*_processes(options, folder, port, application, callbacks))
+
+            async def start_servers() -> None:
+                await supervisor.start(*[part for part in (postgres, temporal) if part])
+                if postgres:
+                    await postgres.create_database()
+                await migrate(application.database_url)
+                await prepare_engine(application.temporal_address)
+                servers_ready.set()
+
+            servers_ready = asyncio.Event()
+            processes = _processes(options, folder, port, application, callbacks, servers_ready)
+            await asyncio.gather(start_servers(), supervisor.start(*processes))  # servers first: they stop last
             status.write(application)
             yield application
         finally:
@@ -96,7 +103,7 @@ def _check_ports(options: Options) -> int:
 
 
 def _callbacks(options: Options, folder: DataFolder, port: int) -> Callbacks | None:
-    """Those of the embedded Temporal. What a server of somebody else does is not ours to set up."""
+    """Those of the embedded Temporal. A server given by its address keeps its own settings."""
     if options.temporal_address or not options.callbacks:
         return None
     url = options.env.get(URL) or _api_url(options, port)
@@ -150,7 +157,12 @@ def _describe(
 
 
 def _processes(
-    options: Options, folder: DataFolder, port: int, application: Running, callbacks: Callbacks | None
+    options: Options,
+    folder: DataFolder,
+    port: int,
+    application: Running,
+    callbacks: Callbacks | None,
+    servers_ready: asyncio.Event,
 ) -> list[Part]:
     env = {
         **os.environ,
@@ -163,8 +175,10 @@ def _processes(
         "OPLEDGER_HOST": options.host,
         "OPLEDGER_PORT": str(port),
     }
+    if application.temporal_ui_url:
+        env.setdefault("OPLEDGER_TEMPORAL_UI_URL", application.temporal_ui_url)
     ready_at = (net.connectable(options.host), port, "/readyz")
-    parts: list[Part] = [AppProcess("api", options.api_command, env, folder, ready_at=ready_at)]
+    parts: list[Part] = [AppProcess("api", options.api_command, env, folder, servers_ready, ready_at=ready_at)]
     if options.worker_command:
-        parts.append(AppProcess("worker", options.worker_command, env, folder))
+        parts.append(AppProcess("worker", options.worker_command, env, folder, servers_ready))
     return parts

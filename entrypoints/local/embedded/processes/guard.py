@@ -3,8 +3,8 @@
     guard.py --identity same --stop INT:10,QUIT:5 -- command argument...
 
 However the application ends, kill -9 included, the pipe's other end closes with it. The guard then sends the first
-signal, after its seconds the next, and at last KILL. On Linux the kernel sends the last named signal should the guard
-itself be killed: then nobody is left to go from one to the next. Says the server's process id on standard output,
+signal, after its seconds the next, and at last KILL. On Linux the kernel sends the last named signal if the guard
+itself is killed: then no process is left to send the others. Says the server's process id on standard output,
 ends with the server's exit status. Run by path with -I -S, standard library only: ready in about 20 ms.
 """
 

@@ -48,7 +48,9 @@ class GuardedProcess:
         """Start it. Raises StartupError if processes of an earlier start do not go away."""
         lock = await locks.wait_for_lock(command.lock, LOCK_TIMEOUT)
         if lock is None:
-            raise StartupError(f"processes of an earlier run still hold {command.lock}: find them with lsof, stop them")
+            raise StartupError(
+                f"processes of an earlier run still lock {command.lock}: find them with lsof, and stop them"
+            )
         try:
             log, log_start = open_log(command.log)
             try:
@@ -124,7 +126,7 @@ async def run(command: Command) -> None:
 async def _lock(path: Path) -> int:
     descriptor = await locks.wait_for_lock(path, LOCK_TIMEOUT)
     if descriptor is None:
-        raise StartupError(f"processes of an earlier run still hold {path}: find them with lsof, stop them")
+        raise StartupError(f"processes of an earlier run still lock {path}: find them with lsof, and stop them")
     return descriptor
 
 

@@ -16,7 +16,7 @@ from entrypoints.http.requests.parameters import IF_NONE_MATCH
 from entrypoints.http.security.authorization import PUBLIC
 from entrypoints.http.security.forwarded import base_path
 
-STATIC: Final = Path(__file__).parents[1] / "static"
+STATIC: Final = Path(__file__).parents[2] / "static"
 ASSETS: Final = {
     "swagger-ui.css": ("swagger-ui/swagger-ui.css", "text/css"),
     "swagger-ui-bundle.js": ("swagger-ui/swagger-ui-bundle.js", "text/javascript"),

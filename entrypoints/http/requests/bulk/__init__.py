@@ -1,0 +1,1 @@
+"""Requests for bulk actions: filters and confirmation tokens."""

@@ -1,0 +1,1 @@
+"""Parameters, filters and page tokens of the list of operations."""

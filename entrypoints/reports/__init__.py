@@ -1,0 +1,1 @@
+"""Decoders of reports, which arrive as activities and over HTTP."""
