@@ -4,11 +4,11 @@ The payloads are standard dataclasses, which Temporal's default data converter s
 sends the same JSON.
 """
 
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-
-from temporalio.common import SearchAttributeKey
+from uuid import UUID, uuid5
 
 LEDGER_TASK_QUEUE = "opledger"
 """Task queue of the ledger's worker."""
@@ -16,11 +16,13 @@ LEDGER_TASK_QUEUE = "opledger"
 UPDATE_ACTIVITY = "update_operation_status"
 """Activity of the ledger's worker that records the reports of workflows. Takes a `StatusUpdate`."""
 
-OPERATION_UUID: SearchAttributeKey[str] = SearchAttributeKey.for_keyword("OperationUUID")
-"""Search attribute with the operation's id, on every execution that the ledger starts."""
-
 MEMO = "opledger"
 """Key of the memo on every execution that the ledger starts: `{"report_outcome": OutcomeReports}`."""
+
+MAX_STEP_NAME = 100
+"""Characters."""
+MAX_STEP_MESSAGE = 200
+"""Characters. A report has up to 100 steps."""
 
 
 class OutcomeReports(StrEnum):
@@ -66,18 +68,69 @@ class ReportedError:
     details: list[Any] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class ReportedProgress:
-    """Progress of a workflow."""
+class StepState(StrEnum):
+    """State of a step."""
 
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class ReportedStep:
+    """A named step of a workflow."""
+
+    name: str
+    state: StepState
+    started_at: str
+    """In RFC 3339, UTC."""
+    updated_at: str
+    """Time of the last change; of a step that is not running, its end. In RFC 3339, UTC."""
     fraction: float | None = None
     """0.0 to 1.0; None: unknown."""
     message: str | None = None
 
 
 @dataclass(frozen=True)
+class ReportedProgress:
+    """Progress of a workflow. Without fraction and message, those that were reported before stay."""
+
+    fraction: float | None = None
+    """0.0 to 1.0; None: unknown."""
+    message: str | None = None
+    steps: list[ReportedStep] = field(default_factory=list)
+    """All steps of the run, or those that have changed."""
+
+
+@dataclass(frozen=True)
+class ReportedParent:
+    """Workflow that started the reporting one as its child."""
+
+    workflow_id: str
+    first_run_id: str | None = None
+    """First run of the parent's chain; None: the parent's worker has no plugin."""
+    operation_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportedExecution:
+    """The reporting run, and its chain. The first report of an execution that is no operation yet makes it one."""
+
+    namespace: str
+    workflow_id: str
+    run_id: str
+    first_run_id: str
+    workflow_type: str
+    task_queue: str
+    started_at: str
+    """Start of the run `run_id`, in RFC 3339, UTC."""
+    parent: ReportedParent | None = None
+
+
+@dataclass(frozen=True)
 class StatusUpdate:
-    """One report of a workflow: the only argument of the activity `update_operation_status`."""
+    """One report of a workflow: the only argument of the activity `update_operation_status`, and the body of
+    `POST /v1/reports`."""
 
     operation_id: str
     kind: UpdateKind
@@ -92,3 +145,39 @@ class StatusUpdate:
     """The result was too large or not JSON: the ledger fetches it from Temporal."""
     error: ReportedError | None = None
     progress: ReportedProgress | None = None
+    execution: ReportedExecution | None = None
+    """Set by `OpledgerPlugin`."""
+
+
+class StartReportKind(StrEnum):
+    """Result of the start of a recorded operation."""
+
+    DISPATCHED = "dispatched"
+    """Temporal accepted the start. Changes no status: a worker has not taken the workflow yet."""
+    START_REJECTED = "start_rejected"
+    """Temporal refused the start: no workflow of this operation exists."""
+
+
+@dataclass(frozen=True)
+class StartReport:
+    """Report of the client that started a workflow, in the body of `POST /v1/reports`. No activity takes it."""
+
+    operation_id: str
+    kind: StartReportKind
+    occurred_at: str
+    """Time of the client, in RFC 3339, UTC."""
+    execution: ReportedExecution | None = None
+    """The execution that Temporal named in its answer; None if it refused the start."""
+    error: ReportedError | None = None
+
+
+_ADOPTED = UUID("6f9d5c0e-3b0a-5d5e-9a55-0d6a1f0f15ad")
+
+
+def adopted_operation_id(namespace: str, workflow_id: str, first_run_id: str) -> str:
+    """Id of the operation of a workflow chain that the ledger did not start.
+
+    It is the UUIDv5 of the three values as a JSON array without spaces, so every way in computes the same id.
+    """
+    name = json.dumps([namespace, workflow_id, first_run_id], ensure_ascii=False, separators=(",", ":"))
+    return str(uuid5(_ADOPTED, name))

@@ -8,8 +8,9 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
-from opledger._run import intercept_continue_as_new
-from opledger.wire import MEMO, OPERATION_UUID, OutcomeReports
+from opledger._tracking.run import intercept_continue_as_new
+from opledger.search_attribute import OPERATION_UUID
+from opledger.wire import MEMO, OutcomeReports
 
 
 @dataclass(frozen=True)
@@ -25,26 +26,32 @@ class Identity:
 
 
 def identify() -> Identity | None:
-    """The identity of the current run; None if the ledger did not start it."""
+    """The identity of the current run; None if it was not started as an operation.
+
+    The search attribute names the operation. A child can have it from its parent. The memo, or the workflow id of an
+    operation without a template, shows that the attribute is not another workflow's.
+    """
     if not workflow.in_workflow():
         return None
     info = workflow.info()
-    if info.parent is not None or info.typed_search_attributes.get(OPERATION_UUID) != info.workflow_id:
-        return None
-    try:
-        canonical = str(uuid.UUID(info.workflow_id))
-    except ValueError:
-        return None
-    if info.workflow_id != canonical:
+    operation_id = info.typed_search_attributes.get(OPERATION_UUID)
+    if info.parent is not None or operation_id is None or not _is_canonical(operation_id):
         return None
     if MEMO not in info.raw_memo:
-        return Identity(canonical)
+        return Identity(operation_id) if operation_id == info.workflow_id else None
     try:
         memo = workflow.memo_value(MEMO)
-        return Identity(canonical, OutcomeReports(memo["report_outcome"]), memo)
+        return Identity(operation_id, OutcomeReports(memo["report_outcome"]), memo)
     except Exception:  # noqa: BLE001
         # Another codec, or a newer ledger. Without the report the ledger learns the outcome from Temporal, only later.
-        return Identity(canonical, OutcomeReports.NEVER, {"report_outcome": OutcomeReports.NEVER.value})
+        return Identity(operation_id, OutcomeReports.NEVER, {"report_outcome": OutcomeReports.NEVER.value})
+
+
+def _is_canonical(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def keep_identity(identity: Identity) -> None:
@@ -53,13 +60,23 @@ def keep_identity(identity: Identity) -> None:
     The search attributes and the memo in its arguments replace those of the run. A signal handler can call
     `continue_as_new` too, outside of the run method. So this intercepts the call itself.
     """
-    intercept_continue_as_new(
-        lambda arguments: dataclasses.replace(
-            arguments,
-            search_attributes=_attributes(identity, arguments.search_attributes),
-            memo=_memo(identity, arguments.memo),
-        )
+    intercept_continue_as_new(lambda arguments: with_identity(identity, arguments))
+
+
+def with_identity(identity: Identity, arguments: Any) -> Any:
+    """Adds the identity to a `ContinueAsNewInput`."""
+    return dataclasses.replace(
+        arguments,
+        search_attributes=_attributes(identity, arguments.search_attributes),
+        memo=_memo(identity, arguments.memo),
     )
+
+
+def with_operation_id(attributes: Any, operation_id: str) -> Any:
+    """Adds the operation's id to search attributes of either kind, or to None."""
+    if isinstance(attributes, TypedSearchAttributes) or not attributes:
+        return (attributes or TypedSearchAttributes.empty).updated(SearchAttributePair(OPERATION_UUID, operation_id))
+    return {**attributes, OPERATION_UUID.name: [operation_id]}
 
 
 def _attributes(identity: Identity, given: Any) -> Any:
@@ -67,10 +84,7 @@ def _attributes(identity: Identity, given: Any) -> Any:
     current = workflow.info().typed_search_attributes
     if not given and current.get(OPERATION_UUID) == identity.operation_id:
         return given
-    attributes = given or current
-    if isinstance(attributes, TypedSearchAttributes):
-        return attributes.updated(SearchAttributePair(OPERATION_UUID, identity.operation_id))
-    return {**attributes, OPERATION_UUID.name: [identity.operation_id]}
+    return with_operation_id(given or current, identity.operation_id)
 
 
 def _memo(identity: Identity, given: Any) -> Any:

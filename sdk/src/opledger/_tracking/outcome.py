@@ -6,9 +6,9 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import is_cancelled_exception
 
-from opledger._description import describe_failure, describe_result, may_be_retried, to_failure
-from opledger._reporting import Reporter
-from opledger._run import has_handlers, has_other_tasks
+from opledger._tracking.description import describe_failure, describe_result, may_be_retried, to_failure
+from opledger._tracking.reporting import Reporter
+from opledger._tracking.run import has_handlers, has_other_tasks
 from opledger.wire import OutcomeReports, UpdateKind
 
 
@@ -20,12 +20,21 @@ class OutcomeReport:
     its outcome only if nothing can reach it any more, or if the ledger has no other source.
     """
 
-    def __init__(self, reporter: Reporter, rule: OutcomeReports | None, override: bool | None) -> None:
-        """Must be created before the body starts. `override`: the decorator's option `report_outcome`."""
+    def __init__(self, reporter: Reporter, rule: OutcomeReports | None) -> None:
+        """Must be created before the body starts."""
         self._reporter = reporter
         self._rule = rule
-        self._override = override
+        self._declared = False
+        self._override: bool | None = None
         self._had_handlers = has_handlers()
+
+    def declare(self, override: bool | None) -> None:
+        """Allows the report, which only the decorator does. The outermost decorated method decides.
+
+        `override`: the decorator's option `report_outcome`.
+        """
+        if not self._declared:
+            self._declared, self._override = True, override
 
     async def send_result(self, result: Any) -> None:
         """Reports a result, if this run reports its outcome."""
@@ -62,6 +71,8 @@ class OutcomeReport:
         )
 
     def _is_due(self) -> bool:
+        if not self._declared:
+            return False
         if self._override is not None:
             return self._override
         if self._rule is OutcomeReports.WHEN_SAFE:

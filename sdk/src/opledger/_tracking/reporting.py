@@ -3,53 +3,40 @@
 import asyncio
 import contextlib
 import functools
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import replace
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import is_cancelled_exception
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
-from opledger.wire import LEDGER_TASK_QUEUE, UPDATE_ACTIVITY, ReportedProgress, StatusUpdate, UpdateKind
-
-_ATTEMPT_TIMEOUT = timedelta(seconds=3)
-_RETRIES = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(seconds=2),
-)
-_LOCAL_ATTEMPTS = 4
-_LOCAL_START_TIMEOUT = timedelta(seconds=1)
-"""Timeout of a start report by local activity. A local activity keeps the workflow task open, and signals and updates
-wait until the task ends. So a ledger that hangs must not delay the workflow for long. Without the report the ledger
-asks Temporal."""
-
-
-@dataclass(frozen=True)
-class TrackingOptions:
-    """Options of the decorator: the ledger's task queue, the timeout of one report, and the outcome report."""
-
-    ledger_task_queue: str = LEDGER_TASK_QUEUE
-    report_timeout: timedelta = timedelta(seconds=10)
-    report_outcome: bool | None = None
-    """None: the ledger's rule in the memo applies."""
+from opledger._tracking.steps import MAX_STEPS, Steps, merged
+from opledger._tracking.transport import LEDGER_REFUSED, Transport
+from opledger.wire import ReportedExecution, ReportedProgress, ReportedStep, StatusUpdate, UpdateKind
 
 
 class Reporter:
     """Sends the reports of one workflow run."""
 
-    def __init__(self, operation_id: str, options: TrackingOptions, *, keeps_newest: bool) -> None:
+    def __init__(
+        self,
+        operation_id: str,
+        transport: Transport,
+        *,
+        keeps_newest: bool,
+        execution: ReportedExecution | None = None,
+    ) -> None:
         """`keeps_newest`: send the newest progress that was reported while another progress report was pending."""
-        self._operation_id = operation_id
-        self._options = options
+        self.operation_id = operation_id
+        self._transport = transport
         self._keeps_newest = keeps_newest
-        self._local = workflow.info().task_queue == options.ledger_task_queue
+        self._execution = execution
         self._ledger_answers = True
         self._started = False
         self._starting: asyncio.Task[None] | None = None
         self._progress: asyncio.Task[Any] | None = None
         self._newest: ReportedProgress | None = None
+        self._steps = Steps()
+        self._logged_steps = False
         self._pending: list[asyncio.Task[Any]] = []
 
     @property
@@ -86,21 +73,23 @@ class Reporter:
         self._newest = None
         if self._starting is not None:
             self._starting.cancel()
-        if self._local:
+        if self._transport.is_local:
             for report in self._pending:
                 report.cancel()
 
     def _send(self, kind: UpdateKind, **content: Any) -> asyncio.Task[Any] | None:
         """Starts a report without waiting; None if it cannot be started. A lost report is logged."""
         try:
-            report = self._schedule(
+            report = self._transport.send(
                 StatusUpdate(
-                    operation_id=self._operation_id,
+                    operation_id=self.operation_id,
                     kind=kind,
                     occurred_at=workflow.now().isoformat(),
                     attempt=workflow.info().attempt,
+                    execution=self._execution,
                     **content,
-                )
+                ),
+                brief=kind is UpdateKind.STARTED or (kind is UpdateKind.PROGRESS and not self._ledger_answers),
             )
         except Exception as err:  # noqa: BLE001
             # An invalid report (for example, the payload converter refuses it) must not stop the workflow.
@@ -110,6 +99,18 @@ class Reporter:
         report.add_done_callback(functools.partial(self._on_done, kind))
         return report
 
+    def change_step(self, step: ReportedStep, *, ends_others: bool) -> None:
+        """Changes a step, which goes with the next progress report. The first one too many is logged."""
+        kept = self._steps.change(step, ends_others=ends_others)
+        if not kept and not self._logged_steps:
+            self._logged_steps = True
+            workflow.logger.warning(
+                "Operation %s: the step %r and further new ones are not reported: a run has at most %d",
+                self.operation_id,
+                step.name,
+                MAX_STEPS,
+            )
+
     async def send_progress(self, progress: ReportedProgress) -> None:
         """Reports progress, and waits for the report while the ledger answers.
 
@@ -117,12 +118,16 @@ class Reporter:
         without waiting: otherwise a thousand lost reports would add a thousand timeouts to the workflow.
         """
         if self._progress is not None and not self._progress.done():
-            self._newest = progress if self._keeps_newest else None
+            if self._keeps_newest:
+                self._newest = progress if self._newest is None else merged(self._newest, progress)
             return
         self.send_started()
-        self._progress = report = self._send(UpdateKind.PROGRESS, progress=progress)
+        self._progress = report = self._send_progress(progress)
         if report is not None and self._ledger_answers:
             await workflow.wait([report])
+
+    def _send_progress(self, progress: ReportedProgress) -> asyncio.Task[Any] | None:
+        return self._send(UpdateKind.PROGRESS, progress=replace(progress, steps=self._steps.all))
 
     async def send_outcome(self, kind: UpdateKind, **content: Any) -> None:
         """Reports the outcome, and waits for the report even if a cancellation is requested meanwhile.
@@ -146,40 +151,6 @@ class Reporter:
         with contextlib.suppress(Exception):
             report.result()
 
-    def _schedule(self, update: StatusUpdate) -> asyncio.Task[Any]:
-        # The response stays undecoded (RawValue): a response that cannot be decoded would fail the workflow task.
-        if self._local:
-            return self._schedule_local(update)
-        return workflow.start_activity(
-            UPDATE_ACTIVITY,
-            update,
-            task_queue=self._options.ledger_task_queue,
-            result_type=RawValue,
-            schedule_to_close_timeout=self._options.report_timeout,
-            start_to_close_timeout=min(self._options.report_timeout, _ATTEMPT_TIMEOUT),
-            retry_policy=_RETRIES,
-        )
-
-    def _schedule_local(self, update: StatusUpdate) -> asyncio.Task[Any]:
-        # Measured on SDK 1.35: a local activity that keeps failing is retried after its schedule-to-close timeout,
-        # forever if its intervals stay below `local_retry_threshold`. So the number of attempts is limited, and all
-        # attempts together (4 x 0.15, and 0.05 + 0.1 + 0.2 between them) stay below the timeout.
-        timeout = self._options.report_timeout
-        if update.kind is UpdateKind.STARTED:
-            timeout = min(timeout, _LOCAL_START_TIMEOUT)
-        return workflow.start_local_activity(
-            UPDATE_ACTIVITY,
-            update,
-            result_type=RawValue,
-            schedule_to_close_timeout=timeout,
-            start_to_close_timeout=timeout * 0.15,
-            retry_policy=RetryPolicy(
-                initial_interval=timeout * 0.05, backoff_coefficient=2.0, maximum_attempts=_LOCAL_ATTEMPTS
-            ),
-            # Above every retry interval, so that no retry becomes a timer in the workflow's history.
-            local_retry_threshold=timeout,
-        )
-
     def _on_done(self, kind: UpdateKind, report: asyncio.Task[Any]) -> None:
         self._pending.remove(report)
         if report.cancelled():
@@ -194,13 +165,16 @@ class Reporter:
             return
         if report is self._progress and self._newest is not None:
             newest, self._newest = self._newest, None
-            self._progress = self._send(UpdateKind.PROGRESS, progress=newest)
+            self._progress = self._send_progress(newest)
 
     def _log_lost(self, kind: UpdateKind, err: Exception) -> None:
         self._ledger_answers = False
+        cause = err.__cause__ or err
+        if isinstance(cause, ApplicationError) and cause.type == LEDGER_REFUSED:
+            return  # the activity has logged it
         workflow.logger.warning(
             "Operation %s: the report %r did not reach the ledger: %s",
-            self._operation_id,
+            self.operation_id,
             kind.value,
-            err.__cause__ or err,
+            cause,
         )

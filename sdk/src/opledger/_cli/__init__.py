@@ -1,0 +1,1 @@
+"""The `opledger` command for users of a ledger. Needs the extra `cli`."""

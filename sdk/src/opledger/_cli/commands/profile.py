@@ -1,0 +1,49 @@
+"""`opledger profile`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def profile() -> None:
+    """Give ledgers a name: add, list, remove. The profile `default` is used where nothing else is set."""
+
+
+@profile.command()
+@click.argument("name")
+@click.option("--url", required=True, help="Address of the ledger.")
+@click.option("--api-key-file", type=click.Path(path_type=Path), help="File with the API key. It is read at each use.")
+def add(*, name: str, url: str, api_key_file: Path | None) -> None:
+    """Store a ledger under NAME. Replaces a profile of that name."""
+    from opledger._address import find_address
+    from opledger._cli import profiles
+
+    try:
+        find_address(url, "checked-later")
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    file = None if api_key_file is None else str(api_key_file.expanduser().absolute())
+    profiles.write({**profiles.read(), name: profiles.Profile(url, file)})
+
+
+@profile.command("list")
+def list_profiles() -> None:
+    """Show the profiles."""
+    from opledger._cli import profiles
+    from opledger._cli.printing import print_rows
+
+    rows = [(name, one.url, one.api_key_file or "") for name, one in profiles.read().items()]
+    print_rows(("NAME", "URL", "API KEY FILE"), rows)
+
+
+@profile.command()
+@click.argument("name")
+def remove(*, name: str) -> None:
+    """Remove the profile NAME."""
+    from opledger._cli import profiles
+
+    known = profiles.read()
+    if known.pop(name, None) is None:
+        raise click.UsageError(f"there is no profile {name!r}")
+    profiles.write(known)

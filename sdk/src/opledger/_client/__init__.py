@@ -1,0 +1,1 @@
+"""The client of the ledger's HTTP API."""

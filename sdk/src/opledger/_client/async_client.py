@@ -1,0 +1,247 @@
+"""The client for asyncio."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+from uuid import UUID
+
+import httpx
+
+from opledger._client import bulk, calls
+from opledger._client.async_calls import AsyncCalls
+from opledger._client.bulk import Target
+from opledger._client.calls import Call
+from opledger._client.exchange import Pause, exchange
+from opledger._client.failures import failure
+from opledger._client.filters import Filters, checked
+from opledger._client.models import Event, Operation
+from opledger._client.setup import TIMEOUT, Setup, answer_of, attempt_timeout, failed, reason_of
+from opledger._client.stream import SILENCE, Stream
+from opledger._client.waiting import Deadline, Waiting, not_done
+
+_T = TypeVar("_T")
+
+
+class AsyncClient(AsyncCalls):
+    """A ledger. Use it in an `async with` block, or close it. It belongs to one event loop.
+
+    Every call repeats its request after a lost connection, 429 and 503 (after the pause that the ledger asks for), for
+    at most `timeout` seconds; no call does a thing twice. Errors of every call:
+
+    - LedgerUnavailable: the ledger gave no usable answer within the time.
+    - LedgerRefused: the ledger refused the request; its subclasses and `errors` say why.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """
+        Args:
+            url: Such as https://ledger.example.com. Default: `OPLEDGER_URL`.
+            api_key: Default: `OPLEDGER_API_KEY`, or the content of the file `OPLEDGER_API_KEY_FILE`.
+            timeout: Seconds for a call with its repeats.
+            transport: Replaces the network, in tests.
+
+        Raises:
+            ValueError: there is no URL, or the URL or the key has a wrong form.
+        """
+        self._setup = Setup(url, api_key, timeout)
+        self._http = httpx.AsyncClient(
+            base_url=self._setup.address.url,
+            headers=self._setup.headers,
+            limits=self._setup.limits,
+            verify=self._setup.verify,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def list(
+        self, *, order: str | None = None, page_size: int | None = None, **filters: Unpack[Filters]
+    ) -> AsyncIterator[Operation]:
+        """Yields the operations that match every filter; one page is in memory at a time."""
+        criteria = checked(filters)
+        token = None
+        while True:
+            page = await self._send(calls.page(criteria, order, page_size, token))
+            for operation in page.items:
+                yield operation
+            token = page.next_page_token
+            if token is None:
+                return
+
+    async def targets(
+        self, operation_id: str | UUID, *, outcome: str | Iterable[str] | None = None
+    ) -> AsyncIterator[Target]:
+        """Yields the operations of a bulk action and what became of each, or those with one of the outcomes `PENDING`,
+        `DONE`, `SKIPPED`, `FAILED`; one page is in memory at a time."""
+        wanted = bulk.outcomes(outcome)
+        token = None
+        while True:
+            page = await self._send(bulk.targets(str(operation_id), wanted, token))
+            for target in page.items:
+                yield target
+            token = page.next_page_token
+            if token is None:
+                return
+
+    async def wait(self, operation_id: str | UUID, timeout: float | None = None) -> Operation:
+        """Waits until the operation is done, and returns it.
+
+        Args:
+            operation_id: The operation.
+            timeout: Seconds. Default: no limit.
+
+        Raises:
+            TimeoutError: the operation is not done after the time. It goes on.
+        """
+        deadline = Deadline(timeout)
+        while True:
+            hold = deadline.hold
+            operation = await self._send(
+                calls.get(str(operation_id), hold), within=min(hold + self._setup.timeout, deadline.remaining + 1.0)
+            )
+            if operation.done:
+                return operation
+            if deadline.is_over:
+                raise not_done([str(operation_id)], timeout)
+
+    async def result(self, operation_id: str | UUID, timeout: float | None = None) -> Any:
+        """Waits until the operation is done, and returns its result.
+
+        Raises:
+            OperationFailed: it failed; the subclass names the reason.
+            TimeoutError: the operation is not done after `timeout` seconds. It goes on.
+        """
+        operation = await self.wait(operation_id, timeout)
+        if operation.error is not None:
+            raise failure(operation)
+        return operation.result
+
+    async def as_completed(
+        self,
+        operation_ids: Iterable[str | UUID],
+        timeout: float | None = None,
+        on_change: Callable[[Operation], object] | None = None,
+    ) -> AsyncIterator[Operation]:
+        """Yields each operation when it is done. All of them share one stream.
+
+        Args:
+            operation_ids: The operations.
+            timeout: Seconds. Default: no limit.
+            on_change: Called with each of them after every change, for example to show progress.
+
+        Raises:
+            TimeoutError: not all are done after the time. They go on.
+        """
+        waiting, deadline = Waiting(map(str, operation_ids), on_change), Deadline(timeout)
+        stream, is_first = Stream(None, None, self._setup.backoff), True
+        while waiting.open:
+            if deadline.is_over:
+                raise not_done(waiting.open, timeout)
+            silence = min(SILENCE, deadline.remaining)
+            async for event in self._connection(stream, silence):
+                if is_first and event is not None:  # from here on the stream has every change
+                    is_first = False
+                    async for operation in self._ended(waiting):
+                        yield operation
+                if (ended := waiting.take(event)) is not None:
+                    yield ended
+                if not waiting.open:
+                    return
+                if deadline.remaining < silence - 1.0:  # the next connection waits no longer than that
+                    break
+
+    async def events(
+        self, operation_id: str | UUID | None = None, *, after: str | None = None, positions: bool = False
+    ) -> AsyncIterator[Event]:
+        """Yields the events of an operation until it is done, or those of all operations from now on.
+
+        The stream resumes by itself: no event is lost, and none comes twice.
+
+        Args:
+            operation_id: The operation. Default: all.
+            after: Id of an event, to resume a stream of an earlier process.
+            positions: Yield also the events that carry only an id to resume from. If the stream is of all
+                operations, the first one comes at once: a list that is read then, and later events, have every change.
+
+        Raises:
+            LedgerUnavailable: the ledger is not available for the client's timeout.
+        """
+        stream = Stream(None if operation_id is None else str(operation_id), after, self._setup.backoff)
+        while not stream.is_over:
+            async for event in self._connection(stream, SILENCE):
+                if event is not None and (positions or not event.is_position):
+                    yield event
+
+    async def _connection(self, stream: Stream, silence: float) -> AsyncIterator[Event | None]:
+        """Yields the events of one connection, None for a sign of life. Pauses if the connection fails."""
+        from httpx_sse import EventSource, SSEError
+
+        timeout = httpx.Timeout(self._setup.timeout, read=silence)
+        try:
+            async with self._http.stream("GET", stream.path, headers=stream.headers, timeout=timeout) as response:
+                if not stream.opened(response.status_code):
+                    pause = stream.refused(response.status_code, response.headers, await response.aread())
+                elif stream.is_over:
+                    return
+                else:
+                    async for received in EventSource(response).aiter_sse():
+                        yield stream.read(received)
+                        if stream.is_over:
+                            return
+                    pause = stream.broken("the stream ended")
+        except (httpx.RequestError, SSEError) as error:
+            pause = stream.broken(reason_of(error))
+        await asyncio.sleep(pause)
+
+    async def _ended(self, waiting: Waiting) -> AsyncIterator[Operation]:
+        for part in waiting.parts():
+            listed = await self._send(calls.under_own_ids(part)) if len(part) > 1 else ()
+            known = {one.id: one for one in listed}
+            for operation_id in part:
+                operation = known.get(operation_id) or await self.get(operation_id)
+                if (ended := waiting.ended(operation)) is not None:
+                    yield ended
+
+    async def _send(self, call: Call[_T], within: float | None = None) -> _T:
+        steps = exchange(call, self._setup.backoff(within))
+        step = next(steps)
+        while True:
+            try:
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    step = steps.send(None)
+                    continue
+                try:
+                    response = await self._http.request(
+                        step.call.method,
+                        step.call.path,
+                        params=httpx.QueryParams([*step.call.query]),
+                        headers=step.call.headers,
+                        content=step.call.body,
+                        timeout=attempt_timeout(step),
+                    )
+                except httpx.RequestError as error:
+                    step = steps.send(failed(error))
+                else:
+                    step = steps.send(answer_of(response))
+            except StopIteration as ended:
+                result: _T = ended.value
+                return result

@@ -1,0 +1,1 @@
+"""The ledger's API, and what the plugin needs of it."""

@@ -1,0 +1,1 @@
+"""Reports of one run, from within the workflow."""
