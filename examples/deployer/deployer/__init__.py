@@ -1,0 +1,1 @@
+"""A service that deploys an application to machines."""
