@@ -18,26 +18,30 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import (
+from benchmarks.adoption import adopting, plugin, watching
+from benchmarks.api import (
     accepting,
-    close_lag,
-    completing,
-    footprint,
+    bulk,
+    charting,
+    counting,
+    dashboard,
+    finding,
     growing,
     listing,
     processes,
     reading,
-    reconciling,
-    recording,
-    starting,
-    tracking,
+    transactional,
     validating,
-    waiting,
 )
-from benchmarks.harness import Row, Scale
-from benchmarks.markdown import write_table
+from benchmarks.client import using
+from benchmarks.convergence import reconciling
+from benchmarks.harness.markdown import write_table
+from benchmarks.harness.measurement import Row, Scale
+from benchmarks.harness.table import RESULTS, print_table, write_json
 from benchmarks.peers import comparison
-from benchmarks.table import RESULTS, print_table, write_json
+from benchmarks.startup import footprint, starting
+from benchmarks.tracking import close_lag, completing, recording, tracking
+from benchmarks.waiting import waiting
 
 TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "reading": reading.rows,
@@ -49,14 +53,25 @@ TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "footprint": footprint.rows,
     "completing": completing.rows,
     "tracking": tracking.rows,
+    "plugin": plugin.rows,
     "close_lag": close_lag.rows,
+    "adopting": adopting.rows,
+    "watching": watching.rows,
     "reconciling": reconciling.rows,
 }
 """By name, in the order of the table."""
 LONG: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
+    "bulk": bulk.rows_of_accepted,
+    "bulk_running": bulk.rows_of_running,
+    "charting": charting.rows,
+    "client": using.rows,
+    "counting": counting.rows,
+    "dashboard": dashboard.rows,
+    "finding": finding.rows,
     "growing": growing.rows,
     "peers": comparison.rows,
     "processes": processes.rows,
+    "transactional": transactional.rows,
     "validating": validating.rows,
 }
 """Measured only where they are asked for."""

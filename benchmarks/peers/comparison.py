@@ -17,12 +17,12 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Final
 
-from benchmarks.client import connected
-from benchmarks.harness import Goal, Row, Scale, column, in_turns
-from benchmarks.load import Figures, over_http
+from benchmarks.harness.client import connected
+from benchmarks.harness.load import Figures, over_http
+from benchmarks.harness.measurement import Goal, Row, Scale, column, in_turns
+from benchmarks.harness.stage import data_folder
 from benchmarks.peers.subject import ACCEPT, COUNT, LIST, READ, Subject
 from benchmarks.peers.subjects import PEERS, opledger
-from benchmarks.stage import data_folder
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 
 CLIENTS: Final = 16

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from adapters.postgres.connection.driver import Connection, DatabaseSettings, connector
-from benchmarks.rows import EVERY
+from benchmarks.data.rows import EVERY
 
 _COPY = """
 INSERT INTO {table} SELECT made.*

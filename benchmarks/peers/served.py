@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 
-from benchmarks.stage import server
+from benchmarks.harness.stage import server
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from entrypoints.net import free_port
 

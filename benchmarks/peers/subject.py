@@ -9,10 +9,10 @@ from uuid import UUID
 
 import msgspec
 
-from benchmarks.client import connected, request, status
+from benchmarks.harness.client import connected, request, status
 
 FINISHED: Final = "deploy"
-"""Type of the filled jobs that are finished: every third (`benchmarks.rows.EVERY`)."""
+"""Type of the filled jobs that are finished: every third (`benchmarks.data.rows.EVERY`)."""
 UNFINISHED: Final = "commission"
 TYPE: Final = f"CASE WHEN finished THEN '{FINISHED}' ELSE '{UNFINISHED}' END"
 """Of a filled job, in the SQL of `copies.py`."""

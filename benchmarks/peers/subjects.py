@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from adapters.postgres.schema.migrations import migrate
-from benchmarks import rows
-from benchmarks.client import request
-from benchmarks.idle_executions import INPUT
+from benchmarks.data import rows
+from benchmarks.data.idle_executions import INPUT
+from benchmarks.harness.client import request
+from benchmarks.harness.stage import api
 from benchmarks.peers.copies import Copies, fill
 from benchmarks.peers.prefect_server import prefect
 from benchmarks.peers.served import served
@@ -30,7 +31,6 @@ from benchmarks.peers.subject import (
     same,
     submissions,
 )
-from benchmarks.stage import api
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 
 Start = Callable[[EmbeddedPostgres, int], contextlib.AbstractAsyncContextManager[Subject]]

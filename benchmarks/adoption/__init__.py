@@ -1,0 +1,1 @@
+"""What it costs to track workflows that others start."""

@@ -1,0 +1,1 @@
+"""How figures are taken and shown: turns, load, clients, servers, tables."""

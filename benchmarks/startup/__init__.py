@@ -1,0 +1,1 @@
+"""How long processes take to start, and what memory they take."""

@@ -1,0 +1,1 @@
+"""What tracked workflows cost, and how soon the ledger knows of them."""

@@ -1,0 +1,1 @@
+"""What it costs to let many clients wait."""
