@@ -1,6 +1,8 @@
 """Fixtures that every test may use: the real servers of one session."""
 
+import gc
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,9 @@ from hypothesis import settings
 from temporalio.client import Client
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
-from tests.support.pgbouncer import pgbouncer, pooled_engine, pooled_url
-from tests.support.postgres import database_url, empty_database_url, postgres_engine, postgres_server
-from tests.support.temporal_server import temporal_server
+from tests.support.postgres.pgbouncer import pgbouncer, pooled_engine, pooled_url
+from tests.support.postgres.server import database_url, empty_database_url, postgres_engine, postgres_server
+from tests.support.temporal.server import temporal_server
 
 __all__ = [
     "database_url",
@@ -23,6 +25,11 @@ __all__ = [
     "postgres_engine",
     "postgres_server",
 ]
+
+# Where the environment forbids writing bytecode, as in many containers, each process that the tests start would compile
+# a thousand modules, and pytest would rewrite every test module in each of its processes.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 settings.register_profile("ci", max_examples=100, stateful_step_count=60, deadline=None)
 settings.register_profile("nightly", max_examples=3_000, stateful_step_count=80, deadline=None)
@@ -60,6 +67,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes share the tests, begin with the longest files."""
     if IN_PARALLEL:
         items.sort(key=_turn)
+
+
+def pytest_collection_finish() -> None:
+    """Test modules and items live to the end: the garbage collector need not visit them again and again."""
+    gc.freeze()
 
 
 def _turn(item: pytest.Item) -> tuple[int, int]:

@@ -3,6 +3,7 @@ what did not go wrong was not over."""
 
 import argparse
 import asyncio
+import logging
 import os
 import resource
 import shutil
@@ -11,10 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from temporalio.runtime import Runtime, TelemetryConfig
+
 from tests.chaos.campaign import PATIENCE, run_campaign
 from tests.chaos.evidence import write_evidence
-from tests.chaos.kinds import FaultKind
-from tests.chaos.plan import make_plan
+from tests.chaos.plan.kinds import FaultKind, Way
+from tests.chaos.plan.plan import make_plan
 from tests.chaos.report import print_outcome, print_plan
 from tests.chaos.verdict import Verdict
 from tests.support.places import in_memory
@@ -29,6 +32,7 @@ def main() -> int:
     parser.add_argument("--no-callbacks", action="store_true")
     parser.add_argument("--faults", type=_faults, metavar="NAME=COUNT,...", help="these alone, or `none`")
     parser.add_argument("--types", type=lambda text: text.split(","), default=[], help="of operation, these alone")
+    parser.add_argument("--ways", type=_ways, default=[], metavar="NAME,...", help="into the ledger, these alone")
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds that what is wrong may only be late")
     parser.add_argument(
         "--folder", type=Path, help="for data and logs; kept. Without it: a temporary one, kept on failure"
@@ -41,12 +45,16 @@ def main() -> int:
         callbacks=not arguments.no_callbacks,
         faults=arguments.faults,
         types=arguments.types,
+        ways=arguments.ways,
     )
     print_plan(plan)
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="opledger-chaos-", dir=in_memory()))
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         parser.error(f"{folder} is not empty: another campaign's rows would be judged too")
+    # What its clients warn of belongs to the logs: the ledger and Temporal are away now and then.
+    logging.basicConfig(filename=folder / "clients.log")
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)))
     began = time.monotonic()
     outcome = asyncio.run(run_campaign(plan, folder, arguments.patience))
     print_outcome(outcome)
@@ -71,6 +79,14 @@ def _faults(text: str) -> dict[FaultKind, int]:
     except (KeyError, ValueError):
         names = ", ".join(kind.name.lower() for kind in FaultKind)
         raise argparse.ArgumentTypeError(f"write name=count,... of {names}") from None
+
+
+def _ways(text: str) -> list[Way]:
+    """From `submit,client`."""
+    try:
+        return [Way[name.upper()] for name in text.split(",")]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"write names of {', '.join(way.name.lower() for way in Way)}") from None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +15,30 @@ from tests.chaos.checker.check import Findings, check
 from tests.chaos.checker.collect import collect
 from tests.chaos.checker.engine import Engine
 from tests.chaos.checker.facts import Facts, Order, Violation
-from tests.chaos.fates import Fates
-from tests.chaos.injector import Injector
-from tests.chaos.plan import Plan
+from tests.chaos.clients.adopter import Adopter
+from tests.chaos.clients.bulk_client import BulkClient
+from tests.chaos.clients.fates import Fates
+from tests.chaos.clients.sql_submitter import SqlSubmitter
+from tests.chaos.clients.starter import Starter
+from tests.chaos.clients.submitter import Submitter
+from tests.chaos.faults.injector import Injector
+from tests.chaos.plan.crowd import Crowd
+from tests.chaos.plan.kinds import Way
+from tests.chaos.plan.plan import Plan
+from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
 from tests.chaos.settling import settle
-from tests.chaos.submitter import Submitter
-from tests.chaos.system import System, running_system
+from tests.chaos.system.declared import declared
+from tests.chaos.system.system import System, running_system
 from tests.chaos.verdict import Verdict, verdict
-from tests.chaos.workload import Work
 
-PATIENCE = 120.0
+PATIENCE = 200.0
 """Seconds that the ledger may be behind at the end, and that what is wrong then may only be late: a later end that is
-to be told, a callback that Temporal holds back."""
+to be delivered, a callback that Temporal holds back, a start that a client has recorded and not made."""
+ADOPTED_LATE = 0.3
+"""Share of the executions that are adopted on request only after their end."""
+FEWEST = 5
+"""Executions of a way of which at least one has to become an operation. Without a watch rule a report may be lost."""
 ONE_MORE_INTERVAL = 5.0
 LOOK_AGAIN = 10.0
 
@@ -67,22 +79,42 @@ async def run_campaign(plan: Plan, folder: Path, patience: float = PATIENCE) -> 
 async def _load(system: System, plan: Plan, injector: Injector, record: Record) -> None:
     """Workload and faults, until both are through and everything runs."""
     submitter = Submitter(system.urls, plan, record)
-    fates = Fates(await system.client(), system.urls, record)
+    in_sql = SqlSubmitter(system.socket, plan, record)
+    client = await system.client()
+    starter = await Starter.connect(client, system.temporal.address, system.urls, record)
+    adopter = Adopter(system.urls, record)
+    fates = Fates(client, system.urls, record)
+    bulk = BulkClient(system.urls, record)
     began = time.monotonic()
 
     async def one(work: Work) -> None:
         await asyncio.sleep(max(0.0, began + work.at - time.monotonic()))
-        if (operation_id := await submitter.submit(work)) is not None:
-            await fates.fulfil(work, operation_id)
+        submits = {Way.SUBMIT: submitter.submit, Way.SQL: in_sql.submit}
+        found = await submits.get(work.way, starter.start)(work)
+        if found is None:
+            return
+        if work.way is Way.CALL:
+            if work.choice < ADOPTED_LATE:
+                await starter.ended(found)
+            await adopter.adopt(work, found)
+        await fates.fulfil(work, found)
+
+    async def together(crowd: Crowd) -> None:
+        await asyncio.sleep(max(0.0, began + crowd.at - time.monotonic()))
+        await bulk.handle(crowd)
 
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(injector.run(began))
+            for crowd in plan.crowds:
+                group.create_task(together(crowd))
             for work in plan.work:
                 group.create_task(one(work))
     finally:
         await submitter.close()
+        await adopter.close()
         await fates.close()
+        await bulk.close()
     await system.until_ready()
 
 
@@ -91,13 +123,14 @@ async def _verdict(system: System, plan: Plan, injector: Injector, record: Recor
     connection = await asyncpg.connect(host=system.socket, port=PORT, user=USER, database="opledger", timeout=10)
     client = await system.client()
     engine = Engine(client)
-    orders = {work.key: Order(work.type, work.fate.name, work.input) for work in plan.work}
+    works = [*plan.work, *(work for crowd in plan.crowds for work in crowd.all)]
+    orders = {work.number: Order(work.type, work.fate.name, work.input, work.way.name) for work in works}
     try:
         settled = await settle(connection, client, patience)
         calm = time.monotonic()
         await asyncio.sleep(ONE_MORE_INTERVAL)
         while True:
-            facts = await collect(connection, engine, record.answers, record.deleted, orders)
+            facts = await collect(connection, engine, record, orders, declared())
             findings = check(facts)
             late = findings.violations or findings.unfinished or (plan.callbacks and system.receiver.waiting)
             if not late or time.monotonic() - calm > patience:
@@ -113,4 +146,12 @@ async def _verdict(system: System, plan: Plan, injector: Injector, record: Recor
         for kind, planned in plan.planned.items()
         if record.injected[kind] < planned
     ]
+    missed += [
+        f"{way.value}: no execution became an operation" for way in Way if _came_to_nothing(way, findings.by_way)
+    ]
     return Outcome(plan, record, facts, findings, missed, settled, dict(system.receiver.statuses))
+
+
+def _came_to_nothing(way: Way, by_way: Counter[tuple[str, str]]) -> bool:
+    chains = {row: count for (name, row), count in by_way.items() if name == way.name}
+    return way is not Way.FOREIGN and sum(chains.values()) >= FEWEST and set(chains) == {"no row"}

@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.chaos.kinds import Fate, FaultKind
+from tests.chaos.checker.facts import BulkOrder, Submission, Told
+from tests.chaos.plan.kinds import Fate, FaultKind
 
 
 @dataclass
@@ -18,7 +19,23 @@ class Record:
     fates: Counter[tuple[Fate, str]] = field(default_factory=Counter)
     """What became of what was to be done to operations."""
     deleted: defaultdict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
-    """When an operation's execution was deleted, by us, through Temporal."""
+    """By workflow id, when its execution was deleted, by us, through Temporal."""
+    told: list[Told] = field(default_factory=list)
+    """What clients with the plugin, and those that adopt, were answered."""
+    asked: set[str] = field(default_factory=set)
+    """Workflow ids that they have asked for."""
+    adoptions: Counter[int] = field(default_factory=Counter)
+    """Of all requests to adopt, by status."""
+    submissions: list[Submission] = field(default_factory=list)
+    """Of types with a workflow id template."""
+    bulk: dict[str, BulkOrder] = field(default_factory=dict)
+    """Bulk actions that were confirmed."""
+    rolled_back: set[str] = field(default_factory=set)
+    """Idempotency keys of transactions that were rolled back."""
+    parents: dict[str, str] = field(default_factory=dict)
+    """By operation, the one that its submission named."""
+    unanswered: set[str] = field(default_factory=set)
+    """Idempotency keys of requests without an answer."""
     injected: Counter[FaultKind] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
     """What went against a promise before the checker looked: a forged callback that was taken, for one."""

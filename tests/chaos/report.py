@@ -3,8 +3,9 @@
 from collections import Counter
 
 from tests.chaos.campaign import Outcome
-from tests.chaos.kinds import Fate
-from tests.chaos.plan import Plan
+from tests.chaos.checker.identity import STRAY_QUEUE
+from tests.chaos.plan.kinds import Fate, Way
+from tests.chaos.plan.plan import Plan
 
 MOST = 40
 """Violations that are printed in full."""
@@ -18,6 +19,12 @@ def print_plan(plan: Plan) -> None:
     for kind, count in plan.planned.items():
         print(f"    {count:4d}  {kind}")
     fates = Counter(work.fate for work in plan.work)
+    ways = Counter(work.way for work in plan.work)
+    sizes = ", ".join(str(len(crowd.works)) for crowd in plan.crowds) or "none"
+    print(f"  operations for bulk actions: {sizes}")
+    print("  operations by way")
+    for way in Way:
+        print(f"    {ways[way]:4d}  {way}")
     print("  operations by fate")
     for fate in Fate:
         print(f"    {fates[fate]:4d}  {fate}")
@@ -27,16 +34,7 @@ def print_plan(plan: Plan) -> None:
 def print_outcome(outcome: Outcome) -> None:
     """What happened, and the verdict."""
     record, findings = outcome.record, outcome.findings
-    print(f"faults injected: {record.injected.total()} of {len(outcome.plan.faults)}")
-    for kind, planned in outcome.plan.planned.items():
-        print(f"    {record.injected[kind]:4d} of {planned:<4d} {kind}")
-    print("workload by fate")
-    for (fate, what), count in sorted(record.fates.items()):
-        print(f"    {count:4d}  {fate}: {what}")
-    print(f"    closes refused by Temporal because a signal had arrived: {findings.refused_closes}")
-    print(f"submissions by status: {dict(sorted(record.statuses.items()))}")
-    if outcome.callback_statuses:
-        print(f"callbacks by answer: {dict(sorted(outcome.callback_statuses.items()))}")
+    _print_load(outcome)
     ends = Counter((row.status, row.error_code or "") for row in outcome.facts.rows.values())
     print("rows: " + ", ".join(f"{count} {' '.join(end).strip()}" for end, count in sorted(ends.items())))
     print(f"later ends that contradict the row: {findings.later_ends}")
@@ -55,3 +53,35 @@ def print_outcome(outcome: Outcome) -> None:
         print(f"VIOLATION {violation}")
     counts = f"{len(outcome.violations)} violations, {len(record.complaints)} complaints"
     print(f"{counts}, {len(findings.unfinished)} operations not through: {outcome.verdict}", flush=True)
+
+
+def _print_load(outcome: Outcome) -> None:
+    """Faults, and what clients did and were answered."""
+    record, findings = outcome.record, outcome.findings
+    print(f"faults injected: {record.injected.total()} of {len(outcome.plan.faults)}")
+    for kind, planned in outcome.plan.planned.items():
+        print(f"    {record.injected[kind]:4d} of {planned:<4d} {kind}")
+    print("workload by fate")
+    for (fate, what), count in sorted(record.fates.items()):
+        print(f"    {count:4d}  {fate}: {what}")
+    print("executions by way, and the origin of their row")
+    for (name, row), count in sorted(findings.by_way.items()):
+        print(f"    {count:4d}  {Way[name]}: {row}")
+    strays = sum(run.task_queue == STRAY_QUEUE for run in outcome.facts.runs)
+    print(f"    {strays:4d}  started by accident, while a callback was attached")
+    print(f"    closes refused by Temporal because a signal had arrived: {findings.refused_closes}")
+    print(f"submissions by status: {dict(sorted(record.statuses.items()))}")
+    if record.adoptions:
+        print(f"requests to adopt by status: {dict(sorted(record.adoptions.items()))}")
+    targets = Counter(
+        (order.verb, target.outcome or "PENDING")
+        for action_id, order in record.bulk.items()
+        for target in outcome.facts.targets.get(action_id, ())
+    )
+    print("targets of bulk actions: " + ", ".join(f"{count} {' '.join(key)}" for key, count in sorted(targets.items())))
+    policies = Counter((one.type, "refused" if one.refused else "answered") for one in record.submissions)
+    print(
+        "submissions under names: " + ", ".join(f"{count} {' '.join(key)}" for key, count in sorted(policies.items()))
+    )
+    if outcome.callback_statuses:
+        print(f"callbacks by answer: {dict(sorted(outcome.callback_statuses.items()))}")

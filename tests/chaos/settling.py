@@ -11,7 +11,7 @@ from tests.support.eventually import until
 
 STANDSTILL = 60.0
 """Seconds without any progress after which open executions are no longer waited for."""
-OPEN = 'OperationUUID IS NOT NULL AND ExecutionStatus = "Running"'
+OPEN = 'ExecutionStatus = "Running" AND WorkflowType != "ReconcileOperations"'
 
 
 async def settle(connection: "asyncpg.Connection[asyncpg.Record]", client: Client, patience: float) -> float:

@@ -4,14 +4,14 @@ import time
 
 import pytest
 
-from adapters.jwt.key_set import KeySet
-from adapters.jwt.verifier import JwtVerifier
+from adapters.identity_provider.key_set import KeySet
+from adapters.identity_provider.verifier import JwtVerifier
 from adapters.memory.access.token_verifier import MemoryTokenVerifier
 from application.ports.token_verifier import IdentityProviderUnavailable, TokenVerifier
 from domain.access.credentials import InvalidCredentials
 from domain.access.principal import Principal
 from domain.access.scope import Scope, scope_names
-from tests.support.identity_provider import RULES, IdentityProvider
+from tests.support.http.identity_provider import RULES, IdentityProvider
 
 PERSON = Principal("a", "person", frozenset({Scope.READ, Scope.CANCEL}), "token ('a', 'person')")
 MACHINE = Principal("b", "machine", frozenset(), "token ('b', 'machine')")
@@ -57,7 +57,7 @@ class TokenVerifierContract:
         """The token is neither accepted nor refused."""
         token = self.issue(PERSON)
         self.go_away()
-        with pytest.raises(IdentityProviderUnavailable):
+        with pytest.raises(IdentityProviderUnavailable, match="the keys of the identity provider cannot be read"):
             await self.verifier.verify(token)
 
 

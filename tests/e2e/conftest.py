@@ -11,12 +11,12 @@ from temporalio.client import Client
 
 from entrypoints.local.demo_types import DEMO_TYPES
 from tests.conftest import STACK, group_of
-from tests.support.pages import block
+from tests.support.pages import ROOT, block
 from tests.support.places import in_memory
-from tests.support.stack import Service, Stack, running
-from tests.support.stack_apart import Apart, running_apart
-from tests.support.stack_fork import Forks
-from tests.support.stack_ledger import Ledger
+from tests.support.stack.apart import Apart, running_apart
+from tests.support.stack.commands import Service, Stack, running
+from tests.support.stack.fork import Forks
+from tests.support.stack.ledger import Ledger
 
 # A killed worker's workflow task is given to another process after the task's time-out: not 10 s here.
 PATIENT = 'task_queue = "opledger"'
@@ -29,18 +29,18 @@ task_queue = "traced"
 [operations.deploy-soon]
 workflow = "DeployMachine"
 task_queue = "opledger"
-execution_timeout = "2s"
+execution_timeout = "15s"
 
 [operations.commission-soon]
 workflow = "CommissionMachine"
 task_queue = "opledger"
-execution_timeout = "2s"
+execution_timeout = "15s"
 retry_policy = { maximum_attempts = 2, initial_interval = "1s" }
 
 [operations.release-soon]
 workflow = "ReleaseMachine"
 task_queue = "opledger"
-execution_timeout = "2s"
+execution_timeout = "15s"
 
 [operations.elsewhere]
 description = "Its workers are all down"
@@ -72,7 +72,10 @@ def operations_file(place: Path) -> Path:
     """The demo's types, and some more."""
     path = place / "types.toml"
     demo = DEMO_TYPES.read_text().replace('task_timeout = "3s"', "")
-    path.write_text(demo.replace(PATIENT, QUICK) + EXTRA + block("docs/other-languages.md", "operations.toml"))
+    pages = ("docs/other-languages.md", "docs/adopt.md", "docs/tracking.md")
+    examples = [block(page, "operations.toml") for page in pages]
+    examples.append((ROOT / "examples/deployer/operations.toml").read_text())
+    path.write_text(demo.replace(PATIENT, QUICK) + EXTRA + "".join(examples))
     return path
 
 

@@ -12,11 +12,11 @@ import httpx
 
 from entrypoints.local.demo_types import DEMO_TYPES
 from tests.support.eventually import eventually
-from tests.support.http_access import bearer
+from tests.support.http.access import bearer
 from tests.support.pages import block
 from tests.support.ports import free_port
-from tests.support.stack import Ended, Service, Stack, environment
-from tests.support.stack_fork import Forks
+from tests.support.stack.commands import Ended, Service, Stack, environment
+from tests.support.stack.fork import Forks
 
 BIN = Path(sys.executable).parent
 

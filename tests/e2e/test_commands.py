@@ -15,9 +15,9 @@ from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.local.embedded.data_folder import opened
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
-from tests.support.stack import Ended, Service, Stack, environment, run
-from tests.support.stack_fork import Forks
-from tests.support.stack_ledger import Ledger
+from tests.support.stack.commands import Ended, Service, Stack, environment, run
+from tests.support.stack.fork import Forks
+from tests.support.stack.ledger import Ledger
 
 HEAVY = ("temporalio", "litestar", "sqlalchemy", "asyncpg", "alembic", "httpx")
 HELP = f"""
@@ -44,9 +44,11 @@ async def made_newer(url: str) -> None:
     """Leave the database as a later version of opledger would."""
     connection = await asyncpg.connect(url.replace("+asyncpg", ""))
     try:
-        await connection.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) PRIMARY KEY)")
-        await connection.execute("DELETE FROM alembic_version")
-        await connection.execute("INSERT INTO alembic_version VALUES ($1)", NEWER)
+        await connection.execute("CREATE SCHEMA IF NOT EXISTS opledger")
+        columns = "(version_num varchar(32) PRIMARY KEY)"
+        await connection.execute(f"CREATE TABLE IF NOT EXISTS opledger.alembic_version {columns}")
+        await connection.execute("DELETE FROM opledger.alembic_version")
+        await connection.execute("INSERT INTO opledger.alembic_version VALUES ($1)", NEWER)
     finally:
         await connection.close()
 
@@ -71,9 +73,10 @@ async def test_doctor_beside_up(stack: Stack, ledger: Ledger) -> None:
 
     async def well() -> Ended | None:
         ended = await run("doctor", "--data-dir", str(stack.data), cwd=stack.folder)
-        return None if "schedule opledger-reconcile is not there" in ended.output else ended
+        not_yet = ("schedule opledger-reconcile does not exist", "no pass is complete yet")
+        return None if any(words in ended.output for words in not_yet) else ended
 
-    ended = await eventually(well, "the schedule that the worker makes")
+    ended = await eventually(well, "the schedule that the worker makes, and its first pass")
     assert ended
     assert ended.code == 0, ended
     servers = ("database", "migrations", "notifications", "temporal")
@@ -85,8 +88,10 @@ async def test_doctor_beside_up(stack: Stack, ledger: Ledger) -> None:
     assert found == {
         **dict.fromkeys(expected, ("ok", "well")),
         "payload codec": ("ok", "none: Temporal stores inputs and results as JSON"),
-        "access": ("ok", "everybody on this machine may do everything: OPLEDGER_ACCESS is none"),
-        "callbacks": ("ok", "taken by the server"),
+        "access": ("ok", "no access control: every process on this machine may do everything; OPLEDGER_ACCESS is none"),
+        "callbacks": ("ok", "the server accepts them"),
+        "watch rules": ("ok", "parcel-ts, refund"),
+        "export": ("ok", "none: what retention deletes is gone"),
         "divergences": ("ok", "none"),
     }
 
@@ -118,6 +123,8 @@ async def test_doctor_where_things_are_wrong(
         "payload codec",
         "access",
         "callbacks",
+        "watch rules",
+        "export",
         "divergences",
         "reconciliation",
     ]
@@ -186,7 +193,7 @@ async def test_unreachable_database(tmp_path: Path, forked: Forks) -> None:
 
 
 async def test_host_that_is_not_loopback(tmp_path: Path, forked: Forks) -> None:
-    """Until there is access control nobody but this machine is served."""
+    """Without access control only clients on this machine are served."""
     ended = await forked.run("up", "--host", "0.0.0.0", cwd=tmp_path)
     assert "host must be a loopback address such as 127.0.0.1, not '0.0.0.0'" in ended.complaint
     assert os.listdir(tmp_path) == []
@@ -213,7 +220,7 @@ async def test_bad_operations_file(tmp_path: Path, forked: Forks) -> None:
 
 
 async def test_taken_port(stack: Stack, tmp_path: Path, forked: Forks, database_url: str) -> None:
-    """A port that somebody listens on: the line names it and the option, and nothing was made."""
+    """A port in use: the line names it and the option, and nothing was made."""
     for ended in await asyncio.gather(
         forked.run("up", "--port", str(stack.port), cwd=tmp_path),
         forked.run("api", "--port", str(stack.port), cwd=tmp_path, DATABASE_URL=database_url),
@@ -244,7 +251,7 @@ async def test_somebody_elses_folder(tmp_path: Path, forked: Forks) -> None:
 
 
 async def test_reset(tmp_path: Path, forked: Forks) -> None:
-    """`reset` asks first, then empties a data folder that nobody uses; where there is none it is done already."""
+    """`reset` asks first, then empties a data folder that is not in use; where there is none it is done already."""
     data = tmp_path / "data"
     arguments = ("reset", "--data-dir", str(data))
     assert (await forked.run(*arguments, "--yes", cwd=tmp_path)).code == 0

@@ -5,8 +5,8 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from tests.support.http_api import problem
-from tests.support.stack_ledger import Ledger
+from tests.support.http.api import problem
+from tests.support.stack.ledger import Ledger
 
 INPUT = {"machine": "m1", "seconds": 0, "outcome": "success"}
 

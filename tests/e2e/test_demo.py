@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.support.stack import Service
+from tests.support.stack.commands import Service
 
 ANSI = "\x1b["
 
@@ -25,7 +25,7 @@ async def test_demo(demo: Service) -> None:
     for what, status in {
         "completes": "COMPLETED",
         "fails": r"FAILED\s+WORKFLOW_FAILED",
-        "runs into its time-out": r"FAILED\s+TIMED_OUT",
+        "times out": r"FAILED\s+TIMED_OUT",
         "cancelled over the API": r"FAILED\s+CANCELED",
         "terminated in Temporal": r"FAILED\s+TERMINATED",
     }.items():
@@ -36,7 +36,8 @@ async def test_demo(demo: Service) -> None:
     pushed = re.search(r"100 of 100 more, .* p99 [\d,]+ ms, longest [\d,]+ ms; (\d+) by callback\.", said)
     assert pushed, said
     assert int(pushed[1]) >= 90, said
-    assert "24 of 24 operations are what they must be." in said
+    assert "24 of 24 operations have the expected outcome." in said
     assert "/docs)" in said
+    assert "`make up`, then open the dashboard at http://127.0.0.1:8080/" in said
     assert "web page: http://127.0.0.1:" in said
     assert os.listdir(folder) == [demo.output.name]

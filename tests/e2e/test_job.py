@@ -16,8 +16,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from tests.support.eventually import eventually
-from tests.support.stack import Stack
-from tests.support.stack_ledger import ENGINES_WORD, Ledger, Shown, each_ran_once
+from tests.support.stack.commands import Stack
+from tests.support.stack.ledger import ENGINES_WORD, Ledger, Shown, each_ran_once
 
 TYPES = {"deploy": "deployed", "commission": "commissioned", "release": "released"}
 LONG = 600.0
@@ -161,7 +161,7 @@ async def test_timed_out(endings: Endings, kind: str) -> None:
     """A workflow that Temporal times out cannot report that: Temporal's word does, with the limit (hazard 18)."""
     ending = endings[kind, "times_out"]
     assert ending.error["code"] == "TIMED_OUT"
-    assert ending.error["message"] == "the workflow did not close within its execution timeout of 2 s"
+    assert ending.error["message"] == "the workflow did not close within its execution timeout of 15 s"
     assert ending.path == ["ACCEPTED", "RUNNING", "FAILED"]
     assert ending.lines[-1]["source"] in ENGINES_WORD
 
@@ -183,7 +183,7 @@ async def test_forced(endings: Endings, kind: str) -> None:
 
 
 async def test_terminated_from_outside(endings: Endings, kind: str) -> None:
-    """P4: a workflow that somebody terminates in Temporal is FAILED/TERMINATED, with who and why (hazard 24)."""
+    """P4: a workflow terminated in Temporal is FAILED/TERMINATED, with identity and reason (hazard 24)."""
     ending = endings[kind, "terminated"]
     assert (ending.error["code"], ending.error["message"]) == ("TERMINATED", "power is going off")
     assert ending.lines[-1]["actor"] == "operator@console"
@@ -240,7 +240,7 @@ async def test_progress(ledger: Ledger) -> None:
     """A running operation says how far it is, and each change is a new version."""
     operation_id = await ledger.submit(seconds=LONG)
     [shown] = await ledger.until("progress", [operation_id], lambda shown: shown["progress"] is not None)
-    assert shown["progress"] == {"fraction": 0.0, "message": "reserving the machine"}
+    assert shown["progress"] == {"fraction": 0.0, "message": "reserving the machine", "steps": []}
     assert (shown["status"], shown["done"], shown["finished_at"]) == ("RUNNING", False, None)
     await ledger.cancel(operation_id, force=True)
 

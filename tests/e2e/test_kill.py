@@ -11,8 +11,9 @@ import psutil
 import pytest
 from temporalio.client import Client
 
-from tests.support.stack import Stack
-from tests.support.stack_ledger import Ledger, Shown, each_ran_once
+from tests.support.eventually import eventually
+from tests.support.stack.commands import Stack
+from tests.support.stack.ledger import Ledger, Shown, each_ran_once
 
 LONG = 600.0
 
@@ -84,7 +85,7 @@ async def test_worker_killed(stack: Stack, ledger: Ledger, temporal: Client) -> 
 
 
 async def test_postgres_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
-    """P7: PostgreSQL dies with operations under way and submissions on their way. Whoever asks meanwhile gets 503 as a
+    """P7: PostgreSQL dies with operations under way and submissions on their way. Requests meanwhile get 503 as a
     problem, or waits; no workflow fails of it, and every row becomes true."""
     ids = [(await ledger.submit_surely(f"kill db {number}", body("kill-db", number, 2)))[0] for number in range(6)]
     await ledger.until_running(ids[0])
@@ -108,7 +109,7 @@ async def test_postgres_killed(stack: Stack, ledger: Ledger, temporal: Client) -
 
 async def test_temporal_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """P5: Temporal dies with operations under way. Submissions, reads and cancels go on at once; what was submitted is
-    started later, what was cancelled is told later, and what ran goes on."""
+    started later, cancellations are delivered later, and what ran goes on."""
     running, cancelled = await ledger.submit(seconds=2), await ledger.submit(seconds=LONG)
     await ledger.until_running(running, cancelled)
     killed = stack.kill("temporal")
@@ -150,7 +151,7 @@ async def test_up_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None
     assert len(family) > 8
     old.kill()
     await old.nobody_left()
-    assert [process for process in family if _runs(process)] == []
+    await eventually(lambda: not any(map(_runs, family)), "every process has ended")
     await stack.start()
     await check_burst(ledger, temporal, "kill-up", ids)
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from temporalio.client import WorkflowExecutionStatus
 
 from tests.support.eventually import eventually
-from tests.support.stack_apart import Apart, frozen
-from tests.support.stack_ledger import each_ran_once
+from tests.support.stack.apart import Apart, frozen
+from tests.support.stack.ledger import each_ran_once
 
 SCHEDULE = "opledger-reconcile"
 
@@ -120,7 +120,7 @@ Outage = Mapping[str, asyncio.Task[None]]
 async def test_started_while_temporal_is_down(outage: Outage) -> None:
     """P5, hazards 2, 25 and 29: API and worker start without Temporal. readyz is 200 and degraded, submissions are
     taken; the attempts to start them and the last error show in attention and history; a cancel is kept. Once Temporal
-    comes, the schedule is there, everything is started, and the cancelled one is told."""
+    comes, the schedule is there, everything is started, and the cancellation is delivered."""
     await outage["started_while_temporal_is_down"]
 
 

@@ -13,8 +13,8 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from tests.support.eventually import eventually
-from tests.support.stack import Stack, run, running
-from tests.support.stack_ledger import Ledger, Shown
+from tests.support.stack.commands import Stack, run, running
+from tests.support.stack.ledger import Ledger, Shown
 
 NEVER = {"OPLEDGER_RECONCILE_EVERY": "1d", "OPLEDGER_VERIFY_EVERY": "1d"}
 QUEUE = "strangers"

@@ -1,15 +1,16 @@
 """The examples of README.md, run as they stand there."""
 
-import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,8 +24,9 @@ PATIENCE = 60.0
 
 @contextmanager
 def process(folder: Path, *argv: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that is stopped at the end."""
-    with (folder / f"{Path(argv[-1]).name}.log").open("w") as log:
+    """A process that is stopped at the end. Its output is shown if the test fails."""
+    output = folder / f"{Path(argv[-1]).name}.log"
+    with output.open("w") as log:
         started = subprocess.Popen(
             argv, cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log, text=True
         )
@@ -33,15 +35,30 @@ def process(folder: Path, *argv: str, **environment: str) -> Iterator[subprocess
         finally:
             started.send_signal(signal.SIGTERM)
             started.wait(30)
+            print(output.read_text())
 
 
-def eventually(url: str, wanted: dict[str, object]) -> dict[str, object]:
-    """What the URL answers once its fields are as wanted."""
+def replaced(text: str, addresses: Mapping[str, str]) -> str:
+    """The text with other addresses."""
+    for shown, used in addresses.items():
+        text = text.replace(shown, used)
+    return text
+
+
+def first_of_list(shown: Any) -> Any:
+    """The newest operation of a list; empty if it has none."""
+    return next(iter(shown["items"]), {})
+
+
+def eventually(
+    url: str, wanted: dict[str, object], select: Callable[[Any], Any] = lambda shown: shown
+) -> dict[str, object]:
+    """What the URL answers, or what is selected of it, once its fields are as wanted."""
     deadline = time.monotonic() + PATIENCE
     seen: dict[str, object] = {}
     while time.monotonic() < deadline:
         try:
-            seen = httpx.get(url, trust_env=False).json()
+            seen = select(httpx.get(url, trust_env=False).json())
         except httpx.HTTPError:
             seen = {}
         if wanted.items() <= seen.items():
@@ -50,21 +67,28 @@ def eventually(url: str, wanted: dict[str, object]) -> dict[str, object]:
     pytest.fail(f"{url}: wanted {wanted}, saw {seen}")
 
 
-def test_declare_a_type_and_track_your_own_workflow(tmp_path: Path) -> None:
-    """Copy and paste: operations.toml, worker.py, submit; the row shows progress and the result."""
+def test_track_your_own_workflow(tmp_path: Path) -> None:
+    """Copy and paste: the plugin's line tracks what its client starts, and what is submitted."""
     (tmp_path / "operations.toml").write_text(block(PAGE, "operations.toml"))
-    (tmp_path / "worker.py").write_text(block(PAGE, "worker.py"))
     api, temporal = free_port(), free_port()
+    code, line = block(PAGE, "movers.py"), block(PAGE, "plugin")
+    assert line in textwrap.dedent(code.partition("async def main() -> None:\n")[2])
+    addresses = {"127.0.0.1:7233": f"127.0.0.1:{temporal}", "localhost:8080": f"localhost:{api}"}
+    (tmp_path / "movers.py").write_text(replaced(code, addresses))
     up = [sys.executable, "-m", "entrypoints.cli.main", "up", "--ephemeral", "--port", str(api)]
-    words = shlex.split(block(PAGE, "submit"))
-    body = words[words.index("-d") + 1]
     url = f"http://127.0.0.1:{api}"
     with process(tmp_path, *up, "--temporal-port", str(temporal)):
         eventually(f"{url}/readyz", {"status": "ready"})
-        with process(tmp_path, sys.executable, "worker.py", TEMPORAL_ADDRESS=f"127.0.0.1:{temporal}"):
-            assert "localhost:8080/v1/operations" in words
-            answer = httpx.post(f"{url}/v1/operations", content=body, headers={"content-type": "application/json"})
+        with process(tmp_path, sys.executable, "movers.py"):
+            read = replaced(shlex.split(block(PAGE, "read"))[-1], addresses)
+            started = eventually(f"http://{read}", {"status": "COMPLETED"}, first_of_list)
+            submit = shlex.split(block(PAGE, "submit"))
+            assert "localhost:8080/v1/operations" in submit
+            headers = {"content-type": "application/json"}
+            answer = httpx.post(f"{url}/v1/operations", content=submit[submit.index("-d") + 1], headers=headers)
             assert answer.status_code == 202, answer.text
-            done = eventually(f"{url}/v1/operations/{answer.json()['id']}", {"status": "COMPLETED"})
-    assert done["result"] == {"moved": json.loads(body)["input"]["rows"]}
-    assert done["progress"] == {"fraction": 1.0, "message": "moving part 4 of 4"}
+            submitted = eventually(f"{url}/v1/operations/{answer.json()['id']}", {"status": "COMPLETED"})
+    for done in (started, submitted):
+        assert (done["type"], done["input"], done["result"]) == ("move-data", {"rows": 7}, {"moved": 7})
+        assert done["progress"] == {"fraction": 1.0, "message": "moving part 4 of 4", "steps": []}
+    assert started["execution"] == {"workflow_id": "move-7", "origin": "CLIENT"}

@@ -8,7 +8,7 @@ from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from opledger import track_operation_status
-from tests.support.stack import Stack
+from tests.support.stack.commands import Stack
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

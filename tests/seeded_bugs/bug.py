@@ -21,6 +21,8 @@ class Simulation:
     examples: int = 1200
     steps: int = 60
     seed: int = 1
+    machine: str = "ledger"
+    """Name of the machine in `tests.seeded_bugs.simulate`."""
 
     def __str__(self) -> str:
         return "simulation"
@@ -28,7 +30,7 @@ class Simulation:
     @property
     def arguments(self) -> tuple[str, ...]:
         """Of `python -m`."""
-        numbers = ("--examples", self.examples, "--steps", self.steps, "--seed", self.seed)
+        numbers = ("--examples", self.examples, "--steps", self.steps, "--seed", self.seed, "--machine", self.machine)
         return ("tests.seeded_bugs.simulate", *map(str, numbers))
 
 
@@ -43,6 +45,8 @@ class Campaign:
     faults: Mapping[str, int] = field(hash=False)
     types: tuple[str, ...] = ()
     """Of operation, these alone."""
+    ways: tuple[str, ...] = ("submit",)
+    """Into the ledger, these alone."""
 
     def __str__(self) -> str:
         return "campaign"
@@ -54,7 +58,8 @@ class Campaign:
         numbers = ("--operations", self.operations, "--minutes", self.minutes, "--seed", self.seed)
         callbacks = () if self.callbacks else ("--no-callbacks",)
         types = ("--types", ",".join(self.types)) if self.types else ()
-        return ("tests.chaos", *map(str, numbers), "--faults", faults, "--patience", str(PATIENCE), *callbacks, *types)
+        chosen = ("--faults", faults, "--patience", str(PATIENCE), "--ways", ",".join(self.ways))
+        return ("tests.chaos", *map(str, numbers), *chosen, *callbacks, *types)
 
 
 Detector = Simulation | Campaign
@@ -74,11 +79,23 @@ class Bug:
 
 
 SIMULATION = Simulation()
+NAMED = Simulation(machine="workflow-ids")
+"""Operations that share workflow ids."""
+ADOPTED = Simulation(machine="adoption")
+"""Executions that others start."""
+BULK = Simulation(machine="bulk", examples=500, steps=40)
+"""Bulk actions of two tenants."""
 PUSHED = Campaign(100, 0.25, 7, callbacks=True, faults={"callback_early": 2, "callback_forged": 2})
 """Nothing fails but what the workload itself does; Temporal calls back."""
 SIGNALLED = Campaign(80, 0.25, 7, callbacks=True, faults={}, types=("sleep", "delayed"))
 """Clients send signals while workflows close."""
 ASKED = Campaign(100, 0.25, 7, callbacks=False, faults={})
-"""The same, and nobody calls."""
+"""The same, without callbacks."""
 UNHEARD = Campaign(*(120, 0.4, 7), callbacks=False, faults={"start_lost": 10}, types=("untracked", "untracked-failure"))
-"""Nobody says that it was started: answers get lost, and the work has no decorator."""
+"""No evidence of the start arrives: answers get lost, and the work has no decorator."""
+CONTESTED = Campaign(
+    *(60, 0.4, 7), callbacks=True, faults={}, types=("named-reject", "foreign-one"), ways=("submit", "foreign")
+)
+"""Executions of others have the workflow ids of operations."""
+FAMILIES = Campaign(20, 0.3, 7, callbacks=True, faults={}, types=("plugged",))
+"""The workflows of operations start children, which report."""

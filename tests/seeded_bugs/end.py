@@ -24,7 +24,7 @@ ACK_BEFORE_COMMIT = Bug(
 )
 TOLD_BEFORE_COMMIT = Bug(
     "told-before-commit",
-    "P4: those of a group are told that it is stored before the group is committed",
+    "P4: callers of a group get their answer before the group is committed",
     SIMULATION,
     (
         Hunk(
@@ -93,7 +93,7 @@ NO_OVERLAP = Bug(
     "no-overlap",
     "P4: a pass begins exactly where the last one began, and misses what the index listed late",
     SIMULATION,
-    (Hunk(_RECONCILE, "OVERLAP = timedelta(minutes=1)", "OVERLAP = timedelta()"),),
+    (Hunk(_RECONCILE, "PassCursor(since=known - self._overlap, ", "PassCursor(since=known, "),),
 )
 WATERMARK_AT_THE_END = Bug(
     "watermark-at-the-end",
@@ -140,9 +140,22 @@ REWRITTEN = Bug(
     (
         Hunk(
             "domain/evidence/divergence.py",
-            "    diverged = replace(operation, attention=",
+            "    diverged = with_problem(operation, ",
+            "    from dataclasses import replace\n\n"
             "    error = observation.error if operation.error and observation.error else operation.error\n"
-            "    diverged = replace(operation, error=error, attention=",
+            "    diverged = with_problem(replace(operation, error=error), ",
+        ),
+    ),
+)
+DIVERGENCE_BY_CLOCK = Bug(
+    "divergence-by-clock",
+    "P2: whether an answer is newer than a final row is decided by the clocks of two processes",
+    SIMULATION,
+    (
+        Hunk(
+            "application/track/record.py",
+            "unchanged = operation.version == version",
+            "unchanged = observation.asked_at > operation.updated_at",
         ),
     ),
 )
@@ -173,4 +186,5 @@ FALSY_DROPPED = Bug(
 BUGS = (
     *(ACK_BEFORE_COMMIT, TOLD_BEFORE_COMMIT, NOT_FOUND, ANY_TOKEN, AT_ITS_WORD, NO_COMPARE_AND_SET, REPORT_IS_FINAL),
     *(NO_OVERLAP, WATERMARK_AT_THE_END, NOTIFY_ONLY, REWRITTEN, FALSY_DROPPED),
+    DIVERGENCE_BY_CLOCK,
 )

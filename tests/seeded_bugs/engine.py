@@ -4,7 +4,7 @@ from tests.seeded_bugs.bug import ASKED, Bug, Hunk
 
 OLDEST_RUN = Bug(
     "oldest-run-wins",
-    "P3, P4: what is asked is the chain's first run, not its latest",
+    "P3, P4: the ledger asks about the chain's first run, not its latest",
     ASKED,
     (
         Hunk(

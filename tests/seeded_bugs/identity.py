@@ -1,6 +1,6 @@
 """Mistakes in trusting what others say: about which chain, by which workflow, at what time."""
 
-from tests.seeded_bugs.bug import SIMULATION, Bug, Hunk
+from tests.seeded_bugs.bug import CONTESTED, NAMED, SIMULATION, Bug, Hunk
 
 REPORT_UNCHECKED = Bug(
     "report-unchecked",
@@ -35,9 +35,9 @@ ANOTHER_CHAIN = Bug(
     (
         Hunk(
             "adapters/memory/engine/chains.py",
-            "        return next((found for found in self._latest_first(chain.operation_id)"
+            "        return next((found for found in self._latest_first(chain.workflow_id)"
             " if found.belongs_to(chain)), None)\n",
-            "        return self.current.get(chain.operation_id)\n",
+            "        return self.current.get(chain.workflow_id)\n",
         ),
         Hunk(
             "adapters/temporal/executions/chains.py",
@@ -51,4 +51,44 @@ ANOTHER_CHAIN = Bug(
         ),
     ),
 )
-BUGS = (REPORT_UNCHECKED, WATERMARK_OF_THE_CALLER, ANOTHER_CHAIN)
+WORKFLOW_ID_ALONE = Bug(
+    "workflow-id-alone",
+    "P3, P8: a chain belongs to an operation if it has the workflow id, whatever its first run and OperationUUID are",
+    NAMED,
+    (
+        Hunk(
+            "adapters/memory/engine/executions.py",
+            "        return self.first_run_id == chain.first_run_id\n",
+            "        return self.workflow_id == chain.workflow_id\n",
+        ),
+        Hunk(
+            "adapters/memory/engine/executions.py",
+            "            return self.operation_id == chain.operation_id\n",
+            "            return self.workflow_id == chain.workflow_id\n",
+        ),
+        Hunk(
+            "adapters/temporal/executions/chains.py",
+            "            return first_run_id(described.workflow_execution_info) == chain.first_run_id\n"
+            "        return (await self._origin(described)).operation_id == chain.operation_id\n",
+            "            return True\n        return True\n",
+        ),
+        Hunk(
+            "domain/evidence/reconciliation.py",
+            "    if observed is not None and known is not None and observed != known:\n",
+            "    if observed is not None and known is not None and not observed:\n",
+        ),
+    ),
+)
+FOREIGN_TAKEN = Bug(
+    "foreign-taken",
+    "P8: under every policy an operation uses the execution of another client that has its workflow id",
+    CONTESTED,
+    (
+        Hunk(
+            "application/dispatch/workflow_id_holders.py",
+            "            case OnRunning.USE_EXISTING if holder is None:\n",
+            "            case _ if holder is None:\n",
+        ),
+    ),
+)
+BUGS = (REPORT_UNCHECKED, WATERMARK_OF_THE_CALLER, ANOTHER_CHAIN, WORKFLOW_ID_ALONE, FOREIGN_TAKEN)

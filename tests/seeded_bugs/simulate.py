@@ -1,6 +1,7 @@
 """One run of the simulation that ends with its first violation, in a line: exit code 0, or 1 with `VIOLATION ...`."""
 
 import argparse
+import gc
 import logging
 import sys
 import traceback
@@ -9,7 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.simulation.machine import Ledger
+from tests.simulation.machines import MACHINES
 
 OWN = str(Path(__file__).parents[1])
 
@@ -19,8 +20,10 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     for name in ("examples", "steps", "seed"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--machine", choices=MACHINES, required=True)
     options = parser.parse_args()
     logging.disable(logging.WARNING)
+    gc.freeze()  # as in the simulation's own command
     chosen = settings(
         max_examples=options.examples,
         stateful_step_count=options.steps,
@@ -32,7 +35,7 @@ def main() -> int:
         suppress_health_check=list(HealthCheck),
     )
     try:
-        run_state_machine_as_test(seed(options.seed)(Ledger), settings=chosen)
+        run_state_machine_as_test(seed(options.seed)(MACHINES[options.machine]), settings=chosen)
     except Exception as error:  # noqa: BLE001 -- any is a violation
         traceback.print_exc()
         sys.stderr.flush()

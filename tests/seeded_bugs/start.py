@@ -11,7 +11,7 @@ NO_FENCING = Bug(
     SIMULATION,
     (
         Hunk(
-            _DISPATCH,
+            "application/dispatch/claim.py",
             """    return (
         current.status is OperationStatus.ACCEPTED
         and current.dispatch.done_at is None
@@ -30,10 +30,10 @@ START_BEFORE_COMMIT = Bug(
         Hunk(_SUBMIT, "import asyncio\n", "import asyncio\nimport contextlib\n"),
         Hunk(
             _SUBMIT,
-            "from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory\n",
+            "from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory\n",
             """\
-from application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
-from application.ports.workflow_engine import (
+from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.ports.engine.workflow_engine import (
     CallbackRefused,
     EngineUnavailable,
     ExecutionExists,
@@ -62,26 +62,21 @@ from application.dispatch.completion_callbacks import CompletionCallbacks
         ),
         Hunk(
             _SUBMIT,
-            "            await unit.operations.add_all(new)\n",
+            "        await placed.store(unit, wait=not impatient)\n",
             """\
-            for row in (change.operation for change in new):
-                callback = self._callbacks.of(row.id, row.tenant)
-                request = StartRequest(row.id, self._catalogue.get(row.type), row.input, callback)
-                refusals = (EngineUnavailable, ExecutionExists, StartFailed, StartRejected, CallbackRefused)
-                with contextlib.suppress(*refusals):
-                    await self._engine.start(request)
-            await unit.operations.add_all(new)
+        for row in (change.operation for change in new):
+            callback = self._callbacks.of(row.id, row.tenant)
+            request = StartRequest(row.id, row.workflow_id, self._catalogue.get(row.type), row.input, callback)
+            refusals = (EngineUnavailable, ExecutionExists, StartFailed, StartRejected, CallbackRefused)
+            with contextlib.suppress(*refusals):
+                await self._engine.start(request)
+        await placed.store(unit, wait=not impatient)
 """,
         ),
         Hunk(
             "entrypoints/wiring/api.py",
-            "adapters.validator\n    )\n    read = ",
-            "adapters.validator, temporal.engine, services.callbacks\n    )\n    read = ",
-        ),
-        Hunk(
-            "tests/support/ledger.py",
-            "(self.units, self.clock, self.ids, self.catalogue, AnyInput())",
-            "(self.units, self.clock, self.ids, self.catalogue, AnyInput(), self.engine, self.callbacks)",
+            "adapters.validator\n    )\n    retry = ",
+            "adapters.validator, temporal.engine, services.callbacks\n    )\n    retry = ",
         ),
     ),
 )
@@ -104,7 +99,7 @@ NAIVE_START = Bug(
 )
 FORCED_AT_ONCE = Bug(
     "forced-at-once",
-    "P3: an end by force is written down as done before the engine was told",
+    "P3: an end by force is stored as done before the request to the engine",
     SIMULATION,
     (
         Hunk(

@@ -2,10 +2,10 @@
 
 from tests.seeded_bugs.bug import PUSHED, SIGNALLED, Bug, Hunk
 
-_TRACKING = "sdk/src/opledger/tracking.py"
+_TRACKED_RUN = "sdk/src/opledger/_tracking/tracked_run.py"
 _ERROR = """\
-        await outcome.send_error(err)
-        raise
+            await self.outcome.send_error(err)
+            raise
 """
 
 SWALLOWED = Bug(
@@ -14,13 +14,15 @@ SWALLOWED = Bug(
     PUSHED,
     (
         Hunk(
-            _TRACKING,
+            _TRACKED_RUN,
             _ERROR,
             """\
-        await outcome.send_error(err)
-        if is_cancelled_exception(err):
-            return None
-        raise
+            from temporalio.exceptions import is_cancelled_exception
+
+            await self.outcome.send_error(err)
+            if is_cancelled_exception(err):
+                return None
+            raise
 """,
         ),
     ),
@@ -31,15 +33,16 @@ PLAIN_IS_FAILED = Bug(
     PUSHED,
     (
         Hunk(
-            _TRACKING,
+            _TRACKED_RUN,
             _ERROR,
             """\
-        if not (is_cancelled_exception(err) or workflow.is_failure_exception(err)):
-            from temporalio.exceptions import ApplicationError
+            from temporalio import workflow
+            from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
-            err = ApplicationError(str(err), type=type(err).__name__)
-        await outcome.send_error(err)
-        raise err
+            if not (is_cancelled_exception(err) or workflow.is_failure_exception(err)):
+                err = ApplicationError(str(err), type=type(err).__name__)
+            await self.outcome.send_error(err)
+            raise err
 """,
         ),
     ),
@@ -50,7 +53,7 @@ AWAITED = Bug(
     SIGNALLED,
     (
         Hunk(
-            "sdk/src/opledger/_outcome.py",
+            "sdk/src/opledger/_tracking/outcome.py",
             "        return self._rule is not OutcomeReports.NEVER\n",
             "        return True\n",
         ),

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from adapters.memory.engine.executions import Execution
-from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine
-from application.ports.workflow_engine import StartRequest
-from domain.operation.chain import Chain
+from adapters.memory.engine.executions import MemoryExecution
+from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine, WorkflowId
+from application.ports.engine.workflow_engine import StartRequest
 from tests.simulation.processes import CURRENT
+from tests.support.chains import own_chain
 
 
 @dataclass(slots=True)
@@ -26,9 +26,9 @@ class Span:
 
 @dataclass(slots=True)
 class Close:
-    """The chain was closed so, until somebody reset it or it was forgotten."""
+    """The chain was closed so, until it was reset or forgotten."""
 
-    execution: Execution
+    execution: MemoryExecution
     span: Span
 
 
@@ -41,6 +41,7 @@ class Past:
     changed_at: datetime | None = None
     """When what the index lists of it changed last."""
     starts: int = 0
+    first_start: datetime | None = None
     losses: int = 0
     resets: int = 0
     late_start: bool = False
@@ -60,61 +61,66 @@ class ChronicledEngine(MemoryWorkflowEngine):
         self.past: defaultdict[UUID, Past] = defaultdict(Past)
 
     async def start(self, request: StartRequest) -> str:
-        present = request.operation_id in self._executions
+        present = request.workflow_id in self._executions
         try:
             return await super().start(request)
         finally:
-            if not present and request.operation_id in self._executions:
+            if not present and request.workflow_id in self._executions:
                 past = self._begun(request.operation_id)
                 past.starts += 1
                 process = CURRENT.get()
                 past.late_start |= process is not None and process.stood_still
 
-    def own(self, operation_id: UUID) -> Execution | None:
+    def own(self, operation_id: UUID) -> MemoryExecution | None:
         """The operation's own execution, the latest where it was started again."""
-        return self._chains.find(Chain(operation_id))
+        return self._chains.find(own_chain(operation_id))
 
-    def continue_as_new(self, operation_id: UUID) -> None:
-        super().continue_as_new(operation_id)
+    def continue_as_new(self, workflow_id: WorkflowId) -> None:
+        super().continue_as_new(workflow_id)
+        operation_id = UUID(str(workflow_id))
         self.past[operation_id].changed_at = self._clock.now()
 
-    def retry_attempt(self, operation_id: UUID) -> None:
-        super().retry_attempt(operation_id)
+    def retry_attempt(self, workflow_id: WorkflowId) -> None:
+        super().retry_attempt(workflow_id)
+        operation_id = UUID(str(workflow_id))
         self.past[operation_id].changed_at = self._clock.now()
 
-    def reset(self, operation_id: UUID) -> None:
-        super().reset(operation_id)
+    def reset(self, workflow_id: WorkflowId) -> None:
+        super().reset(workflow_id)
+        operation_id = UUID(str(workflow_id))
         self._over(operation_id).resets += 1
 
-    def lose(self, operation_id: UUID) -> None:
-        super().lose(operation_id)
+    def lose(self, workflow_id: WorkflowId) -> None:
+        super().lose(workflow_id)
+        operation_id = UUID(str(workflow_id))
         past = self._over(operation_id)
         past.losses += 1
         past.absences.append(Span(self._clock.now()))
 
-    def _close(self, operation_id: UUID, execution: Execution) -> None:
-        super()._close(operation_id, execution)
-        if execution.tagged:
-            self._note_close(operation_id, execution)
+    def _close(self, execution: MemoryExecution) -> None:
+        super()._close(execution)
+        self._note_close(execution)
 
-    def _close_former(self, operation_id: UUID, execution: Execution) -> None:
-        super()._close_former(operation_id, execution)
-        if execution.tagged:
-            self._note_close(operation_id, execution)
+    def _close_former(self, execution: MemoryExecution) -> None:
+        super()._close_former(execution)
+        self._note_close(execution)
 
-    def _note_close(self, operation_id: UUID, execution: Execution) -> None:
+    def _note_close(self, execution: MemoryExecution) -> None:
+        if execution.operation_id is None:
+            return
         now = self._clock.now()
-        past = self.past[operation_id]
+        past = self.past[execution.operation_id]
         past.closes.append(Close(execution, Span(now)))
         past.changed_at = now
 
     def _begun(self, operation_id: UUID) -> Past:
         past = self.past[operation_id]
         past.absences[-1].until = past.changed_at = self._clock.now()
+        past.first_start = past.first_start or past.changed_at
         return past
 
     def _over(self, operation_id: UUID) -> Past:
-        """The latest close, if it was closed, is no longer how it stands."""
+        """The latest close, if it was closed, is no longer its state."""
         now = self._clock.now()
         past = self.past[operation_id]
         if past.closes and past.closes[-1].span.until is None:

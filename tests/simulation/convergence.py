@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from adapters.memory.engine.executions import Execution
-from application.ports.metrics import CallbackOutcome
+from adapters.memory.engine.executions import MemoryExecution
+from application.ports.monitoring.metrics import CallbackOutcome
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState
 from domain.operation.attention import AttentionKind
@@ -20,7 +20,7 @@ class Convergence(Invariants):
 
     def teardown(self) -> None:
         try:
-            if self.rows:
+            if self.seen:
                 self.converge()
         finally:
             self.errors.detach()
@@ -37,7 +37,7 @@ class Convergence(Invariants):
         self.all_comes_right()
 
     def callbacks_are_enough(self) -> None:
-        """P4, by push alone: each is delivered, nobody asks but where a callback or the ledger itself has said so."""
+        """P4, by push alone: each callback is delivered; the ledger asks only after a callback or by its own rule."""
         for seconds in (31.0, 31.0, 0.5):
             self.advance(seconds=seconds)
             self.dispatch_all()
@@ -91,8 +91,8 @@ class Convergence(Invariants):
     def follow_all_up(self) -> None:
         self.process(self.ledger.follow_up(100))
 
-    def is_true(self, operation_id: UUID, row: Operation, execution: Execution) -> bool:
-        """The row says what the engine says of the latest run; or it was final before, and people are told."""
+    def is_true(self, operation_id: UUID, row: Operation, execution: MemoryExecution) -> bool:
+        """The row says what the engine says of the latest run; or it was final before, and the divergence is noted."""
         if not row.done:
             return self.unfinished_is_true(operation_id, row, execution)
         diverged = row.attention is not None and row.attention.kind is AttentionKind.DIVERGED
@@ -102,7 +102,7 @@ class Convergence(Invariants):
             return True
         return self.cannot_be_known(operation_id, row, execution)
 
-    def unfinished_is_true(self, operation_id: UUID, row: Operation, execution: Execution) -> bool:
+    def unfinished_is_true(self, operation_id: UUID, row: Operation, execution: MemoryExecution) -> bool:
         if not execution.open or row.cancel_pending:
             return False
         said = None if row.attention is None else row.attention.kind
@@ -112,7 +112,7 @@ class Convergence(Invariants):
         running = row.status is OperationStatus.RUNNING
         return running == (execution.state is ExecutionState.RUNNING) or bool(self.past(operation_id).restarts)
 
-    def cannot_be_known(self, operation_id: UUID, row: Operation, execution: Execution) -> bool:
+    def cannot_be_known(self, operation_id: UUID, row: Operation, execution: MemoryExecution) -> bool:
         """What ends and is final is asked about only where the index lists a change in time, and lists states alone."""
         past = self.past(operation_id)
         if self.finality is Finality.WORKFLOW and execution.open:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from hypothesis.stateful import invariant
 
-from adapters.memory.engine.executions import Execution
+from adapters.memory.engine.executions import MemoryExecution
 from domain.evidence.divergence import CODES
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState
@@ -25,7 +25,7 @@ BELONGS: dict[AttentionKind, Callable[[Operation], bool]] = {
 }
 
 
-def agrees(row: Operation, execution: Execution, *, in_full: bool = True) -> bool:
+def agrees(row: Operation, execution: MemoryExecution, *, in_full: bool = True) -> bool:
     """Whether the final row says how that execution closed; `in_full`: in the same words."""
     if execution.state is ExecutionState.COMPLETED:
         # The ledger cannot read such a result; it stores a result that the workflow reported, if there is one.
@@ -44,6 +44,8 @@ class Invariants(World):
         """After every step; ends it."""
         self.every_row_is_sound()
         self.one_row_and_one_chain()
+        self.starts_are_in_time()
+        self.a_retry_is_one_operation()
         self.the_watermark_moves_behind_what_was_read()
         self.nothing_went_wrong()
         self.ledger.clock.advance(TICK)
@@ -72,9 +74,28 @@ class Invariants(World):
         """P1: nothing that is accepted is lost, nothing is started twice, nothing runs without a row."""
         assert set(self.answered.values()) <= self.rows.keys()
         assert self.executions.keys() <= self.rows.keys()
-        assert len({row.input["key"] for row in self.rows.values()}) == len(self.rows)  # type: ignore[index,call-overload]
+        submitted = [row.input["key"] for row in self.rows.values() if row.retry_of is None]  # type: ignore[index,call-overload]
+        assert len({*submitted}) == len(submitted)
         for operation_id, past in self.world.past.items():
             assert past.starts <= 1 + past.losses, f"{operation_id} was started {past.starts} times"
+
+    def starts_are_in_time(self) -> None:
+        """A later start is never early, and what was cancelled before any attempt never starts."""
+        for operation_id, row in self.rows.items():
+            past = self.past(operation_id)
+            if row.start_at is not None and past.first_start is not None:
+                assert past.first_start >= row.start_at, f"{row} was started at {past.first_start}"
+            if row.done and row.dispatch.attempts == 0:
+                assert not past.starts, f"{row} was started"
+
+    def a_retry_is_one_operation(self) -> None:
+        """The two name each other: nothing is retried twice, and nothing that is open."""
+        retries = {row.retry_of: row for row in self.rows.values() if row.retry_of is not None}
+        assert len(retries) == sum(row.retry_of is not None for row in self.rows.values())
+        assert {row.id: row.retried_by for row in self.rows.values() if row.retried_by is not None} == {
+            former: row.id for former, row in retries.items()
+        }
+        assert all(self.rows[former].done for former in retries if former is not None)
 
     def the_watermark_moves_behind_what_was_read(self) -> None:
         assert self.watermark is None or self.watermark <= self.read_to
@@ -96,7 +117,7 @@ class Invariants(World):
         assert [line.at for line in lines] == sorted(line.at for line in lines)
 
     def attention_belongs(self, operation_id: UUID, row: Operation) -> None:
-        """And nobody is told that a row diverged whose execution closed once and for all."""
+        """No divergence is noted on a row whose execution closed once and for all."""
         if row.attention is None:
             return
         assert BELONGS[row.attention.kind](row)
@@ -106,7 +127,7 @@ class Invariants(World):
             assert past.restarts or past.late_start
 
     def ended_truly(self, operation_id: UUID, row: Operation) -> bool:
-        """P3: the chain closed, or was forgotten, or never began; and it was so when the ledger was told."""
+        """P3: the chain closed, or was forgotten, or never began; and it was so when the ledger got the evidence."""
         past = self.past(operation_id)
         if row.started_at is None:
             assert row.error is not None

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from application.ports.workflow_engine import EngineUnavailable
-from tests.support.faults import Crash, Faults
+from application.ports.clock import Clock
+from application.ports.engine.workflow_engine import EngineUnavailable
+from tests.support.ledger.faults import Crash, Faults
 
 SETTLED = 12
 """Turns of the loop after which what a process does beside a branch that stands still has come to its end."""
@@ -29,9 +30,11 @@ class Process:
 
     begun_at: datetime
     fate: Fate | None
+    ahead: timedelta = timedelta()
+    """Of its clock."""
     left: int = 0
     main: asyncio.Task[Any] | None = None
-    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     still: asyncio.Future[None] | None = None
     """What the branch that stands still waits for."""
     stood_still: bool = False
@@ -44,31 +47,37 @@ class Process:
 CURRENT: ContextVar[Process | None] = ContextVar("process", default=None)
 
 
-class Fates(Faults):
-    """Counts the steps of each process by itself."""
+class ProcessClock:
+    """The clock of each process, which may run ahead."""
 
-    async def around(self, call: Callable[[], Awaitable[Any]], free: Callable[[], bool] = lambda: True) -> Any:
-        """Before the call, and after it took effect but before the caller knows. A process stands still only where it
-        is `free`: holds no lock that others would wait for."""
+    def __init__(self, true: Clock) -> None:
+        self._true = true
+
+    def now(self) -> datetime:
         process = CURRENT.get()
-        if process is None or process.fate is None:
-            return await call()
-        await _meet(process, free)
-        answer = await call()
-        await _meet(process, free)
-        return answer
+        return self._true.now() if process is None else self._true.now() + process.ahead
 
 
-class FreeOfLocks(Faults):
-    """The fates of one unit of work, whose process does not stand still while it holds locks."""
+class Fates(Faults):
+    """Counts the steps of each process by itself. A process stands still only where it holds no lock of `unit`: others
+    would wait for it."""
 
-    def __init__(self, fates: Fates, unit: Any) -> None:
+    def __init__(self, unit: Any = None) -> None:
         super().__init__()
-        self._fates = fates
         self._unit = unit
 
     async def around(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        return await self._fates.around(call, lambda: not self._unit._locks._held)
+        """Before the call, and after it took effect but before the caller knows."""
+        process = CURRENT.get()
+        if process is None or process.fate is None:
+            return await call()
+        await _meet(process, self._free)
+        answer = await call()
+        await _meet(process, self._free)
+        return answer
+
+    def _free(self) -> bool:
+        return self._unit is None or not self._unit._locks._held
 
 
 async def _meet(process: Process, free: Callable[[], bool]) -> None:
@@ -94,9 +103,9 @@ class Processes:
         self._loop.set_task_factory(_belonging)
         self.still: list[Process] = []
 
-    def run(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None) -> Any:
+    def run(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None, ahead: timedelta = timedelta()) -> Any:
         """Its answer; None if it was killed, stands still, or found the engine away."""
-        process = Process(self._now(), None)
+        process = Process(self._now(), None, ahead)
         process.meet(fate)
         return self._go_on(process, work)
 
@@ -149,7 +158,7 @@ async def _live(process: Process, work: Coroutine[Any, Any, Any] | None) -> tupl
 
 async def _end(process: Process) -> None:
     """Nothing of it survives."""
-    own = process.tasks - {asyncio.current_task()}
+    own = [task for task in process.tasks if task is not asyncio.current_task()]
     while left := [task for task in own if not task.done()]:
         for task in left:
             task.cancel()
@@ -164,5 +173,5 @@ def _belonging(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> An
     task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
     process = CURRENT.get()
     if process is not None:
-        process.tasks.add(task)
+        process.tasks.append(task)
     return task

@@ -1,16 +1,16 @@
 """What happens: each rule is one thing that clients, workers, the ledger, Temporal, its users or the network do."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from application.ports.callback_reader import CallbackMessage
-from application.ports.clock import Clock
-from application.ports.metrics import CallbackOutcome
+from application.ports.engine.callback_reader import CallbackMessage
+from application.ports.monitoring.metrics import CallbackOutcome
+from application.submit.retry import Retry, RetryOperation
 from domain.access.callback_token import TOKEN_HEADER
 from domain.errors import OperationAlreadyDone
 from domain.evidence.observation import ExecutionState, Observation
@@ -20,10 +20,11 @@ from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.report import Progress, Report, ReportKind
 from domain.operation.transition import Source
 from tests.simulation.processes import Fate
-from tests.simulation.world import FATES, KEYS, PICKS, Channels, World, one
-from tests.support import ledger
+from tests.simulation.world import AHEAD, FATES, KEYS, PICKS, Channels, World, one
+from tests.support.ledger.in_memory import KEYS as CALLBACK_KEYS
+from tests.support.ledger.in_memory import WORK
 
-QUEUE = ledger.WORK.task_queue
+QUEUE = WORK.task_queue
 STATE, CLOSED_AT = "nexus-operation-state", "nexus-operation-close-time"
 A_TIME = "2026-01-01T00:00:00Z"
 GARBAGE = st.sampled_from(
@@ -38,18 +39,8 @@ GARBAGE = st.sampled_from(
 )
 
 
-class Ahead:
-    """A machine's clock that runs ahead."""
-
-    def __init__(self, clock: Clock, by: timedelta) -> None:
-        self._clock, self._by = clock, by
-
-    def now(self) -> datetime:
-        return self._clock.now() + self._by
-
-
 class Clients(World):
-    """Submit, submit again, cancel."""
+    """Submit, submit again, retry, cancel."""
 
     @rule(key=st.sampled_from(KEYS), fate=FATES)
     def submit(self, key: str, fate: Fate | None) -> None:
@@ -58,6 +49,18 @@ class Clients(World):
         if answer is not None:
             assert self.answered.setdefault(key, answer.operation.id) == answer.operation.id
             assert answer.operation.id in self.rows
+
+    @precondition(lambda self: any(row.done for row in self.rows.values()))
+    @rule(pick=PICKS, fate=FATES, key=st.sampled_from([None, "again"]))
+    def retry(self, pick: int, fate: Fate | None, key: str | None) -> None:
+        """Also of what is retried already: the same retry again gets the first one's answer."""
+        former = one([row for row in self.rows.values() if row.done], pick)
+        retries = RetryOperation(self.ledger.units, self.ledger.new_submitter())
+        again = Retry(idempotency_key=key and f"{key} {former.id}")
+        answer = self.process(retries.retry("default", former.id, again, actor=None, trace={}), fate)
+        if answer is not None:
+            assert answer.operation.retry_of == former.id
+            assert self.rows[former.id].retried_by == answer.operation.id
 
     @precondition(lambda self: self.rows)
     @rule(pick=PICKS, force=st.booleans(), fate=FATES)
@@ -106,21 +109,23 @@ class Loops(World):
         elif what != "nothing":
             (self.world.reject_next if what == "refusal" else self.world.fail_next)("no")
 
-    @rule(limit=st.integers(1, 5), fate=FATES)
-    def follow_up(self, limit: int, fate: Fate | None) -> None:
+    @rule(limit=st.integers(1, 5), fate=FATES, ahead=AHEAD)
+    def follow_up(self, limit: int, fate: Fate | None, ahead: timedelta) -> None:
         """One that is killed leaves its question to verification, if its lease is ended by a report."""
-        lasting = self.channels is not Channels.CALLBACKS
-        self.process(self.ledger.follow_up(limit), fate if lasting else None)
+        if self.channels is Channels.CALLBACKS:
+            self.process(self.ledger.follow_up(limit))
+        else:
+            self.process(self.ledger.follow_up(limit), fate, ahead)
 
     @precondition(lambda self: self.channels is not Channels.CALLBACKS)
-    @rule(limit=st.integers(1, 5), fate=FATES)
-    def verify(self, limit: int, fate: Fate | None) -> None:
-        self.process(self.ledger.verify(limit), fate)
+    @rule(limit=st.integers(1, 5), fate=FATES, ahead=AHEAD)
+    def verify(self, limit: int, fate: Fate | None, ahead: timedelta) -> None:
+        self.process(self.ledger.verify(limit), fate, ahead)
 
     @precondition(lambda self: self.channels is not Channels.CALLBACKS)
-    @rule(fate=FATES)
-    def poll_closes(self, fate: Fate | None) -> None:
-        self.process(self.ledger.close_poll.step(1), fate)
+    @rule(fate=FATES, ahead=AHEAD)
+    def poll_closes(self, fate: Fate | None, ahead: timedelta) -> None:
+        self.process(self.ledger.close_poll.step(1), fate, ahead)
 
     @precondition(lambda self: self.channels is not Channels.CALLBACKS)
     @rule(fate=FATES)
@@ -137,12 +142,7 @@ class Loops(World):
     @rule(minutes=st.sampled_from([2, 10]))
     def reconcile_by_a_fast_clock(self, minutes: int) -> None:
         """A pass of a worker whose clock runs ahead."""
-        reconciler = self.ledger.reconciler
-        reconciler._clock = Ahead(self.ledger.clock, timedelta(minutes=minutes))
-        try:
-            self.whole_pass()
-        finally:
-            reconciler._clock = self.ledger.clock
+        self.whole_pass(ahead=timedelta(minutes=minutes))
 
     @precondition(lambda self: self.channels is not Channels.CALLBACKS)
     @rule(fate=FATES)
@@ -258,11 +258,12 @@ class Callbacks(World):
     """The engine calls until it is answered; others call too."""
 
     @precondition(lambda self: self.callbacks)
-    @rule(pick=PICKS, again=st.booleans(), fate=FATES)
-    def call_back(self, pick: int, again: bool, fate: Fate | None) -> None:
+    @rule(pick=PICKS, again=st.booleans(), fate=FATES, ahead=AHEAD)
+    def call_back(self, pick: int, again: bool, fate: Fate | None, ahead: timedelta) -> None:
         """In any order, and again where the answer gets lost."""
         pending = one(self.callbacks, pick)
-        outcome = self.process(self.ledger.call_back(pending), fate)
+        lasting = self.channels is not Channels.CALLBACKS
+        outcome = self.process(self.ledger.call_back(pending), fate, ahead if lasting else timedelta())
         answered = outcome is not None and outcome is not CallbackOutcome.UNKNOWN_OPERATION
         if answered and not again:
             self.callbacks.remove(pending)
@@ -288,9 +289,9 @@ class Callbacks(World):
         """A token of something else is none; with the right one, nonsense moves nothing."""
         ids = list(self.rows)
         operation_id, stranger = one(ids, pick), one(ids, other)
-        token = ledger.KEYS.sign(stranger, "default")
-        assert ledger.KEYS.verify(operation_id, token) == ("default" if stranger == operation_id else None)
-        assert ledger.KEYS.verify(operation_id, f"k1.ZGVmYXVsdA.{other}") is None
+        token = CALLBACK_KEYS.sign(stranger, "default")
+        assert CALLBACK_KEYS.verify(operation_id, token) == ("default" if stranger == operation_id else None)
+        assert CALLBACK_KEYS.verify(operation_id, f"k1.ZGVmYXVsdA.{other}") is None
         before = self.rows[operation_id]
         outcome = self.process(self.ledger.receiver.receive(operation_id, "default", message))
         after = self.rows[operation_id]
@@ -304,7 +305,7 @@ class Callbacks(World):
         """The one that the engine was given opens that operation alone."""
         pending = one(self.callbacks, pick)
         token = pending.callback.headers[TOKEN_HEADER]
-        opened = [operation_id for operation_id in self.rows if ledger.KEYS.verify(operation_id, token) is not None]
+        opened = [operation_id for operation_id in self.rows if CALLBACK_KEYS.verify(operation_id, token) is not None]
         assert opened == [pending.operation_id]
 
 
@@ -322,6 +323,16 @@ class Outsiders(World):
         """Whatever is closed, or runs."""
         self.world.reset(one(self.begun_ids(), pick))
 
+    @precondition(lambda self: self.open_ids() and self.channels is not Channels.CALLBACKS)
+    @rule(pick=PICKS, ahead=st.sampled_from([timedelta(minutes=2), timedelta(minutes=10)]))
+    def reset_after_an_end_by_a_fast_clock(self, pick: int, ahead: timedelta) -> None:
+        """The row says that it was written long after the reset."""
+        operation_id = one(self.open_ids(), pick)
+        self.world.pick_up(operation_id)
+        self.world.complete(operation_id, {"a": 1})
+        self.whole_pass(ahead=ahead)
+        self.world.reset(operation_id)
+
     @precondition(lambda self: self.present)
     @rule(pick=PICKS, quietly=st.booleans())
     def forget(self, pick: int, quietly: bool) -> None:
@@ -331,12 +342,12 @@ class Outsiders(World):
         else:
             self.world.delete(operation_id)
 
-    @precondition(lambda self: self.rows.keys() - self.world._executions.keys())
+    @precondition(lambda self: self.without_execution)
     @precondition(lambda self: self.channels is not Channels.CALLBACKS)
     @rule(pick=PICKS)
     def start_from_outside(self, pick: int) -> None:
         """Under the workflow id of an operation that has no execution."""
-        self.world.start_from_outside(one(sorted(self.rows.keys() - self.world._executions.keys()), pick))
+        self.world.start_from_outside(one(self.without_execution, pick))
 
     @precondition(lambda self: self.present and self.channels is not Channels.CALLBACKS)
     @rule(pick=PICKS)
@@ -416,12 +427,14 @@ class Weather(World):
         operation_id = one(list(self.rows), pick)
         execution = self.executions.get(operation_id)
         missing = Observation(ExecutionState.NOT_FOUND, self.now)
-        self.old_news.append((operation_id, missing if execution is None else execution.observed(self.now)))
+        answer = missing if execution is None else execution.observed(self.now)
+        self.old_news.append((operation_id, answer, self.rows[operation_id].version))
 
     @precondition(lambda self: self.old_news)
-    @rule(pick=PICKS, fate=FATES)
-    def late_answer(self, pick: int, fate: Fate | None) -> None:
-        """Hazard 23: somebody writes an older view over what has happened since."""
-        operation_id, observation = self.old_news.pop(pick % len(self.old_news))
+    @rule(pick=PICKS, fate=FATES, ahead=AHEAD)
+    def late_answer(self, pick: int, fate: Fate | None, ahead: timedelta) -> None:
+        """Hazard 23: a write of an older view over later changes."""
+        operation_id, observation, version = self.old_news.pop(pick % len(self.old_news))
         self.oldest_word = min(self.oldest_word, observation.asked_at)
-        self.process(self.ledger.recorder.observation(operation_id, observation, Source.RECONCILIATION), fate)
+        record = self.ledger.recorder.observation(operation_id, observation, Source.RECONCILIATION, version=version)
+        self.process(record, fate, ahead)

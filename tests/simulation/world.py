@@ -8,26 +8,29 @@ from enum import Enum
 from typing import Any, TypeVar
 from uuid import UUID
 
+from dependency_injector import providers
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
 from adapters.memory.engine.callbacks import PendingCallback
-from adapters.memory.engine.executions import Execution
+from adapters.memory.engine.executions import MemoryExecution
+from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine
 from application.batching.group_commit import GroupCommit
 from application.batching.optimistic_update import Decide, UpdateResult
 from application.converge import reconcile
 from application.converge.reconcile import PassCursor, ReconciledPage
-from application.ports.unit_of_work import UnitOfWorkFactory
+from application.ports.storage.unit_of_work import UnitOfWorkFactory
 from application.submit.submission import Submission, Submitted
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
 from domain.operation.chain import Run
 from domain.operation.operation import Operation
 from domain.operation.report import Report, ReportKind
+from domain.scheduling.start_time import StartTime
 from tests.simulation.chronicle import ChronicledEngine, Past
-from tests.simulation.processes import CURRENT, Fate, Fates, FreeOfLocks, Process, Processes
-from tests.support.faults import CrashingUnit
-from tests.support.ledger import FakeLedger
+from tests.simulation.processes import CURRENT, Fate, Fates, Process, ProcessClock, Processes
+from tests.support.ledger.faults import CrashingEngine, CrashingUnit
+from tests.support.ledger.in_memory import FakeLedger
 
 TICK = timedelta(milliseconds=1)
 """No two steps happen at the same moment."""
@@ -36,9 +39,13 @@ FRESH = timedelta(seconds=5)
 OVERLAP = timedelta(minutes=1)
 """How far the index may lag without anything being missed. Both as promised, not as the services have them."""
 KEYS = "abcdef"
+LATER = {"e": timedelta(seconds=5), "f": timedelta(seconds=120)}
+"""How long after its acceptance the operation of a key starts."""
 FATES = st.sampled_from(
     [None] * 12 + [Fate(killed, at) for killed in (True, False) for at in (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15)]
 )
+AHEAD = st.sampled_from([timedelta()] * 5 + [timedelta(seconds=20), timedelta(minutes=10)])
+"""How far the clock of a process is ahead."""
 PICKS = st.integers(0, 1000)
 T = TypeVar("T")
 _log = logging.getLogger("application")
@@ -49,7 +56,7 @@ class Channels(Enum):
 
     BOTH = "callbacks, of which some get lost, and asking"
     ASKING = "asking alone"
-    CALLBACKS = "callbacks alone: none gets lost, nobody asks for long"
+    CALLBACKS = "callbacks alone: none gets lost, and no question for long"
 
 
 class EachProcess(GroupCommit):
@@ -66,15 +73,19 @@ class EachProcess(GroupCommit):
 class SimulatedLedger(FakeLedger):
     """Its processes can stand still, and its engine has a past."""
 
-    world: ChronicledEngine
-    faults: Fates
-    world_class = ChronicledEngine
-    faults_class = Fates
-    changes_class = EachProcess
+    world: Any
+    world_class: type[MemoryWorkflowEngine] = ChronicledEngine
+
+    def override(self) -> None:
+        self.world = self.world_class(self.clock, page_size=2)
+        self.temporal.engine.override(providers.Object(CrashingEngine(self.world, Fates())))
+        self.adapters.units.override(providers.Object(self.units))
+        self.services.changes.override(providers.Singleton(EachProcess, self.adapters.units))
+        self.adapters.clock.override(providers.Object(ProcessClock(self.clock)))
 
     def units(self) -> Any:
         unit = self.store.units()
-        return CrashingUnit(unit, FreeOfLocks(self.faults, unit))
+        return CrashingUnit(unit, Fates(unit))
 
 
 class Errors(logging.Handler):
@@ -102,22 +113,18 @@ class World(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.channels = Channels.BOTH
-        self.ledger = SimulatedLedger()
-        self.processes = Processes(lambda: self.ledger.clock.now())
+        self.processes = Processes(lambda: self.now)
         self.errors = Errors()
         self.answered: dict[str, UUID] = {}
         self.mail: list[tuple[UUID, Report, Run]] = []
         self.said: list[tuple[UUID, Report]] = []
-        self.old_news: list[tuple[UUID, Observation]] = []
+        self.old_news: list[tuple[UUID, Observation, int]] = []
+        """Answers on their way, with the version of the row before the question."""
         self.cursors: list[PassCursor] = []
         self.frozen_at: datetime | None = None
         self.listed_late: dict[UUID, datetime] = {}
         """What the index has listed too late for any pass, or before the row ended: when it had changed."""
-        self.read_to = self.ledger.clock.now()
-        """The latest beginning of a pass that came to its last page."""
         self.seen: dict[UUID, Operation] = {}
-        self.oldest_word = self.ledger.clock.now()
-        """When the oldest question was put whose answer this step may have recorded."""
 
     @initialize(
         finality=st.sampled_from([Finality.ENGINE, Finality.ENGINE, Finality.WORKFLOW]),
@@ -126,7 +133,11 @@ class World(RuleBasedStateMachine):
     )
     def begin(self, finality: Finality, channels: Channels, before: str) -> None:
         self.channels, self.finality = channels, finality
-        self.ledger = SimulatedLedger(finality, callbacks=channels is not Channels.ASKING, index_page=2)
+        self.ledger = SimulatedLedger(finality, callbacks=channels is not Channels.ASKING)
+        self.read_to = self.now
+        """The latest beginning of a pass that came to its last page."""
+        self.oldest_word = self.now
+        """When the oldest question was put whose answer this step may have recorded."""
         self.whole_pass()
         if before != "nothing":
             for key in KEYS[:4]:
@@ -136,14 +147,15 @@ class World(RuleBasedStateMachine):
 
     # What the ledger does.
 
-    def process(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None) -> Any:
+    def process(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None, ahead: timedelta = timedelta()) -> Any:
         """Run it; what it asks, it asks from now on."""
         now = self.ledger.clock.now()
         self.oldest_word = min(self.oldest_word, now - FRESH)
-        return self.processes.run(work, fate)
+        return self.processes.run(work, fate, ahead)
 
     def accept(self, key: str, fate: Fate | None = None) -> Any:
-        submission = Submission("default", "work", {"key": key}, idempotency_key=key)
+        start = StartTime(delay=LATER.get(key))
+        submission = Submission("default", "work", {"key": key}, start=start, idempotency_key=key)
 
         async def submit() -> Submitted:
             return await self.ledger.new_submitter().submit(submission)
@@ -153,11 +165,15 @@ class World(RuleBasedStateMachine):
     def dispatch_all(self) -> None:
         self.process(self.ledger.dispatch(100))
 
-    def page(self, cursor: PassCursor | None, fate: Fate | None = None) -> ReconciledPage | None:
+    def page(
+        self, cursor: PassCursor | None, fate: Fate | None = None, ahead: timedelta = timedelta()
+    ) -> ReconciledPage | None:
         """One page of a pass. If it is the last one, the watermark may move to where the pass began."""
         began_at = cursor.began_at if cursor is not None else self.now
         last = self._last(cursor)
-        page: ReconciledPage | None = self.process(self.ledger.reconciler.page(cursor), fate)
+        page: ReconciledPage | None = self.process(self.ledger.reconciler.page(cursor), fate, ahead)
+        if page is not None:
+            last = page.cursor is None
         if last or (page is None and fate is not None and not fate.killed):
             self.read_to = max(self.read_to, began_at)
         return page
@@ -166,10 +182,10 @@ class World(RuleBasedStateMachine):
         since = cursor.since if cursor is not None else (self.watermark or self.now) - reconcile.OVERLAP
         return self.world._index.changed_since(since, None if cursor is None else cursor.page).next_page is None
 
-    def whole_pass(self, fate: Fate | None = None) -> None:
-        page = self.page(None, fate)
+    def whole_pass(self, fate: Fate | None = None, ahead: timedelta = timedelta()) -> None:
+        page = self.page(None, fate, ahead)
         while page is not None and page.cursor is not None:
-            page = self.page(page.cursor, fate)
+            page = self.page(page.cursor, fate, ahead)
 
     # What the world does.
 
@@ -178,7 +194,7 @@ class World(RuleBasedStateMachine):
         nothing. It arrives now, or whenever `deliver` takes it."""
         report = Report(kind, self.now, **fields)
         letter = operation_id, report, self.world.latest_run(operation_id)
-        if self.world._executions[operation_id].tagged:
+        if self.world._executions[str(operation_id)].operation_id == operation_id:
             self.said.append((operation_id, report))
         if at_once:
             self.process(self.ledger.reports.receive(*letter))
@@ -215,27 +231,41 @@ class World(RuleBasedStateMachine):
 
     @property
     def world(self) -> ChronicledEngine:
-        return self.ledger.world
+        world: ChronicledEngine = self.ledger.world
+        return world
 
     @property
     def rows(self) -> dict[UUID, Operation]:
         return self.ledger.store._tables.operations
 
     @property
-    def executions(self) -> dict[UUID, Execution]:
+    def executions(self) -> dict[UUID, MemoryExecution]:
         """The operations' own, whether or not another one has the workflow id now."""
-        found = {operation_id: self.world.own(operation_id) for operation_id in self.world._executions}
+        found = {UUID(workflow_id): self.world.own(UUID(workflow_id)) for workflow_id in self.world._executions}
         return {operation_id: own for operation_id, own in found.items() if own is not None}
 
     @property
-    def present(self) -> dict[UUID, Execution]:
+    def present(self) -> dict[UUID, MemoryExecution]:
         """The operations' own that have their workflow ids."""
-        return {operation_id: found for operation_id, found in self.world._executions.items() if found.tagged}
+        return {
+            UUID(workflow_id): found
+            for workflow_id, found in self.world._executions.items()
+            if found.operation_id is not None
+        }
 
     @property
     def foreign(self) -> list[UUID]:
         """Workflow ids that another client's open execution has."""
-        return [one for one, found in self.world._executions.items() if not found.tagged and found.open]
+        return [
+            UUID(workflow_id)
+            for workflow_id, found in self.world._executions.items()
+            if found.operation_id is None and found.open
+        ]
+
+    @property
+    def without_execution(self) -> list[UUID]:
+        """Operations whose workflow id is free."""
+        return sorted(operation_id for operation_id in self.rows if str(operation_id) not in self.world._executions)
 
     @property
     def callbacks(self) -> list[PendingCallback]:

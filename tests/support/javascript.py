@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,8 @@ def project(folder: Path, *sources: str) -> Path:
     return folder
 
 
-async def run(folder: Path, *command: str) -> str:
-    """Runs a command to its end and returns what it printed; an AssertionError where it failed."""
+async def run(folder: Path, *command: str, accept: Collection[int] = (0,)) -> str:
+    """Runs a command to its end and returns what it printed; an AssertionError for another exit code."""
     process = await asyncio.create_subprocess_exec(
         *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -34,10 +35,10 @@ async def run(folder: Path, *command: str) -> str:
     finally:
         if process.returncode is None:
             process.kill()
-    assert process.returncode == 0, f"{command}:\n{output.decode()}{errors.decode()}"
+    assert process.returncode in accept, f"{command}:\n{output.decode()}{errors.decode()}"
     return output.decode()
 
 
-async def package(folder: Path, name: str, *arguments: str) -> str:
+async def package(folder: Path, name: str, *arguments: str, accept: Collection[int] = (0,)) -> str:
     """Runs the command of an installed package."""
-    return await run(folder, f"node_modules/.bin/{name}", *arguments)
+    return await run(folder, f"node_modules/.bin/{name}", *arguments, accept=accept)

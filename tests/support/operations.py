@@ -6,10 +6,11 @@ from uuid import UUID
 
 from domain.evidence.observation import UNSUCCESSFUL, ExecutionState, Observation
 from domain.operation.follow_up import dispatched
-from domain.operation.lifecycle import accept, complete, fail, request_cancel, start
+from domain.operation.lifecycle import accept, adopt, complete, fail, record_start, request_cancel, start
 from domain.operation.operation import Cause, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
-from domain.operation.report import Report, ReportKind
+from domain.operation.operation_id import adopted_id
+from domain.operation.report import Progress, Report, ReportKind
 from domain.operation.transition import Source
 
 T0 = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -32,6 +33,36 @@ def accepted(**fields: object) -> Operation:
         ID, tenant="default", type_name="deploy", value={"machine": "m1"}, labels={}, cause=cause()
     ).operation
     return replace(operation, **fields)  # type: ignore[arg-type]
+
+
+def adopted() -> Operation:
+    """Started by another client at T0-5, adopted at T0."""
+    return adopt(
+        adopted_id("default", "order-1", "first"),
+        tenant="default",
+        type_name="order",
+        value=None,
+        labels={},
+        workflow_id="order-1",
+        first_run_id="first",
+        started_at=at(-5),
+        follow_up_at=at(2),
+        cause=cause(source=Source.ADOPTION),
+    ).operation
+
+
+def recorded() -> Operation:
+    """Recorded at T0; its client starts the workflow."""
+    return record_start(
+        ID,
+        tenant="default",
+        type_name="order",
+        value=None,
+        labels={},
+        workflow_id="order-1",
+        follow_up_at=at(10),
+        cause=cause(),
+    ).operation
 
 
 def dispatched_at(seconds: float = 1) -> Operation:
@@ -87,3 +118,8 @@ def reported(kind: ReportKind, seconds: float = 5, **fields: object) -> Report:
     """The workflow's word at that time."""
     error = OperationError(ErrorCode.WORKFLOW_FAILED, "as reported") if kind is ReportKind.FAILED else None
     return Report(kind=kind, at=at(seconds), error=error, **fields)  # type: ignore[arg-type]
+
+
+def stated(progress: Progress | None) -> tuple[float | None, str | None] | None:
+    """Fraction and message."""
+    return None if progress is None else (progress.fraction, progress.message)

@@ -13,7 +13,7 @@ _MARK = re.compile(r"^<!-- test: (.+) -->$", re.M)
 
 def pages() -> list[str]:
     """Every page, as its path from the project's folder."""
-    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 

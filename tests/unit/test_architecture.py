@@ -1,15 +1,18 @@
-"""The layers: the contracts hold, and each fails on an import that breaks it."""
+"""The layers: the contracts hold, and each fails on an import that breaks it. Folders stay small."""
 
 import ast
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+CODE = ("domain", "application", "adapters", "entrypoints", "sdk/src", "benchmarks", "docs", "tests")
+MAX_MODULES = 15
 VIOLATIONS = {
     "layers": ("application/watch/read.py", "import adapters.memory.store"),
     "domain-is-pure": ("domain/operation/status.py", "import msgspec"),
@@ -23,6 +26,8 @@ VIOLATIONS = {
     "worker-is-a-process-of-its-own": ("entrypoints/scrape.py", "import uvicorn"),
     "acyclic": ("domain/operation/status.py", "import domain.evidence.reporting"),
     "sdk-stands-alone": ("sdk/src/opledger/wire.py", "import domain.operation.status"),
+    "client-needs-no-temporal": ("sdk/src/opledger/_client/setup.py", "import temporalio.client"),
+    "workflows-need-no-client": ("sdk/src/opledger/tracking.py", "import opledger.errors, httpx"),
 }
 
 
@@ -78,3 +83,10 @@ def test_every_contract_has_a_violation() -> None:
     """A new contract needs its own proof."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     assert {contract["id"] for contract in contracts} == set(VIOLATIONS)
+
+
+def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:
+    """Where a folder outgrows the limit, its files are sorted into folders by subject."""
+    files = (file for name in CODE for file in (ROOT / name).rglob("*.py") if "node_modules" not in file.parts)
+    modules = Counter(file.parent for file in files if file.stem not in {"__init__", "__main__", "conftest"})
+    assert {folder: many for folder, many in modules.items() if many > MAX_MODULES} == {}

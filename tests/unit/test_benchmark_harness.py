@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import Goal, Row, Scale, in_turns, quantile
-from benchmarks.markdown import BEGIN, END, PAGE, markdown, write_table
-from benchmarks.table import RESULTS, print_table, write_json
+from benchmarks.harness.markdown import BEGIN, END, PAGE, markdown, write_table
+from benchmarks.harness.measurement import Goal, Row, Scale, in_turns, quantile
+from benchmarks.harness.table import RESULTS, print_table, write_json
 
 
 async def test_turns_alternate_and_the_first_does_not_count() -> None:

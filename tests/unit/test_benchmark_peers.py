@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.harness import Scale
+from benchmarks.harness.measurement import Scale
 from benchmarks.peers import comparison
 
 

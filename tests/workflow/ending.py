@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from opledger import track_operation_status
-from tests.support.activities import pause
+from tests.support.temporal.activities import pause
 from tests.workflow.workflows import FOR_EVER, UNHEARD_QUEUE
 
 unheard = track_operation_status(ledger_task_queue=UNHEARD_QUEUE, report_timeout=timedelta(seconds=2))

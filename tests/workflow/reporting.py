@@ -7,7 +7,8 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from opledger import OPERATION_UUID, report_progress, track_operation_status
-from tests.support.activities import pause
+from tests.support.temporal.activities import pause
+from tests.workflow.plugin.plain import ContinuesFirst
 
 OTHER = SearchAttributeKey.for_keyword("Team")
 PARALLEL = 10
@@ -78,6 +79,48 @@ class InParallel:
 
 
 @workflow.defn
+class HasSteps:
+    """Reports steps, after each other and at the same time."""
+
+    def __init__(self) -> None:
+        self._finished = False
+
+    @workflow.run
+    @track_operation_status
+    async def run(self, number: int) -> int:
+        """Goes through the steps, then names further ones at once."""
+        await report_progress(0.1, "begun")
+        await report_progress(step="prepare")
+        await report_progress(0.5, "half", step="prepare")
+        await pause()
+        await asyncio.gather(*(self._copy(disk) for disk in range(2)))
+        await report_progress(step="verify", state="failed", message="a checksum differs")
+        await asyncio.gather(*(report_progress(step=f"step {n}") for n in range(number)))
+        await report_progress(0.9, "nearly", state="completed")
+        await report_progress(step="", message=None)
+        await report_progress(float("nan"), step="last", state="done")
+        await workflow.wait_condition(lambda: self._finished)
+        return number
+
+    async def _copy(self, disk: int) -> None:
+        name = f"copy disk {disk}"
+        await report_progress(step=name, state="running")
+        await pause()
+        await report_progress(step=name, state="completed")
+
+    @workflow.query
+    async def ask(self) -> str:
+        """Names a step where a workflow must not act."""
+        await report_progress(step="asked")
+        return "answer"
+
+    @workflow.signal
+    def finish(self) -> None:
+        """End it."""
+        self._finished = True
+
+
+@workflow.defn
 class Drops:
     """Continues as new with its own search attributes and memo, or after removing the ledger's."""
 
@@ -134,4 +177,16 @@ class DropsInHandler:
         workflow.continue_as_new(self._left - 1, search_attributes=other, memo={"own": 1})
 
 
-REPORTING = [AsksForProgress, InParallel, Drops, DropsInHandler]
+@workflow.defn
+class DecoratedContinuesFirst(ContinuesFirst):
+    """Continues as new in a signal handler, without waiting for its run method, which has the decorator."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self, left: int) -> str | None:
+        """Returns the operation's id in the last run."""
+        await workflow.wait_condition(lambda: left == 0)
+        return workflow.info().typed_search_attributes.get(OPERATION_UUID)
+
+
+REPORTING = [AsksForProgress, InParallel, HasSteps, Drops, DropsInHandler]

@@ -1,61 +1,25 @@
 """P7: a tracked workflow loses no signal or update before its close, and waits only for its outcome report."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.service import RPCError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
 from opledger import OutcomeReports, UpdateKind
 from tests.workflow import ending
 from tests.workflow.conftest import Starter
 from tests.workflow.ledger import RecordingLedger
+from tests.workflow.sending import Send, send_until_closed, signal, update
 from tests.workflow.workflows import ACTIVITIES, EchoLater, FailsInActivity, Sleeper, Talkative
 
 ALWAYS, WHEN_SAFE, NEVER = OutcomeReports.ALWAYS, OutcomeReports.WHEN_SAFE, OutcomeReports.NEVER
 ENOUGH = 20
-SENDERS = 3
 GENEROUS = 30
 """Timeout in seconds, for a busy machine."""
-Send = Callable[[WorkflowHandle[Any, Any], int], Awaitable[Any]]
-
-
-async def signal(handle: WorkflowHandle[Any, Any], item: int) -> None:
-    await handle.signal("add", item)
-
-
-async def update(handle: WorkflowHandle[Any, Any], item: int) -> None:
-    await handle.execute_update("put", item)
-
-
-async def send_until_closed(handle: WorkflowHandle[Any, Any], send: Send) -> list[int]:
-    """Sends items from several clients until the server refuses them, and returns the accepted items.
-
-    Each client waits longer before each item, because the server refuses every close while signals arrive during every
-    workflow task.
-    """
-    numbers = itertools.count()
-    accepted = []
-
-    async def one_client() -> None:
-        pause = 0.02
-        while True:
-            item = next(numbers)
-            try:
-                await send(handle, item)
-            except (RPCError, WorkflowUpdateFailedError):
-                return  # the workflow is closed
-            accepted.append(item)
-            await asyncio.sleep(pause)
-            pause *= 1.2
-
-    await asyncio.gather(*(one_client() for _ in range(SENDERS)))
-    return accepted
 
 
 @pytest.mark.parametrize("send", [signal, update])

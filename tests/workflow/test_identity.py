@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHandle
 from opledger import MEMO, OutcomeReports, UpdateKind
 from tests.workflow.conftest import Starter
 from tests.workflow.ledger import RecordingLedger
-from tests.workflow.replaying import replay
+from tests.workflow.replay.replaying import replay
 from tests.workflow.reporting import OTHER, Drops, DropsInHandler
 
 HOW = ["attributes", "no attributes", "attributes of the old kind", "memo", "removed", "both"]

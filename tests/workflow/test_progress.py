@@ -1,14 +1,18 @@
-"""Progress reports: the newest one arrives, and read-only contexts report nothing."""
+"""Progress reports: the newest one arrives, with every step, and read-only contexts report nothing."""
 
+import logging
+from itertools import pairwise
+
+import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from opledger import UpdateKind
+from opledger import ReportedProgress, ReportedStep, UpdateKind
 from tests.support.eventually import eventually
 from tests.workflow.conftest import Starter
 from tests.workflow.ledger import RecordingLedger
-from tests.workflow.replaying import replay
-from tests.workflow.reporting import PARALLEL, AsksForProgress, InParallel
+from tests.workflow.replay.replaying import replay
+from tests.workflow.reporting import PARALLEL, AsksForProgress, HasSteps, InParallel
 from tests.workflow.workflows import ACTIVITIES
 
 PROGRESS = UpdateKind.PROGRESS
@@ -48,7 +52,7 @@ async def test_queried_workflow_ends_on_another_worker(temporal_client: Client, 
     async with Worker(temporal_client, task_queue=queue, workflows=workflows, activities=activities):
         await handle.execute_update(AsksForProgress.finish)
         assert await handle.result() == "done"
-    assert await start.task_problems(handle) == []
+    assert await start.task_failures(handle) == []
 
 
 async def test_newest_progress_of_parallel_activities_arrives(
@@ -98,3 +102,85 @@ async def test_run_of_an_earlier_version_reports_as_it_did(start: Starter, ledge
     await handle.signal(InParallel.finish)
     assert await handle.result() == PARALLEL
     await replay(await handle.fetch_history(), [InParallel])
+
+
+def reported(ledger: RecordingLedger, operation_id: str) -> list[ReportedProgress]:
+    """Progress that arrived, in order."""
+    return [update.progress for update in ledger.updates(operation_id) if update.progress is not None]
+
+
+def last(ledger: RecordingLedger, operation_id: str) -> dict[str, ReportedStep]:
+    """The steps of the last report, by name."""
+    found = reported(ledger, operation_id)
+    return {step.name: step for step in found[-1].steps} if found else {}
+
+
+async def test_steps_are_reported(start: Starter, ledger: RecordingLedger, queue: str) -> None:
+    """In their order, with states and times of the workflow. A query names none."""
+    handle = await start(HasSteps.run, 3, queue=queue)
+    assert await handle.query("ask") == "answer"
+    await eventually(lambda: "last" in last(ledger, handle.id))
+    await handle.signal(HasSteps.finish)
+    assert await handle.result() == 3
+    steps = last(ledger, handle.id)
+    assert {name: step.state.value for name, step in steps.items()} == {
+        "prepare": "completed",
+        "copy disk 0": "completed",
+        "copy disk 1": "completed",
+        "verify": "failed",
+        "step 0": "completed",
+        "step 1": "completed",
+        "step 2": "completed",
+        "last": "running",
+    }
+    assert (steps["prepare"].fraction, steps["prepare"].message) == (0.5, "half")
+    assert steps["verify"].message == "a checksum differs"
+    assert all(step.started_at <= step.updated_at for step in steps.values())
+    assert all(one.started_at <= other.started_at for one, other in pairwise(steps.values()))
+    stated = [(one.fraction, one.message) for one in reported(ledger, handle.id)]
+    assert stated[0] == (0.1, "begun")
+    assert (0.9, "nearly") in stated
+    assert await start.task_problems(handle) == []
+    await replay(await handle.fetch_history(), [HasSteps])
+
+
+async def test_no_step_is_lost_while_a_report_is_held(start: Starter, ledger: RecordingLedger) -> None:
+    """All that is reported while the ledger holds the first one becomes one more report, with every step."""
+    operation_id = "00000000-0000-7000-8000-0000000000bb"
+    released = ledger.hold(operation_id, PROGRESS)
+    handle = await start(HasSteps.run, 0, id=operation_id)
+    await eventually(lambda: PROGRESS in ledger.received(operation_id))
+    released.set()
+    await eventually(lambda: "last" in last(ledger, operation_id))
+    await handle.signal(HasSteps.finish)
+    await handle.result()
+    assert list(last(ledger, operation_id)) == ["prepare", "copy disk 0", "copy disk 1", "verify", "last"]
+    await replay(await handle.fetch_history(), [HasSteps])
+
+
+async def test_too_many_steps_do_not_harm_the_workflow(
+    start: Starter, ledger: RecordingLedger, queue: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P7: what exceeds the limit is dropped, and logged once."""
+    with caplog.at_level(logging.WARNING):
+        handle = await start(HasSteps.run, 150, queue=queue)
+        await eventually(lambda: len(last(ledger, handle.id)) == 100)
+        await handle.signal(HasSteps.finish)
+        assert await handle.result() == 150
+    assert "step 95" in last(ledger, handle.id)
+    lines = [record.getMessage() for record in caplog.records if handle.id in record.getMessage()]
+    assert len([line for line in lines if "at most 100" in line]) == 1
+    await replay(await handle.fetch_history(), [HasSteps])
+
+
+async def test_lost_reports_lose_no_step(start: Starter, ledger: RecordingLedger) -> None:
+    """The next report that arrives has every step."""
+    operation_id = "00000000-0000-7000-8000-0000000000cc"
+    ledger.failing.add(operation_id)
+    handle = await start(HasSteps.run, 0, id=operation_id)
+    await eventually(lambda: PROGRESS in ledger.received(operation_id))
+    ledger.failing.discard(operation_id)
+    await eventually(lambda: "last" in last(ledger, operation_id))
+    await handle.signal(HasSteps.finish)
+    await handle.result()
+    assert list(last(ledger, operation_id)) == ["prepare", "copy disk 0", "copy disk 1", "verify", "last"]

@@ -10,8 +10,8 @@ from temporalio import workflow
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from opledger import OPERATION_UUID, UpdateKind, report_progress, track_operation_status
-from tests.support.activities import Order, Receipt
 from tests.support.eventually import eventually
+from tests.support.temporal.activities import Order, Receipt
 from tests.workflow.conftest import Starter
 from tests.workflow.ledger import RecordingLedger
 from tests.workflow.workflows import (
@@ -61,6 +61,15 @@ async def test_super_run_is_tracked_once(start: Starter, ledger: RecordingLedger
     assert ledger.outcome(handle.id).result == "hello you!"
 
 
+async def test_operation_with_a_workflow_id_of_its_own_is_tracked(start: Starter, ledger: RecordingLedger) -> None:
+    """The type has a template for workflow ids: the search attribute and the memo say that it is an operation."""
+    operation_id = str(uuid4())
+    attributes = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, operation_id)])
+    handle = await start(Echo.run, 1, id=f"order-{uuid4()}", search_attributes=attributes)
+    assert await handle.result() == 1
+    assert ledger.kinds(operation_id) == [UpdateKind.COMPLETED]
+
+
 @pytest.mark.parametrize("make_id", [lambda: "order-7", lambda: str(uuid4()).upper(), lambda: uuid4().hex])
 async def test_workflow_with_another_id_is_not_tracked(start: Starter, ledger: RecordingLedger, make_id: Any) -> None:
     """Only a workflow whose id is a UUID in canonical form can be an operation."""
@@ -70,9 +79,9 @@ async def test_workflow_with_another_id_is_not_tracked(start: Starter, ledger: R
 
 
 async def test_search_attribute_of_another_operation_is_not_tracked(start: Starter, ledger: RecordingLedger) -> None:
-    """A workflow with the search attribute of another operation sends no reports."""
+    """A workflow with the search attribute of another operation, but without the ledger's memo, sends no reports."""
     other = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, str(uuid4()))])
-    handle = await start(Echo.run, 1, search_attributes=other)
+    handle = await start(Echo.run, 1, search_attributes=other, rule=None)
     assert await handle.result() == 1
     assert ledger.received(handle.id) == []
 

@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from opledger import report_progress, track_operation_status
-from tests.support.activities import SHORT, Order, Receipt, fail_deeply, pause, tidy_up, wait_for_cancellation
+from tests.support.temporal.activities import SHORT, Order, Receipt, fail_deeply, pause, tidy_up, wait_for_cancellation
 
 ONCE = RetryPolicy(maximum_attempts=1)
 FOR_EVER = timedelta(hours=1)

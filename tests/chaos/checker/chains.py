@@ -1,5 +1,6 @@
-"""The runs of a workflow id as chains: continued, retried and reset runs belong to one, another start makes another."""
+"""Runs as chains: continued, retried and reset runs belong to one, another start makes another."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +8,37 @@ from datetime import datetime
 
 from tests.chaos.checker.facts import End, Run
 
+ChainId = tuple[str, str]
+"""Workflow id and first run id: what an operation refers to."""
+
 
 @dataclass(frozen=True)
 class Chain:
     """All runs that came of one start."""
 
+    workflow_id: str
     first_run_id: str
     runs: tuple[Run, ...]
+    """At least one, the earliest first."""
+
+    @property
+    def id(self) -> ChainId:
+        return self.workflow_id, self.first_run_id
+
+    @property
+    def first(self) -> Run:
+        """The first of its runs, as far as they are known."""
+        return self.runs[0]
+
+    @property
+    def operation_id(self) -> str | None:
+        """The operation that it was started for, if its start names one."""
+        return self.first.operation_id
 
     @property
     def started_at(self) -> datetime:
         """When the first of its runs started, as far as they are known."""
-        return min(run.started_at for run in self.runs)
+        return self.first.started_at
 
     @property
     def open(self) -> bool:
@@ -32,9 +52,20 @@ class Chain:
 
 
 def chains(runs: Sequence[Run]) -> list[Chain]:
-    """The chains of one workflow id, the earliest first."""
-    by_first: defaultdict[str, list[Run]] = defaultdict(list)
+    """The chains of these runs, the earliest first."""
+    by_first: defaultdict[ChainId, list[Run]] = defaultdict(list)
     for run in runs:
-        by_first[run.first_run_id].append(run)
-    found = [Chain(first, tuple(members)) for first, members in by_first.items()]
+        by_first[(run.workflow_id, run.first_run_id)].append(run)
+    found = [Chain(*chain, tuple(sorted(members, key=_first_run_first))) for chain, members in by_first.items()]
     return sorted(found, key=lambda chain: chain.started_at)
+
+
+def number_of(text: str | None) -> int | None:
+    """The number in an input: that of the planned work."""
+    value = None if text is None else json.loads(text)
+    number = value.get("number") if isinstance(value, dict) else None
+    return number if isinstance(number, int) else None
+
+
+def _first_run_first(run: Run) -> tuple[bool, datetime]:
+    return run.run_id != run.first_run_id, run.started_at

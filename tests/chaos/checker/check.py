@@ -1,14 +1,19 @@
 """All rules over all facts. Pure: the same facts give the same findings."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from tests.chaos.checker.acceptance import answered_once, one_chain
-from tests.chaos.checker.chains import chains
-from tests.chaos.checker.expectations import as_expected
-from tests.chaos.checker.facts import Facts, Violation
+from tests.chaos.checker.adoption import adopted_for_a_reason, parents, told_have_rows, watched_have_rows
+from tests.chaos.checker.bulk import bulk_actions, in_time
+from tests.chaos.checker.chains import Chain, chains, number_of
+from tests.chaos.checker.expectations import as_expected, came_to
+from tests.chaos.checker.facts import Facts, Order, Row, Violation
 from tests.chaos.checker.histories import lines_are_whole, moves, running_needs_a_worker, terminal
+from tests.chaos.checker.identity import STRAY_QUEUE, Ownership, one_owner_each, own_chain, strays_end
 from tests.chaos.checker.outcomes import contradicts, outcome, reported_end
+from tests.chaos.checker.policies import policies
 
 
 @dataclass(frozen=True)
@@ -23,31 +28,81 @@ class Findings:
     refused_closes: int
     unfinished: Sequence[str] = ()
     """Operations whose chain goes on: of their end nothing can be said yet."""
+    by_way: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Chains by the way that was planned for them, and the origin of their row."""
 
 
 def check(facts: Facts) -> Findings:
     """Hold the facts against the promises."""
-    violations = list(answered_once(facts))
+    found = chains(facts.runs)
+    ownership = Ownership(facts.rows, found)
+    violations = [
+        *answered_once(facts),
+        *one_owner_each(facts, found, ownership),
+        *strays_end(found, ownership),
+        *watched_have_rows(facts, found, ownership),
+        *told_have_rows(facts, found),
+        *parents(facts, found, ownership),
+        *policies(facts),
+        *bulk_actions(facts),
+        *_untracked(facts, found, ownership),
+    ]
     lags: list[float] = []
     later = 0
     unfinished = []
     for operation_id, row in facts.rows.items():
         lines = facts.lines.get(operation_id, ())
-        found = chains(facts.runs.get(operation_id, ()))
-        deleted = facts.deleted.get(operation_id, ())
-        if found and found[-1].open:
+        own = ownership.chains_of(row)
+        deleted = facts.deleted.get(row.workflow_id, ())
+        if own and own[-1].open:
             unfinished.append(operation_id)
         violations += lines_are_whole(row, lines)
         violations += moves(row, lines)
-        violations += running_needs_a_worker(row, lines, found)
-        violations += one_chain(row, lines, found, deleted)
-        violations += outcome(row, lines, found, deleted)
-        if (order := facts.orders.get(operation_id)) is not None:
-            violations += as_expected(row, order, found)
+        violations += running_needs_a_worker(row, lines, own)
+        violations += own_chain(facts, row, own)
+        violations += adopted_for_a_reason(facts, row, own)
+        violations += one_chain(row, lines, own, deleted)
+        violations += in_time(row, own)
+        violations += outcome(row, lines, own, deleted)
+        if (order := _ordered(facts, row, own)) is not None:
+            violations += as_expected(row, order, own)
         ended = terminal(lines)
-        if found and ended and (reported := reported_end(row, found[-1])):
-            lags.append((ended.at - reported.closed_at).total_seconds())
-            if contradicts(row, found[-1].ends[-1]):
+        if own and ended and (reported := reported_end(row, own[-1])):
+            if lines[0].at < reported.closed_at:
+                lags.append((ended.at - reported.closed_at).total_seconds())
+            if contradicts(row, own[-1].ends[-1]):
                 later += 1
-    refused = sum(run.refused_closes for runs in facts.runs.values() for run in runs)
-    return Findings(violations, sorted(lags), later, refused, unfinished)
+    refused = sum(run.refused_closes for run in facts.runs)
+    return Findings(violations, sorted(lags), later, refused, unfinished, _by_way(facts, found, ownership))
+
+
+def _ordered(facts: Facts, row: Row, own: Sequence[Chain]) -> Order | None:
+    """What was ordered, by the number that the execution got, or that the row shows."""
+    if own:
+        return _order_of(facts, own[-1])
+    number = number_of(row.input)
+    return None if number is None else facts.orders.get(number)
+
+
+def _order_of(facts: Facts, chain: Chain) -> Order | None:
+    """What was ordered; None for children and for operations without an order."""
+    number = None if chain.first.parent else number_of(chain.first.input)
+    return None if number is None else facts.orders.get(number)
+
+
+def _untracked(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> Iterator[Violation]:
+    """Executions without a row come to what they should, too."""
+    for chain in found:
+        tracked = ownership.owners.get(chain.id) or chain.first.task_queue == STRAY_QUEUE
+        order = None if tracked else _order_of(facts, chain)
+        if order is not None:
+            yield from came_to(chain.workflow_id, order, [chain])
+
+
+def _by_way(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> Counter[tuple[str, str]]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for chain in found:
+        if (order := _order_of(facts, chain)) is not None:
+            owners = ownership.owners.get(chain.id, set())
+            counts[(order.way, ", ".join(sorted(facts.rows[owner].origin for owner in owners)) or "no row")] += 1
+    return counts

@@ -1,34 +1,74 @@
 """Collects the facts from both sides, directly."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
 import asyncpg
 
 from tests.chaos.checker import ledger
 from tests.chaos.checker.engine import Engine
-from tests.chaos.checker.facts import Facts, Order
+from tests.chaos.checker.facts import BulkOrder, Declared, Facts, Order, Submission, Told
+
+
+class Answers(Protocol):
+    """What clients did and were answered."""
+
+    @property
+    def answers(self) -> Mapping[str, set[str]]: ...
+
+    @property
+    def deleted(self) -> Mapping[str, Sequence[datetime]]: ...
+
+    @property
+    def told(self) -> Sequence[Told]: ...
+
+    @property
+    def asked(self) -> set[str]: ...
+
+    @property
+    def submissions(self) -> Sequence[Submission]: ...
+
+    @property
+    def parents(self) -> Mapping[str, str]: ...
+
+    @property
+    def bulk(self) -> Mapping[str, BulkOrder]: ...
+
+    @property
+    def rolled_back(self) -> set[str]: ...
+
+    @property
+    def unanswered(self) -> set[str]: ...
 
 
 async def collect(
     connection: "asyncpg.Connection[asyncpg.Record]",
     engine: Engine,
-    answers: Mapping[str, set[str]],
-    deleted: Mapping[str, Sequence[datetime]],
-    orders: Mapping[str, Order],
+    clients: Answers,
+    orders: Mapping[int, Order],
+    declared: Declared,
 ) -> Facts:
-    """`orders` is by idempotency key.
-
-    The rows are read before the runs: a row may only be too old against a run, never too new.
-    """
+    """The rows are read before the runs: a row may only be too old against a run, never too new."""
     rows = await ledger.rows(connection)
-    answered = {operation_id for ids in answers.values() for operation_id in ids}
+    answered = {operation_id for ids in clients.answers.values() for operation_id in ids}
+    workflow_ids = {row.workflow_id for row in rows.values()} | (answered - rows.keys()) | clients.deleted.keys()
+    known = {(row.workflow_id, row.first_run_id) for row in rows.values() if row.first_run_id is not None}
     return Facts(
         rows=rows,
         lines=await ledger.lines(connection),
         stored_keys=await ledger.stored_keys(connection),
-        runs=await engine.runs(rows.keys() | answered),
-        answers={key: frozenset(ids) for key, ids in answers.items()},
-        deleted={operation_id: list(times) for operation_id, times in deleted.items()},
-        orders={operation_id: orders[key] for key, ids in answers.items() for operation_id in ids},
+        runs=await engine.runs(workflow_ids, known),
+        answers={key: frozenset(ids) for key, ids in clients.answers.items()},
+        deleted={workflow_id: list(times) for workflow_id, times in clients.deleted.items()},
+        orders=orders,
+        told=list(clients.told),
+        submissions=list(clients.submissions),
+        parents=dict(clients.parents),
+        bulk=dict(clients.bulk),
+        targets=await ledger.targets(connection),
+        rolled_back=frozenset(clients.rolled_back),
+        unanswered=frozenset(clients.unanswered),
+        declared=replace(declared, asked=frozenset(clients.asked)),
     )

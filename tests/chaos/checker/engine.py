@@ -1,7 +1,6 @@
 """Reads Temporal's executions: what its index lists, what it knows by id, and whatever run a history names."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -18,7 +17,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from tests.chaos.checker.facts import Run
 from tests.chaos.checker.run_history import read_run
 
-QUERY = "OperationUUID IS NOT NULL"
+QUERY = 'WorkflowType != "ReconcileOperations"'
+"""Every execution but those of the ledger's own schedule."""
 PAGE = 250
 AT_ONCE = 16
 TIMEOUT = timedelta(minutes=5)
@@ -34,10 +34,11 @@ class Engine:
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._read: dict[tuple[str, str], Run] = {}
 
-    async def runs(self, operation_ids: Iterable[str]) -> dict[str, list[Run]]:
-        """Every run of these workflow ids, and of every other execution that says it is an operation."""
-        wanted = await self._listed()
-        latest = await asyncio.gather(*(self._latest(operation_id) for operation_id in operation_ids))
+    async def runs(self, workflow_ids: Iterable[str], known: Iterable[tuple[str, str]]) -> list[Run]:
+        """Every run that the index lists, the latest run of each workflow id, the known runs (workflow id and run id),
+        and every run that the history of one of them names."""
+        wanted = await self._listed() | set(known)
+        latest = await asyncio.gather(*(self._latest(workflow_id) for workflow_id in workflow_ids))
         wanted |= {execution for execution in latest if execution is not None}
         found: dict[tuple[str, str], Run] = {}
         while wanted:
@@ -45,10 +46,7 @@ class Engine:
             found |= {(run.workflow_id, run.run_id): run for run in runs if run is not None}
             tried = wanted | found.keys()
             wanted = {(run.workflow_id, link) for run in runs if run for link in run.links} - tried
-        by_id: defaultdict[str, list[Run]] = defaultdict(list)
-        for run in found.values():
-            by_id[run.workflow_id].append(run)
-        return dict(by_id)
+        return list(found.values())
 
     async def _listed(self) -> set[tuple[str, str]]:
         listed: set[tuple[str, str]] = set()

@@ -1,4 +1,4 @@
-"""P7: all work comes to what its workflow makes of it, as if nobody kept a ledger of it.
+"""P7: all work comes to what its workflow makes of it, as if there were no ledger.
 
 Ledger and Temporal agree as well where the tracking has harmed the workflow itself. So each kind of work says here what
 becomes of it when it is left alone, and what may be done to it.
@@ -14,12 +14,19 @@ from tests.chaos.checker.facts import End, Order, Row, Run, Violation
 Expected = tuple[str, Any]
 """The kind of end, and with it the result or the message."""
 BY_FORCE = ("TERMINATED", "TERMINATED_AND_RESET", "DELETED", "API_FORCE")
-BY_REQUEST = ("CANCELED", "API_CANCEL", "API_CANCEL_AT_ONCE")
-THROUGH_THE_API = ("API_CANCEL", "API_CANCEL_AT_ONCE", "API_FORCE")
+BY_REQUEST = ("CANCELED", "API_CANCEL", "API_CANCEL_AT_ONCE", "API_BULK_CANCEL")
+THROUGH_THE_API = ("API_CANCEL", "API_CANCEL_AT_ONCE", "API_BULK_CANCEL", "API_FORCE")
 GIVES_WAY = ("give-way", "linger", "sleep")
 """Their bodies wait for a timer above all, and are cancelled there."""
 STUMBLES = "stumble"
 REFUSED = "refused"
+SHARED_NAMES = (
+    *("named-reject", "named-use", "named-terminate"),
+    *(f"{who}-{prefix}" for who in ("foreign", "client") for prefix in ("one", "shared", "latest")),
+)
+"""Their executions may end each other, or keep each other from starting."""
+MAY_BE_REFUSED = (*SHARED_NAMES, "recorded")
+"""A client that records a start and gets no answer starts again, and is refused if the first start was taken."""
 SIGNALS = "accepted signals"
 """Beside an order's input: how many signals the server has accepted. Each of them has to be in the result."""
 
@@ -28,6 +35,12 @@ def _deployed(order: Mapping[str, Any]) -> Expected:
     if order["outcome"] == "failure":
         return "WORKFLOW_FAILED", f"machine {order['machine']} did not pass inspection"
     return "COMPLETED", {"machine": order["machine"], "state": "deployed"}
+
+
+def _errand(order: Mapping[str, Any]) -> Expected:
+    if order.get("does") == "fail":
+        return "WORKFLOW_FAILED", f"errand {order['number']} cannot be done"
+    return "COMPLETED", {"errand": order["number"]}
 
 
 LEFT_ALONE: Mapping[str, Callable[[Mapping[str, Any]], Expected]] = {
@@ -51,6 +64,7 @@ LEFT_ALONE: Mapping[str, Callable[[Mapping[str, Any]], Expected]] = {
     "delayed": lambda order: ("COMPLETED", {"signals": order[SIGNALS], "number": order["number"]}),
     STUMBLES: lambda order: ("COMPLETED", {"went on": order["number"]}),
     "deploy": _deployed,
+    **dict.fromkeys((*MAY_BE_REFUSED, "plugged", "queued", "watched", "called"), _errand),
 }
 """By kind of work."""
 
@@ -58,20 +72,25 @@ LEFT_ALONE: Mapping[str, Callable[[Mapping[str, Any]], Expected]] = {
 def as_expected(row: Row, order: Order, chains: Sequence[Chain]) -> Iterator[Violation]:
     """What the work came to, against what it had to come to."""
     yield from _start(row, order, chains)
+    yield from came_to(row.id, order, chains)
+
+
+def came_to(who: str, order: Order, chains: Sequence[Chain]) -> Iterator[Violation]:
+    """What the executions came to, whether or not they have a row."""
     for run in (run for chain in chains for run in chain.runs):
         if run.end is not None and order.type in LEFT_ALONE and (wanted := _unmet(order, run, run.end)):
-            yield Violation(row.id, "P7", f"{order.type}, {order.fate}: {wanted}", str(run.end))
+            yield Violation(who, "P7", f"{order.type}, {order.fate}: {wanted}", str(run.end))
         if run.task_failures and order.type != STUMBLES:
-            yield Violation(row.id, "P7", f"no workflow task of {order.type} fails", f"{run.task_failures} failed")
+            yield Violation(who, "P7", f"no workflow task of {order.type} fails", f"{run.task_failures} failed")
     ended = any(chain.ends for chain in chains)
     if order.type == STUMBLES and ended and not any(run.task_failures for chain in chains for run in chain.runs):
-        yield Violation(row.id, "P7", "a workflow task that fails before it goes on", "none did")
+        yield Violation(who, "P7", "a workflow task that fails before it goes on", "none did")
 
 
 def _start(row: Row, order: Order, chains: Sequence[Chain]) -> Iterator[Violation]:
-    """Only what Temporal cannot take is refused, and only what somebody did not want never runs."""
+    """Only what Temporal cannot take is refused, and only what was cancelled never runs."""
     rejected = row.error_code == "START_REJECTED"
-    if (order.type == REFUSED) != rejected:
+    if (order.type == REFUSED) != rejected and not (rejected and order.type in MAY_BE_REFUSED):
         yield Violation(row.id, "P7", f"{order.type} {'refused' if not rejected else 'started'}", _shown(row))
     if order.type == REFUSED and chains:
         yield Violation(row.id, "P7", "no execution of what cannot be started", chains[0].first_run_id)
@@ -82,7 +101,7 @@ def _start(row: Row, order: Order, chains: Sequence[Chain]) -> Iterator[Violatio
 def _unmet(order: Order, run: Run, end: End) -> str | None:
     """What was expected instead of this end; None where it is right."""
     if end.kind == "TERMINATED":
-        return None if order.fate in BY_FORCE else "no end from outside"
+        return None if order.fate in BY_FORCE or order.type in SHARED_NAMES else "no end from outside"
     gives_way = order.type in GIVES_WAY and order.fate in BY_REQUEST
     if gives_way and run.interrupted:
         return None if end.kind == "CANCELED" else "CANCELED, because it was asked to end while it waited"

@@ -24,6 +24,19 @@ class Row:
     error_message: str | None = None
     error_details: Mapping[str, Any] = field(default_factory=dict)
     attention_kind: str | None = None
+    type: str = ""
+    workflow_id: str = ""
+    first_run_id: str | None = None
+    """With `workflow_id`, the chain that the row refers to."""
+    origin: str = "LEDGER"
+    """LEDGER: the ledger starts the workflow; CLIENT: a client does, and has recorded it; ADOPTED."""
+    parent_id: str | None = None
+    superseded_by: str | None = None
+    retry_of: str | None = None
+    input: str | None = None
+    """JSON as text."""
+    start_at: datetime | None = None
+    """The time before which it is not started."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +91,86 @@ class Run:
     """How many of its workflow tasks failed by their own code."""
     taken: bool = True
     """Whether a worker was given a task of it."""
+    operation_id: str | None = None
+    """The search attribute OperationUUID that it was started with."""
+    workflow_type: str = ""
+    task_queue: str = ""
+    parent: tuple[str, str] | None = None
+    """Workflow id and run id of the workflow that started it as a child."""
+    input: str | None = None
+    """Its first argument, JSON as text."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What was submitted, and what was to be done to it."""
+    """What was to be done by a workflow, and what was to be done to it."""
 
     type: str
     fate: str
     input: Mapping[str, Any] = field(default_factory=dict)
+    way: str = "SUBMIT"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A client received the operation id of an execution."""
+
+    operation_id: str
+    workflow_id: str
+    run_id: str | None = None
+    """Any run of the execution, if the client knows one."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission of a type with a workflow id template, and its answer."""
+
+    key: str
+    number: int
+    """In its input."""
+    type: str
+    sent: datetime
+    """The first time."""
+    received: datetime
+    operation_id: str | None
+    """That of the answer: the operation, or the one because of which it was refused."""
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class BulkOrder:
+    """A bulk action that a client has confirmed."""
+
+    verb: str
+    matching: int
+    """Number of targets in the response to the dry run."""
+    candidates: frozenset[str]
+    """All operations that may have matched at the dry run."""
+    reason: str
+    """Unique: no other request has it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target of a bulk action, as the ledger shows it."""
+
+    operation_id: str
+    outcome: str | None = None
+    new_operation_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Which executions of others are to be operations, and the policies for workflow ids."""
+
+    watched: frozenset[str] = frozenset()
+    """Workflow types with a watch rule."""
+    reporting: frozenset[str] = frozenset()
+    """Task queues whose workers have the plugin."""
+    asked: frozenset[str] = frozenset()
+    """Workflow ids that clients with the plugin have started, or asked to adopt."""
+    policies: Mapping[str, str] = field(default_factory=dict)
+    """`on_running` by operation type with a template."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +179,44 @@ class Facts:
 
     rows: Mapping[str, Row]
     lines: Mapping[str, Sequence[Line]]
-    runs: Mapping[str, Sequence[Run]]
-    """By workflow id, of every execution with the search attribute OperationUUID."""
+    runs: Sequence[Run]
+    """Of every execution of the namespace but the ledger's own."""
     stored_keys: Sequence[tuple[str, str]]
     """Idempotency keys in the ledger, with their operations."""
     answers: Mapping[str, frozenset[str]]
     """Idempotency keys of the clients, with the ids of every 202."""
     deleted: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
-    """Operations whose execution was deleted through Temporal, and when."""
-    orders: Mapping[str, Order] = field(default_factory=dict)
-    """By operation."""
+    """Workflow ids whose execution was deleted through Temporal, and when."""
+    orders: Mapping[int, Order] = field(default_factory=dict)
+    """By the number in the input."""
+    told: Sequence[Told] = ()
+    submissions: Sequence[Submission] = ()
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """By operation, the one that its submission named."""
+    unanswered: frozenset[str] = frozenset()
+    """Idempotency keys of requests that never had an answer: what became of them is not known."""
+    bulk: Mapping[str, BulkOrder] = field(default_factory=dict)
+    """By id, the bulk actions that were confirmed."""
+    targets: Mapping[str, Sequence[Target]] = field(default_factory=dict)
+    """By bulk action in the ledger, its targets and what became of each."""
+    rolled_back: frozenset[str] = frozenset()
+    """Idempotency keys of transactions that were rolled back."""
+    declared: Declared = Declared()
+    namespace: str = "default"
+    """Of Temporal."""
+
+    def deleted_in_bulk(self) -> set[str]:
+        """The operations that bulk actions of clients say to have deleted."""
+        return {target.operation_id for target in self._done("delete")}
+
+    def made_in_bulk(self) -> set[str]:
+        """The operations that bulk actions of clients say to have made. They have no idempotency keys."""
+        return {target.new_operation_id for target in self._done("retry") if target.new_operation_id is not None}
+
+    def _done(self, verb: str) -> list[Target]:
+        actions = [action_id for action_id, order in self.bulk.items() if order.verb == verb]
+        targets = [target for action_id in actions for target in self.targets.get(action_id, ())]
+        return [target for target in targets if target.outcome == "DONE" and target.operation_id]
 
 
 @dataclass(frozen=True)

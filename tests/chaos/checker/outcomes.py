@@ -76,7 +76,7 @@ def contradicts(row: Row, end: End) -> bool:
 
 
 def _gone(row: Row, deleted: Sequence[datetime]) -> Iterator[Violation]:
-    if row.status == "FAILED" and row.error_code in NEVER_RAN and row.started_at is None:
+    if row.status == "FAILED" and row.started_at is None and (row.error_code in NEVER_RAN or row.superseded_by):
         return
     if row.status not in DONE:
         yield Violation(row.id, "P4", "an end of what Temporal does not know", row.status)
@@ -85,7 +85,7 @@ def _gone(row: Row, deleted: Sequence[datetime]) -> Iterator[Violation]:
 
 
 def _divergence(row: Row, lines: Sequence[Line], chain: Chain) -> Iterator[Violation]:
-    """A later end that contradicts the row is told on the row and in its history; what agrees is not."""
+    """A later end that contradicts the row is noted on the row and in its history; one that agrees is not."""
     diverged = row.attention_kind == "DIVERGED"
     last = chain.ends[-1]
     if contradicts(row, last):

@@ -8,7 +8,7 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 
 from tests.chaos.checker.facts import End, Run
 
@@ -51,7 +51,23 @@ def read_run(workflow_id: str, run_id: str, events: Sequence[HistoryEvent]) -> R
         signals=sum(kind == SIGNALED for kind in kinds),
         task_failures=_failed_tasks(events, *BY_ITS_CODE),
         taken=TASK_STARTED in kinds,
+        operation_id=_operation_id(started),
+        workflow_type=started.workflow_type.name,
+        task_queue=started.task_queue.name,
+        parent=_parent(started),
+        input=_json(started.input.payloads) if started.input.payloads else None,
     )
+
+
+def _operation_id(started: WorkflowExecutionStartedEventAttributes) -> str | None:
+    payload = started.search_attributes.indexed_fields.get("OperationUUID")
+    found = None if payload is None else json.loads(payload.data or b"null")
+    return found[0] if isinstance(found, list) else found
+
+
+def _parent(started: WorkflowExecutionStartedEventAttributes) -> tuple[str, str] | None:
+    parent = started.parent_workflow_execution
+    return (parent.workflow_id, parent.run_id) if parent.run_id else None
 
 
 def _failed_tasks(events: Sequence[HistoryEvent], *causes: int) -> int:

@@ -11,9 +11,9 @@ from adapters.memory.metrics import MemoryMetrics
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.prometheus.requests import PrometheusRequests
 from application.operate.drift import ReadDrift
-from application.ports.drift_report import DriftReport
-from application.ports.metrics import CallbackOutcome, Metrics, ReportOutcome
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.monitoring.drift_report import DriftReport
+from application.ports.monitoring.metrics import CallbackOutcome, Metrics, ReportOutcome
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from domain.operation.attention import AttentionKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source

@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.chaos.checker.check import Findings, check
-from tests.chaos.checker.facts import End, Facts, Line, Order, Row, Run
+from tests.chaos.checker.facts import Declared, End, Facts, Line, Order, Row, Run
+from tests.chaos.checker.identity import STRAY_QUEUE, adopted_id
 from tests.chaos.verdict import Verdict, verdict
 
 CHECKER = Path(__file__).parents[2] / "chaos" / "checker"
@@ -35,31 +36,36 @@ def history(*moves: tuple[str, float]) -> list[Line]:
 
 DONE_LINES = history(("ACCEPTED", 0), ("RUNNING", 1), ("COMPLETED", 5))
 FAILED_LINES = history(("ACCEPTED", 0), ("RUNNING", 1), ("FAILED", 5))
-COMPLETED = Row(ONE, "COMPLETED", 3, at(0), at(1), at(4), result='{"a": 1}')
+REFERRING: dict[str, Any] = {"workflow_id": ONE, "first_run_id": "r1", "input": '{"number": 7}'}
+COMPLETED = Row(ONE, "COMPLETED", 3, at(0), at(1), at(4), result='{"a": 1}', **REFERRING)
 TERMINATED = Row(
-    *(ONE, "FAILED", 3, at(0), at(1), at(4), None, "TERMINATED", "by hand", {"reason": "by hand", "actor": "me"})
+    *(ONE, "FAILED", 3, at(0), at(1), at(4), None, "TERMINATED", "by hand", {"reason": "by hand", "actor": "me"}),
+    **REFERRING,
 )
-REFUSED = Row(ONE, "FAILED", 2, at(0), None, at(1), None, "START_REJECTED", "no such queue")
+REFUSED = Row(ONE, "FAILED", 2, at(0), None, at(1), None, "START_REJECTED", "no such queue", workflow_id=ONE)
 END = End("COMPLETED", at(4), result='{"a":1}')
 TERMINATION = End("TERMINATED", at(4), reason="by hand", actor="me")
-RUN = Run(ONE, "r1", "r1", at(1), end=END)
-AGAIN = Run(ONE, "r2", "r1", at(6), end=dataclasses.replace(END, closed_at=at(8)))
+RUN = Run(ONE, "r1", "r1", at(1), end=END, operation_id=ONE, input='{"number": 7}')
+AGAIN = dataclasses.replace(RUN, run_id="r2", started_at=at(6), end=dataclasses.replace(END, closed_at=at(8)))
 """A reset after the close at 4."""
 
 
 def story(
-    row: Row | None = COMPLETED, lines: Sequence[Line] = DONE_LINES, runs: Sequence[Run] = (RUN,), **others: Any
+    row: Row | None = COMPLETED,
+    lines: Sequence[Line] | Mapping[str, Sequence[Line]] = DONE_LINES,
+    runs: Sequence[Run] = (RUN,),
+    **others: Any,
 ) -> Findings:
     """What the checker says of a ledger with one operation."""
     rows = {} if row is None else {ONE: row}
     facts = Facts(
         rows=rows,
-        lines={ONE: lines} if rows else {},
-        runs={ONE: runs} if runs else {},
+        lines=lines if isinstance(lines, Mapping) else {ONE: lines},
+        runs=(),
         stored_keys=[("k", ONE)] if rows else [],
         answers={"k": frozenset({ONE})} if rows else {},
     )
-    return check(dataclasses.replace(facts, **others))
+    return check(dataclasses.replace(facts, **{"runs": runs, **others}))
 
 
 def promises(findings: Findings) -> list[str]:
@@ -85,9 +91,13 @@ def test_a_true_ledger_has_no_violation_and_a_lag() -> None:
 
 CHAIN = (
     dataclasses.replace(RUN, end=None, links=("r2",)),
-    Run(ONE, "r2", "r1", at(2), end=dataclasses.replace(END, closed_at=at(4))),
+    dataclasses.replace(RUN, run_id="r2", started_at=at(2)),
 )
 LOST = failed("EXECUTION_LOST", "the engine no longer knows the execution")
+FOREIGN = dataclasses.replace(RUN, run_id="f1", first_run_id="f1", operation_id=None, task_queue="plugged")
+"""Another client's execution under the workflow id."""
+STRAY = dataclasses.replace(FOREIGN, run_id="s1", first_run_id="s1", task_queue=STRAY_QUEUE, taken=False)
+ADOPTED = adopted_id("default", ONE, "f1")
 DIVERGED = dataclasses.replace(TERMINATED, attention_kind="DIVERGED", history_length=4)
 TOLD = [*FAILED_LINES, Line(4, "FAILED", "FAILED", "CONFIRMATION", "it closed again", at(9))]
 TRUE_STORIES: dict[str, dict[str, Any]] = {
@@ -103,7 +113,7 @@ TRUE_STORIES: dict[str, dict[str, Any]] = {
         "lines": FAILED_LINES,
         "runs": (ended(End("TIMED_OUT", at(4))),),
     },
-    "a cancellation nobody gave a reason for": {
+    "a cancellation without a reason": {
         "row": failed("CANCELED", "canceled", reason=None, actor=None),
         "lines": FAILED_LINES,
         "runs": (ended(End("CANCELED", at(4))),),
@@ -137,6 +147,17 @@ TRUE_STORIES: dict[str, dict[str, Any]] = {
         "runs": (ended(TERMINATION), dataclasses.replace(AGAIN, end=End("TERMINATED", at(9), reason="again"))),
     },
     "reset after its close, and closed in the same way": {"runs": (RUN, AGAIN)},
+    "a foreign execution later under the workflow id": {
+        "runs": (RUN, dataclasses.replace(FOREIGN, started_at=at(9), end=dataclasses.replace(END, result="0")))
+    },
+    "a stray execution that was ended": {"runs": (RUN, dataclasses.replace(STRAY, end=TERMINATION))},
+    "an adopted execution": {
+        "row": None,
+        "rows": {ADOPTED: dataclasses.replace(COMPLETED, id=ADOPTED, origin="ADOPTED", first_run_id="f1")},
+        "lines": {ADOPTED: DONE_LINES},
+        "runs": (FOREIGN,),
+        "declared": Declared(reporting=frozenset({"plugged"})),
+    },
 }
 
 
@@ -151,15 +172,44 @@ UNTRUE_STORIES: dict[str, tuple[str, dict[str, Any]]] = {
     "a 202 without a row": ("P1", {"row": None, "runs": (), "answers": {"k": frozenset({ONE})}}),
     "a key with two operations": ("P1", {"answers": {"k": frozenset({ONE, "op-2"})}}),
     "a key stored with another operation": ("P1", {"answers": {"k": frozenset({"op-2"})}}),
-    "a row that nobody was told of": ("P1", {"answers": {}}),
+    "a row whose id no client received": ("P1", {"answers": {}}),
     "a row without a key": ("P1", {"stored_keys": []}),
+    "a row of a transaction that was rolled back": ("P1", {"rolled_back": frozenset({"k"})}),
     "a row with two keys": (
         "P1",
         {"stored_keys": [("k", ONE), ("l", ONE)], "answers": {"k": frozenset({ONE}), "l": frozenset({ONE})}},
     ),
     "an execution without a row": ("P1", {"runs": (RUN,), "row": None}),
-    "two chains": ("P1", {"runs": (RUN, Run(ONE, "x", "x", at(2), end=END))}),
+    "two chains": ("P1", {"runs": (RUN, dataclasses.replace(RUN, run_id="x", first_run_id="x"))}),
     "no chain": ("P1", {"runs": ()}),
+    "an execution for another workflow id": ("P1", {"runs": (dataclasses.replace(RUN, workflow_id="op-2"),)}),
+    "a reference to another chain than the one started for it": (
+        "P1",
+        {"row": dataclasses.replace(COMPLETED, first_run_id="f1"), "runs": (RUN, FOREIGN)},
+    ),
+    "a foreign execution taken as ours": (
+        "P8",
+        {"row": dataclasses.replace(COMPLETED, first_run_id="f1"), "runs": (FOREIGN,)},
+    ),
+    "two rows for one chain": (
+        "P1",
+        {
+            "rows": {ONE: COMPLETED, "op-2": dataclasses.replace(COMPLETED, id="op-2")},
+            "lines": {ONE: DONE_LINES, "op-2": DONE_LINES},
+            "stored_keys": [("k", ONE), ("l", "op-2")],
+            "answers": {"k": frozenset({ONE}), "l": frozenset({"op-2"})},
+        },
+    ),
+    "an adopted row with an id of its own": ("P1", {"row": dataclasses.replace(COMPLETED, origin="ADOPTED")}),
+    "an adopted row that refers to nothing": (
+        "P1",
+        {"row": dataclasses.replace(COMPLETED, origin="ADOPTED", first_run_id=None), "runs": ()},
+    ),
+    "a stray execution that runs on": ("P7", {"runs": (RUN, dataclasses.replace(STRAY, open=True, end=None))}),
+    "a stray execution with a row": (
+        "P8",
+        {"row": dataclasses.replace(COMPLETED, first_run_id="s1"), "runs": (STRAY,)},
+    ),
     "a refused start with an execution": (
         "P1",
         {"row": REFUSED, "lines": history(("ACCEPTED", 0), ("FAILED", 1))},
@@ -278,7 +328,7 @@ UNTRUE_STORIES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "times that run backwards": ("P6", {"lines": [*DONE_LINES[:2], dataclasses.replace(DONE_LINES[2], at=at(0.5))]}),
     "no reason": ("P6", {"lines": [*DONE_LINES[:2], dataclasses.replace(DONE_LINES[2], reason="")]}),
-    "another end than its work comes to": ("P7", {"orders": {ONE: Order("onwards", "LEFT_ALONE")}}),
+    "another end than its work comes to": ("P7", {"orders": {7: Order("onwards", "LEFT_ALONE")}}),
     "no source": ("P6", {"lines": [*DONE_LINES[:2], dataclasses.replace(DONE_LINES[2], source="")]}),
 }
 
@@ -293,7 +343,7 @@ def test_every_untruth_is_seen(name: str) -> None:
 def test_what_is_not_through_is_not_judged() -> None:
     """That an execution goes on is nothing that the ledger says wrongly; that the row has ended all the same is."""
     goes_on = (dataclasses.replace(RUN, open=True, end=None),)
-    row = Row(ONE, "RUNNING", 2, at(0), at(1))
+    row = Row(ONE, "RUNNING", 2, at(0), at(1), **REFERRING)
     found = story(row, history(("ACCEPTED", 0), ("RUNNING", 1)), goes_on)
     assert (found.violations, found.unfinished) == ([], [ONE])
     ended_too_early = story(runs=goes_on)

@@ -4,11 +4,14 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.huffman import encoded
-from tests.chaos.kinds import CALLBACKS_IN_TEN_MINUTES, IN_TEN_MINUTES, Fate, FaultKind
-from tests.chaos.lost_commits import LostCommits
-from tests.chaos.lost_starts import PREFACE, START, Frames, LostStarts
-from tests.chaos.plan import make_plan
+from tests.chaos.clients.starter import WORKFLOWS
+from tests.chaos.plan.kinds import CALLBACKS_IN_TEN_MINUTES, IN_TEN_MINUTES, Fate, FaultKind, Way
+from tests.chaos.plan.plan import make_plan
+from tests.chaos.plan.workload import NAMES, PREFIXES
+from tests.chaos.proxies.huffman import encoded
+from tests.chaos.proxies.lost_commits import LostCommits
+from tests.chaos.proxies.lost_starts import PREFACE, START, Frames, LostStarts
+from tests.chaos.system.declared import declared
 
 
 def test_the_same_arguments_make_the_same_plan() -> None:
@@ -32,7 +35,30 @@ def test_ten_minutes_have_a_hundred_faults_of_every_class(callbacks: bool) -> No
 
 def test_a_short_campaign_has_every_class_once() -> None:
     """The one that CI runs."""
-    assert set(make_plan(1, 200, 1.2, callbacks=True).planned) == set(FaultKind)
+    plan = make_plan(1, 200, 1.2, callbacks=True)
+    assert set(plan.planned) == set(FaultKind)
+    assert {work.way for work in plan.work} == set(Way)
+
+
+def test_executions_of_clients_have_workflow_ids_of_their_own() -> None:
+    """But for those that meet operations under the workflow ids that templates give."""
+    started = [work for work in make_plan(1, 2000, 10, callbacks=True).work if work.way not in (Way.SUBMIT, Way.SQL)]
+    shared = {work.workflow_id for work in started if work.type in PREFIXES}
+    own = [work.workflow_id for work in started if work.type not in PREFIXES]
+    assert shared == {f"{prefix}-{name}" for prefix in ("one", "shared", "latest") for name in NAMES}
+    assert len(own) == len(set(own))
+    assert {work.type for work in started} == WORKFLOWS.keys()
+
+
+def test_the_checker_is_told_what_the_types_declare() -> None:
+    """Read from the file that the ledger reads."""
+    found = declared()
+    assert found.watched == {"Watched"}
+    assert found.policies == {
+        "named-reject": "reject",
+        "named-use": "use_existing",
+        "named-terminate": "terminate",
+    }
 
 
 def test_faults_and_types_can_be_chosen() -> None:
@@ -42,6 +68,8 @@ def test_faults_and_types_can_be_chosen() -> None:
     calm = make_plan(1, 250, 1.5, callbacks=True, faults={}, types=["untracked"])
     assert calm.faults == ()
     assert {work.type for work in calm.work} == {"untracked"}
+    watched = make_plan(1, 250, 1.5, callbacks=True, ways=[Way.RULE, Way.SCHEDULE])
+    assert {work.way for work in watched.work} == {Way.RULE, Way.SCHEDULE}
 
 
 def test_the_answer_to_a_commit_is_lost_once() -> None:

@@ -10,14 +10,24 @@ ROOT = Path(__file__).resolve().parents[3]
 UNNEEDED = {
     "entrypoints.serve_api": {
         *("alembic", "mako", "migrations", "entrypoints.worker", "entrypoints.wiring.worker"),
-        *("temporalio.worker", "jwt", "cryptography", "httpx", "rich", "pygments"),
+        *("temporalio", "jwt", "authlib", "joserfc", "cryptography", "httpx", "rich", "pygments"),
         *("jsonschema_rs", "referencing"),
     },
     "entrypoints.run_worker": {
-        *("alembic", "mako", "migrations", "litestar", "uvicorn", "entrypoints.http"),
-        *("jwt", "cryptography", "httpx", "rich", "pygments", "jsonschema_rs", "referencing"),
+        *("alembic", "mako", "migrations", "jinja2", "litestar", "uvicorn", "entrypoints.http"),
+        *("jwt", "authlib", "joserfc", "cryptography", "httpx", "rich", "pygments", "jsonschema_rs", "referencing"),
     },
-    "entrypoints.cli.main": {"asyncpg", "entrypoints.wiring", "litestar", "sqlalchemy", "temporalio"},
+    "entrypoints.serve_api, entrypoints.wiring.temporal": {"temporalio.client", "temporalio.worker", "jwt", "httpx"},
+    "entrypoints.cli.main": {
+        "asyncio",
+        "asyncpg",
+        "entrypoints.wiring",
+        "litestar",
+        "rich",
+        "sqlalchemy",
+        "temporalio",
+    },
+    "entrypoints.cli.up": {"alembic", "dependency_injector", "litestar", "sqlalchemy", "temporalio"},
 }
 
 

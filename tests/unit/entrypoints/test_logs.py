@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -17,6 +18,7 @@ def root_logger() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
+    logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -89,3 +91,13 @@ def test_fields_cannot_forge_a_line_or_its_time(capsys: pytest.CaptureFixture[st
     line = json.loads(capsys.readouterr().err)
     assert (line["level"], line["timestamp"] == "never") == ("warning", False)
     assert line["stack"].startswith("Stack")
+
+
+@pytest.mark.usefixtures("root_logger")
+def test_warnings_of_python_are_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Libraries warn about what operators should see."""
+    configure_logs("json", "info")
+    warnings.warn("it is deprecated", DeprecationWarning, stacklevel=1)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
+    assert "it is deprecated" in line["event"]

@@ -54,7 +54,7 @@ async def test_an_outage_makes_small_steps_until_something_goes_through() -> Non
 
 
 async def test_an_outage_noticed_without_a_claim() -> None:
-    """A step that only waited for others may say it too; one that asked nobody does not end it."""
+    """A step that only waited for others may report it too; one without a request does not end it."""
     answers: list[ClaimResult | Exception] = [
         ClaimResult(0, engine_available=False),
         ClaimResult(0),

@@ -21,7 +21,7 @@ async def main(stop):
     await asyncio.to_thread(sys.stdin.readline)
     if "hang up" in sys.argv:
         os.close(2)
-    say("a line that nobody may be there to read")
+    say("a line without a reader")
     print("stopped", flush=True)
     return 0
 
@@ -78,7 +78,7 @@ async def test_a_hang_up_comes_twice() -> None:
 
 
 async def test_a_second_interrupt_ends_at_once() -> None:
-    """Whoever presses Ctrl-C twice does not want to wait."""
+    """A second Ctrl-C ends the process at once."""
     process = await begun()
     process.send_signal(signal.SIGINT)
     assert await said(process) == b"stopping\n"

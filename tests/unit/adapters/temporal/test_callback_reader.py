@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from temporalio.converter import DataConverter
 
 from adapters.temporal.callback_reader import MAX_MESSAGE_CHARS, TemporalCallbackReader
-from application.ports.callback_reader import CallbackMessage, CloseEvent, UnreadableCallback
+from application.ports.engine.callback_reader import CallbackMessage, CloseEvent, UnreadableCallback
 from domain.evidence.observation import CLOSED, ExecutionState
 from domain.operation.operation_error import ErrorCode
 

@@ -17,12 +17,12 @@ from domain.errors import OpledgerError, StartupError
 from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring import api, worker
-from tests.support.aes_codec import DATA_CONVERTER, AesCodec
 from tests.support.ports import free_port
+from tests.support.temporal.aes_codec import DATA_CONVERTER, AesCodec
 
 Process = Callable[[Settings], AbstractAsyncContextManager[object]]
 NO_DATABASE = "postgresql://nobody@localhost/nothing"
-AES = "tests.support.aes_codec:DATA_CONVERTER"
+AES = "tests.support.temporal.aes_codec:DATA_CONVERTER"
 VALUE = {"machine": "m1"}
 
 
@@ -58,8 +58,8 @@ async def test_remote_codec_is_added(remote: RemoteCodec) -> None:
     ("name", "words"),
     [
         ("no_such_module:converter", "the module no_such_module cannot be imported: No module named 'no_such_module'"),
-        ("tests.support.aes_codec:NOTHING", "data_converter: tests.support.aes_codec has no NOTHING"),
-        ("tests.support.aes_codec:AesCodec", "is a ABCMeta, not a temporalio.converter.DataConverter"),
+        ("tests.support.temporal.aes_codec:NOTHING", "data_converter: tests.support.temporal.aes_codec has no NOTHING"),
+        ("tests.support.temporal.aes_codec:AesCodec", "is a ABCMeta, not a temporalio.converter.DataConverter"),
         ("broken_codec:converter", "importing broken_codec fails with ZeroDivisionError: division by zero"),
         ("needy_codec:converter", "No module named 'no_such_library'; install it, or add its folder to PYTHONPATH"),
     ],

@@ -13,9 +13,9 @@ from adapters.temporal.payloads import bounded_codec, remote_codec
 from adapters.temporal.payloads.bounded_codec import BoundedCodec
 from adapters.temporal.payloads.codec_errors import CodecUnavailable
 from adapters.temporal.payloads.remote_codec import ATTEMPTS, PayloadRefused, RemoteCodec
-from tests.support.aes_codec import ENCRYPTED, AesCodec
-from tests.support.codec_server import CodecServer, codec_server
 from tests.support.ports import free_port
+from tests.support.temporal.aes_codec import ENCRYPTED, AesCodec
+from tests.support.temporal.codec_server import CodecServer, codec_server
 
 SECRET = "Bearer not-for-logs-7f3a"
 PAYLOAD = Payload(metadata={"encoding": b"json/plain"}, data=b'{"password": "swordfish"}')

@@ -1,4 +1,4 @@
-"""When the last uses of keys are stored."""
+"""When the last uses of API keys are stored."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +7,7 @@ import pytest
 from adapters.memory.access.api_keys import MemoryApiKeys
 from application.access.api_key_usage import NoteKeyUses
 from application.batching.claim_loop import ClaimResult
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from domain.access.api_key import make_api_key
 from domain.access.scope import ALL_SCOPES
 from entrypoints.http.security.key_usage import EVERY, noting
@@ -15,13 +15,13 @@ from entrypoints.http.security.key_usage import EVERY, noting
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def test_at_most_once_a_minute() -> None:
-    """Whether there was anything to store or not, and while the database is away."""
+def test_uses_are_stored_at_most_once_a_minute() -> None:
+    """Also if there are none, and during a database outage."""
     assert EVERY.idle == EVERY.between == EVERY.outage == 60
 
 
-async def test_what_is_left_is_stored_at_the_end() -> None:
-    """A process that is stopped loses nothing."""
+async def test_shutdown_stores_the_remaining_uses() -> None:
+    """A stopped process loses none."""
     keys = MemoryApiKeys()
     made = make_api_key(b"1" * 5, b"2" * 20, name="n", tenant="t", scopes=ALL_SCOPES, now=NOW, expires_at=None)
     await keys.add(made.stored)
@@ -32,8 +32,8 @@ async def test_what_is_left_is_stored_at_the_end() -> None:
     assert stored.last_used_at == NOW
 
 
-async def test_a_database_that_is_away_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    """It is said, and does not keep the process from ending."""
+async def test_an_outage_at_shutdown_does_not_stop_the_shutdown(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged."""
 
     class Away(NoteKeyUses):
         async def step(self, limit: int) -> ClaimResult:

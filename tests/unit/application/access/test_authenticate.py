@@ -1,4 +1,4 @@
-"""Keys: read rarely, refused soon, and noted behind the requests' back."""
+"""Authentication by API key: few reads, quick refusals, and last uses stored outside of requests."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -15,17 +15,17 @@ from application.access import authenticate
 from application.access.api_key_admin import ManageKeys
 from application.access.api_key_usage import NoteKeyUses
 from application.access.authenticate import CACHE_MAX_AGE, Authenticate, AuthenticateKeys
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from domain.access.api_key import ApiKey
 from domain.access.credentials import InvalidCredentials
 from domain.access.principal import Principal
 from domain.access.scope import Scope
-from tests.support.commits import begun
+from tests.support.ledger.commits import begun
 from tests.support.randomness import counting
 
 
 class CountedKeys(MemoryApiKeys):
-    """Counts what it is asked, and may be away."""
+    """API keys that count their reads, and may be unavailable."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class CountedKeys(MemoryApiKeys):
 
 
 class World:
-    """A store, who manages it, and who reads it."""
+    """A store of keys, its administration, and the authentication under test."""
 
     def __init__(self) -> None:
         self.clock, self.keys = MemoryClock(), CountedKeys()
@@ -59,19 +59,19 @@ class World:
         self.authenticate = AuthenticateKeys(self.keys, self.clock, self.uses)
 
     async def key(self, name: str = "ci", life: timedelta | None = None) -> tuple[str, str]:
-        """Text and prefix of a new one."""
+        """Creates a key. Returns its text and prefix."""
         made = await self.manage.create(name, tenant="a", scopes=frozenset({Scope.READ}), life=life)
         return made.text, made.stored.prefix
 
 
 async def ticks() -> None:
-    """Let everybody come as far as they can."""
+    """Lets all other tasks run as far as they can."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-async def test_a_key_is_its_principal() -> None:
-    """Its tenant, its name, its scopes; and which key it was."""
+async def test_a_key_gives_its_principal() -> None:
+    """Its tenant, name, scopes and credential."""
     world = World()
     text, prefix = await world.key()
     assert await world.authenticate.principal(text) == Principal(
@@ -79,8 +79,8 @@ async def test_a_key_is_its_principal() -> None:
     )
 
 
-async def test_a_read_does_not_cost_a_second_query_each() -> None:
-    """One look every ten seconds, not one a request; a database that is away is not noticed meanwhile."""
+async def test_a_key_is_read_once_every_ten_seconds() -> None:
+    """Not once per request. A database outage in between is not noticed."""
     world = World()
     text, _ = await world.key()
     await world.authenticate.principal(text)
@@ -93,8 +93,8 @@ async def test_a_read_does_not_cost_a_second_query_each() -> None:
         await world.authenticate.principal(text)
 
 
-async def test_revocation_takes_effect_within_the_caches_life() -> None:
-    """And expiry at once."""
+async def test_a_revocation_counts_within_the_lifetime_of_the_cache() -> None:
+    """An expiry counts at once."""
     world = World()
     (text, prefix), (brief, _) = await world.key(), await world.key(life=timedelta(seconds=1))
     await world.authenticate.principal(text)
@@ -109,8 +109,8 @@ async def test_revocation_takes_effect_within_the_caches_life() -> None:
         await world.authenticate.principal(text)
 
 
-async def test_what_is_no_key_of_ours() -> None:
-    """The right prefix with another secret, a key that there is not; and one that is made later counts at once."""
+async def test_an_invalid_key_is_refused() -> None:
+    """A wrong secret, an unknown key. A key that is created later works at once."""
     world, elsewhere = World(), World()
     text, _ = await elsewhere.key()
     for wrong in (text, "nonsense"):
@@ -123,9 +123,8 @@ async def test_what_is_no_key_of_ours() -> None:
         await world.authenticate.principal(text[:-1] + ("a" if text[-1] != "a" else "b"))
 
 
-async def test_a_flood_of_unknown_keys() -> None:
-    """All together are one question at a time, and whoever has a key that was not seen before waits for no more than
-    the one that is under way; whoever was known before passes by them, also when it is time to look again."""
+async def test_unknown_keys_are_looked_up_one_query_at_a_time() -> None:
+    """A new valid key waits for at most the query under way. Known keys do not wait, also when they are read again."""
     world = World()
     text, _ = await world.key()
     await world.authenticate.principal(text)
@@ -152,8 +151,8 @@ async def test_a_flood_of_unknown_keys() -> None:
     assert world.keys.asked == 1 + 2 + 1
 
 
-async def test_a_question_that_is_not_answered() -> None:
-    """A connection may hang: whoever was known before is still known, by another."""
+async def test_a_hanging_query_does_not_delay_known_keys() -> None:
+    """Another connection reads them."""
     world = World()
     keys = [await world.key(str(number)) for number in range(2)]
     for text, _ in keys:
@@ -169,9 +168,9 @@ async def test_a_question_that_is_not_answered() -> None:
     assert (await stuck).actor == "0"
 
 
-async def test_questions_about_unknown_keys_that_are_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that hangs holds up whoever has a new key for a while, and not until it is given up; yet made-up keys cannot
-    have more than a few hang."""
+async def test_hanging_queries_about_unknown_keys_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hanging query delays new keys for a moment, not until its timeout. Made-up keys can make only a few queries
+    hang."""
     limits = replace(authenticate.UNKNOWN_KEYS, slow_after=0.0)
     monkeypatch.setattr(authenticate, "UNKNOWN_KEYS", limits)
     world = World()
@@ -189,8 +188,8 @@ async def test_questions_about_unknown_keys_that_are_not_answered(monkeypatch: p
     assert {type(answer) for answer in await asyncio.gather(*made_up, return_exceptions=True)} == {InvalidCredentials}
 
 
-async def test_an_outage_is_told_to_all_who_asked() -> None:
-    """And to nobody after it; one who gave up meanwhile takes nothing from the others."""
+async def test_an_outage_fails_the_requests_that_share_the_query() -> None:
+    """No later ones. A cancelled request affects no other."""
     world = World()
     text, _ = await world.key()
     world.keys.hold, world.keys.away = asyncio.Event(), True
@@ -205,8 +204,8 @@ async def test_an_outage_is_told_to_all_who_asked() -> None:
     assert (await world.authenticate.principal(text)).actor == "ci"
 
 
-async def test_uses_are_noted_once_a_step() -> None:
-    """The last of many; nothing that was not used again; and what could not be stored is kept for the next time."""
+async def test_a_step_stores_the_last_use_of_each_key() -> None:
+    """Not of keys without a new use. Uses that could not be stored are kept for the next step."""
     world = World()
     text, prefix = await world.key()
     for _ in range(5):
@@ -223,8 +222,8 @@ async def test_uses_are_noted_once_a_step() -> None:
     assert stored.last_used_at == last
 
 
-async def test_a_step_has_its_limit() -> None:
-    """The rest is for the next."""
+async def test_a_step_stores_a_limited_number_of_uses() -> None:
+    """The next step stores the rest."""
     world = World()
     for number in range(3):
         text, _ = await world.key(f"key {number}")
@@ -232,8 +231,8 @@ async def test_a_step_has_its_limit() -> None:
     assert [(await world.uses.step(2)).claimed for _ in range(3)] == [2, 1, 0]
 
 
-async def test_a_wrong_secret_is_no_use() -> None:
-    """Only who has the key uses it."""
+async def test_a_wrong_secret_does_not_count_as_use() -> None:
+    """Only the right secret does."""
     world = World()
     text, _ = await world.key()
     with pytest.raises(InvalidCredentials):
@@ -242,7 +241,7 @@ async def test_a_wrong_secret_is_no_use() -> None:
 
 
 async def test_a_taken_prefix_is_drawn_again() -> None:
-    """Nobody is given another's."""
+    """No two keys have the same prefix."""
     clock, keys = MemoryClock(), MemoryApiKeys()
     drawn = iter([b"1" * 5, b"a" * 20, b"1" * 5, b"b" * 20, b"2" * 5, b"c" * 20])
     manage = ManageKeys(keys, clock, lambda _: next(drawn))
@@ -252,8 +251,8 @@ async def test_a_taken_prefix_is_drawn_again() -> None:
     assert made[0].stored.prefix != made[1].stored.prefix
 
 
-async def test_keys_and_tokens_are_told_apart_by_their_form() -> None:
-    """Each goes to who knows it; without tokens everything is taken for a key, without keys for a token."""
+async def test_the_form_tells_keys_and_tokens_apart() -> None:
+    """Without tokens every credential is read as a key, without keys as a token."""
     world, tokens = World(), MemoryTokenVerifier()
     text, _ = await world.key()
     person = Principal("b", "person", frozenset({Scope.READ}))
@@ -269,8 +268,9 @@ async def test_keys_and_tokens_are_told_apart_by_their_form() -> None:
         await Authenticate(None, None).principal(text)
 
 
-async def test_recheck_by_the_name_of_a_credential() -> None:
-    """A key counts until it is revoked or expires; a token as long as its principal says; nothing else counts."""
+async def test_a_credential_is_rechecked_by_its_name() -> None:
+    """A key is valid until it is revoked or expires, a token until the time in its principal. Anything else is
+    invalid."""
     world = World()
     (text, prefix), (brief, _) = await world.key(), await world.key(life=timedelta(seconds=1))
     principal, expiring = [await world.authenticate.principal(one) for one in (text, brief)]

@@ -1,4 +1,4 @@
-"""The allowance: what a bucket gives, and whose bucket it is."""
+"""The rate limit: what a token bucket allows, and for which client."""
 
 from datetime import timedelta
 
@@ -16,9 +16,9 @@ gaps = st.lists(st.floats(min_value=-1, max_value=5), max_size=60)
 
 
 @given(st.integers(1, 20), st.integers(1, 20), gaps)
-def test_never_more_than_the_allowance(rate: int, burst: int, gaps: list[float]) -> None:
-    """Whatever the times of the requests: in any stretch at most the burst and what the rate gives meanwhile; and who
-    is refused gets through after the time that was named."""
+def test_no_interval_has_more_than_the_allowance(rate: int, burst: int, gaps: list[float]) -> None:
+    """Whatever the times of the requests: at most the burst, and what the rate adds in the interval. A refused
+    request passes after the time in its refusal."""
     allowance, now = Allowance(rate, burst), at(0)
     bucket, taken = TokenBucket.full(allowance, now), 0
     for gap in gaps:
@@ -36,14 +36,14 @@ def test_never_more_than_the_allowance(rate: int, burst: int, gaps: list[float])
 
 
 def test_refusal_names_a_time_above_zero() -> None:
-    """Where less than a microsecond is missing too."""
+    """Also if less than a microsecond is missing."""
     with pytest.raises(RateLimited) as limited:
         TokenBucket(1 - 1e-9, at(0)).take(Allowance(rate=20, burst=1))
     assert limited.value.wait == timedelta(microseconds=1)
 
 
-def test_each_client_has_its_own() -> None:
-    """One that is over its allowance costs the others nothing, and is taken again after a while."""
+def test_each_client_has_its_own_allowance() -> None:
+    """A client beyond its allowance does not affect others, and is served again after a while."""
     clock = MemoryClock()
     limit = RateLimit(clock, Allowance(rate=2, burst=3))
     for _ in range(3):
@@ -58,8 +58,8 @@ def test_each_client_has_its_own() -> None:
         limit.take("a")
 
 
-def test_who_is_like_new_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory does not grow with everybody who ever came; who is still held to the limit is not let off."""
+def test_clients_with_a_full_bucket_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory does not grow with every client. A client that is still limited stays limited."""
     monkeypatch.setattr(rate_limit, "PRUNE_SIZE", 10)
     clock = MemoryClock()
     limit = RateLimit(clock, Allowance(rate=1, burst=1))

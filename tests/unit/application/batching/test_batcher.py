@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from application.batching.batcher import WRITES, Batcher, Limits, Request, Unsettled, lookup, transaction
-from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseContended, DatabaseUnavailable
 from domain.errors import OpledgerError
-from tests.support.commits import begun
-from tests.support.faults import Crash
+from tests.support.ledger.commits import begun
+from tests.support.ledger.faults import Crash
 
 CONTEXT: ContextVar[str] = ContextVar("context", default="none")
 ONE_BY_ONE = Limits(max_batch=None, concurrency=1, slow_after=60.0)
@@ -23,11 +23,11 @@ IMPATIENT = replace(WRITES, slow_after=0.0)
 
 
 class Writes:
-    """Resolves every request with its own value, once the event that holds its key is set."""
+    """Resolves every request with its own value, once the event of its key is set."""
 
     def __init__(self) -> None:
         self.held: dict[int, asyncio.Event] = {}
-        """By key."""
+        """Events by key."""
         self.batches: list[list[Any]] = []
         self.contexts: list[str] = []
 
@@ -42,13 +42,13 @@ class Writes:
 
 
 class Lookups:
-    """Answers look-ups at once, or once the event that holds a key is set, with what was there at the start."""
+    """Answers look-ups with the data of their start, at once or when the event of a key is set."""
 
     def __init__(self, **there: int) -> None:
         self.there = there
         self.batches: list[set[str]] = []
         self.held: dict[str, asyncio.Event] = {}
-        """By key."""
+        """Events by key."""
         self.error: Exception | None = None
 
     async def find(self, keys: Collection[str]) -> Mapping[str, int]:
@@ -101,7 +101,7 @@ async def test_a_lookup_never_returns_data_older_than_its_request() -> None:
 
 
 async def test_an_error_of_a_lookup_is_raised_to_all_of_its_batch() -> None:
-    """And to nobody else."""
+    """And to no other caller."""
     lookups = Lookups(a=1, b=2)
     batcher = lookups.batcher()
     lookups.error = OpledgerError("the database is away")
@@ -271,7 +271,7 @@ async def test_what_an_error_of_a_transaction_means_to_its_callers(
     many: int, error: BaseException, alone: type[BaseException], among_others: type[BaseException]
 ) -> None:
     """Unsettled: nothing was stored, and alone it may succeed. A request that had a batch of its own has waited for a
-    lock as long as it would alone. After DatabaseUnavailable nobody knows."""
+    lock as long as it would alone. After DatabaseUnavailable the result is unknown."""
 
     async def commit(batch: Sequence[Request[int, int]]) -> None:
         raise error

@@ -1,18 +1,18 @@
-"""ClaimLoop: as many operations in flight as there is room for, whatever becomes of a single one."""
+"""ClaimLoop: fills the free places, whatever happens to a single operation."""
 
 import asyncio
 
 import pytest
 
 from application.batching.claim_loop import CONCURRENCY, MAX_IN_FLIGHT, ClaimLoop, ClaimResult
-from application.ports.unit_of_work import UnitOfWork
+from application.ports.storage.unit_of_work import UnitOfWork
 from domain.operation.operation import Operation
-from tests.support.faults import Crash
-from tests.support.ledger import FakeLedger
+from tests.support.ledger.faults import Crash
+from tests.support.ledger.in_memory import FakeLedger
 
 
 class Work:
-    """Operations that are due, and an act that each test opens as it likes."""
+    """Operations that are due, and an action that each test opens or closes."""
 
     def __init__(self, due: list[Operation]) -> None:
         self.due = due
@@ -41,7 +41,7 @@ class Work:
 
 
 async def quiet() -> None:
-    """Let everything go on that can."""
+    """Lets all tasks run as far as they can."""
     for _ in range(50):
         await asyncio.sleep(0)
 
@@ -56,8 +56,8 @@ async def accepted(many: int) -> list[Operation]:
     return [ledger.row(await ledger.submit()) for _ in range(many)]
 
 
-async def test_one_that_hangs_holds_up_nobody(work: Work) -> None:
-    """Everything that is due is begun while the first one still waits for its answer."""
+async def test_a_hanging_action_delays_no_other(work: Work) -> None:
+    """Every due operation starts while the first one still waits for its answer."""
     first, *others = work.due
     work.open(*others)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
@@ -67,8 +67,8 @@ async def test_one_that_hangs_holds_up_nobody(work: Work) -> None:
         work.open(first)
 
 
-async def test_bounded_and_claimed_in_batches(work: Work) -> None:
-    """So many at once and no more; a claim is for as many as half of what may be under way, not for one."""
+async def test_actions_are_limited_and_claimed_in_batches(work: Work) -> None:
+    """A claim is for at least half of the places, not for one operation."""
     due = list(work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
         assert await loop.step(1000) == ClaimResult(MAX_IN_FLIGHT)
@@ -87,15 +87,15 @@ async def test_bounded_and_claimed_in_batches(work: Work) -> None:
     assert min(work.claims[:-1]) >= CONCURRENCY
 
 
-async def test_takes_no_more_than_the_limit(work: Work) -> None:
-    """Whoever asks for a small step gets one."""
+async def test_a_step_claims_at_most_its_limit(work: Work) -> None:
+    """A limit of one gives one operation."""
     work.open(*work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
         assert await loop.step(3) == ClaimResult(3)
 
 
-async def test_one_that_fails_is_left_to_its_lease(work: Work) -> None:
-    """Hazard 5: it stops neither the others nor the steps to come."""
+async def test_a_failed_action_is_due_again_after_its_lease(work: Work) -> None:
+    """Hazard 5: it stops neither the others nor later steps."""
     work.due[0].labels["broken"] = "yes"  # type: ignore[index]
     work.open(*work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
@@ -104,9 +104,9 @@ async def test_one_that_fails_is_left_to_its_lease(work: Work) -> None:
     assert work.ended == 4 * MAX_IN_FLIGHT
 
 
-async def test_an_outage_is_probed_with_small_steps(work: Work) -> None:
-    """A long outage must not write a retry for every waiting row: one is noticed before more is claimed, and the steps
-    that then try again tell how it went."""
+async def test_an_outage_is_probed_with_small_claims(work: Work) -> None:
+    """A long outage must not write a retry for every waiting row. The loop notices an outage before it claims more,
+    and the small claims show its end."""
     work.available = False
     work.open(*work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
@@ -135,8 +135,8 @@ async def test_nothing_due_does_not_end_an_outage(work: Work) -> None:
         assert await loop.step(7) == ClaimResult(7, engine_available=False)
 
 
-async def test_cancelling_ends_what_is_under_way(work: Work) -> None:
-    """The process stops at once; what was claimed is due again after its lease."""
+async def test_cancellation_ends_the_running_actions(work: Work) -> None:
+    """The process stops at once; the claimed operations are due again after their lease."""
 
     async def dispatch() -> None:
         async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
@@ -155,7 +155,7 @@ async def test_cancelling_ends_what_is_under_way(work: Work) -> None:
 
 
 async def test_a_crash_of_an_action_ends_the_loop() -> None:
-    """What a test kills does not go on in the background."""
+    """Nothing goes on in the background."""
 
     async def crash(operation: Operation) -> bool:
         raise Crash
@@ -167,8 +167,8 @@ async def test_a_crash_of_an_action_ends_the_loop() -> None:
             await loop.drain()
 
 
-async def test_draining_tells_whether_the_engine_was_available(work: Work) -> None:
-    """It waits for everything that was claimed."""
+async def test_drain_returns_whether_the_engine_was_available(work: Work) -> None:
+    """It waits for all claimed operations."""
     work.open(*work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
         await loop.step(5)
@@ -180,7 +180,7 @@ async def test_draining_tells_whether_the_engine_was_available(work: Work) -> No
 
 
 async def test_the_dispatcher_starts_each_operation_once() -> None:
-    """In as many steps as it takes."""
+    """However many steps it takes."""
     ledger = FakeLedger()
     ids = {await ledger.submit() for _ in range(MAX_IN_FLIGHT + 3)}
     async with ledger.dispatcher.claim_loop() as loop:

@@ -1,4 +1,4 @@
-"""Group commit: those who come at the same time share a commit, and nothing else."""
+"""GroupCommit: concurrent changes share a commit, and nothing else."""
 
 import asyncio
 from dataclasses import replace
@@ -7,12 +7,12 @@ from uuid import UUID
 from application.batching.batcher import WRITES
 from application.batching.group_commit import GroupCommit
 from application.batching.optimistic_update import UpdateResult
-from application.ports.unit_of_work import DatabaseContended, DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseContended, DatabaseUnavailable
 from domain.errors import InvalidTransition
 from domain.operation.lifecycle import accept, note
 from domain.operation.operation import Change, Operation
-from tests.support.commits import Database, at_once, away, begun, never
-from tests.support.faults import Crash
+from tests.support.ledger.commits import Database, at_once, away, begun, never
+from tests.support.ledger.faults import Crash
 from tests.support.operations import cause
 
 CONCURRENCY = WRITES.concurrency
@@ -21,7 +21,7 @@ BATCH: int = WRITES.max_batch
 
 
 async def holding(many: int) -> tuple[Database, GroupCommit]:
-    """A database with so many operations."""
+    """Returns a store with that many operations."""
     database = Database()
     async with database.store.units() as unit:
         for number in range(1, many + 1):
@@ -32,31 +32,31 @@ async def holding(many: int) -> tuple[Database, GroupCommit]:
 
 
 def noted(operation: Operation) -> Change:
-    """One line more."""
+    """Returns a change that adds one history line."""
     return note(operation, cause(2))
 
 
 def refused(operation: Operation) -> Change:
-    """What the ledger's rules forbid."""
+    """Returns a change that the ledger's rules forbid."""
     return Change(replace(operation, started_at=operation.accepted_at))
 
 
 def revision(outcome: UpdateResult | BaseException | None) -> int:
-    """That the operation has by this answer, which is none of an error."""
+    """Returns the revision in an answer. Fails for an error."""
     assert isinstance(outcome, UpdateResult)
     return outcome.operation.revision
 
 
-async def test_one_alone() -> None:
-    """Who comes alone has a commit of its own, and its answer after it."""
+async def test_a_single_change_has_its_own_commit() -> None:
+    """Its answer follows the commit."""
     database, changes = await holding(1)
     outcome = await changes.change(UUID(int=1), noted)
     assert outcome == UpdateResult(database.row(1), True, outcome.transitions if outcome else ())
     assert (revision(outcome), database.commits) == (2, 1)
 
 
-async def test_many_at_once() -> None:
-    """Who comes at the same time shares one commit; each has its own operation's answer."""
+async def test_concurrent_changes_share_one_commit() -> None:
+    """Each caller gets the answer of its own operation."""
     database, changes = await holding(BATCH)
     outcomes = await asyncio.gather(*(changes.change(UUID(int=number), noted) for number in range(1, BATCH + 1)))
     assert [outcome and outcome.operation for outcome in outcomes] == [database.row(n) for n in range(1, BATCH + 1)]
@@ -64,15 +64,15 @@ async def test_many_at_once() -> None:
     assert database.commits == 1
 
 
-async def test_a_group_is_bounded() -> None:
-    """However many come, a commit has BATCH of them."""
+async def test_a_commit_has_at_most_batch_changes() -> None:
+    """BATCH, however many wait."""
     database, changes = await holding(3 * BATCH + 1)
     await asyncio.gather(*(changes.change(UUID(int=number), noted) for number in range(1, 3 * BATCH + 2)))
     assert database.commits == 4
 
 
-async def test_who_comes_during_a_commit() -> None:
-    """They wait for the next one, all together, and nobody is told before its own commit."""
+async def test_changes_during_a_commit_share_the_next_one() -> None:
+    """No caller is answered before its own commit."""
     database, changes = await holding(20)
     release = asyncio.Event()
 
@@ -90,16 +90,16 @@ async def test_who_comes_during_a_commit() -> None:
     assert database.commits == CONCURRENCY + 1
 
 
-async def test_one_operation_many_times() -> None:
-    """Each change starts from the one before, in the order in which they came; none is lost."""
+async def test_changes_of_one_operation_keep_their_order() -> None:
+    """Each starts from the one before; none is lost."""
     database, changes = await holding(1)
     outcomes = await asyncio.gather(*(changes.change(UUID(int=1), noted) for _ in range(10)))
     assert [revision(outcome) for outcome in outcomes] == list(range(2, 12))
     assert database.row(1).history_length == 11
 
 
-async def test_nothing_to_change() -> None:
-    """No commit is made for it; what is not there is None."""
+async def test_a_decision_without_change_makes_no_commit() -> None:
+    """An operation that does not exist gives None."""
     database, changes = await holding(2)
     outcomes = await asyncio.gather(
         changes.change(UUID(int=1), lambda operation: None),
@@ -111,8 +111,8 @@ async def test_nothing_to_change() -> None:
     assert database.commits == 0
 
 
-async def test_a_decision_that_raises() -> None:
-    """It is its caller's error alone."""
+async def test_an_error_of_a_decision_is_raised_to_its_caller() -> None:
+    """To no other caller."""
     database, changes = await holding(3)
 
     def fail(operation: Operation) -> Change:
@@ -129,8 +129,8 @@ async def test_a_decision_that_raises() -> None:
     assert database.commits == 1
 
 
-async def test_a_change_that_is_refused() -> None:
-    """The database refuses the group; then each is done alone, and who was wrong is told so."""
+async def test_a_refused_change_fails_alone() -> None:
+    """The database refuses the group. Each change is then made alone, and the wrong one raises."""
     database, changes = await holding(3)
     outcomes = await asyncio.gather(
         changes.change(UUID(int=1), noted),
@@ -143,8 +143,8 @@ async def test_a_change_that_is_refused() -> None:
     assert [database.row(number).revision for number in (1, 2, 3)] == [2, 1, 2]
 
 
-async def test_a_lost_race() -> None:
-    """Who has lost one decides again on what is there now; the others of its group are stored with it or not."""
+async def test_a_change_that_lost_a_race_is_decided_again() -> None:
+    """On the present row. The other changes of the group are stored with it or without it."""
     database, changes = await holding(3)
     decided = []
 
@@ -162,8 +162,8 @@ async def test_a_lost_race() -> None:
     assert database.commits == 2
 
 
-async def test_a_row_that_somebody_holds() -> None:
-    """Its caller waits for it alone."""
+async def test_a_locked_row_delays_only_its_caller() -> None:
+    """Another transaction holds the lock."""
     database, changes = await holding(3)
     async with database.store.units() as holder:
         await holder.operations.save(noted(database.row(2)))
@@ -173,9 +173,8 @@ async def test_a_row_that_somebody_holds() -> None:
     assert revision(await two) == 3
 
 
-async def test_callers_that_hang_up() -> None:
-    """One that hangs up during the commit does not learn what became of it, and harms nobody; one that hung up before
-    is passed over."""
+async def test_a_cancelled_caller_affects_no_other() -> None:
+    """Cancelled during the commit, it does not learn the result. Cancelled before, its change is left out."""
     database, changes = await holding(2 + CONCURRENCY)
     release = asyncio.Event()
 
@@ -197,8 +196,8 @@ async def test_callers_that_hang_up() -> None:
     assert [database.row(number).revision for number in (1, 2, 2 + CONCURRENCY)] == [2, 2, 1]
 
 
-async def test_a_database_that_is_away() -> None:
-    """All of the group are told, nothing is pretended; who comes afterwards is served."""
+async def test_an_outage_fails_all_callers_of_the_group() -> None:
+    """Nothing is stored. Later changes work."""
     database, changes = await holding(3)
     database.before = away
     calls = [changes.change(UUID(int=number), noted) for number in (1, 2, 3)]
@@ -208,8 +207,8 @@ async def test_a_database_that_is_away() -> None:
     assert revision(await changes.change(UUID(int=1), noted)) == 2
 
 
-async def test_what_others_are_at() -> None:
-    """A group that waited for others in vain has stored nothing: each is done alone, and but one has to wait."""
+async def test_a_group_that_timed_out_on_a_lock_is_made_one_by_one() -> None:
+    """The group stored nothing. Only one caller has to wait for the lock."""
     database, changes = await holding(3)
 
     async def contended() -> None:
@@ -222,8 +221,8 @@ async def test_what_others_are_at() -> None:
     assert database.commits == 3
 
 
-async def test_a_process_that_is_killed() -> None:
-    """Nobody is left waiting by what is no error that a service handles."""
+async def test_a_crash_leaves_no_caller_waiting() -> None:
+    """The error is no Exception that a service handles."""
     database, changes = await holding(2)
 
     async def crash() -> None:
@@ -236,8 +235,8 @@ async def test_a_process_that_is_killed() -> None:
     assert [type(outcome) for outcome in outcomes] == [Crash] * 2
 
 
-async def test_the_end() -> None:
-    """What is under way is ended first, what waits too; then no task is left."""
+async def test_closing_finishes_running_and_waiting_changes() -> None:
+    """No task is left."""
     others = asyncio.all_tasks()
     many = CONCURRENCY * BATCH + 1
     database, changes = await holding(many)
@@ -254,8 +253,8 @@ async def test_the_end() -> None:
     assert asyncio.all_tasks() <= others
 
 
-async def test_the_end_while_the_database_says_nothing() -> None:
-    """Who still waits is told so: those whose commit was under way, and those behind them."""
+async def test_closing_fails_callers_while_the_database_hangs() -> None:
+    """Those whose commit is under way, and those behind them."""
     others = asyncio.all_tasks()
     database, changes = await holding(CONCURRENCY * BATCH + 1)
     database.before = never

@@ -6,7 +6,7 @@ import pytest
 
 from application.batching.single_flight import SingleFlight
 from domain.errors import OpledgerError
-from tests.support.commits import begun
+from tests.support.ledger.commits import begun
 
 
 class Calls:
@@ -73,8 +73,8 @@ async def test_a_cancelled_caller_does_not_end_the_call() -> None:
         await gone
 
 
-async def test_an_error_that_no_caller_is_left_for_is_not_logged() -> None:
-    """Asyncio logs exceptions that nobody retrieved."""
+async def test_an_error_without_caller_is_not_logged() -> None:
+    """Asyncio logs exceptions that nothing retrieved."""
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     calls = Calls()

@@ -1,4 +1,4 @@
-"""Cancelling: a wish that is recorded at once, and whose fulfilment the engine confirms."""
+"""Cancel: records the request at once; the engine confirms the cancellation."""
 
 from dataclasses import replace
 
@@ -10,15 +10,15 @@ from domain.operation.operation_error import ErrorCode
 from domain.operation.operation_type import OperationCatalogue
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from tests.support.ledger import FakeLedger
+from tests.support.ledger.in_memory import FakeLedger
 from tests.support.operations import ID
 
 ACCEPTED, RUNNING, FAILED = OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.FAILED
 
 
 @pytest.mark.parametrize("force", [False, True])
-async def test_before_the_first_attempt_it_is_never_started(force: bool) -> None:
-    """ACCEPTED to FAILED/CANCELED at once, with reason and actor; the dispatcher finds nothing to do."""
+async def test_cancel_before_the_first_attempt_prevents_the_start(force: bool) -> None:
+    """ACCEPTED to FAILED/CANCELED at once, with reason and actor. The dispatcher finds nothing to do."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     answer = await ledger.cancel(operation_id, force=force, actor="alice")
@@ -31,8 +31,8 @@ async def test_before_the_first_attempt_it_is_never_started(force: bool) -> None
     assert not ledger.world.starts
 
 
-async def test_between_claim_and_start_it_is_delivered_after_the_start() -> None:
-    """Hazard 3: a start may be on its way, so the request waits for its answer; then the engine is told at once."""
+async def test_cancel_between_claim_and_start_is_delivered_after_the_start() -> None:
+    """Hazard 3: a start may be under way, so the request waits for its answer. Then it is delivered at once."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
 
@@ -47,8 +47,8 @@ async def test_between_claim_and_start_it_is_delivered_after_the_start() -> None
     assert ledger.statuses(operation_id) == [ACCEPTED, FAILED]
 
 
-async def test_after_a_lost_reply_the_execution_is_ended() -> None:
-    """Hazard 3: an attempt whose answer was lost may run: it is not declared cancelled while it does."""
+async def test_cancel_after_a_lost_reply_ends_the_execution() -> None:
+    """Hazard 3: an attempt whose reply was lost may run. The operation is not CANCELED while it does."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -63,8 +63,8 @@ async def test_after_a_lost_reply_the_execution_is_ended() -> None:
     assert len(ledger.world.starts) == 1
 
 
-async def test_running_one_runs_until_the_engine_says_otherwise() -> None:
-    """P3: the request is on the row and in the history, is due for delivery, and changes no status."""
+async def test_cancel_of_a_running_operation_changes_no_status() -> None:
+    """P3: the request is on the row and in the history, and is due for delivery."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     answer = await ledger.cancel(operation_id, actor="alice")
@@ -76,8 +76,8 @@ async def test_running_one_runs_until_the_engine_says_otherwise() -> None:
 
 
 @pytest.mark.parametrize("state", ["submit", "dispatched", "running"])
-async def test_is_taken_while_the_engine_is_down(state: str) -> None:
-    """P5: nothing is asked of the engine, whatever the operation's state; once it is back the request arrives."""
+async def test_cancel_is_accepted_while_the_engine_is_down(state: str) -> None:
+    """P5: in every state, without a call to the engine. The request is delivered after the outage."""
     ledger = FakeLedger()
     operation_id = await getattr(ledger, state)()
     ledger.world.go_down()
@@ -91,9 +91,9 @@ async def test_is_taken_while_the_engine_is_down(state: str) -> None:
     assert ledger.status(operation_id) is FAILED
 
 
-async def test_during_an_outage_of_the_start() -> None:
-    """A start that was tried in vain is not tried again for a cancelled operation: once it is sure that no attempt is
-    still under way, and the engine knows no execution, it is FAILED/CANCELED without ever having run."""
+async def test_cancel_during_a_failing_start_ends_the_operation() -> None:
+    """A failed start is not retried for a cancelled operation. When no attempt can be under way any more, and the
+    engine knows no execution, it is FAILED/CANCELED without having run."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.go_down()
@@ -111,22 +111,22 @@ async def test_during_an_outage_of_the_start() -> None:
     assert ledger.world.starts == []
 
 
-async def test_of_what_nobody_can_start() -> None:
-    """A type that no worker declares any more, a start that never goes through: the cancel ends it all the same."""
+async def test_cancel_of_an_operation_that_cannot_start_ends_it() -> None:
+    """No worker declares its type any more, or the start never succeeds."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.fail_next("permission denied")
     await ledger.dispatch(1)
     await ledger.cancel(operation_id)
-    ledger.dispatcher._catalogue = OperationCatalogue()
+    ledger.restart(OperationCatalogue())
     ledger.pass_time(seconds=31)
     await ledger.dispatch(1)
     assert ledger.status(operation_id) is FAILED
 
 
-async def test_whose_start_was_under_way_all_the_time() -> None:
-    """A dispatcher that stood still past everybody's patience ends what it then starts: no execution without a row that
-    waits for it."""
+async def test_a_start_that_outlives_the_cancellation_is_ended() -> None:
+    """A dispatcher that stood still beyond every timeout ends the execution that it then starts: no execution runs
+    without an open row."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
 
@@ -142,8 +142,8 @@ async def test_whose_start_was_under_way_all_the_time() -> None:
     assert (await ledger.observed(operation_id)).state is ExecutionState.TERMINATED
 
 
-async def test_repeat_changes_nothing() -> None:
-    """A client may ask twice; only `force` after a plain request is another wish."""
+async def test_a_repeated_request_changes_nothing() -> None:
+    """Only `force` after a plain request is a new request."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     plain = await ledger.cancel(operation_id)
@@ -155,8 +155,8 @@ async def test_repeat_changes_nothing() -> None:
     assert len(ledger.history(operation_id)) == 4
 
 
-async def test_done_is_done() -> None:
-    """What has ended cannot be cancelled, and the caller is told."""
+async def test_a_finished_operation_cannot_be_cancelled() -> None:
+    """The caller gets OperationAlreadyDone."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     done = await ledger.cancel(operation_id)
@@ -165,8 +165,8 @@ async def test_done_is_done() -> None:
     assert ledger.row(operation_id) == replace(done)
 
 
-async def test_unknown_and_another_tenants() -> None:
-    """P8: another tenant's operation is as unknown as none at all, and stays untouched."""
+async def test_another_tenants_operation_is_not_found() -> None:
+    """P8: as an unknown one is not, and it does not change."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     before = ledger.row(operation_id)

@@ -1,4 +1,4 @@
-"""Deleting: what is done goes whole; what is not, another's, or changed stays; late evidence finds nothing."""
+"""Delete: removes a finished operation entirely, and no other; late evidence finds no row."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,26 +7,27 @@ from uuid import UUID
 import pytest
 
 from application.control.delete import DeleteOperation
-from application.ports.metrics import CallbackOutcome
-from application.ports.operation_repository import StaleOperation
+from application.ports.engine.index import IndexEntry
+from application.ports.monitoring.metrics import CallbackOutcome
+from application.ports.storage.operation_repository import StaleOperation
 from application.submit.submission import Submission
 from application.track.record import Recorded
 from domain.errors import OperationNotDone, OperationNotFound, VersionMismatch
 from domain.evidence.observation import ExecutionState
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.lifecycle import note
-from domain.operation.operation import Operation
+from domain.operation.operation import Change, Operation
 from domain.operation.report import ReportKind
 from domain.operation.status import OperationStatus
-from tests.support.faults import Crash
-from tests.support.ledger import LEASE, FakeLedger
+from tests.support.ledger.faults import Crash
+from tests.support.ledger.in_memory import LEASE, FakeLedger
 from tests.support.operations import at, cause
 
 ATTENTION = Attention(AttentionKind.DIVERGED, at(99), "why")
 
 
 async def done(ledger: FakeLedger, *, key: str | None = None) -> Operation:
-    """An operation that has completed, with the engine's word."""
+    """Adds an operation that has completed and is confirmed."""
     submitted = await ledger.submitter.submit(Submission("default", "work", 1, idempotency_key=key))
     operation_id = submitted.operation.id
     await ledger.dispatch(9)
@@ -39,12 +40,12 @@ async def done(ledger: FakeLedger, *, key: str | None = None) -> Operation:
 
 
 async def delete(ledger: FakeLedger, operation_id: UUID, **wishes: Any) -> None:
-    """As the client asks for it."""
+    """Deletes the operation as a client does."""
     await DeleteOperation(ledger.units).delete("default", operation_id, **wishes)
 
 
-async def test_it_is_gone() -> None:
-    """Row, history and key; a second time there is nothing."""
+async def test_row_history_and_key_are_deleted() -> None:
+    """A second deletion finds nothing."""
     ledger = FakeLedger()
     operation = await done(ledger)
     await delete(ledger, operation.id)
@@ -53,8 +54,8 @@ async def test_it_is_gone() -> None:
         await delete(ledger, operation.id)
 
 
-async def test_another_tenants_is_none() -> None:
-    """P8: nobody learns that it is there."""
+async def test_another_tenants_operation_is_not_found() -> None:
+    """P8: the response does not show that it exists."""
     ledger = FakeLedger()
     operation = await done(ledger)
     with pytest.raises(OperationNotFound):
@@ -62,8 +63,8 @@ async def test_another_tenants_is_none() -> None:
     assert list(ledger.rows()) == [operation.id]
 
 
-async def test_what_is_not_done_stays() -> None:
-    """Accepted, dispatched and running: its execution would go on with no row. That goes before the version."""
+async def test_an_unfinished_operation_is_not_deleted() -> None:
+    """Accepted, dispatched or running: its execution would go on without a row. This is checked before the version."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     for step in (ledger.dispatch(9), ledger.report(operation_id, ReportKind.STARTED)):
@@ -75,8 +76,8 @@ async def test_what_is_not_done_stays() -> None:
     assert ledger.status(operation_id) is OperationStatus.RUNNING
 
 
-async def test_only_the_version_that_is_meant() -> None:
-    """Any of those that are named."""
+async def test_only_a_matching_version_is_deleted() -> None:
+    """One of those in the request."""
     ledger = FakeLedger()
     operation = await done(ledger)
     with pytest.raises(VersionMismatch, match=f"at version {operation.version}"):
@@ -85,51 +86,55 @@ async def test_only_the_version_that_is_meant() -> None:
     assert not ledger.rows()
 
 
-@pytest.mark.parametrize("conditional", [True, False])
-async def test_a_change_between_look_and_deletion(conditional: bool) -> None:
-    """It is looked at again: without a condition the newer version goes, with one it stays."""
+class Overtaken:
+    """Units of work of a ledger in which another transaction changes the row after the first read."""
+
+    def __init__(self, ledger: FakeLedger, change: Change) -> None:
+        self._units = ledger.store.units
+        self._change = change
+        self.opened = 0
+
+    def __call__(self) -> Any:
+        self.opened += 1
+        unit = self._units()
+        if self.opened == 1:
+            read = unit.operations.get
+
+            async def get(operation_id: UUID) -> Operation | None:
+                found = await read(operation_id)
+                async with self._units() as other:
+                    await other.operations.save(self._change)
+                    await other.commit()
+                return found
+
+            unit.operations.get = get  # type: ignore[method-assign]
+        return unit
+
+
+async def test_a_change_between_read_and_deletion_is_deleted_too() -> None:
+    """The row is read again, and its newer version deleted."""
     ledger = FakeLedger()
     operation = await done(ledger)
-    units = ledger.store.units
+    units = Overtaken(ledger, note(replace(operation, attention=ATTENTION), cause(99)))
+    await DeleteOperation(units).delete("default", operation.id, expected=None)
+    assert units.opened == 2
+    assert not ledger.rows()
 
-    class Overtaken:
-        """The first look is out of date when it is acted on."""
 
-        def __init__(self) -> None:
-            self.opened = 0
-
-        def __call__(self) -> Any:
-            self.opened += 1
-            unit = units()
-            if self.opened == 1:
-                look = unit.operations.get
-
-                async def get(operation_id: UUID) -> Operation | None:
-                    found = await look(operation_id)
-                    async with units() as other:
-                        await other.operations.save(note(replace(operation, attention=ATTENTION), cause(99)))
-                        await other.commit()
-                    return found
-
-                unit.operations.get = get  # type: ignore[method-assign]
-            return unit
-
-    overtaken = Overtaken()
-    wish = DeleteOperation(overtaken).delete(
-        "default", operation.id, expected=frozenset({operation.version}) if conditional else None
-    )
-    if conditional:
-        with pytest.raises(VersionMismatch):
-            await wish
-    else:
-        await wish
-    assert overtaken.opened == 2
-    assert len(ledger.rows()) == conditional
+async def test_a_change_between_read_and_conditional_deletion_is_kept() -> None:
+    """The row is read again, and no longer has the expected version."""
+    ledger = FakeLedger()
+    operation = await done(ledger)
+    units = Overtaken(ledger, note(replace(operation, attention=ATTENTION), cause(99)))
+    with pytest.raises(VersionMismatch):
+        await DeleteOperation(units).delete("default", operation.id, expected=frozenset({operation.version}))
+    assert units.opened == 2
+    assert len(ledger.rows()) == 1
 
 
 @pytest.mark.parametrize("step", range(6))
-async def test_a_crash(step: int) -> None:
-    """Gone whole or there whole, and the repeat ends it."""
+async def test_a_crash_deletes_everything_or_nothing(step: int) -> None:
+    """At any step; a repeat completes the deletion."""
     ledger = FakeLedger()
     operation = await done(ledger)
     ledger.faults.arm(step)
@@ -143,8 +148,8 @@ async def test_a_crash(step: int) -> None:
     assert not ledger.rows()
 
 
-async def test_its_key_is_free() -> None:
-    """A later request under the same key is a new one: deleting says that the first is of no interest any more."""
+async def test_the_idempotency_key_is_free_again() -> None:
+    """A later request with the key is a new one."""
     ledger = FakeLedger()
     operation = await done(ledger, key="k")
     await delete(ledger, operation.id)
@@ -153,11 +158,11 @@ async def test_its_key_is_free() -> None:
     assert again.operation.id != operation.id
 
 
-# What the engine and the workflow still say of it
+# Evidence that arrives after the deletion
 
 
-async def test_a_pass_ignores_what_was_deleted() -> None:
-    """The index lists its execution for long: nothing is asked, nothing comes back, and the watermark moves."""
+async def test_reconciliation_ignores_a_deleted_operation() -> None:
+    """The index still lists its execution. Nothing is asked or created, and the watermark moves."""
     ledger = FakeLedger()
     operation = await done(ledger)
     await delete(ledger, operation.id)
@@ -169,15 +174,15 @@ async def test_a_pass_ignores_what_was_deleted() -> None:
     assert not ledger.rows()
 
 
-async def test_an_execution_with_problems_is_ignored() -> None:
-    """What runs again after a reset may fail on and on; it has no row to be marked."""
+async def test_a_stalled_execution_of_a_deleted_operation_is_ignored() -> None:
+    """It runs again after a reset and keeps failing; there is no row to mark."""
     ledger = FakeLedger()
     operation = await done(ledger)
     await delete(ledger, operation.id)
     ledger.engine.before[("with_problems", None)] = _nothing
 
-    async def listed() -> frozenset[UUID]:
-        return frozenset({operation.id})
+    async def listed(**_: object) -> list[IndexEntry]:
+        return [IndexEntry(operation.workflow_id, "run", operation.id, ExecutionState.RUNNING)]
 
     ledger.world.with_problems = listed  # type: ignore[method-assign]
     page = await ledger.reconciler.page()
@@ -188,7 +193,7 @@ async def _nothing() -> None: ...
 
 
 async def test_a_report_finds_no_row() -> None:
-    """A run that was reset reports: it is told so, and goes on (P7)."""
+    """The run of a reset reports. It gets UNKNOWN_OPERATION and goes on (P7)."""
     ledger = FakeLedger()
     operation = await done(ledger)
     await delete(ledger, operation.id)
@@ -197,7 +202,7 @@ async def test_a_report_finds_no_row() -> None:
 
 
 async def test_a_callback_finds_no_row() -> None:
-    """It is no operation's, and the engine is not asked. Only after some minutes is it sure that there will be none."""
+    """The engine is not asked. Only after some minutes is it certain that no row will follow."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.submit()
     await ledger.dispatch(9)
@@ -213,9 +218,9 @@ async def test_a_callback_finds_no_row() -> None:
     assert not ledger.engine.calls
 
 
-async def test_a_start_that_comes_after_the_deletion() -> None:
-    """P1: a dispatcher stood still before its start, meanwhile the operation was given up and deleted. What is then
-    started is ended at once: it would run with no row."""
+async def test_a_start_after_the_deletion_is_ended() -> None:
+    """P1: a dispatcher stood still before its start; meanwhile the operation was cancelled and deleted. The
+    execution ends at once, because it has no row."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
 
@@ -233,8 +238,8 @@ async def test_a_start_that_comes_after_the_deletion() -> None:
     assert (await ledger.observed(operation_id)).state is ExecutionState.TERMINATED
 
 
-async def test_a_recorder_that_holds_an_old_copy() -> None:
-    """Its compare-and-set finds no row."""
+async def test_a_change_of_an_old_copy_finds_no_row() -> None:
+    """Its compare-and-set matches nothing."""
     ledger = FakeLedger()
     operation = await done(ledger)
     await delete(ledger, operation.id)

@@ -1,4 +1,4 @@
-"""Following up: cancels are delivered, and the engine is asked soon, ever less often, and no longer than needed."""
+"""FollowUp: delivers cancellation requests, and asks the engine soon, with growing waits, no longer than needed."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -9,28 +9,28 @@ import pytest
 
 from application.batching.claim_loop import ClaimResult
 from application.dispatch.dispatch import FIRST_QUESTION
-from application.ports.workflow_engine import PayloadsUnavailable
+from application.ports.engine.workflow_engine import PayloadsUnavailable
 from domain.evidence.reporting import CONFIRM_AFTER
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.report import ReportKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from domain.scheduling.schedule import FollowUp
-from tests.support.ledger import DOWN, LEASE, FakeLedger
+from tests.support.ledger.in_memory import DOWN, LEASE, FakeLedger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
 
 
 def due(ledger: FakeLedger, operation_id: UUID) -> datetime:
-    """When its next question is due."""
+    """Returns when the next question is due."""
     due_at = ledger.row(operation_id).follow_up.due_at
     assert due_at is not None
     return due_at
 
 
 async def next_step(ledger: FakeLedger, operation_id: UUID) -> float:
-    """Wait until the question is due, not a moment less, and have it asked; how many seconds that took."""
+    """Waits until the question is due, and has it asked. Returns the seconds waited."""
     wait = due(ledger, operation_id) - ledger.clock.now()
     if wait.total_seconds() > 0:
         ledger.clock.advance(wait / 2)
@@ -41,12 +41,12 @@ async def next_step(ledger: FakeLedger, operation_id: UUID) -> float:
 
 
 async def waits(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float]:
-    """The waits of so many questions in a row."""
+    """Returns the waits before that many questions."""
     return [await next_step(ledger, operation_id) for _ in range(count)]
 
 
 async def reported(kind: ReportKind = ReportKind.COMPLETED, **fields: Any) -> tuple[FakeLedger, UUID]:
-    """A running operation whose workflow has reported its outcome, and is not closed yet."""
+    """Adds a running operation whose workflow has reported its outcome and has not closed."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     await ledger.report(operation_id, kind, **fields)
@@ -54,9 +54,9 @@ async def reported(kind: ReportKind = ReportKind.COMPLETED, **fields: Any) -> tu
 
 
 @pytest.mark.parametrize("callbacks", [False, True], ids=["no callbacks", "callbacks"])
-async def test_start_is_asked_about_ever_less_often(callbacks: bool) -> None:
-    """Hazard 17: what has not reported is asked about after 10 s, then with doubled waits up to 10 minutes, for ever.
-    The start watch sees most starts before."""
+async def test_an_unreported_start_is_asked_about_with_growing_waits(callbacks: bool) -> None:
+    """Hazard 17: after 10 s, then with doubled waits up to 10 minutes, without end. The start watch sees most starts
+    before."""
     ledger = FakeLedger(callbacks=callbacks)
     operation_id = await ledger.dispatched()
     assert await waits(ledger, operation_id, 9) == [10, 10, 20, 40, 80, 160, 320, 600, 600]
@@ -64,8 +64,8 @@ async def test_start_is_asked_about_ever_less_often(callbacks: bool) -> None:
     assert len(ledger.history(operation_id)) == 1
 
 
-async def test_questions_end_once_it_runs() -> None:
-    """A running operation without news is asked about by nobody but the scheduled reconciliation."""
+async def test_a_running_operation_is_not_asked_about() -> None:
+    """Only the scheduled reconciliation does."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.pick_up(operation_id)
@@ -75,8 +75,8 @@ async def test_questions_end_once_it_runs() -> None:
     assert ledger.row(operation_id).follow_up == FollowUp()
 
 
-async def test_question_about_a_running_one_is_the_last() -> None:
-    """An observation of RUNNING ends the questions when no outcome and no cancel wait for an answer."""
+async def test_an_observation_of_running_ends_the_questions() -> None:
+    """Unless an outcome or a cancellation waits for an answer."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     async with ledger.store.units() as unit:
@@ -86,8 +86,8 @@ async def test_question_about_a_running_one_is_the_last() -> None:
     assert ledger.row(operation_id).follow_up == FollowUp()
 
 
-async def test_report_before_the_question_makes_it_needless() -> None:
-    """A workflow that reports by itself costs no call to the engine."""
+async def test_a_report_of_the_start_cancels_the_question() -> None:
+    """A workflow that reports costs no call to the engine."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.clock.advance(FIRST_QUESTION * 10)
@@ -97,7 +97,8 @@ async def test_report_before_the_question_makes_it_needless() -> None:
 
 
 async def test_reported_outcome_is_confirmed_soon() -> None:
-    """P3, P4: after a report the engine is asked within 50 ms, and its word makes the status; then nothing is due."""
+    """P3, P4: the engine is asked within 50 ms of the report, and its answer becomes the status. Then nothing is
+    due."""
     ledger, operation_id = await reported(result={"n": 1})
     ledger.world.complete(operation_id, {"n": 1})
     assert await next_step(ledger, operation_id) == CONFIRM_AFTER.total_seconds()
@@ -108,16 +109,16 @@ async def test_reported_outcome_is_confirmed_soon() -> None:
     assert await ledger.follow_up(10) == ClaimResult(0)
 
 
-async def test_close_that_lets_wait_is_asked_about_ever_less_often() -> None:
-    """Hazard 16: while the engine says that it runs, the reported outcome waits, and the questions thin out."""
+async def test_a_reported_outcome_waits_while_the_execution_is_open() -> None:
+    """Hazard 16: the questions get less frequent."""
     ledger, operation_id = await reported()
     asked = await waits(ledger, operation_id, 13)
     assert asked == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60, 60]
     assert ledger.status(operation_id) is RUNNING
 
 
-async def test_reported_completed_then_terminated() -> None:
-    """Hazard 16: the engine's word wins, and what the workflow had reported is in the history."""
+async def test_the_engine_overrules_a_reported_outcome() -> None:
+    """Hazard 16: reported COMPLETED, then terminated. The history keeps the report."""
     ledger, operation_id = await reported(result=1)
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
     await next_step(ledger, operation_id)
@@ -127,8 +128,8 @@ async def test_reported_completed_then_terminated() -> None:
     assert (line.actor, line.details["reported"]) == ("operator", "COMPLETED")
 
 
-async def test_reported_completed_then_completed_with_another_result() -> None:
-    """Hazard 16: the close was refused once, the workflow went on, and its last result is the operation's."""
+async def test_the_last_result_counts_if_a_close_was_refused() -> None:
+    """Hazard 16: the workflow went on after its report, and completed with another result."""
     ledger, operation_id = await reported(result="first")
     await next_step(ledger, operation_id)
     ledger.world.complete(operation_id, "second")
@@ -136,8 +137,8 @@ async def test_reported_completed_then_completed_with_another_result() -> None:
     assert ledger.row(operation_id).result == "second"
 
 
-async def test_reported_failure_of_an_attempt_that_is_retried() -> None:
-    """Hazard 11: the engine says RUNNING, and the failed attempt leaves nothing behind."""
+async def test_a_failed_attempt_that_is_retried_leaves_nothing_behind() -> None:
+    """Hazard 11: the engine says RUNNING."""
     error = OperationError(ErrorCode.WORKFLOW_FAILED, "attempt 1")
     ledger, operation_id = await reported(ReportKind.FAILED, error=error, provisional=True)
     ledger.world.retry_attempt(operation_id)
@@ -151,8 +152,8 @@ async def test_reported_failure_of_an_attempt_that_is_retried() -> None:
     assert "reported" not in ledger.history(operation_id)[-1].details
 
 
-async def test_report_while_the_engine_is_asked_keeps_its_own_date() -> None:
-    """A change that comes in during the question has planned the next one; the older plan is dropped."""
+async def test_a_report_during_the_question_plans_the_next_one() -> None:
+    """The older plan is dropped."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.clock.advance(FIRST_QUESTION)
@@ -167,7 +168,7 @@ async def test_report_while_the_engine_is_asked_keeps_its_own_date() -> None:
 
 
 async def test_cancel_is_delivered_once_with_its_reason() -> None:
-    """The engine is told at once, is asked 50 ms later what came of it, and is told no second time."""
+    """The engine gets the request at once, and is asked about the outcome 50 ms later."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     await ledger.cancel(operation_id, actor="alice")
@@ -187,7 +188,7 @@ async def test_cancel_is_delivered_once_with_its_reason() -> None:
 
 
 async def test_force_terminates() -> None:
-    """`force` ends it in the same step, without the workflow's consent."""
+    """`force` terminates the execution in the same step, without the workflow's consent."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     await ledger.cancel(operation_id, force=True)
@@ -199,7 +200,7 @@ async def test_force_terminates() -> None:
 
 
 async def test_force_after_a_plain_cancel_is_delivered_too() -> None:
-    """A workflow that does not give way can still be ended."""
+    """A workflow that ignores the cancellation can still be terminated."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     await ledger.cancel(operation_id)
@@ -210,8 +211,8 @@ async def test_force_after_a_plain_cancel_is_delivered_too() -> None:
     assert (len(ledger.engine.calls["cancel"]), len(ledger.engine.calls["terminate"])) == (1, 1)
 
 
-async def test_force_that_comes_while_the_plain_one_is_delivered() -> None:
-    """The newer request is not taken for delivered because the older one was."""
+async def test_force_during_the_delivery_of_a_plain_cancel_is_delivered() -> None:
+    """The delivery of the older request does not count for the newer one."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     await ledger.cancel(operation_id)
@@ -226,8 +227,8 @@ async def test_force_that_comes_while_the_plain_one_is_delivered() -> None:
     assert ledger.status(operation_id) is FAILED
 
 
-async def test_cancel_of_what_has_closed_gives_its_true_outcome() -> None:
-    """A cancel that comes too late changes no outcome."""
+async def test_cancel_of_a_closed_execution_records_its_outcome() -> None:
+    """A late cancellation changes no outcome."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, [1])
@@ -236,8 +237,8 @@ async def test_cancel_of_what_has_closed_gives_its_true_outcome() -> None:
     assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, [1])
 
 
-async def test_cancel_waits_for_an_outage_to_end() -> None:
-    """P5: kept while the engine is down, tried with growing waits, delivered once when it is back."""
+async def test_cancel_is_delivered_once_after_an_outage() -> None:
+    """P5: the request is kept and retried with growing waits while the engine is down."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.go_down()
@@ -255,7 +256,7 @@ async def test_cancel_waits_for_an_outage_to_end() -> None:
 
 
 def fails(error: Exception) -> Callable[[], Awaitable[None]]:
-    """A hook that raises it."""
+    """Returns a hook that raises the error."""
 
     async def fail() -> None:
         raise error
@@ -264,8 +265,8 @@ def fails(error: Exception) -> Callable[[], Awaitable[None]]:
 
 
 @pytest.mark.parametrize(("error", "available"), [(RuntimeError("a bug"), True), (DOWN, False)], ids=["bug", "outage"])
-async def test_one_bad_row_stops_no_other(error: Exception, available: bool) -> None:
-    """Hazard 5: the others of the step are followed up; the bad one is due again."""
+async def test_one_failing_operation_stops_no_other(error: Exception, available: bool) -> None:
+    """Hazard 5: the step follows up the others; the failing one is due again."""
     ledger = FakeLedger()
     ids = [await ledger.dispatched() for _ in range(7)]
     for operation_id in ids:
@@ -281,8 +282,8 @@ async def test_one_bad_row_stops_no_other(error: Exception, available: bool) -> 
 
 
 @pytest.mark.parametrize("step", range(24))
-async def test_crash_anywhere_delivers_the_cancel_all_the_same(step: int) -> None:
-    """Killed at any step of delivering and asking, the next one after the lease finishes it, once."""
+async def test_a_crash_at_any_step_does_not_lose_the_cancel(step: int) -> None:
+    """The next step after the lease delivers it, once."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     await ledger.cancel(operation_id, force=True)
@@ -298,11 +299,11 @@ async def test_crash_anywhere_delivers_the_cancel_all_the_same(step: int) -> Non
 
 
 async def test_missing_execution_is_waited_for_then_started_again() -> None:
-    """Hazard 20: what the engine does not show yet is asked about again; only after the grace it is started again."""
+    """Hazard 20: a missing execution is asked about again during the grace, and started again after it."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.lose(operation_id)
-    await waits(ledger, operation_id, 2)  # 20 s of the 30
+    await waits(ledger, operation_id, 2)  # 20 s of the grace of 30 s
     assert ledger.row(operation_id).dispatch.due_at is None
     await next_step(ledger, operation_id)
     assert ledger.row(operation_id).dispatch.due_at == ledger.clock.now()
@@ -312,7 +313,7 @@ async def test_missing_execution_is_waited_for_then_started_again() -> None:
 
 
 async def test_unknown_state_changes_nothing_and_is_asked_again() -> None:
-    """Hazard 18: a state of a later engine is no end; the question stays."""
+    """Hazard 18: a state of a later server version is no end; the question stays."""
     ledger, operation_id = await reported()
     ledger.world.report_unknown_state(operation_id)
     before = ledger.row(operation_id)
@@ -325,9 +326,8 @@ async def test_unknown_state_changes_nothing_and_is_asked_again() -> None:
 
 
 @pytest.mark.parametrize("lost", ["before the cancel", "after the cancel"])
-async def test_a_cancelled_execution_that_got_lost_is_not_started_again(lost: str) -> None:
-    """Hazards 2 and 3: the engine lost the execution that the request was for; another one is not started in its place,
-    and does not run as if nobody had cancelled."""
+async def test_a_lost_execution_is_not_started_again_after_a_cancel(lost: str) -> None:
+    """Hazards 2 and 3: the engine lost the execution that the request was for. A new one would run uncancelled."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     if lost == "before the cancel":
@@ -345,9 +345,9 @@ async def test_a_cancelled_execution_that_got_lost_is_not_started_again(lost: st
     assert (error.code, error.message) == (ErrorCode.CANCELED, "no need")
 
 
-async def test_cancel_of_an_execution_that_does_not_show_yet_is_delivered_once_it_does() -> None:
-    """Hazard 20: the engine says nothing when it is told to cancel what it does not know (fail-over, replication):
-    that is no delivery."""
+async def test_cancel_of_an_execution_that_is_not_visible_yet_is_delivered_later() -> None:
+    """Hazard 20 (fail-over, replication): a cancel of an unknown execution, which the engine accepts silently, does
+    not count as delivered."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.lose(operation_id)
@@ -366,8 +366,7 @@ async def test_cancel_of_an_execution_that_does_not_show_yet_is_delivered_once_i
 
 
 async def test_codec_outage_delays_one_operation_and_no_other() -> None:
-    """The engine answers and this one's payloads cannot be decoded: the question is planned again, and the loop keeps
-    its pace."""
+    """The engine answers, but the payloads cannot be decoded: the question is planned again, at the usual pace."""
     ledger, operation_id = await reported(result=1)
     ledger.world.complete(operation_id, 1)
     ledger.clock.advance(CONFIRM_AFTER)

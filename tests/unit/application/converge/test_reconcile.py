@@ -1,4 +1,4 @@
-"""Reconciling: bounded pages, few questions, one bad row stops no other, and every end of an execution is found."""
+"""ReconcileOperations: bounded pages, few questions, every end found, and one failing row stops no other."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,28 +7,32 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from dependency_injector import providers
 from temporalio.service import RPCError, RPCStatusCode
 
+from adapters.memory.engine.executions import StartFields
 from adapters.temporal.connection.errors import engine_error
 from application.converge import reconcile, whole_pass
-from application.converge.inquiry import Inquiry
-from application.converge.reconcile import ReconciledPage, ReconcileOperations
+from application.converge.reconcile import ReconciledPage
 from application.converge.whole_pass import PassCounts, run_pass
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.workflow_engine import EngineUnavailable
+from application.track.record import RecordEvidence
 from domain.operation.attention import AttentionKind
 from domain.operation.operation_error import ErrorCode
 from domain.operation.report import ReportKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from domain.scheduling.schedule import FIRST_VERIFICATION
-from tests.support.ledger import DOWN, FakeLedger
+from entrypoints.wiring.services import Services
+from entrypoints.wiring.worker import WorkerServices
+from tests.support.ledger.in_memory import DOWN, FakeLedger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
 
 
 async def test_pages_cover_every_close_once() -> None:
-    """Hazard 22: bounded pages behind a cursor; what has changed is on one of them, the engine is asked about that."""
+    """Hazard 22: pages are bounded. Each change is on one of them, and the engine is asked about it once."""
     ledger = FakeLedger(index_page=3)
     ids = [await ledger.running() for _ in range(7)]
     for operation_id in ids[:4]:
@@ -40,8 +44,8 @@ async def test_pages_cover_every_close_once() -> None:
     assert {ledger.status(operation_id) for operation_id in ids[4:]} == {RUNNING}
 
 
-async def test_cost_grows_with_closes_alone() -> None:
-    """The point of the watermark: what runs on since before it costs nothing, what is corrected once neither."""
+async def test_cost_is_proportional_to_closes() -> None:
+    """Executions that run since before the watermark cost nothing, and corrected ones cost nothing again."""
     ledger = FakeLedger()
     ids = [await ledger.running() for _ in range(20)]
     await ledger.whole_pass()
@@ -57,8 +61,8 @@ async def test_cost_grows_with_closes_alone() -> None:
     assert page == ReconciledPage(None, listed=1, asked=0, corrected=0)
 
 
-async def test_only_suspects_are_asked_about() -> None:
-    """Hazard 21: what the index lists as the ledger has it is not asked about."""
+async def test_only_differences_are_asked_about() -> None:
+    """Hazard 21: an execution that the index lists as the ledger has it costs no question."""
     ledger = FakeLedger()
     ids = [await ledger.running() for _ in range(20)]
     ledger.world.terminate_from_outside(ids[7], "by hand", "operator")
@@ -67,8 +71,8 @@ async def test_only_suspects_are_asked_about() -> None:
     assert ledger.engine.calls["observe"] == [ids[7]]
 
 
-async def test_nothing_was_ever_read() -> None:
-    """Without a watermark the first pass goes as far back as the oldest operation that is open."""
+async def test_the_first_pass_starts_at_the_oldest_open_operation() -> None:
+    """There is no watermark yet."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.complete(operation_id)
@@ -79,7 +83,7 @@ async def test_nothing_was_ever_read() -> None:
 
 
 async def test_the_watermark_moves_at_the_end_of_a_pass() -> None:
-    """A pass that is cut short is begun again where it began: nothing is skipped."""
+    """An interrupted pass is repeated from its start."""
     ledger = FakeLedger(index_page=2)
     await ledger.whole_pass()
     ids = [await ledger.running() for _ in range(6)]
@@ -92,8 +96,8 @@ async def test_the_watermark_moves_at_the_end_of_a_pass() -> None:
     assert {ledger.status(operation_id) for operation_id in ids} == {COMPLETED}
 
 
-async def test_index_that_lags_behind_the_watermark() -> None:
-    """Hazard 20: what the index lists late, the overlap finds."""
+async def test_the_overlap_finds_what_the_index_lists_late() -> None:
+    """Hazard 20."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.freeze_listing()
@@ -107,8 +111,8 @@ async def test_index_that_lags_behind_the_watermark() -> None:
     assert ledger.status(operation_id) is COMPLETED
 
 
-async def test_accepted_rows_are_looked_at() -> None:
-    """Hazard 17: terminated before its first task: not ACCEPTED for ever, and never RUNNING."""
+async def test_an_operation_terminated_before_its_first_task_ends() -> None:
+    """Hazard 17: it neither stays ACCEPTED nor becomes RUNNING."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
@@ -118,7 +122,7 @@ async def test_accepted_rows_are_looked_at() -> None:
 
 
 async def test_a_final_operation_that_runs_again_diverges() -> None:
-    """Somebody resets what is done: it stays, and a person is told."""
+    """A reset of a closed execution changes no status; the operation is marked for an operator."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, 1)
@@ -144,8 +148,8 @@ async def test_a_final_operation_that_runs_again_diverges() -> None:
     ]
 
 
-async def test_an_end_that_agrees_after_all_takes_the_mark_away() -> None:
-    """What was reset and ran again has closed as its row says: nobody need look any more, callbacks or not."""
+async def test_a_close_that_agrees_clears_the_divergence() -> None:
+    """After a reset the execution closes as its row says, with and without callbacks."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, "done")
@@ -160,8 +164,8 @@ async def test_an_end_that_agrees_after_all_takes_the_mark_away() -> None:
     assert ledger.row(operation_id).attention is None
 
 
-async def test_stalled_executions_are_seen_and_seen_to_move_on() -> None:
-    """One question a pass finds them, whatever runs."""
+async def test_stalled_executions_are_marked_and_unmarked() -> None:
+    """At one question per pass, however many executions run."""
     ledger = FakeLedger()
     ids = [await ledger.running() for _ in range(5)]
     await ledger.whole_pass()
@@ -204,10 +208,10 @@ ENDS: list[tuple[Callable[[FakeLedger, UUID], None], ErrorCode, str, str | None]
 
 @pytest.mark.parametrize("seen_running", [True, False], ids=["running", "accepted"])
 @pytest.mark.parametrize(("end", "code", "message", "actor"), ENDS, ids=[code.value for _, code, *_ in ENDS])
-async def test_every_end_brings_error_reason_and_actor(
+async def test_every_end_is_recorded_with_error_reason_and_actor(
     end: Callable[[FakeLedger, UUID], None], code: ErrorCode, message: str, actor: str | None, seen_running: bool
 ) -> None:
-    """Hazards 18 and 24: each way to end has its code, its words and who did it, in row and history."""
+    """Hazards 18 and 24: in row and history, for each way to end."""
     ledger = FakeLedger()
     operation_id = await (ledger.running() if seen_running else ledger.dispatched())
     ledger.pass_time(seconds=5)
@@ -227,8 +231,8 @@ async def test_every_end_brings_error_reason_and_actor(
 
 
 @pytest.mark.parametrize("result", [{"n": 1}, None, {}, 0, "", []], ids=repr)
-async def test_result_is_fetched(result: Any) -> None:
-    """Hazards 12 and 24: an operation whose reports were all lost has its result all the same."""
+async def test_a_result_without_report_is_fetched(result: Any) -> None:
+    """Hazards 12 and 24: the result of an operation whose reports were all lost."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.complete(operation_id, result)
@@ -237,7 +241,7 @@ async def test_result_is_fetched(result: Any) -> None:
 
 
 async def test_unknown_state_changes_nothing() -> None:
-    """Hazard 18: a future state is no end; once the engine speaks clearly again, the row follows."""
+    """Hazard 18: a state of a later server version is no end. The row follows the next known one."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
@@ -251,8 +255,8 @@ async def test_unknown_state_changes_nothing() -> None:
     assert ledger.status(operation_id) is FAILED
 
 
-async def test_latest_run_of_a_chain_decides() -> None:
-    """Hazards 10 and 19: earlier runs of a chain are closed, and say nothing about the operation."""
+async def test_the_latest_run_of_a_chain_decides() -> None:
+    """Hazards 10 and 19: the closes of earlier runs change nothing."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.continue_as_new(operation_id)
@@ -265,8 +269,36 @@ async def test_latest_run_of_a_chain_decides() -> None:
     assert ledger.row(operation_id).result == "in the end"
 
 
-async def test_one_bad_row_stops_no_other() -> None:
-    """One row that cannot be asked about, one that cannot be stored: both counted, all others corrected."""
+@pytest.mark.parametrize("skew", [timedelta(), timedelta(minutes=10)], ids=str)
+async def test_a_reset_is_found_whatever_the_clock_of_the_process_that_wrote_the_row(skew: timedelta) -> None:
+    """Hazard 33. The row says that it was written ten minutes from now. The question followed it all the same."""
+    ledger = FakeLedger()
+    operation_id = await ledger.running()
+    ledger.world.complete(operation_id, 1)
+    seen = await ledger.observed(operation_id)
+    await recorder_ahead(ledger, skew).observation(operation_id, seen, Source.CALLBACK)
+    assert ledger.row(operation_id).updated_at == ledger.clock.now() + skew
+    ledger.pass_time(minutes=2)
+    ledger.world.reset(operation_id)
+    await ledger.whole_pass()
+    attention = ledger.row(operation_id).attention
+    assert attention is not None
+    assert attention.kind is AttentionKind.DIVERGED
+
+
+def recorder_ahead(ledger: FakeLedger, skew: timedelta) -> RecordEvidence:
+    """The recorder of a process whose clock is ahead."""
+
+    class Ahead:
+        def now(self) -> datetime:
+            return ledger.clock.now() + skew
+
+    with ledger.adapters.clock.override(providers.Object(Ahead())):
+        return Services(settings=ledger.parts["settings"], adapters=ledger.adapters).recorder()
+
+
+async def test_one_failing_row_stops_no_other() -> None:
+    """One row cannot be asked about, one cannot be stored: both are counted, and the others are corrected."""
     ledger = FakeLedger()
     ids = [await ledger.running() for _ in range(10)]
     for operation_id in ids:
@@ -274,12 +306,12 @@ async def test_one_bad_row_stops_no_other() -> None:
     ledger.engine.break_for("observe", ids[2], RuntimeError("a bug in reading this one's history"))
     recorded = ledger.recorder.observation
 
-    async def cannot_store(operation_id: UUID, *rest: Any) -> Any:
+    async def cannot_store(operation_id: UUID, *rest: Any, **named: Any) -> Any:
         if operation_id == ids[5]:
             raise ValueError("no database takes this result")
-        return await recorded(operation_id, *rest)
+        return await recorded(operation_id, *rest, **named)
 
-    ledger.recorder.observation = cannot_store  # type: ignore[assignment, method-assign]
+    ledger.recorder.observation = cannot_store  # type: ignore[method-assign]
     [page] = await ledger.whole_pass()
     assert page == ReconciledPage(None, listed=10, asked=10, corrected=8, failed=2)
     unfinished = {operation_id for operation_id in ids if ledger.status(operation_id) is RUNNING}
@@ -287,8 +319,8 @@ async def test_one_bad_row_stops_no_other() -> None:
     assert {ledger.row(operation_id).follow_up.due_at for operation_id in unfinished} == {ledger.clock.now()}
 
 
-async def test_outage_in_the_listing_ends_the_page() -> None:
-    """An engine that is away is no row's fault: the page fails as a whole, and is tried again later."""
+async def test_an_outage_of_the_index_fails_the_page() -> None:
+    """The page is retried later; no row counts as failed."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.go_down()
@@ -297,9 +329,8 @@ async def test_outage_in_the_listing_ends_the_page() -> None:
     assert ledger.status(operation_id) is RUNNING
 
 
-async def test_outage_in_the_middle_of_a_page_fails_no_row() -> None:
-    """What could be asked is corrected; no row is failed because the engine did not answer. If it has gone away
-    altogether, the page fails as a whole, and the watermark stays."""
+async def test_an_outage_within_a_page_fails_no_row() -> None:
+    """The answers so far are recorded. If the engine is gone altogether, the page fails, and the watermark stays."""
     ledger = FakeLedger()
     ids = [await ledger.dispatched() for _ in range(5)]
     for operation_id in ids:
@@ -318,9 +349,9 @@ async def test_outage_in_the_middle_of_a_page_fails_no_row() -> None:
     assert {ledger.status(operation_id) for operation_id in ids} == {COMPLETED}
 
 
-async def test_one_that_can_never_be_asked_about_does_not_stop_the_passes() -> None:
-    """The adapter calls an unreadable history the same as an engine that is away. The engine is there: the pass ends,
-    the watermark moves, and the operation is left to the follow-up."""
+async def test_an_unreadable_execution_does_not_stop_the_passes() -> None:
+    """The adapter reports an unreadable history as an unavailable engine. The engine is there, so the pass ends, the
+    watermark moves, and the follow-up asks about the operation."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
@@ -335,7 +366,7 @@ async def test_one_that_can_never_be_asked_about_does_not_stop_the_passes() -> N
 
 
 async def ended_twice(ledger: FakeLedger) -> UUID:
-    """A final operation whose execution was reset and has closed otherwise, which no pass has seen yet."""
+    """Adds a final operation whose execution was reset and closed differently, which no pass has seen."""
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
     await ledger.whole_pass()
@@ -346,7 +377,7 @@ async def ended_twice(ledger: FakeLedger) -> UUID:
 
 
 async def test_a_final_operation_that_could_not_be_asked_about_is_asked_again() -> None:
-    """Nothing but a pass finds what contradicts it: the watermark waits for it, for an hour at most."""
+    """Only a pass finds the contradiction, so the watermark waits for it."""
     ledger = FakeLedger()
     operation_id = await ended_twice(ledger)
     other = await ledger.running()
@@ -368,7 +399,7 @@ async def test_a_final_operation_that_could_not_be_asked_about_is_asked_again() 
 
 
 async def test_a_final_operation_holds_the_watermark_back_for_an_hour_at_most() -> None:
-    """Else one that can never be asked about would make every pass longer than the one before."""
+    """Otherwise an unreadable one would make every pass longer than the one before."""
     ledger = FakeLedger()
     operation_id = await ended_twice(ledger)
     ledger.engine.break_for("observe", operation_id, DOWN)
@@ -378,8 +409,25 @@ async def test_a_final_operation_holds_the_watermark_back_for_an_hour_at_most() 
     assert [page.listed for page in await ledger.whole_pass()] == [0]
 
 
-async def test_looking_for_stalled_ones_holds_no_close_up() -> None:
-    """That question is a second one, and may fail by itself."""
+async def test_execution_that_was_adopted_on_request_is_reconciled() -> None:
+    """P4, P9: although no rule watches its workflow type. Its callback is lost."""
+    ledger = FakeLedger(callbacks=True)
+    ledger.world.start_from_outside("by-hand", StartFields("Work", "workers"))
+    ledger.world.pick_up("by-hand")
+    row = (await ledger.adopt("by-hand", type="work")).operation
+    assert row.dispatch.calls_back
+    ledger.world.stall("by-hand", "its workflow task has failed 7 times")
+    await ledger.whole_pass()
+    attention = ledger.row(row.id).attention
+    assert attention is not None
+    assert attention.kind is AttentionKind.STALLED
+    ledger.world.complete("by-hand", 1)
+    await ledger.whole_pass()
+    assert ledger.status(row.id) is COMPLETED
+
+
+async def test_a_failing_search_for_stalled_executions_delays_no_close() -> None:
+    """It is a separate question to the index."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
@@ -391,8 +439,8 @@ async def test_looking_for_stalled_ones_holds_no_close_up() -> None:
     assert [page.listed for page in await ledger.whole_pass()] == [0]
 
 
-async def test_more_stalled_ones_than_a_pass_asks_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next pass goes on with those that it does not know yet."""
+async def test_the_next_pass_continues_with_further_stalled_executions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are more of them than a pass asks about."""
     monkeypatch.setattr(reconcile, "STALLED_PER_PASS", 2)
     ledger = FakeLedger()
     ids = [await ledger.running() for _ in range(7)]
@@ -405,9 +453,9 @@ async def test_more_stalled_ones_than_a_pass_asks_about(monkeypatch: pytest.Monk
     assert seen == [2, 4, 6, 7]
 
 
-async def test_a_row_that_the_engine_cannot_answer_for_does_not_hold_up_those_behind_it() -> None:
-    """Hazard 5 and 26: DATA_LOSS, an unhealthy shard, a history too large to read in time: the adapter calls all of
-    them an unavailable engine, and they may last."""
+async def test_an_unanswerable_row_does_not_delay_the_rows_behind_it() -> None:
+    """Hazards 5 and 26: DATA_LOSS, an unhealthy shard, a history too large to read in time. The adapter reports all
+    of them as an unavailable engine, and they may last."""
     ledger = FakeLedger(index_page=4)
     ids = sorted([await ledger.running() for _ in range(10)])
     for operation_id in ids:
@@ -418,8 +466,8 @@ async def test_a_row_that_the_engine_cannot_answer_for_does_not_hold_up_those_be
     assert {operation_id for operation_id in ids if ledger.status(operation_id) is RUNNING} == {ids[0]}
 
 
-async def test_row_that_completes_while_it_is_asked_about() -> None:
-    """Hazard 23: asked while it ran, it completes and is confirmed before the answer is recorded: that stays."""
+async def test_a_row_that_completes_during_the_question_stays_completed() -> None:
+    """Hazard 23: the answer is older than the completion."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.pick_up(operation_id)
@@ -438,8 +486,8 @@ async def test_row_that_completes_while_it_is_asked_about() -> None:
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
 
 
-async def test_two_reconcilers_at_once() -> None:
-    """Hazard 26: every correction is made once, and the history has it once."""
+async def test_concurrent_reconcilers_correct_each_row_once() -> None:
+    """Hazard 26: the history has each correction once."""
     ledger = FakeLedger(index_page=4)
     ids = [await ledger.running() for _ in range(10)]
     for operation_id in ids:
@@ -451,8 +499,8 @@ async def test_two_reconcilers_at_once() -> None:
 
 
 @pytest.mark.parametrize("step", range(0, 26, 2))
-async def test_killed_in_the_middle_of_a_page(step: int) -> None:
-    """Hazard 26: killed at any step, the next pass ends where an undisturbed one would have."""
+async def test_a_pass_after_a_crash_corrects_the_rest(step: int) -> None:
+    """Hazard 26: after a crash at any step the result is that of an undisturbed pass."""
     ledger = FakeLedger()
     ids = [await ledger.running() for _ in range(3)]
     for operation_id in ids:
@@ -464,7 +512,7 @@ async def test_killed_in_the_middle_of_a_page(step: int) -> None:
 
 
 class Ahead:
-    """A machine's clock that runs ahead."""
+    """A clock that runs ahead."""
 
     def __init__(self, ledger: FakeLedger, by: timedelta) -> None:
         self._ledger, self._by = ledger, by
@@ -473,15 +521,14 @@ class Ahead:
         return self._ledger.clock.now() + self._by
 
 
-async def test_clock_that_is_ahead_hides_nothing() -> None:
-    """Hazard 33: a worker whose clock is a year ahead runs a pass. The next pass finds what closed since all the same,
+async def test_a_worker_clock_that_is_ahead_hides_nothing() -> None:
+    """Hazard 33: a worker whose clock is a year ahead runs a pass. The next pass finds everything that closed since,
     because the watermark is the database's time."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
-    clock = Ahead(ledger, timedelta(days=365))
-    inquiry = Inquiry(ledger.units, ledger.changes, ledger.engine, clock, ledger.recorder)
-    fast = ReconcileOperations(ledger.units, ledger.engine, clock, inquiry, ledger.metrics)
-    assert (await fast.page()).cursor is None
+    ledger.adapters.clock.override(providers.Object(Ahead(ledger, timedelta(days=365))))
+    fast = WorkerServices(**ledger.parts)
+    assert (await fast.reconciler().page()).cursor is None
     assert ledger.store._tables.watermarks["executions"] == ledger.clock.now()
     ledger.pass_time(minutes=5)
     ledger.world.complete(operation_id, 1)
@@ -491,8 +538,8 @@ async def test_clock_that_is_ahead_hides_nothing() -> None:
 
 
 async def test_watermark_in_the_future_is_repaired(caplog: pytest.LogCaptureFixture) -> None:
-    """Hazard 33: whatever put it there. The next pass finds what the ones before have missed, says so in the log and
-    counts it, and leaves a watermark that is true."""
+    """Hazard 33: the next pass finds what earlier passes missed, logs and counts the error, and stores a correct
+    watermark."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, 1)
@@ -508,7 +555,7 @@ async def test_watermark_in_the_future_is_repaired(caplog: pytest.LogCaptureFixt
 
 
 async def test_run_pass_ends_with_the_last_page() -> None:
-    """And counts what all pages did."""
+    """It returns the sums of all pages."""
     ledger = FakeLedger(index_page=3)
     ids = [await ledger.running() for _ in range(7)]
     for operation_id in ids[:4]:
@@ -516,8 +563,8 @@ async def test_run_pass_ends_with_the_last_page() -> None:
     assert await run_pass(ledger.reconciler) == PassCounts(pages=3, listed=7, asked=4, corrected=4)
 
 
-async def test_run_pass_goes_on_where_the_engine_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page is tried again; a pass that meets an outage on its last page does not begin again."""
+async def test_run_pass_retries_the_page_that_met_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not start from the first page again."""
     monkeypatch.setattr(whole_pass, "exponential", lambda _: timedelta())
     ledger = FakeLedger(index_page=3)
     for _ in range(4):
@@ -536,9 +583,9 @@ async def test_run_pass_goes_on_where_the_engine_was_away(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("tagged", [False, True])
-async def test_pass_finds_what_another_execution_has_superseded(tagged: bool) -> None:
-    """Hazard 34: the close of ours is found, and the other execution is not taken for it, whether or not the index
-    lists that under the operation's id."""
+async def test_a_pass_records_the_close_behind_a_reused_workflow_id(tagged: bool) -> None:
+    """Hazard 34: the other execution is not taken for the operation's, whether or not the index lists it under the
+    operation's id."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.supersede(operation_id, tagged=tagged)
@@ -555,7 +602,7 @@ async def test_pass_finds_what_another_execution_has_superseded(tagged: bool) ->
 
 @pytest.mark.parametrize("tagged", [False, True])
 async def test_reuse_of_the_workflow_id_is_no_divergence(tagged: bool) -> None:
-    """The same, with and without the search attribute: what is final agrees with its own chain."""
+    """The final row agrees with its own chain, whether or not the other execution has the search attribute."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, "ours")
@@ -571,8 +618,8 @@ async def test_reuse_of_the_workflow_id_is_no_divergence(tagged: bool) -> None:
     assert ledger.row(operation_id) == row
 
 
-async def test_nothing_is_left_but_another_execution() -> None:
-    """Hazard 34: deleted, and its workflow id used again: EXECUTION_LOST, never started beside the other one."""
+async def test_a_deleted_execution_with_a_reused_workflow_id_is_lost() -> None:
+    """Hazard 34: EXECUTION_LOST. It is not started again beside the other execution."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.delete(operation_id)

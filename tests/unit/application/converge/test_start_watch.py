@@ -1,4 +1,4 @@
-"""The start watch: RUNNING is seen soon without a report, at a cost that does not grow with what waits."""
+"""WatchStarts: sees unreported starts soon, at a cost that does not grow with the waiting operations."""
 
 from datetime import timedelta
 
@@ -8,43 +8,43 @@ from application.batching.claim_loop import ClaimResult
 from application.converge.start_watch import FIRST_SAMPLE, INTERVAL, REPORT_DELAY
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from tests.support.ledger import FakeLedger
+from tests.support.ledger.in_memory import FakeLedger
 
 ACCEPTED, RUNNING, COMPLETED = OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.COMPLETED
 
 
-async def turn(ledger: FakeLedger) -> ClaimResult:
-    """The next turn."""
+async def watch(ledger: FakeLedger) -> ClaimResult:
+    """Runs one watch."""
     ledger.clock.advance(INTERVAL)
     return await ledger.start_watch.step(1)
 
 
 @pytest.mark.parametrize("callbacks", [False, True], ids=["no callbacks", "callbacks"])
-async def test_a_start_without_report_is_seen_in_the_next_turn(callbacks: bool) -> None:
-    """However long it has waited."""
+async def test_an_unreported_start_is_seen_by_the_next_watch(callbacks: bool) -> None:
+    """However long the operation has waited."""
     ledger = FakeLedger(callbacks=callbacks)
     operation_id = await ledger.dispatched()
     ledger.pass_time(hours=3)
-    await turn(ledger)
+    await watch(ledger)
     assert ledger.status(operation_id) is ACCEPTED
     ledger.world.pick_up(operation_id)
-    await turn(ledger)
+    await watch(ledger)
     assert ledger.status(operation_id) is RUNNING
     assert ledger.history(operation_id)[-1].source is Source.CONFIRMATION
-    assert await turn(ledger) == ClaimResult(0)
+    assert await watch(ledger) == ClaimResult(0)
 
 
-async def test_a_quick_workflow_without_report_is_seen_to_have_ended() -> None:
-    """Started and closed before anybody looked."""
+async def test_an_unreported_execution_that_closed_is_seen_as_closed() -> None:
+    """It started and closed between two watches."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.dispatched()
     ledger.world.complete(operation_id, 7)
-    await turn(ledger)
+    await watch(ledger)
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
 
 
 async def test_a_workflow_that_reports_costs_no_question() -> None:
-    """It has said so before the watch looks."""
+    """The report arrives before the watch asks."""
     ledger = FakeLedger()
     await ledger.running()
     await ledger.dispatched()
@@ -53,8 +53,8 @@ async def test_a_workflow_that_reports_costs_no_question() -> None:
     assert ledger.engine.calls["observe"] == []
 
 
-async def test_a_thousand_that_wait_cost_eight_questions_a_turn() -> None:
-    """Both ends of the queue are looked at, and nothing else."""
+async def test_a_thousand_waiting_operations_cost_eight_questions() -> None:
+    """The watch asks about both ends of the queue only."""
     ledger = FakeLedger()
     for _ in range(1_000):
         await ledger.submit()
@@ -62,13 +62,13 @@ async def test_a_thousand_that_wait_cost_eight_questions_a_turn() -> None:
         pass
     for _ in range(3):
         ledger.engine.calls.clear()
-        assert await turn(ledger) == ClaimResult(2 * FIRST_SAMPLE)
+        assert await watch(ledger) == ClaimResult(2 * FIRST_SAMPLE)
         assert len(ledger.engine.calls["observe"]) == 2 * FIRST_SAMPLE
 
 
 @pytest.mark.parametrize("from_the_end", [False, True], ids=["oldest first", "newest first"])
-async def test_all_that_were_taken_are_seen_in_one_turn(from_the_end: bool) -> None:
-    """As long as what it asks about was taken, the watch goes on."""
+async def test_all_started_executions_are_seen_in_one_watch(from_the_end: bool) -> None:
+    """The watch continues while half of the operations asked about had started."""
     ledger = FakeLedger()
     ids = []
     for _ in range(400):
@@ -78,13 +78,13 @@ async def test_all_that_were_taken_are_seen_in_one_turn(from_the_end: bool) -> N
     for operation_id in taken:
         ledger.world.pick_up(operation_id)
     for _ in range(3):
-        await turn(ledger)
+        await watch(ledger)
     assert {ledger.status(operation_id) for operation_id in taken} == {RUNNING}
     assert len(ledger.engine.calls["observe"]) < 300
 
 
-async def test_a_type_without_worker_hides_no_other() -> None:
-    """Each type has a queue of its own."""
+async def test_a_type_without_worker_delays_no_other_type() -> None:
+    """Each type is a queue of its own."""
     ledger = FakeLedger()
     for _ in range(50):
         await ledger.dispatched()
@@ -93,12 +93,12 @@ async def test_a_type_without_worker_hides_no_other() -> None:
     for _ in range(50):
         await ledger.dispatched()
     ledger.world.pick_up(other)
-    await turn(ledger)
+    await watch(ledger)
     assert ledger.status(other) is RUNNING
 
 
-async def test_workers_share_the_turns() -> None:
-    """However many watch, each operation is asked about once in a turn."""
+async def test_workers_share_the_lease() -> None:
+    """Of any number of workers one asks about an operation in each interval."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.clock.advance(INTERVAL)
@@ -107,24 +107,24 @@ async def test_workers_share_the_turns() -> None:
     assert ledger.engine.calls["observe"] == [operation_id]
 
 
-async def test_an_outage_is_waited_out() -> None:
-    """And costs one question and one ping a turn at most for each operation."""
+async def test_an_outage_costs_one_question_per_interval() -> None:
+    """At most one question and one ping for each operation."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.go_down()
-    assert await turn(ledger) == ClaimResult(0, engine_available=False)
+    assert await watch(ledger) == ClaimResult(0, engine_available=False)
     ledger.world.come_back()
     ledger.world.pick_up(operation_id)
-    await turn(ledger)
+    await watch(ledger)
     assert ledger.status(operation_id) is RUNNING
 
 
-async def test_an_execution_that_does_not_show_yet_changes_nothing() -> None:
-    """Hazard 20: its row is written for no question that is too early."""
+async def test_an_execution_that_is_not_visible_yet_changes_nothing() -> None:
+    """Hazard 20: an early question writes no row."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.lose(operation_id)
     before = ledger.row(operation_id)
     for _ in range(5):
-        await turn(ledger)
+        await watch(ledger)
     assert ledger.row(operation_id) == before

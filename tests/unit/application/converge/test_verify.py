@@ -1,4 +1,4 @@
-"""Verifying: every open operation is asked about in time, spread out, and what nobody else says is found."""
+"""VerifyOperations: asks about every open operation in time, spread out, and finds what no other channel finds."""
 
 import itertools
 from datetime import timedelta
@@ -13,13 +13,13 @@ from domain.operation.report import Progress, ReportKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from domain.scheduling.schedule import FIRST_VERIFICATION
-from tests.support.ledger import LEASE, FakeLedger
+from tests.support.ledger.in_memory import LEASE, FakeLedger
 
 ACCEPTED, RUNNING, COMPLETED = OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.COMPLETED
 
 
-async def test_nothing_is_due_before_its_age() -> None:
-    """Young operations speak for themselves."""
+async def test_a_young_operation_is_not_verified() -> None:
+    """Its own reports are enough."""
     ledger = FakeLedger()
     await ledger.running()
     ledger.clock.advance(FIRST_VERIFICATION - timedelta(seconds=1))
@@ -27,7 +27,7 @@ async def test_nothing_is_due_before_its_age() -> None:
 
 
 async def gaps(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float]:
-    """The seconds between looks at a silent operation."""
+    """Returns the seconds between the verifications of an operation without news."""
     found: list[float] = []
     before = ledger.clock.now()
     while len(found) < count:
@@ -40,8 +40,8 @@ async def gaps(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float
     return found
 
 
-async def test_a_silent_operation_is_looked_at_ever_less_often() -> None:
-    """After half a minute, then after as long again as it has been silent, up to about ten minutes."""
+async def test_an_operation_without_news_is_verified_with_growing_intervals() -> None:
+    """After 30 s, then after as long again as it has had no news, up to about ten minutes."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     found = await gaps(ledger, operation_id, 12)
@@ -50,8 +50,8 @@ async def test_a_silent_operation_is_looked_at_ever_less_often() -> None:
     assert all(0.5 * longest <= gap <= 0.75 * longest for gap in found[6:])
 
 
-async def test_silence_counts_from_the_last_news() -> None:
-    """The look after it comes after as long again as the operation has been silent since."""
+async def test_the_interval_counts_from_the_last_news() -> None:
+    """The next verification follows after as long again as the operation has had no news."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     await gaps(ledger, operation_id, 10)
@@ -64,7 +64,7 @@ async def test_silence_counts_from_the_last_news() -> None:
 
 
 async def test_an_operation_with_news_costs_few_questions() -> None:
-    """It makes progress. In every interval it is asked about all the same."""
+    """It reports progress. It is still verified once per OPLEDGER_VERIFY_EVERY."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     for number in range(360):
@@ -74,8 +74,8 @@ async def test_an_operation_with_news_costs_few_questions() -> None:
     assert 4 <= len(ledger.engine.calls["observe"]) <= 10
 
 
-async def test_what_needs_attention_is_looked_at_within_a_minute() -> None:
-    """So that it is cleared soon."""
+async def test_an_operation_with_attention_is_verified_within_a_minute() -> None:
+    """So that the mark is cleared soon."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     await gaps(ledger, operation_id, 10)
@@ -87,8 +87,8 @@ async def test_what_needs_attention_is_looked_at_within_a_minute() -> None:
     assert ledger.row(operation_id).attention is None
 
 
-async def test_operations_that_were_started_together_spread_out() -> None:
-    """And none waits longer than the longest look."""
+async def test_verifications_of_operations_started_together_spread_out() -> None:
+    """None waits longer than the longest interval."""
     ledger = FakeLedger()
     ids = [await ledger.running() for _ in range(30)]
     asked: dict[UUID, list[float]] = {operation_id: [] for operation_id in ids}
@@ -105,8 +105,8 @@ async def test_operations_that_were_started_together_spread_out() -> None:
         assert min(late) >= 0.5 * MAX_INTERVAL / timedelta(minutes=1)
 
 
-async def test_an_interval_that_is_shorter_than_the_longest_look_holds() -> None:
-    """OPLEDGER_VERIFY_EVERY is the bound."""
+async def test_the_configured_interval_is_the_upper_bound() -> None:
+    """OPLEDGER_VERIFY_EVERY, where it is shorter than the longest interval."""
     ledger = FakeLedger()
     every = timedelta(seconds=40)
     ledger.verifier = VerifyOperations(ledger.units, ledger.engine, ledger.clock, ledger.recorder, every)
@@ -115,7 +115,8 @@ async def test_an_interval_that_is_shorter_than_the_longest_look_holds() -> None
 
 
 async def test_a_deleted_execution_is_lost() -> None:
-    """No index lists it, nobody calls: only asking finds out. A report that was kept would stand."""
+    """No index lists it, and no callback announces it: only verification finds out. A kept report would become the
+    outcome."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.lose(operation_id)
@@ -128,8 +129,8 @@ async def test_a_deleted_execution_is_lost() -> None:
     assert row.verification.due_at is None
 
 
-async def test_missing_execution_has_its_grace() -> None:
-    """Hazard 20: just dispatched and not found (replication): nothing is concluded."""
+async def test_a_missing_execution_has_its_grace() -> None:
+    """Hazard 20 (replication): shortly after the dispatch it changes nothing."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.lose(operation_id)
@@ -140,7 +141,7 @@ async def test_missing_execution_has_its_grace() -> None:
 
 
 async def test_a_stale_index_is_overruled() -> None:
-    """Closed, and listed as open for ever: the engine itself says what is true."""
+    """The index lists a closed execution as open; the engine's answer counts."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.freeze_listing()
@@ -153,8 +154,8 @@ async def test_a_stale_index_is_overruled() -> None:
 
 
 @pytest.mark.parametrize("kind", [AttentionKind.STALLED, AttentionKind.NO_WORKER, AttentionKind.ACTIVITY_RETRYING])
-async def test_trouble_is_seen_by_looking(kind: AttentionKind) -> None:
-    """The index lists one of these kinds, on some servers; for the others there is only asking."""
+async def test_verification_finds_every_kind_of_attention(kind: AttentionKind) -> None:
+    """On some servers the index lists one of these kinds; the others need a question."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     if kind is AttentionKind.STALLED:
@@ -171,8 +172,8 @@ async def test_trouble_is_seen_by_looking(kind: AttentionKind) -> None:
     assert ledger.metrics.attention == {kind: 1}
 
 
-async def test_accepted_without_a_worker_is_said_and_taken_back() -> None:
-    """Half a minute is given to a worker that is only starting."""
+async def test_an_operation_without_worker_is_marked_and_unmarked() -> None:
+    """After 30 s, so that a worker has time to start."""
     ledger = FakeLedger()
     ledger.world.leave_queue("workers")
     operation_id = await ledger.dispatched()
@@ -192,8 +193,8 @@ async def test_accepted_without_a_worker_is_said_and_taken_back() -> None:
     assert len(ledger.history(operation_id)) == 3
 
 
-async def test_every_one_that_waits_without_a_worker_is_said_so() -> None:
-    """Not only those that the start watch looks at."""
+async def test_every_operation_without_worker_is_marked() -> None:
+    """Not only those that the start watch asks about."""
     ledger = FakeLedger()
     ledger.world.leave_queue("workers")
     ids = [await ledger.dispatched() for _ in range(60)]
@@ -204,8 +205,8 @@ async def test_every_one_that_waits_without_a_worker_is_said_so() -> None:
     assert kinds == [AttentionKind.NO_WORKER] * 60
 
 
-async def test_an_outage_costs_a_lease() -> None:
-    """Nothing is concluded from silence, and the row stays overdue, as the metric shows."""
+async def test_an_outage_delays_a_verification_by_a_lease() -> None:
+    """It changes no operation; the row stays overdue, and the metric shows it."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     verified_at = ledger.row(operation_id).verification.verified_at
@@ -221,8 +222,8 @@ async def test_an_outage_costs_a_lease() -> None:
 
 
 @pytest.mark.parametrize("step", range(12))
-async def test_killed_at_any_step(step: int) -> None:
-    """Another one takes it up after the lease."""
+async def test_a_crash_at_any_step_delays_a_verification_by_a_lease(step: int) -> None:
+    """Another worker takes the operation after the lease."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, 1)

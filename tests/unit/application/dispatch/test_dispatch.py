@@ -1,4 +1,4 @@
-"""Dispatching: every accepted operation is started once, whoever dies, whatever the engine answers."""
+"""Dispatch: starts every accepted operation once, through crashes and whatever the engine answers."""
 
 import asyncio
 from datetime import timedelta
@@ -8,8 +8,8 @@ import pytest
 
 from application.batching.claim_loop import ClaimResult
 from application.dispatch.completion_callbacks import CALLBACK_RETRY_AFTER
-from application.dispatch.dispatch import FIRST_QUESTION, DispatchOperations
-from application.ports.workflow_engine import PayloadsUnavailable, StartFailed, StartRejected
+from application.dispatch.dispatch import FIRST_QUESTION
+from application.ports.engine.workflow_engine import PayloadsUnavailable, StartFailed, StartRejected
 from domain.access.callback_token import TOKEN_HEADER
 from domain.evidence.finality import Finality, OutcomeReports
 from domain.evidence.observation import ExecutionState
@@ -19,22 +19,21 @@ from domain.operation.operation_type import OperationCatalogue, OperationType
 from domain.operation.report import ReportKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from tests.support.claims import run_once
-from tests.support.ledger import CALLBACK_URL, CATALOGUE, DOWN, KEYS, LEASE, FakeLedger
+from tests.support.ledger.in_memory import CALLBACK_URL, CATALOGUE, DOWN, KEYS, LEASE, FakeLedger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
 
 
 def code(ledger: FakeLedger, operation_id: UUID) -> ErrorCode:
-    """Why it failed."""
+    """Returns the error's code."""
     error = ledger.row(operation_id).error
     assert error is not None
     return error.code
 
 
-async def test_starts_what_is_accepted() -> None:
-    """The workflow is started, the row says so, and a first question to the engine is planned."""
+async def test_an_accepted_operation_is_started() -> None:
+    """The row has the dispatch and the first question to the engine."""
     ledger = FakeLedger()
     operation_id = await ledger.submit({"a": 1})
     assert await ledger.dispatch(10) == ClaimResult(1)
@@ -45,8 +44,8 @@ async def test_starts_what_is_accepted() -> None:
     assert await ledger.dispatch(10) == ClaimResult(0)
 
 
-async def test_takes_no_more_than_the_limit_oldest_first() -> None:
-    """A step is bounded, and nobody waits while younger ones go."""
+async def test_a_step_starts_the_oldest_up_to_its_limit() -> None:
+    """Younger operations do not overtake."""
     ledger = FakeLedger()
     ids = []
     for _ in range(5):
@@ -56,19 +55,19 @@ async def test_takes_no_more_than_the_limit_oldest_first() -> None:
     assert [start.operation_id for start in ledger.world.starts] == ids[:2]
 
 
-async def test_competing_dispatchers_start_each_once() -> None:
-    """P1: any number of dispatchers; every operation is started by one of them."""
+async def test_concurrent_dispatchers_start_each_operation_once() -> None:
+    """P1: however many there are."""
     ledger = FakeLedger()
     ids = {await ledger.submit() for _ in range(20)}
     await asyncio.gather(*(ledger.dispatch(8) for _ in range(6)))
     assert sorted(ledger.engine.calls["start"]) == sorted(ids)
 
 
-async def test_crash_between_commit_and_start() -> None:
-    """Hazard 2: a dispatcher that died after its claim holds the operation for its lease; then another starts it."""
+async def test_an_operation_is_started_after_a_crash_between_claim_and_start() -> None:
+    """Hazard 2: the crashed dispatcher's claim lasts for its lease; then another starts it."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
-    assert await ledger.killed(ledger.dispatch(1), 4)  # claimed and committed, about to call the engine
+    assert await ledger.killed(ledger.dispatch(1), 4)  # claimed and committed, before the call to the engine
     assert not ledger.world.starts
     assert ledger.row(operation_id).dispatch.attempts == 1
     assert await ledger.dispatch(1) == ClaimResult(0)
@@ -78,8 +77,8 @@ async def test_crash_between_commit_and_start() -> None:
 
 
 @pytest.mark.parametrize("step", range(12))
-async def test_crash_anywhere_loses_and_doubles_nothing(step: int) -> None:
-    """Hazards 2 and 3: killed at any step, the operation is started once in the end and known to be."""
+async def test_a_crash_at_any_step_loses_and_doubles_nothing(step: int) -> None:
+    """Hazards 2 and 3: in the end the operation is started once, and its row says so."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     assert await ledger.killed(ledger.dispatch(1), step)
@@ -89,15 +88,15 @@ async def test_crash_anywhere_loses_and_doubles_nothing(step: int) -> None:
     assert ledger.row(operation_id).dispatch.done_at is not None
 
 
-async def test_crash_points_reach_past_the_last_step() -> None:
-    """The test above tries every step: an undisturbed dispatch has no more of them."""
+async def test_the_crash_points_cover_every_step() -> None:
+    """An undisturbed dispatch has no more steps than the test above crashes at."""
     ledger = FakeLedger()
     await ledger.submit()
     assert not await ledger.killed(ledger.dispatch(1), 12)
 
 
-async def test_lost_reply() -> None:
-    """Hazard 3: the start took effect, its answer was lost: the retry starts nothing, and nothing is failed."""
+async def test_a_retry_after_a_lost_reply_starts_nothing() -> None:
+    """Hazard 3: the first start took effect. Nothing fails."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -110,8 +109,8 @@ async def test_lost_reply() -> None:
     assert ledger.row(operation_id).dispatch.done_at is not None
 
 
-async def test_started_and_closed_long_ago() -> None:
-    """Hazard 4: by the time of the retry the execution has closed; its outcome is the operation's."""
+async def test_a_retry_finds_an_execution_that_has_closed() -> None:
+    """Hazard 4: its outcome is the operation's."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -126,7 +125,7 @@ async def test_started_and_closed_long_ago() -> None:
 
 
 async def test_already_started_is_asked_about_at_once() -> None:
-    """Hazard 4: "already started" is no success: what has become of the execution is asked without delay."""
+    """Hazard 4: "already started" is no success, so the engine is asked about the execution at once."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id, tagged=True)
@@ -137,9 +136,9 @@ async def test_already_started_is_asked_about_at_once() -> None:
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.TERMINATED)
 
 
-async def test_execution_of_another_client_is_not_taken_for_its_own() -> None:
-    """Hazard 34: under the workflow id runs something that the ledger did not start. The operation says so and ends,
-    and the other execution is left alone."""
+async def test_an_execution_of_another_client_fails_the_operation() -> None:
+    """Hazard 34: the workflow id is in use by an execution that the ledger did not start. The operation fails and
+    says so; the other execution goes on."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id)
@@ -148,12 +147,12 @@ async def test_execution_of_another_client_is_not_taken_for_its_own() -> None:
     error = ledger.row(operation_id).error
     assert error is not None
     assert error.message.startswith("another execution has the workflow id: ")
-    assert ledger.world._executions[operation_id].open
+    assert ledger.world._executions[str(operation_id)].open
 
 
-async def test_outage_while_it_looks_whose_execution_exists(caplog: pytest.LogCaptureFixture) -> None:
-    """The engine refuses the start because an execution exists, and is away when it is asked whose that is. The start
-    is retried after its back-off, and the loop knows of the outage."""
+async def test_an_outage_while_identifying_an_execution_is_retried(caplog: pytest.LogCaptureFixture) -> None:
+    """The engine refuses the start because an execution exists, and is unavailable for the question whose it is. The
+    start is retried after its back-off, and the loop learns of the outage."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id)
@@ -167,8 +166,8 @@ async def test_outage_while_it_looks_whose_execution_exists(caplog: pytest.LogCa
     assert ledger.row(operation_id).dispatch.attempts == 2
 
 
-async def test_payloads_that_cannot_be_read_do_not_stop_the_others() -> None:
-    """The codec of one operation is no outage of the engine (hazard 5)."""
+async def test_unreadable_payloads_stop_no_other_operation() -> None:
+    """Hazard 5: a failing codec of one operation is no outage of the engine."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id)
@@ -177,9 +176,9 @@ async def test_payloads_that_cannot_be_read_do_not_stop_the_others() -> None:
     assert ledger.row(operation_id).dispatch.due_at is not None
 
 
-async def test_superseded_after_a_lost_reply() -> None:
-    """Hazards 3 and 34: the first attempt did start it, another client has taken its place since, and the index lists
-    the first one late: until then the operation is not given up."""
+async def test_a_superseded_execution_is_found_once_the_index_lists_it() -> None:
+    """Hazards 3 and 34: the first attempt started the execution, another client has reused the workflow id since,
+    and the index lists the first execution late. The operation does not fail before."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -191,8 +190,8 @@ async def test_superseded_after_a_lost_reply() -> None:
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.TERMINATED)
 
 
-async def test_superseded_before_the_index_lists_it() -> None:
-    """The same while the index does not list the first attempt's execution: the start is tried again, then refused."""
+async def test_a_start_is_retried_while_a_superseded_execution_is_not_listed() -> None:
+    """The same before the index lists the first execution: the start is retried, then refused."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.engine.break_for("start", operation_id, DOWN)
@@ -208,8 +207,8 @@ async def test_superseded_before_the_index_lists_it() -> None:
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.START_REJECTED)
 
 
-async def test_first_run_is_stored_with_the_dispatch() -> None:
-    """From the reply of the start; where that was lost, from what the engine says of the chain, reset or not."""
+async def test_the_first_run_is_stored_with_the_dispatch() -> None:
+    """From the reply of the start. If that was lost, from what the engine says of the chain, reset or not."""
     ledger = FakeLedger()
     plain, lost, reset = [await ledger.submit() for _ in range(3)]
     for operation_id in (lost, reset):
@@ -227,8 +226,8 @@ async def test_first_run_is_stored_with_the_dispatch() -> None:
     assert ledger.row(reset).first_run_id == first != ledger.world.latest_run(reset).run_id
 
 
-async def test_callback_of_a_repeated_start_is_not_counted_on() -> None:
-    """An earlier attempt made the execution, without a callback maybe: the close poll goes on for it."""
+async def test_a_repeated_start_does_not_rely_on_its_callback() -> None:
+    """An earlier attempt may have created the execution without one, so the close poll covers it."""
     ledger = FakeLedger(callbacks=True)
     first, repeated = await ledger.submit(), await ledger.submit()
     ledger.engine.after[("start", repeated)] = _down
@@ -241,9 +240,9 @@ async def test_callback_of_a_repeated_start_is_not_counted_on() -> None:
     assert not ledger.row(repeated).dispatch.calls_back
 
 
-async def test_chain_that_the_start_made_replaces_a_forgotten_one() -> None:
-    """An earlier attempt's chain was seen, then deleted in the engine before its dispatch was noted: the start that is
-    repeated makes another one, which is the operation's."""
+async def test_the_chain_of_a_start_replaces_a_deleted_one() -> None:
+    """The chain of an earlier attempt was seen, and then deleted in the engine before the dispatch was stored. The
+    retried start creates the operation's chain."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.engine.after[("start", operation_id)] = _down
@@ -263,8 +262,8 @@ async def _down() -> None:
     raise DOWN
 
 
-async def test_lost_reply_of_a_chain_that_went_on() -> None:
-    """Hazards 3 and 4: the engine knows the request no more once the chain went on as new; still nothing is doubled."""
+async def test_a_lost_reply_of_a_continued_chain_starts_nothing() -> None:
+    """Hazards 3 and 4: after continue-as-new the engine no longer knows the request id."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -278,8 +277,8 @@ async def test_lost_reply_of_a_chain_that_went_on() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), StartFailed("no such queue")], ids=["unexpected", "passing"])
-async def test_one_bad_row_stops_no_other(error: Exception) -> None:
-    """Hazard 5: whatever one start raises, all the others go through, in the same step."""
+async def test_one_failing_start_stops_no_other(error: Exception) -> None:
+    """Hazard 5: whatever a start raises, the step starts the others."""
     ledger = FakeLedger()
     ids = [await ledger.submit() for _ in range(9)]
     ledger.engine.break_for("start", ids[0], error)
@@ -291,8 +290,8 @@ async def test_one_bad_row_stops_no_other(error: Exception) -> None:
     assert {start.operation_id for start in ledger.world.starts} == set(ids)
 
 
-async def test_rejected_row_stops_no_other() -> None:
-    """Hazard 5: one that can never be started is failed, alone."""
+async def test_a_rejected_start_stops_no_other() -> None:
+    """Hazard 5: only the operation that can never start fails."""
     ledger = FakeLedger()
     ids = [await ledger.submit() for _ in range(5)]
     ledger.engine.break_for("start", ids[2], StartRejected("no"))
@@ -301,26 +300,26 @@ async def test_rejected_row_stops_no_other() -> None:
     assert len(ledger.world.starts) == 4
 
 
-async def test_type_that_this_worker_does_not_know_is_retried() -> None:
-    """Hazard 5: during a roll-out an older worker meets a newer type: it waits for a worker that knows it, visibly."""
+async def test_an_unknown_type_is_retried() -> None:
+    """Hazard 5: during a roll-out an older worker meets a newer type. The operation waits, with attention, for a
+    worker that knows it."""
     ledger = FakeLedger()
     operation_id, known = await ledger.submit(type="other"), await ledger.submit()
     old = OperationCatalogue({"work": CATALOGUE.get("work")})
-    outdated = DispatchOperations(
-        ledger.units, ledger.changes, ledger.engine, ledger.clock, old, ledger.callbacks, ledger.metrics
-    )
-    assert await run_once(outdated, 10) == ClaimResult(2)
+    ledger.restart(old)
+    assert await ledger.dispatch(10) == ClaimResult(2)
     row = ledger.row(operation_id)
     assert row.status is ACCEPTED
     assert row.attention is not None
     assert "'other' is not a declared operation type" in row.attention.message
+    ledger.restart(CATALOGUE)
     ledger.pass_time(seconds=1)
     await ledger.dispatch(10)
     assert {start.operation_id for start in ledger.world.starts} == {operation_id, known}
 
 
-async def test_permanent_refusal_fails_it_in_the_servers_words() -> None:
-    """P1: FAILED/START_REJECTED says why not, with the engine's words; it never ran, and nothing is due any more."""
+async def test_a_permanent_refusal_fails_the_operation() -> None:
+    """P1: FAILED/START_REJECTED with the engine's message. It never ran, and nothing is due."""
     bad = OperationCatalogue({"work": OperationType("work", workflow="Work", task_queue="/_sys/mine")})
     ledger = FakeLedger(catalogue=bad)
     operation_id = await ledger.submit()
@@ -336,8 +335,8 @@ async def test_permanent_refusal_fails_it_in_the_servers_words() -> None:
     assert ledger.history(operation_id)[-1].source is Source.DISPATCHER
 
 
-async def test_refusal_after_a_lost_reply_fails_nothing_that_runs() -> None:
-    """Hazard 3: an earlier attempt had gone through; that a later one is refused does not fail the running workflow."""
+async def test_a_refusal_after_a_lost_reply_fails_no_running_workflow() -> None:
+    """Hazard 3: an earlier attempt had started it."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -350,8 +349,8 @@ async def test_refusal_after_a_lost_reply_fails_nothing_that_runs() -> None:
     assert ledger.status(operation_id) is RUNNING
 
 
-async def test_refusal_after_an_attempt_that_did_not_arrive() -> None:
-    """Hazard 3, the other way: no attempt had gone through, so the refusal stands."""
+async def test_a_refusal_after_a_lost_request_fails_the_operation() -> None:
+    """Hazard 3, the other way: no attempt had started it."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.go_down()
@@ -363,8 +362,8 @@ async def test_refusal_after_an_attempt_that_did_not_arrive() -> None:
     assert code(ledger, operation_id) is ErrorCode.START_REJECTED
 
 
-async def test_refusal_that_cannot_be_checked_is_not_believed() -> None:
-    """Hazard 3: refused, and then the engine cannot be asked whether it runs: try again, fail nothing."""
+async def test_a_refusal_that_cannot_be_checked_is_retried() -> None:
+    """Hazard 3: the engine is unavailable for the question whether the workflow runs."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -380,8 +379,8 @@ async def test_refusal_that_cannot_be_checked_is_not_believed() -> None:
     assert ledger.row(operation_id).dispatch.done_at is not None
 
 
-async def test_report_that_overtakes_a_refusal_wins() -> None:
-    """Hazard 3: the workflow reports while the refusal is on its way: it runs, and is not failed."""
+async def test_a_report_before_the_refusal_wins() -> None:
+    """Hazard 3: the workflow runs and reports while the refusal is under way. The operation does not fail."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
 
@@ -397,8 +396,8 @@ async def test_report_that_overtakes_a_refusal_wins() -> None:
 
 @pytest.mark.parametrize("finality", Finality)
 @pytest.mark.parametrize("kind", [ReportKind.STARTED, ReportKind.COMPLETED])
-async def test_workflow_is_quicker_than_its_dispatcher(finality: Finality, kind: ReportKind) -> None:
-    """P2: reports may arrive before the dispatcher has noted the start; the note changes nothing that they said."""
+async def test_reports_may_precede_the_stored_dispatch(finality: Finality, kind: ReportKind) -> None:
+    """P2: the dispatch changes nothing that they recorded."""
     ledger = FakeLedger(finality)
     operation_id = await ledger.submit()
 
@@ -423,19 +422,18 @@ async def test_workflow_is_quicker_than_its_dispatcher(finality: Finality, kind:
         (Finality.WORKFLOW, True, False, OutcomeReports.ALWAYS),
     ],
 )
-async def test_start_says_whether_the_workflow_reports_its_outcome(
+async def test_the_start_says_whether_the_workflow_reports_its_outcome(
     finality: Finality, callbacks: bool, refused: bool, rule: OutcomeReports
 ) -> None:
-    """P7: no workflow waits for a report that the ledger does not need. A start that is repeated without its callback
-    says so."""
+    """P7: no workflow waits for a report that the ledger does not need. A start repeated without callback says so."""
     ledger = FakeLedger(finality, callbacks=callbacks)
     ledger.world.refuse_callbacks(refused)
     operation_id = await ledger.dispatched()
     assert ledger.world.outcome_reports(operation_id) is rule
 
 
-async def test_passing_refusals_are_visible_and_further_apart() -> None:
-    """Attempts, last error and next time are in the history; the waits double up to half a minute."""
+async def test_temporary_refusals_are_in_the_history() -> None:
+    """Attempts, last error and next time. The waits double up to half a minute."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     first = ledger.clock.now()
@@ -460,7 +458,7 @@ async def test_passing_refusals_are_visible_and_further_apart() -> None:
 
 
 async def test_attention_ends_with_a_final_refusal() -> None:
-    """What is failed needs no more attention."""
+    """A failed operation needs none."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.fail_next("later")
@@ -472,8 +470,8 @@ async def test_attention_ends_with_a_final_refusal() -> None:
     assert code(ledger, operation_id) is ErrorCode.START_REJECTED
 
 
-async def test_outage_is_told_and_passes() -> None:
-    """P5: a step says that the engine is away, keeps every row, and starts all once it is back."""
+async def test_a_step_reports_an_outage() -> None:
+    """P5: it keeps every row, and starts all after the outage."""
     ledger = FakeLedger()
     ids = [await ledger.submit() for _ in range(5)]
     ledger.world.go_down()
@@ -485,15 +483,15 @@ async def test_outage_is_told_and_passes() -> None:
     assert len(ledger.world.starts) == 5
 
 
-async def test_nothing_due_says_nothing_of_the_engine() -> None:
-    """A step without work does not call the engine."""
+async def test_a_step_without_work_calls_no_engine() -> None:
+    """So it says nothing about its availability."""
     ledger = FakeLedger()
     ledger.world.go_down()
     assert await ledger.dispatch(1) == ClaimResult(0)
 
 
-async def test_execution_lost_before_it_ran_is_started_again() -> None:
-    """Hazard 2: the engine forgot a start that it had taken, within the hour: it is started once more."""
+async def test_a_lost_execution_that_never_ran_is_started_again() -> None:
+    """Hazard 2: the engine lost a start that it had accepted, within the hour. It is started once more."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.lose(operation_id)
@@ -506,7 +504,7 @@ async def test_execution_lost_before_it_ran_is_started_again() -> None:
 
 
 def test_lease_is_longer_than_a_start_takes() -> None:
-    """Two dispatchers do not start the same operation because the first is slow."""
+    """So a slow start does not lead to a second one."""
     from adapters.temporal.connection.rpc import START_TIMEOUT
     from application.batching.claim_loop import LEASE as CLAIMED_FOR
 
@@ -514,7 +512,7 @@ def test_lease_is_longer_than_a_start_takes() -> None:
 
 
 async def test_every_start_carries_a_callback_of_its_own() -> None:
-    """To its own address, with a token that is good for it alone."""
+    """At the operation's URL, with a token for that operation only."""
     ledger = FakeLedger(callbacks=True)
     ids = [await ledger.dispatched() for _ in range(2)]
     for operation_id, start in zip(ids, ledger.world.starts, strict=True):
@@ -524,15 +522,15 @@ async def test_every_start_carries_a_callback_of_its_own() -> None:
         assert [KEYS.verify(one, token) for one in ids] == ["default" if one == operation_id else None for one in ids]
 
 
-async def test_without_callbacks_none_is_sent() -> None:
-    """Off by default."""
+async def test_callbacks_are_off_by_default() -> None:
+    """The start carries none."""
     ledger = FakeLedger()
     await ledger.dispatched()
     assert ledger.world.starts[0].callback is None
 
 
-async def test_an_engine_that_refuses_callbacks_starts_all_the_same() -> None:
-    """Noticed once, counted, and tried again later: nobody waits for it."""
+async def test_a_start_refused_for_its_callback_is_made_without() -> None:
+    """The refusal is logged once, counted, and callbacks are tried again later. No start waits."""
     ledger = FakeLedger(callbacks=True)
     ledger.world.refuse_callbacks(True)
     ids = [await ledger.dispatched() for _ in range(3)]
@@ -549,8 +547,8 @@ async def test_an_engine_that_refuses_callbacks_starts_all_the_same() -> None:
     assert not ledger.metrics.refused
 
 
-async def test_a_lost_reply_does_not_leave_the_callback_out() -> None:
-    """The repeat is the same request."""
+async def test_a_retry_after_a_lost_reply_carries_the_callback() -> None:
+    """It is the same request."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -561,8 +559,8 @@ async def test_a_lost_reply_does_not_leave_the_callback_out() -> None:
     assert len(ledger.world.starts) == 1
 
 
-async def test_how_long_a_start_took_is_counted_once() -> None:
-    """From acceptance to the engine's having taken it, however often that is noted."""
+async def test_the_duration_of_a_start_is_measured_once() -> None:
+    """From the acceptance until the engine has the execution, however often the dispatch is stored."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.pass_time(seconds=7)

@@ -1,4 +1,4 @@
-"""Health: what is required decides, what is not degrades, and nothing that a probe does is an exception."""
+"""Health: required parts decide the status, others degrade it, and a probe never raises."""
 
 import asyncio
 import gc
@@ -8,12 +8,12 @@ import pytest
 
 from application.operate import health
 from application.operate.health import CheckHealth, Health, SharedProbe
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.workflow_engine import EngineUnavailable
 
 
 @dataclass
 class Part:
-    """A probe that is well, or not."""
+    """A probe with a fixed result."""
 
     name: str
     trouble: Exception | None = None
@@ -41,7 +41,7 @@ BAD = EngineUnavailable("it is away")
     ],
 )
 async def test_status(database: Exception | None, temporal: Exception | None, status: Health) -> None:
-    """Hazard 29: every part is asked and named, with the words of what is wrong."""
+    """Hazard 29: every part is probed and listed, with its error."""
     report = await CheckHealth([Part("database", database)], [Part("temporal", temporal)]).check()
     assert report.status is status
     assert report.checks == {
@@ -51,8 +51,10 @@ async def test_status(database: Exception | None, temporal: Exception | None, st
 
 
 @pytest.mark.parametrize(("required", "status"), [(True, Health.UNAVAILABLE), (False, Health.DEGRADED)])
-async def test_silence_is_not_well(required: bool, status: Health, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hazard 29: what does not answer in time is not well, and holds the answer about the others no longer."""
+async def test_a_probe_without_answer_is_unhealthy(
+    required: bool, status: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hazard 29: it does not delay the response beyond the timeout."""
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.05)
     silent, well = [Part("silent", hangs=True)], [Part("well")]
     async with asyncio.timeout(10):
@@ -60,15 +62,15 @@ async def test_silence_is_not_well(required: bool, status: Health, monkeypatch: 
     assert (report.status, report.checks) == (status, {"silent": "no answer within 0.05 s", "well": None})
 
 
-async def test_unexpected_error_is_not_well() -> None:
-    """Hazard 29: a probe with a bug, or an error that nobody foresaw, is reported; the check never raises."""
+async def test_a_probe_with_an_unexpected_error_is_unhealthy() -> None:
+    """Hazard 29: the check itself never raises."""
     report = await CheckHealth([Part("odd", OSError("too many open files"))], []).check()
     assert report.status is Health.UNAVAILABLE
     assert "OSError" in (report.checks["odd"] or "")
 
 
 async def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """Probes come every second: what is wrong, when it begins or becomes another, and that it is over."""
+    """Not at every probe: when an error begins, when it changes, and when it ends."""
     part = Part("database")
     check = CheckHealth([part], []).check
     with caplog.at_level("INFO"):
@@ -82,8 +84,8 @@ async def test_a_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None
     ]
 
 
-async def test_many_share_one_check() -> None:
-    """Whoever asks at once, or soon after, gets what was found; then it is looked for anew."""
+async def test_concurrent_requests_share_one_check() -> None:
+    """Also those shortly after; then the parts are probed again."""
     part = Part("database")
     check = CheckHealth([probe := SharedProbe(part, max_age=3600)], []).check
     reports = await asyncio.gather(*(check() for _ in range(20)))
@@ -96,8 +98,8 @@ async def test_many_share_one_check() -> None:
     assert part.asked == 2
 
 
-async def test_nobody_is_left_to_hear_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shared check that fails after all have given up is no error of anybody's."""
+async def test_an_error_of_a_check_without_caller_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All callers have been cancelled."""
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.05)
     loop, left = asyncio.get_running_loop(), list[object]()
     loop.set_exception_handler(lambda _, context: left.append(context))
@@ -111,7 +113,7 @@ async def test_nobody_is_left_to_hear_of_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_shared_check_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time is over when that of the first who asked is, and the next ask anew."""
+    """Its timeout is that of the first caller; the next caller starts a new one."""
     monkeypatch.setattr(health, "PROBE_TIMEOUT", 0.05)
     part = Part("database", hangs=True)
     check = CheckHealth([SharedProbe(part, max_age=0)], []).check
@@ -119,4 +121,4 @@ async def test_a_shared_check_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> 
         reports = await asyncio.gather(check(), check())
         assert [report.checks for report in reports] == [{"database": "no answer within 0.05 s"}] * 2
         assert part.asked == times
-        await asyncio.sleep(0.1)  # those who asked may have given up a moment before the check does
+        await asyncio.sleep(0.1)  # the callers may time out just before the check does

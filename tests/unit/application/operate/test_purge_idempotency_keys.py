@@ -1,15 +1,14 @@
-"""Forgetting keys: those that have expired, so many a step, and no operation with them."""
+"""PurgeIdempotencyKeys: deletes expired keys, a limited number per step, and no operation."""
 
 from application.batching.claim_loop import ClaimResult
-from application.operate.purge_idempotency_keys import ForgetKeys
 from application.submit.submission import KEY_LIFETIME, Submission
-from tests.support.ledger import FakeLedger
+from tests.support.ledger.in_memory import FakeLedger
 
 
-async def test_forgets_what_has_expired() -> None:
-    """Hazard 6: a key is kept for its lifetime, then goes; its operation stays."""
+async def test_expired_keys_are_deleted() -> None:
+    """Hazard 6: not before the end of their lifetime. The operation stays."""
     ledger = FakeLedger()
-    forget = ForgetKeys(ledger.units, ledger.clock)
+    forget = ledger.worker.forgetter()
     for number in range(5):
         await ledger.submitter.submit(Submission("default", "work", None, idempotency_key=f"k{number}"))
     assert await forget.step(10) == ClaimResult(0)

@@ -1,21 +1,25 @@
-"""Retention: what has been done for long goes, so many a step; what is not done stays for ever."""
+"""PurgeOperations: deletes operations that finished long ago, a limited number per step, and no unfinished ones."""
 
 from datetime import timedelta
+from typing import cast
+
+import pytest
 
 from application.batching.claim_loop import ClaimResult
-from application.operate.purge_operations import MIN_RETENTION, RetainOperations
+from application.operate.purge_operations import LEASE, LEASE_NAME, MIN_RETENTION, RetainOperations
 from application.submit.submission import KEY_LIFETIME, Submission
 from domain.evidence.finality import Finality
 from domain.operation.report import ReportKind
-from tests.support.ledger import FakeLedger
+from domain.retention import Retention
+from tests.support.ledger.in_memory import FakeLedger
 
 MONTH = timedelta(days=30)
 
 
-async def test_keeps_for_so_long_and_no_longer() -> None:
-    """By the end of the operation, to the microsecond, and so many a step."""
+async def test_operations_are_deleted_at_the_end_of_the_retention() -> None:
+    """Counted from the operation's end, to the microsecond; a limited number per step."""
     ledger = FakeLedger(Finality.WORKFLOW)
-    retain = RetainOperations(ledger.units, ledger.clock, MONTH, ledger.metrics)
+    retain = RetainOperations(ledger.units, ledger.clock, Retention(MONTH), ledger.metrics)
     ids = [await ledger.submit(number) for number in range(5)]
     await ledger.dispatch(9)
     ledger.pass_time(days=100)
@@ -30,8 +34,8 @@ async def test_keeps_for_so_long_and_no_longer() -> None:
     assert ledger.metrics.purges == 5
 
 
-async def test_never_touches_what_is_not_done() -> None:
-    """Accepted, dispatched, running: a year later all are there, as they were."""
+async def test_unfinished_operations_are_never_deleted() -> None:
+    """Accepted, dispatched and running ones are unchanged after a year."""
     ledger = FakeLedger(Finality.WORKFLOW)
     running, waiting = await ledger.submit(), await ledger.submit()
     await ledger.dispatch(1)
@@ -39,19 +43,48 @@ async def test_never_touches_what_is_not_done() -> None:
     before = ledger.rows()
     assert waiting in before
     ledger.pass_time(days=365)
-    retain = RetainOperations(ledger.units, ledger.clock, MIN_RETENTION, ledger.metrics)
+    retain = RetainOperations(ledger.units, ledger.clock, Retention(MIN_RETENTION), ledger.metrics)
     assert await retain.step(9) == ClaimResult(0)
     assert ledger.rows() == before
 
 
-async def test_a_key_outlives_no_operation_and_dies_with_none() -> None:
-    """Hazard 6: at the shortest retention a key has expired before its operation goes, however soon that was done."""
+async def test_a_key_expires_before_its_operation_is_deleted() -> None:
+    """Hazard 6: at the shortest retention, however soon the operation finished."""
     ledger = FakeLedger(Finality.WORKFLOW)
     request = Submission("default", "work", 1, idempotency_key="k")
     operation = (await ledger.submitter.submit(request)).operation
     await ledger.dispatch(1)
     await ledger.report(operation.id, ReportKind.COMPLETED)
     ledger.clock.advance(KEY_LIFETIME - timedelta(microseconds=1))
-    retain = RetainOperations(ledger.units, ledger.clock, MIN_RETENTION, ledger.metrics)
+    retain = RetainOperations(ledger.units, ledger.clock, Retention(MIN_RETENTION), ledger.metrics)
     assert await retain.step(9) == ClaimResult(0)
     assert (await ledger.submitter.submit(request)).replayed
+
+
+async def test_one_worker_at_a_time_deletes() -> None:
+    """Another takes over when the lease of a worker that was killed expires."""
+    ledger = FakeLedger(Finality.WORKFLOW)
+    operation_id = await ledger.submit()
+    await ledger.dispatch(1)
+    await ledger.report(operation_id, ReportKind.COMPLETED)
+    ledger.pass_time(days=2)
+    retain = RetainOperations(ledger.units, ledger.clock, Retention(MIN_RETENTION), ledger.metrics)
+    async with ledger.units() as killed:
+        await killed.leases.acquire(LEASE_NAME, LEASE)
+        await killed.commit()
+    assert await retain.step(9) == ClaimResult(0)
+    assert ledger.rows()
+    ledger.clock.advance(LEASE)
+    assert await retain.step(9) == ClaimResult(1)
+    assert not ledger.rows()
+
+
+async def test_a_failed_step_leaves_the_lease_to_the_next() -> None:
+    """It need not wait for the lease to expire."""
+    ledger = FakeLedger(Finality.WORKFLOW)
+    retain = RetainOperations(ledger.units, ledger.clock, Retention(MIN_RETENTION), ledger.metrics)
+    with pytest.raises(TypeError):
+        await retain.step(cast(int, "nine"))
+    assert await retain.step(9) == ClaimResult(0)
+    async with ledger.units() as unit:
+        assert await unit.leases.acquire(LEASE_NAME, LEASE) is not None

@@ -1,4 +1,4 @@
-"""Submitting: one row, one history line and one key in one commit, or nothing; the engine is not asked."""
+"""Submit: stores row, history line and idempotency key in one commit, or nothing, without the engine."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,17 +19,17 @@ from domain.operation.operation_type import OperationCatalogue, OperationType
 from domain.operation.report import ReportKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from tests.support.ledger import FakeLedger
+from tests.support.ledger.in_memory import FakeLedger
 
 STRICT = OperationCatalogue({"strict": OperationType("strict", "Strict", "workers", input_schema={"type": "object"})})
 
 
 def keyed(value: Any = None, **fields: Any) -> Submission:
-    """A request under the key `k`."""
+    """Returns a submission with the idempotency key `k`."""
     return Submission("default", fields.pop("type", "work"), value, idempotency_key="k", **fields)
 
 
-async def test_is_accepted_and_due() -> None:
+async def test_a_submission_is_accepted_and_due() -> None:
     """P1: the row is ACCEPTED, its history has one line with the actor, and its start is due at once."""
     ledger = FakeLedger()
     operation_id = await ledger.submit({"machine": "m"}, actor="alice", labels={"team": "a"})
@@ -39,8 +39,8 @@ async def test_is_accepted_and_due() -> None:
     assert (line.source, line.actor, line.at) == (Source.CLIENT, "alice", ledger.clock.now())
 
 
-async def test_needs_no_engine() -> None:
-    """P5: a submission is accepted while the engine is down, and asks it nothing."""
+async def test_a_submission_needs_no_engine() -> None:
+    """P5: it is accepted while the engine is down, without a call."""
     ledger = FakeLedger()
     ledger.world.go_down()
     await ledger.submit()
@@ -52,7 +52,7 @@ EMPTY = [MISSING, None, {}, [], "", 0, False, 0.0, {"a": None}, [None]]
 
 @pytest.mark.parametrize("value", EMPTY, ids=repr)
 async def test_empty_input_reaches_the_engine_unchanged(value: Any) -> None:
-    """Hazard 7: nothing, null and every empty value arrive as what they are."""
+    """Hazard 7: a missing input, null and every empty value."""
     ledger = FakeLedger()
     await ledger.dispatched(value)
     [start] = ledger.world.starts
@@ -71,8 +71,10 @@ async def test_empty_input_reaches_the_engine_unchanged(value: Any) -> None:
     ],
     ids=str,
 )
-async def test_what_cannot_be_stored_is_never_started(fields: Mapping[str, Any], error: type[OpledgerError]) -> None:
-    """Hazard 1: the caller sees the refusal, there is no row, and no workflow runs without one."""
+async def test_a_submission_that_cannot_be_stored_is_never_started(
+    fields: Mapping[str, Any], error: type[OpledgerError]
+) -> None:
+    """Hazard 1: the caller gets the error. There is no row, and no workflow runs."""
     ledger = FakeLedger()
     with pytest.raises(error):
         await ledger.submitter.submit(Submission(**{"tenant": "default", "type": "work", **fields}))
@@ -81,8 +83,8 @@ async def test_what_cannot_be_stored_is_never_started(fields: Mapping[str, Any],
     assert not ledger.world.starts
 
 
-async def test_refused_request_leaves_its_key_free() -> None:
-    """Hazard 6: a request that was refused did not use its key up."""
+async def test_a_refused_submission_leaves_its_key_free() -> None:
+    """Hazard 6: a correct one may use it."""
     ledger = FakeLedger(catalogue=STRICT)
     ids = MemoryOperationIds(ledger.clock)
     submit = SubmitOperations(ledger.units, ledger.clock, ids, STRICT, JsonSchemaInputValidator()).submit
@@ -91,9 +93,9 @@ async def test_refused_request_leaves_its_key_free() -> None:
     assert not (await submit(keyed({}, type="strict"))).replayed
 
 
-async def test_repeat_after_the_catalogue_has_changed() -> None:
-    """Hazard 6: a deployment removes the type, or wants another input, while the answer is under way: the operation
-    runs, and the repeat gives it. A new key with the same is refused, and another body under the old one too."""
+async def test_a_repeat_after_the_catalogue_has_changed() -> None:
+    """Hazard 6: a deployment removes the type, or changes its schema, before the client repeats. The repeat gives
+    the operation, which runs. The same body with a new key is refused, and so is another body with the old key."""
     ledger = FakeLedger()
     ids = RandomOperationIds()
     first = (await ledger.submitter.submit(keyed("no object", type="work"))).operation
@@ -111,8 +113,8 @@ async def test_repeat_after_the_catalogue_has_changed() -> None:
     assert not (await ledger.submitter.submit(Submission("default", "work", 1, idempotency_key="new"))).replayed
 
 
-async def test_repeat_gives_the_first_operation() -> None:
-    """Hazard 6: a client that never saw its answer asks again: one operation, and the same answer."""
+async def test_a_repeat_gives_the_first_operation() -> None:
+    """Hazard 6: a client that lost the response repeats the request: one operation, and the same response."""
     ledger = FakeLedger()
     first = await ledger.submitter.submit(keyed({"a": 1, "b": 2}, labels={"x": "1", "y": "2"}))
     again = await ledger.submitter.submit(keyed({"b": 2, "a": 1}, labels={"y": "2", "x": "1"}))
@@ -121,8 +123,8 @@ async def test_repeat_gives_the_first_operation() -> None:
     assert len(ledger.rows()) == 1
 
 
-async def test_repeat_of_a_finished_one_is_answered_as_at_first() -> None:
-    """Hazard 6: the answer to a repeat is the first answer, whatever has happened since."""
+async def test_a_repeat_gives_the_first_response() -> None:
+    """Hazard 6: also if the operation has finished since."""
     ledger = FakeLedger(Finality.WORKFLOW)
     first = await ledger.submitter.submit(keyed())
     await ledger.dispatch(1)
@@ -143,8 +145,8 @@ async def test_repeat_of_a_finished_one_is_answered_as_at_first() -> None:
     ],
     ids=["value", "empty", "null", "missing", "type", "labels"],
 )
-async def test_key_with_another_request_is_refused(other: Submission) -> None:
-    """Hazard 6: a key stands for one request; nothing is stored for another."""
+async def test_a_key_with_another_request_is_refused(other: Submission) -> None:
+    """Hazard 6: nothing is stored."""
     ledger = FakeLedger()
     await ledger.submitter.submit(keyed({"a": 1}))
     with pytest.raises(IdempotencyKeyReused):
@@ -152,16 +154,16 @@ async def test_key_with_another_request_is_refused(other: Submission) -> None:
     assert len(ledger.rows()) == 1
 
 
-async def test_null_and_missing_are_two_requests() -> None:
-    """Hazards 6 and 7: under one key too."""
+async def test_null_and_missing_input_are_different_requests() -> None:
+    """Hazards 6 and 7: under one key."""
     ledger = FakeLedger()
     await ledger.submitter.submit(keyed(MISSING))
     with pytest.raises(IdempotencyKeyReused):
         await ledger.submitter.submit(keyed(None))
 
 
-async def test_expired_key_is_a_new_request() -> None:
-    """A key is remembered for its lifetime, then forgotten, with another body too."""
+async def test_an_expired_key_is_a_new_request() -> None:
+    """With the same body and with another."""
     ledger = FakeLedger()
     first = await ledger.submitter.submit(keyed(1))
     ledger.clock.advance(KEY_LIFETIME - timedelta(microseconds=1))
@@ -172,8 +174,8 @@ async def test_expired_key_is_a_new_request() -> None:
     assert second.operation.id != first.operation.id
 
 
-async def test_tenants_have_keys_of_their_own() -> None:
-    """P8: another tenant's key is another key."""
+async def test_keys_belong_to_a_tenant() -> None:
+    """P8: the same key of another tenant is another key."""
     ledger = FakeLedger()
     mine = await ledger.submitter.submit(keyed())
     theirs = await ledger.submitter.submit(Submission("another", "work", None, idempotency_key="k"))
@@ -181,8 +183,8 @@ async def test_tenants_have_keys_of_their_own() -> None:
     assert theirs.operation.id != mine.operation.id
 
 
-async def test_concurrent_requests_under_one_key() -> None:
-    """Hazard 6: of twenty at once one makes the operation, and all give it."""
+async def test_concurrent_requests_with_one_key_make_one_operation() -> None:
+    """Hazard 6: all twenty get it."""
     ledger = FakeLedger()
     answers: list[Submitted] = await asyncio.gather(*(ledger.submitter.submit(keyed()) for _ in range(20)))
     assert sorted(answer.replayed for answer in answers) == [False, *[True] * 19]
@@ -190,8 +192,8 @@ async def test_concurrent_requests_under_one_key() -> None:
 
 
 @pytest.mark.parametrize("step", range(6))
-async def test_repeat_after_a_crash(step: int) -> None:
-    """P1, hazard 6: killed at any step, the repeat leaves one row, stored whole with its key and history."""
+async def test_a_repeat_after_a_crash_leaves_one_row(step: int) -> None:
+    """P1, hazard 6: after a crash at any step, with its key and history."""
     ledger = FakeLedger()
     assert await ledger.killed(ledger.submitter.submit(keyed()), step)
     assert len(ledger.rows()) == (1 if step == 5 else 0)

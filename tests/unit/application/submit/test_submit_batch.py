@@ -1,4 +1,4 @@
-"""Submitting many: the good ones in one commit, the others refused one by one, keys as with a single submission."""
+"""Submitting a batch: the valid submissions in one commit, a refusal for each other one, keys as alone."""
 
 import asyncio
 import threading
@@ -13,24 +13,24 @@ from adapters.memory.operation_ids import MemoryOperationIds
 from adapters.system.operation_ids import RandomOperationIds
 from application.submit.submission import KEY_LIFETIME, Submission, Submitted
 from application.submit.submit import Answer, SubmitOperations
-from domain.errors import Fault, IdempotencyKeyReused, InvalidInput, UnknownOperationType
+from domain.errors import IdempotencyKeyReused, InvalidInput, UnknownOperationType, Violation
 from domain.evidence.finality import Finality
 from domain.operation.operation_type import OperationCatalogue, OperationType
 from domain.operation.report import ReportKind
 from domain.operation.transition import Source
-from tests.support.ledger import FakeLedger
+from tests.support.ledger.in_memory import FakeLedger
 
 STRICT = OperationType("strict", "Strict", "workers", input_schema={"type": "object"})
 CATALOGUE = OperationCatalogue({"work": OperationType("work", "Work", "workers"), "strict": STRICT})
 
 
 def ask(value: Any = None, key: str | None = None, **fields: Any) -> Submission:
-    """A submission."""
+    """Returns a submission."""
     return Submission("default", fields.pop("type", "work"), value, idempotency_key=key, **fields)
 
 
 class Ledger(FakeLedger):
-    """Takes submissions one by one, and in batches."""
+    """Submits alone and in batches."""
 
     def __init__(self, finality: Finality = Finality.ENGINE) -> None:
         super().__init__(finality, CATALOGUE)
@@ -39,13 +39,13 @@ class Ledger(FakeLedger):
 
 
 def made(answer: Answer) -> Submitted:
-    """The answer, which is an operation."""
+    """Returns the operation of an answer. Fails for an error."""
     assert isinstance(answer, Submitted), answer
     return answer
 
 
 async def test_all_are_accepted_in_their_order() -> None:
-    """P1: each has a row, a history line with the actor, and a start that is due; then each runs once."""
+    """P1: each has a row, a history line with the actor and a due start; then each runs once."""
     ledger = Ledger()
     answers = await ledger.submitter.submit_batch(
         [ask(number, actor="alice", labels={"n": str(number)}) for number in range(9)]
@@ -60,8 +60,8 @@ async def test_all_are_accepted_in_their_order() -> None:
     assert sorted(start.operation_id for start in ledger.world.starts) == sorted(row.id for row in operations)
 
 
-async def test_a_wrong_one_does_not_stop_the_others() -> None:
-    """Each is answered by itself, and a refused one has not used its key up."""
+async def test_an_invalid_submission_stops_no_other() -> None:
+    """Each has an answer of its own. A refused one leaves its key free."""
     ledger = Ledger()
     asked = [
         ask(1),
@@ -79,8 +79,8 @@ async def test_a_wrong_one_does_not_stop_the_others() -> None:
     assert not made(good).replayed
 
 
-async def test_nothing_good_is_nothing_stored() -> None:
-    """No commit is needed to refuse."""
+async def test_a_batch_without_valid_submission_makes_no_commit() -> None:
+    """Only refusals are returned."""
     ledger = Ledger()
     assert await ledger.submitter.submit_batch([]) == []
     [error] = await ledger.submitter.submit_batch([ask(type="undeclared")])
@@ -88,13 +88,13 @@ async def test_nothing_good_is_nothing_stored() -> None:
     assert not ledger.rows()
 
 
-async def test_inputs_are_checked_beside_the_event_loop() -> None:
-    """A schema may take seconds for many inputs."""
+async def test_inputs_are_checked_in_a_thread() -> None:
+    """Checking many inputs may take seconds."""
 
     class Where:
         threads: ClassVar[set[int]] = set()
 
-        def faults(self, operation_type: OperationType, value: object) -> list[Fault]:
+        def violations(self, operation_type: OperationType, value: object) -> list[Violation]:
             self.threads.add(threading.get_ident())
             return []
 
@@ -105,13 +105,13 @@ async def test_inputs_are_checked_beside_the_event_loop() -> None:
     assert threading.get_ident() not in Where.threads
 
 
-async def test_a_cancelled_check_stops_after_the_part_at_hand() -> None:
-    """A client that has gone away costs no more than what is being checked."""
+async def test_a_cancelled_check_stops_after_the_current_chunk() -> None:
+    """A client that disconnects costs no more."""
     entered, leave = threading.Event(), threading.Event()
     checked: list[object] = []
 
     class Slow:
-        def faults(self, operation_type: OperationType, value: object) -> list[Fault]:
+        def violations(self, operation_type: OperationType, value: object) -> list[Violation]:
             checked.append(value)
             entered.set()
             assert leave.wait(10)
@@ -130,7 +130,7 @@ async def test_a_cancelled_check_stops_after_the_part_at_hand() -> None:
 
 
 async def test_a_refusal_keeps_no_traceback() -> None:
-    """A traceback holds frames, and they hold the inputs."""
+    """The frames of a traceback would keep the inputs in memory."""
     ledger = Ledger()
     refusals = await ledger.submitter.check([ask("x", type="strict"), ask(type="nope"), ask(labels={"": "a"})])
     assert [type(refusal) for refusal in refusals] == [InvalidInput, UnknownOperationType, InvalidInput]
@@ -140,8 +140,8 @@ async def test_a_refusal_keeps_no_traceback() -> None:
 
 
 async def test_a_repeated_batch_gives_the_first_operations() -> None:
-    """Hazard 6: a client that never saw its answer sends the same again, the answer is the first one, and what has
-    happened since does not show; what had no key is accepted once more."""
+    """Hazard 6: a client that lost the response sends the batch again. Submissions with a key get their first
+    response, also if the operation has changed since; those without are accepted again."""
     ledger = Ledger(Finality.WORKFLOW)
     asked = [ask(1, "a"), ask(2), ask(3, "b")]
     first = await ledger.submitter.submit_batch(asked)
@@ -154,7 +154,7 @@ async def test_a_repeated_batch_gives_the_first_operations() -> None:
 
 
 async def test_a_repeat_after_the_catalogue_has_changed() -> None:
-    """Hazard 6: each is answered as at first, whatever the catalogue says now; what is refused leaves its key free."""
+    """Hazard 6: each repeat gets its first response. A refused submission leaves its key free."""
     ledger = Ledger()
     first = await ledger.submitter.submit_batch([ask(1, "a"), ask(2, "b"), ask({}, "c", type="strict")])
     catalogue = OperationCatalogue({"strict": STRICT})
@@ -170,8 +170,8 @@ async def test_a_repeat_after_the_catalogue_has_changed() -> None:
     assert not made((await ledger.submitter.submit_batch([ask(5, "new")]))[0]).replayed
 
 
-async def test_keys_are_those_of_single_submissions() -> None:
-    """Sent alone or in a batch, a key stands for one request."""
+async def test_keys_are_shared_with_single_submissions() -> None:
+    """A key stands for one request, sent alone or in a batch."""
     ledger = Ledger()
     alone = await ledger.submitter.submit(ask(1, "k"))
     same, other = await ledger.submitter.submit_batch([ask(1, "k"), ask(2, "k")])
@@ -181,8 +181,8 @@ async def test_keys_are_those_of_single_submissions() -> None:
     assert (await ledger.submitter.submit(ask(3, "l"))).operation == made(batched).operation
 
 
-async def test_one_key_twice_in_one_batch() -> None:
-    """The second is a repeat of the first, or refused where it asks for something else."""
+async def test_a_key_may_occur_twice_in_a_batch() -> None:
+    """The second submission is a repeat if it is equal, otherwise it is refused."""
     ledger = Ledger()
     first, again, other, apart = await ledger.submitter.submit_batch(
         [ask(1, "k"), ask(1, "k"), ask(2, "k"), ask(2, "l")]
@@ -193,8 +193,8 @@ async def test_one_key_twice_in_one_batch() -> None:
     assert list(ledger.rows()) == [made(first).operation.id, made(apart).operation.id]
 
 
-async def test_tenants_have_keys_of_their_own() -> None:
-    """P8: another tenant's key is another key."""
+async def test_keys_belong_to_a_tenant() -> None:
+    """P8: the same key of another tenant is another key."""
     ledger = Ledger()
     await ledger.submitter.submit_batch([ask(1, "k")])
     theirs = Submission("another", "work", 2, idempotency_key="k")
@@ -203,7 +203,7 @@ async def test_tenants_have_keys_of_their_own() -> None:
 
 
 async def test_expired_keys_are_new_requests() -> None:
-    """24 hours, to the microsecond."""
+    """After 24 hours, to the microsecond."""
     ledger = Ledger()
     await ledger.submitter.submit_batch([ask(1, "k")])
     ledger.clock.advance(KEY_LIFETIME - timedelta(microseconds=1))
@@ -213,8 +213,8 @@ async def test_expired_keys_are_new_requests() -> None:
     assert (made(within).replayed, made(after).replayed) == (True, False)
 
 
-async def test_concurrent_batches_under_the_same_keys() -> None:
-    """Hazard 6: each key makes one operation, whichever of ten batches is first, in whatever order it has them."""
+async def test_concurrent_batches_with_the_same_keys_make_one_operation_each() -> None:
+    """Hazard 6: whichever of ten batches is first, in whatever order."""
     ledger = Ledger()
     asked = [ask(number, f"k{number}") for number in range(6)]
     rounds = [asked[place % 6 :] + asked[: place % 6] for place in range(10)]
@@ -226,8 +226,8 @@ async def test_concurrent_batches_under_the_same_keys() -> None:
 
 
 @pytest.mark.parametrize("step", range(6))
-async def test_a_repeat_after_a_crash(step: int) -> None:
-    """P1, hazard 6: killed at any step, it is stored whole or not at all, and the repeat leaves one of each."""
+async def test_a_repeat_after_a_crash_leaves_one_row_each(step: int) -> None:
+    """P1, hazard 6: a crash at any step stores everything or nothing."""
     ledger = Ledger()
     asked = [ask(1, "a"), ask(2, "b"), ask(3, "c")]
     assert await ledger.killed(ledger.submitter.submit_batch(asked), step)

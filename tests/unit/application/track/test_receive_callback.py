@@ -1,6 +1,5 @@
-"""Callbacks: applied once whatever comes twice, late, in another order, unreadable, or while things are away."""
+"""ReceiveCallback: applies each close once: repeated, late, reordered, unreadable, or during outages."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from adapters.memory.engine.callbacks import PendingCallback
-from application.ports.callback_reader import CallbackMessage
-from application.ports.metrics import CallbackOutcome
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.callback_reader import CallbackMessage
+from application.ports.engine.workflow_engine import EngineUnavailable
+from application.ports.monitoring.metrics import CallbackOutcome
 from application.track.receive_callback import MAX_CALLBACK_AGE, MAX_KEPT_CHARS
 from domain.operation.attention import AttentionKind
 from domain.operation.lifecycle import REPEATED_EVENT_LIMIT
@@ -18,7 +17,7 @@ from domain.operation.operation_error import ErrorCode
 from domain.operation.report import ReportKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from tests.support.ledger import DOWN, FakeLedger
+from tests.support.ledger.in_memory import DOWN, FakeLedger
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
@@ -26,14 +25,14 @@ APPLIED, UNCHANGED = CallbackOutcome.APPLIED, CallbackOutcome.UNCHANGED
 
 
 def the_call(ledger: FakeLedger) -> PendingCallback:
-    """The engine's only one."""
+    """Returns the only callback of the engine."""
     [pending] = ledger.world.callbacks
     return pending
 
 
 @pytest.mark.parametrize("result", [{"n": 1}, None, {}, 0, "", []], ids=repr)
-async def test_completed_without_a_question(result: Any) -> None:
-    """The callback has the result: the engine is not asked."""
+async def test_a_completion_is_applied_without_a_question(result: Any) -> None:
+    """The callback has the result."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, result)
@@ -48,8 +47,8 @@ async def test_completed_without_a_question(result: Any) -> None:
     assert ledger.metrics.moves[Source.CALLBACK, COMPLETED] == 1
 
 
-async def test_completed_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that changes the row reads it, and nobody else does before."""
+async def test_a_completion_costs_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads and changes the row."""
     ledger = FakeLedger(callbacks=True)
     ledger.world.complete(await ledger.running())
     opened, units = [], ledger.store.units
@@ -58,8 +57,8 @@ async def test_completed_in_one_transaction(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(opened) == 1
 
 
-async def test_failed_without_a_question() -> None:
-    """The whole failure is in the callback."""
+async def test_a_failure_is_applied_without_a_question() -> None:
+    """The callback has the whole failure."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.fail(operation_id, "the disk is full")
@@ -68,8 +67,8 @@ async def test_failed_without_a_question() -> None:
     assert ledger.engine.calls["observe"] == []
 
 
-async def test_a_termination_is_checked_and_brings_reason_and_actor() -> None:
-    """Neither is in the callback."""
+async def test_a_termination_is_asked_about_for_reason_and_actor() -> None:
+    """The callback has neither."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
@@ -83,7 +82,7 @@ async def test_a_termination_is_checked_and_brings_reason_and_actor() -> None:
 @pytest.mark.parametrize("taken", [False, True], ids=["never taken", "taken"])
 @pytest.mark.parametrize("how", ["terminated", "timed out"])
 async def test_a_close_without_worker_asks_the_history_whether_it_ran(how: str, taken: bool) -> None:
-    """The callback cannot tell it. Of what ran, RUNNING is in the history; of what never ran, it is not."""
+    """The callback does not say it. RUNNING is in the history only of an execution that ran."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.dispatched()
     if taken:
@@ -97,8 +96,9 @@ async def test_a_close_without_worker_asks_the_history_whether_it_ran(how: str, 
     assert (ledger.row(operation_id).started_at is not None) is taken
 
 
-async def test_two_closes_within_moments_and_the_first_is_told_first() -> None:
-    """The row has become final by the first one's word after the second one: that is older than the row, and news."""
+async def test_a_second_close_after_the_first_is_asked_about() -> None:
+    """The callback of the first close made the row final after the second close, which is therefore older than the
+    row, and still news."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, "at first")
@@ -115,8 +115,8 @@ async def test_two_closes_within_moments_and_the_first_is_told_first() -> None:
     assert ledger.engine.calls["observe"] == [operation_id]
 
 
-async def test_two_closes_within_moments_and_the_second_is_told_first() -> None:
-    """The first one's word is no news: the engine, asked, says what the row says."""
+async def test_a_first_close_after_the_second_changes_nothing() -> None:
+    """The engine, asked, answers what the row has."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, "at first")
@@ -130,7 +130,7 @@ async def test_two_closes_within_moments_and_the_second_is_told_first() -> None:
 
 
 async def marked(ledger: FakeLedger) -> UUID:
-    """An operation that completed, was reset, and is marked because it runs again; nobody calls about that."""
+    """Adds an operation that completed, was reset and is marked as diverged. The reset has no callback."""
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, "done")
     await ledger.call_back(the_call(ledger))
@@ -143,7 +143,7 @@ async def marked(ledger: FakeLedger) -> UUID:
 
 
 async def test_a_close_that_agrees_but_was_not_the_last_leaves_the_mark() -> None:
-    """It is told after the last one, which contradicts."""
+    """Its callback comes after that of the last close, which contradicts."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await marked(ledger)
     ledger.pass_time(milliseconds=10)
@@ -161,27 +161,27 @@ async def test_a_close_that_agrees_but_was_not_the_last_leaves_the_mark() -> Non
     assert attention.kind is AttentionKind.DIVERGED
 
 
-async def test_a_close_that_agrees_takes_the_mark_away_though_the_mark_was_set_after_it() -> None:
-    """By somebody who had asked before it and wrote after it: the engine is asked again."""
+async def test_a_close_that_agrees_clears_a_mark_that_was_stored_later() -> None:
+    """The process that stored the mark had asked before the close; the engine is asked again."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, "done")
     await ledger.call_back(the_call(ledger))
     ledger.world.reset(operation_id)
     ledger.pass_time(minutes=1)
-    asked = await ledger.observed(operation_id)
+    asked, version = await ledger.observed(operation_id), ledger.row(operation_id).version
     ledger.pass_time(milliseconds=10)
     ledger.world.complete(operation_id, "done")
     ledger.pass_time(milliseconds=10)
-    await ledger.recorder.observation(operation_id, asked, Source.RECONCILIATION)
+    await ledger.recorder.observation(operation_id, asked, Source.RECONCILIATION, version=version)
     assert ledger.row(operation_id).attention is not None
     ledger.pass_time(milliseconds=10)
     await ledger.call_back(ledger.world.callbacks[1])
     assert ledger.row(operation_id).attention is None
 
 
-async def test_terminated_and_reset_goes_on() -> None:
-    """Hazard 19: by the time of the call the latest run is another one; its end is the operation's."""
+async def test_a_termination_of_a_reset_execution_ends_nothing() -> None:
+    """Hazard 19: the latest run is another one; its end is the operation's."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "a mistake", "bob")
@@ -194,8 +194,8 @@ async def test_terminated_and_reset_goes_on() -> None:
     assert await ledger.call_back(ledger.world.callbacks[0]) is UNCHANGED
 
 
-async def test_a_late_success_that_a_reset_has_overtaken() -> None:
-    """Tried again for a minute while the API was down: the engine is asked which run is the latest."""
+async def test_a_late_completion_after_a_reset_is_asked_about() -> None:
+    """The API was down for a minute. The engine says which run is the latest."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, "first")
@@ -205,8 +205,8 @@ async def test_a_late_success_that_a_reset_has_overtaken() -> None:
     assert ledger.status(operation_id) is RUNNING
 
 
-async def test_twice_and_after_everything_else() -> None:
-    """At least once, and the confirmation was quicker."""
+async def test_a_repeated_callback_changes_nothing() -> None:
+    """Delivery is at least once, and the confirmation came first."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, 1)
@@ -216,8 +216,8 @@ async def test_twice_and_after_everything_else() -> None:
     assert ledger.metrics.callbacks == {APPLIED: 1, UNCHANGED: 2}
 
 
-async def test_before_the_dispatcher_has_noted_the_start() -> None:
-    """The reply to the start was lost, the workflow was quick: the row passes through RUNNING in one commit."""
+async def test_a_close_before_the_stored_dispatch_is_applied() -> None:
+    """The reply to the start was lost, and the workflow was quick. The row passes through RUNNING in one commit."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -232,7 +232,7 @@ async def test_before_the_dispatcher_has_noted_the_start() -> None:
 
 
 async def test_a_contradiction_is_a_divergence() -> None:
-    """Completed, reset, then failed: the row stands, and says that it does not agree."""
+    """Completed, reset, then failed: the row stays and is marked."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, 1)
@@ -247,8 +247,8 @@ async def test_a_contradiction_is_a_divergence() -> None:
     assert row.attention.kind is AttentionKind.DIVERGED
 
 
-async def test_deleted_while_it_ran() -> None:
-    """The engine calls as for a termination, and then knows nothing more: its own word stands."""
+async def test_an_execution_deleted_while_running_is_terminated() -> None:
+    """The engine calls as for a termination and then no longer knows the execution, so the callback counts."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.delete(operation_id)
@@ -258,8 +258,8 @@ async def test_deleted_while_it_ran() -> None:
     assert error.code is ErrorCode.TERMINATED
 
 
-async def test_deleted_before_it_ran_is_not_started_again() -> None:
-    """The engine has said that it ended: that it is not found is no reason to run it."""
+async def test_an_execution_deleted_before_it_ran_is_not_started_again() -> None:
+    """The callback says that it ended, so NOT_FOUND is no reason to start it."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.dispatched()
     ledger.world.delete(operation_id)
@@ -268,8 +268,8 @@ async def test_deleted_before_it_ran_is_not_started_again() -> None:
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, FAILED]
 
 
-async def test_the_engine_is_away_when_it_has_to_be_asked() -> None:
-    """The call is answered, and the question is planned: stored before the answer."""
+async def test_during_an_outage_the_question_is_planned() -> None:
+    """It is stored before the response."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
@@ -283,9 +283,9 @@ async def test_the_engine_is_away_when_it_has_to_be_asked() -> None:
 
 @pytest.mark.parametrize("claimed", [False, True])
 @pytest.mark.parametrize("overdue", [False, True])
-async def test_a_late_report_of_the_start_leaves_the_planned_question(overdue: bool, claimed: bool) -> None:
-    """The call is answered and the question planned, or claimed by a process that is killed; then the workflow's first
-    report arrives: the question is asked all the same. Also where the routine one had been due before the call."""
+async def test_a_late_report_of_the_start_does_not_cancel_the_planned_question(overdue: bool, claimed: bool) -> None:
+    """The callback is answered and the question planned, or claimed by a process that crashes. Then the first report
+    of the workflow arrives. Also if the routine question had been due before the callback."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.dispatched()
     ledger.world.pick_up(operation_id)
@@ -302,8 +302,8 @@ async def test_a_late_report_of_the_start_leaves_the_planned_question(overdue: b
     assert ledger.status(operation_id) is FAILED
 
 
-async def test_the_engine_is_away_and_the_operation_is_final() -> None:
-    """Nobody would ask about it later: the call is not answered, so that it comes again."""
+async def test_during_an_outage_a_callback_of_a_final_operation_is_refused() -> None:
+    """No later question would find the contradiction, so the engine has to call again."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, "at first")
@@ -321,8 +321,8 @@ async def test_the_engine_is_away_and_the_operation_is_final() -> None:
     assert attention.kind is AttentionKind.DIVERGED
 
 
-async def test_the_engine_is_away_and_the_start_is_not_noted_yet() -> None:
-    """The dispatcher would note it and ask, but a late report of the start may come first: the call comes again."""
+async def test_during_an_outage_a_callback_before_the_dispatch_is_refused() -> None:
+    """The dispatcher would ask, but a late report of the start may come first. The engine calls again."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
@@ -339,13 +339,12 @@ async def test_the_engine_is_away_and_the_start_is_not_noted_yet() -> None:
     assert ledger.status(operation_id) is FAILED
 
 
-async def test_unknown_operation() -> None:
-    """The call can come before the row is seen; and a token is good for its own tenant alone."""
+async def test_a_callback_of_an_unknown_operation_is_refused() -> None:
+    """The callback may come before the row is visible. A token is valid for its own tenant only."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id)
-    unknown = replace(the_call(ledger), operation_id=UUID(int=7))
-    message = unknown.message
+    message = the_call(ledger).message
     for said in (message, CallbackMessage({}, b"")):
         assert await ledger.receiver.receive(UUID(int=7), "default", said) is CallbackOutcome.UNKNOWN_OPERATION
         assert await ledger.receiver.receive(operation_id, "other", said) is CallbackOutcome.UNKNOWN_OPERATION
@@ -353,8 +352,8 @@ async def test_unknown_operation() -> None:
     assert ledger.metrics.callbacks == {CallbackOutcome.UNKNOWN_OPERATION: 4}
 
 
-async def test_what_cannot_be_read_is_kept_and_asked_about() -> None:
-    """Bounded: a part of the body, and of how many."""
+async def test_an_unreadable_callback_is_kept_and_asked_about() -> None:
+    """A part of the body, of a limited number of callbacks."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     message = CallbackMessage({"content-type": "text/html", "secret": "s"}, b"\x00\xff<html>" + b"x" * 100_000)
@@ -374,8 +373,8 @@ async def test_what_cannot_be_read_is_kept_and_asked_about() -> None:
     assert ledger.status(operation_id) is RUNNING
 
 
-async def test_an_unreadable_one_for_a_final_operation() -> None:
-    """It changes nothing but the history."""
+async def test_an_unreadable_callback_of_a_final_operation_is_only_kept() -> None:
+    """In the history."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, 1)
@@ -385,9 +384,9 @@ async def test_an_unreadable_one_for_a_final_operation() -> None:
     assert (ledger.status(operation_id), ledger.row(operation_id).result) == (COMPLETED, 1)
 
 
-async def test_a_result_that_the_callback_does_not_say_is_fetched() -> None:
-    """Encrypted or custom: read through the engine port with the configured converter, and if that cannot either,
-    the report stands in."""
+async def test_an_encoded_result_is_fetched() -> None:
+    """Encrypted or custom payloads are read through the engine with the configured converter. If that fails too, the
+    report counts."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     await ledger.report(operation_id, ReportKind.COMPLETED, result={"a": 1})
@@ -398,8 +397,8 @@ async def test_a_result_that_the_callback_does_not_say_is_fetched() -> None:
 
 
 @pytest.mark.parametrize("step", range(10))
-async def test_killed_at_any_step_it_comes_again(step: int) -> None:
-    """What is answered is stored: a call that was not answered is made again, and then it is."""
+async def test_a_crash_at_any_step_loses_no_callback(step: int) -> None:
+    """An answered callback is stored; an unanswered one comes again."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "too dear", "bob")
@@ -408,8 +407,8 @@ async def test_killed_at_any_step_it_comes_again(step: int) -> None:
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, FAILED]
 
 
-async def test_a_report_that_comes_late_does_not_cancel_the_question() -> None:
-    """The callback was answered because the engine will be asked; that the workflow had started is no reason not to."""
+async def test_a_report_after_the_callback_does_not_cancel_the_question() -> None:
+    """The callback was answered because the engine will be asked."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.dispatched()
     ledger.world.pick_up(operation_id)

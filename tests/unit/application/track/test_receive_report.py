@@ -1,10 +1,10 @@
-"""Reports count only for the operation whose workflow chain sent them."""
+"""ReceiveReport: a report counts only for the operation whose workflow chain sent it."""
 
 import logging
 
 import pytest
 
-from application.ports.metrics import ReportOutcome
+from application.ports.monitoring.metrics import ReportOutcome
 from application.track import receive_report
 from application.track.record import Recorded
 from domain.evidence.finality import Finality
@@ -12,15 +12,15 @@ from domain.operation.chain import Run
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.report import Progress, Report, ReportKind
 from domain.operation.status import OperationStatus
-from tests.support.faults import Crash
-from tests.support.ledger import DOWN, FakeLedger
+from tests.support.ledger.faults import Crash
+from tests.support.ledger.in_memory import DOWN, FakeLedger
 from tests.support.operations import ID
 
 KINDS = pytest.mark.parametrize("kind", ReportKind)
 
 
 def report_of(ledger: FakeLedger, kind: ReportKind) -> Report:
-    """One that would change a row."""
+    """Returns a report that would change a row."""
     error = OperationError(ErrorCode.WORKFLOW_FAILED, "as reported") if kind is ReportKind.FAILED else None
     progress = Progress(0.5) if kind is ReportKind.PROGRESS else None
     return Report(kind, ledger.clock.now(), result={"other": 1}, error=error, progress=progress)
@@ -29,10 +29,10 @@ def report_of(ledger: FakeLedger, kind: ReportKind) -> Report:
 @KINDS
 @pytest.mark.parametrize("finality", Finality)
 @pytest.mark.parametrize("sender", ["another workflow", "another chain", "an unknown run", "no workflow"])
-async def test_foreign_report_changes_nothing(
+async def test_a_foreign_report_changes_nothing(
     kind: ReportKind, finality: Finality, sender: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Hazard 32: it is rejected, counted, and logged with who sent it."""
+    """Hazard 32: it is rejected, counted, and logged with its sender."""
     ledger = FakeLedger(finality)
     operation_id, other = await ledger.running(), await ledger.running()
     before = ledger.row(operation_id), ledger.history(operation_id)
@@ -52,8 +52,8 @@ async def test_foreign_report_changes_nothing(
 
 
 @KINDS
-async def test_report_of_what_was_never_started_is_foreign(kind: ReportKind) -> None:
-    """Somebody is quicker than the dispatcher and starts an execution under the workflow id, attribute and all."""
+async def test_a_report_before_any_start_is_foreign(kind: ReportKind) -> None:
+    """A client starts an execution with the operation's workflow id and search attribute before the dispatcher."""
     ledger = FakeLedger(Finality.WORKFLOW)
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id, tagged=True)
@@ -63,7 +63,7 @@ async def test_report_of_what_was_never_started_is_foreign(kind: ReportKind) -> 
 
 @pytest.mark.parametrize("go_on", ["continue_as_new", "retry_attempt", "reset"])
 async def test_every_run_of_the_chain_may_report(go_on: str) -> None:
-    """Its further runs are asked about once each, its first run never."""
+    """The engine is asked once about each further run, never about the first."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     assert ledger.engine.calls["origin"] == []
@@ -78,8 +78,8 @@ async def test_every_run_of_the_chain_may_report(go_on: str) -> None:
     assert len(ledger.engine.calls["origin"]) == 1
 
 
-async def test_report_before_the_dispatch_is_noted_tells_the_chain() -> None:
-    """The dispatcher's process died between start and note: the chain's report is taken, and its first run kept."""
+async def test_a_report_before_the_stored_dispatch_gives_the_chain() -> None:
+    """The dispatcher crashed after the start. The report is accepted, and the first run of its chain stored."""
     ledger = FakeLedger()
     operation_id = await ledger.submit()
 
@@ -97,8 +97,8 @@ async def test_report_before_the_dispatch_is_noted_tells_the_chain() -> None:
     assert await ledger.report(operation_id, ReportKind.COMPLETED) is Recorded.FOREIGN
 
 
-async def test_chain_that_was_started_again_is_the_one_that_counts() -> None:
-    """A late report of the lost one is foreign; those of the new one are taken."""
+async def test_a_report_of_a_replaced_chain_is_foreign() -> None:
+    """The execution was lost and started again; reports of the new chain are accepted."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     lost = ledger.run_of(operation_id)
@@ -113,8 +113,8 @@ async def test_chain_that_was_started_again_is_the_one_that_counts() -> None:
     assert await ledger.report(operation_id, ReportKind.STARTED) is Recorded.RECORDED
 
 
-async def test_unknown_operation_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Its row was deleted, or another ledger's workflow reports here."""
+async def test_a_report_of_an_unknown_operation_is_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Its row was deleted, or it belongs to another ledger."""
     ledger = FakeLedger()
     assert await ledger.report(ID, ReportKind.STARTED) is Recorded.UNKNOWN_OPERATION
     assert ledger.metrics.reports == {ReportOutcome.UNKNOWN_OPERATION: 1}
@@ -124,8 +124,8 @@ async def test_unknown_operation_is_counted_and_logged(caplog: pytest.LogCapture
     )
 
 
-async def test_engine_that_is_away_rejects_nothing() -> None:
-    """The sender sends it again, and it is taken."""
+async def test_an_outage_rejects_no_report() -> None:
+    """The sender retries, and the report is accepted."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.continue_as_new(operation_id)
@@ -138,7 +138,7 @@ async def test_engine_that_is_away_rejects_nothing() -> None:
 
 
 async def test_known_runs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many further runs the latest are remembered; another one is asked about again."""
+    """The latest further runs are remembered; the engine is asked about others again."""
     monkeypatch.setattr(receive_report, "MAX_KNOWN_RUNS", 2)
     ledger = FakeLedger()
     ids = [await ledger.running() for _ in range(3)]

@@ -1,26 +1,27 @@
-"""Recording evidence: one compare-and-set whatever the source, decided on the row as it is at that moment."""
+"""Record: one compare-and-set for evidence of any source, decided on the current row."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from dependency_injector import providers
 
-from application.batching.group_commit import GroupCommit
 from application.batching.optimistic_update import MAX_TRIES
-from application.ports.operation_repository import StaleOperation
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.storage.operation_repository import StaleOperation
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from application.track.receive_report import ReceiveReport
 from application.track.record import Recorded, RecordEvidence
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
-from domain.evidence.reconciliation import ReconcilePolicy, Verdict
+from domain.evidence.reconciliation import Verdict
 from domain.json_value import JsonValue
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.report import Progress, Report, ReportKind
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from tests.support.ledger import FakeLedger
-from tests.support.operations import ID
+from entrypoints.wiring.services import Services
+from tests.support.ledger.in_memory import FakeLedger
+from tests.support.operations import ID, stated
 
 ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
@@ -29,7 +30,7 @@ FALSY: list[JsonValue] = [None, {}, [], "", 0, False]
 
 
 class Rivals:
-    """Units in which somebody else changes the row between the read and the save, so many times."""
+    """Units of work that change the row between read and save, a number of times."""
 
     def __init__(self, ledger: FakeLedger, times: int, change: Any) -> None:
         self._ledger, self.left, self._change = ledger, times, change
@@ -51,19 +52,20 @@ class Rivals:
 
 
 def recorder(ledger: FakeLedger, units: Any) -> RecordEvidence:
-    """The service on these units."""
-    return RecordEvidence(GroupCommit(units), ledger.clock, Finality.ENGINE, ReconcilePolicy(), ledger.metrics)
+    """Returns the service on these units."""
+    ledger.adapters.units.override(providers.Object(units))
+    return Services(settings=ledger.parts["settings"], adapters=ledger.adapters).recorder()
 
 
-async def test_report_of_an_unknown_operation() -> None:
-    """A workflow that this ledger did not start is told so, and nothing is made up for it."""
+async def test_a_report_of_an_unknown_operation_creates_no_row() -> None:
+    """The sender gets UNKNOWN_OPERATION."""
     ledger = FakeLedger()
     assert await ledger.report(ID, ReportKind.STARTED) is Recorded.UNKNOWN_OPERATION
     assert not ledger.rows()
 
 
-async def test_observation_of_an_unknown_operation() -> None:
-    """Nor does the engine's word make a row."""
+async def test_an_observation_of_an_unknown_operation_creates_no_row() -> None:
+    """As for a report."""
     ledger = FakeLedger()
     seen = Observation(ExecutionState.RUNNING, ledger.clock.now())
     assert await ledger.recorder.observation(ID, seen, Source.RECONCILIATION) is Verdict.NO_CHANGE
@@ -71,8 +73,8 @@ async def test_observation_of_an_unknown_operation() -> None:
 
 
 @pytest.mark.parametrize("kind", ReportKind)
-async def test_repeat_is_ignored(kind: ReportKind) -> None:
-    """An activity runs at least once: its second run changes neither row nor history."""
+async def test_a_repeated_report_is_ignored(kind: ReportKind) -> None:
+    """An activity runs at least once. The repeat changes neither row nor history."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     fields: dict[str, Any] = {"error": BOOM} if kind is ReportKind.FAILED else {}
@@ -84,8 +86,8 @@ async def test_repeat_is_ignored(kind: ReportKind) -> None:
 
 
 @pytest.mark.parametrize("kind", ReportKind)
-async def test_latecomer_is_ignored(kind: ReportKind) -> None:
-    """P2: nothing that a workflow says changes what is final."""
+async def test_a_report_of_a_final_operation_is_ignored(kind: ReportKind) -> None:
+    """P2: no report changes a final status."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
@@ -97,7 +99,7 @@ async def test_latecomer_is_ignored(kind: ReportKind) -> None:
 
 
 async def test_outcome_is_kept_until_the_engine_confirms_it() -> None:
-    """P3: under engine finality a reported outcome is no status yet, and shows nowhere as one."""
+    """P3: under engine finality a reported outcome is not visible as a status."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     assert await ledger.report(operation_id, ReportKind.COMPLETED, result=1) is Recorded.RECORDED
@@ -107,7 +109,7 @@ async def test_outcome_is_kept_until_the_engine_confirms_it() -> None:
 
 
 async def test_outcome_is_final_under_workflow_finality() -> None:
-    """The simple form of the pattern: the workflow's word is the status."""
+    """The report is the status at once."""
     ledger = FakeLedger(Finality.WORKFLOW)
     operation_id = await ledger.running()
     await ledger.report(operation_id, ReportKind.FAILED, error=BOOM)
@@ -117,7 +119,7 @@ async def test_outcome_is_final_under_workflow_finality() -> None:
 
 @pytest.mark.parametrize("finality", Finality)
 async def test_first_seen_completed_passes_through_running(finality: Finality) -> None:
-    """Every operation that ends has run, in the history too; both lines in one commit."""
+    """Every completed operation has RUNNING in its history; both lines are in one commit."""
     ledger = FakeLedger(finality)
     operation_id = await ledger.dispatched()
     ledger.world.complete(operation_id, 1)
@@ -128,8 +130,8 @@ async def test_first_seen_completed_passes_through_running(finality: Finality) -
 
 @pytest.mark.parametrize("finality", Finality)
 @pytest.mark.parametrize("result", FALSY, ids=repr)
-async def test_falsy_result_is_a_result(result: Any, finality: Finality) -> None:
-    """Hazard 12: stored as what it is, by report and by observation."""
+async def test_a_falsy_result_is_stored_as_it_is(result: Any, finality: Finality) -> None:
+    """Hazard 12: from a report and from an observation."""
     ledger = FakeLedger(finality)
     operation_id = await ledger.running()
     await ledger.report(operation_id, ReportKind.COMPLETED, result=result)
@@ -140,8 +142,8 @@ async def test_falsy_result_is_a_result(result: Any, finality: Finality) -> None
 
 
 @pytest.mark.parametrize("finality", Finality)
-async def test_attempts_of_a_retried_workflow(finality: Finality) -> None:
-    """Hazard 11: attempt 1 fails, attempt 2 completes: the status never goes back, the first error does not stay."""
+async def test_a_retried_attempt_leaves_no_error(finality: Finality) -> None:
+    """Hazard 11: attempt 1 fails, attempt 2 completes. The status never goes back."""
     ledger = FakeLedger(finality)
     operation_id = await ledger.running()
     await ledger.report(operation_id, ReportKind.FAILED, error=BOOM, attempt=1, provisional=True)
@@ -157,8 +159,8 @@ async def test_attempts_of_a_retried_workflow(finality: Finality) -> None:
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
 
 
-async def test_older_view_is_not_written_over_a_newer_one() -> None:
-    """Hazard 23: the reconciler asked while it ran; by the time it writes, the operation has completed."""
+async def test_an_older_observation_does_not_overwrite_a_newer_row() -> None:
+    """Hazard 23: the reconciler asked while the operation ran, and records after it has completed."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.pass_time(minutes=5)
@@ -176,7 +178,7 @@ async def test_older_view_is_not_written_over_a_newer_one() -> None:
 
 
 async def test_decision_is_made_again_after_a_lost_race() -> None:
-    """Hazard 23: somebody else was quicker between read and save: what was decided on the old row is not stored."""
+    """Hazard 23: the row changed between read and save. The decision on the old row is not stored."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
 
@@ -194,8 +196,8 @@ async def test_decision_is_made_again_after_a_lost_race() -> None:
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, COMPLETED]
 
 
-async def test_report_that_loses_a_race_is_recorded_after_it() -> None:
-    """A lost race loses no report."""
+async def test_a_report_that_lost_a_race_is_recorded() -> None:
+    """On the changed row."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
 
@@ -207,11 +209,11 @@ async def test_report_that_loses_a_race_is_recorded_after_it() -> None:
     assert await busy.report(operation_id, report, ledger.run_of(operation_id)) is Recorded.RECORDED
     row = ledger.row(operation_id)
     assert row.reported is not None
-    assert (row.reported.result, row.progress) == (3, Progress(0.5))
+    assert (row.reported.result, stated(row.progress)) == (3, (0.5, None))
 
 
-async def test_race_that_is_always_lost_ends() -> None:
-    """Losing for ever is an error, not an endless loop."""
+async def test_losing_every_race_raises() -> None:
+    """It is no endless loop."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     rivals = 0
@@ -228,23 +230,23 @@ async def test_race_that_is_always_lost_ends() -> None:
     assert rivals == 1 + MAX_TRIES
 
 
-async def test_database_that_is_away_is_told() -> None:
-    """P7: the activity fails and is retried by its policy; nothing pretends to have been recorded."""
+async def test_an_outage_raises() -> None:
+    """P7: the activity fails, and its retry policy retries it."""
     ledger = FakeLedger()
 
     def units() -> Any:
         raise DatabaseUnavailable
 
-    ledger.reports = ReceiveReport(recorder(ledger, units), ledger.engine, ledger.metrics)
+    ledger.reports = ReceiveReport(recorder(ledger, units), ledger.engine, ledger.metrics, ledger.worker.reported())
     with pytest.raises(DatabaseUnavailable):
         await ledger.report(ID, ReportKind.STARTED)
 
 
-async def test_progress_leaves_no_line() -> None:
-    """Progress changes the row alone: a thousand reports would bury the history."""
+async def test_progress_writes_no_history() -> None:
+    """It changes only the row: a thousand reports would fill the history."""
     ledger = FakeLedger()
     operation_id = await ledger.running()
     for step in range(20):
         await ledger.report(operation_id, ReportKind.PROGRESS, progress=Progress(step / 20, f"step {step}"))
-    assert ledger.row(operation_id).progress == Progress(0.95, "step 19")
+    assert stated(ledger.row(operation_id).progress) == (0.95, "step 19")
     assert len(ledger.history(operation_id)) == 2

@@ -1,4 +1,4 @@
-"""The one reader of the feed in a process: for whom it reads, and what becomes of it when reading fails."""
+"""ChangeHub: one reader of the change feed serves all subscriptions of a process, also through errors."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -10,30 +10,36 @@ from adapters.memory.clock import MemoryClock
 from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.store import MemoryStore
 from application.control.delete import DeleteOperation
-from application.ports.change_feed import STATE, ChangeFeed, Event, Mark, MarkPage, Position
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.storage.change_feed import STATE, ChangeFeed, Event, Mark, MarkPage, Position
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from application.watch import change_hub, subscription
 from application.watch import feed_lag as feed_delay
 from application.watch.change_hub import ChangeHub
-from application.watch.subscription import OperationGone, ReaderTooSlow, Subscription, SubscriptionEnded
+from application.watch.subscription import (
+    OperationGone,
+    ReaderTooSlow,
+    ServiceStopping,
+    Subscription,
+    SubscriptionEnded,
+)
 from domain.json_value import JsonValue
 from domain.operation.lifecycle import accept, complete, start
 from domain.operation.operation import Operation
 from tests.support.operations import cause
 
 FAR = 1e9
-"""A time that does not come."""
+"""Seconds; longer than any test runs."""
 
 
-class Unsteady(ChangeFeed):
-    """A feed that fails as it is told, and remembers what was asked of it."""
+class FailingFeed(ChangeFeed):
+    """A feed that fails on demand and records its calls."""
 
     def __init__(self, feed: ChangeFeed) -> None:
         self._feed = feed
         self.errors: list[Exception] = []
         self.loaded: list[Mark] = []
-        self.bites: list[int] = []
-        """How many were loaded each time."""
+        self.load_sizes: list[int] = []
+        """Number of events in each load."""
         self.loads_until_error: int | None = None
         self.waits: list[float] = []
         self.unsettled = 0
@@ -51,11 +57,11 @@ class Unsteady(ChangeFeed):
 
     async def load(self, marks: Sequence[Mark]) -> list[Event]:
         self._fail()
-        if self.loads_until_error == len(self.bites):
+        if self.loads_until_error == len(self.load_sizes):
             self.loads_until_error = None
             raise DatabaseUnavailable
         self.loaded += marks
-        self.bites.append(len(marks))
+        self.load_sizes.append(len(marks))
         return await self._feed.load(marks)
 
     async def gone(self, operation_ids: Collection[UUID]) -> set[UUID]:
@@ -73,30 +79,30 @@ class Unsteady(ChangeFeed):
 
 @pytest.fixture
 def store() -> MemoryStore:
-    """A store without operations."""
+    """An empty store."""
     return MemoryStore(MemoryClock())
 
 
 @pytest.fixture
-def feed(store: MemoryStore) -> Unsteady:
-    """Its feed."""
-    return Unsteady(store.feed)
+def feed(store: MemoryStore) -> FailingFeed:
+    """The store's feed."""
+    return FailingFeed(store.feed)
 
 
 @pytest.fixture
 def metrics() -> MemoryMetrics:
-    """What it counts."""
+    """Metrics in memory."""
     return MemoryMetrics()
 
 
 @pytest.fixture
-def hub(feed: Unsteady, metrics: MemoryMetrics) -> ChangeHub:
-    """A hub on it."""
+def hub(feed: FailingFeed, metrics: MemoryMetrics) -> ChangeHub:
+    """A hub on the feed."""
     return ChangeHub(feed, MemoryClock(), metrics)
 
 
 async def add(store: MemoryStore, *numbers: int, tenant: str = "t", value: JsonValue = 1) -> None:
-    """New operations, committed together."""
+    """Commits new operations in one transaction."""
     async with store.units() as unit:
         for number in numbers:
             made = accept(UUID(int=number), tenant=tenant, type_name="x", value=value, labels={}, cause=cause())
@@ -105,7 +111,7 @@ async def add(store: MemoryStore, *numbers: int, tenant: str = "t", value: JsonV
 
 
 async def end(store: MemoryStore, number: int) -> None:
-    """Let it be done, committed."""
+    """Commits the completion of an operation."""
     async with store.units() as unit:
         operation = await unit.operations.get(UUID(int=number))
         assert operation is not None
@@ -115,18 +121,18 @@ async def end(store: MemoryStore, number: int) -> None:
 
 
 def event(number: int, weight: int) -> Event:
-    """Of an operation, so large."""
+    """Returns an event of that size, in bytes."""
     operation = accept(UUID(int=number), tenant="t", type_name="x", value=1, labels={}, cause=cause()).operation
     return Event(Position(1, operation.id, STATE), "t", operation, weight)
 
 
 def numbers(events: Sequence[Event]) -> list[int]:
-    """Of the operations, in order."""
+    """Returns the numbers of the operations, in order."""
     return [event.operation_id.int for event in events if isinstance(event.content, Operation)]
 
 
-async def test_each_hears_of_its_own(store: MemoryStore, hub: ChangeHub, feed: Unsteady) -> None:
-    """Of one operation, or of a tenant's; what nobody follows is not even loaded."""
+async def test_a_subscription_gets_only_its_own_events(store: MemoryStore, hub: ChangeHub, feed: FailingFeed) -> None:
+    """Those of one operation, or of a tenant. Events without a subscription are not loaded."""
     async with hub.subscribe("t", UUID(int=2)) as one, hub.subscribe("t") as all_, hub.subscribe("u", UUID(int=2)) as u:
         for number, tenant in ((1, "t"), (2, "t"), (3, "v"), (4, "u")):
             await add(store, number, tenant=tenant)
@@ -136,8 +142,10 @@ async def test_each_hears_of_its_own(store: MemoryStore, hub: ChangeHub, feed: U
     assert {mark.tenant for mark in feed.loaded} == {"t"}
 
 
-async def test_it_reads_only_while_somebody_is_there(store: MemoryStore, hub: ChangeHub, feed: Unsteady) -> None:
-    """And what happened while nobody was is not for those who come after."""
+async def test_the_hub_reads_only_while_there_are_subscriptions(
+    store: MemoryStore, hub: ChangeHub, feed: FailingFeed
+) -> None:
+    """Later subscriptions do not get the events from in between."""
     async with hub.subscribe("t"):
         reading = hub._reading
     assert reading is not None
@@ -148,8 +156,8 @@ async def test_it_reads_only_while_somebody_is_there(store: MemoryStore, hub: Ch
         assert numbers([await later.next(FAR), await later.next(FAR)]) == [2]
 
 
-async def test_an_outage_loses_nothing(store: MemoryStore, hub: ChangeHub, feed: Unsteady) -> None:
-    """Reading goes on where it was, whatever of it had failed."""
+async def test_an_outage_loses_no_event(store: MemoryStore, hub: ChangeHub, feed: FailingFeed) -> None:
+    """The hub continues where it was, whichever call failed."""
     async with hub.subscribe("t") as subscription:
         for number in range(1, 5):
             feed.errors += [DatabaseUnavailable()] * number
@@ -157,8 +165,8 @@ async def test_an_outage_loses_nothing(store: MemoryStore, hub: ChangeHub, feed:
             assert numbers([await subscription.next(FAR), await subscription.next(FAR)]) == [number]
 
 
-async def test_who_cannot_begin_is_told(hub: ChangeHub, feed: Unsteady) -> None:
-    """And the next one can."""
+async def test_a_subscription_that_cannot_start_raises(hub: ChangeHub, feed: FailingFeed) -> None:
+    """The next one can start."""
     feed.errors = [DatabaseUnavailable()]
     with pytest.raises(DatabaseUnavailable):
         async with hub.subscribe("t"):
@@ -167,8 +175,10 @@ async def test_who_cannot_begin_is_told(hub: ChangeHub, feed: Unsteady) -> None:
         assert subscription.empty
 
 
-async def test_an_error_that_nobody_expected(store: MemoryStore, hub: ChangeHub, feed: Unsteady) -> None:
-    """Everybody is sent away instead of waiting for nothing; who comes back is served."""
+async def test_an_unexpected_error_ends_all_subscriptions(
+    store: MemoryStore, hub: ChangeHub, feed: FailingFeed
+) -> None:
+    """Subscribers do not wait for ever; a new subscription works."""
     async with hub.subscribe("t") as subscription:
         feed.errors = [RuntimeError("a bug")]
         with pytest.raises(SubscriptionEnded):
@@ -178,8 +188,10 @@ async def test_an_error_that_nobody_expected(store: MemoryStore, hub: ChangeHub,
         assert numbers([await again.next(FAR), await again.next(FAR)]) == [1]
 
 
-async def test_too_slow(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is kept for it any more, and the others do not notice."""
+async def test_a_subscriber_with_too_many_events_is_ended(
+    store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its events are dropped. The others are not affected."""
     monkeypatch.setattr(subscription, "MAX_QUEUE", 4)
     async with hub.subscribe("t") as slow, hub.subscribe("t") as quick:
         for number in range(1, 4):
@@ -190,8 +202,10 @@ async def test_too_slow(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.
         assert slow.empty
 
 
-async def test_too_much(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same where few events are large."""
+async def test_a_subscriber_with_too_many_bytes_is_ended(
+    store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for few large events."""
     monkeypatch.setattr(subscription, "MAX_QUEUE_WEIGHT", 1)
     async with hub.subscribe("t") as slow:
         await add(store, 1)
@@ -200,8 +214,8 @@ async def test_too_much(store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.
         assert slow.empty
 
 
-async def test_what_was_taken_weighs_nothing(hub: ChangeHub) -> None:
-    """A reader that keeps up is never too slow, however much it has been told; and one event is always kept."""
+async def test_events_that_were_taken_do_not_count(hub: ChangeHub) -> None:
+    """A subscriber that keeps up is never ended, and one event of any size is kept."""
     quick = subscription.Subscription()
     for number in range(1, 100):
         assert quick.offer(event(number, weight=subscription.MAX_QUEUE_WEIGHT))
@@ -211,13 +225,15 @@ async def test_what_was_taken_weighs_nothing(hub: ChangeHub) -> None:
 
 
 async def taken(subscription: Subscription, many: int) -> list[Event]:
-    """So many events, each as soon as it is there."""
+    """Takes that many events, each as soon as it arrives."""
     return [await subscription.next(FAR) for _ in range(many)]
 
 
 @pytest.mark.parametrize(("many", "size"), [(1_000, 1), (12, subscription.MAX_QUEUE_WEIGHT // 4)])
-async def test_much_at_once(store: MemoryStore, hub: ChangeHub, metrics: MemoryMetrics, many: int, size: int) -> None:
-    """Who takes each event as it comes is not too slow, whatever one commit brings: many, or large ones."""
+async def test_a_large_commit_does_not_end_a_subscriber_that_keeps_up(
+    store: MemoryStore, hub: ChangeHub, metrics: MemoryMetrics, many: int, size: int
+) -> None:
+    """Many events, or large ones."""
     async with hub.subscribe("t") as one, hub.subscribe("t") as other:
         readers = [asyncio.ensure_future(taken(reader, 2 * many)) for reader in (one, other)]
         await add(store, *range(1, many + 1), value="x" * size)
@@ -226,8 +242,8 @@ async def test_much_at_once(store: MemoryStore, hub: ChangeHub, metrics: MemoryM
     assert metrics.resyncs == 0
 
 
-async def test_one_who_takes_nothing_of_much(store: MemoryStore, hub: ChangeHub) -> None:
-    """The others hear all of it."""
+async def test_a_slow_subscriber_of_a_large_commit_affects_no_other(store: MemoryStore, hub: ChangeHub) -> None:
+    """The others get all events."""
     async with hub.subscribe("t") as slow, hub.subscribe("t") as quick:
         reader = asyncio.ensure_future(taken(quick, 2_000))
         await add(store, *range(1, 1_001))
@@ -237,20 +253,20 @@ async def test_one_who_takes_nothing_of_much(store: MemoryStore, hub: ChangeHub)
 
 
 @pytest.mark.parametrize(("size", "most"), [(1, 75), (change_hub.MAX_LOAD // 4, 12)])
-async def test_how_much_is_loaded_at_once(
-    store: MemoryStore, hub: ChangeHub, feed: Unsteady, size: int, most: int
+async def test_the_size_of_loads_follows_the_size_of_events(
+    store: MemoryStore, hub: ChangeHub, feed: FailingFeed, size: int, most: int
 ) -> None:
-    """A few of a page, and then as many as will not be much, by what those were."""
+    """A few events of a page first, then as many as stay below the limit."""
     async with hub.subscribe("t") as subscription:
         await add(store, *range(1, 51), value="x" * size)
         await taken(subscription, 100)
-    first, *others = feed.bites
+    first, *others = feed.load_sizes
     assert (first, sum(others)) == (change_hub.FIRST_LOAD, 75)
     assert max(others) <= most
 
 
-async def test_an_outage_in_the_middle_of_a_page(store: MemoryStore, hub: ChangeHub, feed: Unsteady) -> None:
-    """What was handed out before is not handed out again."""
+async def test_an_outage_within_a_page_repeats_no_event(store: MemoryStore, hub: ChangeHub, feed: FailingFeed) -> None:
+    """Events that subscribers got are not delivered again."""
     async with hub.subscribe("t") as subscription:
         feed.loads_until_error = 1
         await add(store, *range(1, 51))
@@ -260,8 +276,8 @@ async def test_an_outage_in_the_middle_of_a_page(store: MemoryStore, hub: Change
     assert len(feed.loaded) == 102
 
 
-async def test_closed(store: MemoryStore, hub: ChangeHub) -> None:
-    """What has arrived is still given out; then it ends, also for those who come after."""
+async def test_closing_delivers_what_has_arrived(store: MemoryStore, hub: ChangeHub) -> None:
+    """Then subscriptions end, also those that start afterwards."""
     async with hub.subscribe("t") as subscription, hub.subscribe("t") as witness:
         await add(store, 1)
         await witness.next(FAR)
@@ -274,8 +290,8 @@ async def test_closed(store: MemoryStore, hub: ChangeHub) -> None:
             await late.next(FAR)
 
 
-async def test_how_often_it_looks(store: MemoryStore, hub: ChangeHub, feed: Unsteady) -> None:
-    """Each second; soon again where something is held back, and then less and less often."""
+async def test_the_hub_polls_each_second(store: MemoryStore, hub: ChangeHub, feed: FailingFeed) -> None:
+    """Sooner while a transaction holds events back, with growing waits."""
     feed.unsettled = 9
     async with hub.subscribe("t") as subscription:
         while len(feed.waits) < 11:  # noqa: ASYNC110
@@ -285,8 +301,8 @@ async def test_how_often_it_looks(store: MemoryStore, hub: ChangeHub, feed: Unst
         await subscription.next(FAR)
 
 
-async def test_one_attempt_for_all_who_come(hub: ChangeHub, feed: Unsteady) -> None:
-    """An outage is told to everybody when it is known, not to one after the other."""
+async def test_concurrent_subscriptions_share_one_attempt_to_start(hub: ChangeHub, feed: FailingFeed) -> None:
+    """An outage fails all of them at the same time."""
     feed.errors = [DatabaseUnavailable()]
 
     async def comes() -> None:
@@ -298,10 +314,10 @@ async def test_one_attempt_for_all_who_come(hub: ChangeHub, feed: Unsteady) -> N
     assert not hub._subscriptions
 
 
-async def test_who_waits_for_what_is_removed(
-    store: MemoryStore, hub: ChangeHub, feed: Unsteady, monkeypatch: pytest.MonkeyPatch
+async def test_a_subscription_of_a_deleted_operation_ends(
+    store: MemoryStore, hub: ChangeHub, feed: FailingFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The feed does not tell of it: somebody looks now and then, and nobody waits for ever. Others go on."""
+    """The feed has no event of a deletion, so the hub checks from time to time. Other subscriptions continue."""
     monkeypatch.setattr(change_hub, "DELETION_CHECK_INTERVAL", 0.0)
     await add(store, 1)
     await add(store, 2)
@@ -313,10 +329,10 @@ async def test_who_waits_for_what_is_removed(
         assert other._ended is None
 
 
-async def test_what_is_counted(
-    store: MemoryStore, hub: ChangeHub, feed: Unsteady, metrics: MemoryMetrics, monkeypatch: pytest.MonkeyPatch
+async def test_waiters_delays_and_slow_subscribers_are_counted(
+    store: MemoryStore, hub: ChangeHub, feed: FailingFeed, metrics: MemoryMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waits, how late each change is told, once however many hear it, and who was too slow."""
+    """The delay of a change counts once, however many subscriptions get it."""
     monkeypatch.setattr(subscription, "MAX_QUEUE", 2)
     async with hub.subscribe("t") as slow, hub.subscribe("t") as quick, hub.subscribe("t", UUID(int=1)):
         assert metrics.waiters == 3
@@ -333,14 +349,14 @@ async def test_what_is_counted(
     assert metrics.waiters == 0
 
 
-async def test_what_is_held_back_is_told(
+async def test_events_held_back_by_a_transaction_are_reported(
     hub: ChangeHub,
-    feed: Unsteady,
+    feed: FailingFeed,
     metrics: MemoryMetrics,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """For how long, as it grows, and once in the log; then it is over."""
+    """The metric grows meanwhile, the log has one line, and both end."""
     monkeypatch.setattr(feed_delay, "LOG_AFTER", 0.0)
     feed.unsettled = 5
     async with hub.subscribe("t"):
@@ -352,11 +368,11 @@ async def test_what_is_held_back_is_told(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-async def test_the_first_do_not_wait_for_the_last(
+async def test_many_subscriptions_are_served_in_parts(
     store: MemoryStore, hub: ChangeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of many, some can be sent their event before all have been told; and whoever comes or goes meanwhile disturbs
-    nobody."""
+    """The first can send their event before the last has it. Subscriptions that start or end meanwhile affect no
+    other."""
     monkeypatch.setattr(change_hub, "CHUNK", 1)
     untold: list[int] = []
 
@@ -378,8 +394,8 @@ async def test_the_first_do_not_wait_for_the_last(
     assert untold[0] == 2
 
 
-async def test_time_that_was_given_is_given() -> None:
-    """A timer of before, which an event came before, does not cut short what is waited for next."""
+async def test_an_earlier_timer_does_not_shorten_a_wait() -> None:
+    """An event came before that timer."""
     loop, one = asyncio.get_running_loop(), subscription.Subscription()
     waiting = asyncio.create_task(one.next(loop.time() + 0.02))
     await asyncio.sleep(0)
@@ -391,8 +407,8 @@ async def test_time_that_was_given_is_given() -> None:
     assert loop.time() >= until
 
 
-async def test_who_leaves_leaves_no_timer(hub: ChangeHub) -> None:
-    """It would keep what was waited for until its time."""
+async def test_an_ended_wait_leaves_no_timer(hub: ChangeHub) -> None:
+    """A timer would keep the subscription in memory."""
     async with hub.subscribe("t") as one:
         waiting = asyncio.create_task(one.next(FAR))
         await asyncio.sleep(0)
@@ -400,3 +416,54 @@ async def test_who_leaves_leaves_no_timer(hub: ChangeHub) -> None:
     assert timer is not None
     assert timer.cancelled()
     waiting.cancel()
+
+
+async def test_a_signal_is_set_by_changes_of_its_tenant_and_loads_nothing(
+    store: MemoryStore, hub: ChangeHub, feed: FailingFeed
+) -> None:
+    """Many changes are one signal until it is cleared."""
+    async with hub.signal("t") as signal, hub.signal("u") as other:
+        await add(store, 1, 2)
+        assert await signal.changed(FAR)
+        await add(store, 3, tenant="u")
+        assert await other.changed(FAR)
+        assert await signal.changed(0)
+        signal.clear()
+        assert not await signal.changed(0)
+        await end(store, 1)
+        assert await signal.changed(FAR)
+    assert feed.loaded == []
+    assert not hub._signals
+
+
+async def test_signals_end_with_the_hub(hub: ChangeHub) -> None:
+    """Those that follow no tenant too: they read no feed."""
+    async with hub.signal(None) as idle, hub.signal("t") as signal:
+        hub.close()
+        for each in (idle, signal):
+            each.clear()
+            with pytest.raises(ServiceStopping):
+                await each.changed(FAR)
+    async with hub.signal(None) as later:
+        with pytest.raises(ServiceStopping):
+            await later.changed(FAR)
+
+
+async def test_a_signal_without_a_tenant_reads_no_feed(hub: ChangeHub, feed: FailingFeed) -> None:
+    """It works while the database is down."""
+    feed.errors.append(DatabaseUnavailable())
+    async with hub.signal(None) as signal:
+        assert not await signal.changed(0)
+        assert hub.position is None
+
+
+async def test_a_subscriber_is_spared_what_it_does_not_want(store: MemoryStore, hub: ChangeHub) -> None:
+    """It takes no place in its queue, and does not wake it."""
+    async with (
+        hub.subscribe("t", wants=lambda event: event.operation_id.int % 2 == 0) as even,
+        hub.subscribe("t") as every,
+    ):
+        await add(store, *range(1, 5))
+        assert {(await every.next(FAR)).operation_id.int for _ in range(8)} == {1, 2, 3, 4}
+        assert {(await even.next(FAR)).operation_id.int for _ in range(4)} == {2, 4}
+        assert even.empty

@@ -1,54 +1,54 @@
-"""The places for those who wait: how many there are, for whom, and that they are given back."""
+"""WaiterLimit: limits waiters in total and per client."""
 
 from contextlib import ExitStack
 
 import pytest
 
-from application.watch.waiter_limit import TooManyWaiting, WaitingRoom, WaitingRoomFull
+from application.watch.waiter_limit import ClientWaiterLimitReached, WaiterLimit, WaiterLimitReached
 
 
-def test_each_client_has_its_own() -> None:
-    """One that has all of its places costs the others none, and gets one again when one of its waits ends."""
-    room = WaitingRoom(places=9, each=2)
-    with room.place("a"):
-        with room.place("a"):
-            with pytest.raises(TooManyWaiting), room.place("a"):
+def test_each_client_has_its_own_limit() -> None:
+    """A client at its limit does not affect others, and may wait again when one of its waits ends."""
+    limit = WaiterLimit(9, each=2)
+    with limit.acquire("a"):
+        with limit.acquire("a"):
+            with pytest.raises(ClientWaiterLimitReached), limit.acquire("a"):
                 pass
-            with room.place("b"):
+            with limit.acquire("b"):
                 pass
-        with room.place("a"):
+        with limit.acquire("a"):
             pass
-    assert room.empty
+    assert limit.empty
 
 
-def test_all_together_have_so_many() -> None:
-    """Whoever they are; who is over its own limit is told that, whatever the others do."""
-    room = WaitingRoom(places=3, each=2)
+def test_the_total_is_limited() -> None:
+    """A client that is also at its own limit gets that error."""
+    limit = WaiterLimit(3, each=2)
     with ExitStack() as waits:
         for client in ("a", "a", None):
-            waits.enter_context(room.place(client))
+            waits.enter_context(limit.acquire(client))
         for client in ("b", None):
-            with pytest.raises(WaitingRoomFull), room.place(client):
+            with pytest.raises(WaiterLimitReached), limit.acquire(client):
                 pass
-        with pytest.raises(TooManyWaiting), room.place("a"):
+        with pytest.raises(ClientWaiterLimitReached), limit.acquire("a"):
             pass
-    assert room.empty
+    assert limit.empty
 
 
-def test_who_is_nobody_has_no_limit_of_its_own() -> None:
-    """Without access control, all are."""
-    room = WaitingRoom(places=5, each=1)
+def test_unknown_clients_have_only_the_total_limit() -> None:
+    """Without access control all clients are unknown."""
+    limit = WaiterLimit(5, each=1)
     with ExitStack() as waits:
         for _ in range(5):
-            waits.enter_context(room.place(None))
-    assert room.empty
+            waits.enter_context(limit.acquire(None))
+    assert limit.empty
 
 
 @pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt, GeneratorExit])
-def test_a_place_is_given_back(end: type[BaseException]) -> None:
-    """Whatever ends the wait."""
-    room = WaitingRoom(places=1, each=1)
+def test_a_waiter_is_released_whatever_ends_it(end: type[BaseException]) -> None:
+    """An error, an interrupt or the end of a generator."""
+    limit = WaiterLimit(1, each=1)
     for _ in range(3):
-        with pytest.raises(end), room.place("a"):
+        with pytest.raises(end), limit.acquire("a"):
             raise end
-    assert room.empty
+    assert limit.empty

@@ -90,7 +90,7 @@ def test_invalid_name_or_tenant_is_refused(name: str) -> None:
 
 def test_key_without_scope_or_lifetime_is_refused() -> None:
     """It would be useless."""
-    with pytest.raises(InvalidInput, match="scopes: at least one of read submit cancel admin"):
+    with pytest.raises(InvalidInput, match="scopes: at least one of read submit cancel report admin"):
         made(scopes=frozenset())
     with pytest.raises(InvalidInput, match="later than the creation time"):
         made(expires_at=at(0))

@@ -23,8 +23,13 @@ S = ExecutionState
 FINAL = {"completed": completed(), "failed": failed()}
 
 
-def observe(operation: Operation, observation: Observation, seconds: float = 20) -> Decision:
-    return reconcile(operation, observation, at(seconds), POLICY, Source.CALLBACK)
+FINAL_REPORTS = replace(POLICY, report_grace=POLICY.grace)
+
+
+def observe(
+    operation: Operation, observation: Observation, seconds: float = 20, policy: ReconcilePolicy = POLICY
+) -> Decision:
+    return reconcile(operation, observation, at(seconds), policy, Source.CALLBACK)
 
 
 def after(operation: Operation, observation: Observation, seconds: float = 20) -> Operation:
@@ -77,25 +82,41 @@ def test_a_later_close_that_agrees_ends_the_attention() -> None:
     assert len(decision.change.transitions) == 1
 
 
-def test_older_close_that_agrees_does_not_end_the_attention() -> None:
+def test_close_from_before_the_mark_does_not_end_the_attention() -> None:
     """A late duplicate of the first close says nothing about later events."""
     diverged = after(completed(), observed(S.TERMINATED))
-    assert observe(diverged, observed(S.COMPLETED, seconds=19), 40).change is None
+    late = reconcile(diverged, observed(S.COMPLETED, seconds=30), at(40), POLICY, unchanged=False)
+    assert late.change is None
 
 
-def test_answer_from_before_the_end_changes_nothing() -> None:
-    """Hazard 23. Where a report is final, the close follows it, so only a later answer shows that it is running
-    again."""
-    assert observe(completed(), observed(S.RUNNING, seconds=8)).change is None
-    assert observe(completed(), observed(S.RUNNING, seconds=8.1)).verdict is Verdict.DIVERGED
+@pytest.mark.parametrize("state", sorted(S))
+@pytest.mark.parametrize("seconds", [0, 30])
+def test_answer_from_before_the_last_change_contradicts_nothing(state: ExecutionState, seconds: float) -> None:
+    """Hazard 23, whatever the clocks say: the time of the question is that of another process than the row's."""
+    for operation in FINAL.values():
+        decision = reconcile(operation, observed(state, seconds), at(40), POLICY, unchanged=False)
+        assert (decision.verdict, decision.change) == (Verdict.NO_CHANGE, None)
+
+
+@pytest.mark.parametrize("seconds", [0, 2.9, 3.1, 30])
+def test_later_answer_contradicts_whatever_the_clocks_say(seconds: float) -> None:
+    """Hazard 33: a process whose clock is ahead has written the row, at what it took for three seconds."""
+    assert observe(completed(), observed(S.RUNNING, seconds)).verdict is Verdict.DIVERGED
+    assert observe(completed(), observed(S.TERMINATED, seconds)).verdict is Verdict.DIVERGED
+
+
+def test_execution_may_be_open_for_a_while_after_a_final_report() -> None:
+    """The close follows the report, so only a later answer shows that it is running again."""
+    assert observe(completed(), observed(S.RUNNING, seconds=8), policy=FINAL_REPORTS).change is None
+    assert observe(completed(), observed(S.RUNNING, seconds=8.1), policy=FINAL_REPORTS).verdict is Verdict.DIVERGED
+    assert observe(completed(), observed(S.FAILED, seconds=4), policy=FINAL_REPORTS).verdict is Verdict.DIVERGED
 
 
 def test_note_on_a_final_row_does_not_extend_the_grace() -> None:
     """The new run may be listed in only one pass, so it is reported whatever was noted just before."""
     ended = completed()
     noted = note(ended, Cause(Source.CALLBACK, "a completion callback could not be read", at(19))).operation
-    assert observe(noted, observed(S.RUNNING, seconds=18.9)).change is None
-    assert observe(noted, observed(S.RUNNING, seconds=19.1)).verdict is Verdict.DIVERGED
+    assert observe(noted, observed(S.RUNNING, seconds=8.1), policy=FINAL_REPORTS).verdict is Verdict.DIVERGED
 
 
 def test_another_result_is_a_divergence() -> None:
@@ -130,7 +151,7 @@ def test_no_evidence_moves_a_final_operation(name: str, seen: list[tuple[Executi
 def summary(
     status: OperationStatus, code: ErrorCode | None = None, attention: AttentionKind | None = None
 ) -> OperationSummary:
-    return OperationSummary(completed().id, status, code, attention)
+    return OperationSummary(completed().id, status, code, attention, completed().workflow_id)
 
 
 A, R, C, F = OperationStatus
@@ -155,4 +176,6 @@ def test_every_unsuccessful_close_has_an_error_code() -> None:
     for state in CLOSED - {S.COMPLETED}:
         ended = after(running(), observed(state))
         assert isinstance(ended.error, OperationError)
-        assert not OperationSummary(ended.id, ended.status, ended.error.code, None).needs_observation(state)
+        assert not OperationSummary(
+            ended.id, ended.status, ended.error.code, None, ended.workflow_id
+        ).needs_observation(state)

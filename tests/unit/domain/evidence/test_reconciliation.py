@@ -18,6 +18,7 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from tests.support.operations import (
     accepted,
+    adopted,
     at,
     cancelled_unstarted,
     claimed,
@@ -25,6 +26,7 @@ from tests.support.operations import (
     dispatched_at,
     failed,
     observed,
+    recorded,
     reported,
     running,
 )
@@ -60,6 +62,18 @@ TABLE: Mapping[str, Mapping[ExecutionState, Any]] = {
         S.CANCELED: ends(E.CANCELED), S.TERMINATED: ends(E.TERMINATED), S.TIMED_OUT: ends(E.TIMED_OUT),
         S.NOT_FOUND: AGAIN, S.UNKNOWN: NONE,
     },
+    # The ledger never starts what another client started.
+    "adopted": {
+        S.PENDING: NONE, S.RUNNING: START, S.COMPLETED: DONE, S.FAILED: ends(E.WORKFLOW_FAILED),
+        S.CANCELED: ends(E.CANCELED), S.TERMINATED: ends(E.TERMINATED), S.TIMED_OUT: ends(E.TIMED_OUT),
+        S.NOT_FOUND: ends(E.EXECUTION_LOST), S.UNKNOWN: NONE,
+    },
+    # The client may still start it.
+    "recorded": {
+        S.PENDING: NONE, S.RUNNING: START, S.COMPLETED: DONE, S.FAILED: ends(E.WORKFLOW_FAILED),
+        S.CANCELED: ends(E.CANCELED), S.TERMINATED: ends(E.TERMINATED), S.TIMED_OUT: ends(E.TIMED_OUT),
+        S.NOT_FOUND: WAIT, S.UNKNOWN: NONE,
+    },
     "just dispatched": {
         S.PENDING: NONE, S.RUNNING: START, S.COMPLETED: DONE, S.FAILED: ends(E.WORKFLOW_FAILED),
         S.CANCELED: ends(E.CANCELED), S.TERMINATED: ends(E.TERMINATED), S.TIMED_OUT: ends(E.TIMED_OUT),
@@ -88,6 +102,8 @@ OPERATIONS = {
     "accepted": accepted(),
     "claimed": claimed(),
     "dispatched": dispatched_at(1),
+    "adopted": adopted(),
+    "recorded": recorded(),
     "just dispatched": dispatched_at(8),
     "running": running(),
     "completed": completed(),

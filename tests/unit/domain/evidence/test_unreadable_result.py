@@ -14,7 +14,7 @@ from domain.operation.attention import Attention, AttentionKind
 from domain.operation.operation import Operation
 from domain.operation.report import ReportKind
 from domain.operation.status import OperationStatus
-from tests.support.ledger import FakeLedger
+from tests.support.ledger.in_memory import FakeLedger
 from tests.support.operations import at, completed, observed, reported, running
 
 POLICY = ReconcilePolicy(grace=timedelta(seconds=5))

@@ -7,7 +7,8 @@ import pytest
 from domain.operation.chain import Chain, Membership, Run, RunOrigin, membership
 
 ID, OTHER = UUID(int=1), UUID(int=2)
-KNOWN, UNKNOWN = Chain(ID, "first"), Chain(ID)
+NAME = "deploy-m1"
+KNOWN, UNKNOWN = Chain(ID, NAME, "first"), Chain(ID, NAME)
 OWN, FOREIGN, UNDECIDED = Membership.OWN, Membership.FOREIGN, Membership.UNDECIDED
 
 
@@ -26,6 +27,6 @@ OWN, FOREIGN, UNDECIDED = Membership.OWN, Membership.FOREIGN, Membership.UNDECID
 )
 def test_membership(chain: Chain, run_id: str, origin: RunOrigin | None, expected: Membership) -> None:
     """A run with another workflow id never belongs to the chain."""
-    assert membership(chain, Run(str(ID), run_id), origin) is expected
-    assert membership(chain, Run(str(OTHER), run_id), origin) is FOREIGN
-    assert membership(chain, Run(str(ID).upper() + "x", run_id), origin) is FOREIGN
+    assert membership(chain, Run(NAME, run_id), origin) is expected
+    assert membership(chain, Run(str(ID), run_id), origin) is FOREIGN
+    assert membership(chain, Run(NAME.upper(), run_id), origin) is FOREIGN

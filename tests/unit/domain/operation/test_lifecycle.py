@@ -16,11 +16,12 @@ from domain.operation.follow_up import cancel_delivered, dispatched, start_again
 from domain.operation.lifecycle import complete, fail, request_cancel, start
 from domain.operation.operation import Change, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
-from domain.operation.report import Progress, ReportKind
+from domain.operation.report import Progress, ReportKind, Step, StepState
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 from tests.support.operations import (
     accepted,
+    adopted,
     at,
     cause,
     claimed,
@@ -54,6 +55,9 @@ def test_final_operation_never_changes_status(operation: Operation) -> None:
         fail(operation, OperationError(ErrorCode.TERMINATED, "x"), cause(9))
     with pytest.raises(OperationAlreadyDone):
         request_cancel(operation, reason=None, force=False, cause=cause(9))
+
+
+STEP = Step("a", StepState.RUNNING, at(3), at(4), 0.5)
 
 
 COMPLETIONS: dict[str, Callable[[Operation], Change | None]] = {
@@ -94,12 +98,23 @@ def test_completed_operation_has_full_progress(way: str, before: Progress | None
     assert (change.operation.status, change.operation.progress) == (S.COMPLETED, after)
 
 
+@pytest.mark.parametrize("way", COMPLETIONS)
+def test_completed_operation_has_no_running_step(way: str) -> None:
+    """They end with the operation."""
+    change = COMPLETIONS[way](replace(running(), progress=Progress(steps=(STEP,))))
+    assert change is not None
+    assert change.operation.progress is not None
+    [step] = change.operation.progress.steps
+    assert (step.state, step.finished_at) == (StepState.COMPLETED, change.operation.finished_at)
+    assert (change.operation.progress.fraction, step.fraction) == (1.0, 1.0)
+
+
 def test_failed_operation_keeps_its_progress() -> None:
-    """It shows how far the workflow got."""
-    change = fail(
-        replace(running(), progress=Progress(0.67, "copying")), OperationError(ErrorCode.TERMINATED, "x"), cause(9)
-    )
-    assert change.operation.progress == Progress(0.67, "copying")
+    """It shows how far the workflow got, and which step has failed."""
+    progress = Progress(0.67, "copying", (STEP, replace(STEP, name="b", state=StepState.COMPLETED)))
+    change = fail(replace(running(), progress=progress), OperationError(ErrorCode.TERMINATED, "x"), cause(9))
+    failed = replace(STEP, state=StepState.FAILED, updated_at=at(9))
+    assert change.operation.progress == replace(progress, steps=(failed, progress.steps[1]))
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))
@@ -212,7 +227,7 @@ def apply(operation: Operation, name: str, evidence: object, now: float, finalit
     return None
 
 
-@given(st.lists(moves, max_size=25), st.sampled_from(Finality), st.sampled_from([accepted(), claimed()]))
+@given(st.lists(moves, max_size=25), st.sampled_from(Finality), st.sampled_from([accepted(), claimed(), adopted()]))
 def test_over_any_evidence_status_only_moves_along_the_machine(
     sequence: list[tuple[str, object, float]], finality: Finality, operation: Operation
 ) -> None:

@@ -23,7 +23,7 @@ def test_the_file_declares_one_type(tmp_path: Path) -> None:
 
 
 def test_every_commented_setting_is_valid(tmp_path: Path) -> None:
-    """Whoever removes the comment signs gets what the comments say."""
+    """Without the comment signs the file declares what the comments say."""
     path = tmp_path / "operations.toml"
     write_operations_file(path)
     path.write_text(re.sub(r"(?m)^# (?=\[|\w+ = )", "", path.read_text()))

@@ -1,4 +1,4 @@
-"""Whatever is sent: no 500, and every error a problem."""
+"""No request causes a 500, and every error is a problem."""
 
 import json
 from typing import Any
@@ -8,12 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from entrypoints.http.problems.problems import MEDIA_TYPE
-from tests.support.http_api import Api, RawAnswer, raw
+from tests.support.http.api import Api, RawAnswer, raw
 
 JSON = (b"content-type", b"application/json")
 API = Api()
 SACRIFICE = Api()
-"""Where the operation that is there may be cancelled and deleted."""
+"""An API whose operation may be cancelled and deleted."""
 KNOWN = "019b76da-a800-7000-8000-000000000001"
 many = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -53,20 +53,20 @@ headers = st.lists(
     max_size=3,
 )
 paths = st.sampled_from(
-    ["", "/batch", "/counts", f"/{KNOWN}", f"/{KNOWN}/cancel", f"/{KNOWN}/transitions"]
+    ["", "/batch", "/counts", "/durations", "/throughput", f"/{KNOWN}", f"/{KNOWN}/cancel", f"/{KNOWN}/transitions"]
 ) | texts.map("/".__add__)
 methods = st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "X"])
 
 
 @pytest.fixture(scope="module", autouse=True)
 async def known() -> None:
-    """An operation that is there."""
+    """Returns the id of an existing operation."""
     for api in (API, SACRIFICE):
         assert (await api.submit())["id"] == KNOWN
 
 
 def checked(answer: RawAnswer, *, method: str = "GET") -> RawAnswer:
-    """The answer, after checking what holds for all of them."""
+    """Returns the response after checks that hold for every one."""
     assert answer.status < 500, answer
     assert "x-request-id" in answer.headers
     if answer.status >= 400:
@@ -80,24 +80,24 @@ def checked(answer: RawAnswer, *, method: str = "GET") -> RawAnswer:
 
 @many
 @given(methods, paths, queries | st.binary(max_size=30), headers, st.binary(max_size=50))
-async def test_any_request(method: str, path: str, query: bytes, given: list[Any], body: bytes) -> None:
-    """Paths, queries, headers and bodies that nobody would send."""
+async def test_no_request_causes_a_500(method: str, path: str, query: bytes, given: list[Any], body: bytes) -> None:
+    """Random paths, queries, headers and bodies."""
     answer, _ = await raw(SACRIFICE.app, method, f"/v1/operations{path}", query=query, headers=given, chunks=[body])
     checked(answer, method=method)
 
 
 @many
 @given(queries)
-async def test_any_query(query: bytes) -> None:
-    """Known parameters with all kinds of values, known and unknown, once and twice."""
+async def test_no_query_causes_a_500(query: bytes) -> None:
+    """Known and unknown parameters with values of any kind, once and twice."""
     answer = checked((await raw(API.app, "GET", "/v1/operations", query=query))[0])
     assert answer.status in {200, 400}
 
 
 @many
 @given(st.sampled_from(["deploy", "build", "reboot"]), values, st.booleans())
-async def test_any_input(type_name: str, value: Any, escaped: bool) -> None:
-    """What is taken comes back as it was sent; what is not is 400 or 422."""
+async def test_an_accepted_input_is_returned_unchanged(type_name: str, value: Any, escaped: bool) -> None:
+    """Any other is 400 or 422."""
     body = json.dumps({"type": type_name, "input": value}, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
     answer = checked((await raw(API.app, "POST", "/v1/operations", headers=[JSON], chunks=[body]))[0])
     assert answer.status in {202, 400, 422}
@@ -109,8 +109,8 @@ async def test_any_input(type_name: str, value: Any, escaped: bool) -> None:
 @given(
     values | st.fixed_dictionaries({}, optional={"type": values, "input": values, "labels": values, "reason": values})
 )
-async def test_any_json_body(body: Any) -> None:
-    """A body of any shape, for both calls that take one."""
+async def test_no_json_body_causes_a_500(body: Any) -> None:
+    """On both routes with a JSON body."""
     chunk = json.dumps(body).encode()
     for path in ("/v1/operations", f"/v1/operations/{KNOWN}/cancel"):
         answer = checked((await raw(API.app, "POST", path, headers=[JSON], chunks=[chunk]))[0])
@@ -125,8 +125,8 @@ submissions = st.fixed_dictionaries(
 
 @many
 @given(st.lists(submissions | values, min_size=1, max_size=5))
-async def test_any_batch(operations: list[Any]) -> None:
-    """Each is answered in its place, as it would have been alone; what the body as a whole is refused for is 400."""
+async def test_each_submission_of_a_batch_is_answered_as_if_sent_alone(operations: list[Any]) -> None:
+    """A batch that cannot be read is 400."""
     chunk = json.dumps({"operations": operations}).encode()
     answer = checked((await raw(API.app, "POST", "/v1/operations/batch", headers=[JSON], chunks=[chunk]))[0])
     assert answer.status in {200, 400}
@@ -142,8 +142,8 @@ async def test_any_batch(operations: list[Any]) -> None:
 
 @many
 @given(st.binary(max_size=60), st.lists(st.integers(1, 10), max_size=5))
-async def test_any_bytes_in_any_pieces(body: bytes, sizes: list[int]) -> None:
-    """Where the body is cut into chunks changes nothing."""
+async def test_the_chunks_of_a_body_do_not_change_the_response(body: bytes, sizes: list[int]) -> None:
+    """For any bytes."""
     chunks = []
     rest = body
     for size in sizes:

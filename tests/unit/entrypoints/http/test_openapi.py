@@ -1,6 +1,6 @@
 """The OpenAPI document and the pages that show it.
 
-The document is the contract: a change of it has to be meant. After one that is, write the snapshot anew with
+The document is the contract, so every change must be intended. After one, write the snapshot again:
 
     OPLEDGER_WRITE_OPENAPI=1 .venv/bin/pytest tests/unit/entrypoints/http/test_openapi.py
 """
@@ -20,25 +20,25 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from entrypoints.http.controllers.docs import ASSETS, STATIC
+from entrypoints.http.controllers.service.docs import ASSETS, STATIC
 from entrypoints.http.openapi.order import ORDER
-from tests.support.http_access import Guarded
-from tests.support.http_api import Api
+from tests.support.http.access import Guarded
+from tests.support.http.api import Api
 
 SNAPSHOT = Path(__file__).parent / "openapi.json"
 VENDORED = STATIC / "swagger-ui"
 
 
 async def fetched() -> dict[str, Any]:
-    """The document as it is served."""
+    """Returns the document as it is served."""
     answer = await Guarded().client.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     document: dict[str, Any] = answer.json()
     return document
 
 
-async def test_the_contract_is_the_one_that_was_agreed() -> None:
-    """A change to this contract is one to the OpenAPI document, and this test says so."""
+async def test_the_document_equals_the_snapshot() -> None:
+    """So that a change of the contract is visible in a review."""
     text = json.dumps(await fetched(), indent=1, sort_keys=True) + "\n"
     if os.environ.get("OPLEDGER_WRITE_OPENAPI"):
         SNAPSHOT.write_text(text)
@@ -69,7 +69,7 @@ async def test_paths_are_in_the_order_of_the_life_cycle() -> None:
 
 
 async def test_everything_is_described() -> None:
-    """Every parameter and response, and every header with its schema."""
+    """Every parameter, response and header, each header with a schema."""
     generic = {status.description for status in HTTPStatus}
     for item in (await fetched())["paths"].values():
         for operation in item.values():
@@ -81,7 +81,7 @@ async def test_everything_is_described() -> None:
 
 
 async def test_every_error_is_documented_as_a_problem() -> None:
-    """And every operation says that it can fail for reasons that are not the client's."""
+    """And every operation documents server errors."""
     for path, item in (await fetched())["paths"].items():
         for operation in item.values():
             assert path == "/livez" or {"500", "503"} <= operation["responses"].keys()
@@ -94,7 +94,7 @@ async def test_every_error_is_documented_as_a_problem() -> None:
 
 
 async def test_every_example_fits_its_schema() -> None:
-    """An example that is wrong is worse than none."""
+    """Of every parameter, body and response."""
     document = await fetched()
     root = DRAFT202012.create_resource(document)
     registry: Registry[Any] = Registry().with_resource("urn:api", root)
@@ -111,8 +111,8 @@ async def test_every_example_fits_its_schema() -> None:
     assert checked > 30
 
 
-async def test_answers_fit_the_documented_schemas() -> None:
-    """The document says the truth about what is sent, undeclared fields included."""
+async def test_responses_fit_the_documented_schemas() -> None:
+    """Without undeclared fields."""
     document = await fetched()
     registry: Registry[Any] = Registry().with_resource("urn:api", DRAFT202012.create_resource(document))
     api = Api()
@@ -127,6 +127,8 @@ async def test_answers_fit_the_documented_schemas() -> None:
         "PageBody": (await api.client.get("/v1/operations")).json(),
         "HistoryBody": (await api.client.get(f"/v1/operations/{made['id']}/transitions")).json(),
         "CountsBody": (await api.client.get("/v1/operations/counts")).json(),
+        "DurationsBody": (await api.client.get("/v1/operations/durations?type=deploy")).json(),
+        "ThroughputBody": (await api.client.get("/v1/operations/throughput")).json(),
         "Problem": (await api.client.get("/v1/operations?page_size=0")).json(),
         "ReadyBody": (await api.client.get("/readyz")).json(),
     }
@@ -135,8 +137,9 @@ async def test_answers_fit_the_documented_schemas() -> None:
         assert answer.keys() <= document["components"]["schemas"][name]["properties"].keys()
 
 
-async def test_the_docs_fetch_nothing_from_elsewhere() -> None:
-    """The page and its own script name no other host, and the policy would not let them: inline scripts neither."""
+async def test_the_documentation_loads_nothing_from_other_hosts() -> None:
+    """Neither the page nor its script names another host, and the content security policy forbids them, and inline
+    scripts."""
     api = Api()
     page = await api.client.get("/docs")
     assert page.status_code == 200
@@ -153,8 +156,8 @@ async def test_the_docs_fetch_nothing_from_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("name", ASSETS)
-async def test_an_asset_is_asked_for_once(name: str) -> None:
-    """A strong tag; 304 for who has it."""
+async def test_assets_have_a_strong_etag(name: str) -> None:
+    """A client that has the asset gets 304."""
     api = Api()
     first = await api.client.get(f"/docs/{name}")
     assert first.status_code == 200
@@ -163,13 +166,13 @@ async def test_an_asset_is_asked_for_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["VERSION", "..%2fapp.py", "..", "swagger-ui", "%00", "swagger-ui.css.map"])
-async def test_nothing_else_is_served(name: str) -> None:
-    """A fixed table of files, not a folder."""
+async def test_no_other_file_is_served(name: str) -> None:
+    """There is a fixed table of files."""
     assert (await Api().client.get(f"/docs/{name}")).status_code == 404
 
 
-def test_what_is_vendored_is_what_was_vendored() -> None:
-    """Every file has its checksum, its licence and its version beside it."""
+def test_vendored_files_match_their_checksums() -> None:
+    """Licence and version are beside them."""
     sums = dict(line.split()[::-1] for line in (VENDORED / "SHA256SUMS").read_text().splitlines())
     files = {path.name for path in VENDORED.iterdir()} - {"SHA256SUMS", "VERSION"}
     assert files == sums.keys() >= {"LICENSE", "NOTICE"}

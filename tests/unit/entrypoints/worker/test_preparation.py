@@ -9,7 +9,7 @@ from entrypoints.worker.preparation import prepare
 
 
 async def test_it_is_registered_again_and_again() -> None:
-    """Somebody deletes the schedule, or restores a backup without it: without it nobody would reconcile."""
+    """The schedule is deleted, or a backup without it restored: without it nothing would reconcile."""
     calls = 0
     thrice = asyncio.Event()
 

@@ -13,13 +13,13 @@ from entrypoints.http.controllers.batch import MAX_BATCH_BYTES
 from entrypoints.http.problems.kinds import MAX_BODY
 from entrypoints.http.requests import json_body as bodies
 from entrypoints.http.requests.batch_schemas import MAX_BATCH_OPERATIONS
-from tests.support.http_api import Api, problem, scope_of
+from tests.support.http.api import Api, problem, scope_of
 
 URL = "/v1/operations/batch"
 
 
 async def answers(api: Api, *operations: Any) -> list[dict[str, Any]]:
-    """What each submission was answered."""
+    """Returns the status of each submission's answer."""
     answer = await api.client.post(URL, json={"operations": operations})
     assert answer.status_code == 200, answer.text
     items: list[dict[str, Any]] = answer.json()["items"]
@@ -31,13 +31,13 @@ async def answers(api: Api, *operations: Any) -> list[dict[str, Any]]:
 
 
 async def stored(api: Api) -> list[str]:
-    """The ids of what there is."""
+    """Returns the ids of all stored operations."""
     return [item["id"] for item in (await api.client.get("/v1/operations", params={"page_size": 200})).json()["items"]]
 
 
-async def test_a_large_one_does_not_hold_the_others_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits, streams and /livez go on while it is read, and while it is held against the schemas: neither is in the
-    event loop's thread."""
+async def test_a_large_batch_delays_no_other_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits, streams and /livez go on while it is parsed and checked against the schemas: neither is in the event
+    loop's thread."""
     threads: list[tuple[str, int]] = []
 
     def noting(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,8 +48,8 @@ async def test_a_large_one_does_not_hold_the_others_up(monkeypatch: pytest.Monke
         return noted
 
     monkeypatch.setattr(bodies, "parse_json", noting("read", bodies.parse_json))
-    checked = noting("checked", JsonSchemaInputValidator.faults)
-    monkeypatch.setattr(JsonSchemaInputValidator, "faults", lambda *arguments: checked(*arguments))
+    checked = noting("checked", JsonSchemaInputValidator.violations)
+    monkeypatch.setattr(JsonSchemaInputValidator, "violations", lambda *arguments: checked(*arguments))
     asked = {"type": "reboot", "input": {"machine": "m", "more": [1.5] * 1_500}}
     body = json.dumps({"operations": [asked] * MAX_BATCH_OPERATIONS}).encode()
     answer = await Api().client.post(URL, content=body, headers={"content-type": "application/json"})
@@ -58,8 +58,8 @@ async def test_a_large_one_does_not_hold_the_others_up(monkeypatch: pytest.Monke
     assert threading.get_ident() not in {thread for _, thread in threads}
 
 
-async def test_each_is_accepted_as_it_would_be_alone() -> None:
-    """Any input, none and a null included, labels, the actor in the history; in the order of the request."""
+async def test_each_submission_is_accepted_as_if_sent_alone() -> None:
+    """Any input, missing and null included, labels, and the actor in the history, in the order of the request."""
     api = Api(actor="ci")
     asked: list[dict[str, Any]] = [
         {"type": "deploy", "input": {"seconds": 3}, "labels": {"team": "a"}},
@@ -103,8 +103,8 @@ async def test_each_is_accepted_as_it_would_be_alone() -> None:
     ],
     ids=str,
 )
-async def test_a_wrong_one_is_answered_in_its_place(wrong: Any, pointer: str, kind: str) -> None:
-    """Its problem names the field and where it is in the batch; those around it are accepted."""
+async def test_an_invalid_submission_is_answered_in_its_place(wrong: Any, pointer: str, kind: str) -> None:
+    """Its problem points to the field in the batch. The other submissions are accepted."""
     api = Api()
     await answers(api, {"type": "build", "idempotency_key": "used"})
     before, refused, after = await answers(api, {"type": "deploy"}, wrong, {"type": "build"})
@@ -118,8 +118,8 @@ async def test_a_wrong_one_is_answered_in_its_place(wrong: Any, pointer: str, ki
     assert len(await stored(api)) == 3
 
 
-async def test_one_that_is_too_large() -> None:
-    """413 in its place: what is too large for a body of its own does not get in by a batch."""
+async def test_a_submission_that_is_too_large_is_refused_in_its_place() -> None:
+    """413: the limit of a single submission holds in a batch too."""
     api = Api()
     frame = len(json.dumps({"type": "deploy", "input": ""}, separators=(",", ":")))
     largest, larger = ("x" * (MAX_BODY - frame + extra) for extra in (0, 1))
@@ -143,22 +143,22 @@ async def test_one_that_is_too_large() -> None:
     ],
     ids=lambda value: str(value)[:60],
 )
-async def test_what_is_no_batch_is_refused_whole(body: Any, pointer: str) -> None:
+async def test_an_invalid_batch_is_refused(body: Any, pointer: str) -> None:
     """422, and nothing is stored."""
     api = Api()
     assert problem(await api.client.post(URL, json=body), 422)["errors"][0]["pointer"] == pointer
     assert await stored(api) == []
 
 
-async def test_five_hundred() -> None:
-    """As many as there may be."""
+async def test_a_batch_may_have_500_submissions() -> None:
+    """The limit."""
     api = Api()
     items = await answers(api, *({"type": "deploy", "input": number} for number in range(MAX_BATCH_OPERATIONS)))
     assert [item["operation"]["input"] for item in items] == list(range(MAX_BATCH_OPERATIONS))
 
 
-async def test_its_size_limit_is_its_own() -> None:
-    """4 MiB; 413 says so. Four times the largest single submissions fit, and more of smaller ones."""
+async def test_a_batch_has_a_size_limit_of_its_own() -> None:
+    """4 MiB, named in the 413: four of the largest single submissions, or more smaller ones."""
     api = Api()
     frame = len(json.dumps({"operations": []})) + 15 * len(json.dumps({"type": "deploy", "input": ""}) + ", ") - 2
     room = (MAX_BATCH_BYTES - frame) // 15
@@ -174,8 +174,8 @@ async def test_its_size_limit_is_its_own() -> None:
     assert str(MAX_BATCH_BYTES) in problem(too_large, 413)["detail"]
 
 
-async def test_a_repeated_batch() -> None:
-    """What has a key gives the first operation again, as it was first answered; what has none is accepted anew."""
+async def test_a_repeated_batch_gives_the_first_operations() -> None:
+    """Submissions with a key get their first response; those without are accepted again."""
     api = Api()
     asked = [{"type": "deploy", "input": 1, "idempotency_key": "a"}, {"type": "deploy", "input": 2}]
     first = await answers(api, *asked)
@@ -186,8 +186,8 @@ async def test_a_repeated_batch() -> None:
     assert not again[1]["replayed"]
 
 
-async def test_one_key_twice() -> None:
-    """A repeat within the batch is a repeat; another request under the key is refused."""
+async def test_a_key_may_occur_twice_in_a_batch() -> None:
+    """An equal submission is a repeat, another one is refused."""
     api = Api()
     one = {"type": "deploy", "input": 1, "idempotency_key": "k"}
     first, again, other = await answers(api, one, one, one | {"input": 2})
@@ -197,7 +197,7 @@ async def test_one_key_twice() -> None:
 
 
 async def test_keys_are_shared_with_single_submissions() -> None:
-    """A client that falls back to one by one makes nothing twice."""
+    """A client that falls back to single submissions creates nothing twice."""
     api = Api()
     [item] = await answers(api, {"type": "deploy", "input": 1, "idempotency_key": "k"})
     body = {"type": "deploy", "input": 1}
@@ -206,26 +206,24 @@ async def test_keys_are_shared_with_single_submissions() -> None:
     assert alone.json() == item["operation"]
 
 
-async def test_a_batch_has_no_key_of_its_own() -> None:
-    """It would be dropped in silence."""
+async def test_an_idempotency_key_of_the_batch_is_refused() -> None:
+    """It would have no effect."""
     api = Api()
     answer = await api.client.post(URL, json={"operations": [{"type": "deploy"}]}, headers={"Idempotency-Key": "k"})
     assert problem(answer, 400)["errors"][0]["header"] == "Idempotency-Key"
     assert await stored(api) == []
 
 
-async def test_nothing_but_a_post() -> None:
-    """It is no operation's id."""
+async def test_a_batch_has_no_other_method_than_post() -> None:
+    """ "batch" is not read as the id of an operation."""
     answer = await Api().client.get(URL)
     problem(answer, 405)
     assert "POST" in answer.headers["allow"]
 
 
 @pytest.mark.parametrize("more", [{}, {"z": 1}], ids=["its input alone", "another field is wrong too"])
-async def test_a_client_that_hangs_up_stops_the_checks(
-    monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
-) -> None:
-    """The checks run in a thread, beside other requests, whatever else is wrong. Nothing is stored."""
+async def test_a_disconnect_stops_the_checks(monkeypatch: pytest.MonkeyPatch, more: dict[str, object]) -> None:
+    """They run in a thread, whatever else is invalid. Nothing is stored."""
     api = Api()
     checking, gone = threading.Event(), threading.Event()
     checked: list[object] = []
@@ -236,7 +234,7 @@ async def test_a_client_that_hangs_up_stops_the_checks(
         assert gone.wait(10)
         return []
 
-    monkeypatch.setattr(JsonSchemaInputValidator, "faults", slow)
+    monkeypatch.setattr(JsonSchemaInputValidator, "violations", slow)
     body = json.dumps({"operations": [{"type": "reboot", **more}] * MAX_BATCH_OPERATIONS}).encode()
     messages = [{"type": "http.request", "body": body, "more_body": False}]
     sent: list[Any] = []

@@ -1,4 +1,4 @@
-"""POST /v1/callbacks/{id}: only a genuine callback gets any further than its headers."""
+"""POST /v1/callbacks/{id}: a callback without a valid token is refused by its headers."""
 
 import json
 from typing import Any
@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from application.ports.metrics import CallbackOutcome
-from application.ports.operation_repository import StaleOperation
-from application.ports.unit_of_work import DatabaseUnavailable
-from application.ports.workflow_engine import EngineUnavailable
+from application.ports.engine.workflow_engine import EngineUnavailable
+from application.ports.monitoring.metrics import CallbackOutcome
+from application.ports.storage.operation_repository import StaleOperation
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from domain.access.callback_token import TOKEN_HEADER, CallbackKeys
 from entrypoints.http.controllers.callbacks import MAX_CALLBACK
-from tests.support.http_api import KEYS, Api, problem, raw
+from tests.support.http.api import KEYS, Api, problem, raw
 
 ID = UUID("019b76da-a800-7000-8000-000000000001")
 PATH = f"/v1/callbacks/{ID}"
@@ -27,14 +27,14 @@ many = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 async def called(api: Api, body: bytes = b"{}", **headers: str) -> httpx.Response:
-    """A genuine callback."""
+    """Sends a genuine callback."""
     sent = {TOKEN_HEADER: TOKEN, **{name.replace("_", "-"): value for name, value in headers.items()}}
     return await api.client.post(PATH, content=body, headers=sent)
 
 
 @pytest.mark.parametrize("outcome", sorted(set(CallbackOutcome) - NOWHERE))
-async def test_whatever_came_of_it_is_204(outcome: CallbackOutcome) -> None:
-    """A poison body too: Temporal would send it for ever. The service counts what it has seen, and nobody else."""
+async def test_every_outcome_is_204(outcome: CallbackOutcome) -> None:
+    """Also for an unreadable body, because Temporal would repeat it for ever. The service counts the outcomes."""
     api = Api()
     api.receiver.answer = outcome
     answer = await called(api)
@@ -42,8 +42,9 @@ async def test_whatever_came_of_it_is_204(outcome: CallbackOutcome) -> None:
     assert not api.metrics.callbacks
 
 
-async def test_the_message_is_handed_on_as_it_came() -> None:
-    """Names in lower case, repeated ones joined, the tenant out of the token, the body byte by byte; not the token."""
+async def test_headers_and_body_are_passed_on() -> None:
+    """Header names in lower case, repeated ones joined, the tenant from the token, the body unchanged. The token is
+    not passed on."""
     api = Api(tenant="nobody asks for this one")
     headers = [HEADER, (b"Nexus-Link", b"<a>"), (b"NEXUS-Link", b"<b>"), (b"Content-Type", b"text/x-\xe4")]
     answer, _ = await raw(api.app, "POST", PATH, headers=headers, chunks=[b"\xff\x00", b"", b"not JSON"])
@@ -67,8 +68,8 @@ async def test_the_message_is_handed_on_as_it_came() -> None:
         [(b"authorization", TOKEN.encode())],
     ],
 )
-async def test_without_its_token_nothing_is_done(headers: list[tuple[bytes, bytes]]) -> None:
-    """401 before a byte of the body is read, with a challenge, and counted; a query does not change that."""
+async def test_a_callback_without_its_token_is_refused(headers: list[tuple[bytes, bytes]]) -> None:
+    """401 with a challenge before the body is read, and counted. A query changes nothing."""
     api = Api()
     answer, read = await raw(api.app, "POST", PATH, query=b"a=b", headers=headers, chunks=[b"x"] * 9)
     assert (answer.status, read) == (401, 0)
@@ -79,29 +80,29 @@ async def test_without_its_token_nothing_is_done(headers: list[tuple[bytes, byte
     assert api.metrics.callbacks == {CallbackOutcome.UNAUTHORIZED: 1}
 
 
-async def test_where_callbacks_are_off_each_is_refused() -> None:
-    """Nobody can tell a genuine one."""
+async def test_every_callback_is_refused_where_callbacks_are_off() -> None:
+    """There is no key to verify one."""
     api = Api(callback_keys=None)
     problem(await called(api), 401)
     assert not api.receiver.received
 
 
-async def test_the_key_before_still_counts() -> None:
-    """Rotation: executions that are open keep the token that they were started with."""
+async def test_a_token_of_the_previous_key_is_valid() -> None:
+    """Key rotation: open executions keep the token of their start."""
     api = Api(callback_keys=CallbackKeys({"second": "x" * 32, **KEYS.secrets}))
     assert (await called(api)).status_code == 204
 
 
-async def test_an_operation_that_was_deleted() -> None:
-    """404, which is final. A 503 would be repeated for as long as the engine knows the execution, and a few of them
-    stop the calls for everything else."""
+async def test_a_callback_of_a_deleted_operation_is_404() -> None:
+    """Which is final. A 503 would be retried for as long as the engine knows the execution, and a few of them block
+    all other callbacks."""
     api = Api()
     api.receiver.answer = CallbackOutcome.DELETED
     assert problem(await called(api), 404)["type"] == "urn:opledger:problem:operation-not-found"
 
 
-async def test_an_operation_that_is_not_there_yet() -> None:
-    """503: the call comes again."""
+async def test_a_callback_before_the_row_is_visible_is_503() -> None:
+    """The engine calls again."""
     api = Api()
     api.receiver.answer = CallbackOutcome.UNKNOWN_OPERATION
     answer = await called(api)
@@ -110,8 +111,8 @@ async def test_an_operation_that_is_not_there_yet() -> None:
 
 
 @pytest.mark.parametrize("cause", [DatabaseUnavailable(), StaleOperation(), EngineUnavailable()])
-async def test_what_may_pass_is_asked_for_again(cause: Exception) -> None:
-    """A 404 would be final: 503 with Retry-After."""
+async def test_a_temporary_error_is_503(cause: Exception) -> None:
+    """With Retry-After. A 404 would be final."""
     api = Api()
     api.receiver.answer = cause
     answer = await called(api)
@@ -120,8 +121,8 @@ async def test_what_may_pass_is_asked_for_again(cause: Exception) -> None:
 
 
 @pytest.mark.parametrize("declared", [True, False])
-async def test_its_size_limit_is_its_own(declared: bool) -> None:
-    """3 MiB, whether the length is said or found out; 413 says so."""
+async def test_a_callback_has_a_size_limit_of_its_own(declared: bool) -> None:
+    """3 MiB, named in the 413, with and without content-length."""
     for size, status in ((MAX_CALLBACK, 204), (MAX_CALLBACK + 1, 413)):
         api = Api()
         chunks = [b"x" * 65_536] * (size // 65_536) + [b"x" * (size % 65_536)]
@@ -132,8 +133,8 @@ async def test_its_size_limit_is_its_own(declared: bool) -> None:
     assert str(MAX_CALLBACK) in json.loads(answer.body)["detail"]
 
 
-async def test_a_body_that_breaks_off_is_not_taken() -> None:
-    """Half a message says nothing."""
+async def test_an_incomplete_body_is_not_applied() -> None:
+    """The client disconnected."""
     api = Api()
     messages = [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
     answers: list[Any] = []
@@ -151,15 +152,15 @@ async def test_a_body_that_breaks_off_is_not_taken() -> None:
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-temporal-payload", "nonsense", None])
-async def test_any_content_type_is_taken(content_type: str | None) -> None:
-    """The rules for a client's JSON do not apply, nor does one about content codings."""
+async def test_any_content_type_is_accepted(content_type: str | None) -> None:
+    """The rules for the JSON of clients do not apply, nor those for content codings."""
     api = Api()
     headers = {} if content_type is None else {"content_type": content_type}
     assert (await called(api, b"[1, NaN", content_encoding="br", **headers)).status_code == 204
 
 
-async def test_what_is_no_callback_url() -> None:
-    """As everywhere: 404 for an id that is none, 405 for another method, 400 for a parameter that there is not."""
+async def test_an_invalid_url_is_refused() -> None:
+    """As everywhere: 404 for an invalid id, 405 for another method, 400 for an unknown parameter."""
     api = Api()
     problem(await api.client.post("/v1/callbacks/nope", headers={TOKEN_HEADER: TOKEN}), 404)
     assert problem(await api.client.get(PATH), 405)
@@ -177,10 +178,10 @@ tokens = st.sampled_from([TOKEN.encode(), TOKEN.encode()[:-1], b"first..", b".."
 
 @many
 @given(st.lists(tokens, max_size=2), headers, st.lists(st.binary(max_size=40), min_size=1, max_size=3), lines)
-async def test_any_headers_and_bytes(
+async def test_no_headers_or_bytes_cause_a_500(
     given_tokens: list[bytes], given_headers: list[tuple[bytes, bytes]], chunks: list[bytes], query: bytes
 ) -> None:
-    """Never 500, and never past the door without the token."""
+    """And none pass without the token."""
     API.receiver.received.clear()
     sent = [*((TOKEN_HEADER.encode(), token) for token in given_tokens), *given_headers]
     answer, _ = await raw(API.app, "POST", PATH, query=query, headers=sent, chunks=chunks)

@@ -1,4 +1,4 @@
-"""Server-sent events, over HTTP."""
+"""Server-sent events over HTTP."""
 
 import asyncio
 import json
@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 
 from application.control.delete import DeleteOperation
-from application.ports.change_feed import Event, Position
-from application.ports.operation_view import JsonText
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.storage.change_feed import Event, Position
+from application.ports.storage.operation_view import JsonText
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from application.watch import change_hub, subscription
 from application.watch import stream as streams
 from domain.access.credentials import InvalidCredentials
@@ -22,16 +22,16 @@ from domain.access.scope import ALL_SCOPES, MissingScope
 from domain.operation.lifecycle import accept
 from entrypoints.http.controllers import events
 from entrypoints.http.responses import sse as event_stream
-from tests.support.http_api import Api, problem
+from tests.support.http.api import Api, problem
+from tests.support.http.sse import SentEvent, streaming
 from tests.support.operations import cause
-from tests.support.sse import SentEvent, streaming
 from tests.support.waiting import subscribed
 
 SOMEWHERE = "1-00000000000000000000000000000001-1"
 
 
 class Revocable:
-    """Access that can be taken back."""
+    """Access that tests can revoke."""
 
     controlled = True
 
@@ -46,20 +46,23 @@ class Revocable:
             raise self.error
         return await self.principal(authorization)
 
+    async def owner(self, principal: Principal, *, counted: bool) -> Principal:
+        return await self.still([])
+
     async def recheck(self, principal: Principal) -> None:
         await self.still([])
 
 
 def path_of(made: dict[str, Any]) -> str:
-    """Where the operation is followed."""
+    """Returns the URL of the operation's stream."""
     return f"/v1/operations/{made['id']}/events"
 
 
-# One operation
+# Streams of one operation
 
 
-async def test_how_it_stands_then_what_happens() -> None:
-    """First the operation; then each history line and after it the operation, until it is done and the stream ends."""
+async def test_a_stream_starts_with_the_operation() -> None:
+    """Then follow each history line and the operation after it, until the operation is done and the stream ends."""
     api = Api()
     made = await api.submit()
     async with streaming(api, path_of(made)) as stream:
@@ -74,8 +77,8 @@ async def test_how_it_stands_then_what_happens() -> None:
     assert stream.ended
 
 
-async def test_the_headers_of_a_stream() -> None:
-    """Nobody between may keep it or hold it back."""
+async def test_a_stream_forbids_caching_and_buffering() -> None:
+    """Proxies must neither store nor delay it."""
     api = Api()
     made = await api.submit()
     await api.complete(made["id"], 1)
@@ -86,7 +89,7 @@ async def test_the_headers_of_a_stream() -> None:
 
 
 async def test_head_does_not_wait() -> None:
-    """The headers alone, at once."""
+    """It returns the headers at once."""
     api = Api()
     made = await api.submit()
     for path in (path_of(made), "/v1/events"):
@@ -94,8 +97,8 @@ async def test_head_does_not_wait() -> None:
         assert (answer.status_code, answer.content) == (200, b"")
 
 
-async def test_every_event_resumes_behind_it() -> None:
-    """From each id the rest comes, each line once and the operation after it; behind the end there is nothing more."""
+async def test_a_stream_resumes_after_any_event() -> None:
+    """Each later line once, with the operation after it; nothing after the end."""
     api = Api()
     made = await api.submit()
     async with streaming(api, path_of(made)) as stream:
@@ -122,26 +125,26 @@ async def test_every_event_resumes_behind_it() -> None:
 
 
 async def test_another_tenants_operation_is_404() -> None:
-    """P8: no stream begins."""
+    """P8: no stream starts."""
     api = Api()
     made = await api.submit()
     problem(await replace(api, tenant="other").client.get(path_of(made)), 404)
 
 
 @pytest.mark.parametrize("name", ["", "x", "1", "1.", "01.1", "2.1", "1.2", "1.1.1", "-1.1", "٣.1", SOMEWHERE])
-async def test_ids_that_are_none_of_an_operation(name: str) -> None:
-    """Garbage, another stream's, or one that the operation has not come to."""
+async def test_an_invalid_event_id_of_an_operation_is_refused(name: str) -> None:
+    """Garbage, the id of another stream, one that the operation has not reached."""
     api = Api()
     made = await api.submit()
     answer = await api.client.get(path_of(made), headers={b"Last-Event-ID": name.encode()})
     assert problem(answer, 400)["errors"][0]["header"] == "Last-Event-ID"
 
 
-# All of a tenant's
+# Streams of a tenant
 
 
-async def test_all_that_happens_from_now_on() -> None:
-    """Nothing of before; then of every operation each line, and after it the operation."""
+async def test_a_tenants_stream_starts_with_the_next_event() -> None:
+    """Each line of every operation, and the operation after it. Nothing from before."""
     api = Api()
     old = await api.submit()
     async with streaming(api, "/v1/events") as stream:
@@ -157,8 +160,8 @@ async def test_all_that_happens_from_now_on() -> None:
         assert (operation.data["id"], operation.data["version"]) == (old["id"], 2)
 
 
-async def test_a_severed_client_loses_nothing() -> None:
-    """Behind any event it has had, all that came after comes, once: also what happened while nobody listened."""
+async def test_a_client_that_resumes_loses_nothing() -> None:
+    """After any of its events it gets all later ones, once, also those from while it was disconnected."""
     api = Api()
     async with streaming(api, "/v1/events") as stream:
         events = [await stream.event()]
@@ -178,8 +181,8 @@ async def test_a_severed_client_loses_nothing() -> None:
         assert (made["id"], 2) in lines
 
 
-async def test_nothing_of_another_tenant() -> None:
-    """P8, live and resumed, and not by another's id."""
+async def test_no_event_of_another_tenant_is_sent() -> None:
+    """P8: live, resumed, and with an event id of another tenant."""
     api = Api()
     other = replace(api, tenant="other")
     async with streaming(api, "/v1/events") as mine, streaming(other, "/v1/events") as theirs:
@@ -197,15 +200,15 @@ async def test_nothing_of_another_tenant() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x", "1.1", f"0{SOMEWHERE}", SOMEWHERE + "0" * 11, "9" * 19 + SOMEWHERE[1:]])
-async def test_ids_that_are_none_of_a_tenant(name: str) -> None:
-    """Garbage, another stream's, or a place that the feed has not come to."""
+async def test_an_invalid_event_id_of_a_tenant_is_refused(name: str) -> None:
+    """Garbage, the id of another stream, a position that the feed has not reached."""
     answer = await Api().client.get("/v1/events", headers={"Last-Event-ID": name})
     assert problem(answer, 400)["errors"][0]["header"] == "Last-Event-ID"
 
 
 @pytest.mark.parametrize("number", [1, 2])
-async def test_one_id_is_enough(number: int) -> None:
-    """Which of two would be meant nobody knows."""
+async def test_two_event_ids_are_refused(number: int) -> None:
+    """It is ambiguous which one counts."""
     api = Api()
     async with streaming(api, "/v1/events") as stream:
         begin = (await stream.event()).id
@@ -213,11 +216,11 @@ async def test_one_id_is_enough(number: int) -> None:
     assert problem(answer, 400)["errors"][0]["detail"] == "must not be repeated"
 
 
-# The life of a stream
+# Lifetime of a stream
 
 
-async def test_silence_is_told() -> None:
-    """A comment, so that nobody between takes the connection for dead."""
+async def test_a_stream_without_events_sends_comments() -> None:
+    """So that no proxy closes the connection as idle."""
     api = Api(heartbeat=0.01)
     made = await api.submit()
     for path in (path_of(made), "/v1/events"):
@@ -227,8 +230,9 @@ async def test_silence_is_told() -> None:
             assert await stream.comment()
 
 
-async def test_the_place_moves_on_in_silence() -> None:
-    """While only others are busy, the id from where to resume follows: resuming does not read what is not one's own."""
+async def test_the_event_id_advances_without_events() -> None:
+    """While only other tenants have events, the stream sends ids to resume from: resuming does not read their events
+    again."""
     api = Api(heartbeat=0.01)
     async with streaming(api, "/v1/events") as stream:
         begin = await stream.event()
@@ -244,9 +248,8 @@ async def test_the_place_moves_on_in_silence() -> None:
         assert (await stream.event()).data["operation_id"] == made["id"]
 
 
-async def test_resuming_past_what_others_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The way through it is told, so that whoever is cut off on it is further the next time; and no operation of
-    another tenant is."""
+async def test_resuming_past_other_tenants_events_advances_the_event_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that disconnects meanwhile resumes further on. It gets no operation of another tenant."""
     monkeypatch.setattr(streams, "CATCH_UP_PAGE", 3)
     api = Api()
     async with streaming(api, "/v1/events") as stream:
@@ -274,9 +277,8 @@ async def test_resuming_past_what_others_did(monkeypatch: pytest.MonkeyPatch) ->
         assert [later.data for later in again if later.kind != "position"] == behind
 
 
-async def test_a_slow_reader_is_told_to_resync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is kept for one who does not read: it is told and hung up on, and behind its last event is all it
-    missed."""
+async def test_a_slow_reader_gets_a_resync_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream ends and keeps nothing. After its last event id the client gets all that it missed."""
     monkeypatch.setattr(subscription, "MAX_QUEUE", 3)
     api = Api()
     async with streaming(api, "/v1/events") as stream:
@@ -297,8 +299,8 @@ async def test_a_slow_reader_is_told_to_resync(monkeypatch: pytest.MonkeyPatch) 
     assert [event.data["operation_id"] for event in had] == [operation["id"] for operation in made]
 
 
-async def test_a_stop_ends_every_stream() -> None:
-    """And one that is begun after that at once."""
+async def test_a_shutdown_ends_every_stream() -> None:
+    """One that starts afterwards ends at once."""
     api = Api()
     made = await api.submit()
     async with streaming(api, path_of(made)) as one, streaming(api, "/v1/events") as all_:
@@ -310,8 +312,8 @@ async def test_a_stop_ends_every_stream() -> None:
         assert [event.kind for event in await late.rest()] == ["operation"]
 
 
-async def test_an_operation_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before its end was told: the stream ends all the same, and the client learns why when it comes back."""
+async def test_a_stream_ends_when_its_operation_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its end was sent. The client gets 404 when it reconnects."""
     monkeypatch.setattr(change_hub, "DELETION_CHECK_INTERVAL", 0.0)
     api = Api()
     made = await api.submit()
@@ -324,8 +326,8 @@ async def test_an_operation_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("error", [InvalidCredentials("it was revoked"), MissingScope("read")], ids=repr)
-async def test_access_that_ends(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """It ends what was begun with it, before anything more is sent; not being able to tell does not."""
+async def test_a_stream_ends_with_its_access(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Before another event is sent. An error of the check does not end it."""
     monkeypatch.setattr(event_stream, "RECHECK_INTERVAL", 0.0)
     access = Revocable()
     api = Api(access=access, tenant="t")
@@ -342,8 +344,8 @@ async def test_access_that_ends(monkeypatch: pytest.MonkeyPatch, error: Exceptio
     assert not api.hub._subscriptions
 
 
-async def test_a_client_that_leaves_while_it_does_not_read() -> None:
-    """Nothing is kept for it either, and not only once somebody looks for garbage."""
+async def test_a_disconnected_slow_reader_leaves_nothing_behind() -> None:
+    """At once, not only after garbage collection."""
     api = Api()
     made = await api.submit()
     async with streaming(api, "/v1/events") as stream:
@@ -357,8 +359,8 @@ async def test_a_client_that_leaves_while_it_does_not_read() -> None:
         assert api.metrics.waiters == 0
 
 
-async def test_a_client_that_leaves_is_forgotten() -> None:
-    """Nothing is kept for it."""
+async def test_a_disconnected_client_leaves_nothing_behind() -> None:
+    """No subscription, and no task."""
     api = Api()
     made = await api.submit()
     async with streaming(api, path_of(made)) as one, streaming(api, "/v1/events") as all_:
@@ -368,8 +370,8 @@ async def test_a_client_that_leaves_is_forgotten() -> None:
     assert not api.hub._subscriptions
 
 
-def test_json_of_several_lines() -> None:
-    """As somebody may have stored it who brought operations along: a client puts the lines together again."""
+def test_json_with_line_breaks_is_sent_as_several_data_lines() -> None:
+    """Imported operations may have such JSON. Clients join the lines."""
     made = accept(UUID(int=1), tenant="t", type_name="deploy", value=None, labels={}, cause=cause()).operation
     as_stored: Any = JsonText('{"a":\r\n[1,\n2], "b": "\u2028"}')
     event = Event(Position.behind(1), "t", replace(made, input=as_stored))

@@ -1,4 +1,4 @@
-"""A plain read goes past the web framework, and its answer is the framework's."""
+"""FastRead: answers a plain read before the framework, with the framework's response."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,17 +10,17 @@ from litestar.types import Scope as AsgiScope
 from domain.access.scope import Scope
 from domain.access.token_bucket import Allowance
 from entrypoints.http.controllers.fast_read import FastRead
-from tests.support.http_access import Guarded, bearer
-from tests.support.http_api import Api, problem
+from tests.support.http.access import Guarded, bearer
+from tests.support.http.api import Api, problem
 
 ID = "019b76da-a800-7000-8000-000000000001"
 SAME = {"X-Request-Id": "one"}
 TO_THE_FRAMEWORK = {"Prefer": "handling=lenient"}
-"""A preference that nobody minds."""
+"""An unknown preference, which both ignore."""
 
 
 class Framework:
-    """Counts what comes to the application's own."""
+    """Counts the requests that reach the framework."""
 
     def __init__(self, api: Api) -> None:
         self.came = 0
@@ -35,7 +35,7 @@ class Framework:
 
 
 async def both(api: Api, path: str, method: str = "GET", **headers: str) -> dict[str, Any]:
-    """The answer, which is the same both ways."""
+    """Returns the response after comparing it with the framework's."""
     framework, answers = Framework(api), list[tuple[int, dict[str, str], bytes]]()
     for more in ({}, TO_THE_FRAMEWORK):
         answer = await api.client.request(method, path, headers={**SAME, **headers, **more})
@@ -47,8 +47,8 @@ async def both(api: Api, path: str, method: str = "GET", **headers: str) -> dict
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_an_operation(method: str) -> None:
-    """In any state it can be in."""
+async def test_the_response_is_the_frameworks(method: str) -> None:
+    """In every state of an operation."""
     api = Api()
     made = await api.submit(input={"n": None}, labels={"a": "b"})
     path = f"/v1/operations/{made['id']}"
@@ -62,8 +62,8 @@ async def test_an_operation(method: str) -> None:
     await both(api, path, method, accept="text/html", traceparent=trace)
 
 
-async def test_refusals() -> None:
-    """Whatever is wrong with it."""
+async def test_a_refusal_is_the_frameworks() -> None:
+    """For every invalid request."""
     api = Guarded()
     made = (await api.ask("POST", "/v1/operations", await api.key("a"), json={"type": "deploy"})).json()
     path = f"/v1/operations/{made['id']}"
@@ -76,8 +76,8 @@ async def test_refusals() -> None:
     assert (await both(Api(), path, host="ledger.example"))["status"] == 421
 
 
-async def test_it_counts_against_the_allowance_once() -> None:
-    """Of two requests the second is one too many of one."""
+async def test_a_read_counts_once_against_the_rate_limit() -> None:
+    """With an allowance of one the second request is refused."""
     api = Guarded(Allowance(rate=0.001, burst=2))  # type: ignore[arg-type]
     key = await api.key("a")
     made = (await api.ask("POST", "/v1/operations", key, json={"type": "deploy"})).json()
@@ -88,8 +88,8 @@ async def test_it_counts_against_the_allowance_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Host", "Content-Type", "Origin"])
-async def test_repeated_header_is_refused_both_ways(name: str) -> None:
-    """Before either of them."""
+async def test_a_repeated_header_is_refused_before_both(name: str) -> None:
+    """By the checks in front of them."""
     api = Api()
     url = f"/v1/operations/{(await api.submit())['id']}"
     for more in ({}, TO_THE_FRAMEWORK):
@@ -99,8 +99,8 @@ async def test_repeated_header_is_refused_both_ways(name: str) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 3, 15, -1])
-async def test_other_spelling_is_refused_both_ways(place: int) -> None:
-    """Before either of them."""
+async def test_another_spelling_of_the_path_is_refused_before_both(place: int) -> None:
+    """By the checks in front of them."""
     api = Api()
     path = f"/v1/operations/{(await api.submit())['id']}"
     other = f"{path[:place]}%{ord(path[place]):02x}{path[place:][1:]}"
@@ -120,8 +120,8 @@ async def test_other_spelling_is_refused_both_ways(place: int) -> None:
         ("GET", "/livez", {}),
     ],
 )
-async def test_everything_else_is_the_frameworks(method: str, path: str, headers: dict[str, str]) -> None:
-    """What asks for more, or for something else."""
+async def test_every_other_request_goes_to_the_framework(method: str, path: str, headers: dict[str, str]) -> None:
+    """With a query, a body, another method or another path."""
     api = Api()
     framework = Framework(api)
     await api.client.request(method, path, headers=headers)

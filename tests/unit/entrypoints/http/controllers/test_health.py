@@ -4,31 +4,31 @@ from dataclasses import dataclass
 
 import pytest
 
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from domain.errors import OpledgerError
-from tests.support.http_api import Api, problem
+from tests.support.http.api import Api, problem
 
 
 @dataclass
 class Probe:
-    """Well, or not."""
+    """A probe with a fixed result."""
 
     name: str
     wrong: str | None = None
 
     async def check(self) -> None:
-        """As it was made."""
+        """Returns or raises the result."""
         if self.wrong:
             raise OpledgerError(self.wrong)
 
 
-async def test_a_live_process_says_so() -> None:
+async def test_livez_is_200() -> None:
     """Whatever else is down."""
     answer = await Api(required=[Probe("database", "gone")]).client.get("/livez")
     assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
 
 
-async def test_ready_names_its_checks() -> None:
+async def test_readyz_lists_its_checks() -> None:
     """200 with every check."""
     answer = await Api(required=[Probe("database")], optional=[Probe("temporal")]).client.get("/readyz")
     well = {"ok": True, "message": None}
@@ -38,8 +38,8 @@ async def test_ready_names_its_checks() -> None:
     )
 
 
-async def test_an_engine_that_is_away_only_degrades() -> None:
-    """P5: reads and submissions work, so traffic has to come: 200, and the body says what is wrong."""
+async def test_an_unavailable_engine_only_degrades() -> None:
+    """P5: reads and submissions work, so 200; the body has the error."""
     api = Api(required=[Probe("database")], optional=[Probe("temporal", "no answer")])
     answer = await api.client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
@@ -49,8 +49,8 @@ async def test_an_engine_that_is_away_only_degrades() -> None:
     }
 
 
-async def test_without_its_database_it_is_not_ready() -> None:
-    """Hazard 29: 503 with Retry-After, a problem with every check."""
+async def test_readyz_without_database_is_503() -> None:
+    """Hazard 29: with Retry-After, and a problem with every check."""
     api = Api(required=[Probe("database", "no answer")], optional=[Probe("temporal")])
     answer = await api.client.get("/readyz")
     body = problem(answer, 503)
@@ -63,8 +63,8 @@ async def test_without_its_database_it_is_not_ready() -> None:
 
 
 @pytest.mark.parametrize("name", ["database", "migrations", "temporal", "process", "new"])
-async def test_the_words_are_for_the_log(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    """They may name hosts and roles, and anybody may ask."""
+async def test_error_messages_are_only_in_the_log(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """They may contain hosts and roles, and the endpoint is public."""
     words = 'connection to "db-7.internal" as "ledger_rw" failed'
     for api in (Api(required=[Probe(name, words)]), Api(optional=[Probe(name, words)])):
         caplog.clear()
@@ -76,15 +76,15 @@ async def test_the_words_are_for_the_log(name: str, caplog: pytest.LogCaptureFix
         ]
 
 
-async def test_metrics_are_counters_and_drift() -> None:
-    """As Prometheus reads them; nothing about them is a client's affair, so the contract does not list them."""
+async def test_metrics_have_counters_and_drift() -> None:
+    """In Prometheus' format. The OpenAPI document does not list the endpoint."""
     answer = await Api().client.get("/metrics")
     assert (answer.status_code, answer.text) == (200, "counters\ndrift 1\n")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def test_metrics_without_the_database_are_counters() -> None:
-    """What happens while it is away is what one wants to see."""
+async def test_metrics_without_database_have_counters() -> None:
+    """They are needed most during an outage."""
     api = Api()
     api.drift.error = DatabaseUnavailable()
     answer = await api.client.get("/metrics")

@@ -1,4 +1,4 @@
-"""Stream tickets: a stream without the header Authorization."""
+"""Stream tickets: streams without the Authorization header."""
 
 import logging
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from typing import Any
 import httpx
 import pytest
 
-from application.watch.waiter_limit import WaitingRoom
+from application.watch.waiter_limit import WaiterLimit
 from domain.access.principal import Principal
 from domain.access.scope import Scope
 from domain.access.stream_ticket import LIFETIME
 from entrypoints.http.responses import sse as event_stream
-from tests.support.http_access import Guarded, bearer
-from tests.support.http_api import Api, problem
-from tests.support.sse import Streamed, stream_of
+from tests.support.http.access import Guarded, bearer
+from tests.support.http.api import Api, problem
+from tests.support.http.sse import Streamed, stream_of
 
 
 async def ticket(api: Api, key: Mapping[str, str] | None = None) -> str:
-    """A new one."""
+    """Creates a ticket."""
     answer = await api.client.post("/v1/stream-tickets", headers=dict(key or {}))
     assert answer.status_code == 201, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -28,24 +28,24 @@ async def ticket(api: Api, key: Mapping[str, str] | None = None) -> str:
 
 
 def streaming(api: Api, path: str, query: str) -> AbstractAsyncContextManager[Streamed]:
-    """A stream as EventSource opens it: the URL alone."""
+    """Opens a stream as EventSource does, with the URL only."""
     return stream_of(api.app, path, {}, query.encode())
 
 
 async def opened(api: Api, path: str, query: str) -> httpx.Response:
-    """The head of the answer to such a request."""
+    """Returns the start of the response to such a request."""
     return await api.client.head(path, params=query)
 
 
 async def refusal(api: Api, path: str, query: str) -> dict[str, Any]:
-    """The problem of a stream that is not opened."""
+    """Returns the problem of a refused stream."""
     answer = await api.client.get(f"{path}?{query}")
     assert answer.headers["www-authenticate"].startswith("Bearer")
     return problem(answer, 401)
 
 
 async def test_a_ticket_opens_one_stream() -> None:
-    """Of all operations, or of one; then it is used."""
+    """Of all operations or of one. Afterwards it is used."""
     api = Guarded()
     key = await api.key()
     made = (await api.ask("POST", "/v1/operations", key, json={"type": "deploy"})).json()
@@ -58,7 +58,7 @@ async def test_a_ticket_opens_one_stream() -> None:
 
 
 async def test_a_ticket_is_for_its_tenant() -> None:
-    """P8: the stream is the owner's, and another tenant's operation is not found."""
+    """P8: the stream has the owner's events; another tenant's operation is not found."""
     api = Guarded()
     owner, other = await api.key("a"), await api.key("b")
     made = (await api.ask("POST", "/v1/operations", owner, json={"type": "deploy"})).json()
@@ -81,13 +81,13 @@ async def test_a_ticket_expires_after_a_minute() -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "opt_", "opt_" + "a" * 32, "OPT_" + "a" * 32, "%6fpt_" + "a" * 32, "é", "null"]
 )
-async def test_tickets_that_are_none(text: str) -> None:
+async def test_an_invalid_ticket_is_refused(text: str) -> None:
     api = Guarded()
     assert (await refusal(api, "/v1/events", f"ticket={text}"))["errors"][0]["parameter"] == "ticket"
 
 
 async def test_creating_a_ticket_needs_the_scope_read() -> None:
-    """And it gives no other: tickets count for streams alone."""
+    """A ticket gives no other scope: it is valid for streams only."""
     api = Guarded()
     problem(await api.client.post("/v1/stream-tickets", headers=await api.key("a", Scope.SUBMIT)), 403)
     problem(await api.client.post("/v1/stream-tickets"), 401)
@@ -98,7 +98,7 @@ async def test_creating_a_ticket_needs_the_scope_read() -> None:
     assert (await opened(api, "/v1/events", f"ticket={made}")).status_code == 200
 
 
-async def test_one_credential_a_request() -> None:
+async def test_two_credentials_in_a_request_are_refused() -> None:
     """Two tickets, or a ticket and the header: it is ambiguous which one counts."""
     api = Guarded()
     key = await api.key()
@@ -110,7 +110,7 @@ async def test_one_credential_a_request() -> None:
 
 
 async def test_a_revoked_key_revokes_its_tickets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that are not used yet, and the streams that were opened with one."""
+    """Unused ones, and the streams that were opened with one."""
     monkeypatch.setattr(event_stream, "RECHECK_INTERVAL", 0)
     api = Guarded(heartbeat=0.01)
     key = await api.key()
@@ -125,7 +125,7 @@ async def test_a_revoked_key_revokes_its_tickets(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_stream_ends_with_the_credential(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a token expires that the ticket was issued to."""
+    """With the token for which the ticket was issued."""
     monkeypatch.setattr(event_stream, "RECHECK_INTERVAL", 0)
     api = Guarded(heartbeat=0.01)
     until = api.clock.now() + timedelta(seconds=30)
@@ -138,8 +138,8 @@ async def test_a_stream_ends_with_the_credential(monkeypatch: pytest.MonkeyPatch
     await refusal(api, "/v1/events", f"ticket={unused}")
 
 
-async def test_a_new_source_resumes_with_the_query() -> None:
-    """EventSource cannot set Last-Event-ID, and when it reconnects by itself, that header is newer than its URL."""
+async def test_the_query_may_resume_a_stream() -> None:
+    """EventSource cannot set Last-Event-ID. When it reconnects by itself, its header is newer than its URL."""
     api = Guarded()
     key = await api.key()
     async with streaming(api, "/v1/events", f"ticket={await ticket(api, key)}") as stream:
@@ -156,15 +156,15 @@ async def test_a_new_source_resumes_with_the_query() -> None:
 
 
 @pytest.mark.parametrize("name", ["x", "1.1", "9999-00000000000000000000000000000001-1"])
-async def test_place_in_the_query_that_there_cannot_be(name: str) -> None:
-    """The parameter is named, not the header."""
+async def test_an_invalid_event_id_in_the_query_is_refused(name: str) -> None:
+    """The error names the parameter, not the header."""
     api = Guarded()
     answer = await api.client.get(f"/v1/events?last_event_id={name}", headers=await api.key())
     assert problem(answer, 400)["errors"][0]["parameter"] == "last_event_id"
 
 
-async def test_nothing_logs_a_ticket(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the access log nor an error's; nor do answers and metrics have it."""
+async def test_a_ticket_is_never_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in the access log, not with an error, and neither in responses nor in metrics."""
     caplog.set_level(logging.DEBUG)
     api = Guarded()
     key = await api.key()
@@ -185,9 +185,9 @@ async def test_nothing_logs_a_ticket(caplog: pytest.LogCaptureFixture, monkeypat
     assert good not in str(api.answers)
 
 
-async def test_streams_count_for_the_credential() -> None:
-    """However they were opened."""
-    api = Guarded(room=WaitingRoom(places=10, each=1))
+async def test_streams_count_against_the_limit_of_the_credential() -> None:
+    """Opened with a ticket or with the header."""
+    api = Guarded(waiters=WaiterLimit(10, each=1))
     key = await api.key()
     async with streaming(api, "/v1/events", f"ticket={await ticket(api, key)}") as stream:
         await stream.event()
@@ -196,7 +196,7 @@ async def test_streams_count_for_the_credential() -> None:
 
 
 async def test_without_access_control_tickets_work_too() -> None:
-    """So that a page needs one way alone; a ticket that is given has to be one."""
+    """So that a page needs one way only. An invalid ticket is refused."""
     api = Api()
     good = await ticket(api)
     async with streaming(api, "/v1/events", f"ticket={good}") as stream:

@@ -1,4 +1,4 @@
-"""Values nested so deeply that a reader or the database would choke never reach the ledger (hazard 12)."""
+"""Hazard 12: values nested too deeply for a parser or the database never reach the ledger."""
 
 import json
 
@@ -8,14 +8,14 @@ from temporalio.api.common.v1 import Payload
 from adapters.postgres.operations.json_text import MAX_DEPTH as STORABLE_DEPTH
 from adapters.temporal.payloads.payloads import UnreadablePayload, json_of
 from domain.json_value import MAX_DEPTH, JsonValue, too_deep
-from entrypoints.worker.wire_reports import read_update
+from entrypoints.reports.status_update import decode_status_update
 
 ID = "019a0000-0000-7000-8000-000000000001"
 AT = "2026-01-01T00:00:00Z"
 
 
 def nested(depth: int) -> JsonValue:
-    """Lists in lists."""
+    """Returns lists within lists."""
     value: JsonValue = 1
     for _ in range(depth):
         value = [value]
@@ -23,12 +23,12 @@ def nested(depth: int) -> JsonValue:
 
 
 def payload(depth: int) -> Payload:
-    """As a workflow returns it; `json.dumps` would not do it that deep."""
+    """Returns a payload as a workflow returns it. `json.dumps` does not encode this depth."""
     return Payload(metadata={"encoding": b"json/plain"}, data=b"[" * depth + b"1" + b"]" * depth)
 
 
-def test_depth_is_told_apart_exactly() -> None:
-    """The limit itself fits."""
+def test_the_limit_of_the_depth_is_exact() -> None:
+    """A value at the limit is accepted."""
     assert not too_deep(nested(MAX_DEPTH))
     assert too_deep(nested(MAX_DEPTH + 1))
     assert too_deep({"a": nested(MAX_DEPTH)})
@@ -36,31 +36,32 @@ def test_depth_is_told_apart_exactly() -> None:
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 150, 450, 100_000])
-def test_a_deep_result_of_the_engine_is_unreadable_not_fatal(depth: int) -> None:
-    """Else the close could never be recorded, and the operation would stay RUNNING for ever."""
+def test_a_deep_result_of_the_engine_is_recorded_as_unreadable(depth: int) -> None:
+    """Otherwise the close could not be recorded, and the operation would stay RUNNING."""
     with pytest.raises(UnreadablePayload):
         json_of(payload(depth))
     assert json_of(payload(MAX_DEPTH)) == nested(MAX_DEPTH)
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 450])
-def test_a_deep_result_of_a_report_is_left_to_the_engine(depth: int) -> None:
-    """The report is provisional: the engine is asked."""
-    _, report = read_update({"operation_id": ID, "kind": "completed", "occurred_at": AT, "result": nested(depth)})
+def test_a_report_with_a_deep_result_is_provisional(depth: int) -> None:
+    """The engine is asked for the result."""
+    update: JsonValue = {"operation_id": ID, "kind": "completed", "occurred_at": AT, "result": nested(depth)}
+    report = decode_status_update(update).report
     assert report.result is None
     assert report.provisional
 
 
 def test_deep_details_of_an_error_are_left_out() -> None:
-    """The message is what matters; the write must not fail."""
+    """The message is recorded."""
     error: JsonValue = {"message": "boom", "details": [nested(450)]}
-    _, report = read_update({"operation_id": ID, "kind": "failed", "occurred_at": AT, "error": error})
+    report = decode_status_update({"operation_id": ID, "kind": "failed", "occurred_at": AT, "error": error}).report
     assert report.error is not None
     assert "details" not in report.error.details
     assert "nested too deeply" in str(report.error.details["unreadable"])
 
 
-def test_the_store_takes_what_the_ledger_lets_in() -> None:
-    """A result is stored inside a report, details inside an error: some levels more."""
+def test_the_database_stores_every_accepted_depth() -> None:
+    """A result is nested in a report, details in an error: some levels more."""
     assert MAX_DEPTH + 10 <= STORABLE_DEPTH
     assert json.loads(json.dumps(nested(STORABLE_DEPTH))) == nested(STORABLE_DEPTH)

@@ -1,4 +1,4 @@
-"""The parsers of headers, against valid values and against garbage."""
+"""Header parsers, with valid values and with garbage."""
 
 import re
 from typing import Any
@@ -11,10 +11,10 @@ from entrypoints.http.problems.problems import InvalidHeader
 from entrypoints.http.requests.conditional import entity_tags, expected_version, matches
 from entrypoints.http.requests.headers import media_type, preferences
 from entrypoints.http.server.tracing import in_trace_of, trace_to_carry
-from tests.support.http_api import Api, raw
+from tests.support.http.api import Api, raw
 
 LONG = 60_000
-"""Characters, near to what a head may have: a pattern that backtracks does not end."""
+"""Characters, close to the limit of a head. With this length a backtracking pattern does not end."""
 API = Api()
 garbage = st.text(st.characters(max_codepoint=255, exclude_characters="\0\r\n"), max_size=40)
 likely = st.lists(
@@ -27,8 +27,8 @@ separators = st.sampled_from([",", ", ", " ,\t", ",,", " , , "])
 
 
 @given(st.lists(tags, min_size=1, max_size=4), st.data())
-async def test_valid_entity_tags(given_tags: list[str], data: st.DataObject) -> None:
-    """Each of a list is found, whatever separates them: commas in a tag do not."""
+async def test_entity_tags_of_a_list_are_found(given_tags: list[str], data: st.DataObject) -> None:
+    """With any separators. A comma within a tag is no separator."""
     header = data.draw(st.sampled_from(["", ", ", ",,"]))
     for number, tag in enumerate(given_tags):
         header += (data.draw(separators) if number else "") + tag
@@ -57,8 +57,8 @@ async def test_valid_entity_tags(given_tags: list[str], data: st.DataObject) -> 
         '"9" x,',
     ],
 )
-def test_what_is_no_list_of_entity_tags(header: str) -> None:
-    """Matches nothing, and is refused as a condition of a change."""
+def test_an_invalid_list_of_entity_tags_matches_nothing(header: str) -> None:
+    """As a condition of a change it is refused."""
     assert entity_tags([header]) is None
     assert not matches([header], '"9"')
     with pytest.raises(InvalidHeader):
@@ -70,8 +70,8 @@ def test_what_is_no_list_of_entity_tags(header: str) -> None:
 @example('"9"' + " " * LONG + "x")
 @example('"9",' * LONG + "x")
 @example("," * LONG)
-def test_any_entity_tags(header: str) -> None:
-    """A tag matches only in a header that holds nothing else, and the rest of a longer one takes no time."""
+def test_no_text_breaks_the_entity_tag_parser(header: str) -> None:
+    """A tag matches only in a valid header. A long header takes no time."""
     rest = re.sub(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"', "", header).strip(" \t,")
     if entity_tags([header]) is None:
         assert not matches([header], '"9"')
@@ -130,8 +130,8 @@ def test_preferences(values: list[str], wait: str | None) -> None:
 @example('a="' + "\\" * LONG)
 @example("a/b;" + " ;" * LONG + "@")
 @example("a," * LONG)
-def test_any_text(text: str) -> None:
-    """Neither breaks a parser nor keeps it busy; what is found is part of the text."""
+def test_no_text_breaks_a_parser(text: str) -> None:
+    """None takes long, and the results are parts of the text."""
     for name, value in preferences([text]).items():
         assert name in text.lower()
         assert value.replace("\\", "") in text.replace("\\", "")
@@ -173,8 +173,8 @@ requests = st.sampled_from(
 
 @settings(deadline=None)
 @given(requests, st.lists(st.tuples(names, garbage | likely), max_size=4))
-async def test_any_headers(request: tuple[str, str], given_headers: list[tuple[str, str]]) -> None:
-    """No header is an internal error."""
+async def test_no_headers_cause_a_500(request: tuple[str, str], given_headers: list[tuple[str, str]]) -> None:
+    """On any route."""
     headers = [(name.encode(), value.encode("latin-1")) for name, value in given_headers]
     assert (await raw(API.app, *request, headers=headers))[0].status < 500
 
@@ -182,8 +182,8 @@ async def test_any_headers(request: tuple[str, str], given_headers: list[tuple[s
 @given(garbage, garbage)
 @example("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "a=" + "b" * LONG)
 @example("00-" + "0" * LONG, "")
-def test_any_trace(parent: str, state: str) -> None:
-    """What is carried on is short and a trace, or nothing."""
+def test_a_stored_trace_is_short_and_valid(parent: str, state: str) -> None:
+    """Of any headers; otherwise nothing is stored."""
     headers = [(b"traceparent", parent.encode("latin-1")), (b"tracestate", state.encode("latin-1"))]
     with in_trace_of(headers):
         carried = trace_to_carry()

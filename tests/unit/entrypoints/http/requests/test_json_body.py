@@ -1,4 +1,4 @@
-"""How bodies are read: I-JSON, bounded in size and depth."""
+"""Parsing of bodies: I-JSON of limited size and depth."""
 
 import json
 
@@ -7,13 +7,13 @@ import pytest
 from entrypoints.http.problems.kinds import MAX_BODY
 from entrypoints.http.problems.problems import MalformedBody
 from entrypoints.http.requests.json_body import MAX_DEPTH, parse_json
-from tests.support.http_api import Api, problem, raw
+from tests.support.http.api import Api, problem, raw
 
 JSON = {"content-type": "application/json"}
 
 
 def nested(depth: int) -> bytes:
-    """A submission of that depth."""
+    """Returns a submission of that depth."""
     inner = depth - 1
     return b'{"type":"deploy","input":' + b"[" * inner + b"]" * inner + b"}"
 
@@ -53,8 +53,8 @@ def nested(depth: int) -> bytes:
     ],
     ids=lambda body: repr(body[:30]),
 )
-async def test_what_cannot_be_read_is_400(body: bytes) -> None:
-    """Hazard 28: not JSON, ambiguous, beyond a double, beyond what can be stored, or too deep. Never a 500."""
+async def test_an_unreadable_body_is_400(body: bytes) -> None:
+    """Hazard 28: not JSON, ambiguous, beyond a double, beyond what can be stored, too deep. Never a 500."""
     api = Api()
     problem(await api.client.post("/v1/operations", content=body, headers=JSON), 400)
     assert (await api.client.get("/v1/operations")).json()["items"] == []
@@ -71,13 +71,13 @@ async def test_what_cannot_be_read_is_400(body: bytes) -> None:
     ],
     ids=lambda body: repr(body[:30]),
 )
-async def test_what_is_at_the_limit_is_taken(body: bytes) -> None:
-    """The limits are the documented ones, not one less."""
+async def test_a_body_at_the_limit_is_accepted(body: bytes) -> None:
+    """The limits are the documented ones."""
     assert (await Api().client.post("/v1/operations", content=body, headers=JSON)).status_code == 202
 
 
-async def test_a_body_of_256_kib_is_taken_and_one_more_byte_is_413() -> None:
-    """The limit is in bytes of the body."""
+async def test_a_body_of_256_kib_is_accepted_and_one_more_byte_is_413() -> None:
+    """The limit is in bytes."""
     api = Api()
     body = b'{"type":"deploy","input":"' + b"x" * (MAX_BODY - 28) + b'"}'
     assert len(body) == MAX_BODY
@@ -87,8 +87,8 @@ async def test_a_body_of_256_kib_is_taken_and_one_more_byte_is_413() -> None:
 
 
 async def test_a_large_body_is_not_read_to_its_end() -> None:
-    """Hazard 28: with a Content-Length nothing is read before the answer, without one only what the limit allows. What
-    still comes is dropped for a while, so that the client gets to see the answer, and then the connection ends."""
+    """Hazard 28: with Content-Length nothing is read before the response, without it no more than the limit. The
+    rest is discarded for a moment, so that the client sees the response; then the connection is closed."""
     api = Api()
     chunks = [b"x" * 65_536] * 1_000
     typed = (b"content-type", b"application/json")
@@ -115,29 +115,29 @@ async def test_a_large_body_is_not_read_to_its_end() -> None:
         {"content-type": "application/json", "content-encoding": "gzip"},
     ],
 )
-async def test_a_body_of_another_kind_is_415(headers: dict[str, str]) -> None:
-    """What is not declared as JSON is not guessed to be."""
+async def test_a_body_of_another_content_type_is_415(headers: dict[str, str]) -> None:
+    """The content is not inspected."""
     problem(await Api().client.post("/v1/operations", content=b'{"type":"deploy"}', headers=headers), 415)
 
 
 @pytest.mark.parametrize("declared", ["application/json; charset=UTF-8", 'Application/JSON;charset="utf-8"'])
-async def test_json_may_say_its_charset(declared: str) -> None:
+async def test_the_content_type_may_have_a_charset(declared: str) -> None:
     """RFC 9110, 8.3.1: types and parameter names are case-insensitive."""
     headers = {"content-type": declared}
     answer = await Api().client.post("/v1/operations", content=b'{"type":"deploy"}', headers=headers)
     assert answer.status_code == 202
 
 
-async def test_a_client_that_goes_away_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
-    """Half a body is 400, to nobody, and no stack trace."""
+async def test_a_disconnect_within_a_body_is_no_internal_error(caplog: pytest.LogCaptureFixture) -> None:
+    """An incomplete body is 400, without a stack trace."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
     answer, _ = await raw(Api().app, "POST", "/v1/operations", headers=headers, chunks=[])
     assert answer.status == 400
     assert not [record for record in caplog.records if record.exc_info]
 
 
-def test_the_repeated_name_is_told_at_a_bearable_length() -> None:
-    """The words of an error have a limit, whatever was sent."""
+def test_an_error_shortens_a_long_name() -> None:
+    """Error messages have a limit, whatever the request."""
     name = "x" * 10_000
     with pytest.raises(MalformedBody) as caught:
         parse_json(f'{{"{name}":1,"{name}":2}}'.encode())

@@ -1,4 +1,4 @@
-"""Limits on the bodies that are still arriving, on a real socket: time, rate and number."""
+"""Limits on arriving bodies, on a real socket: time, rate and number."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,11 +11,11 @@ import pytest
 from domain.access.callback_token import TOKEN_HEADER
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.server import request_body
-from entrypoints.http.server.slow_readers import ServedProtocol
-from tests.support.http_access import Guarded
-from tests.support.http_api import KEYS, Api, problem
-from tests.support.raw_http import Connection, ask, head
-from tests.support.served import served
+from entrypoints.http.server.slow_readers import HttpServerProtocol
+from tests.support.http.access import Guarded
+from tests.support.http.api import KEYS, Api, problem
+from tests.support.http.raw import Connection, ask, head
+from tests.support.http.served import served
 
 ID = "019b76da-a800-7000-8000-000000000001"
 JSON = ("Content-Type", "application/json")
@@ -26,8 +26,8 @@ ApiType = TypeVar("ApiType", bound=Api)
 SLOW = "urn:opledger:problem:slow-body"
 
 
-class Hurried(ServedProtocol):
-    """Allows a body less time."""
+class Hurried(HttpServerProtocol):
+    """Allows a body little time."""
 
     body_seconds: ClassVar = 0.3
 
@@ -39,14 +39,14 @@ class Patient(Hurried):
 
 
 class Limited(Patient):
-    """Has a deadline all the same."""
+    """Allows a second for each byte, with a deadline."""
 
     body_deadline: ClassVar = 0.6
 
 
 @pytest.mark.parametrize(("framing", "piece"), [(SIZED, b" "), (CHUNKED, b"1\r\n \r\n")], ids=["sized", "chunked"])
-async def test_slow_body_is_answered_408(framing: tuple[str, str], piece: bytes) -> None:
-    """With the headers of every answer; then the connection is closed. Others are served meanwhile."""
+async def test_a_slow_body_is_408(framing: tuple[str, str], piece: bytes) -> None:
+    """With the headers of every response; then the connection is closed. Other requests are served meanwhile."""
     async with served(Api().app, Hurried) as port:
         connection = await Connection.open(port)
         await connection.send(head("POST", "/v1/operations", [framing, JSON, ("X-Request-Id", "one")]), piece)
@@ -58,7 +58,7 @@ async def test_slow_body_is_answered_408(framing: tuple[str, str], piece: bytes)
 
 
 @pytest.mark.parametrize("path", ["/v1/operations/batch", f"/v1/operations/{ID}/cancel", f"/v1/callbacks/{ID}"])
-async def test_every_route_with_a_body(path: str) -> None:
+async def test_every_route_limits_the_time_of_a_body(path: str) -> None:
     """Callbacks included."""
     token = KEYS.sign(UUID(ID), "default")
     async with served(Api().app, Hurried) as port:
@@ -66,8 +66,8 @@ async def test_every_route_with_a_body(path: str) -> None:
         assert problem(await ask(port, start, b"{"), 408)["type"] == SLOW
 
 
-async def test_steady_body_is_accepted() -> None:
-    """Each byte that arrives buys time: the body takes twice the time that one without progress has."""
+async def test_a_steady_body_is_accepted() -> None:
+    """Each byte extends the time: the body takes twice as long as one without progress may."""
     async with served(Api().app, Patient) as port:
         connection = await Connection.open(port)
         start = head("POST", "/v1/operations", [("Content-Length", str(len(DEPLOY) + 6)), JSON])
@@ -79,8 +79,8 @@ async def test_steady_body_is_accepted() -> None:
         connection.close()
 
 
-async def test_steady_body_has_a_deadline() -> None:
-    """However much arrives meanwhile."""
+async def test_a_steady_body_has_a_deadline() -> None:
+    """However many bytes arrive."""
     async with served(Api().app, Limited) as port:
         connection = await Connection.open(port)
         await connection.send(head("POST", "/v1/operations", [SIZED, JSON]), b" " * 500)
@@ -88,8 +88,8 @@ async def test_steady_body_has_a_deadline() -> None:
         connection.close()
 
 
-async def test_body_of_a_request_that_waits_for_an_earlier_answer_has_its_time_afterwards() -> None:
-    """A pipelined body is not read before."""
+async def test_the_time_of_a_pipelined_body_starts_after_the_earlier_response() -> None:
+    """It is not read before."""
     api = Api()
     made = await api.submit()
     async with served(api.app, Hurried) as port:
@@ -103,41 +103,41 @@ async def test_body_of_a_request_that_waits_for_an_earlier_answer_has_its_time_a
 
 
 @pytest.mark.parametrize("framing", [SIZED, CHUNKED], ids=["sized", "chunked"])
-async def test_body_that_nobody_reads_ends_a_wait(framing: tuple[str, str]) -> None:
-    """It holds no place longer than any body."""
+async def test_an_unread_slow_body_ends_a_wait(framing: tuple[str, str]) -> None:
+    """The wait counts as a waiter no longer than any body may take."""
     api = Api()
     made = await api.submit()
     async with served(api.app, Hurried) as port:
         connection = await Connection.open(port)
         await connection.send(head("GET", f"/v1/operations/{made['id']}?wait=50s", [framing]))
         await connection.closed()
-    assert api.room.empty
+    assert api.waiters.empty
 
 
-async def test_body_that_nobody_reads_ends_a_stream() -> None:
-    """The same."""
+async def test_an_unread_slow_body_ends_a_stream() -> None:
+    """As a wait."""
     api = Api()
     made = await api.submit()
     async with served(api.app, Hurried) as port:
         connection = await Connection.open(port)
         await connection.send(head("GET", f"/v1/operations/{made['id']}/events", [SIZED]))
         assert b"event: operation" in await connection.closed()
-    assert api.room.empty
+    assert api.waiters.empty
 
 
-async def test_rest_of_a_small_refused_body_does_not_keep_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer does not wait for it, and the connection is closed when it does not come."""
+async def test_a_missing_rest_of_a_refused_body_closes_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response does not wait for it."""
     monkeypatch.setattr("entrypoints.http.server.body_limits.LINGER_SECONDS", 0.2)
-    async with served(Guarded().app, ServedProtocol) as port:
+    async with served(Guarded().app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         await connection.send(head("POST", "/v1/operations", [SIZED, JSON]), b"{")
         problem(await connection.answer(), 401)
         assert await connection.closed() == b""
 
 
-async def test_rest_of_a_small_refused_body_that_comes_keeps_the_connection() -> None:
-    """It is read in passing."""
-    async with served(Guarded().app, ServedProtocol) as port:
+async def test_an_arriving_rest_of_a_refused_body_keeps_the_connection() -> None:
+    """It is discarded."""
+    async with served(Guarded().app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         await connection.send(head("POST", "/v1/operations", [SIZED, JSON]), b"{")
         problem(await connection.answer(), 401)
@@ -146,11 +146,11 @@ async def test_rest_of_a_small_refused_body_that_comes_keeps_the_connection() ->
         connection.close()
 
 
-async def test_refused_bodies_of_one_peer_do_not_linger_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is answered; beyond the limit the connection is closed at once."""
+async def test_lingering_refused_bodies_of_a_peer_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is answered. Beyond the limit the connection is closed at once."""
     monkeypatch.setattr(request_body, "MAX_LINGERING", 3)
     monkeypatch.setattr(request_body, "LINGER_SECONDS", 1000.0)
-    async with served(Guarded().app, ServedProtocol) as port:
+    async with served(Guarded().app, HttpServerProtocol) as port:
         connections = [await Connection.open(port) for _ in range(4)]
         for connection in connections:
             await connection.send(head("POST", "/v1/operations", [CHUNKED, JSON]))
@@ -164,14 +164,14 @@ async def test_refused_bodies_of_one_peer_do_not_linger_without_limit(monkeypatc
 
 
 def limited(api: ApiType, limit: int) -> ApiType:
-    """The application with room for so many bodies of one client."""
+    """Returns the application with that limit of arriving bodies per client."""
     api.app.state[OPEN_BODIES] = OpenBodies(limit)
     return api
 
 
 @asynccontextmanager
 async def arriving(port: int, count: int, *headers: tuple[str, str]) -> AsyncIterator[list[Connection]]:
-    """So many bodies whose rest does not come."""
+    """Sends that many bodies whose rest does not arrive."""
     connections = [await Connection.open(port) for _ in range(count)]
     try:
         for connection in connections:
@@ -185,10 +185,10 @@ async def arriving(port: int, count: int, *headers: tuple[str, str]) -> AsyncIte
 
 
 async def test_bodies_are_limited_by_credential() -> None:
-    """429 for one more; another credential of the same tenant is served; a place is free when a client leaves."""
+    """429 for one more. Another credential of the tenant is served; a disconnect frees a place."""
     api = limited(Guarded(), 3)
     one, other = await api.key("a"), await api.key("a", name="other")
-    async with served(api.app, ServedProtocol) as port:
+    async with served(api.app, HttpServerProtocol) as port:
         whole = [JSON, ("Content-Length", str(len(DEPLOY)))]
         async with arriving(port, 3, *one.items()):
             refused = await ask(port, head("POST", "/v1/operations", [SIZED, JSON, *one.items()]))
@@ -204,14 +204,14 @@ async def test_bodies_are_limited_by_credential() -> None:
 
 
 async def test_bodies_are_limited_by_peer_without_access_control() -> None:
-    """Nobody has a credential there."""
-    async with served(limited(Api(), 3).app, ServedProtocol) as port, arriving(port, 3):
+    """There are no credentials."""
+    async with served(limited(Api(), 3).app, HttpServerProtocol) as port, arriving(port, 3):
         assert problem(await ask(port, head("POST", "/v1/operations/batch", [SIZED, JSON])), 429)
 
 
 async def test_many_complete_bodies_are_not_limited() -> None:
-    """Only those count that are still arriving."""
-    async with served(limited(Api(), 1).app, ServedProtocol) as port:
+    """Only arriving bodies count."""
+    async with served(limited(Api(), 1).app, HttpServerProtocol) as port:
         request = head("POST", "/v1/operations", [JSON, ("Content-Length", str(len(DEPLOY)))]) + DEPLOY
         answers = await asyncio.gather(*(ask(port, request) for _ in range(20)))
     assert [answer.status_code for answer in answers] == [202] * 20

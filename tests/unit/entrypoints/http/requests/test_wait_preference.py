@@ -1,4 +1,4 @@
-"""Waiting for an operation to change, over HTTP."""
+"""Waiting for a change of an operation over HTTP."""
 
 import asyncio
 from dataclasses import replace
@@ -8,22 +8,22 @@ import httpx
 import pytest
 
 from application.watch.read import ReadOperations
-from tests.support.http_api import Api, problem, scope_of
+from tests.support.http.api import Api, problem, scope_of
 from tests.support.waiting import subscribed
 
 LONG = "55s"
 
 
 async def asking(api: Api, made: dict[str, Any], **request: Any) -> asyncio.Task[httpx.Response]:
-    """A request that is being waited with."""
+    """Starts a request and waits until it is subscribed."""
     task = asyncio.create_task(api.client.get(f"/v1/operations/{made['id']}", **request))
     await subscribed(api.hub)
     return task
 
 
 @pytest.mark.parametrize("request_", [{"params": {"wait": LONG}}, {"headers": {"Prefer": "wait=55"}}], ids=repr)
-async def test_the_next_change_is_the_answer(request_: dict[str, Any]) -> None:
-    """Of whichever kind: it is the new version that is answered, with its tag."""
+async def test_a_wait_returns_the_next_change(request_: dict[str, Any]) -> None:
+    """Of any kind, with the ETag of the new version."""
     api = Api()
     made = await api.submit()
     task = await asking(api, made, **request_)
@@ -32,8 +32,8 @@ async def test_the_next_change_is_the_answer(request_: dict[str, Any]) -> None:
     assert (answer.status_code, answer.json()["status"], answer.headers["etag"]) == (200, "RUNNING", '"2"')
 
 
-async def test_the_deadline_answers_with_what_is() -> None:
-    """Without a change: the operation as it stands."""
+async def test_a_wait_without_change_returns_the_operation() -> None:
+    """At its deadline."""
     api = Api()
     made = await api.submit()
     for wait in ("0s", "10ms"):
@@ -41,8 +41,8 @@ async def test_the_deadline_answers_with_what_is() -> None:
         assert (answer.status_code, answer.json(), answer.headers["retry-after"]) == (200, made, "1")
 
 
-async def test_until_done() -> None:
-    """Other changes do not count."""
+async def test_a_wait_until_done_returns_the_finished_operation() -> None:
+    """Other changes do not end it."""
     api = Api()
     made = await api.submit()
     task = await asking(api, made, params={"wait": LONG, "until": "done"})
@@ -52,8 +52,8 @@ async def test_until_done() -> None:
     assert "retry-after" not in answer.headers
 
 
-async def test_until_done_goes_past_other_changes() -> None:
-    """At the deadline a running operation is answered as it stands."""
+async def test_a_wait_until_done_returns_a_running_operation_at_the_deadline() -> None:
+    """Other changes do not end it."""
     api = Api()
     made = await api.submit()
     task = await asking(api, made, params={"wait": "200ms", "until": "done"})
@@ -61,8 +61,8 @@ async def test_until_done_goes_past_other_changes() -> None:
     assert (await task).json()["status"] == "RUNNING"
 
 
-async def test_what_is_done_is_answered_at_once() -> None:
-    """It will not change; to a client that has it, 304."""
+async def test_a_finished_operation_is_returned_at_once() -> None:
+    """It cannot change. A client that has it gets 304."""
     api = Api()
     made = await api.submit()
     tag = f'"{(await api.complete(made["id"], 1)).version}"'
@@ -72,8 +72,8 @@ async def test_what_is_done_is_answered_at_once() -> None:
     assert known.status_code == 304
 
 
-async def test_a_change_against_the_version_that_the_client_has() -> None:
-    """What changed before the request came is a change, and answers at once."""
+async def test_a_wait_with_an_old_etag_returns_at_once() -> None:
+    """The change came before the request."""
     api = Api()
     made = await api.submit()
     await api.start(made["id"])
@@ -83,8 +83,8 @@ async def test_a_change_against_the_version_that_the_client_has() -> None:
 
 
 @pytest.mark.parametrize("tag", ['"1"', "*"])
-async def test_a_client_that_is_up_to_date_waits(tag: str) -> None:
-    """And is told of the next version, or at the deadline that there is none."""
+async def test_a_wait_with_the_current_etag_waits(tag: str) -> None:
+    """It returns the next version, or 304 at the deadline."""
     api = Api()
     made = await api.submit()
     url = f"/v1/operations/{made['id']}"
@@ -95,8 +95,8 @@ async def test_a_client_that_is_up_to_date_waits(tag: str) -> None:
     assert (await task).json()["version"] == 2
 
 
-async def test_many_wait_for_one() -> None:
-    """Every one of them is answered."""
+async def test_a_change_ends_all_waits() -> None:
+    """Of one operation."""
     api = Api()
     made = await api.submit()
     asked = [await asking(api, made, params={"wait": LONG}) for _ in range(50)]
@@ -105,8 +105,8 @@ async def test_many_wait_for_one() -> None:
     assert {(await task).json()["version"] for task in asked} == {2}
 
 
-async def test_the_answer_is_that_of_a_read() -> None:
-    """To the byte, whatever it holds, and each with the headers of its own: nobody can tell who waited."""
+async def test_a_wait_has_the_response_of_a_read() -> None:
+    """The same bytes, and the headers of its own request."""
     api = Api()
     made, other = await api.submit(), await api.submit()
     preferring = [await asking(api, made, headers={"Prefer": f"wait={seconds}"}) for seconds in (50, 55)]
@@ -123,8 +123,8 @@ async def test_the_answer_is_that_of_a_read() -> None:
         assert {**told.headers, "x-request-id": ""} == {**read.headers, "x-request-id": ""}
 
 
-async def test_a_stop_answers_every_wait() -> None:
-    """With what is; who asks after that does not wait."""
+async def test_a_shutdown_ends_every_wait() -> None:
+    """With the operation as it is. Later requests do not wait."""
     api = Api()
     made = await api.submit()
     task = await asking(api, made, params={"wait": LONG})
@@ -133,8 +133,8 @@ async def test_a_stop_answers_every_wait() -> None:
     assert (await api.client.get(f"/v1/operations/{made['id']}", params={"wait": LONG})).json() == made
 
 
-async def test_a_stop_asks_nothing_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thousands are answered at that moment, and the database has a few connections: they get what was read last."""
+async def test_a_shutdown_queries_nothing_for_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be thousands, and the database has few connections: they get what was read last."""
     api = Api()
     made = await api.submit()
     task = await asking(api, made, params={"wait": LONG, "until": "done"})
@@ -145,8 +145,8 @@ async def test_a_stop_asks_nothing_for_those_who_wait(monkeypatch: pytest.Monkey
     assert (await task).json()["version"] == started.version
 
 
-async def test_who_hangs_up_does_not_go_on_waiting() -> None:
-    """Nothing is kept for it, and the log says what it was."""
+async def test_a_disconnect_ends_a_wait() -> None:
+    """It leaves nothing behind, and the log has its status."""
     api = Api()
     made = await api.submit()
     scope = scope_of("GET", f"/v1/operations/{made['id']}", f"wait={LONG}".encode(), [])
@@ -172,7 +172,7 @@ async def test_who_hangs_up_does_not_go_on_waiting() -> None:
 
 
 async def test_another_tenants_operation_is_404_at_once() -> None:
-    """P8: nobody learns by waiting that it exists."""
+    """P8: no wait shows that it exists."""
     api = Api()
     made = await api.submit()
     other = replace(api, tenant="other")
@@ -182,8 +182,8 @@ async def test_another_tenants_operation_is_404_at_once() -> None:
 @pytest.mark.parametrize(
     "wait", ["", "20", "-1s", "56s", "60s", "2m", "1h", "abc", "PT20S", "1e3s", "9" * 400 + "s", "٣s"]
 )
-async def test_waits_that_are_none(wait: str) -> None:
-    """The field and the rule are named."""
+async def test_an_invalid_wait_is_400(wait: str) -> None:
+    """With the parameter and the rule."""
     api = Api()
     made = await api.submit()
     body = problem(await api.client.get(f"/v1/operations/{made['id']}", params={"wait": wait}), 400)
@@ -192,8 +192,8 @@ async def test_waits_that_are_none(wait: str) -> None:
     ]
 
 
-async def test_until_alone() -> None:
-    """There is nothing that it could be the end of; nor is there another end."""
+async def test_until_without_wait_is_400() -> None:
+    """And so is any value but `done`."""
     api = Api()
     made = await api.submit()
     url = f"/v1/operations/{made['id']}"
@@ -214,16 +214,16 @@ async def test_until_alone() -> None:
         ("wait=-1", None),
     ],
 )
-async def test_preferences(prefer: str, applied: str | None) -> None:
-    """RFC 7240: what was applied is named; what is not understood is passed over."""
+async def test_an_applied_preference_is_in_the_response(prefer: str, applied: str | None) -> None:
+    """RFC 7240: unknown preferences are ignored."""
     api = Api()
     made = await api.submit()
     answer = await api.client.get(f"/v1/operations/{made['id']}", headers={"Prefer": prefer})
     assert (answer.status_code, answer.headers.get("preference-applied")) == (200, applied)
 
 
-async def test_a_preference_is_cut_to_what_there_is() -> None:
-    """It is a wish; in the query it would be an error."""
+async def test_a_preference_beyond_the_limit_is_reduced() -> None:
+    """In the query it is an error."""
     api = Api()
     made = await api.submit()
     await api.complete(made["id"], 1)
@@ -231,8 +231,8 @@ async def test_a_preference_is_cut_to_what_there_is() -> None:
     assert answer.headers["preference-applied"] == "wait=55"
 
 
-async def test_the_query_goes_before_the_preference() -> None:
-    """One of them is in force, and the header says which."""
+async def test_the_query_has_precedence_over_the_preference() -> None:
+    """Then no preference was applied."""
     api = Api()
     made = await api.submit()
     answer = await api.client.get(f"/v1/operations/{made['id']}", params={"wait": "0s"}, headers={"Prefer": "wait=55"})

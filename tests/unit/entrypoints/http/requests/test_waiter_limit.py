@@ -1,4 +1,4 @@
-"""How many may wait and follow events at the same time, over HTTP, and that each gives its place back."""
+"""Limits on waits and streams over HTTP, and that each one is released."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from application.watch.read import ReadOperations
-from application.watch.waiter_limit import WaitingRoom
-from tests.support.http_access import Guarded
-from tests.support.http_api import Api, problem, scope_of
-from tests.support.sse import PATIENCE, Streamed
+from application.watch.waiter_limit import WaiterLimit
+from tests.support.http.access import Guarded
+from tests.support.http.api import Api, problem, scope_of
+from tests.support.http.sse import PATIENCE, Streamed
 from tests.support.waiting import subscribed
 
 PATHS = ["/v1/events", "/v1/operations/{id}/events", "/v1/operations/{id}?wait=55s"]
@@ -20,7 +20,7 @@ PATHS = ["/v1/events", "/v1/operations/{id}/events", "/v1/operations/{id}?wait=5
 
 @asynccontextmanager
 async def opened(api: Api, path: str, headers: dict[str, str]) -> AsyncIterator[tuple[Streamed, asyncio.Task[None]]]:
-    """A wait or a stream that is under way, and its request's task."""
+    """Opens a wait or a stream. Yields its client and the task of its request."""
     client, (path, _, query) = Streamed(), path.partition("?")
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     task: asyncio.Task[None] = asyncio.create_task(
@@ -36,14 +36,14 @@ async def opened(api: Api, path: str, headers: dict[str, str]) -> AsyncIterator[
 
 
 async def until_empty(api: Api) -> None:
-    """Until everybody has left."""
+    """Waits until no waiter is left."""
     async with asyncio.timeout(PATIENCE):
-        while not api.room.empty:  # noqa: ASYNC110
+        while not api.waiters.empty:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
 async def submitted(api: Guarded, key: dict[str, str]) -> str:
-    """An operation's id."""
+    """Submits an operation. Returns its id."""
     answer = await api.ask("POST", "/v1/operations", key, json={"type": "deploy"})
     made: str = answer.json()["id"]
     return made
@@ -51,9 +51,9 @@ async def submitted(api: Guarded, key: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("under_way", PATHS)
 @pytest.mark.parametrize("refused", PATHS)
-async def test_one_too_many_of_a_credential(under_way: str, refused: str) -> None:
-    """Waits and streams count together: 429 with Retry-After, for that credential and that kind of request alone."""
-    api = Guarded(room=WaitingRoom(places=9, each=1))
+async def test_one_waiter_too_many_of_a_credential_is_429(under_way: str, refused: str) -> None:
+    """With Retry-After. Waits and streams count together; other requests and other credentials are served."""
+    api = Guarded(waiters=WaiterLimit(9, each=1))
     key, other = await api.key(), await api.key(name="other")
     made = await submitted(api, key)
     async with opened(api, under_way.format(id=made), key):
@@ -67,13 +67,13 @@ async def test_one_too_many_of_a_credential(under_way: str, refused: str) -> Non
 
 
 @pytest.mark.parametrize("refused", PATHS)
-async def test_one_too_many_of_all(refused: str) -> None:
-    """503 with Retry-After, also where nobody shows credentials; whatever does not wait is answered."""
-    api = Api(room=WaitingRoom(places=1, each=1))
+async def test_one_waiter_too_many_in_total_is_503(refused: str) -> None:
+    """With Retry-After, also without access control. Requests that do not wait are served."""
+    api = Api(waiters=WaiterLimit(1, each=1))
     made = await api.submit()
     async with opened(api, "/v1/events", {}):
         answer = await api.client.get(refused.format(id=made["id"]))
-        assert problem(answer, 503)["type"] == "urn:opledger:problem:waiting-room-full"
+        assert problem(answer, 503)["type"] == "urn:opledger:problem:waiter-limit-reached"
         assert answer.headers["retry-after"] == "5"
         assert (await api.client.get(f"/v1/operations/{made['id']}")).status_code == 200
     await until_empty(api)
@@ -113,29 +113,29 @@ async def _be_done(api: Api, made: str, client: Streamed, task: asyncio.Task[Non
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("end", [_leave, _leave_unread, _be_cancelled, _stop, _fail, _be_done])
-async def test_however_it_ends(
+async def test_every_end_releases_the_waiter(
     path: str, end: Callable[[Api, str, Streamed, asyncio.Task[None]], Awaitable[None]]
 ) -> None:
-    """The place is there again: after a client that left, read or not, a cancellation, a stop, an error, the end."""
-    api = Api(room=WaitingRoom(places=1, each=1))
+    """A disconnect before or after the response is read, a cancellation, a shutdown, an error, the end."""
+    api = Api(waiters=WaiterLimit(1, each=1))
     made = (await api.submit())["id"]
     async with opened(api, path.format(id=made), {}) as (client, task):
-        assert not api.room.empty
+        assert not api.waiters.empty
         await end(api, made, client, task)
         await until_empty(api)
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_what_never_began_holds_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A HEAD, and what failed before there was anything to wait for."""
+async def test_a_request_that_never_waits_is_not_counted(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A HEAD, and a request that fails before its wait."""
 
     async def away(*_: Any) -> Any:
         raise DatabaseUnavailable
 
-    api = Api(room=WaitingRoom(places=1, each=1))
+    api = Api(waiters=WaiterLimit(1, each=1))
     made = (await api.submit())["id"]
     assert (await api.client.head(path.format(id=made).replace("55s", "0s"))).status_code == 200
     monkeypatch.setattr(ReadOperations, "get", away)
     monkeypatch.setattr(api.hub, "_start", away)
     await api.client.get(path.format(id=made))
-    assert api.room.empty
+    assert api.waiters.empty

@@ -1,4 +1,4 @@
-"""Every error is a problem."""
+"""Every error is a problem (RFC 9457)."""
 
 import logging
 from typing import Any
@@ -9,15 +9,15 @@ import pytest
 from adapters.memory.clock import MemoryClock
 from adapters.memory.operations.operation_queries import MemoryOperationQueries
 from adapters.memory.store import MemoryStore
-from application.ports.operation_repository import StaleOperation
-from application.ports.unit_of_work import DatabaseUnavailable
-from tests.support.http_api import Api, problem
+from application.ports.storage.operation_repository import StaleOperation
+from application.ports.storage.unit_of_work import DatabaseUnavailable
+from tests.support.http.api import Api, problem
 
 SECRET = "postgresql://user:secret@db.internal"
 
 
 class BrokenStore(MemoryStore):
-    """A database that fails with a given error."""
+    """A database that fails with the given error."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(MemoryClock())
@@ -31,8 +31,8 @@ class BrokenStore(MemoryStore):
 
 
 @pytest.mark.parametrize("path", ["/", "/nope", "/v1", "/v2/operations", "/v1/operations/a/b/c", "/schema", "/openapi"])
-async def test_what_the_router_does_not_know_is_a_problem(path: str) -> None:
-    """404 in the same form, also where Litestar would serve pages of its own."""
+async def test_an_unknown_route_is_a_problem(path: str) -> None:
+    """404 in the same format, also where Litestar would serve its own pages."""
     assert problem(await Api().client.get(path), 404)["type"] == "urn:opledger:problem:not-found"
 
 
@@ -46,15 +46,15 @@ async def test_what_the_router_does_not_know_is_a_problem(path: str) -> None:
         ("QUERY", "/v1/operations", "GET, HEAD, OPTIONS, POST"),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones(method: str, path: str, allow: str) -> None:
-    """405 with Allow."""
+async def test_another_method_is_405_with_allow(method: str, path: str, allow: str) -> None:
+    """With the methods of the path."""
     answer = await Api().client.request(method, path)
     problem(answer, 405)
     assert answer.headers["allow"] == allow
 
 
 async def test_an_unexpected_error_is_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
-    """500 without internals; the log has them, under the request's id."""
+    """500 without internals. The log has them with the request id."""
     api = Api(store=BrokenStore(RuntimeError(SECRET)))
     with caplog.at_level(logging.ERROR):
         answer = await api.client.get("/v1/operations/counts")
@@ -65,8 +65,8 @@ async def test_an_unexpected_error_is_logged_and_not_shown(caplog: pytest.LogCap
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StaleOperation(SECRET)])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_what_may_pass_is_503_and_says_when_to_come_back(error: Exception, method: str) -> None:
-    """503 with Retry-After, and without the words that name hosts."""
+async def test_a_temporary_error_is_503_with_retry_after(error: Exception, method: str) -> None:
+    """Without the messages, which may contain hosts."""
     api = Api(store=BrokenStore(error))
     body = {"type": "deploy"} if method == "POST" else None
     answer = await api.client.request(method, "/v1/operations", json=body)
@@ -75,8 +75,8 @@ async def test_what_may_pass_is_503_and_says_when_to_come_back(error: Exception,
     assert "secret" not in answer.text
 
 
-async def test_problems_do_not_repeat_much_of_what_was_sent() -> None:
-    """An error's answer is short, whatever the request was."""
+async def test_a_problem_is_short() -> None:
+    """Whatever the request contains."""
     api = Api()
     long = "x" * 100_000
     for body in ({"type": "deploy", long: 1}, {"type": "deploy", "labels": {long: "a"}}, {"type": long}):
@@ -88,12 +88,12 @@ async def test_problems_do_not_repeat_much_of_what_was_sent() -> None:
     assert len(answer.content) < 3_000
 
 
-async def test_a_host_header_that_is_none_is_400() -> None:
-    """What Litestar itself refuses is a problem too."""
+async def test_an_invalid_host_header_is_a_problem() -> None:
+    """400, from Litestar itself."""
     problem(await Api().client.get("/livez", headers={"host": "a b"}), 400)
 
 
-async def test_an_operation_that_does_not_exist_is_named() -> None:
-    """The detail is the domain's."""
+async def test_a_404_names_the_operation() -> None:
+    """With the domain's message."""
     missing = UUID(int=7)
     assert str(missing) in problem(await Api().client.get(f"/v1/operations/{missing}"), 404)["detail"]

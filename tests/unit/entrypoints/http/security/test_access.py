@@ -1,4 +1,4 @@
-"""Access over HTTP: 401, 403, 429, and that nothing runs before them."""
+"""Access control over HTTP: 401, 403 and 429, before anything else runs."""
 
 import logging
 from datetime import timedelta
@@ -15,25 +15,27 @@ from domain.access.scope import Scope
 from domain.access.token_bucket import Allowance
 from entrypoints.http.app import create_app
 from entrypoints.http.security.authorization import PUBLIC, routes
-from tests.support.http_access import Guarded, bearer
-from tests.support.http_api import KEY, Api, problem, raw
+from tests.support.http.access import Guarded, bearer
+from tests.support.http.api import KEY, Api, problem, raw
 
 ID = "019b76da-a800-7000-8000-0000000000ff"
 GUARDED = Guarded()
 ROUTES = [(method, path, handler.opt["scope"]) for method, path, handler in routes(GUARDED.app)]
-SCOPED = [(method, path.replace("{operation_id}", ID), scope) for method, path, scope in ROUTES if scope != PUBLIC]
+SCOPED = [
+    (method, path.format(operation_id=ID, name="deploy"), scope) for method, path, scope in ROUTES if scope != PUBLIC
+]
 OPEN = {("GET", "/livez"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/docs")}
 KEYLESS = OPEN | {("GET", "/docs/{name}"), ("POST", "/v1/callbacks/{operation_id}")}
 
 
-def test_what_is_open_is_listed_here() -> None:
-    """Probes, metrics, the documentation, and callbacks, which have tokens of their own; nothing else."""
+def test_public_routes_are_listed_here() -> None:
+    """Probes, metrics, documentation, and callbacks, which have tokens of their own."""
     assert {(method, path) for method, path, scope in ROUTES if scope == PUBLIC} == KEYLESS
     assert {scope for _, _, scope in SCOPED} >= {Scope.READ, Scope.SUBMIT, Scope.CANCEL}
 
 
-def test_a_route_that_says_nothing_is_refused() -> None:
-    """A new route without a declaration keeps the application from being made, by name."""
+def test_a_route_without_scope_is_refused() -> None:
+    """The application does not start, and the error names the route."""
 
     @get("/v1/new")
     async def new() -> None: ...
@@ -43,8 +45,8 @@ def test_a_route_that_says_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), SCOPED)
-async def test_without_credentials_nothing_runs(method: str, path: str, scope: Scope) -> None:
-    """401 with a challenge on every route, before a byte of the body is read and before its query is looked at."""
+async def test_every_route_requires_credentials(method: str, path: str, scope: Scope) -> None:
+    """401 with a challenge, before the body and the query are read."""
     answer, read = await raw(GUARDED.app, method, path, query=b"a=b&a=b", chunks=[b"x"] * 9)
     assert (answer.status, read) == (401, 0)
     assert answer.headers["www-authenticate"] == 'Bearer realm="opledger"'
@@ -52,8 +54,8 @@ async def test_without_credentials_nothing_runs(method: str, path: str, scope: S
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), SCOPED)
-async def test_without_its_scope_nothing_runs(method: str, path: str, scope: Scope) -> None:
-    """403 on every route for a key that has all other scopes but admin; the problem names the one that is missing."""
+async def test_every_route_requires_its_scope(method: str, path: str, scope: Scope) -> None:
+    """403 for a key with all other scopes but admin. The problem names the missing scope."""
     others = [one for one in Scope if one not in (scope, Scope.ADMIN)]
     answer = await GUARDED.ask(method, path, await GUARDED.key("a", *others))
     body = problem(answer, 403)
@@ -64,29 +66,28 @@ async def test_without_its_scope_nothing_runs(method: str, path: str, scope: Sco
 
 @pytest.mark.parametrize(("method", "path", "scope"), SCOPED)
 @pytest.mark.parametrize("held", ["its own", "admin"])
-async def test_with_its_scope_each_route_is_reached(method: str, path: str, scope: Scope, held: str) -> None:
-    """With that scope alone, or with admin, the answer is the route's own. A HEAD is a GET, and does not wait for
-    the end of a stream."""
+async def test_every_route_accepts_its_scope(method: str, path: str, scope: Scope, held: str) -> None:
+    """Only that scope, or only admin. A HEAD is a GET, and does not wait for the end of a stream."""
     key = await GUARDED.key("a", Scope.ADMIN if held == "admin" else scope)
     assert (await GUARDED.ask("HEAD" if method == "GET" else method, path, key)).status_code not in (401, 403, 405, 500)
 
 
 @pytest.mark.parametrize("path", sorted(path for _, path in OPEN))
-async def test_what_is_open_stays_open(path: str) -> None:
-    """Probes, scrapers and people who read the documentation have no key; a wrong one does not matter to them."""
+async def test_public_routes_need_no_credentials(path: str) -> None:
+    """An invalid credential changes nothing."""
     for headers in ({}, bearer("nonsense")):
         assert (await GUARDED.client.get(path, headers=headers)).status_code == 200
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/nope", 404), ("PUT", "/v1/operations", 405)])
-async def test_what_the_router_refuses(method: str, path: str, status: int) -> None:
-    """It refuses to everybody alike."""
+async def test_the_router_answers_without_credentials(method: str, path: str, status: int) -> None:
+    """Unknown routes and methods are the same for every client."""
     problem(await GUARDED.client.request(method, path), status)
     problem(await GUARDED.ask(method, path, await GUARDED.key()), status)
 
 
-async def test_options_name_the_methods_to_everybody() -> None:
-    """They are no secret, and nothing of ours runs."""
+async def test_options_needs_no_credentials() -> None:
+    """The methods are public, and no handler runs."""
     answer = await GUARDED.client.options("/v1/operations")
     assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
 
@@ -107,8 +108,8 @@ async def test_options_name_the_methods_to_everybody() -> None:
         "Bearer \xe4",
     ],
 )
-async def test_credentials_that_are_none(header: str) -> None:
-    """401 that names the header, says what is wrong, and does not repeat what was given."""
+async def test_invalid_credentials_are_401(header: str) -> None:
+    """The problem names the header and the error, and does not repeat the value."""
     answer, _ = await raw(GUARDED.app, "GET", "/v1/operations", headers=[(b"authorization", header.encode("latin-1"))])
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="opledger", error="invalid_token"'
@@ -119,8 +120,8 @@ async def test_credentials_that_are_none(header: str) -> None:
 
 @settings(deadline=None)
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(b"Bearer ".__add__) | st.just(b"Bearer opl_" + b"a" * 41))
-async def test_whatever_the_header_is(header: bytes) -> None:
-    """Nothing that is made up opens anything, or breaks anything."""
+async def test_no_header_passes_or_breaks_authentication(header: bytes) -> None:
+    """Any text."""
     answer, _ = await raw(GUARDED.app, "GET", "/v1/operations", headers=[(b"authorization", header)])
     assert answer.status == 401
 
@@ -132,8 +133,8 @@ async def test_two_credentials_are_refused() -> None:
     assert (answer.status, b"must not be repeated" in answer.body) == (400, True)
 
 
-async def test_expired_and_revoked() -> None:
-    """Who has the key is told."""
+async def test_the_401_says_expired_or_revoked() -> None:
+    """To a client that has the secret."""
     api = Guarded()
     brief, revoked = await api.key(life=timedelta(seconds=60)), await api.key(name="revoked")
     for key in (brief, revoked):
@@ -144,8 +145,8 @@ async def test_expired_and_revoked() -> None:
         assert word in problem(await api.ask("GET", "/v1/operations", key), 401)["detail"]
 
 
-async def test_a_token_of_the_identity_provider() -> None:
-    """Its subject is whom the history names; while the provider's keys cannot be had, 503."""
+async def test_a_jwt_gives_its_subject() -> None:
+    """The history names it. While the provider's keys are unavailable, 503."""
     api = Guarded()
     token = bearer(api.tokens.issue(Principal("a", "person", frozenset({Scope.SUBMIT}), "jwt person")))
     made = await api.ask("POST", "/v1/operations", token, json={"type": "deploy"})
@@ -160,7 +161,7 @@ async def test_a_token_of_the_identity_provider() -> None:
 
 
 async def test_the_key_s_name_is_in_the_history() -> None:
-    """Submission and wish are its; the key itself is nowhere."""
+    """For the submission and the cancellation request. The key itself is nowhere."""
     api = Guarded()
     key = await api.key(name="deployer")
     made = (await api.ask("POST", "/v1/operations", key, json={"type": "deploy"})).json()
@@ -172,8 +173,8 @@ async def test_the_key_s_name_is_in_the_history() -> None:
     assert "opl_" not in answer.text + operation.text
 
 
-async def test_over_the_allowance() -> None:
-    """429 with Retry-After for that key alone; the probes and what the router refuses are not counted."""
+async def test_a_key_beyond_its_rate_limit_is_429() -> None:
+    """With Retry-After, for that key only. Probes and unknown routes do not count."""
     api = Guarded(Allowance(rate=1, burst=2))
     key, other = await api.key(), await api.key(name="other")
     for _ in range(5):
@@ -189,8 +190,8 @@ async def test_over_the_allowance() -> None:
     assert (await api.ask("GET", "/v1/operations", key)).status_code == 200
 
 
-async def test_nothing_of_a_key_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither of one that counts, nor of one that does not, nor where the request fails."""
+async def test_a_key_is_never_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Whether it is valid, invalid, or the request fails."""
     api = Guarded()
     key = await api.key("a", Scope.READ)
     with caplog.at_level(logging.DEBUG):
@@ -204,13 +205,13 @@ async def test_nothing_of_a_key_is_logged(caplog: pytest.LogCaptureFixture) -> N
 
 
 def kinds(operation: dict[str, Any]) -> set[str]:
-    """The problems that an operation documents."""
+    """Returns the problems that an operation documents."""
     contents = [response.get("content", {}) for response in operation["responses"].values()]
     return {name for content in contents for media in content.values() for name in media.get("examples", {})}
 
 
-async def test_the_document_says_what_each_route_takes() -> None:
-    """Scheme, scope and the three errors, where credentials are asked for; nothing of it where they are not."""
+async def test_the_document_has_the_security_of_each_route() -> None:
+    """Scheme, scope and the three errors on routes that need credentials, and nothing on public ones."""
     documents: list[dict[str, Any]] = [(await api.client.get("/openapi.json")).json() for api in (GUARDED, Api())]
     for method, path, scope in ROUTES:
         controlled, uncontrolled = (document["paths"].get(path, {}).get(method.lower()) for document in documents)

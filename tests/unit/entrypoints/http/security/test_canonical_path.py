@@ -1,4 +1,4 @@
-"""One spelling for each path: a rule of a proxy about a path cannot be bypassed."""
+"""Each path has one spelling, so that no other one bypasses a proxy's rule for it."""
 
 import asyncio
 from typing import Any
@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from litestar import get
 
 from entrypoints.http.security.authorization import routes
-from entrypoints.http.server.slow_readers import ServedProtocol
-from tests.support.http_api import Api, problem, scope_of
-from tests.support.metrics import metrics_served
-from tests.support.raw_http import ask, head
-from tests.support.served import served
+from entrypoints.http.server.slow_readers import HttpServerProtocol
+from tests.support.http.api import Api, problem, scope_of
+from tests.support.http.metrics import metrics_served
+from tests.support.http.raw import ask, head
+from tests.support.http.served import served
 
 ID = "019b76da-a800-7000-8000-00000000000a"
 API = Api()
@@ -24,12 +24,12 @@ PATHS = sorted(
 
 
 def encoded(path: str, place: int) -> str:
-    """The path with one character percent-encoded."""
+    """Returns the path with one character percent-encoded."""
     return f"{path[:place]}%{ord(path[place]):02x}{path[place + 1 :]}"
 
 
 def spellings(path: str) -> list[str]:
-    """Other paths that a lenient server takes for this one."""
+    """Generates other paths that a lenient server takes for this one."""
     last = path.rindex("/") + 1
     ids = [ID.upper(), ID.replace("-", ""), f"{{{ID}}}", f"urn:uuid:{ID}"] if ID in path else []
     return [
@@ -60,7 +60,7 @@ def spellings(path: str) -> list[str]:
 
 
 async def status(raw_path: bytes, method: str = "GET") -> int:
-    """What the application answers to this path, as a server that decodes it passes it on."""
+    """Returns the status for a path as a server passes it on, decoded."""
     messages: list[Any] = []
 
     async def receive() -> Any:
@@ -75,8 +75,8 @@ async def status(raw_path: bytes, method: str = "GET") -> int:
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_other_spelling_of_a_path_is_not_found(path: str) -> None:
-    """404 for every method, so that not even the existence shows."""
+async def test_another_spelling_of_a_path_is_404(path: str) -> None:
+    """For every method, so that the response does not show that it exists."""
     for other in spellings(path):
         for method in ("GET", "POST", "DELETE", "OPTIONS", "HEAD"):
             assert await status(other.encode(), method) == 404, (method, other)
@@ -85,8 +85,8 @@ async def test_other_spelling_of_a_path_is_not_found(path: str) -> None:
 @pytest.mark.parametrize("path", PATHS)
 @settings(deadline=None, max_examples=50)
 @given(st.data())
-async def test_no_character_of_a_path_can_be_encoded(path: str, data: st.DataObject) -> None:
-    """Any set of them, in capital or small hexadecimal digits."""
+async def test_an_encoded_character_of_a_path_is_404(path: str, data: st.DataObject) -> None:
+    """Any set of characters, in upper- or lower-case hexadecimal."""
     places = data.draw(st.sets(st.integers(1, len(path) - 1), min_size=1))
     digits = data.draw(st.sampled_from(["%{:02x}", "%{:02X}"]))
     other = "".join(digits.format(ord(one)) if place in places else one for place, one in enumerate(path))
@@ -96,8 +96,8 @@ async def test_no_character_of_a_path_can_be_encoded(path: str, data: st.DataObj
 @pytest.mark.parametrize("path", PATHS)
 @settings(deadline=None, max_examples=50)
 @given(st.data())
-async def test_no_character_of_a_path_can_be_added(path: str, data: st.DataObject) -> None:
-    """Neither one nor several, at any place."""
+async def test_an_added_character_of_a_path_is_404(path: str, data: st.DataObject) -> None:
+    """One or several, anywhere."""
     place = data.draw(st.integers(0, len(path)))
     more = data.draw(st.text("/.;%\\~ \t:aA0", min_size=1, max_size=3))
     other = path[:place] + more + path[place:]
@@ -110,8 +110,8 @@ async def test_each_path_is_found(path: str) -> None:
     assert await status(path.encode(), "OPTIONS") in {204, 405}
 
 
-async def test_prefix_of_the_application_is_no_part_of_the_path() -> None:
-    """With the prefix in the path, and without."""
+async def test_the_root_path_is_no_part_of_the_path() -> None:
+    """With the prefix in the path, and without it."""
     for raw_path in ("/ops/livez", "/livez"):
         messages: list[Any] = []
 
@@ -123,8 +123,8 @@ async def test_prefix_of_the_application_is_no_part_of_the_path() -> None:
         assert messages[0]["status"] == 200
 
 
-async def test_route_that_is_registered_later() -> None:
-    """Has its one spelling too."""
+async def test_a_route_registered_later_has_one_spelling() -> None:
+    """A route added after the application was created."""
 
     @get("/later", scope="public", include_in_schema=False, sync_to_thread=False)
     def later() -> str:
@@ -140,15 +140,15 @@ async def test_route_that_is_registered_later() -> None:
 @pytest.mark.parametrize(
     "path", ["//metrics", "/%6detrics", "/metrics/", "/metrics;a", "/./metrics", "/v1//operations"]
 )
-async def test_on_a_real_server(path: str) -> None:
-    """A problem."""
-    async with served(API.app, ServedProtocol) as port:
+async def test_a_real_server_answers_another_spelling_with_404(path: str) -> None:
+    """As a problem."""
+    async with served(API.app, HttpServerProtocol) as port:
         assert problem(await ask(port, head("GET", path)), 404)["type"] == "urn:opledger:problem:not-found"
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez"])
-async def test_worker_page(path: str) -> None:
-    """The same holds for the worker's own server."""
+async def test_the_workers_server_has_one_spelling_too(path: str) -> None:
+    """For /metrics and /livez."""
     async with metrics_served() as port:
         assert (await ask(port, head("GET", path))).status_code == 200
         answers = await asyncio.gather(

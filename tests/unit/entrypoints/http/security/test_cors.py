@@ -1,17 +1,17 @@
-"""Web pages of other origins: which may read the answers, and that all answers are covered."""
+"""CORS: pages of allowed origins can read every response, and no other pages."""
 
 from typing import Any
 
 import httpx
 import pytest
 
-from application.ports.unit_of_work import DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseUnavailable
 from application.watch.read import ReadOperations
-from application.watch.waiter_limit import WaitingRoom
+from application.watch.waiter_limit import WaiterLimit
 from domain.access.token_bucket import Allowance
 from entrypoints.http.security.cors import EXPOSED, METHODS, REQUEST_HEADERS
-from tests.support.http_access import Guarded
-from tests.support.http_api import Api
+from tests.support.http.access import Guarded
+from tests.support.http.api import Api
 
 PAGE = "https://dashboard.example"
 ORIGINS = frozenset({PAGE, "http://localhost:3000"})
@@ -19,15 +19,15 @@ SAFELISTED = {"Content-Type", "Cache-Control"}
 
 
 def readable(answer: httpx.Response, origin: str = PAGE) -> bool:
-    """Whether the browser lets the page read the answer, with our headers; and caches keep the origins apart."""
+    """Returns whether a browser lets the page read the response and its headers. Checks `Vary`."""
     exposed = set(answer.headers.get("access-control-expose-headers", "").split(", "))
     assert answer.headers["vary"] == "Origin"
     assert "access-control-allow-credentials" not in answer.headers
     return answer.headers.get("access-control-allow-origin") == origin and exposed == set(EXPOSED)
 
 
-async def test_every_kind_of_answer_can_be_read() -> None:
-    """The fast path, the framework's, and errors of both; each once."""
+async def test_every_kind_of_response_is_readable() -> None:
+    """Those of the fast path and of the framework, and the errors of both; with each header once."""
     api = Guarded(Allowance(rate=0.001, burst=7), origins=ORIGINS)  # type: ignore[arg-type]
     key = {**await api.key(), "Origin": PAGE}
     made = await api.ask("POST", "/v1/operations", key, json={"type": "deploy"})
@@ -56,9 +56,9 @@ async def test_every_kind_of_answer_can_be_read() -> None:
     assert [name for name, answer in answers.items() if not readable(answer)] == []
 
 
-async def test_failures_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_server_errors_are_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     """503 and 500, of the fast path and of the framework."""
-    api = Api(origins=ORIGINS, room=WaitingRoom(places=0, each=1))
+    api = Api(origins=ORIGINS, waiters=WaiterLimit(0, each=1))
     made = await api.submit()
     for error, status in ((DatabaseUnavailable("down"), 503), (RuntimeError("bug"), 500)):
 
@@ -74,7 +74,7 @@ async def test_failures_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (full.status_code, readable(full)) == (503, True)
 
 
-async def test_streams_can_be_read() -> None:
+async def test_streams_are_readable() -> None:
     api = Api(origins=ORIGINS)
     made = await api.submit()
     await api.complete(made["id"], 1)
@@ -86,8 +86,8 @@ async def test_streams_can_be_read() -> None:
     "origin",
     ["https://evil.example", "http://dashboard.example", f"{PAGE}:8443", f"{PAGE}.evil.example", "null", "*", ""],
 )
-async def test_other_origins_are_not_let_in(origin: str) -> None:
-    """The answer is as for everybody, and says that it depends on the origin."""
+async def test_other_origins_are_not_allowed(origin: str) -> None:
+    """They get the normal response, with `Vary: Origin`."""
     api = Guarded(origins=ORIGINS)
     key = {**await api.key(), "Origin": origin}
     for path in ("/v1/operations", "/v1/operations/019b76da-a800-7000-8000-000000000001"):
@@ -99,8 +99,8 @@ async def test_other_origins_are_not_let_in(origin: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/operations", "/v1/operations/019b76da-a800-7000-8000-000000000001", "/nothing"])
-async def test_preflight(path: str) -> None:
-    """Needs no credentials: browsers send none with it."""
+async def test_a_preflight_needs_no_credentials(path: str) -> None:
+    """Browsers send none with it."""
     asking = {
         "Origin": PAGE,
         "Access-Control-Request-Method": "POST",
@@ -115,15 +115,15 @@ async def test_preflight(path: str) -> None:
     assert "x-request-id" in answer.headers
 
 
-async def test_ordinary_options_are_answered_as_before() -> None:
+async def test_options_without_preflight_headers_are_unchanged() -> None:
     answer = await Api(origins=ORIGINS).client.options("/v1/operations", headers={"Origin": PAGE})
     assert answer.status_code == 204
     assert "POST" in answer.headers["allow"]
     assert readable(answer)
 
 
-async def test_any_origin() -> None:
-    """The same answer for all, so that nothing varies."""
+async def test_any_origin_may_be_allowed() -> None:
+    """The response is the same for all, without `Vary`."""
     api = Guarded(origins=frozenset({"*"}))
     key = await api.key()
     answer = await api.ask("GET", "/v1/operations", {**key, "Origin": "https://x.example"})
@@ -139,15 +139,15 @@ async def test_off_by_default() -> None:
         assert not [name for name in answer.headers if name.startswith("access-control") or name == "vary"]
 
 
-async def test_no_page_and_two_origins() -> None:
-    """Neither gets more than any other client."""
+async def test_none_or_two_origins_get_no_cors_headers() -> None:
+    """As for a client that is no browser."""
     api = Api(origins=ORIGINS)
     for headers in ([], [("Origin", PAGE), ("Origin", PAGE)]):
         assert not readable(await api.client.get("/v1/operations", headers=headers))
 
 
-async def test_every_documented_header_passes() -> None:
-    """What the OpenAPI document names can be sent and read by a page."""
+async def test_pages_can_use_every_documented_header() -> None:
+    """Of requests and of responses."""
     document = (await Guarded().client.get("/openapi.json")).json()
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     sent = {p["name"] for operation in operations for p in operation.get("parameters", []) if p["in"] == "header"}
@@ -158,8 +158,8 @@ async def test_every_documented_header_passes() -> None:
     assert read - SAFELISTED <= set(EXPOSED)
 
 
-async def test_origins_do_not_share_state() -> None:
-    """The headers of one answer are not those of the next, although its bytes are made once."""
+async def test_a_shared_response_has_the_headers_of_each_origin() -> None:
+    """Its bytes are encoded once."""
     api = Api(origins=ORIGINS)
     made = await api.submit()
     path = f"/v1/operations/{made['id']}?wait=0s"

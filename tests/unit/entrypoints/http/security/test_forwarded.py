@@ -1,4 +1,4 @@
-"""Links behind a path prefix, and what proxies say of the client's request."""
+"""Links behind a path prefix, and the forwarded headers of proxies."""
 
 import re
 from collections.abc import Mapping
@@ -11,28 +11,28 @@ from litestar.types import Receive, Scope, Send
 
 from entrypoints.http.security.forwarded import Forwarded, base_path
 from entrypoints.settings.proxy import ProxyRules
-from tests.support.http_access import Guarded
-from tests.support.http_api import Api, problem, raw, scope_of
+from tests.support.http.access import Guarded
+from tests.support.http.api import Api, problem, raw, scope_of
 
 TRUSTING = ProxyRules(trusted=(ip_network("127.0.0.0/8"),))
 """The test client is at 127.0.0.1."""
 
 
 async def location(api: Api, at: str = "", **headers: str) -> str:
-    """What a submission under that prefix answers."""
+    """Returns the Location of a submission under that prefix."""
     answer = await api.client.post(f"{at}/v1/operations", json={"type": "deploy"}, headers=headers)
     assert answer.status_code == 202, answer.text
     return str(answer.headers["location"])
 
 
 async def server(api: Api, at: str = "", **headers: str) -> str:
-    """What the OpenAPI document names as the server."""
+    """Returns the server in the OpenAPI document."""
     document = (await api.client.get(f"{at}/openapi.json", headers=headers)).json()
     return str(document["servers"][0]["url"])
 
 
 async def seen(rules: ProxyRules, client: Any, headers: Mapping[str, str], path: str = "/v1/operations") -> Any:
-    """The scope of a request, as the application gets it."""
+    """Returns the scope of a request as the application gets it."""
     scopes: list[Any] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,25 +44,25 @@ async def seen(rules: ProxyRules, client: Any, headers: Mapping[str, str], path:
     return scopes[0]
 
 
-async def test_without_a_proxy_links_begin_at_the_root() -> None:
+async def test_links_start_at_the_root_without_a_proxy() -> None:
     assert re.fullmatch(r"/v1/operations/[0-9a-f-]{36}", await location(Api()))
     assert await server(Api()) == "/"
 
 
-async def test_prefix_that_the_proxy_has_removed() -> None:
+async def test_a_removed_prefix_is_in_links() -> None:
     api = Api(proxies=TRUSTING)
     assert (await location(api, **{"X-Forwarded-Prefix": "/ops"})).startswith("/ops/v1/operations/")
     assert await server(api, **{"X-Forwarded-Prefix": "/ops/"}) == "/ops"
 
 
-async def test_public_url_decides() -> None:
+async def test_links_start_with_the_public_url() -> None:
     api = Api(proxies=ProxyRules(public_url="https://ledger.example/ops", trusted=TRUSTING.trusted))
     assert (await location(api, **{"X-Forwarded-Prefix": "/other"})).startswith("/ops/v1/operations/")
     assert await server(api, **{"X-Forwarded-Prefix": "/other"}) == "https://ledger.example/ops"
 
 
-async def test_root_path_is_the_only_place_of_a_route() -> None:
-    """A proxy's rule about a path cannot be bypassed by a second one."""
+async def test_routes_are_only_below_the_root_path() -> None:
+    """A second path could bypass a proxy's rule."""
     api = Api(proxies=ProxyRules(root_path="/ops"))
     link = await location(api, "/ops")
     assert link.startswith("/ops/v1/operations/")
@@ -72,8 +72,8 @@ async def test_root_path_is_the_only_place_of_a_route() -> None:
         problem(await api.client.get(path), 404)
 
 
-async def test_application_mounted_in_another() -> None:
-    """ASGI: `root_path` is where it is mounted, and the path begins with it."""
+async def test_a_mounted_application_serves_its_mount_path() -> None:
+    """ASGI: `root_path` is the mount path, and the path starts with it."""
     api = Api()
     for path in ("/mounted/v1/operations", "/v1/operations"):
         scope = {**scope_of("GET", path, b"", []), "root_path": "/mounted"}
@@ -82,7 +82,7 @@ async def test_application_mounted_in_another() -> None:
 
 
 async def status(app: Litestar, scope: Any) -> int:
-    """Of a request without a body."""
+    """Returns the status of a request without body."""
     messages: list[Any] = []
 
     async def receive() -> Any:
@@ -98,7 +98,7 @@ async def status(app: Litestar, scope: Any) -> int:
 @pytest.mark.parametrize(
     "prefix", ["//evil.example", "https://evil.example", "/a//b", "/..", "/a/../b", "/a b", "/a?b", "/a#b", "ops", "/é"]
 )
-async def test_prefix_that_is_no_plain_path_is_ignored(prefix: str) -> None:
+async def test_an_invalid_prefix_is_ignored(prefix: str) -> None:
     scope = await seen(TRUSTING, ("127.0.0.1", 1), {"x-forwarded-prefix": prefix})
     assert base_path(scope) == ""
 
@@ -118,8 +118,8 @@ async def test_only_trusted_proxies_are_believed(client: Any, rules: ProxyRules)
     assert (base_path(scope), scope["scheme"], scope["client"]) == ("", "http", client)
 
 
-async def test_all_that_a_trusted_proxy_says() -> None:
-    """The last value of each counts: the nearest proxy wrote it, and a client can write the ones before."""
+async def test_the_last_value_of_a_forwarded_header_counts() -> None:
+    """The nearest proxy wrote it; a client can write the ones before."""
     headers = {
         "host": "10.0.0.1:8080",
         "x-forwarded-host": "evil.example, ledger.example",
@@ -132,15 +132,15 @@ async def test_all_that_a_trusted_proxy_says() -> None:
     assert (base_path(scope), scope["scheme"], scope["client"][0]) == ("/ops", "https", "192.0.2.1")
 
 
-async def test_without_access_control_the_forwarded_host_is_checked_too() -> None:
-    """Of nginx by default Host is the address of the API: a page of another name would pass."""
+async def test_the_forwarded_host_is_checked_without_access_control() -> None:
+    """nginx sets Host to the API's address by default, so a page with another name would pass."""
     api = Api(proxies=TRUSTING)
     problem(await api.client.get("/v1/operations", headers={"X-Forwarded-Host": "ledger.example"}), 421)
     own = {"Host": "10.0.0.1", "X-Forwarded-Host": "localhost"}
     assert (await api.client.get("/v1/operations", headers=own)).status_code == 200
 
 
-async def test_the_pages_links_are_relative() -> None:
+async def test_links_of_the_documentation_are_relative() -> None:
     """So that /docs works behind any prefix."""
     api = Api()
     page = (await api.client.get("/docs")).text
@@ -150,8 +150,8 @@ async def test_the_pages_links_are_relative() -> None:
     assert all(re.fullmatch(r"(docs/)?[\w.-]+", link) for link in links)
 
 
-async def test_fast_path_under_a_root_path() -> None:
-    """The plain read is answered before the framework there too."""
+async def test_a_fast_read_works_below_a_root_path() -> None:
+    """It is answered before the framework."""
     api = Guarded(proxies=ProxyRules(root_path="/ops"))
     key = await api.key()
     made = await api.ask("POST", "/ops/v1/operations", key, json={"type": "deploy"})

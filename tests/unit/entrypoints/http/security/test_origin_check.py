@@ -1,11 +1,11 @@
-"""Changes that a page of another site sends through a visitor's browser."""
+"""Changes that a foreign web page sends through a visitor's browser (CSRF)."""
 
 import pytest
 
 from entrypoints.http.app import create_app
 from entrypoints.http.security.authorization import routes
-from tests.support.http_access import Guarded
-from tests.support.http_api import KEY, Api, RawAnswer, problem, raw
+from tests.support.http.access import Guarded
+from tests.support.http.api import KEY, Api, RawAnswer, problem, raw
 
 ID = "019b76da-a800-7000-8000-000000000001"
 API = Api()
@@ -38,7 +38,7 @@ OWN: list[dict[str, str]] = [
 
 
 async def sent(method: str, path: str, headers: dict[str, str]) -> RawAnswer:
-    """What is answered. The body is not read when the request is refused."""
+    """Sends a request and returns the response. Fails if a refused request's body is read."""
     given = [(b"host", b"localhost"), *((name.lower().encode(), value.encode()) for name, value in headers.items())]
     answer, read = await raw(API.app, method, path, headers=given, chunks=[b""] * 9)
     assert answer.status != 403 or read == 0
@@ -47,13 +47,13 @@ async def sent(method: str, path: str, headers: dict[str, str]) -> RawAnswer:
 
 @pytest.mark.parametrize(("method", "path"), UNSAFE)
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-async def test_change_from_a_foreign_page_is_refused(method: str, path: str, headers: dict[str, str]) -> None:
-    """403 on every route, with or without a body, whatever its type."""
+async def test_a_change_from_a_foreign_page_is_403(method: str, path: str, headers: dict[str, str]) -> None:
+    """On every route, with or without a body, of any content type."""
     assert (await sent(method, path, headers)).status == 403
 
 
 @pytest.mark.parametrize("headers", OWN, ids=str)
-async def test_change_from_an_own_page_or_no_page_is_accepted(headers: dict[str, str]) -> None:
+async def test_a_change_from_an_own_page_or_no_page_is_accepted(headers: dict[str, str]) -> None:
     """A client that is no browser sends neither header."""
     api = Api()
     made = await api.submit()
@@ -62,13 +62,13 @@ async def test_change_from_an_own_page_or_no_page_is_accepted(headers: dict[str,
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-async def test_reading_is_not_refused(headers: dict[str, str]) -> None:
-    """The browser keeps the answer from the page."""
+async def test_a_read_from_a_foreign_page_is_accepted(headers: dict[str, str]) -> None:
+    """The browser does not give the response to the page."""
     assert (await sent("GET", "/v1/operations", headers)).status == 200
 
 
-async def test_nothing_is_cancelled() -> None:
-    """The problem says which header, why, and which setting allows it."""
+async def test_a_refused_cancel_changes_nothing() -> None:
+    """The problem names the header, the reason and the setting."""
     api = Api()
     made = await api.submit()
     url = f"/v1/operations/{made['id']}"
@@ -79,23 +79,23 @@ async def test_nothing_is_cancelled() -> None:
     assert (await api.client.get(url)).json()["cancel_requested"] is None
 
 
-async def test_credentials_do_not_help() -> None:
-    """A page that has a key is refused as well."""
+async def test_a_foreign_page_with_credentials_is_refused() -> None:
+    """With a valid key too."""
     api = Guarded()
     answer = await api.ask("POST", "/v1/operations/batch", await api.key(), headers={"Origin": "https://evil.example"})
     problem(answer, 403)
 
 
 async def test_any_origin_may_be_allowed() -> None:
-    """Only by the setting."""
+    """By the setting."""
     app = create_app(API.services, page_token_key=KEY, access=API.app.state["access"], origins=frozenset({"*"}))
     headers = [(b"origin", b"https://any.example"), (b"sec-fetch-site", b"cross-site")]
     assert (await raw(app, "POST", f"/v1/operations/{ID}/cancel", headers=headers))[0].status == 404
 
 
 @pytest.mark.parametrize("more", [{}, {"Sec-Fetch-Site": "cross-site"}], ids=["no site", "cross-site"])
-async def test_origin_that_is_allowed(more: dict[str, str]) -> None:
-    """That one, and no other one."""
+async def test_an_allowed_origin_is_accepted(more: dict[str, str]) -> None:
+    """And no other one."""
     api = Api()
     app = create_app(
         api.services, page_token_key=KEY, access=API.app.state["access"], origins=frozenset({"https://ours.example"})

@@ -9,14 +9,14 @@ from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
 from domain.access.callback_token import TOKEN_HEADER
-from entrypoints.http.server import body_limits, request_body
+from entrypoints.http.server import body_limits, head_limits, request_body
 from entrypoints.http.server.head_limits import MAX_PIPELINED
-from entrypoints.http.server.middleware import Edge
-from entrypoints.http.server.slow_readers import ServedProtocol
-from tests.support.http_access import Guarded
-from tests.support.http_api import KEYS, Api, problem
-from tests.support.raw_http import Connection, ask, chunked, head
-from tests.support.served import served
+from entrypoints.http.server.middleware import RequestMiddleware
+from entrypoints.http.server.slow_readers import HttpServerProtocol
+from tests.support.http.access import Guarded
+from tests.support.http.api import KEYS, Api, problem
+from tests.support.http.raw import Connection, ask, chunked, head
+from tests.support.http.served import served
 
 ID = "019b76da-a800-7000-8000-000000000001"
 JSON = ("Content-Type", "application/json")
@@ -25,7 +25,7 @@ DEPLOY = b'{"type": "deploy"}'
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the headers and the body that an application sees after it has read the body."""
+    """Responds with the headers and the body that an application sees after it has read the body."""
     if scope["type"] != ScopeType.HTTP:
         return
     body = b""
@@ -39,7 +39,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": json.dumps(seen).encode(), "more_body": False})
 
 
-ECHO = Edge(echo, lambda *_: None)
+ECHO = RequestMiddleware(echo, lambda *_: None)
 NAMES = [
     "Authorization",
     "Content-Encoding",
@@ -61,10 +61,17 @@ NAMES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def hangs_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server closes a connection soon after a refusal: every test of one waits for that."""
+    monkeypatch.setattr(head_limits, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(body_limits, "CUT_OFF_LINGER_SECONDS", 0.1)
+
+
 @pytest.mark.parametrize("name", NAMES)
-async def test_trailer_is_ignored(name: str) -> None:
-    """RFC 9110, 6.5.1: no trailer takes effect. The body arrives, and so does the next request."""
-    async with served(ECHO, ServedProtocol) as port:
+async def test_a_trailer_is_ignored(name: str) -> None:
+    """RFC 9110, 6.5.1. The body and the next request arrive."""
+    async with served(ECHO, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         for _ in range(2):
             await connection.send(head("POST", "/", [CHUNKED]), chunked(b"one", b"two", trailers=[(name, "1")] * 2))
@@ -74,26 +81,26 @@ async def test_trailer_is_ignored(name: str) -> None:
 
 @pytest.mark.parametrize("trailer", [("Content-Length", "5"), CHUNKED], ids=["length", "coding"])
 async def test_framing_in_a_trailer_is_refused(trailer: tuple[str, str]) -> None:
-    """400: nothing of the framing may come after the body."""
-    async with served(Api().app, ServedProtocol) as port:
+    """400: framing must not follow the body."""
+    async with served(Api().app, HttpServerProtocol) as port:
         request = head("POST", "/v1/operations", [CHUNKED, JSON]) + chunked(DEPLOY, trailers=[trailer])
         assert problem(await ask(port, request), 400)["type"] == "urn:opledger:problem:malformed-body"
 
 
-async def test_credentials_in_a_trailer_are_none() -> None:
-    """The answer is that to missing credentials."""
+async def test_credentials_in_a_trailer_are_ignored() -> None:
+    """The response is that to missing credentials."""
     api = Guarded()
     key = await api.key()
-    async with served(api.app, ServedProtocol) as port:
+    async with served(api.app, HttpServerProtocol) as port:
         request = head("POST", "/v1/operations", [CHUNKED, JSON]) + chunked(DEPLOY, trailers=key.items())
         assert problem(await ask(port, request), 401)["type"] == "urn:opledger:problem:missing-credentials"
 
 
-async def test_callback_token_in_a_trailer_is_none() -> None:
-    """Nothing is received."""
+async def test_a_callback_token_in_a_trailer_is_ignored() -> None:
+    """Nothing is recorded."""
     api = Api()
     token = KEYS.sign(UUID(ID), "default")
-    async with served(api.app, ServedProtocol) as port:
+    async with served(api.app, HttpServerProtocol) as port:
         start = head("POST", f"/v1/callbacks/{ID}", [CHUNKED])
         assert problem(await ask(port, start + chunked(b"{}", trailers=[(TOKEN_HEADER, token)])), 401)
         accepted = head("POST", f"/v1/callbacks/{ID}", [CHUNKED, (TOKEN_HEADER, token)])
@@ -101,11 +108,11 @@ async def test_callback_token_in_a_trailer_is_none() -> None:
     assert len(api.receiver.received) == 1
 
 
-async def test_idempotency_key_in_a_trailer_is_none() -> None:
+async def test_an_idempotency_key_in_a_trailer_is_ignored() -> None:
     """Two submissions are two operations."""
     request = head("POST", "/v1/operations", [CHUNKED, JSON])
     request += chunked(DEPLOY, trailers=[("Idempotency-Key", "one")])
-    async with served(Api().app, ServedProtocol) as port:
+    async with served(Api().app, HttpServerProtocol) as port:
         first, second = await ask(port, request), await ask(port, request)
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json()["id"] != second.json()["id"]
@@ -144,10 +151,10 @@ BAD_HEADS = {
 
 
 @pytest.mark.parametrize("name", BAD_HEADS)
-async def test_ambiguous_head_is_refused_before_authentication(name: str) -> None:
-    """A problem, and the connection is closed: what follows has no certain start."""
+async def test_an_ambiguous_head_is_refused_before_authentication(name: str) -> None:
+    """With a problem. The connection is closed, because the start of the next request is uncertain."""
     headers, status = BAD_HEADS[name]
-    async with served(Guarded().app, ServedProtocol) as port:
+    async with served(Guarded().app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         await connection.send(head("POST", "/v1/operations", [JSON, *headers]) + b"5\r\nhello\r\n0\r\n\r\n")
         answer = await connection.answer()
@@ -172,29 +179,29 @@ async def test_ambiguous_head_is_refused_before_authentication(name: str) -> Non
         b"GET /livez",
     ],
 )
-async def test_request_line_that_is_not_valid(line: bytes) -> None:
-    """A problem: 400, or 505 for a version."""
-    async with served(Api().app, ServedProtocol) as port:
+async def test_an_invalid_request_line_is_a_problem(line: bytes) -> None:
+    """400, or 505 for a version."""
+    async with served(Api().app, HttpServerProtocol) as port:
         answer = await ask(port, line + b"\r\nHost: localhost\r\n\r\n")
     problem(answer, 505 if answer.status_code == 505 else 400)
 
 
-async def test_http_2_in_the_clear_is_not_spoken() -> None:
-    """505."""
-    async with served(Api().app, ServedProtocol) as port:
+async def test_http_2_in_the_request_line_is_505() -> None:
+    """The server speaks HTTP/1.0 and HTTP/1.1."""
+    async with served(Api().app, HttpServerProtocol) as port:
         answer = await ask(port, head("GET", "/livez", version="2.0"))
     assert problem(answer, 505)["type"] == "urn:opledger:problem:unsupported-http-version"
 
 
-async def test_http_1_1_needs_a_host() -> None:
-    """400 (RFC 9112, 3.2)."""
-    async with served(Api().app, ServedProtocol) as port:
+async def test_http_1_1_without_host_is_400() -> None:
+    """RFC 9112, 3.2."""
+    async with served(Api().app, HttpServerProtocol) as port:
         assert "Host" in problem(await ask(port, b"GET /livez HTTP/1.1\r\n\r\n"), 400)["detail"]
 
 
-async def test_host_of_the_target_counts() -> None:
-    """RFC 9112, 3.2.2: a Host header beside an absolute target is ignored."""
-    async with served(Api().app, ServedProtocol) as port:
+async def test_the_host_of_an_absolute_target_counts() -> None:
+    """RFC 9112, 3.2.2: the Host header is ignored."""
+    async with served(Api().app, HttpServerProtocol) as port:
         assert (await ask(port, head("GET", "http://127.0.0.1/livez"))).status_code == 200
         assert problem(await ask(port, head("GET", "http://ledger.example/livez")), 421)
 
@@ -213,10 +220,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("apart", [False, True], ids=["in one piece", "after the head"])
-async def test_broken_chunks_are_answered(name: str, apart: bool) -> None:
-    """400 with the headers of every answer, and then the connection is closed."""
+async def test_broken_chunks_are_400(name: str, apart: bool) -> None:
+    """With the headers of every response; then the connection is closed."""
     start = head("POST", "/v1/operations", [CHUNKED, JSON, ("X-Request-Id", "one")])
-    async with served(Api().app, ServedProtocol) as port:
+    async with served(Api().app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         await connection.send(*([start, BROKEN[name]] if apart else [start + BROKEN[name]]))
         answer = await connection.answer()
@@ -225,32 +232,32 @@ async def test_broken_chunks_are_answered(name: str, apart: bool) -> None:
         assert await connection.closed() == b""
 
 
-async def test_broken_chunks_of_a_callback_are_answered() -> None:
-    """400: Temporal does not repeat it."""
+async def test_broken_chunks_of_a_callback_are_400() -> None:
+    """Temporal does not retry it."""
     token = KEYS.sign(UUID(ID), "default")
-    async with served(Api().app, ServedProtocol) as port:
+    async with served(Api().app, HttpServerProtocol) as port:
         start = head("POST", f"/v1/callbacks/{ID}", [CHUNKED, (TOKEN_HEADER, token)])
         problem(await ask(port, start, b"zz\r\n"), 400)
 
 
 async def test_broken_chunks_end_a_wait() -> None:
-    """The request is over, whatever it waits for."""
+    """Whatever it waits for."""
     api = Api()
     made = await api.submit()
-    async with served(api.app, ServedProtocol) as port:
+    async with served(api.app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         await connection.send(head("GET", f"/v1/operations/{made['id']}?wait=50s", [CHUNKED]), b"zz\r\n")
         await connection.closed()
-    assert api.room.empty
+    assert api.waiters.empty
 
 
-async def test_broken_chunks_are_answered_after_the_request_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long that takes: longer than the rest of a refused body is waited for."""
+async def test_broken_chunks_are_answered_after_the_earlier_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long that takes: longer than the time in which a refused body is discarded."""
     for module in (request_body, body_limits):
         monkeypatch.setattr(module, "LINGER_SECONDS", 0.5)
     api = Api()
     made = await api.submit()
-    async with served(api.app, ServedProtocol) as port:
+    async with served(api.app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         broken = head("POST", "/v1/operations", [CHUNKED, JSON]) + b"zz\r\n"
         await connection.send(head("GET", f"/v1/operations/{made['id']}?wait=1s") + broken)
@@ -259,11 +266,11 @@ async def test_broken_chunks_are_answered_after_the_request_before_them(monkeypa
         assert await connection.closed() == b""
 
 
-async def test_malformed_request_is_answered_after_the_one_before_it() -> None:
-    """In the order of the requests."""
+async def test_a_malformed_request_is_answered_after_the_earlier_one() -> None:
+    """Responses have the order of the requests."""
     api = Api()
     made = await api.submit()
-    async with served(api.app, ServedProtocol) as port:
+    async with served(api.app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         await connection.send(head("GET", f"/v1/operations/{made['id']}?wait=1s") + b"nonsense\r\n\r\n")
         assert (await connection.answer()).status_code == 200
@@ -271,10 +278,10 @@ async def test_malformed_request_is_answered_after_the_one_before_it() -> None:
         assert await connection.closed() == b""
 
 
-async def test_upgrade_is_not_offered() -> None:
-    """The request is answered as it is, and so is the one behind it."""
+async def test_an_upgrade_is_ignored() -> None:
+    """The request and the next one are answered."""
     upgrade = [("Connection", "Upgrade"), ("Upgrade", "h2c")]
-    async with served(Api().app, ServedProtocol) as port:
+    async with served(Api().app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         await connection.send(head("GET", "/livez", upgrade) + head("GET", "/nope"))
         assert [(await connection.answer()).status_code for _ in range(2)] == [200, 404]
@@ -286,10 +293,10 @@ async def test_upgrade_is_not_offered() -> None:
 
 
 async def test_pipelined_requests_are_limited() -> None:
-    """So many are answered, in order; the one too many is refused."""
+    """Those within the limit are answered in order; the next one is refused."""
     api = Api()
     made = await api.submit()
-    async with served(api.app, ServedProtocol) as port:
+    async with served(api.app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         wait = head("GET", f"/v1/operations/{made['id']}?wait=500ms")
         await connection.send(wait + head("GET", "/livez") * (MAX_PIPELINED + 50))
@@ -299,12 +306,12 @@ async def test_pipelined_requests_are_limited() -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/operations/{}/events", "/v1/operations/{}", "/v1/operations", "/docs", "/nope"])
-async def test_http_1_0_client_gets_no_chunks(path: str) -> None:
-    """The end of the connection is the end of the body."""
+async def test_an_http_1_0_response_has_no_chunks(path: str) -> None:
+    """The body ends with the connection."""
     api = Api()
     made = await api.submit()
     await api.complete(made["id"], 1)
-    async with served(api.app, ServedProtocol) as port:
+    async with served(api.app, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         await connection.send(head("GET", path.format(made["id"]), [("Connection", "keep-alive")], version="1.0"))
         received = await connection.closed()
@@ -315,9 +322,9 @@ async def test_http_1_0_client_gets_no_chunks(path: str) -> None:
     assert body == newer.content
 
 
-async def test_http_1_0_head_has_no_body() -> None:
-    """Nor does it have chunks."""
-    async with served(ECHO, ServedProtocol) as port:
+async def test_an_http_1_0_head_response_has_no_body() -> None:
+    """And no chunks."""
+    async with served(ECHO, HttpServerProtocol) as port:
         connection = await Connection.open(port)
         await connection.send(head("HEAD", "/", version="1.0"))
         received = await connection.closed()
@@ -325,9 +332,9 @@ async def test_http_1_0_head_has_no_body() -> None:
         assert b"transfer-encoding" not in received
 
 
-async def test_http_1_0_has_no_codings_and_no_100() -> None:
+async def test_http_1_0_ignores_codings_and_expect() -> None:
     """Neither exists in that version."""
-    async with served(Api().app, ServedProtocol) as port:
+    async with served(Api().app, HttpServerProtocol) as port:
         assert problem(await ask(port, head("POST", "/v1/operations", [CHUNKED], version="1.0")), 400)
         expecting = [("Expect", "100-continue"), JSON, ("Content-Length", str(len(DEPLOY)))]
         assert (await ask(port, head("POST", "/v1/operations", expecting, version="1.0"), DEPLOY)).status_code == 202

@@ -1,4 +1,4 @@
-"""The limits on a request's head, on a real socket: nobody has to show credentials to send one."""
+"""Limits on request heads, on a real socket: they arrive before authentication."""
 
 import asyncio
 import time
@@ -8,21 +8,21 @@ import httpx
 import pytest
 
 from entrypoints.http.server.head_limits import MAX_HEAD_BYTES
-from entrypoints.http.server.slow_readers import ServedProtocol
-from tests.support.http_api import Api, problem
-from tests.support.served import served
+from entrypoints.http.server.slow_readers import HttpServerProtocol
+from tests.support.http.api import Api, problem
+from tests.support.http.served import served
 
 GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 
 
-class Hurried(ServedProtocol):
-    """Gives up soon."""
+class Hurried(HttpServerProtocol):
+    """Allows a head little time."""
 
     head_seconds: ClassVar = 0.3
 
 
 async def exchange(port: int, *pieces: bytes, pause: float = 0.0) -> httpx.Response | None:
-    """Send the pieces, and read until the server closes: its last answer, if there is one."""
+    """Sends the pieces and reads until the server closes. Returns the last response, if there is one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for piece in pieces:
         writer.write(piece)
@@ -39,13 +39,13 @@ async def exchange(port: int, *pieces: bytes, pause: float = 0.0) -> httpx.Respo
 
 
 def answered(response: httpx.Response | None) -> httpx.Response:
-    """The answer, which there has to be."""
+    """Returns the response. Fails if there is none."""
     assert response is not None
     return response
 
 
 def headers(many: int, size: int) -> bytes:
-    """So many of that size."""
+    """Returns that many headers of that size."""
     return b"".join(b"x-%d: %s\r\n" % (number, b"v" * size) for number in range(many))
 
 
@@ -62,8 +62,8 @@ def headers(many: int, size: int) -> bytes:
     ],
     ids=["20 MB", "one", "many", "one that never ends", "in pieces", "URL", "blank lines"],
 )
-async def test_a_head_that_is_too_large(pieces: list[bytes]) -> None:
-    """Refused with a problem, whatever it is large with, and the connection is closed."""
+async def test_a_head_that_is_too_large_is_refused(pieces: list[bytes]) -> None:
+    """With a problem, whichever part is large; then the connection is closed."""
     async with served(Api().app, Hurried) as port:
         answer = answered(await exchange(port, *pieces))
     assert problem(answer, 431)["type"] == "urn:opledger:problem:head-too-large"
@@ -71,21 +71,21 @@ async def test_a_head_that_is_too_large(pieces: list[bytes]) -> None:
     assert "date" in answer.headers
 
 
-async def test_trailers_that_are_too_large() -> None:
-    """The request has its answer, and nothing more is read."""
+async def test_trailers_that_are_too_large_end_the_connection() -> None:
+    """The request is answered, and no more is read."""
     async with served(Api().app, Hurried) as port:
         chunked = GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
         assert await exchange(port, chunked, *[headers(1, 10_000)] * 20) is not None
 
 
-async def test_what_is_no_head() -> None:
-    """A problem as well."""
+async def test_an_invalid_head_is_a_problem() -> None:
+    """400, as an error of the application."""
     async with served(Api().app, Hurried) as port:
         assert problem(answered(await exchange(port, b"nonsense\r\n\r\n")), 400)["title"] == "Malformed request"
 
 
-async def test_large_is_not_too_large() -> None:
-    """Heads just within the limit, one after the other, and a large body, in which only the body is large."""
+async def test_heads_within_the_limit_are_accepted() -> None:
+    """Several on one connection, and one with a large body."""
     close = b"Connection: close\r\n\r\n"
     async with served(Api().app, Hurried) as port:
         head = GET + headers(6, 10_000)
@@ -105,8 +105,8 @@ async def test_large_is_not_too_large() -> None:
     [[], [GET], [b"G", b"E", b"T", b" /livez"], [b"\r\n"], [GET + b"\r\n" + GET], [GET + b"\r\n", b"\r\n"]],
     ids=["nothing", "unfinished", "byte by byte", "blank line", "the second", "blank line after an answer"],
 )
-async def test_a_head_that_does_not_end(pieces: list[bytes]) -> None:
-    """The connection is closed when its time is over, however slowly it goes on meanwhile."""
+async def test_a_head_that_does_not_end_closes_the_connection(pieces: list[bytes]) -> None:
+    """After its time, also if bytes keep arriving."""
     async with served(Api().app, Hurried) as port:
         begun = time.monotonic()
         answer = await exchange(port, *pieces, pause=0.05)
@@ -114,8 +114,8 @@ async def test_a_head_that_does_not_end(pieces: list[bytes]) -> None:
     assert (answer is not None) is any(piece.startswith(GET + b"\r\n") for piece in pieces)
 
 
-async def test_time_does_not_count_while_a_request_is_answered() -> None:
-    """A wait is longer than a head may take, and what has come behind it does not cut it off."""
+async def test_the_time_of_a_head_starts_after_the_earlier_response() -> None:
+    """A wait takes longer than a head may, and bytes that arrived meanwhile do not end it."""
     async with served(Api().app, Hurried) as port:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             made = (await client.post("/v1/operations", json={"type": "deploy"})).json()

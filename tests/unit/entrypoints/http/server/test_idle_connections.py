@@ -2,22 +2,22 @@
 
 from typing import ClassVar
 
-from entrypoints.http.server.slow_readers import ServedProtocol
-from tests.support.http_api import Api
-from tests.support.raw_http import Connection, ask, head
-from tests.support.served import served
+from entrypoints.http.server.slow_readers import HttpServerProtocol
+from tests.support.http.api import Api
+from tests.support.http.raw import Connection, ask, head
+from tests.support.http.served import served
 
 GET = head("GET", "/livez")
 
 
-class Narrow(ServedProtocol):
-    """Keeps three idle connections."""
+class Narrow(HttpServerProtocol):
+    """Allows three idle connections."""
 
     max_idle: ClassVar = 3
 
 
-async def test_connection_idle_for_longest_is_closed_for_a_new_one() -> None:
-    """Whether it has sent nothing, a part of a head, or a request that is answered; new ones are served."""
+async def test_the_connection_idle_for_longest_is_closed_for_a_new_one() -> None:
+    """After no bytes, a part of a head, or an answered request. New connections are served."""
     async with served(Api().app, Narrow) as port:
         silent, begun, used = [await Connection.open(port) for _ in range(3)]
         await begun.send(GET[:9])
@@ -35,8 +35,8 @@ async def test_connection_idle_for_longest_is_closed_for_a_new_one() -> None:
             connection.close()
 
 
-async def test_request_that_is_being_answered_is_not_idle() -> None:
-    """However many others come: a wait has its answer."""
+async def test_a_connection_with_a_running_request_is_not_idle() -> None:
+    """A wait gets its response, however many connections arrive."""
     api = Api()
     made = await api.submit()
     async with served(api.app, Narrow) as port:

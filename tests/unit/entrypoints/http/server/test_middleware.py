@@ -1,4 +1,4 @@
-"""What goes around every request: ids, headers, the access log."""
+"""RequestMiddleware: request ids, headers, the access log."""
 
 import asyncio
 import logging
@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from entrypoints.http.server import request_body
-from tests.support.http_api import Api
+from tests.support.http.api import Api
 
 PATHS = ["/v1/operations", "/nope", "/v1/operations/nope", "/livez", "/docs", "/openapi.json"]
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_every_answer_has_the_security_headers(path: str) -> None:
-    """Errors of the router included."""
+async def test_every_response_has_the_security_headers(path: str) -> None:
+    """Also those of the router."""
     headers = (await Api().client.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
@@ -23,23 +23,23 @@ async def test_every_answer_has_the_security_headers(path: str) -> None:
     assert "server" not in headers
 
 
-async def test_the_clients_request_id_comes_back() -> None:
-    """It is how a client's log and ours are brought together."""
+async def test_the_clients_request_id_is_returned() -> None:
+    """It connects the client's log with the service's."""
     answer = await Api().client.get("/livez", headers={"X-Request-Id": "abc-1/2"})
     assert answer.headers["x-request-id"] == "abc-1/2"
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, "a\tb", "ä", "{}"])
-async def test_a_request_id_that_is_not_fit_for_a_log_is_replaced(given: str) -> None:
-    """Nobody writes our log but we."""
+async def test_an_unsafe_request_id_is_replaced(given: str) -> None:
+    """No client can write into the log."""
     headers = [(b"X-Request-Id", given.encode())]
     made = (await Api().client.get("/livez", headers=headers)).headers["x-request-id"]
     assert made != given
     assert len(made) == 32
 
 
-async def test_one_line_a_request_without_its_contents(caplog: pytest.LogCaptureFixture) -> None:
-    """Method, route, status, duration and id; no path values, no query values, no bodies."""
+async def test_the_access_log_has_one_line_per_request(caplog: pytest.LogCaptureFixture) -> None:
+    """Method, route, status, duration and id, without path values, query values and bodies."""
     api = Api()
     with caplog.at_level(logging.INFO, logger="opledger.access"):
         made = await api.submit(input="s3cret")
@@ -64,8 +64,8 @@ async def test_one_line_a_request_without_its_contents(caplog: pytest.LogCapture
     assert not any("s3cret" in str(vars(record)) or made["id"] in str(vars(record)) for record in records)
 
 
-async def test_probes_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """A probe or scrape a second that finds all well is worth no line above debug."""
+async def test_successful_probes_are_logged_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    """So that they do not fill the log."""
     with caplog.at_level(logging.INFO, logger="opledger.access"):
         await Api().client.get("/livez")
         await Api().client.get("/readyz")
@@ -77,8 +77,8 @@ async def test_probes_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> N
     ("path", "content_type"),
     [("/nope", "application/json"), ("/v1/operations", "text/plain"), ("/livez", "text/plain")],
 )
-async def test_a_refused_upload_does_not_hold_the_answer_up(path: str, content_type: str) -> None:
-    """The answer goes out whole before the rest of the body is waited for, and that wait has an end."""
+async def test_a_refused_upload_does_not_delay_the_response(path: str, content_type: str) -> None:
+    """The response is sent before the rest of the body is discarded, for a limited time."""
     whole = asyncio.Event()
 
     async def receive() -> Any:

@@ -1,4 +1,4 @@
-"""Clients that do not read, on a real socket."""
+"""Clients that do not read their response, on a real socket."""
 
 import asyncio
 from typing import ClassVar
@@ -7,22 +7,22 @@ import pytest
 from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
-from entrypoints.http.server.slow_readers import ServedProtocol
-from tests.support.served import served
+from entrypoints.http.server.slow_readers import HttpServerProtocol
+from tests.support.http.served import served
 
 CHUNK = b"x" * 65_536
 LONG = 30.0
-"""Seconds that no test waits for."""
+"""Seconds; longer than any test runs."""
 
 
-class Hurried(ServedProtocol):
-    """Gives up soon."""
+class Hurried(HttpServerProtocol):
+    """Allows a stalled response little time."""
 
     stalled_seconds: ClassVar = 0.2
 
 
 class Endless:
-    """Sends for as long as it may."""
+    """Sends without end, until it is cancelled or disconnected."""
 
     def __init__(self, chunks: int) -> None:
         self.chunks = chunks
@@ -47,8 +47,8 @@ class Endless:
             pass
 
 
-async def test_who_does_not_read_is_hung_up_on() -> None:
-    """And the answer ends: nothing is kept, and a stop does not have to wait for it."""
+async def test_a_client_that_does_not_read_is_disconnected() -> None:
+    """The handler ends, so that it keeps no memory and delays no shutdown."""
     app = Endless(chunks=10_000)
     async with served(app, Hurried) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
@@ -60,8 +60,8 @@ async def test_who_does_not_read_is_hung_up_on() -> None:
         writer.close()
 
 
-async def test_who_reads_slowly_is_served() -> None:
-    """Pauses that are short enough, however many, are nobody's business."""
+async def test_a_client_that_reads_slowly_is_served() -> None:
+    """With any number of short pauses."""
     app = Endless(chunks=200)
     async with served(app, Hurried) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=65_536)

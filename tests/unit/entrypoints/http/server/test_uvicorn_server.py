@@ -1,4 +1,4 @@
-"""The API on a real server, in a process of its own."""
+"""The API on a real server in a process of its own."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ import pytest
 from domain.errors import StartupError
 from entrypoints.http.server.shutdown import GracefulShutdown
 from entrypoints.http.server.uvicorn_server import serve
-from tests.support.http_api import Api, problem
+from tests.support.http.api import Api, problem
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -24,7 +24,7 @@ import asyncio, sys
 from litestar import get
 from entrypoints.http.app import create_app
 from entrypoints.http.server.uvicorn_server import run
-from tests.support.http_api import KEY, Api
+from tests.support.http.api import KEY, Api
 
 @get("/slow", scope="public", include_in_schema=False)
 async def slow() -> str:
@@ -42,7 +42,7 @@ print("stopped", came_up, flush=True)
 
 @asynccontextmanager
 async def served() -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.AsyncClient]]:
-    """The server's process, and a client of it."""
+    """Yields the server's process and a client."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PROGRAM, str(port), cwd=ROOT, stdout=asyncio.subprocess.PIPE
@@ -63,7 +63,8 @@ async def served() -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.Asyn
 
 
 async def test_a_real_server_answers_and_stops() -> None:
-    """Large uploads get their 413, no server header; SIGTERM lets an open request end, and the caller goes on."""
+    """A large upload is 413, no response has a `server` header, SIGTERM lets an open request finish, and the calling
+    program continues."""
     async with served() as (process, client):
         assert "server" not in (await client.get("/livez")).headers
         made = await client.post("/v1/operations", json={"type": "deploy"})
@@ -86,7 +87,7 @@ async def test_a_real_server_answers_and_stops() -> None:
 
 
 async def answering(client: httpx.AsyncClient) -> None:
-    """Wait until the server is up."""
+    """Waits until the server responds."""
     for _ in range(100):
         try:
             assert (await client.get("/livez")).status_code == 200
@@ -96,8 +97,8 @@ async def answering(client: httpx.AsyncClient) -> None:
     raise AssertionError("the server did not come up")
 
 
-async def test_an_event_stops_it_too() -> None:
-    """Where somebody else minds the signals, the server leaves them alone."""
+async def test_an_event_stops_the_server() -> None:
+    """Without signal handlers, for a program that has its own."""
     before = signal.getsignal(signal.SIGTERM)
     stop = asyncio.Event()
     port = free_port()
@@ -126,7 +127,7 @@ async def test_shutdown_fails_readiness_before_it_stops_accepting_requests() -> 
 
 
 async def test_a_port_that_is_taken_is_a_startup_error() -> None:
-    """One clear line, not an exit from somewhere within."""
+    """With one line, instead of an exit within uvicorn."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

@@ -1,0 +1,1 @@
+"""Clients that submit operations, and that interfere with their executions."""

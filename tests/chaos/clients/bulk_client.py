@@ -1,0 +1,116 @@
+"""Makes bulk actions, and records them for the checker."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+from uuid import uuid4
+
+from tests.chaos.checker.facts import BulkOrder
+from tests.chaos.clients.patient_http import PatientHttp
+from tests.chaos.plan.crowd import Crowd
+from tests.chaos.plan.workload import Work
+from tests.chaos.record import Record
+
+PATIENCE = 240.0
+"""Timeout of a bulk action in seconds. Servers are killed meanwhile."""
+WORDS = "the client cancelled"
+
+
+class BulkClient:
+    """Makes bulk actions. Every request is repeated until it is answered: a confirmation that was stored without an
+    answer gives the same bulk action."""
+
+    def __init__(self, urls: list[str], record: Record) -> None:
+        self._record = record
+        self._http = PatientHttp(urls, record)
+
+    async def close(self) -> None:
+        """The end."""
+        await self._http.close()
+
+    async def act(
+        self,
+        verb: str,
+        criteria: dict[str, Any],
+        candidates: Collection[str],
+        *,
+        between: Callable[[], Awaitable[object]] | None = None,
+    ) -> str | None:
+        """Returns the id of the bulk action; None if nothing matches, or, with a complaint, if there was no answer.
+        `candidates`: all operations that may match. `between`: runs after the dry run."""
+        path, body = f"/v1/operations:{verb}", {"filter": criteria}
+        found = await self._http.post(path, {**body, "dry_run": True}, 200)
+        if found is None or not found.json()["matching"]:
+            return None
+        if between is not None:
+            await between()
+        reason = f"bulk {uuid4()}"
+        confirmation = {**body, "confirm": found.json()["confirm"]}
+        if verb in ("cancel", "acknowledge"):
+            confirmation["reason"] = reason
+        made = await self._http.post(path, confirmation, 202)
+        if made is None:
+            self._record.complaints.append(f"P5: a bulk {verb} on {criteria} had no 202")
+            return None
+        action_id: str = made.json()["id"]
+        self._record.bulk[action_id] = BulkOrder(verb, found.json()["matching"], frozenset(candidates), reason)
+        return action_id
+
+    async def handle(self, crowd: Crowd) -> None:
+        """Cancels the crowd, retries those that were cancelled, and deletes them."""
+        criteria: dict[str, Any] = {"label": {"crowd": crowd.label}}
+        members = await self._submit(crowd, crowd.works)
+        if not members:
+            return
+        late: list[str] = []
+
+        async def submit_the_late_one() -> None:
+            late.extend(await self._submit(crowd, [crowd.late]))
+
+        cancelled = await self.act("cancel", criteria, members, between=submit_the_late_one)
+        if cancelled and await self._done(cancelled) and await self._all_done(members):
+            failed = {**criteria, "status": ["FAILED"]}
+            for verb in ("retry", "delete"):
+                action = await self.act(verb, failed, members)
+                if action is None or not await self._done(action):
+                    break
+        for operation_id in late:
+            await self._http.post(f"/v1/operations/{operation_id}/cancel", {"reason": WORDS}, 202)
+
+    async def _submit(self, crowd: Crowd, works: Collection[Work]) -> list[str]:
+        """The ids of the operations that were accepted in one batch."""
+        body = {"operations": [_submission(crowd, work) for work in works]}
+        answer = await self._http.post("/v1/operations/batch", body, 200)
+        if answer is None:
+            self._record.unanswered.update(work.key for work in works)
+            self._record.complaints.append(f"P1: a batch of {len(works)} had no answer")
+            return []
+        made = []
+        for work, item in zip(works, answer.json()["items"], strict=True):
+            if item["status"] == 202:
+                made.append(item["operation"]["id"])
+                self._record.answers[work.key].add(made[-1])
+            else:
+                self._record.complaints.append(f"key {work.key} in a batch: {item}")
+        return made
+
+    async def _all_done(self, members: Collection[str]) -> bool:
+        """Whether all operations end in time."""
+        answers = [await self._done(member) for member in members]
+        return all(answers)
+
+    async def _done(self, operation_id: str) -> bool:
+        """Whether the operation ends in time."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            shown = await self._http.request("GET", f"/v1/operations/{operation_id}", 200)
+            if shown is not None and shown.json()["done"]:
+                return True
+            await asyncio.sleep(0.3)
+        return False
+
+
+def _submission(crowd: Crowd, work: Work) -> dict[str, Any]:
+    body = work.body(None)
+    return {**body, "labels": {**body["labels"], "crowd": crowd.label}, "idempotency_key": work.key}

@@ -1,0 +1,1 @@
+"""Injects the plan's faults into the running system."""

@@ -1,0 +1,1 @@
+"""What a campaign does and when, as a function of its seed."""

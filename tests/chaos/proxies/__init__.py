@@ -1,0 +1,1 @@
+"""Proxies between the processes, which lose, delay and double what passes."""

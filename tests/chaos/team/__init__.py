@@ -1,0 +1,1 @@
+"""The worker of the team whose operations the campaign tracks."""

@@ -1,0 +1,78 @@
+"""Time and memory of validation are bounded by the size of the input.
+
+Each input runs in a process of its own, which the kernel ends after some seconds of processor time or at a gigabyte.
+The limits are a hundred times what is needed. Without bounds the inputs take minutes or gigabytes, or never end."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+_CHECK = """
+import json, resource, sys
+from adapters.jsonschema.input_validator import JsonSchemaInputValidator
+from adapters.jsonschema.schema_check import check_schema
+from domain.operation.operation_type import OperationType
+
+declared = OperationType("t", "T", "q", input_schema=json.loads(sys.argv[1]))
+check_schema(declared)
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+used = resource.getrusage(resource.RUSAGE_SELF)
+seconds = int(used.ru_utime + used.ru_stime) + 10
+resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+violations = JsonSchemaInputValidator().violations(declared, eval(sys.argv[2]))
+print(json.dumps([violation.pointer for violation in violations]))
+"""
+_TREE = {"$ref": "#/$defs/tree"}
+_LIST = {"type": "array", "items": _TREE}
+_RECURSIVE = {
+    "$defs": {"tree": {"anyOf": [{"type": "string"}, _LIST, {**_LIST, "minItems": 1}]}},
+} | _TREE
+_BOTH = {
+    "$defs": {"x": {"allOf": [{"properties": {"n": {"$ref": "#/$defs/x"}}}] * 2}},
+    "properties": {"n": {"$ref": "#/$defs/x"}, "z": {"type": "string"}},
+}
+_STRINGS = {"oneOf": [{"type": "string"}, {"items": {"type": "string"}}]}
+
+
+def _nested(value: str) -> str:
+    return f"__import__('functools').reduce(lambda inner, _: [inner], range(60), {value})"
+
+
+_CHAIN = "__import__('functools').reduce(lambda inner, _: {'n': inner}, range(60), 1)"
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "valid"),
+    [
+        (_RECURSIVE, _nested("[1.5] * 60_000"), False),
+        (_RECURSIVE, _nested("['a'] * 60_000 + [1.5]"), False),
+        (_RECURSIVE, _nested("['a'] * 60_000"), True),
+        (_BOTH, "{'n': " + _CHAIN + ", 'z': 1}", False),
+        (_STRINGS, "[1] * 120_000", False),
+        ({"items": _STRINGS}, "[[1]] * 60_000", False),
+        ({"uniqueItems": True}, "[number * (2**61 - 1) for number in range(9_000)]", True),
+        ({"uniqueItems": True}, "[10**20 + number for number in range(11_000)]", True),
+        ({"uniqueItems": True}, "[10**300 + number for number in range(800)]", True),
+        ({"uniqueItems": True}, "[{'a': number * (2**61 - 1)} for number in range(6_000)]", True),
+        ({"uniqueItems": True}, "[[number] for number in range(40_000)] + [[0]]", False),
+        ({"pattern": "^(a+)+$"}, "'a' * 250_000 + 'b'", False),
+        ({"patternProperties": {"^(a|a)*$": False}}, "{'a' * number + 'b': 1 for number in range(700)}", True),
+        ({"items": {"pattern": "^(.*,){20}x$"}}, "['1,' * 50] * 2_000", False),
+        ({"propertyNames": {"pattern": "^(a+)+$"}}, "{'a' * 40 + str(number): 1 for number in range(5_000)}", False),
+        ({"contains": {"contains": {"const": 1}}}, "[[0] * 400] * 200", False),
+        ({"not": {"items": {"not": {"const": 1}}}}, "[0] * 120_000", False),
+        ({"multipleOf": 0.01}, "10**308 + 1", True),
+    ],
+)
+def test_hostile_input_is_answered_within_limits(schema: Any, value: str, valid: bool) -> None:
+    """The verdict is correct, and a refusal names a place."""
+    checked = subprocess.run(
+        [sys.executable, "-c", _CHECK, json.dumps(schema), value], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stderr[-500:]
+    pointers = json.loads(checked.stdout)
+    assert pointers == [] if valid else 1 <= len(pointers) <= 20
+    assert all(pointer.startswith("/input") for pointer in pointers)

@@ -1,0 +1,1 @@
+"""Workflows that others start, on the real servers."""

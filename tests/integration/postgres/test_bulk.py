@@ -1,0 +1,122 @@
+"""Bulk actions beside other transactions, and with rows that take too long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from dependency_injector import providers
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.connection.driver import DatabaseSettings
+from adapters.postgres.connection.engine import create_engine
+from adapters.postgres.operations.operation_queries import PostgresQueries
+from adapters.postgres.unit_of_work import PostgresUnitsOfWork
+from application.bulk.bulk_operations import BulkOperations, Confirmation
+from application.bulk.perform import PerformBulkActions, TargetsFailed
+from application.ports.storage.operation_queries import OperationFilter
+from application.submit.submission import Submission, Submitted
+from domain.bulk.bulk_action import BulkTerms, BulkVerb
+from domain.bulk.target import TargetOutcome
+from domain.operation.lifecycle import complete, note, start
+from domain.operation.operation import Cause
+from domain.operation.operation_type import OperationCatalogue, OperationType
+from domain.operation.transition import Source
+from entrypoints.settings.settings import Settings
+from entrypoints.wiring.api import ApiServices
+from entrypoints.wiring.memory import in_memory
+from entrypoints.wiring.worker import WorkerServices
+
+CATALOGUE = OperationCatalogue({"deploy": OperationType("deploy", "Deploy", "queue")})
+TARGETS = 7
+SLOW = """
+CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;
+"""
+SLOW_ROW = """
+CREATE TRIGGER take_long BEFORE UPDATE ON opledger.operations FOR EACH ROW WHEN (NEW.id = '{}')
+EXECUTE FUNCTION take_long()
+"""
+
+
+class Ledger:
+    """The services as they are wired, with PostgreSQL and no engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        parts = in_memory(Settings(), CATALOGUE)
+        adapters: Any = parts["adapters"]
+        self.units = PostgresUnitsOfWork(engine)
+        adapters.units.override(providers.Object(self.units))
+        adapters.queries.override(providers.Object(PostgresQueries(engine)))
+        self.cause = Cause(Source.WORKFLOW, "test", adapters.clock().now())
+        self.api = ApiServices(**parts)
+        self.bulk: BulkOperations = self.api.bulk()
+        self.performer: PerformBulkActions = WorkerServices(**parts).bulk()
+
+    async def submit(self, number: int, *, done: bool) -> list[UUID]:
+        """So many operations."""
+        made = await self.api.submit().submit_batch([Submission("default", "deploy", {"n": n}) for n in range(number)])
+        rows = [answer.operation for answer in made if isinstance(answer, Submitted)]
+        if done:
+            async with self.units() as unit:
+                for row in rows:
+                    began = start(row, self.cause)
+                    await unit.operations.save(began.then(complete(began.operation, 1, self.cause)))
+                await unit.commit()
+        return [row.id for row in rows]
+
+    async def confirmed(self, verb: BulkVerb) -> UUID:
+        """A bulk action on all operations."""
+        preview = await self.bulk.preview("default", verb, OperationFilter())
+        confirmation = Confirmation(preview.action.id, verb, BulkTerms(), {})
+        return (await self.bulk.confirm("default", confirmation, trace={})).operation.id
+
+    async def outcomes(self, action_id: UUID) -> dict[UUID, TargetOutcome]:
+        """What became of each target."""
+        targets = await self.bulk.targets("default", action_id, after=0, limit=1000)
+        return {target.operation_id: target.outcome for target in targets}
+
+
+@pytest.fixture
+async def impatient_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """A pool whose statements end soon."""
+    engine = create_engine(database_url, DatabaseSettings(statement_timeout=0.5))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("verb", [BulkVerb.CANCEL, BulkVerb.RETRY, BulkVerb.DELETE])
+async def test_a_locked_target_is_waited_for_alone(postgres_engine: AsyncEngine, verb: BulkVerb) -> None:
+    """The others are handled before, and the locked one after its change by another transaction."""
+    ledger = Ledger(postgres_engine)
+    made = await ledger.submit(TARGETS, done=verb is not BulkVerb.CANCEL)
+    action, locked = await ledger.confirmed(verb), made[3]
+    others = dict.fromkeys(made, TargetOutcome.DONE) | {locked: TargetOutcome.PENDING}
+    async with ledger.units() as other:
+        row = await other.operations.get(locked)
+        assert row is not None
+        await other.operations.save(note(row, ledger.cause))
+        handling = asyncio.create_task(ledger.performer.handle(action, 0))
+        while await ledger.outcomes(action) != others:
+            assert not handling.done()
+        await other.commit()
+    assert (await handling).outcomes == {TargetOutcome.DONE: TARGETS}
+
+
+async def test_a_target_that_exceeds_the_statement_timeout_stops_no_other(
+    postgres_engine: AsyncEngine, impatient_engine: AsyncEngine
+) -> None:
+    """The statement for all targets exceeds it too. In the end the target fails."""
+    ledger = Ledger(impatient_engine)
+    made = await ledger.submit(TARGETS, done=False)
+    action, slow = await ledger.confirmed(BulkVerb.CANCEL), made[3]
+    async with postgres_engine.begin() as connection:
+        await connection.execute(text(SLOW))
+        await connection.execute(text(SLOW_ROW.format(slow)))
+    with pytest.raises(TargetsFailed, match="statement timeout"):
+        await ledger.performer.handle(action, 0)
+    done = dict.fromkeys(made, TargetOutcome.DONE)
+    assert await ledger.outcomes(action) == done | {slow: TargetOutcome.PENDING}
+    await ledger.performer.handle(action, 0, give_up=True)
+    assert await ledger.outcomes(action) == done | {slow: TargetOutcome.FAILED}

@@ -1,0 +1,1 @@
+"""Tests of the list of operations: parameters and page tokens."""
