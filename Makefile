@@ -27,7 +27,7 @@ up: $(STAMP) ## Serve until Ctrl-C
 test: $(STAMP) ## Run the tests, on real PostgreSQL and real Temporal; without those of test-slow
 	@$(BIN)/pytest -q $(PARALLEL)
 
-test-slow: $(STAMP) ## Run the slow tests, and those that need nginx, pgbouncer, Node.js and `make node`
+test-slow: $(STAMP) ## Run the slow tests, and those that need nginx, pgbouncer, Chromium, Node.js and `make node`
 	@$(BIN)/pytest -q $(PARALLEL) -m "slow or tools"
 
 test-all: test test-slow ## Run every test
@@ -44,7 +44,7 @@ chaos: $(STAMP) ## Faults by a seeded plan, then a verdict: OPERATIONS=5000 MINU
 seeded-bugs: $(STAMP) ## Plant known bugs in copies of the project; every one must be caught
 	@$(BIN)/python -m tests.seeded_bugs
 
-nightly: $(STAMP) ## Let the simulated ledger run for long, and send 50,000 requests that nobody would
+nightly: $(STAMP) ## Let the simulated ledger run for long, and send 50,000 malformed requests
 	@$(BIN)/pytest -q --hypothesis-profile=nightly --timeout=0 -m "" tests/simulation
 	@$(BIN)/python -m tests.simulation
 	@$(BIN)/pytest -q --hypothesis-profile=fuzz --timeout=0 -m "" tests/unit/entrypoints/http/test_fuzz.py
@@ -52,8 +52,14 @@ nightly: $(STAMP) ## Let the simulated ledger run for long, and send 50,000 requ
 bench: $(STAMP) ## Measure against asking Temporal and other alternatives: one table, and benchmarks/results.json
 	@$(BIN)/python -m benchmarks
 
+screenshots: $(STAMP) ## Render each page of the dashboard into docs/images/dashboard, with Chromium
+	@$(BIN)/python -m tests.support.ui.screenshots
+
 reference: $(STAMP) ## Write docs/reference.md from the code
 	@$(BIN)/python -m docs.generate_reference
+
+recording: $(STAMP) ## Record `opledger wait` and `watch` for docs/command-line.md
+	@$(BIN)/python -m docs.record_terminal
 
 lint: $(STAMP) ## Style, types, unused code, architecture
 	@$(BIN)/ruff check .
@@ -80,4 +86,4 @@ lock: $(STAMP) ## Re-resolve requirements/*.txt from requirements/*.in
 clean: ## Remove what the targets above made, data included
 	rm -rf $(VENV) .opledger .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage tests/typescript/node_modules tests/javascript/node_modules
 
-.PHONY: help demo up test test-slow test-all coverage chaos seeded-bugs nightly bench reference lint check node format lock clean
+.PHONY: help demo up test test-slow test-all coverage chaos seeded-bugs nightly bench screenshots reference recording lint check node format lock clean

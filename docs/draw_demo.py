@@ -13,9 +13,9 @@ from rich.text import Text
 PICTURE: Final = Path(__file__).parent / "images" / "demo.svg"
 FIRST_WORDS: Final = ("machine", "type", "what")
 """The head of the last table."""
-LAST_WORDS: Final = "operations are what"
-_FONT: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
-_THEME: Final = TerminalTheme(
+LAST_WORDS: Final = "operations have the expected"
+FONT: Final = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
+THEME: Final = TerminalTheme(
     (13, 17, 23),
     (230, 237, 243),
     [
@@ -59,9 +59,9 @@ def drawing(words: str) -> str:
     width = max(len(line) for line in words.splitlines() if line.startswith(" ")) + 2
     console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(text, highlight=False)
-    svg = console.export_svg(title="make demo", theme=_THEME)
+    svg = console.export_svg(title="make demo", theme=THEME)
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.S)
-    return re.sub(r"font-family: [^;]+;", f"font-family: {_FONT};", svg)
+    return re.sub(r"font-family: [^;]+;", f"font-family: {FONT};", svg)
 
 
 def main() -> None:

@@ -14,22 +14,22 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+import click
 import msgspec
-import rich_click as click
 from prometheus_client import CollectorRegistry
 
 from adapters.prometheus.metrics import PrometheusMetrics
 from adapters.prometheus.requests import PrometheusRequests
-from application.ports.drift_report import DriftReport
+from application.ports.monitoring.drift_report import DriftReport
 from domain.access.scope import Scope
 from domain.operation.attention import AttentionKind
 from domain.operation.operation_error import ErrorCode
-from domain.operation.operation_type import OperationType, RetryPolicy
+from domain.operation.operation_type import OperationType, Retain, RetryPolicy
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from entrypoints.cli.main import cli
 from entrypoints.http.problems.kinds import KINDS
 from entrypoints.settings.settings import Settings
+from opledger._cli.main import cli
 
 PAGE: Final = Path(__file__).parent / "reference.md"
 _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -155,10 +155,10 @@ def _settings() -> Iterator[tuple[str, str, str]]:
 
 
 def _operation_types() -> Iterator[tuple[str, str, str]]:
-    for cls, prefix in ((OperationType, ""), (RetryPolicy, "retry_policy.")):
+    for cls, prefix in ((OperationType, ""), (RetryPolicy, "retry_policy."), (Retain, "retain.")):
         texts = docstrings(cls)
         for field in dataclasses.fields(cls):
-            if field.name == "name":
+            if field.name in {"name", "retain"}:
                 continue
             default = "required" if field.default is dataclasses.MISSING else _default(field.default)
             yield f"`{prefix}{field.name}`", default, texts[field.name]
@@ -183,8 +183,7 @@ def _duration(value: timedelta) -> str:
 
 def _commands() -> Iterator[tuple[str, str, str]]:
     """A row for each command, and one for each of its options."""
-    context = click.Context(cli, info_name="opledger")
-    for path, command in _walk(cli, "opledger", context):
+    for path, command in _walk(cli, "opledger", click.Context(cli, info_name="opledger")):
         yield f"`{path}`", "", _joined(command.help)
         for option in command.params:
             if option.param_type_name == "option":
