@@ -1,22 +1,16 @@
 """The configuration that an OpenID provider publishes (OpenID Connect Discovery)."""
 
-import logging
 import time
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 
 from adapters.identity_provider.http import read_url
-from application.batching.single_flight import SingleFlight
+from adapters.identity_provider.published import Published
 from application.ports.token_verifier import IdentityProviderUnavailable
 from domain.access.confidential_url import is_confidential
 
-REFRESH_INTERVAL: Final = 600.0
-"""Seconds for which the configuration is used before it is read again."""
-MIN_REFRESH_INTERVAL: Final = 5.0
-"""Minimum seconds between two reads while the provider is down."""
-_log = logging.getLogger(__name__)
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
 
@@ -36,42 +30,30 @@ class Configuration(msgspec.Struct, frozen=True):
 
 
 class Discovery:
-    """Reads the configuration at the first use, and later while it is in use."""
+    """The configuration of one provider, cached."""
 
     def __init__(self, url: str, issuer: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         """`issuer`: the one that the configuration must name."""
         self._url = url
         self._issuer = issuer
-        self._monotonic = monotonic
-        self._known: Configuration | None = None
-        self._read_at = 0.0
-        self._reading = SingleFlight(self._read, max_age=MIN_REFRESH_INTERVAL, monotonic=monotonic)
+        self._published = Published("the configuration", self._read, monotonic)
 
     async def configuration(self) -> Configuration:
-        """Returns the configuration. An old one is used while it is read again. Raises IdentityProviderUnavailable."""
-        if self._known is None:
-            await self._reading.get()
-        elif self._monotonic() - self._read_at >= REFRESH_INTERVAL:
-            self._reading.start()
-        if self._known is None:
-            raise IdentityProviderUnavailable(f"the configuration at {self._url} cannot be used")
-        return self._known
+        """Returns the configuration. Raises IdentityProviderUnavailable if it was never read."""
+        return await self._published.get()
 
     async def check(self) -> None:
         """Reads the configuration. Raises IdentityProviderUnavailable, with the reason."""
+        await self._published.check()
+
+    async def _read(self) -> Configuration:
         content = await read_url(self._url)
         try:
             found = msgspec.json.decode(content, type=Configuration)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise IdentityProviderUnavailable(f"{self._url} is not an OpenID configuration: {error}") from None
         self._validate(found)
-        self._known, self._read_at = found, self._monotonic()
-
-    async def _read(self) -> None:
-        try:
-            await self.check()
-        except IdentityProviderUnavailable as error:
-            _log.warning("cannot use the identity provider's configuration: %s", error)
+        return found
 
     def _validate(self, found: Configuration) -> None:
         """Raises IdentityProviderUnavailable: the configuration is that of another provider, or is not safe to use."""

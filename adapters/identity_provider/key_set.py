@@ -1,69 +1,45 @@
 """A cache of the identity provider's keys."""
 
 import json
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jwt import PyJWK
 from jwt.exceptions import InvalidKeyError, PyJWKError
 
 from adapters.identity_provider.key_source import KeySource
-from application.batching.single_flight import SingleFlight
+from adapters.identity_provider.published import Published
 from application.ports.token_verifier import IdentityProviderUnavailable
 
-REFRESH_INTERVAL = 600.0
-"""Seconds after which the keys are read again in the background. A revoked key is accepted until then."""
-MIN_REFRESH_INTERVAL = 10.0
-"""Seconds between two reads at least, whatever number of unknown keys tokens name meanwhile."""
-_log = logging.getLogger(__name__)
+_Keys = Mapping[str | None, PyJWK]
 
 
 class KeySet:
-    """Keys by id. If they cannot be read again, the cached ones stay in use."""
+    """The provider's keys by id, cached."""
 
     def __init__(self, read: KeySource, algorithm: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Ignores keys that are not for signatures with `algorithm`."""
-        self._read = read
-        self._algorithm = algorithm
-        self._monotonic = monotonic
-        self._keys: dict[str | None, PyJWK] = {}
-        self._read_at: float | None = None
-        self._refreshing = SingleFlight(self._refresh, max_age=MIN_REFRESH_INTERVAL, monotonic=monotonic)
+
+        async def usable() -> _Keys:
+            return _usable(await read(), algorithm)
+
+        self._published = Published("the keys", usable, monotonic)
 
     async def key(self, key_id: str | None) -> PyJWK | None:
         """Returns the key with this id; without an id, the only key; None if there is none. Reads the keys again for an
         unknown id, which may be new. Raises IdentityProviderUnavailable if the keys were never read."""
-        known = self._find(key_id)
-        if known is not None:
-            if self._age() >= REFRESH_INTERVAL:
-                self._refreshing.start()
-            return known
-        await self._refreshing.get()
-        if self._read_at is None:
-            raise IdentityProviderUnavailable("the keys of the identity provider cannot be read")
-        return self._find(key_id)
-
-    def _find(self, key_id: str | None) -> PyJWK | None:
-        if key_id is None and len(self._keys) == 1:
-            return next(iter(self._keys.values()))
-        return self._keys.get(key_id)
+        return _find(await self._published.get(), key_id) or _find(await self._published.renewed(), key_id)
 
     async def check(self) -> int:
         """Reads the keys and returns the number of usable ones. Raises IdentityProviderUnavailable."""
-        self._keys = _usable(await self._read(), self._algorithm)
-        self._read_at = self._monotonic()
-        return len(self._keys)
+        return len(await self._published.check())
 
-    def _age(self) -> float:
-        return 0.0 if self._read_at is None else self._monotonic() - self._read_at
 
-    async def _refresh(self) -> None:
-        try:
-            await self.check()
-        except IdentityProviderUnavailable as error:
-            _log.warning("cannot read the identity provider's keys, keeping the old ones: %s", error)
+def _find(keys: _Keys, key_id: str | None) -> PyJWK | None:
+    if key_id is None and len(keys) == 1:
+        return next(iter(keys.values()))
+    return keys.get(key_id)
 
 
 def _usable(content: bytes, algorithm: str) -> dict[str | None, PyJWK]:

@@ -5,11 +5,8 @@ import asyncio
 import pytest
 
 from adapters.identity_provider import http
-from adapters.identity_provider.discovery import (
-    MIN_REFRESH_INTERVAL,
-    REFRESH_INTERVAL,
-    Discovery,
-)
+from adapters.identity_provider.discovery import Discovery
+from adapters.identity_provider.published import MIN_REFRESH_INTERVAL, REFRESH_INTERVAL
 from application.ports.token_verifier import IdentityProviderUnavailable
 from tests.support.eventually import eventually
 from tests.support.http.openid_provider import OpenIdProvider, openid_provider

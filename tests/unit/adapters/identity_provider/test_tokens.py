@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from adapters.identity_provider import http
-from adapters.identity_provider.key_set import MIN_REFRESH_INTERVAL, REFRESH_INTERVAL, KeySet
+from adapters.identity_provider.key_set import KeySet
 from adapters.identity_provider.key_source import key_source
+from adapters.identity_provider.published import MIN_REFRESH_INTERVAL, REFRESH_INTERVAL
 from adapters.identity_provider.verifier import LEEWAY, JwtVerifier, TokenRules
 from application.ports.token_verifier import IdentityProviderUnavailable
 from domain.access.credentials import InvalidCredentials
@@ -198,7 +199,7 @@ async def test_a_revoked_key_is_accepted_until_the_next_read() -> None:
     world.provider.published = [1]
     world.now += REFRESH_INTERVAL
     await world.verifier.verify(old)
-    await world.keys._refreshing.get()
+    await world.keys.key("unknown")  # waits for the read in the background
     await world.refused(old, "not one of the issuer's")
 
 
@@ -216,7 +217,7 @@ async def test_cached_keys_stay_in_use_while_the_provider_is_unavailable() -> No
     for _ in range(3):
         world.now += REFRESH_INTERVAL
         await world.verifier.verify(world.provider.token())
-        await world.keys._refreshing.get()
+        await world.keys.key("unknown")  # waits for the read in the background
     assert world.provider.read == 5
 
 
