@@ -33,9 +33,8 @@ class Crowd:
 
     server: psutil.Process
     writer: Writer
+    port: int
     clients: Sequence[Client]
-    probe: Client
-    """Waits for nothing."""
     before: int
     """Resident memory of the process before they connected."""
 
@@ -60,8 +59,14 @@ class Crowd:
         for start in range(0, len(self.clients), AT_ONCE):
             for client in self.clients[start : start + AT_ONCE]:
                 client.ask(f"{self.path}?wait=55s", f'If-None-Match: "{self.writer.version}"')
-            await _asked([self.probe], self.path)
+            await self._answered()
         await at_rest(self.server)
+
+    async def _answered(self) -> None:
+        """On a connection of its own: the server closes the longest idle one of more than 5,000."""
+        (probe,) = await connected(self.port, 1)
+        await _asked([probe], self.path)
+        probe.close()
 
     async def told(self) -> float:
         """Change the operation: the milliseconds from its commit until 99 of 100 have heard."""
@@ -115,10 +120,10 @@ async def crowd(server: psutil.Process, port: int, writer: Writer, many: int) ->
     warm = await connected(port, _WARM_UP)
     for _ in range(_WARM_UPS):
         await _asked(warm, f"/v1/operations/{writer.operation_id}")
-    for client in warm[1:]:
+    for client in warm:
         client.close()
     before = server.memory_info().rss
-    return Crowd(server, writer, await connected(port, many), warm[0], before)
+    return Crowd(server, writer, port, await connected(port, many), before)
 
 
 async def at_rest(server: psutil.Process) -> None:

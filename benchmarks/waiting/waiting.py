@@ -53,7 +53,7 @@ async def _over_http(scale: Scale, streams: Crowd, waits: Crowd, many: int) -> l
     await waits.told()
     print("(connected)", end=" ", flush=True)
     followed, waited, polled = await in_turns(scale.repeats, streams.follow, waits.wait, waits.poll)
-    for client in (*streams.clients, *waits.clients, streams.probe, waits.probe):
+    for client in (*streams.clients, *waits.clients):
         client.close()
     every = f"{many:,} polling every {POLL:g} s"
     note = (
