@@ -26,6 +26,7 @@ from adapters.temporal.executions.observation import STATES
 from application.ports.engine.executions import NOBODY, Attached, AttachOutcome, Execution
 from application.ports.engine.workflow_engine import (
     CallbackRefused,
+    CallbacksExhausted,
     CompletionCallback,
     EngineUnavailable,
     ExecutionExists,
@@ -92,6 +93,8 @@ def _refused(error: RPCError) -> Attached:
     refusal = start_error(error, with_callback=True)
     if isinstance(refusal, ExecutionExists):
         return Attached(AttachOutcome.CLOSED)
+    if isinstance(refusal, CallbacksExhausted):
+        return Attached(AttachOutcome.FULL, str(refusal))
     if isinstance(refusal, CallbackRefused):
         return Attached(AttachOutcome.REFUSED, str(refusal))
     if isinstance(refusal, EngineUnavailable):
@@ -107,9 +110,6 @@ async def _is_own(chains: ChainLookup, execution: Execution, response: StartWork
     return origin is not None and origin.first_run_id == execution.first_run_id
 
 
-async def _terminate(client: RawClient, workflow_id: str, run_id: str) -> None:
-    request = TerminateWorkflowExecutionRequest(
-        namespace=client.namespace,
 async def _end_stray(client: RawClient, workflow_id: str, run_id: str) -> None:
     """Terminates the stray execution. If the server does not answer, the execution timeout ends it. The caller counts
     it in any case."""
@@ -129,6 +129,9 @@ async def _end_stray(client: RawClient, workflow_id: str, run_id: str) -> None:
             return
 
 
+async def _terminate(client: RawClient, workflow_id: str, run_id: str) -> None:
+    request = TerminateWorkflowExecutionRequest(
+        namespace=client.namespace,
         workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
         identity=client.identity,
         reason=STRAY_REASON,
