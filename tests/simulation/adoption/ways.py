@@ -299,12 +299,12 @@ class Recorders(AdoptingWorld):
         self.receive_start(letter, fate, ahead)
 
     def receive_start(self, letter: StartLetter, fate: Fate | None, ahead: timedelta) -> None:
-        """Also one that tells of an execution that runs already, which is another operation's."""
+        """Also one that tells of an execution that runs already, which becomes another operation."""
         receive = self.ledger.api.start_reports().receive
 
         async def received() -> None:
-            recorded = await receive(letter.operation_id, letter.report, letter.tenant, "client")
-            if recorded is Recorded.RECORDED and letter.report.execution is not None:
+            told = await receive(letter.operation_id, letter.report, letter.tenant, "client")
+            if told.operation_id is not None and letter.report.execution is not None:
                 self.promised.add(letter.report.execution.first_run_id)
 
         self.process(received(), fate, ahead)
