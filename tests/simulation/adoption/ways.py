@@ -304,8 +304,13 @@ class Recorders(AdoptingWorld):
 
         async def received() -> None:
             told = await receive(letter.operation_id, letter.report, letter.tenant, "client")
-            if told.operation_id is not None and letter.report.execution is not None:
-                self.promised.add(letter.report.execution.first_run_id)
+            execution = letter.report.execution
+            if told.operation_id is None or execution is None:
+                return
+            self.promised.add(execution.first_run_id)
+            named = self.rows.get(told.operation_id)
+            assert named is None or named.tenant == letter.tenant, f"{named} is another tenant's"
+            assert named is None or named.first_run_id in (None, execution.first_run_id), f"{named} has another chain"
 
         self.process(received(), fate, ahead)
 
