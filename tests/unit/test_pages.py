@@ -4,14 +4,16 @@ import re
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine
 from docs.generate_reference import PAGE, reference
 from entrypoints.reports import execution, progress, status_update
+from entrypoints.settings.operations_file import _Declaration
 from entrypoints.settings.settings import Settings
 from opledger.wire import LEDGER_TASK_QUEUE, UPDATE_ACTIVITY, UpdateKind, UpdateOutcome
-from tests.support.pages import ROOT, anchors, block, links, marks, pages, text
+from tests.support.pages import ROOT, anchors, block, links, marks, pages, section, text
 
 REPORTS = "docs/other-languages.md"
 PROMISES = "docs/promises.md"
@@ -27,6 +29,14 @@ def test_every_setting_is_in_the_reference() -> None:
     """Under the name that the process reads."""
     named = re.findall(r"^\| `(?:OPLEDGER_(\w+)|DATABASE_URL)` \|", text("docs/reference.md"), re.M)
     assert [name.lower() or "database_url" for name in named] == list(Settings.__struct_fields__)
+
+
+def test_operation_types_have_the_defaults_of_the_file() -> None:
+    """A field is required where `operations.toml` must have it, and a default is written as TOML does."""
+    fields = dict(re.findall(r"^\| `([a-z_.]+)` \| (.+?) \|", section("docs/reference.md", "Operation types"), re.M))
+    required = {field.name for field in msgspec.structs.fields(_Declaration) if field.required}
+    assert {name for name, default in fields.items() if default == "required"} == required
+    assert (fields["adopt"], fields["labels"], fields["retry_policy.maximum_attempts"]) == ("`false`", "none", "`0`")
 
 
 def test_every_field_of_a_report_is_documented() -> None:
