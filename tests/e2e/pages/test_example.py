@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import TIMEOUT, eventually
 from tests.support.pages import ROOT
 from tests.support.ports import free_port
 from tests.support.stack.commands import Stack, environment
@@ -30,7 +30,7 @@ async def running(stack: Stack, log: Path, *arguments: str) -> AsyncIterator[Non
             yield
         finally:
             process.terminate()
-            await asyncio.to_thread(process.wait, PATIENCE)
+            await asyncio.to_thread(process.wait, TIMEOUT)
             output.seek(0)
             print(output.read())
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.support.eventually import PATIENCE
+from tests.support.eventually import TIMEOUT
 from tests.support.pages import section
 from tests.support.stack.commands import Stack
 from tests.support.stack.exchanges import Reader, differences
@@ -23,7 +23,7 @@ async def test_the_walk_through(stack: Stack, page: str, least: int) -> None:
     reader = Reader(stack.ledger.http)
     for exchange in exchanges:
         command, shown = exchange["command"], exchange["answer"]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         answer = await reader.send(command)
         while answer.request.method == "GET" and differences(shown, answer) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
