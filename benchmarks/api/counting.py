@@ -1,10 +1,10 @@
-"""What counts, durations and lists by finish time cost on a hundred thousand operations and on ten million, without
-HTTP, and what keeping the counts and the index of durations costs a group of saves.
+"""Cost of counts, durations and lists by finish time on 100,000 and on ten million operations, without HTTP; and the
+cost of the stored counts and of the index of durations for a group of saves.
 
 The plain count reads the rows as a count without the kept ones would. For the saves, other databases are without the
 counts, with the index that they replace, without the throughput, and without the index of durations; the figure is
 PostgreSQL's processor time for a group and its commit, which says more than time on a machine that others keep busy.
-Filling ten million takes long: only where it is asked for.
+Filling ten million takes long: runs only on request.
 """
 
 import time
@@ -41,7 +41,7 @@ from migrations.versions.r0029_throughput import COUNTED_BEFORE
 GROUP: Final = 32
 PAGE: Final = 50
 DEPTH: Final = 600
-"""Pages of the small ledger's list that a deep page is behind."""
+"""Pages of the small ledger's list before the deep page."""
 WITHOUT: Final = {
     "counts": (
         *(
@@ -53,7 +53,7 @@ WITHOUT: Final = {
     "the throughput": ("SET LOCAL search_path = opledger, pg_temp", COUNTED_BEFORE),
     "the index of durations": ("DROP INDEX opledger.ix_operations_durations",),
 }
-"""What takes a database back to what it was before."""
+"""Statements that remove a feature from a database."""
 END: Final = BEGIN + timedelta(days=366)
 BACKEND: Final = text("SELECT pg_backend_pid()")
 PLAIN: Final = text(

@@ -23,7 +23,7 @@ from adapters.postgres.connection.engine import create_engine
 from adapters.system.clock import SystemClock
 from benchmarks.data.ledger_rows import connection, insert
 from benchmarks.data.week import fill_week
-from benchmarks.harness.client import PATIENCE, Client, connected, request, timed
+from benchmarks.harness.client import TIMEOUT, Client, connected, request, timed
 from benchmarks.harness.measurement import Goal, Row, Scale, column, in_turns, quantile
 from benchmarks.harness.processor_time import API, POSTGRES, PROCESSES, Spent
 from benchmarks.harness.stage import api, data_folder, database, processor
@@ -199,7 +199,7 @@ class _Stream:
     async def until(self, words: bytes) -> float:
         """Waits for the words; returns when they arrived, on `time.perf_counter`. Raises TimeoutError."""
         self._text = b""
-        async with asyncio.timeout(PATIENCE), self._arrived:
+        async with asyncio.timeout(TIMEOUT), self._arrived:
             await self._arrived.wait_for(lambda: words in self._text)
         return time.perf_counter()
 
