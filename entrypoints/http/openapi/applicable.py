@@ -21,6 +21,10 @@ def _has_body(_: str, operation: Mapping[str, Any]) -> bool:
     return "requestBody" in operation
 
 
+def _has_json_body(_: str, operation: Mapping[str, Any]) -> bool:
+    return "application/json" in operation.get("requestBody", {}).get("content", ())
+
+
 def _has_path_parameter(_: str, operation: Mapping[str, Any]) -> bool:
     return any(parameter["in"] == "path" for parameter in operation.get("parameters", ()))
 
@@ -34,10 +38,10 @@ def _changes_operations(method: str, operation: Mapping[str, Any]) -> bool:
 
 
 _RULES: Final[Mapping[str, _Rule]] = {
-    "malformed-body": _has_body,
+    "malformed-body": _has_json_body,
     "body-too-large": _has_body,
-    "unsupported-media-type": _has_body,
-    "invalid-field": _has_body,
+    "unsupported-media-type": _has_json_body,
+    "invalid-field": _has_json_body,
     "invalid-page-token": _takes(PAGE_TOKEN),
     "invalid-ticket": _takes(TICKET),
     "idempotency-key-reused": _takes(IDEMPOTENCY_KEY.name),

@@ -122,7 +122,9 @@ async def test_problems_follow_from_what_an_operation_takes() -> None:
             ("If-Match", "version-mismatch"),
         ):
             assert (slug in slugs) == (parameter in taken), (name, slug)
-        assert ("malformed-body" in slugs) == ("requestBody" in operation and "400" in operation["responses"]), name
+        body = operation.get("requestBody", {}).get("content", {})
+        assert ("malformed-body" in slugs) == ("invalid-field" in slugs) == ("application/json" in body), name
+        assert ("body-too-large" in slugs) == bool(body), name
         assert ("identity-provider-unavailable" in slugs) == ("bearer" in str(operation.get("security"))), name
 
 
