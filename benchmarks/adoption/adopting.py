@@ -42,7 +42,7 @@ WATCHED: Final = "Watched"
 PLUGGED: Final = "Plugged"
 """Workflow type that only the plugin tracks."""
 PER_SECOND: Final = 10
-"""Starts per second that the rule has to find."""
+"""Starts per second."""
 _SEEN = "SELECT workflow_id FROM opledger.operations WHERE workflow_id = ANY($1) AND "
 RUNNING: Final = _SEEN + "status = 'RUNNING'"
 FAILED: Final = _SEEN + "status = 'FAILED' AND error_code = 'TERMINATED'"

@@ -1,9 +1,10 @@
 """Rate of bulk actions, and latency of single requests beside them.
 
 The same rows go through several bulk actions: ACCEPTED operations that start tomorrow are cancelled, which ends them,
-and then deleted; RUNNING operations that need attention are acknowledged, and then cancelled. Temporal knows nothing of
-the RUNNING ones: the worker delivers each request, and is told so. One client reads an operation and submits one, in
-turns, before the bulk action and while it runs. A bulk action has at most 100,000 operations, as in a whole run.
+and then deleted; RUNNING operations that need attention are acknowledged, and then cancelled. Temporal does not have
+these: the worker delivers each request, and Temporal answers that there is no execution. One client reads an operation
+and submits one, in turns, before the bulk action and while it runs. A bulk action has at most 100,000 operations, as in
+a whole run.
 """
 
 import time
@@ -83,7 +84,7 @@ async def rows_of_accepted(scale: Scale) -> list[Row]:
 
 
 async def rows_of_running(scale: Scale) -> list[Row]:
-    """The same on RUNNING operations: Temporal is asked to cancel each."""
+    """The same on RUNNING operations: the worker requests the cancellation of each from Temporal."""
     return await _measure_all(scale, "RUNNING")
 
 

@@ -75,7 +75,7 @@ async def rows(scale: Scale) -> list[Row]:
 
 @asynccontextmanager
 async def _ledger(many: int) -> AsyncIterator[str]:
-    """Yields the URL of an API with so many operations; most of them run."""
+    """Yields the URL of an API with `many` operations, most of them RUNNING."""
     assert many > WAITED * EVERY
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(data_folder())

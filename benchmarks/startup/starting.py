@@ -30,7 +30,7 @@ create_async_engine("postgresql+asyncpg://")
 """
 AS_THE_COMMAND: Final = "from entrypoints.cli.main import without_collections\nwith without_collections(): import "
 WITH_TEMPORAL: Final = f"{AS_THE_COMMAND}entrypoints.serve_api, entrypoints.wiring.temporal"
-"""What the API imports until it listens: Temporal's SDK only once settings and operation types are checked."""
+"""Imports of the API until it listens. It imports Temporal's SDK once settings and operation types are checked."""
 EMPTY_WITH_TEMPORAL: Final = EMPTY_API + "import temporalio.client\n"
 EMPTY_WORKER: Final = """
 import asyncpg, temporalio.client, temporalio.worker
