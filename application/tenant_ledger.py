@@ -273,7 +273,7 @@ class TenantLedger:
     async def acknowledge(
         self, operation_id: UUID, *, reason: str | None, expected: ExpectedVersion = None
     ) -> Operation:
-        """Takes the attention of an operation away until a new problem comes."""
+        """Clears the attention of an operation until a new problem occurs."""
         tenant, actor = self._principal.tenant, self._principal.actor
         acknowledged = await self._services.acknowledge.acknowledge(
             tenant, operation_id, reason=reason, actor=actor, expected=expected

@@ -16,7 +16,7 @@ from domain.operation.transition import Source
 
 @dataclass(slots=True)
 class Placed:
-    """New operations in the order of their submissions, and what became of each."""
+    """New operations in the order of their submissions, and the outcome of each."""
 
     made: dict[UUID, Change] = field(default_factory=dict)
     """The operations to store. One that a later one of the batch supersedes is final already."""

@@ -20,7 +20,7 @@ OUTCOMES = {
     Recorded.UNKNOWN_OPERATION: ReportOutcome.UNKNOWN_OPERATION,
     Recorded.FOREIGN: ReportOutcome.FOREIGN,
 }
-"""How a report is counted, by what became of it."""
+"""How a report is counted, by its outcome."""
 _log = logging.getLogger(__name__)
 
 

@@ -85,11 +85,11 @@ class OperationType:
     """Template of the workflow id, with the fields `{input.NAME}`, `{labels.KEY}`, `{tenant}` and `{id}`. None: the
     operation's id."""
     on_running: OnRunning = OnRunning.REJECT
-    """What a submission does whose workflow id an open operation or execution has: `reject`, it is refused;
-    `use_existing`, the open one is its answer; `terminate`, the open one is terminated."""
+    """Policy if an open operation or execution has the workflow id: `reject` refuses the submission; `use_existing`
+    returns the open operation; `terminate` terminates it, and starts the new one."""
     on_closed: OnClosed = OnClosed.ALLOW
-    """Whether a submission may use the workflow id of a closed one: `allow`; `allow_failed`, unless that completed;
-    `reject`."""
+    """Policy if a closed operation or execution has the workflow id: `allow` accepts the submission; `allow_failed`
+    only if that one did not complete; `reject` refuses it."""
     adopt: bool = False
     """Whether the ledger adopts the executions of the workflow type that others start."""
     query: str | None = None

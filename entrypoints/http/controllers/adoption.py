@@ -45,13 +45,11 @@ class AdoptionController(Controller):
                 415,
                 422,
                 words=_DESCRIPTIONS,
-                also=("execution-not-found", "execution-of-other-type", "engine-unavailable"),
-                never=(
-                    "not-found",
-                    "operation-not-found",
-                    "operation-already-done",
-                    "operation-not-done",
-                    "idempotency-key-reused",
+                also=(
+                    "execution-not-found",
+                    "execution-of-other-type",
+                    "unknown-operation-type",
+                    "engine-unavailable",
                 ),
             ),
         },

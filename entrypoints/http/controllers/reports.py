@@ -34,7 +34,7 @@ _DESCRIPTIONS: Final = {
 
 
 class ReportAnswerBody(Struct, frozen=True):
-    """What became of a report."""
+    """Outcome of a report."""
 
     outcome: UpdateOutcome
     operation_id: (

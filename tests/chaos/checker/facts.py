@@ -112,7 +112,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Told:
+class ReceivedId:
     """A client received the operation id of an execution."""
 
     operation_id: str
@@ -189,7 +189,7 @@ class Facts:
     """Workflow ids whose execution was deleted through Temporal, and when."""
     orders: Mapping[int, Order] = field(default_factory=dict)
     """By the number in the input."""
-    told: Sequence[Told] = ()
+    received_ids: Sequence[ReceivedId] = ()
     submissions: Sequence[Submission] = ()
     parents: Mapping[str, str] = field(default_factory=dict)
     """By operation, the one that its submission named."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.checker.check import check
-from tests.chaos.checker.facts import Declared, End, Facts, Line, Order, Row, Run, Submission, Told
+from tests.chaos.checker.facts import Declared, End, Facts, Line, Order, ReceivedId, Row, Run, Submission
 from tests.chaos.checker.identity import adopted_id
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -75,7 +75,10 @@ CHILD_OF_SUBMITTED = run("c", "c1", parent=("s", "s1"), task_queue="plugged", wo
 def test_true_stories_are_not_held_against_the_ledger() -> None:
     """Each execution with its row, or without where nothing asks for one."""
     stranger = run("x", "x1", workflow_type="Stranger")
-    assert found(ROW, runs=(WATCHED, stranger), told=[Told(ROW.id, "w"), Told(ROW.id, "w", "r1")]) == set()
+    assert (
+        found(ROW, runs=(WATCHED, stranger), received_ids=[ReceivedId(ROW.id, "w"), ReceivedId(ROW.id, "w", "r1")])
+        == set()
+    )
     assert found(adopted(PARENT), adopted(CHILD, parent_id=adopted(PARENT).id), runs=(PARENT, CHILD)) == set()
     assert found(adopted(CHILD), adopted(PARENT), runs=(PARENT, CHILD)) == set(), "the child was adopted first"
     in_plugged = dataclasses.replace(PARENT, workflow_type="Plugged", task_queue="plugged")
@@ -94,13 +97,18 @@ def test_true_stories_are_not_held_against_the_ledger() -> None:
     ("promise", "rows", "runs", "others"),
     [
         ("P1 a row for the watched execution", (), (WATCHED,), {}),
-        ("P1 a row for what a client was told", (ROW,), (WATCHED,), {"told": [Told("another", "w")]}),
-        ("P1 the workflow id v", (ROW,), (WATCHED,), {"told": [Told(ROW.id, "v")]}),
+        (
+            "P1 a row for the id that a client received",
+            (ROW,),
+            (WATCHED,),
+            {"received_ids": [ReceivedId("another", "w")]},
+        ),
+        ("P1 the workflow id v", (ROW,), (WATCHED,), {"received_ids": [ReceivedId(ROW.id, "v")]}),
         (
             "P1 the client's execution",
             (ROW, adopted(run("w", "r2"))),
             (WATCHED, run("w", "r2")),
-            {"told": [Told(ROW.id, "w", "r2")]},
+            {"received_ids": [ReceivedId(ROW.id, "w", "r2")]},
         ),
         (
             "P8 no adoption that nobody asked for",
