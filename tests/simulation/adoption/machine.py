@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis.stateful import invariant
 
 from adapters.memory.engine.executions import MemoryExecution
-from application.adopt.watch_rules import HOLD
+from application.adopt.watch_progress import HOLD
 from application.ports.engine.executions import NOBODY
 from domain.evidence.observation import ExecutionState
 from domain.operation.attention import AttentionKind

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from adapters.memory.engine.executions import StartFields
-from application.adopt.watch_rules import CHUNK, HOLD, MAX_CODEC_WAIT, OVERLAP, RETRY_RULE_AFTER
+from application.adopt.watch_progress import HOLD
+from application.adopt.watch_rules import CHUNK, MAX_CODEC_WAIT, OVERLAP, RETRY_RULE_AFTER
 from application.batching.claim_loop import ClaimResult
 from application.ports.engine.workflow_engine import EngineUnavailable, PayloadsUnavailable
 from application.ports.monitoring.metrics import AdoptionWay

@@ -1,0 +1,83 @@
+"""WatchRules: how far it has come, over rounds, failures and workers."""
+
+from datetime import timedelta
+
+import pytest
+
+from application.adopt.watch_progress import CAUGHT_UP_NAME, HOLD, LEASE_NAME
+from application.adopt.watch_rules import OVERLAP
+from application.batching.claim_loop import ClaimResult
+from application.ports.engine.workflow_engine import EngineUnavailable
+from tests.support.ledger.in_memory import ADOPTING, WATCH_EVERY, FakeLedger
+from tests.unit.application.adopt.test_watch_rules import adopted, start, watching
+
+FIVE_MINUTES = timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("every", [timedelta(seconds=0.5), HOLD, timedelta(seconds=11), FIVE_MINUTES])
+async def test_interval_passes_between_two_rounds(every: timedelta) -> None:
+    """Whatever it is, of any number of workers one lists starts in it."""
+    ledger = FakeLedger(catalogue=ADOPTING, watch_every=every)
+    for _ in range(3):
+        await ledger.watch_rules.step(1)
+        listed = len(ledger.engine.calls["started_since"])
+        for watcher in (ledger.watch_rules, ledger.new_watcher(), ledger.watch_rules):
+            assert await watcher.step(1) == ClaimResult(0)
+            ledger.clock.advance(every / 4)
+        assert len(ledger.engine.calls["started_since"]) == listed
+        ledger.clock.advance(every / 4)
+
+
+async def test_another_worker_takes_over_from_one_that_was_killed() -> None:
+    """Soon, however long the interval is."""
+    ledger = FakeLedger(catalogue=ADOPTING, watch_every=FIVE_MINUTES)
+    await ledger.watch_rules.step(1)
+    ledger.clock.advance(FIVE_MINUTES)
+    start(ledger)
+    assert await ledger.killed(ledger.watch_rules.step(1), 4)
+    ledger.clock.advance(HOLD)
+    await ledger.new_watcher().step(1)
+    assert adopted(ledger).keys() == {"order-1"}
+
+
+async def test_chain_that_continues_before_another_worker_goes_on_is_adopted() -> None:
+    """The index no longer lists the run that the first worker has not seen, and the mark has passed its start."""
+    ledger = await watching()
+    ledger.pass_time(seconds=15)
+    start(ledger, "chain")
+    began = ledger.clock.now()
+    ledger.pass_time(seconds=85)
+    ledger.world.continue_as_new("chain")
+    start(ledger, "blocker")
+    ledger.pass_time(seconds=100)
+    ledger.engine.break_for("describe", None, EngineUnavailable("away"))
+    assert not (await ledger.watch()).engine_available
+    marks = ledger.store._tables.leases
+    passed, caught_up = marks[LEASE_NAME].mark, marks[CAUGHT_UP_NAME].mark
+    assert passed is not None
+    assert caught_up is not None
+    assert passed - OVERLAP > began > caught_up
+    ledger.engine.before.clear()
+    ledger.world.continue_as_new("chain")
+    ledger.watch_rules = ledger.new_watcher()
+    await ledger.watch()
+    assert adopted(ledger).keys() == {"blocker", "chain"}
+    assert marks[CAUGHT_UP_NAME].mark == marks[LEASE_NAME].mark == ledger.clock.now()
+
+
+async def test_round_after_an_update_of_the_ledger() -> None:
+    """Earlier versions have one mark only."""
+    ledger = await watching()
+    del ledger.store._tables.leases[CAUGHT_UP_NAME]
+    start(ledger)
+    await ledger.watch()
+    assert adopted(ledger).keys() == {"order-1"}
+
+
+async def test_lease_ends_with_the_interval() -> None:
+    """A round of a worker with a longer interval does not keep one with a shorter one waiting."""
+    ledger = FakeLedger(catalogue=ADOPTING, watch_every=FIVE_MINUTES)
+    await ledger.watch_rules.step(1)
+    assert ledger.store._tables.leases[LEASE_NAME].until == ledger.clock.now() + FIVE_MINUTES
+    ledger = await watching()
+    assert ledger.store._tables.leases[LEASE_NAME].until == ledger.clock.now() + WATCH_EVERY
