@@ -40,6 +40,8 @@ RETRY_RULE_AFTER = timedelta(minutes=1)
 """Time for which a rule is left out after the engine refused its query."""
 MAX_CODEC_WAIT = timedelta(minutes=1)
 """Age of a run up to which it waits for the codec of its input. Then it is adopted without its input."""
+MAX_TRIES = 10
+"""Rounds in which an adoption may fail for an unexpected reason. Then it is given up."""
 REFUSALS = (ExecutionNotFound, ExecutionOfOtherType, InvalidInput)
 """Errors about one execution, which a repeat does not change."""
 _log = logging.getLogger(__name__)
@@ -80,6 +82,10 @@ class WatchRules:
         """Runs that need nothing more, and when they started."""
         self._refused_until: dict[str, datetime] = {}
         """By type: when a query that the engine refused is tried again."""
+        self._failing: dict[str, datetime] = {}
+        """Runs whose adoption has failed in this round and is to be tried again, and when they started."""
+        self._tries: dict[str, int] = {}
+        """By run: rounds in which its adoption has failed."""
         self._floor: datetime | None = None
         """Chains that began before are not adopted. It stays until a round has caught up with the present, whichever
         worker does so: the index no longer lists the first run of a chain that has continued as new meanwhile."""
@@ -99,16 +105,18 @@ class WatchRules:
 
     async def _read(self, begun: WatchRound) -> int:
         since, adopted = begun.mark - OVERLAP, 0
-        self._floor = begun.caught_up - OVERLAP
+        self._floor, self._failing = begun.caught_up - OVERLAP, {}
         self._settled = {run: started for run, started in self._settled.items() if started > since}
         while True:
             until = min(max(begun.mark, since) + self._window, begun.now)
             pages, found = await self._read_window(since, until)
             adopted += found
             at_end = until >= begun.now
-            await self._progress.advance(until, caught_up=at_end)
+            # The mark stays where an adoption has failed, so that the next round lists the run again.
+            await self._progress.advance(min((until, *self._failing.values())), caught_up=at_end and not self._failing)
             if at_end:
                 self._window = MIN_WINDOW
+                self._tries = {run: tries for run, tries in self._tries.items() if run in self._failing}
                 return adopted
             self._window = max(MIN_WINDOW, min(MAX_WINDOW, self._window * 2 if pages <= 1 else self._window / 2))
             since = until
@@ -187,10 +195,22 @@ class WatchRules:
                 _log.info("the watch rule of type %s adopts no %r: %s", rule.type.name, run.workflow_id, refusal)
                 adopted = False
             except Exception:
-                _log.exception("the watch rule of type %s cannot adopt %r", rule.type.name, run.workflow_id)
+                if self._is_tried_again(run, rule):
+                    return False
                 adopted = False
             self._settled[run.run_id] = run.started_at
             return adopted
+
+    def _is_tried_again(self, run: StartedRun, rule: WatchRule) -> bool:
+        """Whether the next round tries the adoption again that has just raised an exception."""
+        tries = self._tries[run.run_id] = self._tries.get(run.run_id, 0) + 1
+        if tries == 1:
+            _log.exception("the watch rule of type %s cannot adopt %r yet", rule.type.name, run.workflow_id)
+        if tries >= MAX_TRIES:
+            _log.error("the watch rule of type %s gives %r up", rule.type.name, run.workflow_id)
+            return False
+        self._failing[run.run_id] = run.started_at
+        return True
 
     async def _describe_and_adopt(self, run: StartedRun, rule: WatchRule) -> bool:
         execution = await self._engine.describe(run.workflow_id, run.run_id)

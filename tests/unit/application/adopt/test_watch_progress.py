@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from application.adopt.watch_progress import CAUGHT_UP_NAME, HOLD, LEASE_NAME
-from application.adopt.watch_rules import OVERLAP
+from application.adopt.watch_rules import MAX_TRIES, OVERLAP
 from application.batching.claim_loop import ClaimResult
 from application.ports.engine.workflow_engine import EngineUnavailable
 from tests.support.ledger.in_memory import ADOPTING, WATCH_EVERY, FakeLedger
@@ -72,6 +72,79 @@ async def test_round_after_an_update_of_the_ledger() -> None:
     start(ledger)
     await ledger.watch()
     assert adopted(ledger).keys() == {"order-1"}
+
+
+async def test_failed_adoption_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    """One unexpected exception costs a round, and stops no other execution."""
+    ledger = await watching()
+    calls = 0
+
+    async def fail_twice() -> None:
+        nonlocal calls
+        calls += 1
+        if calls <= 2:
+            raise ValueError("unexpected")
+
+    ledger.engine.before["input_of", None] = fail_twice
+    start(ledger, "order-1")
+    start(ledger, "order-2")
+    for _ in range(2):
+        await ledger.watch()
+    assert adopted(ledger).keys() == {"order-1", "order-2"}
+    assert len(ledger.engine.calls["describe"]) == 4
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 2
+
+
+async def test_adoption_that_fails_in_each_round_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Logged at its first failure and at the end. The mark waits for it, and no longer."""
+    ledger = await watching()
+    ledger.engine.break_for("input_of", None, ValueError("unexpected"))
+    start(ledger)
+    began = ledger.clock.now()
+    for _ in range(MAX_TRIES - 1):
+        await ledger.watch()
+        assert ledger.store._tables.leases[LEASE_NAME].mark == began
+    for _ in range(3):
+        await ledger.watch()
+        assert ledger.store._tables.leases[CAUGHT_UP_NAME].mark == ledger.clock.now()
+    assert len(ledger.engine.calls["input_of"]) == MAX_TRIES
+    assert [record.getMessage() for record in caplog.records] == [
+        "the watch rule of type order cannot adopt 'order-1' yet",
+        "the watch rule of type order gives 'order-1' up",
+    ]
+    assert ledger.rows() == {}
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+async def test_failed_adoption_is_repeated_after_a_long_interval(taken_over: bool) -> None:
+    """The overlap of the rounds is shorter. Another worker goes on with it, and with the next run of its chain."""
+    ledger = FakeLedger(catalogue=ADOPTING, watch_every=FIVE_MINUTES)
+    await ledger.watch_rules.step(1)
+    start(ledger, "order-1")
+    start(ledger, "order-2")
+    ledger.engine.break_for("input_of", None, ValueError("unexpected"))
+    for _ in range(2):
+        ledger.clock.advance(FIVE_MINUTES)
+        await ledger.watch_rules.step(1)
+    ledger.world.continue_as_new("order-2")
+    ledger.engine.before.clear()
+    if taken_over:
+        ledger.watch_rules = ledger.new_watcher()
+    ledger.clock.advance(FIVE_MINUTES)
+    await ledger.watch_rules.step(1)
+    assert adopted(ledger).keys() == {"order-1", "order-2"}
+
+
+async def test_failed_run_that_is_gone_holds_nothing_up() -> None:
+    """The index does not list it any more."""
+    ledger = await watching()
+    ledger.engine.break_for("input_of", None, ValueError("unexpected"))
+    start(ledger)
+    await ledger.watch()
+    ledger.world.lose("order-1")
+    await ledger.watch()
+    assert ledger.store._tables.leases[LEASE_NAME].mark == ledger.clock.now()
+    assert ledger.rows() == {}
 
 
 async def test_lease_ends_with_the_interval() -> None:
