@@ -78,4 +78,16 @@ ORPHANED = Bug(
         ),
     ),
 )
-BUGS = (STRAY_RUNS_ON, WATCH_WITHOUT_OVERLAP, CHAINS_NOT_UNIQUE, ADOPTED_TWICE, ORPHANED)
+STRANGER_ENDED = Bug(
+    "stranger-ended",
+    "P8: a submission terminates an adopted operation of another workflow type that has its workflow id",
+    ADOPTED,
+    (
+        Hunk(
+            "domain/operation/start/workflow_id_use.py",
+            "next((row for row in holding if workflow_of(row.type) != workflow), None)",
+            "None",
+        ),
+    ),
+)
+BUGS = (STRAY_RUNS_ON, WATCH_WITHOUT_OVERLAP, CHAINS_NOT_UNIQUE, ADOPTED_TWICE, ORPHANED, STRANGER_ENDED)

@@ -59,11 +59,14 @@ async def test_report_without_a_credential_leaves_the_execution_to_the_rule() ->
     assert only(fake).progress is not None
 
 
-async def test_report_with_a_credential_has_the_type_of_its_tenant() -> None:
+@pytest.mark.parametrize("tenant", ["eu", "us"])
+async def test_report_with_a_credential_has_the_type_of_its_tenant(tenant: str) -> None:
     """Before the rule has adopted."""
-    fake = await ledger()
-    assert await report(fake, "eu") in (Recorded.RECORDED, Recorded.IGNORED)
-    assert (only(fake).tenant, only(fake).type) == ("eu", "eu-order")
+    fake = FakeLedger(catalogue=OperationCatalogue({"us-order": US, "eu-order": EU}))
+    await fake.watch()
+    start(fake, "order-1", tenant)
+    assert await report(fake, tenant) in (Recorded.RECORDED, Recorded.IGNORED)
+    assert (only(fake).tenant, only(fake).type) == (tenant, f"{tenant}-order")
     await fake.watch()
     assert len(fake.rows()) == 1
 
