@@ -12,6 +12,7 @@ from application.dispatch.attach_callback import AttachCallbacks
 from application.dispatch.completion_callbacks import CompletionCallbacks
 from application.ports.clock import Clock
 from application.ports.engine.executions import AttachOutcome, Execution, InputRead
+from application.ports.engine.index import QueryRefused, Watch
 from application.ports.engine.workflow_engine import PayloadsUnavailable, WorkflowEngine
 from application.ports.monitoring.metrics import AdoptionWay, Metrics
 from application.ports.storage.unit_of_work import UnitOfWorkFactory
@@ -99,8 +100,8 @@ class AdoptOperation:
         """Adopts the latest execution with the workflow id, or that of the run, on a client's request.
 
         Raises UnknownOperationType; InvalidInput if the type is that of another workflow type or tenant;
-        ExecutionNotFound, also if the execution is another tenant's; ExecutionOfOtherType; EngineUnavailable: the
-        operation may be stored, and a repeat continues.
+        ExecutionNotFound, also if the execution is or may be another tenant's; ExecutionOfOtherType; EngineUnavailable:
+        the operation may be stored, and a repeat continues.
         """
         declared = self._catalogue.get(type_name)
         if declared.tenant not in (None, tenant):
@@ -159,6 +160,8 @@ class AdoptOperation:
     async def _made(self, execution: Execution, relatives: Relatives, adoption: Adoption) -> Change:
         declared = adoption.type
         self._check(execution, adoption)
+        if adoption.way is AdoptionWay.CALL and not await self._is_selected(execution, adoption):
+            raise ExecutionNotFound
         chain = Chain(relatives.adopted_id, execution.workflow_id, execution.first_run_id)
         read = await self._input(chain, adoption)
         parent_id = adoption.parent_id
@@ -203,6 +206,19 @@ class AdoptOperation:
 
     def _is_foreign(self, declared: OperationType, execution: Execution, tenant: str) -> bool:
         return declared.workflow == execution.workflow_type and declared.tenant not in (None, tenant)
+
+    async def _is_selected(self, execution: Execution, adoption: Adoption) -> bool:
+        """Whether the execution is the tenant's. If other tenants have executions of its workflow type too, the watch
+        rule of the type has to select it."""
+        declared = adoption.type
+        others = self._catalogue.owners_of_workflow(declared.workflow) - {declared.owner, adoption.tenant}
+        if not others or (declared.adopt and declared.query is None):
+            return True
+        try:
+            watch = Watch(declared.workflow, declared.query)
+            return declared.adopt and await self._engine.selects(watch, execution.run_id)
+        except QueryRefused:
+            return False
 
     async def _input(self, chain: Chain, adoption: Adoption) -> InputRead:
         try:

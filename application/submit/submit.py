@@ -158,7 +158,7 @@ class SubmitOperations:
         refused = without_parent(new, earlier)
         retries = await check_retries(unit, [each for each in new if each.operation.id not in refused], earlier)
         left_out = {*refused, *retries.left_out}
-        placed = await place(unit, [change for change in new if change.operation.id not in left_out], types)
+        placed = await place(unit, [change for change in new if change.operation.id not in left_out], self._catalogue)
         link_retries(retries, placed, earlier)
         placed.refused.update(refused)
         await _move_keys(unit, holders, placed, now)

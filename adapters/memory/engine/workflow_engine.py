@@ -192,6 +192,11 @@ class MemoryWorkflowEngine:
         self._check_reachable()
         return self._index.started_since(since, watches, page, until)
 
+    async def selects(self, watch: Watch, run_id: str) -> bool:
+        """See the port."""
+        self._check_reachable()
+        return self._index.selects(watch, run_id)
+
     async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
         """See the port."""
         self._check_reachable()

@@ -148,6 +148,10 @@ class WorkflowEngine(Protocol):
         Raises QueryRefused.
         """
 
+    async def selects(self, watch: Watch, run_id: str) -> bool:
+        """Returns whether the watch selects the run. False for a run that the engine's index does not list yet. Raises
+        QueryRefused."""
+
     async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
         """Returns the open executions whose workflow task keeps failing or timing out, as the engine's index lists
         them. Those of the watched workflow types need no `OperationUUID`."""

@@ -43,7 +43,7 @@ def check(facts: Facts) -> Findings:
         *watched_have_rows(facts, found, ownership),
         *received_ids_have_rows(facts, found),
         *parents(facts, found, ownership),
-        *policies(facts),
+        *policies(facts, ownership),
         *bulk_actions(facts),
         *_untracked(facts, found, ownership),
     ]

@@ -171,6 +171,8 @@ class Declared:
     """Workflow ids that clients with the plugin have started, or asked to adopt."""
     policies: Mapping[str, str] = field(default_factory=dict)
     """`on_running` by operation type with a template."""
+    workflows: Mapping[str, str] = field(default_factory=dict)
+    """Workflow types by operation type with a template."""
 
 
 @dataclass(frozen=True)

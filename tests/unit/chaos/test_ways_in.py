@@ -16,6 +16,7 @@ DECLARED = Declared(
     frozenset({"plugged"}),
     frozenset({"asked"}),
     {"one": "reject", "shared": "use_existing", "latest": "terminate"},
+    dict.fromkeys(("one", "shared", "latest"), "Named"),
 )
 
 
@@ -226,6 +227,25 @@ def test_who_was_superseded_names_its_successor() -> None:
     assert judged("x", superseded_by="x", **details) == {"P1 a successor under n"}
     assert judged(None, superseded_by="b", **details) == {"P1 no successor"}
     assert judged(None, superseded_by="a foreign run", **details) == set()
+
+
+@pytest.mark.parametrize("kind", ["shared", "latest"])
+def test_an_operation_of_another_workflow_type_keeps_its_workflow_id(kind: str) -> None:
+    """A submission is refused because of it, whatever the policy."""
+    stranger = run("n", "x", workflow_type="Stranger", task_queue="plugged", end=End("COMPLETED", at(5), result="1"))
+    row = adopted(stranger, finished_at=at(5))
+
+    def judged(row: Row, answer: Submission, *others: Row) -> set[str]:
+        return found(row, *others, runs=(stranger, *map(chain_of, others)), submissions=[answer])
+
+    assert judged(row, submission(kind, 2, row.id, 2, 3, refused=True)) == set()
+    used = judged(row, submission(kind, 2, row.id, 2, 3))
+    assert "P8 an execution of Named" in used
+    second = named("b", "latest", 2, 2)
+    ended = dataclasses.replace(row, superseded_by="b")
+    assert "P8 an execution of Named" in judged(ended, submission("latest", 2, "b", 2, 3), second)
+    client = dataclasses.replace(second, origin="CLIENT")
+    assert "P8 an execution of Named" not in found(ended, client, runs=(stranger, chain_of(client)))
 
 
 def test_one_that_gave_way_before_its_start_needs_no_execution() -> None:
