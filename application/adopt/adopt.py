@@ -157,6 +157,16 @@ class AdoptOperation:
         if execution is not None and is_own(operation, execution):
             await self._follow(operation, execution, None)
 
+    async def note_chain(self, operation: Operation, execution: Execution) -> None:
+        """Records the state of an execution that the ledger has started, if it does not know so: the engine's answer to
+        the start was lost. May raise EngineUnavailable."""
+        started = operation.origin is Origin.LEDGER and operation.dispatch.attempts > 0
+        if not started or operation.done or operation.first_run_id is not None:
+            return
+        chain = Chain(operation.id, execution.workflow_id, execution.first_run_id)
+        observation = await self._engine.observe(chain)
+        await self._recorder.observation(operation.id, observation, Source.ADOPTION, version=operation.version)
+
     async def _made(self, execution: Execution, relatives: Relatives, adoption: Adoption) -> Change:
         declared = adoption.type
         self._check(execution, adoption)
@@ -236,6 +246,8 @@ class AdoptOperation:
         unless a callback is attached to an execution that is known to run. A client that asks for a new adoption also
         learns why the execution makes no progress.
         """
+        if operation.origin is Origin.LEDGER:
+            await self.note_chain(operation, execution)
         if operation.done or operation.origin is Origin.LEDGER:
             return
         calls_back, closed = operation.dispatch.calls_back, execution.state in CLOSED

@@ -62,7 +62,10 @@ class AdoptReported:
             with suppress(ExecutionNotFound, ExecutionOfOtherType):
                 return (await self._adopter.take(described, adoption)).operation
         known = (await self._known.relatives(described)).own
-        return None if known is None or tenant not in (None, known.tenant) else known
+        if known is None or tenant not in (None, known.tenant):
+            return None
+        await self._adopter.note_chain(known, described)
+        return known
 
     def _may_adopt(self, described: Execution, declared: OperationType | None, tenant: str | None) -> bool:
         """Whether the declared types leave no doubt that the execution is the sender's; of a sender without a tenant,

@@ -285,7 +285,10 @@ class DispatchOperations:
     async def _absent(self, operation: Operation) -> Observation | None:
         """Returns the observation that no earlier attempt has started the operation; None if one has, which is
         recorded."""
-        observation = await self._engine.observe(replace(operation.chain, first_run_id=None))
+        observation = await self._engine.observe(operation.chain)
+        if observation.state is ExecutionState.NOT_FOUND and operation.first_run_id is not None:
+            # A later attempt may have started another chain.
+            observation = await self._engine.observe(replace(operation.chain, first_run_id=None))
         if observation.state is ExecutionState.NOT_FOUND:
             return observation
         await self._note_dispatched(operation, observation.first_run_id, ask_after=timedelta())
