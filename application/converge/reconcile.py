@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from application.converge.inquiry import Answer, Inquiry, Question, answered, likely_closed, questions
-from application.converge.watched import WatchedWorkflows
+from application.converge.watched import WATCHED_AFTER, WatchedWorkflows
 from application.ports.clock import Clock
 from application.ports.engine.workflow_engine import EngineUnavailable, WorkflowEngine
 from application.ports.monitoring.metrics import Metrics
@@ -120,7 +120,7 @@ class ReconcileOperations:
                     self._report_future(known, began_at)
                     oldest = min(oldest, began_at - MAX_LAG)
                 known = oldest
-            watched = await self._watched.workflow_types(unit)
+            watched = await self._watched.workflow_types(unit, finished_since=began_at - WATCHED_AFTER)
         return PassCursor(since=known - self._overlap, began_at=began_at, watched=watched)
 
     def _report_future(self, watermark: datetime, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """Which executions the engine's index has to list although they do not carry `OperationUUID`."""
 
+from datetime import datetime, timedelta
 from typing import Final
 
 from application.ports.storage.unit_of_work import UnitOfWork
@@ -9,22 +10,26 @@ from domain.operation.start.workflow_id_policy import OnRunning
 MAX_TYPES: Final = 500
 """Types of open operations that are watched: a query of the index has a limited length. The verification finds the
 ends of further ones."""
+WATCHED_AFTER: Final = timedelta(days=3)
+"""How long after the end of an operation its reset is found: for as long as Temporal by default keeps an execution."""
 
 
 class WatchedWorkflows:
     """Workflow types whose executions may be operations that others have started.
 
     Declared types are watched always if they adopt executions or use existing ones. Others are watched while an
-    operation is open that was adopted on request or at a report, or whose workflow a client has started.
+    operation is open that was adopted on request or at a report, or whose workflow a client has started, and on request
+    for a while longer.
     """
 
     def __init__(self, catalogue: OperationCatalogue) -> None:
         self._catalogue = catalogue
         self._always = frozenset(declared.workflow for declared in catalogue if _takes_others(declared))
 
-    async def workflow_types(self, unit: UnitOfWork) -> frozenset[str]:
-        """Returns the workflow types to watch now."""
-        types = await unit.operations.types_started_elsewhere(MAX_TYPES)
+    async def workflow_types(self, unit: UnitOfWork, *, finished_since: datetime | None = None) -> frozenset[str]:
+        """Returns the workflow types to watch now; with `finished_since`, also those of operations that have finished
+        since."""
+        types = await unit.operations.types_started_elsewhere(MAX_TYPES, finished_since)
         return self._always.union(map(self._catalogue.workflow_of, types))
 
 

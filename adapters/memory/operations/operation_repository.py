@@ -204,9 +204,13 @@ class MemoryOperationRepository:
         uncalled = [row for row in rows if row.verification.due_at is not None and not row.dispatch.calls_back]
         return min((row.accepted_at for row in uncalled), default=None)
 
-    async def types_started_elsewhere(self, limit: int) -> list[str]:
-        rows = self._draft.operations.values()
-        return sorted({row.type for row in rows if row.origin is not Origin.LEDGER and not row.done})[:limit]
+    async def types_started_elsewhere(self, limit: int, finished_since: datetime | None = None) -> list[str]:
+        rows = [row for row in self._draft.operations.values() if row.origin is not Origin.LEDGER]
+        found = sorted({row.type for row in rows if not row.done})
+        if finished_since is not None:
+            recent = {row.type for row in rows if row.finished_at is not None and row.finished_at >= finished_since}
+            found += sorted(recent.difference(found))
+        return found[:limit]
 
     async def waiting(
         self, types: Collection[str], dispatched_before: datetime, each_end: int

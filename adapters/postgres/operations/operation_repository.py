@@ -25,6 +25,7 @@ from adapters.postgres.operations.saving import save_parameters, save_statement
 from adapters.postgres.operations.text import storable
 from adapters.postgres.retention import delete, delete_all, expired
 from adapters.postgres.schema.tables import (
+    FINISHED_ELSEWHERE,
     NOT_DONE,
     OPEN_ELSEWHERE,
     UNCALLED,
@@ -67,18 +68,28 @@ _STANDINGS: sa.Select[Any] = sa.select(
 )
 _OLDEST_UNCALLED = sa.select(sa.func.min(operations.c.accepted_at)).where(sa.text(UNCALLED))
 # PostgreSQL has no index scan that skips to the next distinct value: this looks each one up.
-_NEXT_TYPE = f"SELECT type FROM opledger.operations WHERE {OPEN_ELSEWHERE}"  # noqa: S608 -- constants
-_TYPES_STARTED_ELSEWHERE = sa.text(
-    f"""
+_TYPES = """
     WITH RECURSIVE found (type) AS (
-        ({_NEXT_TYPE} ORDER BY type LIMIT 1)
+        (SELECT type FROM opledger.operations WHERE {condition} ORDER BY type LIMIT 1)
         UNION ALL
-        SELECT ({_NEXT_TYPE} AND operations.type > found.type ORDER BY type LIMIT 1)
+        SELECT (
+            SELECT type FROM opledger.operations WHERE {condition} AND operations.type > found.type
+            ORDER BY type LIMIT 1
+        )
         FROM found WHERE found.type IS NOT NULL
     )
-    SELECT type FROM found WHERE type IS NOT NULL LIMIT :at_most
-    """  # noqa: S608
-)
+    SELECT type FROM found WHERE type IS NOT NULL
+    """
+_OPEN_TYPES = sa.text(f"{_TYPES.format(condition=OPEN_ELSEWHERE)} LIMIT :at_most")
+_FINISHED_TYPES = sa.text(
+    f"""
+    {_TYPES.format(condition=FINISHED_ELSEWHERE)} AND EXISTS (
+        SELECT FROM opledger.operations
+        WHERE {FINISHED_ELSEWHERE} AND operations.type = found.type AND finished_at >= :since
+    )
+    LIMIT :at_most
+    """
+).bindparams(sa.bindparam("since", type_=Instant))
 _OF_TYPE = f"""
     SELECT id, workflow_id, first_run_id FROM opledger.operations
     WHERE type = asked.type AND {WAITING} AND dispatched_at <= :before
@@ -266,9 +277,13 @@ class PostgresOperationRepository:
             oldest: datetime | None = await self._connection.scalar(_OLDEST_UNCALLED)
         return oldest
 
-    async def types_started_elsewhere(self, limit: int) -> list[str]:
+    async def types_started_elsewhere(self, limit: int, finished_since: datetime | None = None) -> list[str]:
         with translated():
-            return list(await self._connection.scalars(_TYPES_STARTED_ELSEWHERE, {"at_most": limit}))
+            found = list(await self._connection.scalars(_OPEN_TYPES, {"at_most": limit}))
+            if finished_since is not None:
+                parameters = {"at_most": limit, "since": finished_since}
+                found += await self._connection.scalars(_FINISHED_TYPES, parameters)
+        return list(dict.fromkeys(found))[:limit]
 
     async def waiting(
         self, types: Collection[str], dispatched_before: datetime, each_end: int

@@ -128,9 +128,10 @@ class OperationRepository(Protocol):
         """Returns when the oldest operation was accepted that is dispatched, not done, and has no completion callback;
         None if there is none."""
 
-    async def types_started_elsewhere(self, limit: int) -> list[str]:
-        """Returns up to `limit` types of the open operations that the ledger does not start, each once. The cost grows
-        with the number of types, not of operations."""
+    async def types_started_elsewhere(self, limit: int, finished_since: datetime | None = None) -> list[str]:
+        """Returns up to `limit` types of the open operations that the ledger does not start, each once; with
+        `finished_since`, also of those that have finished at that time or later, after those of open ones. The cost
+        grows with the number of types, not of operations."""
 
     async def waiting(
         self, types: Collection[str], dispatched_before: datetime, each_end: int

@@ -163,6 +163,18 @@ async def test_background_work_reads_only_its_rows_in_order(filled: AsyncEngine,
     assert not {"Seq Scan", "Sort"} & kinds(plan)
 
 
+async def test_types_of_finished_operations_are_looked_up_one_by_one(filled: AsyncEngine) -> None:
+    """In the index of those that the ledger has not started."""
+
+    async def use() -> None:
+        async with PostgresUnitsOfWork(filled)() as unit:
+            await unit.operations.types_started_elsewhere(50, at(9**6))
+
+    _, plan = await plans_of(filled, use)
+    assert indexes(plan) == {"ix_operations_finished_elsewhere"}
+    assert not {"Seq Scan", "Sort"} & kinds(plan)
+
+
 async def test_workflow_ids_are_looked_up_in_two_partial_indexes(filled: AsyncEngine) -> None:
     """Of all the closed operations under a workflow id, one is read."""
 
@@ -190,12 +202,13 @@ async def test_chain_is_looked_up_in_its_own_index(filled: AsyncEngine, name: st
 
 async def test_operations_that_the_ledger_starts_under_their_own_id_are_in_no_new_index(filled: AsyncEngine) -> None:
     """Their submission costs what it did before there were workflow ids and parents."""
-    new = ("workflow_id", "open_workflow_id", "parent", "open_children", "children", "started_elsewhere")
+    started = ("started_elsewhere", "finished_elsewhere")
+    new = ("workflow_id", "open_workflow_id", "parent", "open_children", "children", *started)
     query = "SELECT reltuples::int FROM pg_class WHERE relname = 'ix_operations_' || :name"
     async with filled.connect() as connection:
         sizes = [await connection.scalar(text(query), {"name": name}) for name in new]
         assert await connection.scalar(text(f"{query.split('WHERE')[0]} WHERE relname LIKE 'ux_operations%'")) == 0
-    assert sizes == [ROWS // 50, 0, ROWS // 20, ROWS // 200, ROWS // 20, 0]
+    assert sizes == [ROWS // 50, 0, ROWS // 20, ROWS // 200, ROWS // 20, 0, ROWS // 100]
 
 
 EITHER = {"ix_operations_tenant_status", "ix_operations_tenant_accepted"}

@@ -15,6 +15,7 @@ from adapters.postgres.schema.tables.conditions import (
     DURABLE,
     ERRONEOUS,
     FINISHED,
+    FINISHED_ELSEWHERE,
     HOLDS_WORKFLOW_ID,
     NAMED,
     NOT_DONE,
@@ -198,6 +199,7 @@ operations = sa.Table(
     sa.Index("ix_operations_open_children", "parent_id", "id", postgresql_where=sa.text(f"{CHILD} AND {NOT_DONE}")),
     sa.Index("ix_operations_children", "parent_id", "status", "tenant", postgresql_where=sa.text(CHILD)),
     sa.Index("ix_operations_started_elsewhere", "type", postgresql_where=sa.text(OPEN_ELSEWHERE)),
+    sa.Index("ix_operations_finished_elsewhere", "type", "finished_at", postgresql_where=sa.text(FINISHED_ELSEWHERE)),
     sa.Index("ix_operations_changed", "changed_in", "id"),
     sa.Index("ix_operations_labels", "labels", postgresql_using="gin", postgresql_ops={"labels": "jsonb_path_ops"}),
 )

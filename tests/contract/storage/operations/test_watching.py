@@ -122,6 +122,26 @@ class WatchingContract:
             await save(store, complete(row, 1, cause(21)))
         assert await types() == ["b", "c", "Ä"]
 
+    async def test_types_of_finished_operations_that_others_start(self, store: Store) -> None:
+        """After those of open ones; of the operations that have finished since the time."""
+
+        async def types(seconds: float, limit: int = 9) -> list[str]:
+            async with store.units() as unit:
+                return await unit.operations.types_started_elsewhere(limit, at(seconds))
+
+        running = await save(store, start(await waiting(store, 1, "ledgers"), cause(20)))
+        await save(store, complete(running, 1, cause(50)))
+        for number, kind in enumerate(("c", "a", "b", "b", "c"), start=2):
+            await add(store, found_elsewhere(number, kind))
+        for number, end in ((3, 30), (4, 31), (5, 40), (6, 40)):
+            row = await save(store, start(await stored(store, numbered(number)), cause(20)))
+            await save(store, complete(row, 1, cause(end)))
+        assert await types(30) == ["c", "a", "b"]
+        assert await types(31) == ["c", "b"]
+        assert await types(40) == ["c", "b"]
+        assert await types(41) == ["c"]
+        assert await types(30, limit=2) == ["c", "a"]
+
     async def test_dispatch_noted_after_a_report_stores_its_callback(self, store: Store) -> None:
         """Until then the close poll covers the operation."""
         await accepted(store, 1)

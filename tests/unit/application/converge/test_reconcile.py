@@ -426,6 +426,44 @@ async def test_execution_that_was_adopted_on_request_is_reconciled() -> None:
     assert ledger.status(row.id) is COMPLETED
 
 
+@pytest.mark.parametrize("days", [0, 2])
+@pytest.mark.parametrize("ends", [False, True])
+async def test_reset_of_a_finished_adopted_execution_diverges(days: int, ends: bool) -> None:
+    """Although no rule watches its workflow type, and no operation of the type is open."""
+    ledger = FakeLedger()
+    ledger.world.start_from_outside("by-hand", StartFields("Work", "workers"))
+    ledger.world.pick_up("by-hand")
+    row = (await ledger.adopt("by-hand", type="work")).operation
+    ledger.world.complete("by-hand", 1)
+    await ledger.whole_pass()
+    assert ledger.status(row.id) is COMPLETED
+    ledger.pass_time(days=days, minutes=5)
+    await ledger.whole_pass()
+    ledger.world.reset("by-hand")
+    if ends:
+        ledger.world.fail("by-hand", "the second time")
+    ledger.pass_time(seconds=1)
+    await ledger.whole_pass()
+    attention = ledger.row(row.id).attention
+    assert attention is not None
+    assert attention.kind is AttentionKind.DIVERGED
+    assert ledger.status(row.id) is COMPLETED
+
+
+async def test_passes_stop_to_watch_the_workflow_type_of_an_adopted_execution() -> None:
+    """Three days after the last one has ended."""
+    ledger = FakeLedger()
+    ledger.world.start_from_outside("by-hand", StartFields("Work", "workers"))
+    ledger.world.pick_up("by-hand")
+    await ledger.adopt("by-hand", type="work")
+    ledger.world.complete("by-hand", 1)
+    await ledger.whole_pass()
+    ledger.pass_time(days=3, minutes=5)
+    await ledger.whole_pass()
+    ledger.world.start_from_outside("others", StartFields("Work", "workers"))
+    assert [page.listed for page in await ledger.whole_pass()] == [0]
+
+
 async def test_a_failing_search_for_stalled_executions_delays_no_close() -> None:
     """It is a separate question to the index."""
     ledger = FakeLedger()
