@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from application.adopt.known import KnownOperations, Relatives
+from application.adopt.known import KnownOperations, Relatives, is_own
 from application.batching.group_commit import GroupCommit
 from application.dispatch.attach_callback import AttachCallbacks
 from application.dispatch.completion_callbacks import CompletionCallbacks
@@ -144,8 +144,17 @@ class AdoptOperation:
             raise ExecutionNotFound
         elif known.type != adoption.type.name:
             raise ExecutionOfOtherType(f"the execution belongs to operation {known.id}, of the type {known.type!r}")
-        await self._follow(known, execution, adoption, new=new)
+        await self._follow(known, execution, adoption.way if new else None)
         return Adopted(known, new)
+
+    async def attach(self, operation: Operation) -> None:
+        """Attaches the callback to the open execution of an operation that others have started, where no adoption and
+        no report of the start has. May raise EngineUnavailable."""
+        if operation.origin is Origin.LEDGER or operation.dispatch.calls_back or not self._attacher.attaches(operation):
+            return
+        execution = await self._engine.describe(operation.workflow_id)
+        if execution is not None and is_own(operation, execution):
+            await self._follow(operation, execution, None)
 
     async def _made(self, execution: Execution, relatives: Relatives, adoption: Adoption) -> Change:
         declared = adoption.type
@@ -203,8 +212,9 @@ class AdoptOperation:
                 raise
             return InputRead(None, f"the input could not be read: {outage}")
 
-    async def _follow(self, operation: Operation, execution: Execution, adoption: Adoption, *, new: bool) -> None:
-        """Attaches the callback and records the state, where an earlier adoption has not.
+    async def _follow(self, operation: Operation, execution: Execution, new: AdoptionWay | None) -> None:
+        """Attaches the callback and records the state, where an earlier adoption has not. `new`: the way by which the
+        operation was just adopted.
 
         The row is stored before, so that a callback finds it. The engine is asked after, so that no close is missed,
         unless a callback is attached to an execution that is known to run. A client that asks for a new adoption also
@@ -218,7 +228,7 @@ class AdoptOperation:
             outcome = await self._attach(operation, execution)
             attached, closed = outcome is AttachOutcome.ATTACHED, outcome is AttachOutcome.CLOSED
         accepted = operation.status is OperationStatus.ACCEPTED
-        unsure = new and (adoption.way is AdoptionWay.CALL or not (attached or calls_back))
+        unsure = new is not None and (new is AdoptionWay.CALL or not (attached or calls_back))
         if closed or accepted or unsure:
             observation = await self._engine.observe(operation.chain, likely_closed=closed and not accepted)
             await self._recorder.observation(

@@ -45,12 +45,11 @@ class AdoptReported:
         described = await self.confirmed(execution)
         if described is None:
             return None
-        operation = await self._take(described, tenant, execution.parent)
+        operation = await self.take(described, tenant, execution.parent)
         return None if operation is None else operation.id
 
-    async def _take(self, described: Execution, tenant: str | None, named: ReportedParent | None) -> Operation | None:
-        """Returns the operation of the execution; None if it is another tenant's. `named`: the parent, as the sender
-        says."""
+    async def take(self, described: Execution, tenant: str | None, named: ReportedParent | None) -> Operation | None:
+        """The same for an execution that the engine has just described. `named`: the parent, as the sender says."""
         declared = self._catalogue.of_workflow(described.workflow_type)
         if tenant is not None and declared is not None and declared.tenant not in (None, tenant):
             return None
@@ -84,7 +83,7 @@ class AdoptReported:
         if await self._tells_more(parent, child, tenant):
             return adopted
         with suppress(InvalidInput, OperationNotFound):
-            operation = await self._take(parent, tenant, None)
+            operation = await self.take(parent, tenant, None)
             return operation.id if operation is not None and operation.tenant == of_tenant else None
         return None
 

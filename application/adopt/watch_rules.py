@@ -266,7 +266,7 @@ def _is_settled(row: Operation, run: StartedRun) -> bool:
         return False
     own = row.id == run.operation_id if row.first_run_id is None else row.first_run_id == run.run_id
     followed = row.dispatch.calls_back and row.status is not OperationStatus.ACCEPTED
-    return own and (row.done or row.origin is not Origin.ADOPTED or followed)
+    return own and (row.done or row.origin is Origin.LEDGER or followed)
 
 
 def _chunks(runs: Sequence[StartedRun]) -> Iterator[Sequence[StartedRun]]:

@@ -14,7 +14,7 @@ STRAY_RUNS_ON = Bug(
         ),
         Hunk(
             "adapters/temporal/attach_callback.py",
-            "        await _terminate(client, execution.workflow_id, response.run_id)\n",
+            "        await _end_stray(client, execution.workflow_id, response.run_id)\n",
             "",
         ),
     ),

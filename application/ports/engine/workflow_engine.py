@@ -30,6 +30,10 @@ class CallbackRefused(OpledgerError):
     """The engine refuses starts with this completion callback. Without one it may accept the start."""
 
 
+class CallbacksExhausted(CallbackRefused):
+    """The execution has as many completion callbacks as the engine allows for one. Others may take the callback."""
+
+
 class ExecutionExists(OpledgerError):
     """An earlier request or run started an execution with the workflow id."""
 
