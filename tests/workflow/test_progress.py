@@ -12,7 +12,7 @@ from tests.support.eventually import eventually
 from tests.workflow.conftest import Starter
 from tests.workflow.ledger import RecordingLedger
 from tests.workflow.replay.replaying import replay
-from tests.workflow.reporting import PARALLEL, AsksForProgress, HasSteps, InParallel
+from tests.workflow.reporting import PARALLEL, AsksForProgress, HasSteps, InParallel, Works
 from tests.workflow.workflows import ACTIVITIES
 
 PROGRESS = UpdateKind.PROGRESS
@@ -110,9 +110,8 @@ def reported(ledger: RecordingLedger, operation_id: str) -> list[ReportedProgres
 
 
 def last(ledger: RecordingLedger, operation_id: str) -> dict[str, ReportedStep]:
-    """The steps of the last report, by name."""
-    found = reported(ledger, operation_id)
-    return {step.name: step for step in found[-1].steps} if found else {}
+    """The steps as the ledger has them after the last report, by name."""
+    return {step.name: step for progress in reported(ledger, operation_id) for step in progress.steps}
 
 
 async def test_steps_are_reported(start: Starter, ledger: RecordingLedger, queue: str) -> None:
@@ -142,6 +141,22 @@ async def test_steps_are_reported(start: Starter, ledger: RecordingLedger, queue
     assert (0.9, "nearly") in stated
     assert await start.task_problems(handle) == []
     await replay(await handle.fetch_history(), [HasSteps])
+
+
+async def test_a_step_adds_a_bounded_number_of_bytes_to_the_history(start: Starter, ledger: RecordingLedger) -> None:
+    """A report has the step that begins and the one that ends, however many the run has named before."""
+    sizes = {}
+    for times in (20, 40):
+        for named in (False, True):
+            handle = await start(Works.run, times, named)
+            assert await handle.result() == times
+            history = await handle.fetch_history()
+            sizes[times, named] = sum(event.ByteSize() for event in history.events)
+            await replay(history, [Works])
+            if named:
+                assert {len(progress.steps) for progress in reported(ledger, handle.id)} == {1, 2}
+    for times in (20, 40):
+        assert (sizes[times, True] - sizes[times, False]) / times < 500, sizes
 
 
 async def test_no_step_is_lost_while_a_report_is_held(start: Starter, ledger: RecordingLedger) -> None:

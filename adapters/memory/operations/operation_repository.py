@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from adapters.memory.storage.constraints import check_row, check_successor
@@ -21,7 +22,13 @@ from domain.operation.preconditions import check_done
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 from domain.retention import Cutoffs
-from domain.scheduling.schedule import FollowUp, Verification
+from domain.scheduling.schedule import DueWork, FollowUp, Verification
+
+_DUE_AT: Final[Mapping[DueWork, Callable[[Operation], datetime | None]]] = {
+    DueWork.DISPATCH: lambda row: row.dispatch.due_at,
+    DueWork.FOLLOW_UP: lambda row: row.follow_up.due_at,
+    DueWork.CANCEL_CHILDREN: lambda row: row.cancel_children_due_at,
+}
 
 
 class MemoryOperationRepository:
@@ -150,13 +157,17 @@ class MemoryOperationRepository:
             dispatch = replace(row.dispatch, due_at=now + lease, attempts=attempts)
             return replace(row, dispatch=dispatch, revision=row.revision + 1)
 
-        return await self._claim(lambda row: row.dispatch.due_at, now, limit, claimed)
+        return await self._claim(_DUE_AT[DueWork.DISPATCH], now, limit, claimed)
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         def claimed(row: Operation) -> Operation:
             return replace(row, follow_up=replace(row.follow_up, due_at=now + lease))
 
-        return await self._claim(lambda row: row.follow_up.due_at, now, limit, claimed)
+        return await self._claim(_DUE_AT[DueWork.FOLLOW_UP], now, limit, claimed)
+
+    async def any_due(self, kind: DueWork, since: datetime) -> bool:
+        times = map(_DUE_AT[kind], self._draft.operations.values())
+        return any(due_at is not None and due_at <= since for due_at in times)
 
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         await self._locks.take(operation.id)
@@ -171,7 +182,7 @@ class MemoryOperationRepository:
 
         rows = list(self._draft.operations.values())
 
-        return await self._claim(lambda row: row.cancel_children_due_at, now, limit, claimed)
+        return await self._claim(_DUE_AT[DueWork.CANCEL_CHILDREN], now, limit, claimed)
 
     async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         def claimed(row: Operation) -> Operation:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from dependency_injector import providers
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.memory.clock import MemoryClock
 from adapters.postgres.connection.driver import DatabaseSettings
 from adapters.postgres.connection.engine import create_engine
 from adapters.postgres.operations.operation_queries import PostgresQueries
@@ -49,7 +51,8 @@ class Ledger:
         self.units = PostgresUnitsOfWork(engine)
         adapters.units.override(providers.Object(self.units))
         adapters.queries.override(providers.Object(PostgresQueries(engine)))
-        self.cause = Cause(Source.WORKFLOW, "test", adapters.clock().now())
+        self.clock: MemoryClock = adapters.clock()
+        self.cause = Cause(Source.WORKFLOW, "test", self.clock.now())
         self.api = ApiServices(**parts)
         self.bulk: BulkOperations = self.api.bulk()
         self.performer: PerformBulkActions = WorkerServices(**parts).bulk()
@@ -120,3 +123,22 @@ async def test_a_target_that_exceeds_the_statement_timeout_stops_no_other(
     assert await ledger.outcomes(action) == done | {slow: TargetOutcome.PENDING}
     await ledger.performer.handle(action, 0, give_up=True)
     assert await ledger.outcomes(action) == done | {slow: TargetOutcome.FAILED}
+
+
+async def test_retry_waits_until_an_operation_that_has_waited_is_claimed(postgres_engine: AsyncEngine) -> None:
+    """Nothing is written meanwhile. It goes on in the same piece, as soon as the dispatcher has committed the claim."""
+    ledger = Ledger(postgres_engine)
+    made = await ledger.submit(TARGETS, done=True)
+    action = await ledger.confirmed(BulkVerb.RETRY)
+    await ledger.submit(1, done=False)
+    ledger.clock.advance(timedelta(seconds=2))
+    handling = asyncio.create_task(ledger.performer.handle(action, 0))
+    async with postgres_engine.connect() as connection:
+        for _ in range(20):
+            assert await connection.scalar(text("SELECT count(*) FROM opledger.bulk_outcomes")) == 0
+    assert not handling.done()
+    async with ledger.units() as unit:  # the bulk action itself has not been dispatched either
+        assert len(await unit.operations.claim_due_dispatches(ledger.clock.now(), timedelta(seconds=30), 10)) == 2
+        await unit.commit()
+    assert (await handling).outcomes == {TargetOutcome.DONE: TARGETS}
+    assert await ledger.outcomes(action) == dict.fromkeys(made, TargetOutcome.DONE)
