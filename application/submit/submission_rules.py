@@ -1,6 +1,7 @@
 """Rules of a submission that depend on the declared types."""
 
 from datetime import datetime
+from typing import Final
 
 from application.ports.input_validator import InputValidator
 from application.submit.submission import Submission
@@ -13,16 +14,12 @@ class SubmissionRules:
     """Checks submissions against the catalogue. Thread-safe."""
 
     def __init__(self, catalogue: OperationCatalogue, validator: InputValidator) -> None:
-        self._catalogue = catalogue
+        self.catalogue: Final = catalogue
         self._validator = validator
-
-    def type_of(self, submission: Submission) -> OperationType:
-        """Returns the declared type. Raises UnknownOperationType."""
-        return self._catalogue.get(submission.type)
 
     def accepts(self, submission: Submission, now: datetime) -> bool:
         """Returns whether the submission is valid, without the time that an explanation takes."""
-        operation_type = self._catalogue.types.get(submission.type)
+        operation_type = self.catalogue.types.get(submission.type)
         return (
             operation_type is not None
             and self._validator.accepts(operation_type, submission.input)
@@ -34,9 +31,9 @@ class SubmissionRules:
         """Returns UnknownOperationType or InvalidInput with every violation if the submission is refused; None if it is
         valid. The error was never raised: it holds no traceback, and so no inputs."""
         others = [*label_violations(submission.labels), *submission.start.violations(now)]
-        operation_type = self._catalogue.types.get(submission.type)
+        operation_type = self.catalogue.types.get(submission.type)
         if operation_type is None:
-            return UnknownOperationType(self._catalogue.unknown(submission.type), more=others)
+            return UnknownOperationType(self.catalogue.unknown(submission.type), more=others)
         violations = [*self._validator.violations(operation_type, submission.input), *others]
         violations = violations or _unfilled(operation_type, submission)
         return InvalidInput.of(violations) if violations else None

@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from application.ports.engine.workflow_engine import EngineUnavailable
 from application.ports.storage.unit_of_work import DatabaseUnavailable
 
-PATIENCE = 90.0
+TIMEOUT = 90.0
 """Seconds for anything that happens at all: generous, so that only what never happens is a failure."""
 _TRANSIENT = {
     RPCStatusCode.UNAVAILABLE,
@@ -32,7 +32,7 @@ def _is_transient(error: Exception) -> bool:
 async def until(check: Callable[[], Awaitable[_T]], within: float = ..., *, every: float = ...) -> _T: ...
 @overload
 async def until(check: Callable[[], _T], within: float = ..., *, every: float = ...) -> _T: ...
-async def until(check: Callable[[], Any], within: float = PATIENCE, *, every: float = 0.05) -> Any:
+async def until(check: Callable[[], Any], within: float = TIMEOUT, *, every: float = 0.05) -> Any:
     """Ask until the answer is true; the last answer, which is false where the time, in seconds, was not enough. A
     server that is unavailable is asked again, and its error raised if the time was not enough.
 
@@ -59,7 +59,7 @@ async def until(check: Callable[[], Any], within: float = PATIENCE, *, every: fl
 async def eventually(check: Callable[[], Awaitable[_T | None]], what: str = ..., *, within: float = ...) -> _T: ...
 @overload
 async def eventually(check: Callable[[], _T | None], what: str = ..., *, within: float = ...) -> _T: ...
-async def eventually(check: Callable[[], Any], what: str = "", *, within: float = PATIENCE) -> Any:
+async def eventually(check: Callable[[], Any], what: str = "", *, within: float = TIMEOUT) -> Any:
     """Ask until the answer is true, and return it. AssertionError if it never is; `what` says what was waited for."""
     waited_for = what or getattr(check, "__qualname__", repr(check))
     try:
@@ -71,7 +71,7 @@ async def eventually(check: Callable[[], Any], what: str = "", *, within: float 
     return found
 
 
-def wait_until(check: Callable[[], object], what: str = "", *, within: float = PATIENCE, every: float = 0.02) -> None:
+def wait_until(check: Callable[[], object], what: str = "", *, within: float = TIMEOUT, every: float = 0.02) -> None:
     """The same for tests without an event loop."""
     deadline = time.monotonic() + within
     while not check():
