@@ -14,6 +14,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.support.postgres.pgbouncer import pgbouncer, pooled_engine, pooled_url
 from tests.support.postgres.server import database_url, empty_database_url, postgres_engine, postgres_server
+from tests.support.temporal.schedules import unscheduled
 from tests.support.temporal.server import MAX_CALLBACKS, temporal_server
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "pooled_url",
     "postgres_engine",
     "postgres_server",
+    "unscheduled",
 ]
 
 # Where the environment forbids writing bytecode, as in many containers, each process that the tests start would compile

@@ -30,7 +30,7 @@ async def test_read_only_context_reports_nothing(start: Starter, ledger: Recordi
     await handle.execute_update(AsksForProgress.finish)
     assert await handle.result() == "done"
     assert fractions(ledger, handle.id) == [0.9]
-    assert await start.task_problems(handle) == []
+    assert await start.task_failures(handle) == []
 
 
 async def test_workflow_that_was_queried_replays(start: Starter, ledger: RecordingLedger, queue: str) -> None:
@@ -91,7 +91,7 @@ async def test_end_does_not_wait_for_the_newest_progress(start: Starter, ledger:
     """A kept value is dropped when the body ends, so that the close does not wait."""
     handle = await start(InParallel.run, False, queue=queue)
     assert await handle.result() == PARALLEL
-    assert await start.task_problems(handle) == []
+    assert await start.task_failures(handle) == []
     await replay(await handle.fetch_history(), [InParallel])
 
 
@@ -139,7 +139,7 @@ async def test_steps_are_reported(start: Starter, ledger: RecordingLedger, queue
     stated = [(one.fraction, one.message) for one in reported(ledger, handle.id)]
     assert stated[0] == (0.1, "begun")
     assert (0.9, "nearly") in stated
-    assert await start.task_problems(handle) == []
+    assert await start.task_failures(handle) == []
     await replay(await handle.fetch_history(), [HasSteps])
 
 

@@ -84,7 +84,7 @@ class Ledger:
 @pytest.fixture
 async def impatient_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     """A pool whose statements end soon."""
-    engine = create_engine(database_url, DatabaseSettings(statement_timeout=0.5))
+    engine = create_engine(database_url, DatabaseSettings(statement_timeout=2.0))
     yield engine
     await engine.dispose()
 
@@ -111,17 +111,18 @@ async def test_a_target_that_exceeds_the_statement_timeout_stops_no_other(
     postgres_engine: AsyncEngine, impatient_engine: AsyncEngine
 ) -> None:
     """The statement for all targets exceeds it too. In the end the target fails."""
-    ledger = Ledger(impatient_engine)
+    ledger = Ledger(postgres_engine)
     made = await ledger.submit(TARGETS, done=False)
     action, slow = await ledger.confirmed(BulkVerb.CANCEL), made[3]
     async with postgres_engine.begin() as connection:
         await connection.execute(text(SLOW))
         await connection.execute(text(SLOW_ROW.format(slow)))
+    performer = Ledger(impatient_engine).performer
     with pytest.raises(TargetsFailed, match="statement timeout"):
-        await ledger.performer.handle(action, 0)
+        await performer.handle(action, 0)
     done = dict.fromkeys(made, TargetOutcome.DONE)
     assert await ledger.outcomes(action) == done | {slow: TargetOutcome.PENDING}
-    await ledger.performer.handle(action, 0, give_up=True)
+    await performer.handle(action, 0, give_up=True)
     assert await ledger.outcomes(action) == done | {slow: TargetOutcome.FAILED}
 
 
