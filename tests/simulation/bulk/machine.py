@@ -138,6 +138,13 @@ class BulkActions(BulkWorld):
         self.process(ask(), fate, ahead)
         action.confirmed = action.confirmed or action.id in self.rows
 
+    @precondition(lambda self: self.known)
+    @rule(minutes=st.sampled_from([4, 14, 16]), ahead=AHEAD)
+    def confirm_late(self, minutes: int, ahead: timedelta) -> None:
+        """The newest dry run."""
+        self.advance(minutes=minutes)
+        self.ask_to_confirm(self.known[-1], None, ahead)
+
     @rule(minutes=st.sampled_from([1, 5, 10, 16, 45, 61]))
     def wait(self, minutes: int) -> None:
         self.advance(minutes=minutes)
