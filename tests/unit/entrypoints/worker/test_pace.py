@@ -26,7 +26,7 @@ async def test_a_later_start_is_exact_to_a_second(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(poller, "asyncio", SimpleNamespace(sleep=pause))
     dispatching = asyncio.create_task(claim("dispatch", ledger.dispatcher.claim_loop(), CLAIM_PACE))
-    while ledger.row(operation_id).dispatch.done_at is None:  # noqa: ASYNC110
+    while ledger.row(operation_id).dispatch.done_at is None:
         assert not dispatching.done()
         await asyncio.sleep(0)
     dispatching.cancel()
