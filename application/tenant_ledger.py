@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.adopt.adopt import Adopted, AdoptOperation
-from application.adopt.receive_start_report import ReceiveStartReport
+from application.adopt.receive_start_report import ReceiveStartReport, StartRecorded
 from application.bulk.bulk_operations import BulkOperations, Confirmation, Preview
 from application.control.acknowledge import AcknowledgeOperation
 from application.control.cancel import CancelOperation
@@ -156,7 +156,7 @@ class TenantLedger:
             operation_id, report, execution.run, execution=execution, tenant=self._principal.tenant
         )
 
-    async def report_start(self, operation_id: UUID, report: StartReport) -> Recorded:
+    async def report_start(self, operation_id: UUID, report: StartReport) -> StartRecorded:
         """Records what the client says of a start."""
         return await self._services.start_reports.receive(
             operation_id, report, self._principal.tenant, self._principal.actor
@@ -273,7 +273,7 @@ class TenantLedger:
     async def acknowledge(
         self, operation_id: UUID, *, reason: str | None, expected: ExpectedVersion = None
     ) -> Operation:
-        """Takes the attention of an operation away until a new problem comes."""
+        """Clears the attention of an operation until a new problem occurs."""
         tenant, actor = self._principal.tenant, self._principal.actor
         acknowledged = await self._services.acknowledge.acknowledge(
             tenant, operation_id, reason=reason, actor=actor, expected=expected

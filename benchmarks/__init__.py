@@ -1,1 +1,1 @@
-"""Measurements: each a command that prints what it did, its figures, and those of the alternative from the same run."""
+"""Benchmarks. Each prints its figures and those of an alternative from the same run."""

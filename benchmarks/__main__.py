@@ -1,8 +1,8 @@
-"""Everything that is claimed about speed, in one run: `python -m benchmarks [--only NAME ...]`.
+"""Runs the benchmarks: `python -m benchmarks [--only NAME ...]`.
 
-Embedded parts, fsync on. Each figure of ours and its alternative's are taken in turns. The table goes to the screen
-and, of a whole run, into docs/performance.md, and every figure to benchmarks/results.json. Exit code 0 also where a
-goal is missed: that is what the table is for.
+Embedded parts, fsync on. The figures of the ledger and of its alternative are taken in turns. Prints the table; a whole
+run also writes it into docs/performance.md, and every figure to benchmarks/results.json. A missed goal is shown in the
+table, and the exit code is still 0.
 """
 
 import argparse
@@ -74,11 +74,11 @@ LONG: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "transactional": transactional.rows,
     "validating": validating.rows,
 }
-"""Measured only where they are asked for."""
+"""Topics that run only if `--only` names them."""
 
 
 async def run(names: list[str], scale: Scale) -> list[Row]:
-    """The rows of the topics."""
+    """Measures the topics. Returns their rows."""
     rows: list[Row] = []
     for name in names:
         begin = time.monotonic()
@@ -89,14 +89,14 @@ async def run(names: list[str], scale: Scale) -> list[Row]:
 
 
 async def _until_terminated(measuring: Coroutine[Any, Any, list[Row]]) -> list[Row]:
-    """SIGTERM ends it as Ctrl-C does: servers stop, and their folders go."""
+    """Handles SIGTERM like Ctrl-C: servers stop, and their folders are removed."""
     task = asyncio.create_task(measuring)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measures, and prints the table."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -160,14 +160,21 @@ def _operation_types() -> Iterator[tuple[str, str, str]]:
         for field in dataclasses.fields(cls):
             if field.name in {"name", "retain"}:
                 continue
-            default = "required" if field.default is dataclasses.MISSING else _default(field.default)
-            yield f"`{prefix}{field.name}`", default, texts[field.name]
+            yield f"`{prefix}{field.name}`", _default_of(field), texts[field.name]
+
+
+def _default_of(field: dataclasses.Field[Any]) -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        return _default(field.default_factory())
+    return "required" if field.default is dataclasses.MISSING else _default(field.default)
 
 
 def _default(value: Any) -> str:
     match value:
-        case None | "" | ():
+        case None | "" | () | {} if not value:
             return "none"
+        case bool():
+            return f"`{str(value).lower()}`"
         case timedelta():
             return f"`{_duration(value)}`"
         case int() if value >= 10_000:

@@ -113,7 +113,11 @@ class OperationBody(Struct, frozen=True, kw_only=True, rename={"cancel_request":
         datetime | None, Meta(description="The workflow is not started before this time. Null: it is started at once")
     ]
     parent_id: Annotated[
-        UUID | None, Meta(description="The operation whose workflow started this one. It may have been deleted")
+        UUID | None,
+        Meta(
+            description="The parent: the operation whose workflow started this one, or that the submission named. It "
+            "may have been deleted"
+        ),
     ]
     children: (
         Annotated[

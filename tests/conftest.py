@@ -14,7 +14,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.support.postgres.pgbouncer import pgbouncer, pooled_engine, pooled_url
 from tests.support.postgres.server import database_url, empty_database_url, postgres_engine, postgres_server
-from tests.support.temporal.server import temporal_server
+from tests.support.temporal.server import MAX_CALLBACKS, temporal_server
 
 __all__ = [
     "database_url",
@@ -81,6 +81,7 @@ def _turn(item: pytest.Item) -> tuple[int, int]:
 
 
 DYNAMIC_CONFIG = {
+    "callback.maxPerExecution": MAX_CALLBACKS,
     "callback.allowedAddresses": [{"Pattern": "127.0.0.1:*", "AllowInsecure": True}],
     # By default the fifth, and most of a minute.
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute": 2,

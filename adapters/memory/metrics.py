@@ -31,7 +31,7 @@ class MemoryMetrics:
         self.refused_rules: Counter[str] = Counter()
         """By operation type."""
         self.waiters = 0
-        self.told_lags: list[timedelta] = []
+        self.notification_lags: list[timedelta] = []
         self.resyncs = 0
         self.held_back = 0.0
         """Seconds."""
@@ -79,8 +79,8 @@ class MemoryMetrics:
     def waiting(self, count: int) -> None:
         self.waiters = count
 
-    def told(self, lag: timedelta) -> None:
-        self.told_lags.append(lag)
+    def notified(self, lag: timedelta) -> None:
+        self.notification_lags.append(lag)
 
     def resynced(self) -> None:
         self.resyncs += 1

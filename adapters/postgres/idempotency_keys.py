@@ -59,7 +59,7 @@ def _release() -> sa.Delete:
 
 _ID = (keys.c.tenant, keys.c.key)
 _CLAIM = RawStatement(_claim())
-_CLAIM_IMPATIENTLY = RawStatement(_claim(lock_timeout="50ms"))
+_CLAIM_NOWAIT = RawStatement(_claim(lock_timeout="50ms"))
 _HOLDERS = RawStatement(_holders())
 _RELEASE = RawStatement(_release())
 
@@ -75,14 +75,14 @@ class PostgresIdempotencyKeys:
         return holder
 
     async def claim_all(
-        self, records: Sequence[IdempotencyRecord], now: datetime, *, impatient: bool = False
+        self, records: Sequence[IdempotencyRecord], now: datetime, *, nowait: bool = False
     ) -> list[IdempotencyRecord]:
         if not records:
             return []
         # Sorted, so that all callers lock keys in the same order and none deadlocks.
         given = [(identifier(record.tenant), identifier(record.key), *_fields(record)) for record in records]
         with translated():
-            claim = _CLAIM_IMPATIENTLY if impatient else _CLAIM
+            claim = _CLAIM_NOWAIT if nowait else _CLAIM
             won = await claim.execute(self._connection, {**_arrays(keys.columns, sorted(given)), "now": now})
             taken = {(row.tenant, row.key) for row in won}
             holders = await self._holders([record for record in records if _id(record) not in taken])

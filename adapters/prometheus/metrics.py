@@ -115,7 +115,7 @@ class PrometheusMetrics:
     def waiting(self, count: int) -> None:
         self._waiters.set(count)
 
-    def told(self, lag: timedelta) -> None:
+    def notified(self, lag: timedelta) -> None:
         self._feed_lag.observe(max(0.0, lag.total_seconds()))
 
     def resynced(self) -> None:

@@ -1,5 +1,7 @@
 """Attaches a completion callback to an execution that another client started."""
 
+import asyncio
+import logging
 from datetime import timedelta
 from uuid import NAMESPACE_URL, uuid5
 
@@ -24,6 +26,7 @@ from adapters.temporal.executions.observation import STATES
 from application.ports.engine.executions import NOBODY, Attached, AttachOutcome, Execution
 from application.ports.engine.workflow_engine import (
     CallbackRefused,
+    CallbacksExhausted,
     CompletionCallback,
     EngineUnavailable,
     ExecutionExists,
@@ -33,7 +36,14 @@ from domain.operation.chain import Run
 
 STRAY_REASON = "started by accident: the execution to which a callback was to be attached is gone"
 STRAY_TIMEOUT = timedelta(seconds=10)
-"""Execution timeout of a stray execution, in case this process is killed before it terminates it."""
+"""Execution timeout of a stray execution, in case nobody terminates it."""
+TERMINATIONS = 3
+"""Attempts to terminate a stray execution."""
+TERMINATION_TIMEOUT = timedelta(seconds=2)
+"""For each of them. Together they take less time than STRAY_TIMEOUT."""
+TERMINATION_PAUSE = timedelta(seconds=0.5)
+"""Wait between two of them."""
+_log = logging.getLogger(__name__)
 
 
 async def attach_callback(
@@ -54,7 +64,7 @@ async def attach_callback(
     except RPCError as error:
         return _refused(error)
     if response.started:
-        await _terminate(client, execution.workflow_id, response.run_id)
+        await _end_stray(client, execution.workflow_id, response.run_id)
         return Attached(AttachOutcome.CLOSED, stray=True)
     own = STATES.get(response.status) not in CLOSED and await _is_own(chains, execution, response)
     return Attached(AttachOutcome.ATTACHED if own else AttachOutcome.CLOSED)
@@ -83,6 +93,8 @@ def _refused(error: RPCError) -> Attached:
     refusal = start_error(error, with_callback=True)
     if isinstance(refusal, ExecutionExists):
         return Attached(AttachOutcome.CLOSED)
+    if isinstance(refusal, CallbacksExhausted):
+        return Attached(AttachOutcome.FULL, str(refusal))
     if isinstance(refusal, CallbackRefused):
         return Attached(AttachOutcome.REFUSED, str(refusal))
     if isinstance(refusal, EngineUnavailable):
@@ -98,6 +110,25 @@ async def _is_own(chains: ChainLookup, execution: Execution, response: StartWork
     return origin is not None and origin.first_run_id == execution.first_run_id
 
 
+async def _end_stray(client: RawClient, workflow_id: str, run_id: str) -> None:
+    """Terminates the stray execution. If the server does not answer, the execution timeout ends it. The caller counts
+    it in any case."""
+    for attempt in range(1, TERMINATIONS + 1):
+        try:
+            await _terminate(client, workflow_id, run_id)
+        except EngineUnavailable as outage:
+            if attempt == TERMINATIONS:
+                _log.warning(
+                    "run %s of workflow id %r, which was started by accident, is not terminated and times out within "
+                    "%g s: %s",
+                    *(run_id, workflow_id, STRAY_TIMEOUT.total_seconds(), outage),
+                )
+                return
+            await asyncio.sleep(TERMINATION_PAUSE.total_seconds())
+        else:
+            return
+
+
 async def _terminate(client: RawClient, workflow_id: str, run_id: str) -> None:
     request = TerminateWorkflowExecutionRequest(
         namespace=client.namespace,
@@ -106,7 +137,7 @@ async def _terminate(client: RawClient, workflow_id: str, run_id: str) -> None:
         reason=STRAY_REASON,
     )
     try:
-        await call(client.workflow_service.terminate_workflow_execution, request)
+        await call(client.workflow_service.terminate_workflow_execution, request, TERMINATION_TIMEOUT)
     except RPCError as error:
         if not unknown_execution(error):
             raise engine_error(error) from error

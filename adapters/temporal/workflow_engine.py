@@ -139,6 +139,10 @@ class TemporalWorkflowEngine:
         """See the port."""
         return await self._index.started_since(since, watches, page, until)
 
+    async def selects(self, watch: Watch, run_id: str) -> bool:
+        """See the port."""
+        return await self._index.selects(watch, run_id)
+
     async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
         """See the port."""
         return await self._index.with_problems(watched)

@@ -27,7 +27,7 @@ class Rechecks(Protocol):
         """Raises InvalidCredentials, DatabaseUnavailable."""
 
 
-class StreamTicketOffice:
+class StreamTicketService:
     """A ticket gives what its owner's credential gives, reading alone, and no longer than that credential counts."""
 
     def __init__(

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from application.adopt.known import KnownOperations, Relatives
+from application.adopt.known import KnownOperations, Relatives, is_own
 from application.batching.group_commit import GroupCommit
 from application.dispatch.attach_callback import AttachCallbacks
 from application.dispatch.completion_callbacks import CompletionCallbacks
 from application.ports.clock import Clock
 from application.ports.engine.executions import AttachOutcome, Execution, InputRead
+from application.ports.engine.index import QueryRefused, Watch
 from application.ports.engine.workflow_engine import PayloadsUnavailable, WorkflowEngine
 from application.ports.monitoring.metrics import AdoptionWay, Metrics
 from application.ports.storage.unit_of_work import UnitOfWorkFactory
@@ -99,8 +100,8 @@ class AdoptOperation:
         """Adopts the latest execution with the workflow id, or that of the run, on a client's request.
 
         Raises UnknownOperationType; InvalidInput if the type is that of another workflow type or tenant;
-        ExecutionNotFound, also if the execution is another tenant's; ExecutionOfOtherType; EngineUnavailable: the
-        operation may be stored, and a repeat continues.
+        ExecutionNotFound, also if the execution is or may be another tenant's; ExecutionOfOtherType; EngineUnavailable:
+        the operation may be stored, and a repeat continues.
         """
         declared = self._catalogue.get(type_name)
         if declared.tenant not in (None, tenant):
@@ -144,12 +145,23 @@ class AdoptOperation:
             raise ExecutionNotFound
         elif known.type != adoption.type.name:
             raise ExecutionOfOtherType(f"the execution belongs to operation {known.id}, of the type {known.type!r}")
-        await self._follow(known, execution, adoption, new=new)
+        await self._follow(known, execution, adoption.way if new else None)
         return Adopted(known, new)
+
+    async def attach(self, operation: Operation) -> None:
+        """Attaches the callback to the open execution of an operation that others have started, where no adoption and
+        no report of the start has. May raise EngineUnavailable."""
+        if operation.origin is Origin.LEDGER or operation.dispatch.calls_back or not self._attacher.attaches(operation):
+            return
+        execution = await self._engine.describe(operation.workflow_id)
+        if execution is not None and is_own(operation, execution):
+            await self._follow(operation, execution, None)
 
     async def _made(self, execution: Execution, relatives: Relatives, adoption: Adoption) -> Change:
         declared = adoption.type
         self._check(execution, adoption)
+        if adoption.way is AdoptionWay.CALL and not await self._is_selected(execution, adoption):
+            raise ExecutionNotFound
         chain = Chain(relatives.adopted_id, execution.workflow_id, execution.first_run_id)
         read = await self._input(chain, adoption)
         parent_id = adoption.parent_id
@@ -195,6 +207,19 @@ class AdoptOperation:
     def _is_foreign(self, declared: OperationType, execution: Execution, tenant: str) -> bool:
         return declared.workflow == execution.workflow_type and declared.tenant not in (None, tenant)
 
+    async def _is_selected(self, execution: Execution, adoption: Adoption) -> bool:
+        """Whether the execution is the tenant's. If other tenants have executions of its workflow type too, the watch
+        rule of the type has to select it."""
+        declared = adoption.type
+        others = self._catalogue.owners_of_workflow(declared.workflow) - {declared.owner, adoption.tenant}
+        if not others or (declared.adopt and declared.query is None):
+            return True
+        try:
+            watch = Watch(declared.workflow, declared.query)
+            return declared.adopt and await self._engine.selects(watch, execution.run_id)
+        except QueryRefused:
+            return False
+
     async def _input(self, chain: Chain, adoption: Adoption) -> InputRead:
         try:
             return await self._engine.input_of(chain, adoption.type.arguments, MAX_INPUT)
@@ -203,8 +228,9 @@ class AdoptOperation:
                 raise
             return InputRead(None, f"the input could not be read: {outage}")
 
-    async def _follow(self, operation: Operation, execution: Execution, adoption: Adoption, *, new: bool) -> None:
-        """Attaches the callback and records the state, where an earlier adoption has not.
+    async def _follow(self, operation: Operation, execution: Execution, new: AdoptionWay | None) -> None:
+        """Attaches the callback and records the state, where an earlier adoption has not. `new`: the way by which the
+        operation was just adopted.
 
         The row is stored before, so that a callback finds it. The engine is asked after, so that no close is missed,
         unless a callback is attached to an execution that is known to run. A client that asks for a new adoption also
@@ -218,7 +244,7 @@ class AdoptOperation:
             outcome = await self._attach(operation, execution)
             attached, closed = outcome is AttachOutcome.ATTACHED, outcome is AttachOutcome.CLOSED
         accepted = operation.status is OperationStatus.ACCEPTED
-        unsure = new and (adoption.way is AdoptionWay.CALL or not (attached or calls_back))
+        unsure = new is not None and (new is AdoptionWay.CALL or not (attached or calls_back))
         if closed or accepted or unsure:
             observation = await self._engine.observe(operation.chain, likely_closed=closed and not accepted)
             await self._recorder.observation(

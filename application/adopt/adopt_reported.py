@@ -9,7 +9,6 @@ from application.ports.engine.executions import Execution
 from application.ports.engine.workflow_engine import WorkflowEngine
 from application.ports.monitoring.metrics import AdoptionWay
 from application.ports.storage.unit_of_work import UnitOfWorkFactory
-from domain.access.principal import DEFAULT_TENANT
 from domain.errors import InvalidInput, OperationNotFound
 from domain.evidence.reported_execution import ReportedExecution, ReportedParent
 from domain.operation.operation import Operation
@@ -39,30 +38,39 @@ class AdoptReported:
         another tenant's.
 
         The type is the declared one of the workflow type; if none is declared, the workflow type's name. Without a
-        tenant of the sender, the tenant is that of the type, or the default tenant. A parent that reports itself but
-        has no operation yet is adopted first. Raises EngineUnavailable.
+        tenant of the sender, the tenant is that of the type, or the default tenant. If types of several tenants are
+        declared for the workflow type, such a report adopts nothing, and the id is the one that an adoption by a watch
+        rule gives. A parent that reports itself but has no operation yet is adopted first. Raises EngineUnavailable.
         """
         described = await self.confirmed(execution)
         if described is None:
             return None
-        operation = await self._take(described, tenant, execution.parent)
-        return None if operation is None else operation.id
+        operation = await self.take(described, tenant, execution.parent)
+        if operation is None:
+            return execution.adopted_id if tenant is None else None
+        return operation.id
 
-    async def _take(self, described: Execution, tenant: str | None, named: ReportedParent | None) -> Operation | None:
-        """Returns the operation of the execution; None if it is another tenant's. `named`: the parent, as the sender
-        says."""
-        declared = self._catalogue.of_workflow(described.workflow_type)
-        if tenant is not None and declared is not None and declared.tenant not in (None, tenant):
-            return None
-        own = undeclared_type(described) if declared is None else declared
-        of_tenant = tenant or own.tenant or DEFAULT_TENANT
-        parent_id = None if named is None else await self._parent_id(described, named, tenant, of_tenant)
-        adoption = Adoption(of_tenant, own, AdoptionWay.REPORT, parent_id=parent_id, wait_for_codec=False)
-        try:
-            return (await self._adopter.take(described, adoption)).operation
-        except (ExecutionNotFound, ExecutionOfOtherType):
-            known = (await self._known.relatives(described)).own
+    async def take(self, described: Execution, tenant: str | None, named: ReportedParent | None) -> Operation | None:
+        """Returns the operation of an execution that the engine has just described; None if it has none and may be
+        another tenant's, or if its operation is another tenant's. `named`: the parent, as the sender says."""
+        declared = self._catalogue.of_workflow(described.workflow_type, tenant)
+        if self._may_adopt(described, declared, tenant):
+            own = undeclared_type(described) if declared is None else declared
+            of_tenant = tenant or own.owner
+            parent_id = None if named is None else await self._parent_id(described, named, tenant, of_tenant)
+            adoption = Adoption(of_tenant, own, AdoptionWay.REPORT, parent_id=parent_id, wait_for_codec=False)
+            with suppress(ExecutionNotFound, ExecutionOfOtherType):
+                return (await self._adopter.take(described, adoption)).operation
+        known = (await self._known.relatives(described)).own
         return None if known is None or tenant not in (None, known.tenant) else known
+
+    def _may_adopt(self, described: Execution, declared: OperationType | None, tenant: str | None) -> bool:
+        """Whether the declared types leave no doubt that the execution is the sender's; of a sender without a tenant,
+        whose it is."""
+        owners = self._catalogue.owners_of_workflow(described.workflow_type)
+        if tenant is None:
+            return len(owners) <= 1
+        return not owners or tenant in owners or (declared is not None and declared.is_owned)
 
     async def _parent_id(
         self, child: Execution, named: ReportedParent, tenant: str | None, of_tenant: str
@@ -84,7 +92,7 @@ class AdoptReported:
         if await self._tells_more(parent, child, tenant):
             return adopted
         with suppress(InvalidInput, OperationNotFound):
-            operation = await self._take(parent, tenant, None)
+            operation = await self.take(parent, tenant, None)
             return operation.id if operation is not None and operation.tenant == of_tenant else None
         return None
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from application.ports.engine.index import Watch
-from domain.access.principal import DEFAULT_TENANT
 from domain.operation.operation_type import OperationCatalogue, OperationType
 
 
@@ -22,7 +21,7 @@ class WatchRule:
     @property
     def tenant(self) -> str:
         """Tenant of the adopted operations."""
-        return self.type.tenant or DEFAULT_TENANT
+        return self.type.owner
 
 
 def watch_rules(catalogue: OperationCatalogue) -> list[WatchRule]:

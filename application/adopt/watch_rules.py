@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from application.adopt.adopt import Adoption, AdoptOperation, ExecutionNotFound, ExecutionOfOtherType
 from application.adopt.rules import WatchRule, grouped, watch_rules
+from application.adopt.watch_progress import WatchProgress, WatchRound
 from application.batching.claim_loop import ClaimResult
 from application.ports.clock import Clock
 from application.ports.engine.executions import Execution
@@ -22,7 +23,6 @@ from domain.operation.operation_type import OperationCatalogue
 from domain.operation.origin import Origin
 from domain.operation.status import OperationStatus
 
-LEASE_NAME = "watch-rules"
 OVERLAP = timedelta(seconds=10)
 """How far before the mark a round starts to read: the index lags by seconds, and the clocks of engine and database
 differ."""
@@ -32,8 +32,6 @@ MIN_WINDOW = timedelta(seconds=10)
 MAX_WINDOW = timedelta(hours=6)
 """The mark moves after each window of starts, so that an interruption loses little. A window doubles while it fits into
 one page, and halves otherwise."""
-HOLD = timedelta(seconds=10)
-"""Time after which another worker takes over from one that was killed within a round."""
 CHUNK = 64
 """Runs that are adopted between two extensions of the lease."""
 CONCURRENCY = 8
@@ -42,6 +40,8 @@ RETRY_RULE_AFTER = timedelta(minutes=1)
 """Time for which a rule is left out after the engine refused its query."""
 MAX_CODEC_WAIT = timedelta(minutes=1)
 """Age of a run up to which it waits for the codec of its input. Then it is adopted without its input."""
+MAX_TRIES = 10
+"""Rounds in which an adoption may fail for an unexpected reason. Then it is given up."""
 REFUSALS = (ExecutionNotFound, ExecutionOfOtherType, InvalidInput)
 """Errors about one execution, which a repeat does not change."""
 _log = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class WatchRules:
     """Watches while this worker holds the lease. The cost is one list call a round and a few requests for each new run,
     however many executions run.
 
-    A rule adopts chains that start after the mark, that is after the first round. Earlier ones, and operations that
-    were deleted since, are adopted on request only.
+    A rule adopts chains that start after the first round. Earlier ones, and operations that were deleted since, are
+    adopted on request only.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class WatchRules:
         self._rules = watch_rules(catalogue)
         self._adopter = adopter
         self._metrics = metrics
-        self._every = every
+        self._progress = WatchProgress(units, every)
         self._pause = pause
         self._gate = asyncio.Semaphore(CONCURRENCY)
         self._window = MIN_WINDOW
@@ -82,47 +82,41 @@ class WatchRules:
         """Runs that need nothing more, and when they started."""
         self._refused_until: dict[str, datetime] = {}
         """By type: when a query that the engine refused is tried again."""
+        self._failing: dict[str, datetime] = {}
+        """Runs whose adoption has failed in this round and is to be tried again, and when they started."""
+        self._tries: dict[str, int] = {}
+        """By run: rounds in which its adoption has failed."""
         self._floor: datetime | None = None
-        """Chains that began before are not adopted. It stays until a round has caught up with the present."""
+        """Chains that began before are not adopted. It stays until a round has caught up with the present, whichever
+        worker does so: the index no longer lists the first run of a chain that has continued as new meanwhile."""
 
     async def step(self, limit: int) -> ClaimResult:
         """Reads the starts since the mark unless another worker holds the lease. The result counts the adopted
         executions. `limit` is not used."""
-        begun = await self._begin() if self._rules else None
+        begun = await self._progress.begin() if self._rules else None
         if begun is None:
             return ClaimResult(0)
         try:
-            result = ClaimResult(await self._read(*begun), engine_asked=True)
+            result = ClaimResult(await self._read(begun), engine_asked=True)
         except EngineUnavailable:
             result = ClaimResult(0, engine_available=False)
-        await self._extend_lease(self._every)
+        await self._progress.end()
         return result
 
-    async def _begin(self) -> tuple[datetime, datetime] | None:
-        """Acquires the lease. Returns the mark and the database's time; None if no round is due. The first round marks
-        its begin, so that a crash loses no start after it."""
-        async with self._units() as unit:
-            lease = await unit.leases.acquire(LEASE_NAME, HOLD)
-            if lease is None:
-                return None
-            if lease.mark is None:
-                await unit.leases.advance(LEASE_NAME, lease.now)
-            await unit.commit()
-        return lease.mark or lease.now, lease.now
-
-    async def _read(self, mark: datetime, now: datetime) -> int:
-        since, adopted = mark - OVERLAP, 0
-        self._floor = self._floor or since
+    async def _read(self, begun: WatchRound) -> int:
+        since, adopted = begun.mark - OVERLAP, 0
+        self._floor, self._failing = begun.caught_up - OVERLAP, {}
         self._settled = {run: started for run, started in self._settled.items() if started > since}
         while True:
-            until = min(max(mark, since) + self._window, now)
+            until = min(max(begun.mark, since) + self._window, begun.now)
             pages, found = await self._read_window(since, until)
             adopted += found
-            async with self._units() as unit:
-                await unit.leases.advance(LEASE_NAME, until)
-                await unit.commit()
-            if until >= now:
-                self._window, self._floor = MIN_WINDOW, None
+            at_end = until >= begun.now
+            # The mark stays where an adoption has failed, so that the next round lists the run again.
+            await self._progress.advance(min((until, *self._failing.values())), caught_up=at_end and not self._failing)
+            if at_end:
+                self._window = MIN_WINDOW
+                self._tries = {run: tries for run, tries in self._tries.items() if run in self._failing}
                 return adopted
             self._window = max(MIN_WINDOW, min(MAX_WINDOW, self._window * 2 if pages <= 1 else self._window / 2))
             since = until
@@ -155,11 +149,11 @@ class WatchRules:
             fresh = [run for run in starts.runs if run.run_id not in self._settled]
             for chunk in _chunks(fresh):
                 adopted += await self._adopt_all(chunk, rules)
-                await self._extend_lease()
+                await self._progress.extend()
             page = starts.next_page
             if page is None:
                 return pages, adopted
-            await self._extend_lease()
+            await self._progress.extend()
             await asyncio.sleep(self._pause.total_seconds())
 
     async def _adopt_all(self, runs: Sequence[StartedRun], rules: dict[str, WatchRule]) -> int:
@@ -201,10 +195,22 @@ class WatchRules:
                 _log.info("the watch rule of type %s adopts no %r: %s", rule.type.name, run.workflow_id, refusal)
                 adopted = False
             except Exception:
-                _log.exception("the watch rule of type %s cannot adopt %r", rule.type.name, run.workflow_id)
+                if self._is_tried_again(run, rule):
+                    return False
                 adopted = False
             self._settled[run.run_id] = run.started_at
             return adopted
+
+    def _is_tried_again(self, run: StartedRun, rule: WatchRule) -> bool:
+        """Whether the next round tries the adoption again that has just raised an exception."""
+        tries = self._tries[run.run_id] = self._tries.get(run.run_id, 0) + 1
+        if tries == 1:
+            _log.exception("the watch rule of type %s cannot adopt %r yet", rule.type.name, run.workflow_id)
+        if tries >= MAX_TRIES:
+            _log.error("the watch rule of type %s gives %r up", rule.type.name, run.workflow_id)
+            return False
+        self._failing[run.run_id] = run.started_at
+        return True
 
     async def _describe_and_adopt(self, run: StartedRun, rule: WatchRule) -> bool:
         execution = await self._engine.describe(run.workflow_id, run.run_id)
@@ -253,12 +259,6 @@ class WatchRules:
         self._metrics.rule_refused(name)
         self._refused_until[name] = self._clock.now() + RETRY_RULE_AFTER
 
-    async def _extend_lease(self, lasts: timedelta = HOLD) -> None:
-        """Makes the lease last that long from now on. After a round, that is the interval."""
-        async with self._units() as unit:
-            await unit.leases.extend(LEASE_NAME, lasts)
-            await unit.commit()
-
 
 def _is_settled(row: Operation, run: StartedRun) -> bool:
     """Whether the run is known to be the operation's and needs nothing more."""
@@ -266,7 +266,7 @@ def _is_settled(row: Operation, run: StartedRun) -> bool:
         return False
     own = row.id == run.operation_id if row.first_run_id is None else row.first_run_id == run.run_id
     followed = row.dispatch.calls_back and row.status is not OperationStatus.ACCEPTED
-    return own and (row.done or row.origin is not Origin.ADOPTED or followed)
+    return own and (row.done or row.origin is Origin.LEDGER or followed)
 
 
 def _chunks(runs: Sequence[StartedRun]) -> Iterator[Sequence[StartedRun]]:

@@ -28,7 +28,7 @@ class AcknowledgeOperation:
         actor: str | None = None,
         expected: ExpectedVersion = None,
     ) -> UpdateResult:
-        """Takes the attention of an operation away until a new problem comes. Raises OperationNotFound,
+        """Clears the attention of an operation until a new problem occurs. Raises OperationNotFound,
         VersionMismatch."""
 
         decide = self.decision(tenant, reason=reason, actor=actor, expected=expected)

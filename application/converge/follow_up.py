@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from application.adopt.adopt import AdoptOperation
 from application.batching.claim_loop import LEASE, ClaimLoop
 from application.batching.group_commit import GroupCommit
 from application.ports.clock import Clock
@@ -36,12 +37,14 @@ class FollowUpOperations:
         engine: WorkflowEngine,
         clock: Clock,
         recorder: RecordEvidence,
+        adopter: AdoptOperation,
     ) -> None:
         self._units = units
         self._changes = changes
         self._engine = engine
         self._clock = clock
         self._recorder = recorder
+        self._adopter = adopter
 
     def claim_loop(self) -> ClaimLoop:
         """Returns a loop that follows operations up."""
@@ -72,7 +75,9 @@ class FollowUpOperations:
         await self._recorder.observation(operation.id, observation, Source.CONFIRMATION, version=version)
         if observation.state in OPEN and _takes_no_workflow_id(successor):
             operation = await self._keep_workflow_id(operation)
-        await self._schedule(operation, self._next_follow_up(operation))
+        if observation.state in OPEN:
+            await self._adopter.attach(operation)  # the client may have been killed before it reported its start
+        await self._schedule(operation, self._next_follow_up(operation, observation.state))
 
     async def _successor(self, operation: Operation) -> Operation | None:
         """Returns the operation that takes the workflow id; None if there is none, or it was deleted."""
@@ -117,7 +122,7 @@ class FollowUpOperations:
             await unit.operations.set_follow_up(operation, FollowUp(due_at, attempts if due_at else 0))
             await unit.commit()
 
-    def _next_follow_up(self, operation: Operation) -> datetime | None:
+    def _next_follow_up(self, operation: Operation, observed: ExecutionState) -> datetime | None:
         attempt = operation.follow_up.attempts + 1
         if (
             operation.reported is not None
@@ -125,7 +130,7 @@ class FollowUpOperations:
             or operation.superseded_by is not None
         ):
             return self._clock.now() + exponential(attempt, first=MIN_CLOSE_WAIT, cap=MAX_CLOSE_WAIT)
-        if operation.status is OperationStatus.ACCEPTED:
+        if operation.status is OperationStatus.ACCEPTED and observed is not ExecutionState.RUNNING:
             now = self._clock.now()
             waited = now - (operation.dispatch.done_at or now)
             return now + min(max(waited, MIN_START_WAIT), MAX_START_WAIT)

@@ -25,12 +25,7 @@ class WatchedWorkflows:
     async def workflow_types(self, unit: UnitOfWork) -> frozenset[str]:
         """Returns the workflow types to watch now."""
         types = await unit.operations.types_started_elsewhere(MAX_TYPES)
-        return self._always.union(map(self._workflow_of, types))
-
-    def _workflow_of(self, name: str) -> str:
-        """An operation whose workflow type is not declared has the workflow type as its type."""
-        declared = self._catalogue.types.get(name)
-        return name if declared is None else declared.workflow
+        return self._always.union(map(self._catalogue.workflow_of, types))
 
 
 def _takes_others(declared: OperationType) -> bool:

@@ -12,15 +12,14 @@ from application.ports.storage.operation_repository import StaleOperation, Workf
 from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.submit.submission import Submission
 from application.submit.submission_rules import SubmissionRules
+from application.submit.workflow_ids import use_of_workflow_id
 from domain.errors import InvalidInput, Violation, WorkflowIdConflict
 from domain.json_value import JsonValue, clean_text
 from domain.operation.follow_up import checked
 from domain.operation.lifecycle import fail
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
-from domain.operation.operation_type import OperationType
 from domain.operation.start.superseding import supersede
-from domain.operation.start.workflow_id_use import use_workflow_id
 from domain.operation.transition import Source
 
 
@@ -40,15 +39,14 @@ class CheckSubmitted:
         refusal = await self.refusal_of(submission)
         if refusal is not None:
             return await self._change(operation, lambda row: self._refused(row, refusal.violations))
-        operation_type = self._rules.type_of(submission)
-        template = operation_type.workflow_id
+        template = self._rules.catalogue.get(operation.type).workflow_id
         if template is None:
             return await self._change(operation, lambda row: checked(row, "", self._clock.now()))
         workflow_id = template.fill(operation.id, operation.tenant, operation.input, operation.labels)
         for _ in range(MAX_TRIES):
             try:
                 async with self._units() as unit:
-                    return await self._place(unit, operation, operation_type, workflow_id)
+                    return await self._place(unit, operation, workflow_id)
             except (WorkflowIdTaken, StaleOperation):
                 continue
         raise StaleOperation("the operations with the workflow id changed during each attempt")
@@ -61,16 +59,14 @@ class CheckSubmitted:
         result = await self._changes.change(operation.id, lambda row: decide(row) if _awaited(row, operation) else None)
         return result.operation if result is not None and result.changed and not result.operation.done else None
 
-    async def _place(
-        self, unit: UnitOfWork, operation: Operation, operation_type: OperationType, workflow_id: str
-    ) -> Operation | None:
+    async def _place(self, unit: UnitOfWork, operation: Operation, workflow_id: str) -> Operation | None:
         """Gives the operation its workflow id, by the policies of its type. An open operation cannot be the answer any
         more, as the caller has the id of this one."""
         current = await unit.operations.get(operation.id)
         if current is None or not _awaited(current, operation):
             return None
         holders = (await unit.operations.under_workflow_ids([workflow_id])).get(workflow_id, [])
-        use = use_workflow_id(current.tenant, operation_type.on_running, operation_type.on_closed, holders)
+        use = use_of_workflow_id(current, self._rules.catalogue, holders)
         if isinstance(use, WorkflowIdConflict):
             change = self._conflict(current, str(use), use.operation_id)
         elif use.existing is not None:

@@ -58,8 +58,8 @@ class WorkflowIdHolders:
         """Decides, by the policies of the type, about the chain because of which the engine has refused the start.
         Returns the execution if the operation is to use it.
 
-        An execution without an operation is used or terminated only if it has the workflow type of the operation: a
-        template may give the workflow id of something else.
+        An execution is used or terminated only if it has the workflow type of the operation, whether or not it is one:
+        a template may give the workflow id of something else.
         """
         found = await self._engine.describe(operation.workflow_id)
         if found is None:
@@ -73,7 +73,7 @@ class WorkflowIdHolders:
         if holder is not None and holder.tenant != operation.tenant:
             return Refused("another execution has the workflow id")
         refused = Refused(f"another execution has the workflow id: {present}", _details(holder))
-        if holder is None and found.workflow_type != operation_type.workflow:
+        if found.workflow_type != operation_type.workflow:
             return refused
         match operation_type.on_running:
             case OnRunning.USE_EXISTING if holder is None:

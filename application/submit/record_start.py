@@ -112,7 +112,7 @@ class RecordStarts:
         return record_start(
             self._ids.new(),
             tenant=start.tenant,
-            type_name=self._catalogue.name_of_start(start.type),
+            type_name=self._catalogue.name_of_start(start.type, start.tenant),
             value=start.input,
             labels=start.labels,
             workflow_id=start.workflow_id,

@@ -105,7 +105,7 @@ class RetryOperation:
         checked = iter(await self._submitter.check(_without(submissions, refusals)))
         refusals = [next(checked) if refusal is None else refusal for refusal in refusals]
         valid = _without(submissions, refusals)
-        stored = iter(await self._submitter.store_in(unit, valid, impatient=not alone))
+        stored = iter(await self._submitter.store_in(unit, valid, nowait=not alone))
         answers = [next(stored) if refusal is None else refusal for refusal in refusals]
         return {
             each: _located(answer, AS_IT_WAS) if isinstance(answer, InvalidInput) else answer

@@ -1,6 +1,7 @@
 """Rules of a submission that depend on the declared types."""
 
 from datetime import datetime
+from typing import Final
 
 from application.ports.input_validator import InputValidator
 from application.submit.submission import Submission
@@ -13,20 +14,16 @@ class SubmissionRules:
     """Checks submissions against the catalogue. Thread-safe."""
 
     def __init__(self, catalogue: OperationCatalogue, validator: InputValidator) -> None:
-        self._catalogue = catalogue
+        self.catalogue: Final = catalogue
         self._validator = validator
-
-    def type_of(self, submission: Submission) -> OperationType:
-        """Returns the declared type. Raises UnknownOperationType."""
-        return self._catalogue.get(submission.type)
 
     def refusal_of(self, submission: Submission, now: datetime) -> InvalidInput | None:
         """Returns UnknownOperationType or InvalidInput with every violation if the submission is refused; None if it is
         valid. The error was never raised: it holds no traceback, and so no inputs."""
         others = [*label_violations(submission.labels), *submission.start.violations(now)]
-        operation_type = self._catalogue.types.get(submission.type)
+        operation_type = self.catalogue.types.get(submission.type)
         if operation_type is None:
-            return UnknownOperationType(self._catalogue.unknown(submission.type), more=others)
+            return UnknownOperationType(self.catalogue.unknown(submission.type), more=others)
         violations = [*self._validator.violations(operation_type, submission.input), *others]
         violations = violations or _unfilled(operation_type, submission)
         return InvalidInput.of(violations) if violations else None

@@ -110,59 +110,59 @@ class SubmitOperations:
 
     async def _store_requests(self, requests: Sequence[Request[Submission, Submitted]]) -> None:
         # A request that shares its transaction must not wait long for a key: the others would wait with it.
-        answers = await self._store([request.value for request in requests], impatient=len(requests) > 1)
+        answers = await self._store([request.value for request in requests], nowait=len(requests) > 1)
         for request, answer in zip(requests, answers, strict=True):
             if isinstance(answer, Submitted):
                 request.resolve(answer)
             else:
                 request.reject(answer)
 
-    async def _store(self, submissions: Sequence[Submission], *, impatient: bool = False) -> list[Answer]:
-        """Stores valid submissions. `impatient`: raises DatabaseContended or StaleOperation if another transaction
+    async def _store(self, submissions: Sequence[Submission], *, nowait: bool = False) -> list[Answer]:
+        """Stores valid submissions. `nowait`: raises DatabaseContended or StaleOperation if another transaction
         holds a key or an operation."""
         if not submissions:
             return []
         for _ in range(MAX_TRIES):
             try:
-                return await self._try_to_store(submissions, impatient=impatient)
+                return await self._try_to_store(submissions, nowait=nowait)
             except WorkflowIdTaken:
                 continue
             except StaleOperation:
-                if impatient:  # the operation may be locked
+                if nowait:  # the operation may be locked
                     raise
         raise StaleOperation("the operations with the workflow id changed during each attempt")
 
-    async def _try_to_store(self, submissions: Sequence[Submission], *, impatient: bool) -> list[Answer]:
+    async def _try_to_store(self, submissions: Sequence[Submission], *, nowait: bool) -> list[Answer]:
         async with self._units() as unit:
-            answers = await self.store_in(unit, submissions, impatient=impatient)
+            answers = await self.store_in(unit, submissions, nowait=nowait)
             await unit.commit()
         return answers
 
     async def store_in(
-        self, unit: UnitOfWork, submissions: Sequence[Submission], *, impatient: bool = False
+        self, unit: UnitOfWork, submissions: Sequence[Submission], *, nowait: bool = False
     ) -> list[Answer]:
-        """Stores valid submissions as a part of the unit of work. Returns an answer for each. `impatient`: does not
+        """Stores valid submissions as a part of the unit of work. Returns an answer for each. `nowait`: does not
         wait for other units.
 
-        Raises WorkflowIdTaken, StaleOperation: another unit was faster, or an impatient one would have to wait. The
+        Raises WorkflowIdTaken, StaleOperation: another unit was faster, or a `nowait` one would have to wait. The
         unit of work is to be repeated from its start.
         """
         now = self._clock.now()
         types = self._catalogue.types
         made = [accepted(each, self._ids.new(), now, types[each.type].workflow_id) for each in submissions]
         own = {change.operation.id: change.operation for change in made}
-        holders = await _claim_keys(unit, submissions, list(own), now, impatient=impatient)
+        holders = await _claim_keys(unit, submissions, list(own), now, nowait=nowait)
         others = _held_by_others(holders, own) | named_parents(submissions) | retried_operations(submissions)
         earlier = await unit.operations.get_all(others) if others else {}
         new = [change for change, holder in zip(made, holders, strict=True) if _is_new(change, holder)]
         refused = without_parent(new, earlier)
         retries = await check_retries(unit, [each for each in new if each.operation.id not in refused], earlier)
         left_out = {*refused, *retries.left_out}
-        placed = await place(unit, [change for change in new if change.operation.id not in left_out], types)
+        placed = await place(unit, [change for change in new if change.operation.id not in left_out], self._catalogue)
         link_retries(retries, placed, earlier)
         placed.refused.update(refused)
         await _move_keys(unit, holders, placed, now)
-        await placed.store(unit, wait=not impatient)
+        await placed.store(unit, wait=not nowait)
         known = own | earlier
         return [_answer(*each, known, placed) for each in zip(submissions, made, holders, strict=True)]
 
@@ -187,7 +187,7 @@ async def _claim_keys(
     ids: Sequence[UUID],
     now: datetime,
     *,
-    impatient: bool = False,
+    nowait: bool = False,
 ) -> list[IdempotencyRecord | None]:
     """Claims the keys of the submissions, each for the first of them that has it. Returns the record that holds the key
     of each; None for those without a key."""
@@ -196,7 +196,7 @@ async def _claim_keys(
         claim = claim_of(submission, operation_id, now)
         if claim is not None:
             claims.setdefault(_key(submission), claim)
-    claimed = await unit.idempotency_keys.claim_all(list(claims.values()), now, impatient=impatient)
+    claimed = await unit.idempotency_keys.claim_all(list(claims.values()), now, nowait=nowait)
     holders = dict(zip(claims, claimed, strict=True))
     return [holders.get(_key(submission)) for submission in submissions]
 

@@ -1,6 +1,6 @@
 """Gives new operations their workflow ids, by the policies of their types."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -8,15 +8,15 @@ from application.ports.storage.operation_repository import StaleOperation
 from application.ports.storage.unit_of_work import UnitOfWork
 from domain.errors import OpledgerError, WorkflowIdConflict
 from domain.operation.operation import Cause, Change, Operation
-from domain.operation.operation_type import OperationType
+from domain.operation.operation_type import OperationCatalogue
 from domain.operation.start.superseding import supersede
-from domain.operation.start.workflow_id_use import use_workflow_id
+from domain.operation.start.workflow_id_use import WorkflowIdUse, use_workflow_id
 from domain.operation.transition import Source
 
 
 @dataclass(slots=True)
 class Placed:
-    """New operations in the order of their submissions, and what became of each."""
+    """New operations in the order of their submissions, and the outcome of each."""
 
     made: dict[UUID, Change] = field(default_factory=dict)
     """The operations to store. One that a later one of the batch supersedes is final already."""
@@ -42,23 +42,24 @@ class Placed:
         await unit.operations.add_all(sorted(self.made.values(), key=_workflow_id))
 
 
-async def place(unit: UnitOfWork, changes: Sequence[Change], types: Mapping[str, OperationType]) -> Placed:
+async def place(unit: UnitOfWork, changes: Sequence[Change], catalogue: OperationCatalogue) -> Placed:
     """Decides about each new operation, after those before it. Asks the database only about types with a template."""
+    types = catalogue.types
     named = {change.operation.workflow_id for change in changes if types[change.operation.type].workflow_id is not None}
     holders = await unit.operations.under_workflow_ids(named) if named else {}
     placed = Placed()
     for change in changes:
         if change.operation.workflow_id in named:
-            _place(placed, change, types[change.operation.type], holders)
+            _place(placed, change, catalogue, holders)
         else:
             placed.made[change.operation.id] = change
     return placed
 
 
-def _place(placed: Placed, change: Change, operation_type: OperationType, holders: dict[str, list[Operation]]) -> None:
+def _place(placed: Placed, change: Change, catalogue: OperationCatalogue, holders: dict[str, list[Operation]]) -> None:
     new = change.operation
     known = holders.setdefault(new.workflow_id, [])
-    use = use_workflow_id(new.tenant, operation_type.on_running, operation_type.on_closed, known)
+    use = use_of_workflow_id(new, catalogue, known)
     if isinstance(use, WorkflowIdConflict):
         placed.refused[new.id] = use
         return
@@ -70,6 +71,16 @@ def _place(placed: Placed, change: Change, operation_type: OperationType, holder
     ended = {row.id: _superseded(placed, row, new.id, cause) for row in use.superseded}
     placed.made[new.id] = change
     holders[new.workflow_id] = [new, *(ended.get(row.id, row) for row in known)]
+
+
+def use_of_workflow_id(
+    new: Operation, catalogue: OperationCatalogue, holders: Sequence[Operation]
+) -> WorkflowIdUse | WorkflowIdConflict:
+    """Decides by the policies of the operation's declared type."""
+    declared = catalogue.get(new.type)
+    return use_workflow_id(
+        new.tenant, declared.on_running, declared.on_closed, holders, declared.workflow, catalogue.workflow_of
+    )
 
 
 def _superseded(placed: Placed, row: Operation, successor: UUID, cause: Cause) -> Operation:

@@ -20,7 +20,7 @@ OUTCOMES = {
     Recorded.UNKNOWN_OPERATION: ReportOutcome.UNKNOWN_OPERATION,
     Recorded.FOREIGN: ReportOutcome.FOREIGN,
 }
-"""How a report is counted, by what became of it."""
+"""How a report is counted, by its outcome."""
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +29,7 @@ class AdoptsReported(Protocol):
 
     async def adopt(self, execution: ReportedExecution, tenant: str | None) -> UUID | None:
         """Returns the id of the execution's operation; None if the engine does not confirm the execution, or it is
-        another tenant's.
+        another tenant's. The operation may not exist yet: only a watch rule can tell whose it is.
 
         Args:
             execution: The execution as the sender names it.

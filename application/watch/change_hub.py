@@ -208,7 +208,7 @@ class ChangeHub:
         for event in events:
             content = event.content
             at = content.at if isinstance(content, Transition) else content.updated_at
-            self._metrics.told(self._clock.now() - at)
+            self._metrics.notified(self._clock.now() - at)
 
     def _set_signals(self, tenants: Collection[str]) -> None:
         for tenant in tenants:

@@ -1,1 +1,1 @@
-"""What it costs to track workflows that others start."""
+"""Cost of tracking workflows that others start."""

@@ -1,4 +1,4 @@
-"""How soon after its start an execution of another client is RUNNING in the ledger, and after its termination FAILED.
+"""Time from the start of another client's execution to RUNNING in the ledger, and from its termination to FAILED.
 
 A team starts workflows that wait. By the watch rule: a plain client, a plain worker, and `adopt = true` in the ledger's
 operations file; the starts are spread over some seconds, so that they meet the rule's interval at any moment. By the
@@ -42,7 +42,7 @@ WATCHED: Final = "Watched"
 PLUGGED: Final = "Plugged"
 """Workflow type that only the plugin tracks."""
 PER_SECOND: Final = 10
-"""Starts per second that the rule has to find."""
+"""Starts per second."""
 _SEEN = "SELECT workflow_id FROM opledger.operations WHERE workflow_id = ANY($1) AND "
 RUNNING: Final = _SEEN + "status = 'RUNNING'"
 FAILED: Final = _SEEN + "status = 'FAILED' AND error_code = 'TERMINATED'"
@@ -53,7 +53,7 @@ _BY_CALLBACK = (
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """By watch rule, and by the plugin."""
+    """Rows for the watch rule and for the plugin."""
     many = scale.of(100, least=4)
     async with (
         application(OPLEDGER_OPERATIONS=str(TYPES)) as it,
@@ -88,7 +88,7 @@ async def rows(scale: Scale) -> list[Row]:
 
 @dataclass
 class _Starts:
-    """Starts of one client, and when they were made."""
+    """Starts of one client, with their times."""
 
     client: Client
     workflow: str
@@ -107,7 +107,7 @@ class _Starts:
         self.took.append((time.perf_counter() - begin) * 1000)
 
     def lags(self, seen: dict[str, float]) -> list[float]:
-        """Milliseconds from each call to what was seen."""
+        """Returns the milliseconds from each call to the row."""
         return [(at - self.called[workflow_id]) * 1000 for workflow_id, at in seen.items()]
 
 

@@ -1,4 +1,4 @@
-"""What the plugin costs: workflows per second that it tracks over HTTP, beside the same ones untracked.
+"""Cost of the plugin: workflows per second tracked over HTTP, against the same workflows untracked.
 
 A batch of workflows is started by a client that waits for every result, on a worker with the plugin and on one without.
 The plugin is on the worker alone, which reports the start, or on the client too, which records the operation before the
@@ -32,7 +32,7 @@ EVERYWHERE, WORKER_ALONE = "by the plugin on client and worker", "by the plugin 
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """With the plugin on client and worker, and on the worker alone."""
+    """Rows for the plugin on client and worker, and on the worker alone."""
     many = scale.of(150, least=8)
     async with (
         application() as it,
@@ -60,8 +60,8 @@ async def rows(scale: Scale) -> list[Row]:
 
 
 async def tracked(client: Client, calls: ServerCalls, ledger: Connection, many: int) -> list[float]:
-    """Workflows per second; for each, the requests to Temporal, and milliseconds of processor time by process. Raises
-    TimeoutError if an operation does not complete: the figure would be of something else."""
+    """Returns the workflows per second, and per workflow the requests to Temporal and the CPU milliseconds by process.
+    Raises TimeoutError if an operation does not complete."""
     before, spent, ids = await calls.so_far(), Spent(), new_ids(many)
     seconds = await run(client, "Untracked", PLUGIN_QUEUE, ids, marked=False)
     await until(ledger, many, "workflow_id = ANY($1) AND status = 'COMPLETED'", list(map(str, ids)))
@@ -70,7 +70,7 @@ async def tracked(client: Client, calls: ServerCalls, ledger: Connection, many: 
 
 
 async def untracked(client: Client, calls: ServerCalls, many: int) -> list[float]:
-    """The same without the plugin."""
+    """Returns the same figures without the plugin."""
     before, spent = await calls.so_far(), Spent()
     seconds = await run(client, "Untracked", TEAM_QUEUE, new_ids(many), marked=False)
     times = spent.on_each(many)

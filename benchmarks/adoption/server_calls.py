@@ -1,4 +1,4 @@
-"""Counts the requests that Temporal's server answers, by whomever they are made."""
+"""Counts all requests to Temporal."""
 
 import asyncio
 import re
@@ -9,11 +9,11 @@ from typing import Final
 import psutil
 
 UPDATED_EVERY: Final = 1.2
-"""Seconds in which the server adds to its counters what it has answered: one, and a margin."""
+"""Seconds after which the counters include every answered request: the server's interval of 1 s, and a margin."""
 DESCRIBE: Final = "DescribeWorkflowExecution"
 READ: Final = "GetWorkflowExecutionHistory"
 START: Final = "StartWorkflowExecution"
-"""Also the request that attaches a callback."""
+"""Also attaches callbacks."""
 _REQUESTS: Final = re.compile(
     r'^service_requests\{namespace="default",operation="(\w+)",service_name="frontend"\} (\S+)$', re.MULTILINE
 )
@@ -22,7 +22,7 @@ _IDLE: Final = re.compile("Poll|Heartbeat")
 
 
 class ServerCalls:
-    """Reads the metrics of the embedded server, which this process has started."""
+    """Reads the metrics of the embedded server of this process."""
 
     def __init__(self) -> None:
         """Raises RuntimeError: no server of this process serves metrics."""
@@ -39,7 +39,7 @@ class ServerCalls:
         self._port = found
 
     async def so_far(self) -> Counter[str]:
-        """The requests up to now, by operation, without those by which workers poll and say that they live."""
+        """Returns the number of requests by operation, without polls and heartbeats of workers."""
         await asyncio.sleep(UPDATED_EVERY)
         page = await asyncio.to_thread(_page, self._port)
         return Counter(
@@ -52,7 +52,7 @@ class ServerCalls:
 
 
 def _page(port: int) -> str:
-    """Empty: the port is that of another protocol."""
+    """Returns the metrics page; empty if the port has another protocol."""
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/metrics")

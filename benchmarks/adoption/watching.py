@@ -1,4 +1,4 @@
-"""Whether a watch rule keeps up with a burst of starts: how many executions a second it adopts, and at what cost.
+"""Throughput and cost of a watch rule that adopts a burst of starts.
 
 A plain client starts a burst as fast as Temporal accepts it, 16 at once, on a plain worker whose workflows wait. The
 rule adopts meanwhile, until every execution is RUNNING in the ledger with a callback attached. The measurement fails
@@ -35,7 +35,7 @@ TIMES_FEWER = 4
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Of a burst, and of one a quarter as large."""
+    """Rows for a burst, and for one a quarter as large."""
     few = scale.of(100, least=4)
     many = TIMES_FEWER * few
     async with application(OPLEDGER_OPERATIONS=str(TYPES)) as it, connection(it.database_url) as ledger:

@@ -1,1 +1,1 @@
-"""What requests to the API cost."""
+"""Cost of requests to the API."""

@@ -1,10 +1,10 @@
-"""Accepting an operation, durably, against starting its workflow: the time until a client knows that it will run.
+"""Accepting an operation durably, against starting its workflow.
 
-Neither side has dispatchers, which would start what was accepted, or workers. So this is what a
-client waits for, and not all the work that its operation makes; that is what `accepted to completed` is about. Ours
-goes over HTTP, with an idempotency key, and is checked against a schema; theirs goes from this process straight to the
-server, over one connection that all of its clients share, with no search attribute. Ours is on disk when it is
-answered, by PostgreSQL with fsync; theirs is in the dev server's SQLite file, synced as that server sets it up.
+No dispatcher and no worker runs. So the figure is the time that a client waits, and not all work for its operation,
+which `accepted to completed` measures. The ledger's requests go over HTTP, with an idempotency key, and are checked
+against a schema; the alternative's go from this process directly to the server, over one connection that all of its
+clients share, with no search attribute. The ledger has synced when it answers, by PostgreSQL with fsync; the dev server
+writes to its SQLite file, with the syncs of its own configuration.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ START = "client.start_workflow"
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Operations per second, and the time that 99 of 100 take."""
+    """Operations per second, and p99."""
     numbers = count(1)
     with data_folder() as folder:
         async with database(folder) as url, temporal(folder, *UNLIMITED) as address, api(url) as (_, port):
@@ -45,7 +45,7 @@ async def rows(scale: Scale) -> list[Row]:
 
 
 async def submitted(clients: list[Client], numbers: Iterator[int], many: int) -> Figures:
-    """So many operations, each under a key of its own."""
+    """Submits `many` operations, each with its own idempotency key."""
     body = msgspec.json.encode({"type": "deploy", "input": INPUT, "labels": {"team": "a"}})
     posts = [
         request("POST", "/v1/operations", f"Idempotency-Key: accepting-{next(numbers)}", body=body) for _ in range(many)

@@ -1,9 +1,10 @@
-"""Bulk actions, and what single requests notice of them.
+"""Rate of bulk actions, and latency of single requests beside them.
 
 The same rows go through several bulk actions: ACCEPTED operations that start tomorrow are cancelled, which ends them,
-and then deleted; RUNNING operations that need attention are acknowledged, and then cancelled. Temporal knows nothing of
-the RUNNING ones: the worker delivers each request, and is told so. One client reads an operation and submits one, in
-turns, before the bulk action and while it runs. A bulk action has at most 100,000 operations, as in a whole run.
+and then deleted; RUNNING operations that need attention are acknowledged, and then cancelled. Temporal does not have
+these: the worker delivers each request, and Temporal answers that there is no execution. One client reads an operation
+and submits one, in turns, before the bulk action and while it runs. A bulk action has at most 100,000 operations, as in
+a whole run.
 """
 
 import time
@@ -51,9 +52,9 @@ FROM made, generate_series(1, 2) AS sequence
 """
 _FILLS: Final = {"ACCEPTED": _ACCEPTED, "RUNNING": _RUNNING}
 _VERBS: Final = {"ACCEPTED": ("cancel", "delete"), "RUNNING": ("acknowledge", "cancel")}
-"""Verbs by the status that the operations have at first, in the order of their use."""
+"""Verbs by the first status of the operations, in the order of their use."""
 _WORDS: Final = {"delete": "FAILED"}
-"""Their status when the verb comes, where it is another."""
+"""Status of the operations when the verb is used, if it differs."""
 _AT_ONCE: Final = 5_000
 """Rows that one statement inserts, so that it does not exceed the statement timeout."""
 _KEYS = count(1)
@@ -83,7 +84,7 @@ async def rows_of_accepted(scale: Scale) -> list[Row]:
 
 
 async def rows_of_running(scale: Scale) -> list[Row]:
-    """The same on RUNNING operations: Temporal is asked to cancel each."""
+    """The same on RUNNING operations: the worker requests the cancellation of each from Temporal."""
     return await _measure_all(scale, "RUNNING")
 
 
@@ -178,7 +179,7 @@ async def _until_done(bulk: Client, single: Client, operation_id: str) -> _Laten
 
 
 async def _requests(client: Client, many: int) -> _Latencies:
-    """So many submissions, each followed by a read of what it made."""
+    """Sends `many` submissions, and reads each new operation."""
     taken = _Latencies()
     body = b'{"type": "deploy", "input": {"machine": "m1", "seconds": 3}, "delay": "2d"}'
     for _ in range(many):

@@ -1,8 +1,8 @@
-"""What the charts of a dashboard cost on a hundred thousand operations and on ten million that finished in a week,
-without HTTP. The figure is PostgreSQL's processor time, which says more than time on a machine that others keep busy.
+"""Cost of the dashboard's charts on 100,000 and on ten million operations that finished in a week, without HTTP. The
+figure is PostgreSQL's CPU time, which other work on the machine changes little.
 
 The plain count reads the operations of the hour and of the week as a chart without the kept numbers would. Filling ten
-million takes half an hour: only where it is asked for.
+million takes half an hour: runs only on request.
 """
 
 from collections.abc import Awaitable, Callable

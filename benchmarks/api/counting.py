@@ -1,5 +1,5 @@
-"""What counts, durations and lists by finish time cost on a hundred thousand operations and on ten million, without
-HTTP, and what keeping the counts and the index of durations costs a group of saves.
+"""Cost of counts, durations and lists by finish time on 100,000 and on ten million operations, without HTTP; and the
+cost of the stored counts and of the index of durations for a group of saves.
 
 The plain count reads the rows as a count without the kept ones would. For the saves, other databases are without the
 counts, with the index that they replace, without the throughput, without the index of durations, and without all
@@ -41,7 +41,7 @@ from migrations.versions.r0029_throughput import COUNTED_BEFORE
 GROUP: Final = 32
 PAGE: Final = 50
 DEPTH: Final = 600
-"""Pages of the small ledger's list that a deep page is behind."""
+"""Pages of the small ledger's list before the deep page."""
 _NO_COUNTS: Final = (
     *(f"DROP TRIGGER operations_{event}_counted ON opledger.operations" for event in ("insert", "update", "delete")),
     "CREATE INDEX ix_operations_counts ON opledger.operations (tenant, type, status)",
@@ -54,7 +54,7 @@ WITHOUT: Final = {
     "without the index of durations": _NO_DURATIONS,
     "without all three": _NO_COUNTS + _NO_DURATIONS,
 }
-"""Statements that take a database back to what it was before. The triggers of the counts also write the throughput."""
+"""Statements that remove a feature from a database. The triggers of the counts also write the throughput."""
 END: Final = BEGIN + timedelta(days=366)
 BACKEND: Final = text("SELECT pg_backend_pid()")
 PLAIN: Final = text(

@@ -23,7 +23,7 @@ from adapters.postgres.connection.engine import create_engine
 from adapters.system.clock import SystemClock
 from benchmarks.data.ledger_rows import connection, insert
 from benchmarks.data.week import fill_week
-from benchmarks.harness.client import PATIENCE, Client, connected, request, timed
+from benchmarks.harness.client import TIMEOUT, Client, connected, request, timed
 from benchmarks.harness.measurement import Goal, Row, Scale, column, in_turns, quantile
 from benchmarks.harness.processor_time import API, POSTGRES, PROCESSES, Spent
 from benchmarks.harness.stage import api, data_folder, database, processor
@@ -60,7 +60,7 @@ _STREAM: Final = re.compile(rb'hx-sse:connect="([^"]+)"')
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Milliseconds of a page and of a change, kibibytes of a page, and what open pages cost."""
+    """Milliseconds of a page and of a change, kibibytes of a page, and the cost of open pages."""
     many = scale.of(1_000_000, 6_000)
     async with _subject(many) as it:
         each = scale.of(40, 5)
@@ -139,7 +139,8 @@ class _Subject:
         return max(each[0] for each in taken) * 1000, max(each[1] for each in taken) * 1000
 
     async def follow(self, of_each: int) -> tuple[float, float]:
-        """With so many open lists and first pages: transactions per second, and the percentage of a processor."""
+        """Returns, with so many open lists and first pages, the transactions per second and the load in percent of a
+        processor."""
         async with AsyncExitStack() as stack:
             for path in ("/operations", "/"):
                 for _ in range(of_each):
@@ -182,7 +183,7 @@ class _Subject:
 
 
 class _Stream:
-    """What an open page receives. It is read all the time, as a browser does."""
+    """The stream of an open page, which is read continuously, as by a browser."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
@@ -199,7 +200,7 @@ class _Stream:
     async def until(self, words: bytes) -> float:
         """Waits for the words; returns when they arrived, on `time.perf_counter`. Raises TimeoutError."""
         self._text = b""
-        async with asyncio.timeout(PATIENCE), self._arrived:
+        async with asyncio.timeout(TIMEOUT), self._arrived:
             await self._arrived.wait_for(lambda: words in self._text)
         return time.perf_counter()
 

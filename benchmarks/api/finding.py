@@ -1,9 +1,9 @@
 """Pages of the list by each of its filters: page 1, and page 1,000, of a hundred thousand operations and of a million.
 
-The pages are read in this process, one after another, without HTTP: what differs between two pages is PostgreSQL's
+The pages are read in this process, one after another, without HTTP: two pages differ only in PostgreSQL's
 work. One of three operations matches each filter, except for `rare origin`, which a few old ones match: those that
 a tenant has submitted before it began to adopt all of its executions. `FINDING_ROWS` in the environment is another size
-of the larger ledger, such as 10000000. Only where it is asked for.
+of the larger ledger, such as 10000000. Runs only on request.
 """
 
 import os
@@ -37,7 +37,7 @@ from entrypoints.local.embedded.postgres import EmbeddedPostgres
 PAGE: Final = 20
 DEPTH: Final = 1_000
 EVERY: Final = 3
-"""One of so many operations matches a filter."""
+"""One in three operations matches a filter."""
 RARE: Final = 30
 """The oldest operations, which the ledger has started."""
 FILL: Final = """

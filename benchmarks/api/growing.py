@@ -1,10 +1,10 @@
-"""What grows with the ledger: the same calls on a hundred thousand operations and on ten million, and on a million of
-one tenant and of a thousand.
+"""How the cost of calls grows with the ledger: 100,000 against ten million operations, and a million operations of one
+tenant against those of a thousand tenants.
 
-The calls are made in this process, one after another, without HTTP: what differs between two ledgers is PostgreSQL's
+The calls are made in this process, one after another, without HTTP: two ledgers differ only in PostgreSQL's
 work. All are on one server, with its default memory for buffers, which the large ledger does not fit into; the system's
 own memory for files holds it, so that a machine with less of it reads from disk where this one does not. Histories are
-left out of what is filled in. Takes half an hour, most of it to fill: only where it is asked for.
+not filled in. Filling takes most of half an hour: runs only on request.
 """
 
 import random
@@ -34,7 +34,7 @@ from entrypoints.wiring.api import ApiServices, wired
 
 TENANTS: Final = 1_000
 DEPTH: Final = 600
-"""Pages of the small ledger's list that a deep page is behind."""
+"""Pages of the small ledger's list before the deep page."""
 CALLS: Final = ("read one", "list, page 1", "list, deep page", "accept", "record an end", "count")
 Call = Callable[[], Awaitable[object]]
 
@@ -77,7 +77,7 @@ class _Ledger:
 
     @property
     def tenant(self) -> str:
-        """Whose operations are read."""
+        """Tenant of the operations that are read."""
         return DEFAULT_TENANT if self.tenants == 1 else "tenant-0"
 
     async def measure(self, each: int) -> tuple[float, ...]:
@@ -87,7 +87,7 @@ class _Ledger:
         )
 
     async def disk(self) -> float:
-        """Bytes of an operation."""
+        """Returns the bytes per operation."""
         async with self.container.adapters.database().connect() as connection:
             size = await connection.scalar(text("SELECT pg_total_relation_size('opledger.operations')"))
             return float(size / self.many)

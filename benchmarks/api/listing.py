@@ -1,8 +1,8 @@
-"""A page of a filtered list, over a million operations, against asking Temporal's index for one.
+"""A page of a filtered list of a million operations, against a page of Temporal's index.
 
 Both filter by type, by status and by one text: a label here, a Keyword search attribute there. Temporal is at an
-advantage thrice: it has only some thousand executions to search, it is always asked for its first page, and it is asked
-straight, without HTTP and JSON in between. The dev server keeps its index in SQLite; a cluster with Elasticsearch
+advantage three times: it searches some thousand executions only, returns its first page only, and is called directly,
+without HTTP and JSON. The dev server keeps its index in SQLite; a cluster with Elasticsearch
 has another, which is eventual and has not been measured. Pages are read again and again, so from memory: the first
 page of a list that everybody looks at is, and a deep one may not be.
 """
@@ -36,7 +36,7 @@ QUERY = "WorkflowType = 'Deploy' AND ExecutionStatus = 'Running' AND OperationUU
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Pages per second, and the time that 99 of 100 take."""
+    """Pages per second, and p99."""
     many = scale.of(1_000_000, 3_000)
     depth = min(DEPTH, many // EVERY // PAGE)
     async with _subject(scale, many, depth) as it:
@@ -63,7 +63,7 @@ async def rows(scale: Scale) -> list[Row]:
 
 @dataclass(frozen=True)
 class _Subject:
-    """Connections to both, and what they are asked."""
+    """Connections to both, and their requests."""
 
     clients: Sequence[Client]
     first: bytes
@@ -72,11 +72,11 @@ class _Subject:
     executions: int
 
     async def read(self, page: bytes, clients: Sequence[Client], many: int) -> Figures:
-        """The same page so many times."""
+        """Reads the same page `many` times."""
         return await over_http(clients, [page] * many)
 
     async def ask(self, many: int) -> Figures:
-        """Temporal's first page so many times."""
+        """Reads Temporal's first page `many` times."""
         wanted = ListWorkflowExecutionsRequest(namespace=self.engine.namespace, page_size=PAGE, query=QUERY)
         return await awaited(CLIENTS, [partial(self.engine.workflow_service.list_workflow_executions, wanted)] * many)
 
@@ -109,7 +109,7 @@ async def _subject(scale: Scale, many: int, depth: int) -> AsyncIterator[_Subjec
 
 
 def _get(after: int | None) -> bytes:
-    """The page behind the operation of that number."""
+    """Returns the request for the page after that operation."""
     path = f"/v1/operations?{FILTER}&page_size={PAGE}"
     if after is not None:
         query = ListQuery(DEFAULT_TENANT, CRITERIA, newest_first=True)
@@ -118,12 +118,12 @@ def _get(after: int | None) -> bytes:
 
 
 async def _begins_with(client: Client, page: bytes, number: int) -> None:
-    """Raises RuntimeError: it is another page than what is to be measured."""
+    """Raises RuntimeError if the page is not the one to measure."""
     answer = await client.send(page)
     if f'{{"items":[{{"id":"{operation_id(number)}"'.encode() not in answer:
         raise RuntimeError(f"answered {answer[:400]!r}")
 
 
 def _each(rates: Sequence[float]) -> tuple[float, ...]:
-    """Milliseconds of the machine for a page."""
+    """Milliseconds of the machine's time for a page."""
     return tuple(1000 / rate for rate in rates)

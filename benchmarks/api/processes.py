@@ -1,7 +1,7 @@
-"""Two API processes against one: the same clients, half of them at each.
+"""Two API processes against one, with the same clients, half of them at each.
 
-They share PostgreSQL, and here also the processors, with one another and with the clients: this shows what they do not
-take from one another, and what a machine with processors to spare would have more of.
+The processes share PostgreSQL and, on this machine, also the processors with each other and with the clients. A machine
+with free processors has a better ratio.
 """
 
 import random

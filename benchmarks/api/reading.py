@@ -1,10 +1,10 @@
-"""GET of one operation: against the same endpoint that asks Temporal, and against the limit of the machine.
+"""GET of one operation, against the same endpoint on Temporal, and against the limit of the machine.
 
 The limit is the time of a static answer of the same bytes by the same server, and that of a bare lookup of the same
-columns by primary key (asyncpg, prepared, one connection, one process), added up. What is missing from it is all that
-the API does besides. Two things make the limit look lower than it is: the lookups go one after another, so that their
-time has a round trip in it that the API spends on other requests; and where this process cannot ask as fast as a static
-answer is given, it is this process that is measured. Temporal knows some hundred executions, the ledger 100,000 rows.
+columns by primary key (asyncpg, prepared, one connection, one process), added up. The other work of the API is not in
+it. Two things lower the limit: the lookups are sequential, so that their time includes a round trip that the API spends
+on other requests; and this process may send requests more slowly than the server returns static answers. Temporal has
+some hundred executions, the ledger 100,000 rows.
 """
 
 import random
@@ -35,7 +35,7 @@ DESCRIBE = "GET one that asks Temporal (describe)"
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Requests per second, and the time that 99 of 100 take."""
+    """Requests per second, and p99."""
     async with _subject(scale) as it:
         ours, theirs, static, lookup = await in_turns(
             scale.repeats,
@@ -63,7 +63,7 @@ async def rows(scale: Scale) -> list[Row]:
 
 @dataclass(frozen=True)
 class _Subject:
-    """Connections to each that is asked, and whom they know."""
+    """Connections to each server, and the ids that it knows."""
 
     ours: Sequence[Client]
     proxy: Sequence[Client]
@@ -74,11 +74,11 @@ class _Subject:
     chance: random.Random
 
     async def read(self, clients: Sequence[Client], ids: Sequence[UUID], many: int) -> Figures:
-        """Any of the ids, so many times."""
+        """Reads random operations, `many` times."""
         return await over_http(clients, [_get(one) for one in self.chance.choices(ids, k=many)])
 
     async def look_up(self, many: int) -> tuple[float]:
-        """Rows per second, one after another."""
+        """Returns the rows per second of sequential lookups."""
         wanted = self.chance.choices(self.ids, k=many)
         begin = time.perf_counter()
         for one in wanted:
@@ -112,7 +112,7 @@ async def _subject(scale: Scale) -> AsyncIterator[_Subject]:
 
 
 async def _app(stack: AsyncExitStack, name: str, path: str, **variables: str) -> int:
-    """One of the reference apps; its port."""
+    """Runs one of the reference apps. Returns its port."""
     port = free_port("127.0.0.1")
     command = (sys.executable, "-m", "benchmarks.api.reference_apps", name, "--port", str(port))
     await stack.enter_async_context(server(*command, ready=path, port=port, **variables))
@@ -124,7 +124,7 @@ def _get(one: UUID) -> bytes:
 
 
 def _parts(answer: bytes) -> tuple[list[tuple[str, str]], bytes]:
-    """Headers, without the one that the server adds itself, and body."""
+    """Returns the headers, without the one that the server adds, and the body."""
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = [line.partition(": ") for line in head.decode().split("\r\n")[1:]]
     return [(name, value) for name, _, value in lines if name.lower() != "date"], body

@@ -1,8 +1,8 @@
 """Serves alternatives to the API as the API is served: `python -m benchmarks.api.reference_apps NAME --port PORT`.
 
-`proxy` answers GET /v1/operations/{id} by asking Temporal at TEMPORAL_ADDRESS to describe the execution: no guard, no
-log, no metrics, and neither input nor result, which a description does not have. `static` answers everything with the
-one answer that the variable BENCHMARK_ANSWER holds: what server and protocol cost by themselves.
+`proxy` answers GET /v1/operations/{id} with the description of the execution from Temporal at TEMPORAL_ADDRESS: without
+access control, log and metrics, and without input and result, which a description does not have. `static` answers every
+request with the content of BENCHMARK_ANSWER: the cost of server and protocol.
 """
 
 import argparse
@@ -30,7 +30,7 @@ ANSWER = "BENCHMARK_ANSWER"
 
 
 class Described(msgspec.Struct, frozen=True):
-    """What a description tells of an operation."""
+    """The fields of an operation that a description has."""
 
     id: str
     run_id: str
@@ -47,7 +47,7 @@ class Described(msgspec.Struct, frozen=True):
 
 @get("/v1/operations/{operation_id:uuid}")
 async def read(state: State, operation_id: FromPath[UUID]) -> Described:
-    """How Temporal says that it stands."""
+    """Returns the operation as Temporal describes it."""
     client: Client = state.client
     try:
         return described(await client.get_workflow_handle(str(operation_id)).describe())
@@ -58,7 +58,7 @@ async def read(state: State, operation_id: FromPath[UUID]) -> Described:
 
 
 def described(execution: WorkflowExecutionDescription) -> Described:
-    """The fields."""
+    """Returns the fields of an execution."""
     return Described(
         id=execution.id,
         run_id=execution.run_id,
@@ -75,7 +75,7 @@ def described(execution: WorkflowExecutionDescription) -> Described:
 
 
 def proxy() -> ASGIApp:
-    """One client, which keeps its connection."""
+    """Application with one client, which keeps its connection."""
 
     async def connect(app: Litestar) -> None:
         app.state.client = await Client.connect(os.environ["TEMPORAL_ADDRESS"])
@@ -84,12 +84,12 @@ def proxy() -> ASGIApp:
 
 
 def packed(headers: list[tuple[str, str]], body: bytes) -> str:
-    """An answer, for the variable."""
+    """Encodes an answer for BENCHMARK_ANSWER."""
     return json.dumps([headers, body.decode()])
 
 
 def static() -> ASGIApp:
-    """The one answer."""
+    """Application that returns BENCHMARK_ANSWER."""
     texts, body = json.loads(os.environ[ANSWER])
     headers = [(name.encode(), value.encode()) for name, value in texts]
     start = {"type": "http.response.start", "status": 200, "headers": headers}
@@ -109,7 +109,7 @@ def static() -> ASGIApp:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serves until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=("proxy", "static"))
     parser.add_argument("--port", type=int, required=True)

@@ -45,7 +45,7 @@ VALUES ($3, 1, 'ACCEPTED', 'CLIENT', 'accepted', now(), 'bench', '{}')
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Transactions per second, and the time that 99 of 100 take."""
+    """Transactions per second, and p99."""
     numbers = count(1)
     with data_folder() as folder:
         async with database(folder) as url, temporal(folder, *UNLIMITED) as address:

@@ -1,6 +1,6 @@
-"""What it costs to refuse an input: our bounded walk, against the error lists of two libraries.
+"""Cost of refusing an input: the bounded walk, against the error lists of two libraries.
 
-Each check has a process of its own, 20 s and 4 GiB. A check that does not end in them has the limit as its figure."""
+Each check runs in its own process, within 20 s and 4 GiB. A check that exceeds them has the limit as its figure."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ _KILLED: Final = (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT)
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Time and memory of every case, against every alternative. The words of each are printed."""
+    """Time and memory of every case, against every alternative. Prints the error text of each."""
     found: list[Row] = []
     for case in CASES:
         measures = [partial(_checked, name, case) for name in IMPLEMENTATIONS]

@@ -1,6 +1,6 @@
 """Checks one input by one implementation: `python -m benchmarks.api.validating_once IMPLEMENTATION CASE`.
 
-Prints the seconds, the growth of the largest resident size in MiB, and what is said of the input."""
+Prints the seconds, the growth of the largest resident size in MiB, and the error text."""
 
 import functools
 import itertools
@@ -87,7 +87,7 @@ IMPLEMENTATIONS: Final = {
 
 
 def main() -> None:
-    """Check, and print."""
+    """Checks the input, and prints the figures."""
     schema, made = CASES[sys.argv[2]]
     check, value = IMPLEMENTATIONS[sys.argv[1]](schema), made()
     check(None)  # What is compiled at the first use is compiled now.

@@ -1,7 +1,8 @@
-"""The Python client against bare httpx, a command as a process, and what long lists and waits take.
+"""Cost of the Python client against httpx, of a command, and of long lists and waits.
 
-The client is the synchronous one, with one call at a time: what it adds to a call is added to its time. Memory is the
-largest resident size of a process that does nothing else, by Linux: `ru_maxrss` would have that of the parent in it.
+The client is the synchronous one, with one call at a time, so that its overhead is added to the time of a call. Memory
+is the largest resident size of a process that does nothing else, by Linux: `ru_maxrss` would have that of the parent in
+it.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from opledger._client.filters import MAX_VALUES
 
 WAITED: Final = 500
 SHORT: Final = 1_000
-"""Operations of the list whose memory is compared with that of the long one."""
+"""Operations of the short list, whose memory is compared with that of the long one."""
 LIST: Final = """
 import re, sys
 from itertools import islice
@@ -74,7 +75,7 @@ async def rows(scale: Scale) -> list[Row]:
 
 @asynccontextmanager
 async def _ledger(many: int) -> AsyncIterator[str]:
-    """Yields the URL of an API with so many operations; most of them run."""
+    """Yields the URL of an API with `many` operations, most of them RUNNING."""
     assert many > WAITED * EVERY
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(data_folder())
@@ -109,7 +110,7 @@ def _rate(get: Callable[[UUID], object], ids: Sequence[UUID]) -> tuple[float]:
 
 
 async def _command(url: str, *words: str) -> tuple[float]:
-    """Seconds of a whole process."""
+    """Returns the seconds of a command, process start included."""
     program = str(Path(sys.executable).with_name("opledger"))
     begin = time.perf_counter()
     await _output(program, *words, "--url", url)
@@ -117,12 +118,12 @@ async def _command(url: str, *words: str) -> tuple[float]:
 
 
 async def _list(url: str, many: int) -> tuple[float]:
-    """MiB of a process that lists so many."""
+    """Returns the MiB of a process that lists `many` operations."""
     return (int(await _output(sys.executable, "-c", LIST, url, str(many))) / 1024,)
 
 
 async def _output(*command: str) -> bytes:
-    """What it prints. Raises RuntimeError where it fails."""
+    """Returns the output of a command. Raises RuntimeError if it fails."""
     started = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     printed, _ = await started.communicate()
     if started.returncode:
@@ -145,7 +146,7 @@ class _Counting(httpx.HTTPTransport):
 
 
 def _wait(url: str, ids: Sequence[UUID], seconds: float) -> tuple[float, float]:
-    """Streams and other requests of a wait for operations that do not end meanwhile."""
+    """Returns the streams and other requests of a wait for operations that stay open."""
     transport = _Counting()
     with Client(url, transport=transport) as ledger:
         try:

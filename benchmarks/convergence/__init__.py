@@ -1,1 +1,1 @@
-"""What it costs to ask Temporal about operations."""
+"""Cost of requests to Temporal about operations."""

@@ -15,7 +15,7 @@ _NAMES = (
 
 
 def counted(client: Client) -> Counter[str]:
-    """The calls that ask about executions over this client, by name, from now on."""
+    """Counts the requests about executions over this client, by name, from now on."""
     calls: Counter[str] = Counter()
     service = client.workflow_service
     for name in _NAMES:

@@ -1,9 +1,8 @@
-"""What a reconciliation pass costs beside asking Temporal about every open operation, and whether that grows with them.
+"""Cost of a reconciliation pass, against describing every open operation.
 
 Two ledgers, of 10,000 and of 100,000 RUNNING operations, on one Temporal in which 1,000 executions were terminated.
-Both know these as RUNNING; before every pass those rows, and the watermark, are put back to how they were. The other
-rows are RUNNING in the ledger alone: a pass does not ask about them. For the alternative, which does, "not found" is
-Temporal's cheapest answer.
+Both show these as RUNNING; before every pass those rows and the watermark are reset. The other rows are RUNNING in the
+ledger alone: a pass does not ask about them. The alternative does, and gets "not found", Temporal's cheapest answer.
 
 What could mislead: the alternative's calls are counted, one description a row, and not made; its time is that of a
 sample, times the rows. A pass asks about each close once, so that its calls grow with what has closed: where a tenth of
@@ -23,11 +22,11 @@ from adapters.system.clock import SystemClock
 from benchmarks.convergence.engine_calls import counted
 from benchmarks.convergence.stale_ledger import Closes, StaleLedger, stale_ledger
 from benchmarks.data.executions import in_parallel, new_ids, start
-from benchmarks.data.ledger_rows import PATIENCE
+from benchmarks.data.ledger_rows import TIMEOUT
 from benchmarks.harness.measurement import Goal, Row, Scale, in_turns
 from benchmarks.harness.stage import data_folder, temporal
+from domain.operation.chain import Chain
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
-from tests.support.chains import own_chain
 
 NOBODY = "bench-nobody"
 """A task queue without a worker."""
@@ -36,7 +35,7 @@ FEW, MANY, CLOSES, SAMPLE = 10_000, 100_000, 1_000, 2_000
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Calls of a pass in both ledgers, and its time in the larger one."""
+    """Rows for the calls of a pass in both ledgers, and for its time in the larger one."""
     few, many, sample = (scale.of(number, least=100) for number in (FEW, MANY, SAMPLE))
     with data_folder() as folder:
         async with EmbeddedPostgres(folder) as postgres, temporal(folder) as address:
@@ -75,7 +74,7 @@ async def rows(scale: Scale) -> list[Row]:
 
 
 async def closed(client: Client, many: int) -> Closes:
-    """Executions that were terminated, and are listed so. Raises TimeoutError."""
+    """Terminates `many` executions, and waits until the index lists them. Raises TimeoutError."""
     since = SystemClock().now()
 
     async def one(operation_id: UUID) -> None:
@@ -84,14 +83,14 @@ async def closed(client: Client, many: int) -> Closes:
 
     ids = new_ids(many)
     await in_parallel([partial(one, operation_id) for operation_id in ids])
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while (await client.count_workflows("ExecutionStatus = 'Terminated'")).count < many:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     return Closes(ids, since)
 
 
 async def one_pass(ledger: StaleLedger, calls: Counter[str]) -> list[float]:
-    """Its seconds, and its calls to Temporal."""
+    """Returns the seconds of a pass, and its calls to Temporal."""
     await ledger.make_stale()
     calls.clear()
     begin = time.perf_counter()
@@ -100,7 +99,8 @@ async def one_pass(ledger: StaleLedger, calls: Counter[str]) -> list[float]:
 
 
 async def describe_each(ledger: StaleLedger, ids: Sequence[UUID]) -> list[float]:
-    """Seconds for each."""
+    """Returns the seconds per description."""
     begin = time.perf_counter()
-    await in_parallel([partial(ledger.engine.observe, own_chain(operation_id)) for operation_id in ids], AT_ONCE)
+    chains = [Chain(operation_id, str(operation_id), None) for operation_id in ids]
+    await in_parallel([partial(ledger.engine.observe, chain) for chain in chains], AT_ONCE)
     return [(time.perf_counter() - begin) / len(ids)]

@@ -1,4 +1,4 @@
-"""A ledger of many RUNNING operations, some of which have closed in Temporal without its knowing. Again and again."""
+"""A ledger with many RUNNING operations, some of which have closed in Temporal. It can be reset."""
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
@@ -29,7 +29,7 @@ _LONG_AGO = timedelta(hours=2)
 
 @dataclass(frozen=True)
 class Closes:
-    """What has closed, and a moment before all of that."""
+    """The closed executions, and a time before their closes."""
 
     ids: Sequence[UUID]
     since: datetime
@@ -37,7 +37,7 @@ class Closes:
 
 @dataclass(frozen=True)
 class StaleLedger:
-    """One database."""
+    """A ledger in its own database."""
 
     rows: Connection
     reconciler: ReconcileOperations
@@ -47,7 +47,7 @@ class StaleLedger:
     """The operations that are RUNNING in the ledger alone."""
 
     async def make_stale(self) -> None:
-        """Nothing is known of the closes, nor of a pass."""
+        """Resets the rows of the closed executions, and the watermark."""
         await self.rows.execute("DELETE FROM opledger.operations WHERE id = ANY($1)", self.closes.ids)
         await insert(self.rows, self.closes.ids, OperationStatus.RUNNING, ago=_LONG_AGO)
         await self.rows.execute("DELETE FROM opledger.watermarks")
@@ -55,7 +55,7 @@ class StaleLedger:
         await self.rows.execute(watermark, self.closes.since)
 
     async def reconcile(self) -> None:
-        """One pass. Raises RuntimeError where it does not correct what has closed, and ask about nothing else."""
+        """Runs one pass. Raises RuntimeError unless it records every close and asks about nothing else."""
         cursor, asked, corrected = None, 0, 0
         while True:
             page = await self.reconciler.page(cursor)
@@ -70,7 +70,7 @@ class StaleLedger:
 async def stale_ledger(
     postgres: EmbeddedPostgres, client: Client, name: str, running: int, closes: Closes
 ) -> AsyncIterator[StaleLedger]:
-    """So many operations, the closes included, in a database of that name."""
+    """Yields a ledger with `many` operations, the closed ones included, in a database of that name."""
     await postgres.create_database(name)
     url = postgres.url_for(name)
     await migrate(url)

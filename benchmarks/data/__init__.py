@@ -1,1 +1,1 @@
-"""Rows in the ledger and executions in Temporal, as many as a measurement needs."""
+"""Creates rows in the ledger and executions in Temporal."""

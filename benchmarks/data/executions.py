@@ -1,4 +1,4 @@
-"""Executions that a client starts by itself, past the ledger's API."""
+"""Starts executions without the ledger."""
 
 import asyncio
 import time
@@ -14,11 +14,11 @@ from opledger.search_attribute import OPERATION_UUID
 from opledger.wire import MEMO, OutcomeReports
 
 AT_ONCE = 16
-"""Requests under way together: as many as the dispatcher has."""
+"""Concurrent requests, as in the dispatcher."""
 
 
 def new_ids(many: int) -> list[UUID]:
-    """As the ledger makes them."""
+    """Returns `many` operation ids."""
     source = RandomOperationIds()
     return [source.new() for _ in range(many)]
 
@@ -26,7 +26,8 @@ def new_ids(many: int) -> list[UUID]:
 async def start(
     client: Client, workflow: str, queue: str, operation_id: UUID, *, marked: bool
 ) -> WorkflowHandle[Any, Any]:
-    """One execution. `marked`: with search attribute and memo as the ledger starts an operation without callbacks."""
+    """Starts one execution. `marked`: with search attribute and memo as the ledger starts an operation without
+    callbacks."""
     marks = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, str(operation_id))]) if marked else None
     memo = {MEMO: {"report_outcome": OutcomeReports.WHEN_SAFE.value}} if marked else None
     return await client.start_workflow(
@@ -43,8 +44,8 @@ async def run(
     marked: bool,
     started: Callable[[UUID, str], Awaitable[None]] | None = None,
 ) -> float:
-    """Start them all, as fast as AT_ONCE requests allow, and wait for every result: seconds. The waiting is not
-    bounded: questions that wait at the server cost next to nothing. `started`: called with each operation's id and its
+    """Starts all executions, AT_ONCE at a time, and waits for every result. Returns the seconds. The number of
+    concurrent waits is not limited: they cost little. `started`: called with each operation's id and its
     run id, before the next start."""
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -61,7 +62,7 @@ async def run(
 
 
 async def in_parallel(calls: Iterable[Callable[[], Awaitable[Any]]], at_once: int = AT_ONCE) -> list[Any]:
-    """What they return, with so many under way together."""
+    """Returns the results, in order. Runs at most `at_once` at a time."""
     gate = asyncio.Semaphore(at_once)
 
     async def one(call: Callable[[], Awaitable[Any]]) -> Any:

@@ -1,4 +1,4 @@
-"""Executions in the embedded Temporal without a worker: what the alternatives ask about."""
+"""Starts executions without a worker, which the alternatives read."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ _LIMITS: Final = (
 )
 _GROUP: Final = 500
 UNLIMITED: Final = tuple(f"{key}=1000000" for key in _LIMITS)
-"""Dynamic configuration: the server answers what it can, not what it is allowed to."""
+"""Dynamic configuration without rate limits."""
 
 
 async def start(client: Client, workflow: str, workflow_id: str, keyword: str | None = None) -> None:
-    """Start one, as cheaply as can be: with one small argument, and at most one search attribute."""
+    """Starts one execution, with one small argument and at most one search attribute."""
     pairs = [] if keyword is None else [SearchAttributePair(OPERATION_UUID, keyword)]
     await client.start_workflow(
         workflow, INPUT, id=workflow_id, task_queue=QUEUE, search_attributes=TypedSearchAttributes(pairs)
@@ -41,14 +41,14 @@ async def start(client: Client, workflow: str, workflow_id: str, keyword: str | 
 
 
 async def start_all(client: Client, workflow: str, ids: Sequence[str], keyword: str | None = None) -> None:
-    """Start many, in groups: on a slow machine all of them at once would exceed the timeout of a measurement."""
+    """Starts many executions in groups, so that a slow machine does not exceed the timeout."""
     for place in range(0, len(ids), _GROUP):
         group = ids[place : place + _GROUP]
         await awaited(AT_ONCE, [partial(start, client, workflow, one, keyword) for one in group])
 
 
 async def indexed(client: Client, query: str, many: int) -> None:
-    """Until the index has so many that fit. Raises TimeoutError."""
+    """Waits until `many` executions in the index match. Raises TimeoutError."""
     async with asyncio.timeout(60):
         while (await client.count_workflows(query)).count < many:  # noqa: ASYNC110
             await asyncio.sleep(0.2)

@@ -17,13 +17,13 @@ SELECT id, 'default', $2::text, $3::text, '1', '{}', began, CASE $3::text WHEN '
 FROM unnest($1::uuid[]) AS id, (SELECT now() - $4::interval AS began) AS moment
 """
 _NOTE_RUN = "UPDATE opledger.operations SET first_run_id = $2, revision = revision + 1 WHERE id = $1"
-PATIENCE = 120.0
-"""Seconds for what takes a few: without an end a measurement that went wrong would hang."""
+TIMEOUT = 120.0
+"""Timeout in seconds of steps that usually take a few."""
 
 
 @contextlib.asynccontextmanager
 async def connection(database_url: str) -> AsyncIterator[Connection]:
-    """One of this process's own."""
+    """Yields a database connection."""
     connected = await connector(database_url)()
     try:
         yield connected
@@ -52,22 +52,22 @@ class RunNotes:
         self._one_at_a_time = asyncio.Lock()
 
     async def note(self, operation_id: UUID, run_id: str) -> None:
-        """Store the run id. A report that is recorded at the same time is decided on again, as in production."""
+        """Stores the run id. A report that is recorded at the same time is decided again, as in production."""
         async with self._one_at_a_time:
             await self._ledger.execute(_NOTE_RUN, operation_id, run_id)
 
 
 async def until(ledger: Connection, many: int, condition: str, *arguments: object, every: float = 0.02) -> None:
-    """Wait until so many rows are as the SQL condition says. Raises TimeoutError, which says how many are."""
+    """Waits until `many` rows match the SQL condition. Raises TimeoutError with the number of rows that do."""
     found = 0
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while (found := await count(ledger, condition, *arguments)) < many:  # noqa: ASYNC110
                 await asyncio.sleep(every)
     except TimeoutError:
-        raise TimeoutError(f"{found} of {many} operations where {condition} after {PATIENCE:g} s") from None
+        raise TimeoutError(f"{found} of {many} operations where {condition} after {TIMEOUT:g} s") from None
 
 
 async def count(ledger: Connection, condition: str, *arguments: object) -> int:
-    """How many rows are so."""
+    """Returns the number of rows that match."""
     return int(await ledger.fetchval(f"SELECT count(*) FROM opledger.operations WHERE {condition}", *arguments))

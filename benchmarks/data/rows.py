@@ -1,7 +1,7 @@
-"""Rows for the ledger, as many as a measurement needs: made by PostgreSQL itself, so that a million take a minute.
+"""Fills the ledger with rows by SQL: a million take a minute.
 
 Every third operation is a COMPLETED `deploy` of team `a`, the others are RUNNING `commission`s of team `b`, accepted a
-millisecond after one another. Their histories are left out: what is measured here never reads them.
+millisecond after one another. Their histories are left out: no benchmark on these rows reads them.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from adapters.postgres.connection.engine import create_engine
 from application.ports.storage.operation_queries import PageKey
 
 EVERY: Final = 3
-"""Of so many operations one is a COMPLETED `deploy`."""
+"""One in three operations is a COMPLETED `deploy`."""
 BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 PARTS: Final = 2
-"""Filled at the same time."""
+"""Parts that are filled concurrently."""
 FILL: Final = """
 INSERT INTO opledger.operations (id, tenant, type, status, input, labels, result, accepted_at, started_at, finished_at,
     updated_at, dispatch_attempts, dispatched_at, follow_up_attempts, version, history_length, verified_at,
@@ -42,22 +42,22 @@ FROM (SELECT n, n % CAST(:every AS integer) = 0 AS fits,
 
 
 def operation_id(number: int) -> UUID:
-    """Of the operation that was accepted as the so-manieth."""
+    """Returns the id of the operation with that number in the order of acceptance."""
     return UUID(int=number)
 
 
 def place(number: int) -> PageKey:
-    """Where it is in the order of acceptance."""
+    """Returns the position in the order of acceptance."""
     return PageKey(BEGIN + number * timedelta(milliseconds=1), operation_id(number))
 
 
 def running(rows: int) -> Sequence[UUID]:
-    """Those of so many that are RUNNING, in the order of their acceptance."""
+    """Returns the RUNNING ones of `rows` operations, in the order of acceptance."""
     return [operation_id(number) for number in range(1, rows + 1) if number % EVERY]
 
 
 async def fill(url: str, rows: int, tenants: int = 1) -> None:
-    """Put so many into an empty ledger, of so many tenants in turn, and do what autovacuum does in its time."""
+    """Fills an empty ledger with `rows` operations of `tenants` tenants in turn, and vacuums it."""
     engine = create_engine(url, DatabaseSettings(statement_timeout=None))
     bounds = [rows * part // PARTS for part in range(PARTS + 1)]
     try:

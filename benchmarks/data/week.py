@@ -1,4 +1,4 @@
-"""Operations that finished in the last week, of twenty types, made by PostgreSQL itself.
+"""Fills the ledger by SQL with operations of twenty types that finished in the last week.
 
 One in ten failed, with one of three codes. Their histories are left out.
 """
@@ -17,9 +17,9 @@ from application.ports.clock import Clock
 
 TYPES: Final = 20
 PARTS: Final = 2
-"""Filled at the same time."""
+"""Parts that are filled concurrently."""
 CHUNK: Final = 250_000
-"""Rows of a statement."""
+"""Rows per statement."""
 FOLDED: Final = 20_000
 FILL: Final = text(
     """
@@ -44,7 +44,7 @@ FILL: Final = text(
 
 
 async def fill_week(engine: AsyncEngine, rows: int, clock: Clock) -> None:
-    """Puts so many into an empty ledger, merges what the triggers have stored, and does what autovacuum does."""
+    """Fills an empty ledger with `rows` operations, merges the counters of the triggers, and vacuums it."""
     now = clock.now()
     chunks = iter(range(1, rows + 1, CHUNK))
     await asyncio.gather(*(_chunks(engine, rows, now, chunks) for _ in range(PARTS)))

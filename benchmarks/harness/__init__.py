@@ -1,1 +1,1 @@
-"""How figures are taken and shown: turns, load, clients, servers, tables."""
+"""Takes and shows figures: turns, load, clients, servers, tables."""

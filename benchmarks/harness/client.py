@@ -1,4 +1,4 @@
-"""HTTP clients that cost as little as possible: what is measured is the server."""
+"""HTTP clients of low cost, so that the server is measured."""
 
 import asyncio
 import re
@@ -7,30 +7,30 @@ from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
 AT_ONCE: Final = 100
-"""Connections that are opened together."""
-PATIENCE: Final = 60.0
-"""Seconds after which a server that does not answer has failed, instead of making a run hang."""
+"""Connections that are opened concurrently."""
+TIMEOUT: Final = 60.0
+"""Timeout in seconds of a server's answer."""
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 class Client(asyncio.Protocol):
-    """A connection that is kept open. One question at a time."""
+    """A connection that is kept open, for one request at a time."""
 
     def __init__(self) -> None:
         self.arrived = 0.0
-        """When something came last, on `time.perf_counter`."""
+        """Time of the last received data, on `time.perf_counter`."""
         self._answer: asyncio.Future[bytes] | None = None
         self._kept = b""
-        self._something = asyncio.Event()
+        self._data = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Kept for writing."""
+        """Keeps the transport for writing."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """When, and whether the answer is whole."""
+        """Notes the time, and completes the answer."""
         self.arrived = time.perf_counter()
-        self._something.set()
+        self._data.set()
         if self._answer is not None:
             self._kept += data
             if whole(self._kept):
@@ -45,33 +45,33 @@ class Client(asyncio.Protocol):
             self._answer.set_exception(error or ConnectionError("the server hung up"))
 
     def ask(self, path: str, *headers: str) -> None:
-        """Send a GET; what comes back is only noted."""
-        self._something.clear()
+        """Sends a GET. The answer is only noted."""
+        self._data.clear()
         self._transport.write(request("GET", path, *headers))
 
     def send(self, whole_request: bytes) -> "asyncio.Future[bytes]":
-        """Send a request; the answer's bytes, head and all."""
+        """Sends a request. Returns the bytes of the answer, head included."""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(whole_request)
         return self._answer
 
-    async def something(self) -> None:
-        """Until something has arrived since the last question."""
-        await self._something.wait()
+    async def wait_for_data(self) -> None:
+        """Waits until data has arrived since the last request."""
+        await self._data.wait()
 
     def close(self) -> None:
-        """Hang up."""
+        """Closes the connection."""
         self._transport.abort()
 
 
 def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
-    """A whole request."""
+    """Returns the bytes of a request."""
     about = (f"Content-Length: {len(body)}", "Content-Type: application/json") if body else ()
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *headers, *about, "", ""]).encode() + body
 
 
 def whole(answer: bytes) -> bool:
-    """Whether all of an answer with a Content-Length is there."""
+    """Whether an answer with a Content-Length is complete."""
     end = answer.find(b"\r\n\r\n")
     if end < 0:
         return False
@@ -82,12 +82,12 @@ def whole(answer: bytes) -> bool:
 
 
 def status(answer: bytes) -> int:
-    """Of an answer's first line."""
+    """Returns the status of an answer."""
     return int(answer[9:12])
 
 
 async def connected(port: int, many: int) -> list[Client]:
-    """So many connections."""
+    """Opens `many` connections."""
     loop, made = asyncio.get_running_loop(), list[Client]()
     while len(made) < many:
         batch = min(AT_ONCE, many - len(made))
@@ -97,8 +97,8 @@ async def connected(port: int, many: int) -> list[Client]:
 
 
 async def timed(clients: Sequence[Client], requests: Iterable[bytes], expected: int) -> tuple[float, list[float]]:
-    """All the requests over the connections, each with one under way at a time: seconds in all, and of each. Raises
-    RuntimeError on an answer with another status, TimeoutError."""
+    """Sends all requests over the connections, one at a time on each. Returns the seconds of all, and of each. Raises
+    RuntimeError on an answer with another status, and TimeoutError."""
     took: list[float] = []
     remaining = iter(requests)
 
@@ -111,6 +111,6 @@ async def timed(clients: Sequence[Client], requests: Iterable[bytes], expected: 
                 raise RuntimeError(f"answered {answer[:400]!r}")
 
     begin = time.perf_counter()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         await asyncio.gather(*map(one, clients))
     return time.perf_counter() - begin, took

@@ -1,28 +1,27 @@
-"""Many askers at once, each with one question under way: questions per second, and the time that 99 of 100 take.
+"""Closed-loop load: requests per second and p99.
 
-The next question is asked when the last one is answered: a server that is slow is asked less often, and the times of
-its answers are those of a server that has all that it can do. They compare servers; they are not what a client sees
-of one that is not busy.
+Each client sends its next request when the last one is answered, so that a slow server receives fewer. The latencies
+are those of a saturated server: they compare servers, and are higher than those of a server with free capacity.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from benchmarks.harness.client import PATIENCE, Client, timed
+from benchmarks.harness.client import TIMEOUT, Client, timed
 from benchmarks.harness.measurement import quantile
 
 Figures = tuple[float, float]
-"""Questions per second; milliseconds."""
+"""Requests per second, and p99 in milliseconds."""
 
 
 async def over_http(clients: Sequence[Client], requests: Iterable[bytes], expected: int = 200) -> Figures:
-    """Over these connections. Raises RuntimeError on another status."""
+    """Sends the requests over these connections. Raises RuntimeError on another status."""
     return _figures(*await timed(clients, requests, expected))
 
 
 async def awaited(at_once: int, calls: Sequence[Callable[[], Awaitable[object]]]) -> Figures:
-    """By so many tasks of this process."""
+    """Runs the calls in `at_once` tasks of this process."""
     took: list[float] = []
     remaining = iter(calls)
 
@@ -33,7 +32,7 @@ async def awaited(at_once: int, calls: Sequence[Callable[[], Awaitable[object]]]
             took.append(time.perf_counter() - begin)
 
     begin = time.perf_counter()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         await asyncio.gather(*(one() for _ in range(at_once)))
     return _figures(time.perf_counter() - begin, took)
 

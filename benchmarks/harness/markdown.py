@@ -1,4 +1,4 @@
-"""The table of docs/performance.md, of the figures in benchmarks/results.json."""
+"""Writes the table of docs/performance.md from benchmarks/results.json."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +15,12 @@ _MARKS = {True: "reached", False: "**missed**", None: ""}
 
 
 def markdown(rows: list[Mapping[str, Any]]) -> str:
-    """A line for each row."""
+    """Returns the table, one line for each row."""
     return _HEAD + "".join(f"| {' | '.join(_cells(row))} |\n" for row in rows)
 
 
 def write_table(rows: list[Mapping[str, Any]], page: Path = PAGE) -> None:
-    """Put the table in the place of the last one. Raises ValueError: the page has no place for it."""
+    """Replaces the table of the page. Raises ValueError if the page has no place for it."""
     before, _, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:

@@ -1,4 +1,4 @@
-"""Our figure and the alternative's, taken in turns in one run, and what they come to."""
+"""Figures of the ledger and of an alternative, taken in turns in one run, and their ratios."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -7,68 +7,68 @@ from typing import Literal
 
 Unit = Literal["1/s", "ms", "s", "calls", "MiB", "KiB", "% of a processor"]
 Measure = Callable[[], Awaitable[Sequence[float]]]
-"""Measures once; the figures, always in the same order."""
+"""Measures once. Returns the figures, always in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large a run is."""
+    """The size of a run."""
 
     repeats: int
     part: float
-    """1: as the table is printed in the docs. Less: rows, requests and seconds are so much fewer."""
+    """1: the size of the table in the docs. Below 1: that part of the rows, requests and seconds."""
 
     def of(self, whole: int, least: int = 1) -> int:
-        """That part of a whole number of things."""
+        """Returns that part of a number."""
         return max(least, round(whole * self.part))
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a ratio, or our figure where there is no alternative, is to reach."""
+    """The goal for a ratio, or for our figure if there is no alternative."""
 
     bound: float
     sense: Literal["at least", "at most"]
 
     def reached(self, figure: float) -> bool:
-        """Whether it does."""
+        """Whether the value reaches the goal."""
         return figure >= self.bound if self.sense == "at least" else figure <= self.bound
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: a figure a repeat of ours, and of the alternative in the same turn."""
+    """A line of the table: for each repeat, our figure and the alternative's from the same turn."""
 
     what: str
     against: str
-    """Empty: nothing; the goal is for our figure then."""
+    """The alternative. Empty: there is none, and the goal is for our figure."""
     unit: Unit
     ours: tuple[float, ...]
     theirs: tuple[float, ...] = ()
     goal: Goal | None = None
     note: str = ""
-    """What a reader has to know to trust it."""
+    """Conditions that a reader needs to judge the figure."""
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """Of ours to theirs, turn by turn."""
+        """Ratios of our figures to the alternative's, by turn."""
         return tuple(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)) if self.theirs else ()
 
     @property
     def figure(self) -> float:
-        """What the goal is for: the median ratio, or the median of ours."""
+        """The figure of the goal: the median ratio, or our median."""
         return median(self.ratios or self.ours)
 
     @property
     def reached(self) -> bool | None:
-        """Whether the goal is; None: there is none."""
+        """Whether the goal is reached. None: there is no goal."""
         return None if self.goal is None else self.goal.reached(self.figure)
 
 
 async def in_turns(repeats: int, *measures: Measure) -> list[list[tuple[float, ...]]]:
-    """Each measure `repeats` times, in turns, so that what the machine does meanwhile hits all of them; every turn
-    begins with another. By measure, by repeat: the figures. The first turn, which warms up, does not count. A dot
-    is printed for each that is done."""
+    """Runs each measure `repeats` times, in turns, so that other load on the machine affects all of them; every turn
+    begins with another. Returns the figures by measure and repeat. The first turn warms up and does not count. Prints a
+    dot for each run."""
     taken: list[list[tuple[float, ...]]] = [[] for _ in measures]
     for turn in range(repeats + 1):
         for place in range(len(measures)):
@@ -82,11 +82,11 @@ async def in_turns(repeats: int, *measures: Measure) -> list[list[tuple[float, .
 
 
 def column(figures: Sequence[tuple[float, ...]], place: int) -> tuple[float, ...]:
-    """One of a measure's figures, by repeat."""
+    """Returns one figure of a measure, by repeat."""
     return tuple(figure[place] for figure in figures)
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The value that `part` of them do not exceed."""
+    """Returns the value that `part` of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]

@@ -1,4 +1,4 @@
-"""Processor time by process: what of a figure is whose, where everything shares one machine."""
+"""CPU time by process."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ PROCESSES = (TEMPORAL, POSTGRES, API, WORKER, TEAM, CLIENT)
 
 
 class Spent:
-    """What this process, the client, and those that it has begun have spent since this was made."""
+    """CPU time of this process, which is the client, and of its children, since the object was created."""
 
     def __init__(self) -> None:
         self._begin = _so_far()
 
     def on_each(self, many: int) -> list[float]:
-        """Milliseconds for each of so many operations, in the order of PROCESSES."""
+        """Returns the milliseconds per operation, in the order of PROCESSES."""
         now = _so_far()
         return [(now[name] - self._begin[name]) * 1000 / many for name in PROCESSES]
 
 
 def of_backend(process_id: int) -> float:
-    """Seconds of a connection's server process so far, exactly."""
+    """Returns the CPU seconds of a connection's server process."""
     return int(Path(f"/proc/{process_id}/schedstat").read_text().split()[0]) / 1e9
 
 
@@ -46,7 +46,7 @@ def _together(measured: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
 
 
 def _so_far() -> Mapping[str, float]:
-    """Seconds."""
+    """Returns the CPU seconds by process."""
     seconds = defaultdict(float, {CLIENT: _seconds(psutil.Process())})
     for process in psutil.Process().children(recursive=True):
         try:
@@ -66,6 +66,6 @@ def _name(process: psutil.Process) -> str:
 
 
 def _seconds(process: psutil.Process) -> float:
-    """Of those that it has begun and that have ended too: PostgreSQL's for connections that were closed."""
+    """Returns the CPU seconds of a process, ended children included, such as PostgreSQL's of closed connections."""
     times = process.cpu_times()
     return float(times.user + times.system + times.children_user + times.children_system)

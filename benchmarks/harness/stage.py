@@ -1,4 +1,4 @@
-"""What is measured on: embedded PostgreSQL (durable) and Temporal, and the API and the worker as processes."""
+"""Starts the servers: embedded PostgreSQL (durable) and Temporal, and the API and the worker as processes."""
 
 import asyncio
 import contextlib
@@ -24,20 +24,20 @@ PLANNED_ONCE = "plan_cache_mode=auto"
 TYPES: Final = {"OPLEDGER_OPERATIONS": str(DEMO_TYPES)}
 """Variables of the API and the worker."""
 READY_WITHIN = 60.0
-"""Seconds."""
+"""Timeout in seconds of a start."""
 _FOREIGN = ("OPLEDGER_", "TEMPORAL_", "DATABASE_URL", "PG")
 
 
 @contextlib.contextmanager
 def data_folder() -> Iterator[DataFolder]:
-    """On disk, and gone afterwards."""
+    """Yields a temporary folder on disk."""
     with tempfile.TemporaryDirectory(prefix="opledger-bench-") as place, opened(Path(place, "data")) as folder:
         yield folder
 
 
 @contextlib.asynccontextmanager
 async def database(folder: DataFolder) -> AsyncIterator[str]:
-    """A server with an empty ledger; its URL."""
+    """Runs a PostgreSQL server with an empty ledger. Yields its URL."""
     async with EmbeddedPostgres(folder) as postgres:
         await postgres.create_database()
         await migrate(postgres.url)
@@ -46,14 +46,14 @@ async def database(folder: DataFolder) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def temporal(folder: DataFolder, *dynamic_config: str) -> AsyncIterator[str]:
-    """A server; its address."""
+    """Runs a Temporal server. Yields its address."""
     async with EmbeddedTemporal(folder, dynamic_config=dynamic_config) as server:
         yield server.address
 
 
 @contextlib.asynccontextmanager
 async def process(*command: str, **variables: str) -> AsyncIterator[psutil.Process]:
-    """A process of ours, stopped at the end."""
+    """Runs a Python process, and stops it at the end of the block."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     environment = {**kept, "TEMPORAL_CONFIG_FILE": os.devnull, "OPLEDGER_LOG_LEVEL": "error", **variables}
     started = await asyncio.create_subprocess_exec(*command, env=environment)
@@ -67,7 +67,7 @@ async def process(*command: str, **variables: str) -> AsyncIterator[psutil.Proce
 
 @contextlib.asynccontextmanager
 async def server(*command: str, ready: str, port: int, **variables: str) -> AsyncIterator[psutil.Process]:
-    """A process that answers HTTP on the port; in the block `ready` (a path) is answered 200. Raises TimeoutError."""
+    """Runs a process that serves HTTP on the port. Waits until the path `ready` returns 200. Raises TimeoutError."""
     async with process(*command, **variables) as started:
         async with asyncio.timeout(READY_WITHIN):
             while await http_status("127.0.0.1", port, ready) != 200:
@@ -79,7 +79,7 @@ async def server(*command: str, ready: str, port: int, **variables: str) -> Asyn
 
 @contextlib.asynccontextmanager
 async def api(database_url: str, **variables: str) -> AsyncIterator[tuple[psutil.Process, int]]:
-    """The API, and its port. Its allowance for one client is as large as it can be."""
+    """Runs the API with the highest rate limit for one client. Yields its port."""
     port = free_port("127.0.0.1")
     unlimited = {"OPLEDGER_RATE_LIMIT": "1000000", "OPLEDGER_RATE_BURST": "1000000"}
     command = (*OPLEDGER, "api", "--port", str(port))
@@ -91,13 +91,13 @@ async def api(database_url: str, **variables: str) -> AsyncIterator[tuple[psutil
 
 @contextlib.asynccontextmanager
 async def worker(database_url: str, temporal_address: str, **variables: str) -> AsyncIterator[psutil.Process]:
-    """The service's worker."""
+    """Runs the worker."""
     addresses = {"DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address}
     async with process(*OPLEDGER, "worker", **addresses, **TYPES, **variables) as started:
         yield started
 
 
 def processor(of: psutil.Process) -> float:
-    """Seconds of processor time so far."""
+    """Returns the CPU seconds of a process."""
     times = of.cpu_times()
     return float(times.user + times.system)

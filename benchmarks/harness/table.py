@@ -1,4 +1,4 @@
-"""The rows as a table for people, and as JSON for machines."""
+"""Prints rows as a table, and writes them as JSON."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from rich.table import Table
 from benchmarks.harness.measurement import Row
 
 RESULTS = Path(__file__).parents[1] / "results.json"
-"""Of the last whole run."""
+"""Figures of the last whole run."""
 _MARKS = {True: "[green]reached[/]", False: "[red]missed[/]", None: ""}
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Ratios first."""
+    """Prints the table, ratios first."""
     table = Table(box=None, pad_edge=False)
     for heading, justify in (
         ("what", "left"),
@@ -46,7 +46,7 @@ def print_table(rows: Sequence[Row]) -> None:
 
 
 def write_json(rows: Sequence[Row], path: Path) -> None:
-    """Every figure of every repeat, and on what machine."""
+    """Writes every figure of every repeat, and the machine."""
     machine = {
         "processors": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
@@ -62,10 +62,10 @@ def _of(values: Sequence[float]) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """From the least to the greatest."""
+    """Returns the range, from least to greatest."""
     return f"{short(min(values))}-{short(max(values))}"
 
 
 def short(value: float) -> str:
-    """Three digits that say something."""
+    """Rounds to three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -27,7 +27,7 @@ from entrypoints.local.embedded.postgres import EmbeddedPostgres
 
 CLIENTS: Final = 16
 SECONDS: Final = 2.0
-"""Length of one measurement, beside the requests that are under way at its end."""
+"""Length of one measurement, without the requests that are in flight at its end."""
 FILLED: Final = 133_000
 GOALS: Final = {(ACCEPT, "dbos"): Goal(1, "at least"), (ACCEPT, "procrastinate"): Goal(1, "at least")}
 
@@ -62,7 +62,7 @@ async def _measure(subject: Subject, name: str) -> Figures:
 
 
 def _within(seconds: float, requests: Iterator[bytes]) -> Iterator[bytes]:
-    """Those that are taken within this time from the first on."""
+    """Yields requests for this time, from the first on."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         yield next(requests)

@@ -26,7 +26,7 @@ class Copies:
     changes: Mapping[str, str]
     """By column: an SQL expression of `original` (the copied row as JSON), `n`, `finished`, `id` and `at`."""
     of: str | None = None
-    """The table of the copied row, where it is another one."""
+    """The table of the copied row, if it is another one."""
     where: str = "true"
 
 

@@ -99,7 +99,7 @@ def application(name: str, database_url: str) -> ASGIApp:
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serves until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=("dbos", "procrastinate", "prefect"))
     parser.add_argument("--port", type=int, required=True)

@@ -13,7 +13,7 @@ from entrypoints.net import free_port
 async def served(
     name: str, postgres: EmbeddedPostgres, scheme: str, ready: str, **variables: str
 ) -> AsyncIterator[tuple[int, str]]:
-    """A peer's server on an empty database: its port, and the database's URL for this process."""
+    """Runs a peer's server on an empty database. Yields its port, and the database's URL for this process."""
     await postgres.create_database(name)
     port, url = free_port("127.0.0.1"), postgres.url_for(name, scheme)
     command = (sys.executable, "-m", "benchmarks.peers.front", name, "--port", str(port))

@@ -30,7 +30,7 @@ class Call:
     requests: Iterator[bytes]
     """Never ends."""
     status: int = 200
-    """HTTP status of a good answer."""
+    """HTTP status of success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,18 @@ class Subject:
 
 
 def reads(each: Sequence[bytes]) -> Call:
-    """Random ones of these."""
+    """Returns a call that sends random ones of these requests."""
     chance = random.Random(1)
     return Call(chance.choice(each) for _ in repeat(None))
 
 
 def same(each: bytes) -> Call:
-    """The same one every time."""
+    """Returns a call that repeats this request."""
     return Call(repeat(each))
 
 
 def submissions(name: str, submit: Callable[[str], bytes], accepted: int = 202) -> Call:
-    """Each has an idempotency key of its own."""
+    """Returns a call that submits, each time with a new idempotency key."""
     return Call((submit(f"{name}-{number}") for number in count(1)), accepted)
 
 

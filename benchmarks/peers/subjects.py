@@ -111,7 +111,7 @@ PEERS: Mapping[str, Start] = {"dbos": dbos, "procrastinate": procrastinate, "pre
 
 
 def _front_calls(name: str, ids: list[str]) -> dict[str, Call]:
-    """What the thin front answers for every peer behind it."""
+    """Calls that the thin front offers for every peer."""
     return {
         READ: reads([request("GET", f"/jobs/{one}") for one in ids]),
         LIST: same(request("GET", f"/jobs?type_name={FINISHED}&size={PAGE}")),

@@ -1,1 +1,1 @@
-"""How long processes take to start, and what memory they take."""
+"""Start time and memory of processes."""

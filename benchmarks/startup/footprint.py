@@ -1,4 +1,4 @@
-"""What each process takes by being there: memory, and the time until it is of use.
+"""Memory of each process, and time until it is ready.
 
 The time is from `exec` until the API says that it is ready (database and schema included), and until Temporal's server
 names the worker among those that poll the ledger's task queue. Files are in the kernel's cache: a machine that has
@@ -23,7 +23,7 @@ from entrypoints.net import free_port, http_status
 from opledger.wire import LEDGER_TASK_QUEUE
 
 SETTLES: Final = 1.0
-"""Seconds."""
+"""Seconds between readiness and the reading of the memory."""
 LOOK: Final = 0.02
 MIB: Final = 2**20
 
@@ -69,7 +69,7 @@ async def _worker(variables: dict[str, str], client: Client) -> tuple[float, flo
 async def _started(
     *arguments: str, ready: Callable[[psutil.Process], Awaitable[bool]], variables: dict[str, str]
 ) -> tuple[float, float]:
-    """Seconds until it is ready, and MiB. Raises TimeoutError."""
+    """Returns the seconds until the process is ready, and its MiB. Raises TimeoutError."""
     begin = time.perf_counter()
     async with process(*OPLEDGER, *arguments, **variables) as started:
         async with asyncio.timeout(READY_WITHIN):

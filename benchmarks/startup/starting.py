@@ -1,4 +1,4 @@
-"""How long a start takes: imports against those of an empty program on the same libraries, `up`, and `--help`.
+"""Start time: imports, against those of an empty program on the same libraries; `up`; and `--help`.
 
 Imports are measured in processor time, which other processes on the machine change little. Packages that are installed
 for development alone are hidden from both programs: dependency-injector and Litestar import some where they find them.
@@ -30,7 +30,7 @@ create_async_engine("postgresql+asyncpg://")
 """
 AS_THE_COMMAND: Final = "from entrypoints.cli.main import without_collections\nwith without_collections(): import "
 WITH_TEMPORAL: Final = f"{AS_THE_COMMAND}entrypoints.serve_api, entrypoints.wiring.temporal"
-"""What the API imports until it listens: Temporal's SDK only once settings and operation types are checked."""
+"""Imports of the API until it listens. It imports Temporal's SDK once settings and operation types are checked."""
 EMPTY_WITH_TEMPORAL: Final = EMPTY_API + "import temporalio.client\n"
 EMPTY_WORKER: Final = """
 import asyncpg, temporalio.client, temporalio.worker
@@ -116,14 +116,14 @@ async def _help() -> tuple[float]:
 
 
 async def _run(*command: str) -> None:
-    """Raises RuntimeError where it fails."""
+    """Runs a program. Raises RuntimeError if it fails."""
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.DEVNULL)
     if await process.wait():
         raise RuntimeError(f"{command[:2]} failed")
 
 
 async def _up(place: Path) -> tuple[float]:
-    """Seconds until it says that it is ready. The first call creates the data folder."""
+    """Returns the seconds until `up` reports that it is ready. The first call creates the data folder."""
     begin = time.perf_counter()
     async with _started(place) as process:
         assert process.stderr is not None

@@ -1,1 +1,1 @@
-"""What tracked workflows cost, and how soon the ledger knows of them."""
+"""Cost of tracked workflows, and the delay of the ledger."""

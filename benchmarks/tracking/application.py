@@ -1,4 +1,4 @@
-"""The whole application as `opledger up` has it, callbacks included, with another team's worker beside it."""
+"""Runs the application as `opledger up` does, callbacks included, and another team's worker."""
 
 import contextlib
 import json
@@ -16,12 +16,12 @@ from entrypoints.local.embedded.up import running
 
 OPERATIONS = Path(__file__).with_name("operations.toml")
 CONNECTIONS = 16
-"""Of the client that submits: each has one request under way."""
+"""Connections of the client that submits, each with one request at a time."""
 
 
 @contextlib.asynccontextmanager
 async def application(**variables: str) -> AsyncIterator[Running]:
-    """On disk, and gone afterwards."""
+    """Runs the application on a temporary data folder."""
     foreign = {name: "" for name in os.environ if name.startswith("OPLEDGER_")}
     ours = {"TEMPORAL_CONFIG_FILE": os.devnull, "OPLEDGER_LOG_LEVEL": "error", "OPLEDGER_OPERATIONS": str(OPERATIONS)}
     with tempfile.TemporaryDirectory(prefix="opledger-bench-") as place:
@@ -32,7 +32,7 @@ async def application(**variables: str) -> AsyncIterator[Running]:
 
 @contextlib.asynccontextmanager
 async def connections(to: Running) -> AsyncIterator[list[Client]]:
-    """To its API; which hangs up where nothing is asked for a minute."""
+    """Yields connections to the API, which closes one that is idle for a minute."""
     clients = await connected(urlsplit(to.api_url).port or 0, CONNECTIONS)
     try:
         yield clients
@@ -42,6 +42,6 @@ async def connections(to: Running) -> AsyncIterator[list[Client]]:
 
 
 async def submit(clients: list[Client], type_name: str, many: int) -> None:
-    """So many operations, each by a request of its own. Raises RuntimeError where one is refused."""
+    """Submits `many` operations, one per request. Raises RuntimeError if one is refused."""
     body = json.dumps({"type": type_name, "input": 1}).encode()
     await timed(clients, [request("POST", "/v1/operations", body=body)] * many, 202)

@@ -1,15 +1,15 @@
-"""How long after an execution has closed in Temporal its row says so.
+"""Time from a close in Temporal to the final row.
 
-What closes is terminated past the ledger, which is the slowest of its news: the workflow cannot report it, and the
-callback does not say enough of it, so that the ledger asks Temporal once more. The time runs from Temporal's close time
-until this process can read the final row, which includes the commit; it looks every 2 ms. One after another: how soon
-one is known is asked for, not how many a second.
+The executions are terminated in Temporal, which is the slowest case: the workflow cannot report it, and the callback
+lacks the reason, so that the ledger asks Temporal. The time runs from Temporal's close time until this process can read
+the final row, commit included; it polls every 2 ms. The executions are terminated one after another.
 
-The alternative are executions that were started without a callback, and terminated at moments that are spread evenly
-over one interval of the schedule, in the same ledger at the same time: the reconciliation alone finds them. Once, not
-once a repeat: they take up to two intervals.
+The alternative are executions without a callback in the same ledger, terminated at times that are spread evenly over
+one interval of the schedule: only the reconciliation finds them. They are measured once, because they take up to two
+intervals.
 
-What could mislead: the clocks are those of one machine, and the ledger has nothing else to do. Under load it is later.
+What could mislead: the clocks are those of one machine, and the ledger has nothing else to do. Under load the time is
+longer.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from temporalio.client import Client
 
 from adapters.postgres.connection.driver import Connection
 from benchmarks.data.executions import in_parallel, new_ids, start
-from benchmarks.data.ledger_rows import PATIENCE, connection, count, insert, until
+from benchmarks.data.ledger_rows import TIMEOUT, connection, count, insert, until
 from benchmarks.harness.measurement import Goal, Row, Scale, in_turns, quantile
 from benchmarks.tracking.application import application, connections, submit
 from benchmarks.tracking.lags import first_seen, since_close, terminate_each
@@ -40,7 +40,7 @@ _BY = "id IN (SELECT operation_id FROM opledger.transitions WHERE to_status = 'F
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """With callbacks, and against the schedule."""
+    """Rows for callbacks, against the schedule."""
     every, many = scale.of(ONE_MINUTE), scale.of(100, least=4)
     async with (
         application(OPLEDGER_RECONCILE_EVERY=f"{every}s") as it,
@@ -67,7 +67,7 @@ async def rows(scale: Scale) -> list[Row]:
 
 
 async def by_callback(to: Running, temporal: Client, ledger: Connection, many: int) -> list[float]:
-    """Milliseconds: the median and the 99th percentile."""
+    """Returns the median and p99 in milliseconds."""
     async with connections(to) as clients:
         await submit(clients, "waiting", many)
     await until(ledger, many, "type = 'waiting' AND status = 'RUNNING'")
@@ -77,7 +77,7 @@ async def by_callback(to: Running, temporal: Client, ledger: Connection, many: i
 
 
 async def by_schedule(temporal: Client, ledger: Connection, many: int, every: float) -> list[float]:
-    """Milliseconds of each. Raises RuntimeError where something else than the schedule found one of them."""
+    """Returns the milliseconds of each. Raises RuntimeError if another channel found one."""
     ids = new_ids(many)
     await insert(ledger, ids, OperationStatus.RUNNING, type_name="scheduled")
     await in_parallel([partial(start, temporal, "Waiting", NOBODY, one, marked=True) for one in ids])
@@ -90,8 +90,8 @@ async def by_schedule(temporal: Client, ledger: Connection, many: int, every: fl
             await temporal.get_workflow_handle(str(one)).terminate()
 
     terminating = asyncio.create_task(terminate())
-    seen = await first_seen(ledger, _FINAL, list(map(str, ids)), every=0.05, patience=3 * every + PATIENCE)
+    seen = await first_seen(ledger, _FINAL, list(map(str, ids)), every=0.05, within=3 * every + TIMEOUT)
     await terminating
     if await count(ledger, _BY, Source.RECONCILIATION.value, "scheduled") != many:
-        raise RuntimeError("something else than the schedule found one of its terminations")
+        raise RuntimeError("another channel than the schedule found a termination")
     return await since_close(temporal, seen)

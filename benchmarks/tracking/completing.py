@@ -1,16 +1,16 @@
-"""How many operations a second go all the way, from the submission over HTTP to COMPLETED in the ledger.
+"""Throughput from submission to COMPLETED.
 
-Beside it, the same workflow on the same worker, started by a client that then waits for each result: no API, no
-database, no dispatcher, no reports, no callbacks. Ours announce their end by callback. With the decorator or the plugin
-they also report their start: the decorator by an activity on the ledger's task queue, the plugin over HTTP. Both sides
-are a batch, and time runs from the first request until the last
-is known to have ended. The client of either side has 16 requests under way, as the dispatcher has.
+The alternative is the same workflow on the same worker, started by a client that then waits for each result: no API, no
+database, no dispatcher, no reports, no callbacks. The ledger learns of the end by callback. With the decorator or the
+plugin workflows also report their start: the decorator by an activity on the ledger's task queue, the plugin over HTTP.
+Both sides are a batch, and the time runs from the first request until the end of the last workflow is known. The client
+of either side sends 16 requests at a time, as the dispatcher does.
 
-Where all processes share the machine, the rate is a matter of processor time: what each of them spends on an operation
-is counted too, and says whose it would be to spend less.
+All processes share the machine, so that CPU time limits the rate. The CPU time of each process per operation is counted
+too.
 
-What could mislead: all of it shares the machine, so that what the ledger's processes use is missing for Temporal, and
-the development server on SQLite is what limits both. On a Temporal with a cluster of its own the ratio is another one.
+What could mislead: the ledger's processes take CPU time from Temporal, and the development server on SQLite limits
+both. With a Temporal cluster on other machines the ratio differs.
 """
 
 import time
@@ -39,11 +39,11 @@ WAYS = {
     "plugged": ("with one report, by the plugin over HTTP", WITH_REPORT),
     "untracked": ("by callback alone", BY_CALLBACK),
 }
-"""By operation type: what is tracked how, and its goal."""
+"""By operation type: how it is tracked, and the goal."""
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Tracked by one report and the callback, and by the callback alone."""
+    """Rows for one report and the callback, and for the callback alone."""
     many = scale.of(200, least=8)
     async with (
         application() as it,
@@ -71,8 +71,8 @@ async def rows(scale: Scale) -> list[Row]:
 
 
 async def through_the_ledger(to: Running, ledger: Connection, type_name: str, many: int) -> list[float]:
-    """Operations a second, and milliseconds of processor time for each, by process. Raises TimeoutError where one does
-    not complete."""
+    """Returns the operations per second, and the CPU milliseconds per operation by process. Raises TimeoutError if one
+    does not complete."""
     before = await count(ledger, COMPLETED)
     async with connections(to) as clients:
         spent, begin = Spent(), time.perf_counter()
@@ -82,7 +82,7 @@ async def through_the_ledger(to: Running, ledger: Connection, type_name: str, ma
 
 
 async def without_the_ledger(temporal: Client, many: int) -> list[float]:
-    """The same of workflows."""
+    """Returns the same figures for plain workflows."""
     spent = Spent()
     seconds = await run(temporal, "Untracked", TEAM_QUEUE, new_ids(many), marked=False)
     return [many / seconds, *spent.on_each(many)]

@@ -1,4 +1,4 @@
-"""How long after an event in Temporal the ledger shows it."""
+"""Time from an event in Temporal to the row of the ledger."""
 
 import asyncio
 import random
@@ -10,12 +10,12 @@ from temporalio.client import Client
 
 from adapters.postgres.connection.driver import Connection
 from benchmarks.data.executions import in_parallel
-from benchmarks.data.ledger_rows import PATIENCE
+from benchmarks.data.ledger_rows import TIMEOUT
 
 _BETWEEN = 0.03
 """Longest pause between two terminations, in seconds."""
 _OFTEN = 0.002
-"""Seconds between two looks at a single row."""
+"""Seconds between two reads of a single row."""
 
 
 async def first_seen(
@@ -24,19 +24,19 @@ async def first_seen(
     workflow_ids: Sequence[str],
     *,
     every: float = _OFTEN,
-    patience: float = PATIENCE,
+    within: float = TIMEOUT,
 ) -> dict[str, float]:
-    """When the statement first returned each workflow id, in seconds since the epoch. Raises TimeoutError.
+    """Returns when the statement first returned each workflow id, in seconds since the epoch. Raises TimeoutError.
 
     Args:
         ledger: A connection that nothing else uses meanwhile.
         statement: Selects `workflow_id`, of those in the array $1.
         workflow_ids: The workflow ids.
-        every: Pause between two looks, in seconds.
-        patience: Timeout in seconds.
+        every: Pause between two reads, in seconds.
+        within: Timeout in seconds.
     """
     seen: dict[str, float] = {}
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(within):
         while len(seen) < len(workflow_ids):
             rows = await ledger.fetch(statement, [one for one in workflow_ids if one not in seen])
             seen |= dict.fromkeys((row["workflow_id"] for row in rows), time.time())
@@ -58,7 +58,7 @@ async def terminate_each(
 
 
 async def since_close(temporal: Client, seen: dict[str, float]) -> list[float]:
-    """Milliseconds from Temporal's close time to what was seen, by workflow id."""
+    """Returns the milliseconds from Temporal's close time to the first read, by workflow id."""
 
     async def one(workflow_id: str, at: float) -> float:
         closed = (await temporal.get_workflow_handle(workflow_id).describe()).close_time

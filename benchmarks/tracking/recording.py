@@ -1,12 +1,11 @@
-"""Terminal records applied: the ledger's way, and what anybody would write first.
+"""Recording the end of operations: RecordEvidence against SQLAlchemy's ORM.
 
-Ours is what every channel takes, callbacks, reports, follow-up and reconciliation: RecordEvidence decides on the row as
-it is now, compares and sets, writes the history line, commits, all together with what comes in at the same time, and
-has it announced; each task has its answer after that commit. Theirs is SQLAlchemy's ORM on the same driver, table and
-pool: load the row, set what an end sets, add a history line, commit. It does comparable durable work, but compares
-nothing (two that end the same row at the same time both succeed), and neither decides nor announces. The same number of
-tasks does both, each with a row of its own, in this process. Without its history line, the alternative would be
-measured by the work that it leaves out.
+Callbacks, reports, follow-up and reconciliation all use RecordEvidence. It decides on the current row, updates it by
+compare-and-set, writes the history line, and commits and announces a batch of concurrent records; each task has its
+answer after that commit. The alternative is the ORM on the same driver, table and pool: it loads the row, sets the
+columns of an end, adds a history line and commits. Its durable work is comparable, but it compares nothing (two tasks
+that end the same row both succeed), and neither decides nor announces. Both run in this process, with the same number
+of tasks, each on its own row.
 """
 
 import json
@@ -39,8 +38,8 @@ from entrypoints.wiring import adapters
 from entrypoints.wiring.services import Services
 
 AT_ONCE: Final = (16, 64)
-"""Tasks. One of a worker's loops has 16 operations in hand; a busy worker has three such loops and up to 100
-activities, and an API as many callbacks as there are closes to tell of."""
+"""Concurrent tasks. A loop of the worker handles 16 operations at a time; a busy worker has three such loops and up to
+100 activities."""
 CLOCK: Final = SystemClock()
 RESULT: Final[JsonValue] = {"machine": "machine-1", "ok": True}
 
@@ -50,7 +49,7 @@ class _Base(DeclarativeBase):
 
 
 class OperationRecord(_Base):
-    """A row, all of its columns."""
+    """A row with all of its columns."""
 
     __table__ = operations
 
@@ -140,7 +139,7 @@ async def _updated(sessions: async_sessionmaker[AsyncSession], ids: Iterator[UUI
 
 @asynccontextmanager
 async def _recorder(url: str) -> AsyncIterator[RecordEvidence]:
-    """Wired as in the API and the worker."""
+    """Returns the service, wired as in API and worker."""
     settings = Settings(database_url=url)
     async with adapters.opened(settings) as opened:
         yield Services(settings=providers.Object(settings), adapters=opened).recorder()
@@ -148,7 +147,7 @@ async def _recorder(url: str) -> AsyncIterator[RecordEvidence]:
 
 @asynccontextmanager
 async def _sessions(url: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
-    """A pool like the ledger's."""
+    """Yields sessions on a pool like the ledger's."""
     engine = create_engine(f"{url}&{PLANNED_ONCE}")
     try:
         yield async_sessionmaker(engine, expire_on_commit=False)

@@ -1,9 +1,10 @@
-"""A worker as a process: `python -m benchmarks.tracking.team_worker team|plugin|ledger`, Temporal at TEMPORAL_ADDRESS.
+"""Runs a worker as a process: `python -m benchmarks.tracking.team_worker team|plugin|ledger`, Temporal at
+TEMPORAL_ADDRESS.
 
-`team`: another team's; reports of its decorated workflows go to the ledger's task queue. `plugin`: another team's with
-OpledgerPlugin, which reports over HTTP to OPLEDGER_URL. `ledger`: as the service makes its own
-(`entrypoints/worker/temporal_worker.py`), with the ledger's activities and DATABASE_URL, but with none of its loops.
-The shipped workflows wait for timers, which the development server fires late: these do not.
+`team`: the worker of another team, whose decorated workflows report on the ledger's task queue. `plugin`: the same with
+OpledgerPlugin, which reports over HTTP to OPLEDGER_URL. `ledger`: the service's own worker
+(`entrypoints/worker/temporal_worker.py`), with the ledger's activities and DATABASE_URL, without its loops. The
+workflows have no timers, which the development server fires late.
 """
 
 import asyncio
@@ -31,21 +32,21 @@ WORKFLOWS = [Untracked, Tracked, Waiting, Waits]
 
 @contextlib.asynccontextmanager
 async def team_worker(temporal_address: str) -> AsyncIterator[psutil.Process]:
-    """Another team's, while the block lasts."""
+    """Runs the worker of another team."""
     async with process(*_command("team"), TEMPORAL_ADDRESS=temporal_address) as started:
         yield started
 
 
 @contextlib.asynccontextmanager
 async def plugin_worker(temporal_address: str, ledger_url: str) -> AsyncIterator[psutil.Process]:
-    """Another team's with the plugin, while the block lasts."""
+    """Runs the worker of another team with the plugin."""
     async with process(*_command("plugin"), TEMPORAL_ADDRESS=temporal_address, OPLEDGER_URL=ledger_url) as started:
         yield started
 
 
 @contextlib.asynccontextmanager
 async def ledger_worker(temporal_address: str, database_url: str) -> AsyncIterator[psutil.Process]:
-    """One as the service's own, while the block lasts."""
+    """Runs a worker like the service's own."""
     variables = {"TEMPORAL_ADDRESS": temporal_address, "DATABASE_URL": database_url, **TYPES}
     async with process(*_command("ledger"), **variables) as started:
         yield started

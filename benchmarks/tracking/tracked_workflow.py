@@ -1,7 +1,7 @@
-"""The same workflow with the decorator, and one that waits to be ended.
+"""The measured workflow with the decorator, and one that waits for its termination.
 
-A module of their own: the sandbox imports a workflow's module for every run, and the untracked one must not pay for
-this one's imports.
+They have their own module because the sandbox imports a workflow's module for every run, and the untracked workflow
+must not pay for these imports.
 """
 
 from temporalio import workflow
@@ -12,7 +12,7 @@ from opledger import track_operation_status
 
 @workflow.defn
 class Tracked:
-    """Does a little, and reports it."""
+    """Runs one activity, with reports."""
 
     @workflow.run
     @track_operation_status
@@ -23,7 +23,7 @@ class Tracked:
 
 @workflow.defn
 class Waiting:
-    """Reports that it has begun, and waits until it is ended from outside."""
+    """Reports its start, and waits for its termination."""
 
     @workflow.run
     @track_operation_status

@@ -1,4 +1,4 @@
-"""What the decorator costs a workflow: the same one with it and without it, started in the same way, by a client.
+"""Cost of the decorator: the same workflow with and without it, started by a client.
 
 The rows of the tracked ones are there before, dispatched and ACCEPTED, and both kinds of executions carry the search
 attribute. So two things differ: the reports of the start and of the outcome, each a local activity in a worker like the
@@ -26,7 +26,7 @@ from opledger.wire import LEDGER_TASK_QUEUE
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Local against none, local against remote, and remote against none."""
+    """Rows for local reports against none, local against remote, and remote against none."""
     many = scale.of(150, least=8)
     with data_folder() as folder:
         async with (
@@ -55,12 +55,12 @@ async def rows(scale: Scale) -> list[Row]:
 
 
 async def untracked(client: Client, queue: str, many: int) -> list[float]:
-    """Workflows a second."""
+    """Returns the workflows per second."""
     return [many / await run(client, "Untracked", queue, new_ids(many), marked=True)]
 
 
 async def tracked(client: Client, ledger: Connection, queue: str, many: int) -> list[float]:
-    """The same. Raises TimeoutError where an outcome was not reported: the figure would be of something else."""
+    """Returns the workflows per second. Raises TimeoutError if an outcome was not reported."""
     ids = new_ids(many)
     await insert(ledger, ids, OperationStatus.ACCEPTED)
     took = await run(client, "Tracked", queue, ids, marked=True, started=RunNotes(ledger).note)

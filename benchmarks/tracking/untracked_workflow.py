@@ -1,7 +1,6 @@
-"""The workflow that is measured, as a team writes it that has never heard of the ledger: one activity, one result.
+"""The measured workflow without the ledger: one activity, one result.
 
-Without an activity it would be over before it has begun, which no workflow that is worth a row is. Beside it, one that
-waits to be ended.
+Also a workflow that waits for its termination.
 """
 
 from collections.abc import Sequence
@@ -11,22 +10,22 @@ from temporalio import activity, workflow
 from temporalio.common import RawValue
 
 TEAM_QUEUE = "bench-team"
-"""Of a team's worker, which has no credentials of the ledger's."""
+"""Task queue of a team's worker, which has no credentials of the ledger."""
 PLUGIN_QUEUE = "bench-plugin"
-"""Of a team's worker with OpledgerPlugin."""
+"""Task queue of a team's worker with OpledgerPlugin."""
 ACTIVITY = "do_a_little"
 LIMIT = timedelta(seconds=30)
 
 
 @activity.defn(name=ACTIVITY)
 async def do_a_little(value: int) -> int:
-    """Nothing, at the price of an activity."""
+    """Does nothing. Costs one activity."""
     return value
 
 
 @workflow.defn
 class Untracked:
-    """Does a little."""
+    """Runs one activity."""
 
     @workflow.run
     async def run(self, value: int) -> int:
@@ -36,7 +35,7 @@ class Untracked:
 
 @workflow.defn(dynamic=True)
 class Waits:
-    """Waits to be ended. Of every workflow type that no other class has."""
+    """Waits for its termination. Handles every workflow type without a class of its own."""
 
     @workflow.run
     async def run(self, arguments: Sequence[RawValue]) -> None:

@@ -1,1 +1,1 @@
-"""What it costs to let many clients wait."""
+"""Cost of many waiting clients."""

@@ -1,7 +1,7 @@
-"""Many that wait for one operation inside a process, without HTTP: `python -m benchmarks.waiting.inside WAITERS TURNS`.
+"""Many waiters for one operation in one process, without HTTP: `python -m benchmarks.waiting.inside WAITERS TURNS`.
 
-A process of its own, because its memory is measured. Prints JSON: KiB that each of them takes, and for each turn the
-milliseconds from the begin of a commit until 99 of 100 have been told. Of the turns the first warms up.
+Runs in its own process, because its memory is measured. Prints JSON: KiB per waiter, and for each turn the p99 of the
+milliseconds from the begin of a commit to the notification. The first turn warms up.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from application.ports.storage.operation_view import OperationDetails
 from application.watch.change_hub import ChangeHub
 from application.watch.read import ReadOperations
 from application.watch.wait import WaitForOperation, WaitOptions
-from benchmarks.harness.client import AT_ONCE, PATIENCE
+from benchmarks.harness.client import AT_ONCE, TIMEOUT
 from benchmarks.harness.measurement import quantile
 from benchmarks.waiting.writer import Writer
 from domain.access.principal import DEFAULT_TENANT
@@ -36,7 +36,7 @@ WARM_UP = 20
 
 
 class _CountedReads(ReadOperations):
-    """Knows how many have read: who has, waits."""
+    """Counts the reads: a waiter that has read waits."""
 
     done = 0
 
@@ -47,22 +47,22 @@ class _CountedReads(ReadOperations):
 
 
 async def measured(url: str, waiters: int, turns: int) -> dict[str, float | list[float]]:
-    """What is printed."""
+    """Returns the figures to print."""
     engine, listener = create_engine(url), Listener(connector(url))
     hub = ChangeHub(PostgresChangeFeed(engine, listener), SystemClock(), MemoryMetrics())
     read = _CountedReads(PostgresQueries(engine))
     wait = WaitForOperation(read, hub)
     grown: list[float] = []
 
-    async def told() -> float:
-        await wait.wait(DEFAULT_TENANT, OPERATION, WaitOptions(PATIENCE))
+    async def notified() -> float:
+        await wait.wait(DEFAULT_TENANT, OPERATION, WaitOptions(TIMEOUT))
         return time.perf_counter()
 
     async def turn(many: int) -> float:
         before, read.done = psutil.Process().memory_info().rss, 0
         tasks: list[asyncio.Task[float]] = []
         while len(tasks) < many:
-            tasks += [asyncio.create_task(told()) for _ in range(min(AT_ONCE, many - len(tasks)))]
+            tasks += [asyncio.create_task(notified()) for _ in range(min(AT_ONCE, many - len(tasks)))]
             while read.done < len(tasks):  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         grown.append((psutil.Process().memory_info().rss - before) / many / 1024)
@@ -70,7 +70,7 @@ async def measured(url: str, waiters: int, turns: int) -> dict[str, float | list
         return quantile([at - begin for at in await asyncio.gather(*tasks)], 0.99) * 1000
 
     try:
-        async with asyncio.timeout(turns * PATIENCE), Writer(url, OPERATION) as writer:
+        async with asyncio.timeout(turns * TIMEOUT), Writer(url, OPERATION) as writer:
             await turn(WARM_UP)
             delays = [await turn(waiters) for _ in range(turns)]
     finally:

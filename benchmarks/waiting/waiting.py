@@ -1,12 +1,11 @@
-"""What it costs to let many wait, and how soon a change reaches them, against letting them ask every two seconds.
+"""Compares streams and long polling with polling every 2 s.
 
-All wait for one operation, which is the most that one change can set off. Those with streams have one API process, and
-those with long requests, who afterwards are the ones that ask again and again, another, so that neither pays for the
-others. A change is committed by this process, and its time runs from before the commit until a client's socket can be
-read here: with 5,000 of them this process takes its part of it. The load of streams is that of nothing happening, and a
-tenth of what one change costs: a change every ten seconds. Where those who poll want more than the process has,
-their load is what it has, and less than what they want. Memory is what the API's process grows by; the kernel's
-buffers are not in it.
+All clients wait for one operation, so that a change notifies all of them. Streams use one API process; long polling,
+and afterwards polling, use another one. This process commits the change. The latency runs from before the commit until
+the client's socket is readable here, so that with 5,000 sockets it includes time of this process. The load of streams
+is the idle load and a tenth of the cost of one change: a change every ten seconds. If polling saturates the process,
+its load is that of fewer requests than were due. Memory is the growth of the API's process, without the kernel's
+buffers.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ _MS = Goal(100, "at most")
 
 
 async def rows(scale: Scale) -> list[Row]:
-    """Memory, milliseconds, and the load of a processor."""
+    """Rows for memory, notification latency, and load of a processor."""
     raise_descriptor_limit()  # every client is a file here, and one in the API's process, which inherits this
     many = scale.of(WAITERS, 50)
     with data_folder() as folder:
@@ -50,14 +49,14 @@ async def _over_http(scale: Scale, streams: Crowd, waits: Crowd, many: int) -> l
     of_streams = streams.kib_each()
     await waits.begin_to_wait()
     of_waits = waits.kib_each()
-    await waits.told()
+    await waits.notify()
     print("(connected)", end=" ", flush=True)
     followed, waited, polled = await in_turns(scale.repeats, streams.follow, waits.wait, waits.poll)
     for client in (*streams.clients, *waits.clients):
         client.close()
     every = f"{many:,} polling every {POLL:g} s"
     note = (
-        f"a change every {CHANGE_EVERY:g} s; of {many / POLL:,.0f} questions a second that were to be asked, "
+        f"a change every {CHANGE_EVERY:g} s; of {many / POLL:,.0f} requests per second that were due, "
         f"{median(column(polled, 1)):,.0f} were answered"
     )
     load = (column(followed, 0), column(polled, 0))

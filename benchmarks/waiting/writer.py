@@ -18,7 +18,7 @@ from domain.operation.transition import Source
 
 
 class Writer:
-    """Of one operation."""
+    """Changes one operation."""
 
     def __init__(self, url: str, operation_id: UUID) -> None:
         self._engine = create_engine(url)
@@ -29,7 +29,7 @@ class Writer:
         self.version = 1
 
     async def __aenter__(self) -> "Writer":
-        """The operation is there."""
+        """Creates the operation."""
         cause = Cause(Source.CLIENT, "accepted", self._clock.now())
         change = accept(
             self.operation_id,
@@ -49,7 +49,7 @@ class Writer:
         await self._engine.dispose()
 
     async def change(self) -> float:
-        """Change it; when its commit began, on `time.perf_counter`."""
+        """Changes the operation. Returns the time at which the commit began, on `time.perf_counter`."""
         async with self._units() as unit:
             operation = await unit.operations.get(self.operation_id)
             assert operation is not None

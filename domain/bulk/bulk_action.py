@@ -28,7 +28,7 @@ class BulkVerb(StrEnum):
     DELETE = "delete"
     """Delete operations that are done."""
     ACKNOWLEDGE = "acknowledge"
-    """Take the attention of operations away."""
+    """Clear the attention of operations."""
 
 
 def bulk_type(verb: BulkVerb) -> str:

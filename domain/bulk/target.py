@@ -1,4 +1,4 @@
-"""A target of a bulk action, and what became of it."""
+"""A target of a bulk action, and its outcome."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from domain.errors import (
 
 
 class TargetOutcome(StrEnum):
-    """What became of a target."""
+    """Outcome of a target."""
 
     PENDING = "PENDING"
     """The bulk action has not handled it."""

@@ -62,6 +62,8 @@ class Decision:
 
 PICKED_UP = "a worker picked up the workflow"
 NOT_STARTED = "the client that recorded the operation did not start the workflow"
+NOT_KNOWN = "no start by the client that recorded the operation is known, and another execution has the workflow id"
+"""The client may have joined that execution, and was killed before it reported so."""
 NO_CHANGE = Decision(Verdict.NO_CHANGE)
 WAIT = Decision(Verdict.WAIT)
 
@@ -194,8 +196,9 @@ def _missing(
         because = ", and the engine no longer knows the execution"
         return Decision(Verdict.TRANSITION, conclude(operation, operation.reported, source, now, because=because))
     if _is_unstarted(operation) and recent:
-        rejected = OperationError(ErrorCode.START_REJECTED, NOT_STARTED)
-        return Decision(Verdict.TRANSITION, fail(operation, rejected, Cause(source, NOT_STARTED, now)))
+        reason = NOT_KNOWN if superseded else NOT_STARTED
+        rejected = OperationError(ErrorCode.START_REJECTED, reason)
+        return Decision(Verdict.TRANSITION, fail(operation, rejected, Cause(source, reason, now)))
     error = _lost(operation, observation)
     cause = Cause(source, error.message, now)
     ran = start(operation, cause) if operation.status is OperationStatus.ACCEPTED else Change(operation)

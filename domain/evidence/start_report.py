@@ -8,7 +8,7 @@ from domain.evidence.reported_execution import ReportedExecution
 
 
 class StartReportKind(StrEnum):
-    """What became of the start."""
+    """Outcome of the start."""
 
     DISPATCHED = "DISPATCHED"
     """The engine accepted it. No worker has picked up the workflow yet, as far as the client knows."""

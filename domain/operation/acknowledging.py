@@ -1,4 +1,4 @@
-"""Acknowledgements: a client takes the attention of an operation away, until a new problem comes."""
+"""Acknowledgements: a client clears the attention of an operation until a new problem occurs."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from domain.operation.operation import Cause, Change, Operation
 
 
 def acknowledge(operation: Operation, reason: str | None, cause: Cause) -> Change:
-    """Takes the attention away, and remembers it. An operation without attention stays as it is."""
+    """Clears the attention, and stores the acknowledgement. An operation without attention stays as it is."""
     attention = operation.attention
     if attention is None:
         return Change(operation)

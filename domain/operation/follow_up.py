@@ -11,6 +11,7 @@ from domain.operation.lifecycle import note, request_cancel, touched
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.origin import Origin
 from domain.operation.report import Report
+from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from domain.scheduling.schedule import FollowUp, Verification, first_verification
 
@@ -79,10 +80,15 @@ def dispatched(
 
 
 def callback_attached(operation: Operation) -> Change:
-    """Records that the engine sends a callback when the execution closes."""
+    """Records that the engine sends a callback when the execution closes. The first question to the engine is dropped
+    if the operation runs, and nothing else needs the answer."""
     if operation.done or operation.dispatch.calls_back:
         return Change(operation)
-    return Change(replace(operation, dispatch=replace(operation.dispatch, calls_back=True)))
+    attached = replace(operation, dispatch=replace(operation.dispatch, calls_back=True))
+    waits = operation.reported or operation.cancel_request or operation.superseded_by or operation.follow_up.attempts
+    if operation.status is OperationStatus.RUNNING and not waits:
+        attached = replace(attached, follow_up=FollowUp())
+    return Change(attached)
 
 
 def with_first_run_id(operation: Operation, first_run_id: str | None) -> Change:

@@ -275,12 +275,14 @@ def _finish(
 
 def _after_start(operation: Operation, now: datetime) -> FollowUp:
     """The follow-up after the start: due now if there is a cancellation request or a successor. The first question (has
-    it started?) is answered and is dropped; any other one stays due."""
+    it started?) is answered and is dropped, unless a callback has to be attached to what a client has started. Any
+    other one stays due."""
     if operation.cancel_request is not None or operation.superseded_by is not None:
         return FollowUp(due_at=now)
     due_at, attempts = operation.follow_up.due_at, operation.follow_up.attempts
     asked = attempts > 0 or (due_at is not None and due_at <= now)
-    return operation.follow_up if asked else FollowUp()
+    lacks_callback = operation.origin is Origin.CLIENT and not operation.dispatch.calls_back
+    return operation.follow_up if asked or lacks_callback else FollowUp()
 
 
 def _move(operation: Operation, status: OperationStatus, cause: Cause, **fields: Any) -> Change:

@@ -19,8 +19,8 @@ class ErrorCode(StrEnum):
     TIMED_OUT = "TIMED_OUT"
     """The workflow did not close within its execution or run timeout."""
     START_REJECTED = "START_REJECTED"
-    """No workflow was started: the engine permanently refuses it, or the client that recorded the operation did not
-    start it."""
+    """No workflow was started: the engine permanently refuses it or answers with another execution, or the client that
+    recorded the operation did not start it."""
     EXECUTION_LOST = "EXECUTION_LOST"
     """The engine no longer knows the execution, and its outcome is unknown."""
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Final, Literal
 
+from domain.access.principal import DEFAULT_TENANT
 from domain.errors import UnknownOperationType
 from domain.json_value import JsonValue
 from domain.operation.start.arguments import Arguments
@@ -85,11 +86,11 @@ class OperationType:
     """Template of the workflow id, with the fields `{input.NAME}`, `{labels.KEY}`, `{tenant}` and `{id}`. None: the
     operation's id."""
     on_running: OnRunning = OnRunning.REJECT
-    """What a submission does whose workflow id an open operation or execution has: `reject`, it is refused;
-    `use_existing`, the open one is its answer; `terminate`, the open one is terminated."""
+    """Policy if an open operation or execution has the workflow id: `reject` refuses the submission; `use_existing`
+    returns the open operation; `terminate` terminates it, and starts the new one."""
     on_closed: OnClosed = OnClosed.ALLOW
-    """Whether a submission may use the workflow id of a closed one: `allow`; `allow_failed`, unless that completed;
-    `reject`."""
+    """Policy if a closed operation or execution has the workflow id: `allow` accepts the submission; `allow_failed`
+    only if that one did not complete; `reject` refuses it."""
     adopt: bool = False
     """Whether the ledger adopts the executions of the workflow type that others start."""
     query: str | None = None
@@ -100,6 +101,16 @@ class OperationType:
     """Labels of adopted operations."""
     retain: Retain = Retain()
     """Age after which operations are deleted, by outcome."""
+
+    @property
+    def owner(self) -> str:
+        """Tenant of operations that the ledger adopts without a credential."""
+        return self.tenant or DEFAULT_TENANT
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether the declaration says whose the executions of the workflow type are."""
+        return self.adopt or self.tenant is not None
 
 
 def clipped_type_name(workflow_type: str) -> str:
@@ -120,15 +131,31 @@ class OperationCatalogue:
         except KeyError:
             raise UnknownOperationType(self.unknown(name)) from None
 
-    def of_workflow(self, workflow_type: str) -> OperationType | None:
-        """The type of operations that others start with this workflow type: one that adopts, if there is one. Of
-        several the first by name; None if none is declared."""
-        named = [declared for declared in self if declared.workflow == workflow_type]
-        return min(named, key=lambda declared: (not declared.adopt, declared.name), default=None)
+    def of_workflow(self, workflow_type: str, tenant: str | None = None) -> OperationType | None:
+        """The type of operations that others start with this workflow type. Of several one of the tenant, then one that
+        adopts, then the first by name. None if none is declared that the tenant may use.
 
-    def name_of_start(self, name: str) -> str:
-        """The name of the type of operations that a client starts. `name` is a declared type, or a workflow type."""
-        declared = None if name in self.types else self.of_workflow(name)
+        Args:
+            workflow_type: Name of the workflow type.
+            tenant: Tenant that starts or runs them; None: any.
+        """
+        named = (one for one in self if one.workflow == workflow_type)
+        usable = [one for one in named if tenant is None or one.tenant in (None, tenant)]
+        return min(usable, key=lambda one: (one.owner != (tenant or one.owner), not one.adopt, one.name), default=None)
+
+    def owners_of_workflow(self, workflow_type: str) -> set[str]:
+        """The tenants that have executions of this workflow type, as the declarations say."""
+        return {one.owner for one in self if one.workflow == workflow_type and one.is_owned}
+
+    def workflow_of(self, name: str) -> str:
+        """The workflow type of operations of this type. That of a type that is not declared is its name."""
+        declared = self.types.get(name)
+        return name if declared is None else declared.workflow
+
+    def name_of_start(self, name: str, tenant: str) -> str:
+        """The name of the type of operations that a client of the tenant starts. `name` is a declared type, or a
+        workflow type."""
+        declared = None if name in self.types else self.of_workflow(name, tenant)
         return clipped_type_name(name) if declared is None else declared.name
 
     def unknown(self, name: str) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from application.access.api_key_admin import ManageKeys
-from application.access.stream_tickets import StreamTicketOffice
+from application.access.stream_tickets import StreamTicketService
 from application.operate.drift import ReadDrift
 from application.operate.health import CheckHealth
 from application.ports.monitoring.metrics import Metrics
@@ -24,7 +24,7 @@ class HttpServices:
     """One service per use case, and metrics."""
 
     ledger: LedgerServices
-    tickets: StreamTicketOffice
+    tickets: StreamTicketService
     health: CheckHealth
     drift: ReadDrift
     reconcile_every: timedelta

@@ -133,9 +133,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     watch_every: timedelta = timedelta(seconds=1)
     """Interval at which started executions are listed, if a type has `adopt = true`: 500 ms to 5 m."""
     verify_every: timedelta = timedelta(hours=1)
-    """Longest time between two questions about an unfinished operation, as far as the rate allows: 10 s to 1 d."""
+    """Maximum interval between two checks of an unfinished operation, as far as the rate allows: 10 s to 1 d."""
     verify_rate: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
-    """Most verification questions per second and worker process."""
+    """Maximum checks per second and worker."""
     stop_delay: timedelta = timedelta()
     """Time after SIGTERM in which `/readyz` answers 503 while requests are still served: 0 s to 5 m."""
     retention: timedelta | None = None

@@ -10,7 +10,7 @@ from dependency_injector import containers, providers
 
 from application.access.api_key_usage import NoteKeyUses
 from application.access.authenticate import AuthenticateKeys
-from application.access.stream_tickets import StreamTicketOffice
+from application.access.stream_tickets import StreamTicketService
 from application.adopt.receive_start_report import ReceiveStartReport
 from application.bulk.bulk_operations import BulkOperations
 from application.control.acknowledge import AcknowledgeOperation
@@ -107,7 +107,7 @@ class ApiServices(containers.DeclarativeContainer):
     )
     keys = providers.Singleton(key_admin, settings, adapters.api_keys, adapters.clock, adapters.random_bytes)
     tickets = providers.Singleton(
-        StreamTicketOffice, adapters.stream_tickets, adapters.clock, adapters.random_bytes, access
+        StreamTicketService, adapters.stream_tickets, adapters.clock, adapters.random_bytes, access
     )
     stopping = providers.Singleton(GracefulShutdown)
     health = providers.Singleton(

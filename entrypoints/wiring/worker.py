@@ -101,8 +101,15 @@ class WorkerServices(containers.DeclarativeContainer):
         settings.provided.finality,
         providers.Singleton(CheckSubmitted, adapters.units, services.changes, adapters.clock, rules),
     )
+    adopter = adopter(adapters, temporal, services, catalogue)
     follow_ups = providers.Singleton(
-        FollowUpOperations, adapters.units, services.changes, temporal.engine, adapters.clock, services.recorder
+        FollowUpOperations,
+        adapters.units,
+        services.changes,
+        temporal.engine,
+        adapters.clock,
+        services.recorder,
+        adopter,
     )
     cancel_children = providers.Singleton(CancelChildren, adapters.units, services.changes, adapters.clock)
     verifier = providers.Singleton(
@@ -139,7 +146,6 @@ class WorkerServices(containers.DeclarativeContainer):
     close_poll = providers.Singleton(
         PollCloses, adapters.units, temporal.engine, inquiry, settings.provided.close_poll, watched
     )
-    adopter = adopter(adapters, temporal, services, catalogue)
     watch_rules = providers.Singleton(
         WatchRules,
         adapters.units,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from temporalio.runtime import Runtime, TelemetryConfig
 
-from tests.chaos.campaign import PATIENCE, run_campaign
+from tests.chaos.campaign import SETTLE_TIMEOUT, run_campaign
 from tests.chaos.evidence import write_evidence
 from tests.chaos.plan.kinds import FaultKind, Way
 from tests.chaos.plan.plan import make_plan
@@ -33,7 +33,9 @@ def main() -> int:
     parser.add_argument("--faults", type=_faults, metavar="NAME=COUNT,...", help="these alone, or `none`")
     parser.add_argument("--types", type=lambda text: text.split(","), default=[], help="of operation, these alone")
     parser.add_argument("--ways", type=_ways, default=[], metavar="NAME,...", help="into the ledger, these alone")
-    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds that what is wrong may only be late")
+    parser.add_argument(
+        "--patience", type=float, default=SETTLE_TIMEOUT, help="seconds that what is wrong may only be late"
+    )
     parser.add_argument(
         "--folder", type=Path, help="for data and logs; kept. Without it: a temporary one, kept on failure"
     )

@@ -32,7 +32,7 @@ from tests.chaos.system.declared import declared
 from tests.chaos.system.system import System, running_system
 from tests.chaos.verdict import Verdict, verdict
 
-PATIENCE = 200.0
+SETTLE_TIMEOUT = 200.0
 """Seconds that the ledger may be behind at the end, and that what is wrong then may only be late: a later end that is
 to be delivered, a callback that Temporal holds back, a start that a client has recorded and not made."""
 ADOPTED_LATE = 0.3
@@ -67,8 +67,8 @@ class Outcome:
         return verdict(wrong=wrong, unfinished=bool(self.findings.unfinished))
 
 
-async def run_campaign(plan: Plan, folder: Path, patience: float = PATIENCE) -> Outcome:
-    """Run the plan in the folder. `patience`: see PATIENCE."""
+async def run_campaign(plan: Plan, folder: Path, patience: float = SETTLE_TIMEOUT) -> Outcome:
+    """Run the plan in the folder. `patience`: see SETTLE_TIMEOUT."""
     record = Record()
     async with running_system(folder, Random(f"callbacks {plan.seed}"), callbacks=plan.callbacks) as system:
         injector = Injector(system, plan, record)

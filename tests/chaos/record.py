@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.chaos.checker.facts import BulkOrder, Submission, Told
+from tests.chaos.checker.facts import BulkOrder, ReceivedId, Submission
 from tests.chaos.plan.kinds import Fate, FaultKind
 
 
@@ -20,7 +20,7 @@ class Record:
     """What became of what was to be done to operations."""
     deleted: defaultdict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     """By workflow id, when its execution was deleted, by us, through Temporal."""
-    told: list[Told] = field(default_factory=list)
+    received_ids: list[ReceivedId] = field(default_factory=list)
     """What clients with the plugin, and those that adopt, were answered."""
     asked: set[str] = field(default_factory=set)
     """Workflow ids that they have asked for."""

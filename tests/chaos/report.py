@@ -8,8 +8,8 @@ from tests.chaos.checker.identity import STRAY_QUEUE
 from tests.chaos.plan.kinds import Fate, Way
 from tests.chaos.plan.plan import Plan
 
-MOST = 40
-"""Violations that are printed in full."""
+MAX_LINES = 40
+"""Lines of each kind that are printed."""
 
 
 def print_plan(plan: Plan) -> None:
@@ -44,11 +44,11 @@ def print_outcome(outcome: Outcome) -> None:
     _print_times(f"from start_at to the start, of {len(findings.lateness)}", findings.lateness)
     for missed in outcome.missed:
         print(f"NOT INJECTED {missed}")
-    for complaint in record.complaints[:MOST]:
+    for complaint in record.complaints[:MAX_LINES]:
         print(f"COMPLAINT {complaint}")
-    for operation_id in findings.unfinished[:MOST]:
+    for operation_id in findings.unfinished[:MAX_LINES]:
         print(f"NOT THROUGH its execution goes on: {operation_id}")
-    for violation in outcome.violations[:MOST]:
+    for violation in outcome.violations[:MAX_LINES]:
         print(f"VIOLATION {violation}")
     counts = f"{len(outcome.violations)} violations, {len(record.complaints)} complaints"
     print(f"{counts}, {len(findings.unfinished)} operations not through: {outcome.verdict}", flush=True)

@@ -19,7 +19,7 @@ from tests.support.pages import block
 from tests.support.ports import free_port
 
 PAGE = "README.md"
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def eventually(
     url: str, wanted: dict[str, object], select: Callable[[Any], Any] = lambda shown: shown
 ) -> dict[str, object]:
     """What the URL answers, or what is selected of it, once its fields are as wanted."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     seen: dict[str, object] = {}
     while time.monotonic() < deadline:
         try:

@@ -14,7 +14,7 @@ STRAY_RUNS_ON = Bug(
         ),
         Hunk(
             "adapters/temporal/attach_callback.py",
-            "        await _terminate(client, execution.workflow_id, response.run_id)\n",
+            "        await _end_stray(client, execution.workflow_id, response.run_id)\n",
             "",
         ),
     ),
@@ -23,7 +23,7 @@ WATCH_WITHOUT_OVERLAP = Bug(
     "watch-without-overlap",
     "P4: a round of the watch rules begins where the last one ended, and misses what the index listed late",
     ADOPTED,
-    (Hunk("application/adopt/watch_rules.py", "since, adopted = mark - OVERLAP, 0", "since, adopted = mark, 0"),),
+    (Hunk("application/adopt/watch_rules.py", "adopted = begun.mark - OVERLAP, 0", "adopted = begun.mark, 0"),),
 )
 _NO_INDEX = (
     Hunk(
@@ -78,4 +78,16 @@ ORPHANED = Bug(
         ),
     ),
 )
-BUGS = (STRAY_RUNS_ON, WATCH_WITHOUT_OVERLAP, CHAINS_NOT_UNIQUE, ADOPTED_TWICE, ORPHANED)
+STRANGER_ENDED = Bug(
+    "stranger-ended",
+    "P8: a submission terminates an adopted operation of another workflow type that has its workflow id",
+    ADOPTED,
+    (
+        Hunk(
+            "domain/operation/start/workflow_id_use.py",
+            "next((row for row in holding if workflow_of(row.type) != workflow), None)",
+            "None",
+        ),
+    ),
+)
+BUGS = (STRAY_RUNS_ON, WATCH_WITHOUT_OVERLAP, CHAINS_NOT_UNIQUE, ADOPTED_TWICE, ORPHANED, STRANGER_ENDED)

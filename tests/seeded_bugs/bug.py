@@ -58,12 +58,12 @@ class Campaign:
         numbers = ("--operations", self.operations, "--minutes", self.minutes, "--seed", self.seed)
         callbacks = () if self.callbacks else ("--no-callbacks",)
         types = ("--types", ",".join(self.types)) if self.types else ()
-        chosen = ("--faults", faults, "--patience", str(PATIENCE), "--ways", ",".join(self.ways))
+        chosen = ("--faults", faults, "--patience", str(SETTLE_TIMEOUT), "--ways", ",".join(self.ways))
         return ("tests.chaos", *map(str, numbers), *chosen, *callbacks, *types)
 
 
 Detector = Simulation | Campaign
-PATIENCE = 20
+SETTLE_TIMEOUT = 20
 """Seconds that a campaign waits for what may only be late: nothing is down for long in these."""
 
 

@@ -62,7 +62,7 @@ from application.dispatch.completion_callbacks import CompletionCallbacks
         ),
         Hunk(
             _SUBMIT,
-            "        await placed.store(unit, wait=not impatient)\n",
+            "        await placed.store(unit, wait=not nowait)\n",
             """\
         for row in (change.operation for change in new):
             callback = self._callbacks.of(row.id, row.tenant)
@@ -70,7 +70,7 @@ from application.dispatch.completion_callbacks import CompletionCallbacks
             refusals = (EngineUnavailable, ExecutionExists, StartFailed, StartRejected, CallbackRefused)
             with contextlib.suppress(*refusals):
                 await self._engine.start(request)
-        await placed.store(unit, wait=not impatient)
+        await placed.store(unit, wait=not nowait)
 """,
         ),
         Hunk(

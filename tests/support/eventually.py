@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
-PATIENCE = 90.0
+TIMEOUT = 90.0
 """Seconds for anything that happens at all: generous, so that only what never happens is a failure."""
 _T = TypeVar("_T")
 
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 async def until(check: Callable[[], Awaitable[_T]], within: float = ..., *, every: float = ...) -> _T: ...
 @overload
 async def until(check: Callable[[], _T], within: float = ..., *, every: float = ...) -> _T: ...
-async def until(check: Callable[[], Any], within: float = PATIENCE, *, every: float = 0.05) -> Any:
+async def until(check: Callable[[], Any], within: float = TIMEOUT, *, every: float = 0.05) -> Any:
     """Ask until the answer is true; the last answer, which is false where the time, in seconds, was not enough.
 
     Args:
@@ -37,7 +37,7 @@ async def until(check: Callable[[], Any], within: float = PATIENCE, *, every: fl
 async def eventually(check: Callable[[], Awaitable[_T | None]], what: str = ..., *, within: float = ...) -> _T: ...
 @overload
 async def eventually(check: Callable[[], _T | None], what: str = ..., *, within: float = ...) -> _T: ...
-async def eventually(check: Callable[[], Any], what: str = "", *, within: float = PATIENCE) -> Any:
+async def eventually(check: Callable[[], Any], what: str = "", *, within: float = TIMEOUT) -> Any:
     """Ask until the answer is true, and return it. AssertionError if it never is; `what` says what was waited for."""
     found = await until(check, within)
     waited_for = what or getattr(check, "__qualname__", repr(check))
@@ -45,7 +45,7 @@ async def eventually(check: Callable[[], Any], what: str = "", *, within: float 
     return found
 
 
-def wait_until(check: Callable[[], object], what: str = "", *, within: float = PATIENCE, every: float = 0.02) -> None:
+def wait_until(check: Callable[[], object], what: str = "", *, within: float = TIMEOUT, every: float = 0.02) -> None:
     """The same for tests without an event loop."""
     deadline = time.monotonic() + within
     while not check():

@@ -9,6 +9,12 @@ _FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 _LINK = re.compile(r"(?<!`)!?\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.M)
 _MARK = re.compile(r"^<!-- test: (.+) -->$", re.M)
+_BLOCK = re.compile(
+    r"^(?P<before>[^\n]*)\n(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```$", re.M | re.S
+)
+_ACCOUNTED = re.compile(r" *<!-- (test|not run): .+ -->")
+WALK_THROUGHS = ("docs/http.md", "docs/bulk.md")
+"""Pages whose section "By example" a test runs as a whole."""
 
 
 def pages() -> list[str]:
@@ -39,6 +45,19 @@ def section(page: str, heading: str) -> str:
 def marks(page: str) -> list[str]:
     """The names of the blocks that tests run."""
     return _MARK.findall(text(page))
+
+
+def unaccounted(page: str) -> list[str]:
+    """Returns the first line of each code block that no test runs, and that has no mark `<!-- not run: reason -->`.
+    Blocks of `text` are pictures and output."""
+    content = text(page)
+    if page in WALK_THROUGHS:
+        content = content.replace(section(page, "By example"), "")
+    return [
+        found["code"].partition("\n")[0]
+        for found in _BLOCK.finditer(content)
+        if found["language"] != "text" and not _ACCOUNTED.fullmatch(found["before"])
+    ]
 
 
 def links(page: str) -> Iterator[tuple[str, str]]:

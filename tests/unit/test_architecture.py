@@ -7,12 +7,20 @@ import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("domain", "application", "adapters", "entrypoints", "sdk/src", "benchmarks", "docs", "tests")
 MAX_MODULES = 15
+ROOMS = sorted(
+    f"application.{entry.stem}"
+    for entry in (ROOT / "application").iterdir()
+    if (entry / "__init__.py").exists() or (entry.suffix == ".py" and entry.stem != "__init__")
+    if entry.stem not in {"batching", "ports"}
+)
+"""All of the application that adapters must not import: a new room is here as soon as its folder exists."""
 VIOLATIONS = {
     "layers": ("application/watch/read.py", "import adapters.memory.store"),
     "domain-is-pure": ("domain/operation/status.py", "import msgspec"),
@@ -20,7 +28,7 @@ VIOLATIONS = {
     "adapters-are-strangers": ("adapters/memory/clock.py", "import adapters.system.clock"),
     "wiring-alone-knows-adapters": ("entrypoints/poller.py", "import adapters.memory.store"),
     "http-and-worker-are-strangers": ("entrypoints/worker/heartbeat.py", "import entrypoints.http.server.shutdown"),
-    "adapters-use-no-service": ("adapters/memory/clock.py", "import application.watch.read"),
+    "adapters-use-no-service": ("adapters/memory/clock.py", f"import {', '.join(ROOMS)}"),
     "adapters-use-the-wire-alone": ("adapters/memory/clock.py", "import opledger.tracking"),
     "api-is-a-process-of-its-own": ("entrypoints/scrape.py", "import adapters.postgres.schema.migrations"),
     "worker-is-a-process-of-its-own": ("entrypoints/scrape.py", "import uvicorn"),
@@ -50,6 +58,12 @@ def copy(tree: Path) -> Path:
     return tree
 
 
+def contracts() -> dict[str, Any]:
+    """The declared contracts by id."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    return {contract["id"]: contract for contract in declared}
+
+
 def test_the_contracts_hold(tmp_path: Path) -> None:
     """design.md, Layers."""
     result = lint(copy(tmp_path))
@@ -69,6 +83,16 @@ def test_each_contract_fails_on_a_violation(contract: str, tmp_path: Path) -> No
     assert "1 broken" in result.stdout
 
 
+@pytest.mark.slow
+def test_adapters_may_import_no_room_of_the_application(tmp_path: Path) -> None:
+    """The linter names each room that the violation imports."""
+    file, line = VIOLATIONS["adapters-use-no-service"]
+    target = copy(tmp_path) / file
+    target.write_text(target.read_text() + f"\n{line}\n")
+    output = lint(tmp_path, "adapters-use-no-service").stdout
+    assert [room for room in ROOMS if f"adapters is not allowed to import {room}:" not in output] == []
+
+
 def test_domain_imports_the_standard_library_alone() -> None:
     """The contract lists what is installed today; this holds for what is installed tomorrow."""
     for file in (ROOT / "domain").rglob("*.py"):
@@ -81,8 +105,14 @@ def test_domain_imports_the_standard_library_alone() -> None:
 
 def test_every_contract_has_a_violation() -> None:
     """A new contract needs its own proof."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    assert {contract["id"] for contract in contracts} == set(VIOLATIONS)
+    assert set(contracts()) == set(VIOLATIONS)
+
+
+def test_contracts_name_every_room_and_every_adapter() -> None:
+    """So a new folder cannot be forgotten."""
+    assert contracts()["adapters-use-no-service"]["forbidden_modules"] == ROOMS
+    adapters = sorted(f"adapters.{entry.parent.name}" for entry in (ROOT / "adapters").glob("*/__init__.py"))
+    assert contracts()["adapters-are-strangers"]["modules"] == adapters
 
 
 def test_no_folder_holds_more_modules_than_a_reader_takes_in() -> None:

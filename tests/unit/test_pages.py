@@ -1,17 +1,24 @@
 """The pages say what the code has: tables, numbers, links, lengths."""
 
+import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine
 from docs.generate_reference import PAGE, reference
+from domain.operation.attention import AttentionKind
+from entrypoints.http.controllers.stream_tickets import StreamTicketBody
 from entrypoints.reports import execution, progress, status_update
+from entrypoints.response_bodies import AttentionBody
+from entrypoints.settings.operations_file import _Declaration
 from entrypoints.settings.settings import Settings
 from opledger.wire import LEDGER_TASK_QUEUE, UPDATE_ACTIVITY, UpdateKind, UpdateOutcome
-from tests.support.pages import ROOT, anchors, block, links, marks, pages, text
+from tests.support.pages import ROOT, anchors, block, links, marks, pages, section, text, unaccounted
 
 REPORTS = "docs/other-languages.md"
 PROMISES = "docs/promises.md"
@@ -27,6 +34,14 @@ def test_every_setting_is_in_the_reference() -> None:
     """Under the name that the process reads."""
     named = re.findall(r"^\| `(?:OPLEDGER_(\w+)|DATABASE_URL)` \|", text("docs/reference.md"), re.M)
     assert [name.lower() or "database_url" for name in named] == list(Settings.__struct_fields__)
+
+
+def test_operation_types_have_the_defaults_of_the_file() -> None:
+    """A field is required where `operations.toml` must have it, and a default is written as TOML does."""
+    fields = dict(re.findall(r"^\| `([a-z_.]+)` \| (.+?) \|", section("docs/reference.md", "Operation types"), re.M))
+    required = {field.name for field in msgspec.structs.fields(_Declaration) if field.required}
+    assert {name for name, default in fields.items() if default == "required"} == required
+    assert (fields["adopt"], fields["labels"], fields["retry_policy.maximum_attempts"]) == ("`false`", "none", "`0`")
 
 
 def test_every_field_of_a_report_is_documented() -> None:
@@ -105,6 +120,41 @@ def test_marked_blocks_are_run_by_a_test(page: str) -> None:
     for name in marks(page):
         runs = [code for code in TESTS.values() if f'"{page}"' in code and f'"{name}"' in code]
         assert runs, f"no test runs the block {name} of {page}"
+
+
+@pytest.mark.parametrize("page", pages())
+def test_every_code_block_is_run_or_says_why_not(page: str) -> None:
+    """By a mark `<!-- test: name -->` or `<!-- not run: reason -->` above it, or as part of a walk-through."""
+    assert unaccounted(page) == []
+
+
+def test_an_unmarked_block_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its indentation and its place."""
+    (tmp_path / "page.md").write_text(
+        "# Page\n\n```sh\nfirst\n```\n\n<!-- test: a -->\n```sh\nsecond\n```\n"
+        "\n1. An item:\n\n   ```yaml\n   third: 1\n   ```\n"
+        "\n```text\nfourth\n```\n\n<!-- not run: another server's -->\n```sh\nfifth\n```\n\n```js\nsixth\n```\n"
+    )
+    monkeypatch.setattr("tests.support.pages.ROOT", tmp_path)
+    assert unaccounted("page.md") == ["first", "   third: 1", "sixth"]
+
+
+def test_shown_answers_have_the_fields_of_the_api() -> None:
+    """A ticket, and an attention."""
+    ticket, attention = (
+        json.loads(block("docs/browsers.md", "ticket")),
+        json.loads(block("docs/payloads.md", "attention")),
+    )
+    assert ticket.keys() == set(StreamTicketBody.__struct_fields__)
+    assert attention.keys() == set(AttentionBody.__struct_fields__)
+    assert attention["kind"] in set(AttentionKind)
+
+
+def test_variables_of_the_sign_in_are_settings() -> None:
+    """Under the names that the process reads."""
+    names = re.findall(r"^export OPLEDGER_(\w+)=", block("docs/access.md", "sign-in"), re.M)
+    assert len(names) == 5
+    assert {name.lower() for name in names} <= set(Settings.__struct_fields__)
 
 
 @pytest.mark.parametrize(

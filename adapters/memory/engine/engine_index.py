@@ -74,6 +74,12 @@ class MemoryIndex:
         runs = [self._started(started[key]) for key in reversed(listed)]
         return StartPage(runs, _AFTER + listed[-1].encode() if len(left) > len(listed) else None)
 
+    def selects(self, watch: Watch, run_id: str) -> bool:
+        """See the port."""
+        selection = _Selection(watch)
+        listed = (execution for chains in self._listed().values() for execution in chains)
+        return any(execution.run_id == run_id and selection.selects(execution) for execution in listed)
+
     def with_problems(self, watched: Collection[str]) -> list[IndexEntry]:
         """See the port."""
         return [

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from adapters.memory.engine.executions import MemoryExecution
 from application.ports.engine.workflow_engine import (
     CallbackRefused,
+    CallbacksExhausted,
     CompletionCallback,
     ExecutionExists,
     StartRejected,
@@ -72,6 +73,14 @@ def check_callback(callback: CompletionCallback, *, refused: bool) -> None:
     for message, holds in refusals.items():
         if holds:
             raise CallbackRefused(message)
+
+
+def check_room(execution: MemoryExecution, callback: CompletionCallback, limit: int) -> None:
+    """Raises CallbacksExhausted if the execution has `limit` callbacks, and not this one."""
+    urls = {present.url for present in execution.callbacks}
+    if len(urls) >= limit and callback.url not in urls:
+        attached = f"({len(urls)} callbacks already attached)"
+        raise CallbacksExhausted(f"cannot attach more than {limit} callbacks to a workflow {attached}")
 
 
 def _check_size(arguments: list[JsonValue]) -> None:

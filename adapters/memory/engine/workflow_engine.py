@@ -11,12 +11,13 @@ from adapters.memory.engine.callbacks import PendingCallback, pending_callback
 from adapters.memory.engine.chains import MemoryChains
 from adapters.memory.engine.engine_index import MemoryIndex
 from adapters.memory.engine.executions import Ending, MemoryExecution, StartFields
-from adapters.memory.engine.start_checks import check_callback, check_reuse, check_start
+from adapters.memory.engine.start_checks import check_callback, check_reuse, check_room, check_start
 from application.ports.clock import Clock
 from application.ports.engine.executions import NOBODY, Attached, AttachOutcome, Execution, InputRead
 from application.ports.engine.index import IndexEntry, IndexPage, StartPage, Watch
 from application.ports.engine.workflow_engine import (
     CallbackRefused,
+    CallbacksExhausted,
     CompletionCallback,
     EngineUnavailable,
     StartFailed,
@@ -38,6 +39,8 @@ SUPERSEDED = "TerminateIfRunning WorkflowIdReusePolicy"
 """The server's reason for a termination by another start (measured)."""
 STRAY = "started by accident: the execution to which a callback was to be attached is gone"
 """The ledger's reason for the termination of a stray execution."""
+MAX_CALLBACKS = 2_000
+"""Callbacks of one execution, unless a test sets another limit."""
 UNTAGGED = StartFields("Work")
 """A start that says nothing of the ledger."""
 WorkflowId: TypeAlias = UUID | str
@@ -58,6 +61,7 @@ class MemoryWorkflowEngine:
         self._unpolled: set[str] = set()
         self._index = MemoryIndex(self._chains, self._unknown, page_size)
         self._refuses_callbacks = False
+        self._max_callbacks = MAX_CALLBACKS
         self._up = True
         self._lose_next_reply = False
         self._next_refusals: list[StartRejected | StartFailed] = []
@@ -156,6 +160,10 @@ class MemoryWorkflowEngine:
             return Attached(AttachOutcome.CLOSED, stray=True)
         if not present.open:
             return Attached(AttachOutcome.CLOSED, stray=present.request_id == callback.url)
+        try:
+            check_room(present, callback, self._max_callbacks)
+        except CallbacksExhausted as limit:
+            return Attached(AttachOutcome.FULL, str(limit))
         self._executions[execution.workflow_id] = present.with_callback(callback)
         own = present.first_run_id == execution.first_run_id
         return Attached(AttachOutcome.ATTACHED if own else AttachOutcome.CLOSED)
@@ -183,6 +191,11 @@ class MemoryWorkflowEngine:
         """See the port."""
         self._check_reachable()
         return self._index.started_since(since, watches, page, until)
+
+    async def selects(self, watch: Watch, run_id: str) -> bool:
+        """See the port."""
+        self._check_reachable()
+        return self._index.selects(watch, run_id)
 
     async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
         """See the port."""
@@ -365,6 +378,10 @@ class MemoryWorkflowEngine:
     def refuse_callbacks(self, refuse: bool = True) -> None:
         """The operator allows no callback address, or every address again. Chains keep the callbacks that they have."""
         self._refuses_callbacks = refuse
+
+    def limit_callbacks(self, most: int) -> None:
+        """The operator limits the callbacks of one execution."""
+        self._max_callbacks = most
 
     def freeze_listing(self) -> None:
         """The index keeps its current list: later starts, closes and deletions do not appear."""

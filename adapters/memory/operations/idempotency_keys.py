@@ -29,11 +29,11 @@ class MemoryIdempotencyKeys:
         return record
 
     async def claim_all(
-        self, records: Sequence[IdempotencyRecord], now: datetime, *, impatient: bool = False
+        self, records: Sequence[IdempotencyRecord], now: datetime, *, nowait: bool = False
     ) -> list[IdempotencyRecord]:
         if len({_id(record) for record in records}) < len(records):
             raise ValueError("two claims of one key")
-        if impatient and not all(self._locks.free(_id(record)) for record in records):
+        if nowait and not all(self._locks.free(_id(record)) for record in records):
             raise DatabaseContended("another request is claiming one of the keys")
         for record in sorted(records, key=_id):
             await self.claim(record, now)

@@ -7,6 +7,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from application.ports.engine.workflow_engine import (
     CallbackRefused,
+    CallbacksExhausted,
     EngineUnavailable,
     ExecutionExists,
     StartFailed,
@@ -32,6 +33,8 @@ RULES = (
     # The only search attribute, the namespace and the callback of a start are configured by the operator, not the
     # client.
     Rule(RPCStatusCode.INVALID_ARGUMENT, "search attribute", StartFailed),
+    # The limit of one execution. A limit of 0, that is no callbacks at all, is an INVALID_ARGUMENT.
+    Rule(RPCStatusCode.FAILED_PRECONDITION, "callbacks to a workflow", CallbacksExhausted, with_callback=True),
     # Before "namespace": some of these messages end with it. All are in the server's source; most are measured.
     Rule(RPCStatusCode.INVALID_ARGUMENT, "callback", CallbackRefused, with_callback=True),
     Rule(RPCStatusCode.INVALID_ARGUMENT, "invalid url", CallbackRefused, with_callback=True),

@@ -64,14 +64,14 @@ class Index:
             return StartPage([])
         when = f"StartTime > {time(since)}" + ("" if until is None else f" AND StartTime <= {time(until)}")
         selected = " OR ".join(_selection(watch) for watch in watches)
-        try:
-            response = await self._list(f"({selected}) AND {_ENDS} AND {when}", page or b"")
-        except RPCError as error:
-            if error.status is RPCStatusCode.INVALID_ARGUMENT and "query" in error.message:
-                raise QueryRefused(error.message) from error
-            raise engine_error(error) from error
+        response = await self._select(f"({selected}) AND {_ENDS} AND {when}", page or b"")
         runs = [_started(info) for info in _by_start(response.executions)]
         return StartPage(runs, response.next_page_token or None)
+
+    async def selects(self, watch: Watch, run_id: str) -> bool:
+        """See the port. Raises QueryRefused, EngineUnavailable."""
+        response = await self._select(f"{_selection(watch)} AND RunId = {quoted(run_id)}", b"")
+        return bool(response.executions)
 
     async def with_problems(self, watched: Collection[str]) -> list[IndexEntry]:
         """See the port. Empty on a server without the search attribute for problems. Raises EngineUnavailable."""
@@ -95,6 +95,15 @@ class Index:
             token = response.next_page_token
             if not token:
                 return
+
+    async def _select(self, query: str, token: bytes) -> ListWorkflowExecutionsResponse:
+        """Lists by a query of the operations file. Raises QueryRefused, EngineUnavailable."""
+        try:
+            return await self._list(query, token)
+        except RPCError as error:
+            if error.status is RPCStatusCode.INVALID_ARGUMENT and "query" in error.message:
+                raise QueryRefused(error.message) from error
+            raise engine_error(error) from error
 
     async def _list(self, query: str, token: bytes) -> ListWorkflowExecutionsResponse:
         request = ListWorkflowExecutionsRequest(

@@ -44,6 +44,8 @@ class AttachOutcome(StrEnum):
     """The chain has closed, or is gone. The engine may send no callback."""
     REFUSED = "REFUSED"
     """The engine takes no such callback. The close has to be found in another way."""
+    FULL = "FULL"
+    """The execution has as many callbacks as the engine allows for one. Its close has to be found in another way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,10 @@ class Attached:
 
     outcome: AttachOutcome
     reason: str = ""
-    """With REFUSED: the engine's message."""
+    """With REFUSED and FULL: the engine's message."""
     stray: bool = False
-    """With CLOSED: the execution was gone, and the request started another one, which was terminated at once."""
+    """With CLOSED: the execution was gone, and the request started another one, which was terminated at once, or ends
+    by its timeout of seconds."""
 
 
 @dataclass(frozen=True, slots=True)

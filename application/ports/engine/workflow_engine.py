@@ -30,6 +30,10 @@ class CallbackRefused(OpledgerError):
     """The engine refuses starts with this completion callback. Without one it may accept the start."""
 
 
+class CallbacksExhausted(CallbackRefused):
+    """The execution has as many completion callbacks as the engine allows for one. Others may take the callback."""
+
+
 class ExecutionExists(OpledgerError):
     """An earlier request or run started an execution with the workflow id."""
 
@@ -143,6 +147,10 @@ class WorkflowEngine(Protocol):
 
         Raises QueryRefused.
         """
+
+    async def selects(self, watch: Watch, run_id: str) -> bool:
+        """Returns whether the watch selects the run. False for a run that the engine's index does not list yet. Raises
+        QueryRefused."""
 
     async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
         """Returns the open executions whose workflow task keeps failing or timing out, as the engine's index lists

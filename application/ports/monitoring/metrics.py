@@ -89,7 +89,7 @@ class Metrics(Protocol):
     def waiting(self, count: int) -> None:
         """Sets the number of open waits and streams."""
 
-    def told(self, lag: timedelta) -> None:
+    def notified(self, lag: timedelta) -> None:
         """A change was handed to its subscribers, `lag` after it was made."""
 
     def resynced(self) -> None:

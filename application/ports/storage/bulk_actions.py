@@ -1,4 +1,4 @@
-"""Port: stored bulk actions, their targets, and what became of these."""
+"""Port: stored bulk actions, their targets, and the outcomes of these."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -35,7 +35,7 @@ class BulkActions(Protocol):
         those of which one of these became; empty: all."""
 
     async def record(self, action_id: UUID, targets: Sequence[Target]) -> None:
-        """Stores what became of targets. The first outcome of a target stays."""
+        """Stores the outcomes of targets. The first outcome of a target stays."""
 
     async def keep_newest(self, tenant: str, number: int) -> int:
         """Deletes the bulk actions of the tenant that are not confirmed, but so many of the newest ones, without locked

@@ -26,10 +26,10 @@ class IdempotencyKeys(Protocol):
         Of concurrent claims one wins, and the others wait for its commit."""
 
     async def claim_all(
-        self, records: Sequence[IdempotencyRecord], now: datetime, *, impatient: bool = False
+        self, records: Sequence[IdempotencyRecord], now: datetime, *, nowait: bool = False
     ) -> list[IdempotencyRecord]:
         """Claims several keys, all different, in as many statements as one. Concurrent calls do not deadlock, whatever
-        their order. `impatient`: raises DatabaseContended if other transactions hold a key for long."""
+        their order. `nowait`: raises DatabaseContended if other transactions hold a key for long."""
 
     async def release_all(self, records: Sequence[IdempotencyRecord]) -> None:
         """Frees keys that this unit of work has claimed. Others may claim them after its commit."""

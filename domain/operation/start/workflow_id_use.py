@@ -1,6 +1,6 @@
 """Decides whether a submission may use a workflow id, by the operations that have it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from domain.errors import WorkflowIdConflict, WorkflowIdInUse, WorkflowIdUsed
@@ -20,7 +20,12 @@ class WorkflowIdUse:
 
 
 def use_workflow_id(
-    tenant: str, on_running: OnRunning, on_closed: OnClosed, holders: Sequence[Operation]
+    tenant: str,
+    on_running: OnRunning,
+    on_closed: OnClosed,
+    holders: Sequence[Operation],
+    workflow: str,
+    workflow_of: Callable[[str], str],
 ) -> WorkflowIdUse | WorkflowIdConflict:
     """Decides by the policies. A conflict, WorkflowIdInUse or WorkflowIdUsed, names the operation if it is
     the tenant's own.
@@ -30,6 +35,8 @@ def use_workflow_id(
         on_running: Policy of the submission's type.
         on_closed: Policy of the submission's type.
         holders: The open operations with the workflow id, and the closed one that was accepted last.
+        workflow: Workflow type of the submission. An open operation of another one is neither used nor superseded.
+        workflow_of: Returns the workflow type of an operation type.
     """
     holding = [row for row in holders if not row.done]
     if not holding:
@@ -40,8 +47,9 @@ def use_workflow_id(
     shown = (present or holding)[0]
     match on_running:
         case OnRunning.TERMINATE:
-            return WorkflowIdUse(superseded=tuple(holding))
-        case OnRunning.USE_EXISTING if present:
+            other = next((row for row in holding if workflow_of(row.type) != workflow), None)
+            return WorkflowIdUse(superseded=tuple(holding)) if other is None else WorkflowIdInUse(other.id)
+        case OnRunning.USE_EXISTING if present and workflow_of(shown.type) == workflow:
             return WorkflowIdUse(existing=shown)
     return WorkflowIdInUse(shown.id)
 

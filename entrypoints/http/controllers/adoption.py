@@ -15,7 +15,7 @@ from entrypoints.http.responses.json_response import JsonResponse
 from entrypoints.response_bodies import OperationBody
 
 _DESCRIPTIONS = {
-    404: "Temporal has no such execution, or it belongs to another tenant",
+    404: "Temporal has no such execution, or it belongs or may belong to another tenant",
     409: "The execution belongs to an operation of another type",
     422: "A field is invalid, the type is not declared, or it is that of another workflow type or tenant",
     503: "The database or Temporal is unavailable. A repeat continues",
@@ -45,13 +45,11 @@ class AdoptionController(Controller):
                 415,
                 422,
                 words=_DESCRIPTIONS,
-                also=("execution-not-found", "execution-of-other-type", "engine-unavailable"),
-                never=(
-                    "not-found",
-                    "operation-not-found",
-                    "operation-already-done",
-                    "operation-not-done",
-                    "idempotency-key-reused",
+                also=(
+                    "execution-not-found",
+                    "execution-of-other-type",
+                    "unknown-operation-type",
+                    "engine-unavailable",
                 ),
             ),
         },

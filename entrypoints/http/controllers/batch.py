@@ -54,7 +54,13 @@ class BatchController(Controller):
         summary="Submit up to 500 operations in one commit",
         operation_class=ContractOperation,
         request_max_body_size=MAX_BATCH_BYTES,
-        responses=problems(400, 413, 415, 422, words={413: "The body exceeds 4 MiB"}),
+        responses=problems(
+            400,
+            413,
+            415,
+            422,
+            words={413: "The body exceeds 4 MiB", 422: "The body is not a list of 1 to 500 submissions"},
+        ),
     )
     async def submit(self, request: ApiRequest, data: JSONBody[BatchBody]) -> JsonResponse[BatchAnswerBody]:
         """Each submission is validated by itself. The valid ones are stored in one transaction and run. An invalid one

@@ -31,7 +31,6 @@ _RESPONSES: Final = {
     **problems(
         *(400, 413, 415, 422),
         words={422: "A field is invalid, too many operations match, or `confirm` has expired or is of another dry run"},
-        never=("unknown-operation-type", "idempotency-key-reused"),
     ),
 }
 _TargetToken = Annotated[
@@ -105,8 +104,8 @@ class BulkController(Controller):
         responses=_RESPONSES,
     )
     async def acknowledge(self, request: ApiRequest, data: JSONBody[BulkBody]) -> JsonResponse[OperationBody]:
-        """Takes the attention of the operations that match away, until a new problem comes. Dry run and confirmation as
-        for `operations:cancel`."""
+        """Clears the attention of matching operations until a new problem occurs. Dry run and confirmation as for
+        `operations:cancel`."""
         return await _respond(request, BulkVerb.ACKNOWLEDGE, data)
 
     @get(
@@ -125,7 +124,7 @@ class BulkController(Controller):
         page_token: _TargetToken = None,
         outcome: _Outcomes = None,
     ) -> JsonResponse[TargetsBody]:
-        """Returns the operations of a bulk action and what became of each. An operation that is no bulk action has
+        """Returns the operations of a bulk action with the outcome of each. An operation that is no bulk action has
         none."""
         tokens: PageTokens = request.app.state[PAGE_TOKENS]
         query = TargetQuery(request.user.tenant, operation_id, frozenset(outcome or ()))

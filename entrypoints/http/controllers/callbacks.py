@@ -53,7 +53,9 @@ class CallbackController(Controller):
         summary="Receive a completion callback",
         operation_class=CallbackOperation,
         request_max_body_size=MAX_CALLBACK,
-        responses=problems(400, 401, 404, 413, words=_DESCRIPTIONS, never=("invalid-ticket",)),
+        responses=problems(
+            400, 401, 404, 413, words=_DESCRIPTIONS, also=("unauthorized-callback", "callback-not-taken")
+        ),
         security=[{CALLBACK_SECURITY: []}],
     )
     async def receive(self, request: ApiRequest, operation_id: FromPath[UUID]) -> None:

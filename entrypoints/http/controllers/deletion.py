@@ -6,7 +6,7 @@ from litestar import Controller, delete
 from litestar.params import FromPath
 
 from domain.access.scope import Scope
-from entrypoints.http.openapi.routes import WORKFLOW_ID_CONFLICTS, ContractOperation, problems
+from entrypoints.http.openapi.routes import ContractOperation, problems
 from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.requests.conditional import expected_version
 from entrypoints.http.requests.parameters import IF_MATCH, PATH
@@ -28,7 +28,7 @@ class DeletionController(Controller):
         responses=problems(
             *(400, 404, 409, 412),
             words={409: "The operation is not done yet"},
-            never=("operation-already-done", *WORKFLOW_ID_CONFLICTS),
+            also=("operation-not-done",),
         ),
     )
     async def remove(self, request: ApiRequest, operation_id: FromPath[UUID]) -> None:

@@ -39,7 +39,6 @@ _T = TypeVar("_T")
 _RESYNC: Final = b"event: resync\ndata: {}\n\n"
 _RESUMES: Final = "Id of the last received event. The stream resumes after it"
 _DESCRIPTIONS: Final = {401: "The stream ticket is invalid"}
-_NEVER: Final = ("unauthorized-callback",)
 _QUERY: Final = f"Same as the header {HEADER}, which a new EventSource cannot set. The header takes precedence"
 OPERATION_EVENT_ID: Final = HeaderParameter(HEADER, _RESUMES, {"pattern": OF_OPERATION})
 TENANT_EVENT_ID: Final = HeaderParameter(HEADER, _RESUMES, {"pattern": OF_TENANT})
@@ -73,7 +72,7 @@ class EventController(Controller):
         header_parameters=(OPERATION_EVENT_ID,),
         media_type=MEDIA_TYPE,
         responses={204: ResponseSpec(None, False, "The operation is done and has no more events")}
-        | problems(400, 401, 404, words=_DESCRIPTIONS, never=_NEVER),
+        | problems(400, 401, 404, words=_DESCRIPTIONS),
     )
     async def of_operation(
         self, request: ApiRequest, operation_id: FromPath[UUID], last_event: OperationEvent = None
@@ -100,7 +99,7 @@ class EventController(Controller):
         operation_class=EventsOperation,
         header_parameters=(TENANT_EVENT_ID,),
         media_type=MEDIA_TYPE,
-        responses=problems(400, 401, words=_DESCRIPTIONS, never=_NEVER),
+        responses=problems(400, 401, words=_DESCRIPTIONS),
     )
     async def of_tenant(self, request: ApiRequest, last_event: TenantEvent = None) -> Stream:
         """Starts from now. Sends a `transition` for each new line of a history, and the current `operation` after every

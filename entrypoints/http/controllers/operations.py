@@ -46,6 +46,9 @@ from entrypoints.response_bodies import (
 _DEFAULT_CANCEL: Final = CancelBody()
 _NO_REASON: Final = AcknowledgeBody()
 _SAME_AGAIN: Final = RetryBody()
+_REFUSED: Final = (
+    "A field is invalid, the type is not declared, the input does not match its schema, or the key is reused"
+)
 _ETAG = ResponseHeader(
     name="ETag", documentation_only=True, description="Version of the operation as a strong entity tag"
 )
@@ -71,8 +74,8 @@ class OperationController(Controller):
             413,
             415,
             422,
-            never=("operation-already-done", "operation-not-done"),
-            words={409: "Another operation has the workflow id"},
+            also=("unknown-operation-type", *WORKFLOW_ID_CONFLICTS),
+            words={409: "Another operation has the workflow id", 422: _REFUSED},
         ),
     )
     async def submit(self, request: ApiRequest, data: JSONBody[SubmitBody]) -> JsonResponse[OperationBody]:
@@ -117,7 +120,7 @@ class OperationController(Controller):
         operation_class=OptionalBodyOperation,
         header_parameters=(IF_MATCH,),
         response_headers=[RETRY_AFTER],
-        responses=problems(400, 404, 409, 412, 413, 415, 422, never=("operation-not-done", *WORKFLOW_ID_CONFLICTS)),
+        responses=problems(400, 404, 409, 412, 413, 415, 422, also=("operation-already-done",)),
     )
     async def cancel(
         self, request: ApiRequest, operation_id: FromPath[UUID], data: JSONBody[CancelBody] = _DEFAULT_CANCEL
@@ -139,12 +142,12 @@ class OperationController(Controller):
         operation_class=OptionalBodyOperation,
         header_parameters=(IF_MATCH,),
         response_headers=[RETRY_AFTER],
-        responses=problems(400, 404, 412, 413, 415, 422, never=("unknown-operation-type", "idempotency-key-reused")),
+        responses=problems(400, 404, 412, 413, 415, 422),
     )
     async def acknowledge(
         self, request: ApiRequest, operation_id: FromPath[UUID], data: JSONBody[AcknowledgeBody] = _NO_REASON
     ) -> JsonResponse[OperationBody]:
-        """Takes the attention away until a new problem comes: one of another kind, or one after the end of this one.
+        """Clears the attention until a new problem occurs: one of another kind, or one after the end of this one.
         The history keeps who did it, and why. An operation without attention stays as it is."""
         expected = expected_version(IF_MATCH.values(request))
         operation = await request.ledger.acknowledge(operation_id, reason=data.reason, expected=expected)
@@ -161,9 +164,16 @@ class OperationController(Controller):
         response_headers=[LOCATION, RETRY_AFTER, REPLAYED],
         responses=problems(
             *(400, 404, 409, 413, 415, 422),
-            never=("operation-already-done",),
-            also=("operation-already-retried",),
-            words={409: "The operation is not done, was retried with other values, or its workflow id is in use"},
+            also=(
+                "operation-not-done",
+                "operation-already-retried",
+                "unknown-operation-type",
+                *WORKFLOW_ID_CONFLICTS,
+            ),
+            words={
+                409: "The operation is not done, was retried with other values, or its workflow id is in use",
+                422: _REFUSED,
+            },
         ),
     )
     async def retry(

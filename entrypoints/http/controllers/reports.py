@@ -1,10 +1,11 @@
 """Route: reports of workflows and their clients, which the plugin sends."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 from litestar import Controller, post
 from litestar.params import JSONBody
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from application.track.record import Recorded
 from domain.access.scope import Scope
@@ -33,9 +34,13 @@ _DESCRIPTIONS: Final = {
 
 
 class ReportAnswerBody(Struct, frozen=True):
-    """What became of a report."""
+    """Outcome of a report."""
 
     outcome: UpdateOutcome
+    operation_id: (
+        Annotated[UUID, Meta(description="After `dispatched`: that of the named execution, if you may see it")]
+        | UnsetType
+    ) = UNSET
 
 
 class ReportController(Controller):
@@ -57,6 +62,9 @@ class ReportController(Controller):
         """Takes the status update of a workflow, or what a client says of the start of a workflow. The ledger asks
         Temporal whether the named execution is the operation's.
 
+        If Temporal answered a client's start with an execution that existed already, `dispatched` makes that one an
+        operation, and the recorded one FAILED with START_REJECTED.
+
         The first report of an execution that is not an operation yet makes it one, if `operation_id` is the id that
         follows from its chain. Unknown fields are ignored. A 200 means that the report is stored or says nothing new;
         `unknown_operation`: the operation was deleted, or belongs to another ledger."""
@@ -64,15 +72,17 @@ class ReportController(Controller):
             decoded = decode_report(data)
         except InvalidArgument as error:
             raise InvalidBody(*map(_field_error, error.violations)) from None
+        named: UUID | None = None
         if isinstance(decoded, StartReportRead):
-            recorded = await request.ledger.report_start(decoded.operation_id, decoded.report)
+            told = await request.ledger.report_start(decoded.operation_id, decoded.report)
+            recorded, named = told.outcome, told.operation_id
         elif decoded.execution is None:
             raise InvalidBody(FieldError("an object that names the sending run; it is missing", pointer="/execution"))
         else:
             recorded = await request.ledger.report(decoded.operation_id, decoded.report, decoded.execution)
         if recorded not in _OUTCOMES:
             raise ForeignReport(f"the execution is not that of operation {decoded.operation_id}")
-        return JsonResponse(ReportAnswerBody(_OUTCOMES[recorded]))
+        return JsonResponse(ReportAnswerBody(_OUTCOMES[recorded], UNSET if named is None else named))
 
 
 def _field_error(violation: str) -> FieldError:

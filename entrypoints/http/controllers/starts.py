@@ -1,7 +1,5 @@
 """Route: record an operation whose workflow the client starts itself."""
 
-from typing import Final
-
 from litestar import Controller, post
 from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
@@ -19,8 +17,6 @@ from entrypoints.http.requests.schemas import RecordBody, start_request
 from entrypoints.http.responses.json_response import JsonResponse
 from entrypoints.http.server.tracing import trace_to_carry
 from entrypoints.response_bodies import OperationBody
-
-_NEVER: Final = ("operation-already-done", "operation-not-done", "workflow-id-used", "unknown-operation-type")
 
 
 class StartController(Controller):
@@ -41,7 +37,7 @@ class StartController(Controller):
             200: ResponseSpec(OperationBody, False, "The open operation with the workflow id, under `use_existing`"),
             **problems(
                 *(400, 409, 413, 415, 422),
-                never=_NEVER,
+                also=("workflow-id-in-use",),
                 words={
                     409: "An open operation has the workflow id. The `operation_id` names it if it is your own",
                     422: "A field is invalid, or the key is reused",

@@ -12,6 +12,7 @@ from litestar.types import ControllerRouterHandler
 
 from domain.access.callback_token import TOKEN_HEADER
 from entrypoints.http.openapi.access import with_access
+from entrypoints.http.openapi.applicable import with_applicable_problems
 from entrypoints.http.openapi.events import with_events
 from entrypoints.http.openapi.examples import ANSWERS, REQUESTS
 from entrypoints.http.openapi.headers import with_header_parameters
@@ -75,8 +76,9 @@ def document(app: Litestar, base: str) -> bytes:
     """The document for a client that reaches the API under this base path. The schema is built once."""
     if _DOCUMENT not in app.state:
         schema = with_header_parameters(app, _with_batch_items(app.openapi_schema.to_schema()))
-        schema = _completed(with_events(schema))
-        app.state[_DOCUMENT] = in_order(with_request_checks(with_waiter_limits(with_access(app, schema))))
+        schema = with_access(app, _completed(with_events(schema)))
+        schema = with_request_checks(with_waiter_limits(schema))
+        app.state[_DOCUMENT] = in_order(with_applicable_problems(schema))
     server = {"url": app.state[PUBLIC_URL] or base or "/"}
     return msgspec.json.encode({**app.state[_DOCUMENT], "servers": [server]})
 

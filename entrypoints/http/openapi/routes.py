@@ -40,25 +40,15 @@ _HEADER_SCHEMAS: Final = {
 }
 """Schemas of response headers. All others are strings."""
 _PATH_PARAMETERS: Final = {"operation_id": "Id of the operation", "name": "Name of the operation type"}
-_RARE: Final = {
-    "malformed-head",
-    "not-ready",
-    "callback-not-taken",
-    "missing-credentials",
-    "invalid-credentials",
-    "waiter-limit-reached",
-    "engine-unavailable",
-    "execution-not-found",
-    "execution-of-other-type",
-    "foreign-report",
-    "type-not-declared",
-    "operation-already-retried",
+_GENERAL: Final = {
+    *("malformed-body", "invalid-parameter", "invalid-page-token", "invalid-header", "invalid-ticket", "not-found"),
+    *("operation-not-found", "version-mismatch", "body-too-large", "unsupported-media-type", "invalid-field"),
+    *("idempotency-key-reused", "internal", "busy", "database-unavailable", "identity-provider-unavailable"),
 }
-"""Slugs of problems that most routes never return."""
+"""Slugs of problems that follow from what a route takes. A route names the others that it returns."""
 WORKFLOW_ID_CONFLICTS: Final = ("workflow-id-in-use", "workflow-id-used")
-"""Slugs of problems that only submissions have."""
 CALLBACK_SECURITY: Final = "callbackToken"
-_WORDS: Final = {
+WORDS: Final = {
     400: "Malformed request: the body is not I-JSON (RFC 7493), or a query parameter or a header is unknown or invalid",
     401: "The token is missing, repeated or not the token of this operation, or callbacks are off",
     404: "The operation does not exist or belongs to another tenant, or the id is not a UUID",
@@ -66,23 +56,23 @@ _WORDS: Final = {
     412: "The operation does not have a version listed in If-Match",
     413: "The body exceeds 256 KiB",
     415: "The Content-Type is not application/json, or the body has a Content-Encoding",
-    422: "A field is invalid, the type is not declared, the input does not match its schema, or the key is reused",
+    422: "A field is invalid",
     500: "Internal error. The log has the cause under the X-Request-Id",
     503: "The database is unavailable, or too many concurrent changes",
 }
+"""Descriptions of problems by status, unless a route has its own."""
 
 
 def problems(
     *statuses: int,
     words: Mapping[int, str] | None = None,
-    never: Collection[str] = (),
     also: Collection[str] = (),
 ) -> dict[int, ResponseSpec]:
-    """The documented problems of a route: the given statuses, 500 and 503. `words`: descriptions by status; `never`:
-    slugs of problems that the route never returns; `also`: rare ones that it returns."""
-    described = {**_WORDS, **(words or {})}
+    """The documented problems of a route: the given statuses, 500 and 503. `words`: descriptions by status; `also`:
+    slugs of problems that do not follow from what the route takes."""
+    described = {**WORDS, **(words or {})}
     return {
-        status: ResponseSpec(Problem, False, described[status], MEDIA_TYPE, examples=_examples(status, never, also))
+        status: ResponseSpec(Problem, False, described[status], MEDIA_TYPE, examples=_examples(status, also))
         for status in sorted({*statuses, 500, 503})
     }
 
@@ -92,9 +82,9 @@ def not_modified() -> dict[int, ResponseSpec]:
     return {304: ResponseSpec(None, False, "The client has the current version")}
 
 
-def _examples(status: int, never: Collection[str], also: Collection[str]) -> list[Example]:
-    hidden = (_RARE | {*never}) - {*also}
-    kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug not in hidden}
+def _examples(status: int, also: Collection[str]) -> list[Example]:
+    shown = _GENERAL | {*also}
+    kinds = {kind.slug: kind for kind in KINDS.values() if kind.status == status and kind.slug in shown}
     return [
         Example(
             id=kind.slug,

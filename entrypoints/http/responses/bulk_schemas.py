@@ -22,7 +22,7 @@ class BulkPreviewBody(Struct, frozen=True):
 
 
 class TargetBody(Struct, frozen=True):
-    """An operation of a bulk action, and what became of it."""
+    """An operation of a bulk action, and its outcome."""
 
     operation_id: Annotated[UUID, Meta(description="It may have been deleted")]
     outcome: TargetOutcome

@@ -14,7 +14,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import HTTPScope, WebSocketScope
 
-from application.access.stream_tickets import StreamTicketOffice
+from application.access.stream_tickets import StreamTicketService
 from application.ports.storage.unit_of_work import DatabaseUnavailable
 from application.ports.token_verifier import IdentityProviderUnavailable
 from domain.access.principal import Principal
@@ -76,7 +76,7 @@ async def recheck(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     is unavailable."""
     needed = _needed(connection.route_handler, str(connection.scope.get("method")))
     access: Access = connection.app.state[ACCESS]
-    tickets: StreamTicketOffice | None = connection.scope.get("auth")
+    tickets: StreamTicketService | None = connection.scope.get("auth")
     if tickets is not None:
         with contextlib.suppress(DatabaseUnavailable):
             await tickets.recheck(connection.user)

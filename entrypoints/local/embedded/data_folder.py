@@ -90,18 +90,6 @@ def _empty(path: Path) -> None:
                 entry.unlink()
 
 
-def user_of(path: Path) -> int | None:
-    """Returns the process id of the opledger that uses a data folder; None if it is not in use."""
-    marker = path.expanduser() / MARKER
-    if not marker.is_file():
-        return None
-    descriptor = locks.try_lock(marker)
-    if descriptor is None:
-        return _process_id(marker)
-    os.close(descriptor)
-    return None
-
-
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[DataFolder]:
     _check_or_create(path)

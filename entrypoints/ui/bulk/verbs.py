@@ -47,7 +47,7 @@ VERBS: Final[Mapping[BulkVerb, VerbWords]] = {
     BulkVerb.ACKNOWLEDGE: VerbWords(
         Scope.CANCEL,
         "Acknowledge",
-        "The attention of each is taken away until a new problem comes.",
+        "Clears the attention of each until a new problem occurs.",
         "primary",
         "None of the operations that match needs attention.",
     ),

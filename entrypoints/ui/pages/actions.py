@@ -27,7 +27,7 @@ class ActionController(Controller):
 
     @post(f"{_PATH}/acknowledge", status_code=303, scope=Scope.CANCEL)
     async def acknowledge(self, request: UiRequest, operation_id: FromPath[UUID]) -> Response[None]:
-        """Takes the attention away until a new problem comes."""
+        """Clears the attention until a new problem occurs."""
         await request.ledger.acknowledge(operation_id, reason=given_reason(request))
         return _to(request, operation_id)
 

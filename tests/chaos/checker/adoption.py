@@ -15,17 +15,22 @@ def watched_have_rows(facts: Facts, found: Sequence[Chain], ownership: Ownership
             yield Violation(chain.workflow_id, "P1", f"a row for the watched execution {chain.id}", "none")
 
 
-def told_have_rows(facts: Facts, found: Sequence[Chain]) -> Iterator[Violation]:
+def received_ids_have_rows(facts: Facts, found: Sequence[Chain]) -> Iterator[Violation]:
     """Every operation whose id a client received has a row, which refers to the client's execution."""
     of_run = {(run.workflow_id, run.run_id): chain for chain in found for run in chain.runs}
-    for told in facts.told:
-        row = facts.rows.get(told.operation_id)
+    for received in facts.received_ids:
+        row = facts.rows.get(received.operation_id)
         if row is None:
-            yield Violation(told.operation_id, "P1", f"a row for what a client was told of {told.workflow_id}", "none")
+            yield Violation(
+                received.operation_id,
+                "P1",
+                f"a row for the id that a client received for {received.workflow_id}",
+                "none",
+            )
             continue
-        chain = None if told.run_id is None else of_run.get((told.workflow_id, told.run_id))
-        if row.workflow_id != told.workflow_id:
-            yield Violation(row.id, "P1", f"the workflow id {told.workflow_id}", row.workflow_id)
+        chain = None if received.run_id is None else of_run.get((received.workflow_id, received.run_id))
+        if row.workflow_id != received.workflow_id:
+            yield Violation(row.id, "P1", f"the workflow id {received.workflow_id}", row.workflow_id)
         elif chain is not None and row.first_run_id not in (None, chain.first_run_id):
             yield Violation(row.id, "P1", f"the client's execution {chain.id}", str(row.first_run_id))
 

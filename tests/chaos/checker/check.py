@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.chaos.checker.acceptance import answered_once, one_chain
-from tests.chaos.checker.adoption import adopted_for_a_reason, parents, told_have_rows, watched_have_rows
+from tests.chaos.checker.adoption import adopted_for_a_reason, parents, received_ids_have_rows, watched_have_rows
 from tests.chaos.checker.bulk import bulk_actions, in_time
 from tests.chaos.checker.chains import Chain, chains, number_of
 from tests.chaos.checker.expectations import as_expected, came_to
@@ -43,9 +43,9 @@ def check(facts: Facts) -> Findings:
         *one_owner_each(facts, found, ownership),
         *strays_end(found, ownership),
         *watched_have_rows(facts, found, ownership),
-        *told_have_rows(facts, found),
+        *received_ids_have_rows(facts, found),
         *parents(facts, found, ownership),
-        *policies(facts),
+        *policies(facts, ownership),
         *bulk_actions(facts),
         *_untracked(facts, found, ownership),
     ]

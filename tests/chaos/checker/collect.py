@@ -9,7 +9,7 @@ import asyncpg
 
 from tests.chaos.checker import ledger
 from tests.chaos.checker.engine import Engine
-from tests.chaos.checker.facts import BulkOrder, Declared, Facts, Order, Submission, Told
+from tests.chaos.checker.facts import BulkOrder, Declared, Facts, Order, ReceivedId, Submission
 
 
 class Answers(Protocol):
@@ -22,7 +22,7 @@ class Answers(Protocol):
     def deleted(self) -> Mapping[str, Sequence[datetime]]: ...
 
     @property
-    def told(self) -> Sequence[Told]: ...
+    def received_ids(self) -> Sequence[ReceivedId]: ...
 
     @property
     def asked(self) -> set[str]: ...
@@ -63,7 +63,7 @@ async def collect(
         answers={key: frozenset(ids) for key, ids in clients.answers.items()},
         deleted={workflow_id: list(times) for workflow_id, times in clients.deleted.items()},
         orders=orders,
-        told=list(clients.told),
+        received_ids=list(clients.received_ids),
         submissions=list(clients.submissions),
         parents=dict(clients.parents),
         bulk=dict(clients.bulk),

@@ -112,7 +112,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Told:
+class ReceivedId:
     """A client received the operation id of an execution."""
 
     operation_id: str
@@ -171,6 +171,8 @@ class Declared:
     """Workflow ids that clients with the plugin have started, or asked to adopt."""
     policies: Mapping[str, str] = field(default_factory=dict)
     """`on_running` by operation type with a template."""
+    workflows: Mapping[str, str] = field(default_factory=dict)
+    """Workflow types by operation type with a template."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class Facts:
     """Workflow ids whose execution was deleted through Temporal, and when."""
     orders: Mapping[int, Order] = field(default_factory=dict)
     """By the number in the input."""
-    told: Sequence[Told] = ()
+    received_ids: Sequence[ReceivedId] = ()
     submissions: Sequence[Submission] = ()
     parents: Mapping[str, str] = field(default_factory=dict)
     """By operation, the one that its submission named."""

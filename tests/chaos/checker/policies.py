@@ -10,20 +10,22 @@ from datetime import timedelta
 from tests.chaos.checker.chains import number_of
 from tests.chaos.checker.facts import Facts, Row, Submission, Violation
 from tests.chaos.checker.histories import terminal
+from tests.chaos.checker.identity import Ownership
 
 LATE_COMMIT = timedelta(seconds=40)
 """For how long at most an end is decided and not yet committed: a process may be paused, or wait for its database."""
 
 
-def policies(facts: Facts) -> Iterator[Violation]:
+def policies(facts: Facts, ownership: Ownership) -> Iterator[Violation]:
     """All of it."""
-    yield from _answers(facts)
+    yield from _answers(facts, ownership)
     yield from _one_open(facts)
     for row in facts.rows.values():
         yield from _superseded(facts, row)
+    yield from _alike(facts, ownership)
 
 
-def _answers(facts: Facts) -> Iterator[Violation]:
+def _answers(facts: Facts, ownership: Ownership) -> Iterator[Violation]:
     """A refusal or an operation of an earlier submission is the answer only under its policy, and about an operation
     that may have been open."""
     for submission in facts.submissions:
@@ -38,6 +40,7 @@ def _answers(facts: Facts) -> Iterator[Violation]:
             continue
         if submission.refused:  # an operation that gives its workflow id up is used by nothing while it is open
             allowed = policy == "reject" or (policy == "use_existing" and row.superseded_by is not None)
+            allowed = allowed or any(_of_workflow(facts, row, submission.type, ownership))
         else:
             allowed = policy == "use_existing"
         shown = "refused for" if submission.refused else "answered with"
@@ -79,6 +82,26 @@ def _superseded(facts: Facts, row: Row) -> Iterator[Violation]:
             yield Violation(row.id, "P1", f"the details name {row.superseded_by}", str(named))
     elif named is not None and named in facts.rows:
         yield Violation(row.id, "P1", "no successor", f"details name {named}")
+
+
+def _alike(facts: Facts, ownership: Ownership) -> Iterator[Violation]:
+    """P8: a submission uses and supersedes executions of its own workflow type alone."""
+    for submission in facts.submissions:
+        row = facts.rows.get(submission.operation_id or "")
+        if row is not None and not submission.refused:
+            yield from _of_workflow(facts, row, submission.type, ownership)
+    for row in facts.rows.values():
+        successor = facts.rows.get(row.superseded_by or "")
+        if successor is not None and successor.origin == "LEDGER":
+            yield from _of_workflow(facts, row, successor.type, ownership)
+
+
+def _of_workflow(facts: Facts, row: Row, kind: str, ownership: Ownership) -> Iterator[Violation]:
+    wanted = facts.declared.workflows.get(kind)
+    for chain in ownership.chains_of(row):
+        found = chain.first.workflow_type
+        if wanted is not None and found not in ("", wanted):
+            yield Violation(row.id, "P8", f"an execution of {wanted}", f"{kind} took one of {found}")
 
 
 def _new(facts: Facts, submission: Submission) -> Row | None:

@@ -5,12 +5,12 @@ import time
 
 import httpx
 
-from tests.chaos.checker.facts import Told
+from tests.chaos.checker.facts import ReceivedId
 from tests.chaos.plan.kinds import Fate
 from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
 
-PATIENCE = 240.0
+TIMEOUT = 240.0
 """Seconds of repeats: the call needs Temporal, which a slow machine and the faults keep away for long."""
 
 
@@ -32,7 +32,7 @@ class Adopter:
         await self._http.aclose()
 
     async def _adopt(self, url: str, work: Work, workflow_id: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             try:
                 body = {"type": work.type, "workflow_id": workflow_id}
@@ -42,11 +42,11 @@ class Adopter:
                 continue
             self._record.adoptions[answer.status_code] += 1
             if answer.status_code in (200, 201):
-                self._record.told.append(Told(answer.json()["id"], workflow_id))
+                self._record.received_ids.append(ReceivedId(answer.json()["id"], workflow_id))
                 return
             if answer.status_code < 500:
                 if work.fate is not Fate.DELETED:
                     self._record.complaints.append(f"adopting {workflow_id}: {answer.status_code} {answer.text[:300]}")
                 return
             await asyncio.sleep(0.3)
-        self._record.complaints.append(f"{workflow_id} was not adopted in {PATIENCE:g} s")
+        self._record.complaints.append(f"{workflow_id} was not adopted in {TIMEOUT:g} s")

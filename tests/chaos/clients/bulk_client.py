@@ -12,7 +12,7 @@ from tests.chaos.plan.crowd import Crowd
 from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
 
-PATIENCE = 240.0
+TIMEOUT = 240.0
 """Timeout of a bulk action in seconds. Servers are killed meanwhile."""
 WORDS = "the client cancelled"
 
@@ -102,7 +102,7 @@ class BulkClient:
 
     async def _done(self, operation_id: str) -> bool:
         """Whether the operation ends in time."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             shown = await self._http.request("GET", f"/v1/operations/{operation_id}", 200)
             if shown is not None and shown.json()["done"]:

@@ -10,7 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from tests.chaos.clients import interference
 from tests.chaos.clients.bulk_client import BulkClient
-from tests.chaos.clients.patient_http import PATIENCE, PatientHttp
+from tests.chaos.clients.patient_http import TIMEOUT, PatientHttp
 from tests.chaos.plan.kinds import Fate
 from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
@@ -92,7 +92,7 @@ class Fates:
 
     async def _surely(self, act: Callable[[], Awaitable[bool]]) -> str:
         """Try until it is done; what is not there may only not have been started yet."""
-        deadline, outcome = time.monotonic() + PATIENCE, "not done"
+        deadline, outcome = time.monotonic() + TIMEOUT, "not done"
         while time.monotonic() < deadline:
             try:
                 return "done" if await act() else "too late"
@@ -116,7 +116,7 @@ class Fates:
     async def _retry(self, operation_id: str) -> str:
         """As soon as it is done, under a key; the new operation comes to what the first one came to."""
         path, key = f"/v1/operations/{operation_id}/retry", f"retry-{operation_id}"
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             answer = await self._http.post(path, {}, 202, 409, key=key)
             if answer is None:

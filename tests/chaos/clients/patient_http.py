@@ -8,7 +8,7 @@ import httpx
 
 from tests.chaos.record import Record
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Timeout in seconds until a server that is down is back."""
 
 
@@ -32,7 +32,7 @@ class PatientHttp:
     async def request(self, method: str, path: str, *expected: int, **content: Any) -> httpx.Response | None:
         """Returns the response with an expected status, from either API; None after the timeout, or, with a complaint,
         after another status."""
-        deadline, turn = time.monotonic() + PATIENCE, 0
+        deadline, turn = time.monotonic() + TIMEOUT, 0
         while time.monotonic() < deadline:
             url = self._urls[turn % len(self._urls)]
             turn += 1

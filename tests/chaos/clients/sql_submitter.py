@@ -12,7 +12,7 @@ from tests.chaos.plan.plan import Plan
 from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
 
-PATIENCE = 90.0
+TIMEOUT = 90.0
 ROLLED_BACK = 0.4
 """Share of the submissions before which the same one is made in a transaction that is rolled back."""
 SUBMIT = "SELECT opledger.submit($1, $2::text::jsonb, labels => $3::text::jsonb, idempotency_key => $4)::text"
@@ -36,14 +36,14 @@ class SqlSubmitter:
             await self._in_transaction(work, key, commit=False)
         operation_id = await self._in_transaction(work, work.key, commit=True)
         if operation_id is None:
-            self._record.complaints.append(f"P1: key {work.key} was not committed in {PATIENCE:g} s")
+            self._record.complaints.append(f"P1: key {work.key} was not committed in {TIMEOUT:g} s")
         else:
             self._record.answers[work.key].add(operation_id)
         return operation_id
 
     async def _in_transaction(self, work: Work, key: str, *, commit: bool) -> str | None:
         """The id that the function has returned in a transaction that ended as wanted."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             try:
                 return await self._once(work, key, commit=commit)

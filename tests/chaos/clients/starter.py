@@ -20,12 +20,12 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from opledger import OpledgerPlugin, operation_id
-from tests.chaos.checker.facts import Told
+from tests.chaos.checker.facts import ReceivedId
 from tests.chaos.plan.kinds import Way
 from tests.chaos.plan.workload import PREFIXES, Work
 from tests.chaos.record import Record
 
-PATIENCE = 240.0
+TIMEOUT = 240.0
 """Seconds of repeats: a server may be down, and then slow."""
 WORKFLOWS = {
     "watched": ("Watched", "team"),
@@ -70,7 +70,7 @@ class Starter:
             Way.FOREIGN: self._foreign,
             Way.SCHEDULE: self._by_schedule,
         }
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             try:
                 return await starts.get(work.way, self._start)(work)
@@ -78,12 +78,12 @@ class Starter:
                 return None if work.type in PREFIXES else work.workflow_id
             except RPCError:
                 await asyncio.sleep(0.3)
-        self._record.complaints.append(f"{work.workflow_id} was not started in {PATIENCE:g} s")
+        self._record.complaints.append(f"{work.workflow_id} was not started in {TIMEOUT:g} s")
         return None
 
     async def ended(self, workflow_id: str) -> None:
-        """Wait until the latest execution with the workflow id has ended, or for PATIENCE."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until the latest execution with the workflow id has ended, or for TIMEOUT."""
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             try:
                 described = await self._plain.get_workflow_handle(workflow_id).describe()
@@ -101,8 +101,8 @@ class Starter:
         self._record.asked.add(work.workflow_id)
         client = self._recording[int(work.choice * len(self._recording))]
         handle = await _started(client, work, on_conflict=_on_conflict(work))
-        if (told := operation_id(handle)) is not None and _is_recorded(told):
-            self._record.told.append(Told(told, work.workflow_id, handle.first_execution_run_id))
+        if (received := operation_id(handle)) is not None and _is_recorded(received):
+            self._record.received_ids.append(ReceivedId(received, work.workflow_id, handle.first_execution_run_id))
         return work.workflow_id
 
     async def _foreign(self, work: Work) -> str:

@@ -16,7 +16,7 @@ from tests.chaos.record import Record
 
 AT_ONCE = 48
 """Submissions under way at most."""
-PATIENCE = 90.0
+TIMEOUT = 90.0
 
 
 class WorkflowIdInUse(Exception):
@@ -41,7 +41,7 @@ class Submitter:
         """The operation's id; None if it was refused because of its workflow id, or, with a complaint, if there never
         was a 202."""
         dice = Random(f"{self._plan.seed}/{work.number}")
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         sent = datetime.now(UTC)
         body = work.body(parent := next(iter(self._record.answers.get(work.parent or "", ())), None))
         async with self._gate:
@@ -60,7 +60,7 @@ class Submitter:
                             await self._once(dice.choice(self._urls), work, body)
                     return operation_id
                 await asyncio.sleep(dice.uniform(0.05, 0.3))
-        self._record.complaints.append(f"P1: key {work.key} had no 202 in {PATIENCE:g} s")
+        self._record.complaints.append(f"P1: key {work.key} had no 202 in {TIMEOUT:g} s")
         return None
 
     async def close(self) -> None:

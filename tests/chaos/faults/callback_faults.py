@@ -26,7 +26,7 @@ TREATMENTS = {
 FORGED = {"Nexus-Operation-State": "succeeded", "Content-Type": "application/json"}
 MADE_UP = f"chaos.ZGVmYXVsdA.{'A' * 43}"
 """In the true form, for the tenant `default`; only the signature is made up."""
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 class CallbackFaults:
@@ -107,4 +107,4 @@ class CallbackFaults:
             return good(status)
 
         async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
-            return status if await until(answered, PATIENCE) else None
+            return status if await until(answered, TIMEOUT) else None

@@ -22,7 +22,7 @@ from tests.chaos.system.processes import ChaosProcess, send
 from tests.chaos.system.system import System
 from tests.support.eventually import until
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds that a fault which waits for its moment (the next commit, the next start) may wait."""
 
 
@@ -138,7 +138,7 @@ class Injector:
                 losses.armed = 1  # the one that it was meant for went down with its connection
             return losses.lost > before
 
-        if await until(done, PATIENCE):
+        if await until(done, TIMEOUT):
             self._record.injected[fault.kind] += 1
 
     async def _lose_starts(self, fault: Fault) -> None:

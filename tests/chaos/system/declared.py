@@ -13,4 +13,5 @@ def declared() -> Declared:
         watched=frozenset(one["workflow"] for one in types.values() if one.get("adopt")),
         reporting=frozenset({"plugged", "queued"}),
         policies={name: one["on_running"] for name, one in types.items() if "workflow_id" in one},
+        workflows={name: one["workflow"] for name, one in types.items() if "workflow_id" in one},
     )

@@ -13,6 +13,7 @@ from domain.json_value import JsonValue
 from domain.operation.chain import Run
 from domain.operation.start.arguments import to_arguments
 from tests.contract.engine.world import EngineWorld, WorkflowId
+from tests.support.temporal.server import MAX_CALLBACKS
 
 
 class MemoryWorld(EngineWorld):
@@ -24,6 +25,7 @@ class MemoryWorld(EngineWorld):
         self.clock = MemoryClock()
         self.first_runs = {}
         self.memory = self.engine = MemoryWorkflowEngine(self.clock, page_size=page_size)
+        self.memory.limit_callbacks(MAX_CALLBACKS)
 
     def now(self) -> datetime:
         """A different time at every call."""

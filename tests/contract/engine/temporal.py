@@ -52,7 +52,7 @@ from opledger.search_attribute import OPERATION_UUID
 from opledger.wire import MEMO
 from tests.contract.engine.callback_receiver import CallbackReceiver
 from tests.contract.engine.world import EngineWorld, WorkflowId
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import TIMEOUT, eventually
 from tests.support.tcp_proxy import Proxy
 
 
@@ -279,7 +279,7 @@ class TemporalWorld(EngineWorld):
         request = PollActivityTaskQueueRequest(
             namespace="default", task_queue=TaskQueue(name=task_queue), identity="worker"
         )
-        task = await self.service.poll_activity_task_queue(request, timeout=timedelta(seconds=PATIENCE))
+        task = await self.service.poll_activity_task_queue(request, timeout=timedelta(seconds=TIMEOUT))
         assert task.task_token, "no task came"
         return task.task_token
 
@@ -340,7 +340,7 @@ class TemporalWorld(EngineWorld):
         request = PollWorkflowTaskQueueRequest(
             namespace="default", task_queue=TaskQueue(name=f"queue-{workflow_id}"), identity="worker"
         )
-        task = await self.service.poll_workflow_task_queue(request, timeout=timedelta(seconds=PATIENCE))
+        task = await self.service.poll_workflow_task_queue(request, timeout=timedelta(seconds=TIMEOUT))
         assert task.task_token, "no task came"
         return task
 

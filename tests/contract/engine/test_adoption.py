@@ -18,6 +18,7 @@ from tests.contract.engine.memory import MemoryWorld
 from tests.contract.engine.temporal import TemporalWorld
 from tests.contract.engine.world import EngineWorld
 from tests.support.eventually import eventually
+from tests.support.temporal.server import MAX_CALLBACKS
 
 SINGLE, SPREAD = Arguments.SINGLE, Arguments.SPREAD
 STATE = "nexus-operation-state"
@@ -236,6 +237,20 @@ class AttachContract:
         assert (await world.engine.attach_callback(execution, long)).outcome is AttachOutcome.REFUSED
         await world.complete(workflow_id, 1)
         assert (await described(world, workflow_id)).state in CLOSED
+
+    async def test_full_execution_takes_no_further_callback(self, world: EngineWorld) -> None:
+        """The limit is that of one execution. A callback that it has may be attached again."""
+        await world.start_from_outside(workflow_id := name())
+        await world.start_from_outside(other := name())
+        execution = await described(world, workflow_id)
+        callbacks = [world.callback(uuid4()) for _ in range(MAX_CALLBACKS + 1)]
+        attached = [await world.engine.attach_callback(execution, callback) for callback in callbacks]
+        assert {answer.outcome for answer in attached[:-1]} == {AttachOutcome.ATTACHED}
+        assert attached[-1].outcome is AttachOutcome.FULL
+        assert f"cannot attach more than {MAX_CALLBACKS} callbacks" in attached[-1].reason
+        assert await world.engine.attach_callback(execution, callbacks[0]) == Attached(AttachOutcome.ATTACHED)
+        _, answer = await attach(world, await described(world, other))
+        assert answer == Attached(AttachOutcome.ATTACHED)
 
     async def test_calls_raise_during_an_outage(self, world: EngineWorld) -> None:
         """EngineUnavailable: the caller repeats them."""

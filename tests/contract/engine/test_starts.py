@@ -99,6 +99,19 @@ class StartsContract:
         await settled(world, since, [Watch(one, "Team = 'a'")], [a])
         await settled(world, since, [Watch(one, "Team = 'a'"), Watch(two)], [a, c, d])
 
+    async def test_one_run_is_selected(self, world: EngineWorld) -> None:
+        """By type and query, once it is listed; also after it has closed."""
+        since, one, other = world.now(), kind(), kind()
+        [a], [b] = await started(world, one, team="a"), await started(world, one, team="b")
+        await world.complete(b.workflow_id, 1)
+        await settled(world, since, [Watch(one)], [a, b])
+        watches = [Watch(one), Watch(one, "Team = 'a'"), Watch(one, "Team = 'b'"), Watch(other)]
+        for run, expected in ((a, [True, True, False, False]), (b, [True, False, True, False])):
+            assert [await world.engine.selects(watch, run.run_id) for watch in watches] == expected
+        assert not await world.engine.selects(Watch(one), str(uuid4()))
+        with pytest.raises(QueryRefused, match="invalid query"):
+            await world.engine.selects(Watch(one, "Team = "), a.run_id)
+
     @pytest.mark.parametrize("query", ["Team = ", "Team = 'a') OR (Team = 'b'", "Nonsense > 3"])
     async def test_invalid_query_is_refused(self, world: EngineWorld, query: str) -> None:
         """With the engine's message."""
@@ -161,6 +174,8 @@ class StartsContract:
         try:
             with pytest.raises(EngineUnavailable):
                 await world.engine.started_since(world.now(), [Watch(kind())])
+            with pytest.raises(EngineUnavailable):
+                await world.engine.selects(Watch(kind()), str(uuid4()))
         finally:
             await world.come_back()
         await world.answering()

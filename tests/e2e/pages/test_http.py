@@ -6,15 +6,15 @@ import time
 
 import pytest
 
-from tests.support.eventually import PATIENCE
-from tests.support.pages import section
+from tests.support.eventually import TIMEOUT
+from tests.support.pages import WALK_THROUGHS, section
 from tests.support.stack.commands import Stack
 from tests.support.stack.exchanges import Reader, differences
 
 _EXCHANGE = re.compile(r"```sh\n(?P<command>.*?)```\n\n```http\n(?P<answer>.*?)```", re.S)
 
 
-@pytest.mark.parametrize(("page", "least"), [("docs/http.md", 13), ("docs/bulk.md", 6)])
+@pytest.mark.parametrize(("page", "least"), zip(WALK_THROUGHS, (13, 6), strict=True))
 async def test_the_walk_through(stack: Stack, page: str, least: int) -> None:
     """Copy and paste, from the first command to the last. A GET is repeated until what it shows has come."""
     examples = section(page, "By example")
@@ -23,7 +23,7 @@ async def test_the_walk_through(stack: Stack, page: str, least: int) -> None:
     reader = Reader(stack.ledger.http)
     for exchange in exchanges:
         command, shown = exchange["command"], exchange["answer"]
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         answer = await reader.send(command)
         while answer.request.method == "GET" and differences(shown, answer) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)

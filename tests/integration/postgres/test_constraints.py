@@ -1,5 +1,6 @@
 """Every rule is enforced by the database itself, for every writer."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -30,6 +31,7 @@ from adapters.postgres.schema.tables import (
 from domain.operation.lifecycle import accept
 from domain.operation.operation import Operation
 from tests.support.operations import ID, T0, accepted, at, cause, completed, dispatched_at, failed, running
+from tests.support.pages import text
 
 NO_DISPATCH = {"dispatch_due_at": None}
 OPERATIONS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -413,6 +415,13 @@ OTHERS = {
 }
 """A different value for each column that is final."""
 FREE = {column.name for column in operations.c} - OTHERS.keys() - {"unchecked"}  # final since the check
+
+
+def test_docs_list_the_columns_that_may_change() -> None:
+    """In a finished operation."""
+    _, _, table = text("docs/access.md").partition("### Final rows")
+    cells = re.findall(r"^\| (`.*?) \|", table, re.M)
+    assert {column for cell in cells for column in re.findall(r"`(\w+)`", cell)} == FREE
 
 
 @pytest.mark.parametrize("column", OTHERS)

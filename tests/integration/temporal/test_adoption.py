@@ -5,6 +5,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,7 +18,7 @@ from temporalio.api.command.v1 import (
 from temporalio.api.common.v1 import Payload, WorkflowExecution, WorkflowType
 from temporalio.api.enums.v1 import CommandType
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, TerminateWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     Schedule,
@@ -40,8 +41,8 @@ from adapters.temporal.connection import rpc
 from adapters.temporal.executions import chains
 from adapters.temporal.payloads import payloads
 from adapters.temporal.workflow_engine import TemporalWorkflowEngine
-from application.ports.engine.executions import AttachOutcome, Execution
-from application.ports.engine.workflow_engine import PayloadsUnavailable
+from application.ports.engine.executions import Attached, AttachOutcome, Execution
+from application.ports.engine.workflow_engine import EngineUnavailable, PayloadsUnavailable
 from domain.evidence.observation import CLOSED, ExecutionState
 from domain.operation.chain import Chain, Run
 from domain.operation.start.arguments import Arguments
@@ -270,6 +271,51 @@ async def test_stray_execution_ends_without_the_ledger(world: TemporalWorld, mon
     assert answer.stray
     ended = await world.client.get_workflow_handle(workflow_id).describe()
     assert ended.status is WorkflowExecutionStatus.TERMINATED
+
+
+async def strayed(world: TemporalWorld, monkeypatch: pytest.MonkeyPatch, failures: int) -> tuple[str, int]:
+    """Attaches a callback to an execution that is gone, while so many terminations have no answer. Returns the workflow
+    id and the number of terminations."""
+    attempts = 0
+
+    async def failing(method: Any, request: Any, *more: Any) -> Any:
+        nonlocal attempts
+        if isinstance(request, TerminateWorkflowExecutionRequest):
+            attempts += 1
+            if attempts <= failures:
+                raise EngineUnavailable("away")
+        return await rpc.call(method, request, *more)
+
+    monkeypatch.setattr(attaching, "call", failing)
+    monkeypatch.setattr(attaching, "TERMINATION_PAUSE", timedelta(milliseconds=1))
+    await world.start_from_outside(workflow_id := f"order {uuid4()}")
+    execution = await described(world, workflow_id)
+    await world.delete(workflow_id)
+    answer = await world.engine.attach_callback(execution, world.callback(uuid4()))
+    assert answer == Attached(AttachOutcome.CLOSED, stray=True)
+    return workflow_id, attempts
+
+
+async def test_termination_of_a_stray_execution_is_repeated(
+    world: TemporalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server does not answer the first requests."""
+    workflow_id, attempts = await strayed(world, monkeypatch, attaching.TERMINATIONS - 1)
+    assert attempts == attaching.TERMINATIONS
+    ended = await world.client.get_workflow_handle(workflow_id).describe()
+    assert ended.status is WorkflowExecutionStatus.TERMINATED
+
+
+async def test_stray_execution_that_is_not_terminated_is_counted(
+    world: TemporalWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The attempts are limited: its execution timeout ends it."""
+    workflow_id, attempts = await strayed(world, monkeypatch, 100)
+    assert attempts == attaching.TERMINATIONS
+    assert f"workflow id {workflow_id!r}, which was started by accident, is not terminated" in caplog.text
+    stray = await world.client.get_workflow_handle(workflow_id).describe()
+    assert stray.status is WorkflowExecutionStatus.RUNNING
+    await world.client.get_workflow_handle(workflow_id).terminate()
 
 
 class Compressing(PayloadCodec):

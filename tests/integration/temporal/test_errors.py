@@ -10,6 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from adapters.temporal.connection.errors import engine_error, start_error, unknown_execution
 from application.ports.engine.workflow_engine import (
     CallbackRefused,
+    CallbacksExhausted,
     EngineUnavailable,
     ExecutionExists,
     StartFailed,
@@ -18,6 +19,7 @@ from application.ports.engine.workflow_engine import (
 
 GRPC_LIMIT = "grpc: received message after decompression larger than max 4194304"
 NO_MAPPING = "Namespace default has no mapping defined for search attribute OperationUUID"
+FULL = "callbacks to a workflow (32 callbacks already attached)"
 CALLBACK = "url does not match any configured callback address"
 
 
@@ -76,7 +78,8 @@ def test_only_a_permanent_refusal_rejects_a_start(status: RPCStatusCode, words: 
             CallbackRefused,
         ),
         (RPCStatusCode.INVALID_ARGUMENT, "cannot attach more than 32 callbacks to an execution", CallbackRefused),
-        (RPCStatusCode.FAILED_PRECONDITION, "cannot attach more than 32 callbacks to a workflow", CallbackRefused),
+        (RPCStatusCode.FAILED_PRECONDITION, f"cannot attach more than 32 {FULL}", CallbacksExhausted),
+        (RPCStatusCode.FAILED_PRECONDITION, "callbacks are not enabled", CallbackRefused),
         (RPCStatusCode.UNIMPLEMENTED, "unknown callback variant: <nil>", CallbackRefused),
         (RPCStatusCode.INVALID_ARGUMENT, "Blob data size exceeds limit.", StartRejected),
         (RPCStatusCode.INVALID_ARGUMENT, NO_MAPPING.replace("default", "nexus"), StartFailed),

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis.stateful import invariant
 
 from adapters.memory.engine.executions import MemoryExecution
-from application.adopt.watch_rules import HOLD
+from application.adopt.watch_progress import HOLD
 from application.ports.engine.executions import NOBODY
 from domain.evidence.observation import ExecutionState
 from domain.operation.attention import AttentionKind
@@ -14,19 +14,20 @@ from domain.operation.operation_error import BEFORE_START, ErrorCode
 from domain.operation.origin import Origin
 from domain.operation.start.workflow_id_policy import OnRunning
 from domain.operation.status import OperationStatus
+from tests.simulation.adoption.strangers import Strangers
 from tests.simulation.adoption.surroundings import Families, Weather
-from tests.simulation.adoption.ways import Ledger, Recorders, Workers
+from tests.simulation.adoption.ways import Recorders, Workers
 from tests.simulation.adoption.world import ALL_TYPES, is_of, own_adopted_id
 from tests.simulation.invariants import agrees, final_is_final
 from tests.simulation.workflow_ids.machine import holds, may_end
-from tests.simulation.workflow_ids.rules import Clients, Engine, Loops
+from tests.simulation.workflow_ids.rules import Engine, Loops
 from tests.simulation.workflow_ids.world import OURS, Ended, NamedWorld
 
 WAITS = (31, 31, 31, 61, 61, 601, 601, 1801, 3601, 3601, 61, 61)
 """Seconds, in which verification and the back-off of follow-ups come round."""
 
 
-class Adoption(Clients, Loops, Engine, Ledger, Workers, Recorders, Families, Weather):
+class Adoption(Strangers, Loops, Engine, Workers, Recorders, Families, Weather):
     """All ways in, of two tenants, under three workflow ids. The model is the engine's own memory."""
 
     @invariant()
@@ -201,6 +202,8 @@ class Adoption(Clients, Loops, Engine, Ledger, Workers, Recorders, Families, Wea
 
 def _adopted_meanwhile(ended: Ended) -> bool:
     """Whether a chain that a submission was to terminate had just become an operation."""
+    if ended.execution.fields.workflow_type != OURS:
+        return False
     own = [row for row in ended.rows if is_of(row, ended.execution)]
     foreign = all(row.origin is Origin.ADOPTED for row in own)
     return foreign and any(

@@ -299,13 +299,18 @@ class Recorders(AdoptingWorld):
         self.receive_start(letter, fate, ahead)
 
     def receive_start(self, letter: StartLetter, fate: Fate | None, ahead: timedelta) -> None:
-        """Also one that tells of an execution that runs already, which is another operation's."""
+        """Also one that tells of an execution that runs already, which becomes another operation."""
         receive = self.ledger.api.start_reports().receive
 
         async def received() -> None:
-            recorded = await receive(letter.operation_id, letter.report, letter.tenant, "client")
-            if recorded is Recorded.RECORDED and letter.report.execution is not None:
-                self.promised.add(letter.report.execution.first_run_id)
+            told = await receive(letter.operation_id, letter.report, letter.tenant, "client")
+            execution = letter.report.execution
+            if told.operation_id is None or execution is None:
+                return
+            self.promised.add(execution.first_run_id)
+            named = self.rows.get(told.operation_id)
+            assert named is None or named.tenant == letter.tenant, f"{named} is another tenant's"
+            assert named is None or named.first_run_id in (None, execution.first_run_id), f"{named} has another chain"
 
         self.process(received(), fate, ahead)
 

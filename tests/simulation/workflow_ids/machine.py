@@ -16,7 +16,7 @@ from domain.operation.origin import Origin
 from domain.operation.start.workflow_id_policy import OnRunning
 from domain.operation.status import OperationStatus
 from tests.simulation.workflow_ids.rules import Clients, Engine, Loops
-from tests.simulation.workflow_ids.world import NOT_OURS, Ended, NamedWorld
+from tests.simulation.workflow_ids.world import OURS, Ended, NamedWorld
 
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
 
@@ -94,16 +94,20 @@ def holds(row: Operation) -> bool:
 
 
 def may_end(ended: Ended, catalogue: OperationCatalogue) -> bool:
-    """Only what gives its workflow id up, was cancelled or had ended before; or a foreign chain of the same workflow
-    type, for an operation whose type says so."""
+    """Only what gives its workflow id up, was cancelled or had ended before; or a foreign chain, for an operation whose
+    type says so. A chain of another workflow type gives way to a client's start alone."""
     chain = ended.execution
     own = [row for row in ended.rows if _is_of(row, chain)]
+    alike = chain.fields.workflow_type == OURS
     if own:
+        by_clients = {row.id for row in ended.rows if row.origin is Origin.CLIENT}
         return any(
-            row.superseded_by is not None or row.done or (row.cancel_request is not None and row.cancel_request.force)
+            row.done
+            or (row.superseded_by is not None and (alike or row.superseded_by in by_clients))
+            or (row.cancel_request is not None and row.cancel_request.force)
             for row in own
         )
-    if chain.fields.operation_id is not None or chain.fields.workflow_type == NOT_OURS:
+    if chain.fields.operation_id is not None or not alike:
         return chain.fields.operation_id is not None
     return any(
         row.workflow_id == chain.workflow_id and catalogue.get(row.type).on_running is OnRunning.TERMINATE

@@ -57,10 +57,12 @@ class Clients(NamedWorld):
         self.process(ask(), fate)
 
     def is_a_fair_answer(self, request: Submission, answer: Submitted | WorkflowIdConflict) -> None:
-        """P8: an operation of the tenant's own, or a conflict that names none of another tenant."""
+        """P8: an operation of the tenant's own and of the workflow type, or a conflict that names none of another
+        tenant."""
         if isinstance(answer, Submitted):
             assert answer.operation.id in self.rows
             assert answer.operation.tenant == request.tenant
+            assert self.catalogue.workflow_of(answer.operation.type) == OURS
         elif answer.operation_id is not None:
             assert self.rows[answer.operation_id].tenant == request.tenant
 

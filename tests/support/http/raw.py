@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import httpx
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds that no answer takes."""
 
 
@@ -32,12 +32,12 @@ class Connection:
 
     async def answer(self) -> httpx.Response:
         """The next response."""
-        return await asyncio.wait_for(self._answer(), PATIENCE)
+        return await asyncio.wait_for(self._answer(), TIMEOUT)
 
     async def closed(self) -> bytes:
         """What comes before the server closes the connection."""
         try:
-            return await asyncio.wait_for(self._reader.read(), PATIENCE)
+            return await asyncio.wait_for(self._reader.read(), TIMEOUT)
         except ConnectionError:
             return b""
 

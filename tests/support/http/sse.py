@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.http.api import Api, scope_of
 
-PATIENCE = 60
+TIMEOUT = 60
 """Seconds that no test waits for."""
 
 
@@ -92,7 +92,7 @@ class Streamed:
         self._reads.set()
 
     async def _block(self) -> str | None:
-        return await asyncio.wait_for(self._blocks.get(), PATIENCE)
+        return await asyncio.wait_for(self._blocks.get(), TIMEOUT)
 
 
 @asynccontextmanager

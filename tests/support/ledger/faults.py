@@ -142,6 +142,10 @@ class CrashingEngine:
         )
         return found
 
+    async def selects(self, watch: Watch, run_id: str) -> bool:
+        selected: bool = await self._faults.around(lambda: self._inner.selects(watch, run_id))
+        return selected
+
     async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
         found: list[IndexEntry] = await self._faults.around(lambda: self._inner.with_problems(watched=watched))
         return found

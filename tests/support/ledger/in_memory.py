@@ -143,6 +143,10 @@ class WatchedEngine:
         )
         return answer
 
+    async def selects(self, watch: Watch, run_id: str) -> bool:
+        answer: bool = await self._watched("selects", None, lambda: self._inner.selects(watch, run_id))
+        return answer
+
     async def with_problems(self, *, watched: Collection[str] = ()) -> list[IndexEntry]:
         answer: list[IndexEntry] = await self._watched(
             "with_problems", None, lambda: self._inner.with_problems(watched=watched)

@@ -17,7 +17,7 @@ from uuid import uuid4
 import psutil
 from temporalio.client import Client
 
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import TIMEOUT, eventually
 from tests.support.ports import free_port
 from tests.support.stack.ledger import Ledger
 
@@ -63,7 +63,7 @@ async def run(*arguments: str, cwd: Path, **variables: str) -> Ended:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             output, errors = await process.communicate()
     finally:
         if process.returncode is None:
@@ -128,7 +128,7 @@ class Service:
         self.process.send_signal(number)
         return await self.ended()
 
-    async def ended(self, within: float = PATIENCE) -> int:
+    async def ended(self, within: float = TIMEOUT) -> int:
         """Wait for the end; the exit code."""
         return await asyncio.to_thread(self.process.wait, within)
 

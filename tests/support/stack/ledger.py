@@ -12,7 +12,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 
-from tests.support.eventually import PATIENCE, eventually
+from tests.support.eventually import TIMEOUT, eventually
 
 OPERATION_UUID = SearchAttributeKey.for_keyword("OperationUUID")
 MOVES = {("ACCEPTED", "RUNNING"), ("RUNNING", "COMPLETED"), ("RUNNING", "FAILED"), ("ACCEPTED", "FAILED")}
@@ -50,7 +50,7 @@ class Ledger:
     async def submit_surely(self, key: str, body: dict[str, Any]) -> tuple[str, list[int]]:
         """As a careful client does: repeat under the same key until there is a 202. Its id, and all statuses seen;
         0 is a connection that failed."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         seen: list[int] = []
         while True:
             try:

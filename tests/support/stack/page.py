@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.eventually import PATIENCE
+from tests.support.eventually import TIMEOUT
 from tests.support.pages import block
 from tests.support.stack.commands import Stack, environment
 from tests.support.stack.exchanges import Reader, differences
@@ -39,7 +39,7 @@ class Page:
     async def ask(self, name: str, shown: str) -> httpx.Response:
         """Sends the request of a block. A GET is repeated until the answer is as the other block shows it."""
         answer = block(self._name, shown)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while found := differences(answer, seen := await self.send(name)):
             assert seen.request.method == "GET", found
             assert time.monotonic() < deadline, found
@@ -67,7 +67,7 @@ class Page:
                 yield
             finally:
                 process.terminate()
-                await asyncio.to_thread(process.wait, PATIENCE)
+                await asyncio.to_thread(process.wait, TIMEOUT)
                 log.seek(0)
                 print(log.read())
 

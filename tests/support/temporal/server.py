@@ -19,6 +19,8 @@ from tests.support.ports import free_port
 UNHURRIED = {"frontend.keepAliveMaxConnectionAge": "24h"}
 """By default the server closes each connection after five minutes. A request that meets this fails, and what tests ask
 of the server around the product is not repeated."""
+MAX_CALLBACKS = 20
+"""Completion callbacks of one execution, on servers that tests limit."""
 TEMPORAL = Path(sys.executable).parent / "temporal"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.checker.check import check
-from tests.chaos.checker.facts import Declared, End, Facts, Line, Order, Row, Run, Submission, Told
+from tests.chaos.checker.facts import Declared, End, Facts, Line, Order, ReceivedId, Row, Run, Submission
 from tests.chaos.checker.identity import adopted_id
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -16,6 +16,7 @@ DECLARED = Declared(
     frozenset({"plugged"}),
     frozenset({"asked"}),
     {"one": "reject", "shared": "use_existing", "latest": "terminate"},
+    dict.fromkeys(("one", "shared", "latest"), "Named"),
 )
 
 
@@ -75,7 +76,10 @@ CHILD_OF_SUBMITTED = run("c", "c1", parent=("s", "s1"), task_queue="plugged", wo
 def test_true_stories_are_not_held_against_the_ledger() -> None:
     """Each execution with its row, or without where nothing asks for one."""
     stranger = run("x", "x1", workflow_type="Stranger")
-    assert found(ROW, runs=(WATCHED, stranger), told=[Told(ROW.id, "w"), Told(ROW.id, "w", "r1")]) == set()
+    assert (
+        found(ROW, runs=(WATCHED, stranger), received_ids=[ReceivedId(ROW.id, "w"), ReceivedId(ROW.id, "w", "r1")])
+        == set()
+    )
     assert found(adopted(PARENT), adopted(CHILD, parent_id=adopted(PARENT).id), runs=(PARENT, CHILD)) == set()
     assert found(adopted(CHILD), adopted(PARENT), runs=(PARENT, CHILD)) == set(), "the child was adopted first"
     in_plugged = dataclasses.replace(PARENT, workflow_type="Plugged", task_queue="plugged")
@@ -94,13 +98,18 @@ def test_true_stories_are_not_held_against_the_ledger() -> None:
     ("promise", "rows", "runs", "others"),
     [
         ("P1 a row for the watched execution", (), (WATCHED,), {}),
-        ("P1 a row for what a client was told", (ROW,), (WATCHED,), {"told": [Told("another", "w")]}),
-        ("P1 the workflow id v", (ROW,), (WATCHED,), {"told": [Told(ROW.id, "v")]}),
+        (
+            "P1 a row for the id that a client received",
+            (ROW,),
+            (WATCHED,),
+            {"received_ids": [ReceivedId("another", "w")]},
+        ),
+        ("P1 the workflow id v", (ROW,), (WATCHED,), {"received_ids": [ReceivedId(ROW.id, "v")]}),
         (
             "P1 the client's execution",
             (ROW, adopted(run("w", "r2"))),
             (WATCHED, run("w", "r2")),
-            {"told": [Told(ROW.id, "w", "r2")]},
+            {"received_ids": [ReceivedId(ROW.id, "w", "r2")]},
         ),
         (
             "P8 no adoption that nobody asked for",
@@ -218,6 +227,25 @@ def test_who_was_superseded_names_its_successor() -> None:
     assert judged("x", superseded_by="x", **details) == {"P1 a successor under n"}
     assert judged(None, superseded_by="b", **details) == {"P1 no successor"}
     assert judged(None, superseded_by="a foreign run", **details) == set()
+
+
+@pytest.mark.parametrize("kind", ["shared", "latest"])
+def test_an_operation_of_another_workflow_type_keeps_its_workflow_id(kind: str) -> None:
+    """A submission is refused because of it, whatever the policy."""
+    stranger = run("n", "x", workflow_type="Stranger", task_queue="plugged", end=End("COMPLETED", at(5), result="1"))
+    row = adopted(stranger, finished_at=at(5))
+
+    def judged(row: Row, answer: Submission, *others: Row) -> set[str]:
+        return found(row, *others, runs=(stranger, *map(chain_of, others)), submissions=[answer])
+
+    assert judged(row, submission(kind, 2, row.id, 2, 3, refused=True)) == set()
+    used = judged(row, submission(kind, 2, row.id, 2, 3))
+    assert "P8 an execution of Named" in used
+    second = named("b", "latest", 2, 2)
+    ended = dataclasses.replace(row, superseded_by="b")
+    assert "P8 an execution of Named" in judged(ended, submission("latest", 2, "b", 2, 3), second)
+    client = dataclasses.replace(second, origin="CLIENT")
+    assert "P8 an execution of Named" not in found(ended, client, runs=(stranger, chain_of(client)))
 
 
 def test_one_that_gave_way_before_its_start_needs_no_execution() -> None:

@@ -42,6 +42,8 @@ class LedgerApi:
     accepted: list[Request] = field(default_factory=list)
     behave: Callable[[Request], Answer | None] = lambda request: None
     """Returns None to accept the request."""
+    named: str | None = None
+    """Operation that the answer to a report of a start names."""
     hanging: asyncio.Event | None = None
     """While it is not set, requests get no answer."""
 
@@ -60,7 +62,8 @@ class LedgerApi:
             return refused
         if request.path == "/v1/operations:record":
             return 201, {**request.body, "id": str(uuid4()), "status": "ACCEPTED", "origin": "CLIENT"}, {}
-        return 200, {"outcome": "recorded"}, {}
+        names = self.named is not None and request.body.get("kind") == "dispatched"
+        return 200, {"outcome": "recorded"} | ({"operation_id": self.named} if names else {}), {}
 
     def reports(self, operation_id: str) -> list[dict[str, Any]]:
         """The accepted reports of an operation, in order."""

@@ -179,10 +179,11 @@ def joining(policy: str) -> dict[str, Any]:
     return {"id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING, **NOBODY}
 
 
-def open_operation(api: LedgerApi, operation: str | None, **execution: Any) -> None:
-    """The ledger answers a recording with an open operation."""
+def open_operation(api: LedgerApi, operation: str | None, *, named: str | None = None, **execution: Any) -> None:
+    """The ledger answers a recording with an open operation. `named`: the one in its answer to a report."""
     answer = {"id": operation, "execution": {"origin": "CLIENT", **execution}}
-    api.behave = lambda request: (200, answer, {}) if request.path.endswith(":record") else None
+    told = {"outcome": "recorded"} if named is None else {"outcome": "recorded", "operation_id": named}
+    api.behave = lambda request: (200, answer if request.path.endswith(":record") else told, {})
 
 
 JOINING = pytest.mark.parametrize("policy", ["signal", "use_existing"])
@@ -208,14 +209,16 @@ async def test_start_that_meets_the_open_operation_joins_it(client: Client, api:
 async def test_open_operation_is_not_taken_for_the_execution_of_another_client(
     temporal_client: Client, client: Client, api: LedgerApi, policy: str, execution: dict[str, Any]
 ) -> None:
-    """The open operation waits for its own start, or has a chain that has just closed."""
+    """The open operation waits for its own start, or has a chain that has just closed. The report of the execution
+    leaves it alone: it has the id of an adoption, and the ledger names the operation."""
     options: dict[str, Any] = {"id": new_id(), **NOBODY}
     foreign = await temporal_client.start_workflow("Collects", **options)
-    open_operation(api, str(uuid4()), **execution)
-    handle = await client.start_workflow("Collects", **options | joining(policy))
-    assert handle.result_run_id == foreign.result_run_id
-    assert operation_id(handle) is None
-    assert [one.path for one in api.requests] == ["/v1/operations:record"]
+    for named in (None, str(uuid4())):
+        open_operation(api, str(uuid4()), named=named, **execution)
+        handle = await client.start_workflow("Collects", **options | joining(policy))
+        assert handle.result_run_id == foreign.result_run_id
+        assert operation_id(handle) == named
+    assert api.kinds(adopted(foreign)) == ["dispatched"] * 2
     await foreign.terminate()
 
 
@@ -230,19 +233,30 @@ async def test_open_operation_that_has_just_closed_is_not_taken_for_the_new_run(
 
 
 @JOINING
+@pytest.mark.parametrize("named", ["019a0000-0000-7000-8000-0000000000aa", None])
 async def test_running_execution_that_is_no_operation_is_reported(
-    temporal_client: Client, client: Client, api: LedgerApi, policy: str
+    temporal_client: Client, client: Client, api: LedgerApi, policy: str, named: str | None
 ) -> None:
-    """The ledger gets the chain that Temporal named, and decides whether it is the recorded operation's. Until then the
-    client does not know."""
+    """The ledger gets the chain that Temporal named, and names its operation. An older ledger names none."""
+    api.named = named
     options: dict[str, Any] = {"id": new_id(), **NOBODY}
     running = await temporal_client.start_workflow("Collects", **options)
     handle = await client.start_workflow("Collects", **options | joining(policy))
     [report] = [one.body for one in api.accepted if one.path == "/v1/reports"]
     assert report["execution"]["first_run_id"] == running.first_execution_run_id
-    assert operation_id(handle) is None
+    assert operation_id(handle) == named
     assert await attribute(handle) is None
     await running.terminate()
+
+
+@pytest.mark.parametrize("answer", [{"outcome": "recorded", "operation_id": 7}, [], None])
+async def test_answer_that_names_no_operation_is_ignored(client: Client, api: LedgerApi, answer: Any) -> None:
+    """The report has arrived."""
+    api.behave = lambda request: (200, answer, {}) if request.path == "/v1/reports" else None
+    handle = await client.start_workflow("Collects", id=new_id(), **NOBODY)
+    assert operation_id(handle) is not None
+    assert operation_id(handle) == await attribute(handle)
+    await handle.terminate()
 
 
 async def test_refused_start_is_reported(client: Client, api: LedgerApi) -> None:
@@ -404,6 +418,26 @@ async def test_update_with_start_is_recorded(running: Team, api: LedgerApi) -> N
     await eventually(lambda: {"dispatched", "started"} <= set(api.kinds(operation)))
     await handle.signal("tell", "bye")
     await handle.result()
+
+
+async def test_update_with_start_that_joins_is_reported(running: Team, temporal_client: Client, api: LedgerApi) -> None:
+    """Both handles have the operation that the ledger names, and the update has its result."""
+    api.named = str(uuid4())
+    workflow_id = new_id()
+    before = await temporal_client.start_workflow(plain.Collects.run, id=workflow_id, task_queue=running.queue)
+    start = WithStartWorkflowOperation(
+        plain.Collects.run,
+        id=workflow_id,
+        task_queue=running.queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+    update = await running.client.start_update_with_start_workflow(
+        plain.Collects.ask, "one", start_workflow_operation=start, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+    )
+    assert operation_id(update) == api.named
+    assert operation_id(await start.workflow_handle()) == api.named
+    await before.signal("tell", "bye")
+    await before.result()
 
 
 async def test_namespace_without_the_search_attribute_does_not_prevent_a_start(

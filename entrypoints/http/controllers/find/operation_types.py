@@ -1,7 +1,5 @@
 """Routes: the declared operation types."""
 
-from typing import Final
-
 from litestar import Controller, get
 from litestar.params import FromPath
 
@@ -12,8 +10,6 @@ from entrypoints.http.problems.problems import TypeNotDeclared
 from entrypoints.http.requests.api_request import ApiRequest
 from entrypoints.http.responses.json_response import JsonResponse
 from entrypoints.http.responses.type_schemas import TypeBody, TypesBody, type_body
-
-_RARE: Final = "type-not-declared"
 
 
 class OperationTypeController(Controller):
@@ -39,9 +35,7 @@ class OperationTypeController(Controller):
         scope=Scope.READ,
         summary="Read an operation type",
         operation_class=ContractOperation,
-        responses=problems(
-            400, 404, words={404: "The type is not declared"}, never=("operation-not-found",), also=(_RARE,)
-        ),
+        responses=problems(400, 404, words={404: "The type is not declared"}, also=("type-not-declared",)),
     )
     async def type(self, request: ApiRequest, name: FromPath[str]) -> JsonResponse[TypeBody]:
         """Returns a declared type with the schema of its input."""

@@ -1,4 +1,5 @@
-// Keys: / searches, j and k move, Enter opens, c cancels, n and p turn pages, r shows what is new, ? lists the keys.
+// Keys: / searches, j and k move, Enter opens, c cancels, n goes to the next page, p to the first one, r shows what is
+// new, ? lists the keys.
 (() => {
   "use strict";
   let selected = null;

@@ -96,7 +96,7 @@ def act_on_matching(
 
 
 def print_targets(targets: "Iterable[Target]", form: str) -> None:
-    """Prints what became of each operation. Where there is none, the table has no titles."""
+    """Prints the outcome of each operation. A table without operations has no titles."""
     from opledger._cli.printing import one_line, print_line, print_rows
 
     if form == "jsonl":

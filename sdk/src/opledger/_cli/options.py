@@ -114,7 +114,7 @@ OPERATION_ID: Final = OperationId()
 def connection(command: _F) -> _F:
     """Which ledger, and with which key."""
     for option in (
-        click.option("--timeout", "within", type=DURATION, default="30s", help="Time for a call with its repeats."),
+        click.option("--timeout", "within", type=DURATION, default="30s", help="Timeout of a call, retries included."),
         click.option("--api-key-file", metavar="FILE", help="File with the API key. Default: OPLEDGER_API_KEY."),
         click.option("--profile", help="A ledger of `opledger profile add`."),
         click.option("--url", help="Address of the ledger, such as https://ledger.example.com."),
@@ -137,21 +137,36 @@ def output(*formats: str) -> Callable[[_F], _F]:
 def filters(command: _F) -> _F:
     """The filters of lists."""
     for option in (
-        click.option("--finished-before", type=MOMENT, help="Finished before this time."),
-        click.option("--finished-after", type=MOMENT, help="Finished after this time."),
-        click.option("--before", "accepted_before", type=MOMENT, help="Accepted before this time."),
+        click.option("--finished-before", type=MOMENT, help="Only operations that finished before this time."),
+        click.option("--finished-after", type=MOMENT, help="Only operations that finished after this time."),
         click.option(
-            "--since", "accepted_after", type=MOMENT, help="Accepted after this time, or since 2h, for example."
+            "--before", "accepted_before", type=MOMENT, help="Only operations that were accepted before this time."
         ),
-        click.option("--workflow-id", multiple=True, help="With this workflow id."),
-        click.option("--parent", type=OPERATION_ID, multiple=True, help="Children of this operation."),
-        click.option("--origin", multiple=True, help="LEDGER, CLIENT or ADOPTED."),
-        click.option("--attention", multiple=True, help="That need attention for this reason, such as STALLED."),
-        click.option("--error-code", multiple=True, help="That failed with this code, such as TIMED_OUT."),
-        click.option("-l", "--label", "labels", type=LABEL, multiple=True, help="With this label."),
-        click.option("-t", "--type", "type", help="Of this type."),
         click.option(
-            "-s", "--status", multiple=True, type=click.Choice(STATUSES, case_sensitive=False), help="In this status."
+            "--since",
+            "accepted_after",
+            type=MOMENT,
+            help="Only operations that were accepted after this time, or since 2h, for example.",
+        ),
+        click.option("--workflow-id", multiple=True, help="Only operations with this workflow id."),
+        click.option("--parent", type=OPERATION_ID, multiple=True, help="Only children of this operation."),
+        click.option("--origin", multiple=True, help="Only operations of this origin: LEDGER, CLIENT or ADOPTED."),
+        click.option(
+            "--attention",
+            multiple=True,
+            help="Only operations that need attention for this reason, such as STALLED.",
+        ),
+        click.option(
+            "--error-code", multiple=True, help="Only operations that failed with this code, such as TIMED_OUT."
+        ),
+        click.option("-l", "--label", "labels", type=LABEL, multiple=True, help="Only operations with this label."),
+        click.option("-t", "--type", "type", help="Only operations of this type."),
+        click.option(
+            "-s",
+            "--status",
+            multiple=True,
+            type=click.Choice(STATUSES, case_sensitive=False),
+            help="Only operations with this status.",
         ),
     ):
         command = option(command)

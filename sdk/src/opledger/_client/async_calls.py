@@ -125,7 +125,7 @@ class AsyncCalls:
         await self._send(calls.delete(str(operation_id)))
 
     async def acknowledge(self, operation_id: str | UUID, reason: str | None = None) -> Operation:
-        """Takes the attention of an operation away until a new problem comes."""
+        """Clears the attention of an operation until a new problem occurs."""
         return await self._send(calls.acknowledge(str(operation_id), reason))
 
     async def keep(self, operation_id: str | UUID, *, keep: bool = True) -> Operation:

@@ -89,7 +89,7 @@ class AsyncClient(AsyncCalls):
     async def targets(
         self, operation_id: str | UUID, *, outcome: str | Iterable[str] | None = None
     ) -> AsyncIterator[Target]:
-        """Yields the operations of a bulk action and what became of each, or those with one of the outcomes `PENDING`,
+        """Yields the operations of a bulk action with the outcome of each, or those with one of the outcomes `PENDING`,
         `DONE`, `SKIPPED`, `FAILED`; one page is in memory at a time."""
         wanted = bulk.outcomes(outcome)
         token = None

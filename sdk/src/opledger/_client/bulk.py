@@ -1,4 +1,4 @@
-"""Bulk actions: the dry run, its confirmation, and what became of each operation."""
+"""Bulk actions: the dry run, its confirmation, and the outcome of each operation."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -158,7 +158,7 @@ def delete(operation_id: str) -> Call[None]:
 
 
 def acknowledge(operation_id: str, reason: str | None) -> Call[Operation]:
-    """Takes the attention of an operation away. A repeat does not take away a problem that came after the request."""
+    """Clears the attention of an operation. A retry does not clear a problem that occurred after the request."""
 
     def is_same(before: Operation, now: Operation) -> bool:
         return _problem(now) is not None and _problem(now) == _problem(before)

@@ -86,7 +86,7 @@ class Client(SyncCalls):
                 return
 
     def targets(self, operation_id: str | UUID, *, outcome: str | Iterable[str] | None = None) -> Iterator[Target]:
-        """Yields the operations of a bulk action and what became of each, or those with one of the outcomes `PENDING`,
+        """Yields the operations of a bulk action with the outcome of each, or those with one of the outcomes `PENDING`,
         `DONE`, `SKIPPED`, `FAILED`; one page is in memory at a time."""
         wanted = bulk.outcomes(outcome)
         token = None

@@ -46,14 +46,18 @@ class HttpLedger:
 
     async def report(
         self, report: StatusUpdate | StartReport, *, within: float, gate: asyncio.Semaphore | None = None
-    ) -> None:
+    ) -> str | None:
         """Sends a report: `POST /v1/reports`. `gate`: limits the number of requests at the same time.
+
+        Returns:
+            The id of the operation of the execution that a report of a start names; None if the ledger names none.
 
         Raises:
             LedgerUnavailable: no usable answer within the time, in seconds.
             LedgerRefused: the ledger refused the report or the API key.
         """
-        await self._post("/v1/reports", asdict(report), within=within, gate=gate)
+        response = await self._post("/v1/reports", asdict(report), within=within, gate=gate)
+        return _named(response)
 
     async def record(
         self, operation: Mapping[str, Any], *, within: float, idempotency_key: str | None = None
@@ -179,6 +183,16 @@ class HttpLedger:
             )
         self.refused_paths.add(path)
         raise refused
+
+
+def _named(response: httpx.Response) -> str | None:
+    """The operation that the answer to a report names."""
+    try:
+        answer = response.json()
+    except ValueError:
+        return None
+    named = answer.get("operation_id") if isinstance(answer, dict) else None
+    return named if isinstance(named, str) else None
 
 
 def _recorded(operation: Any, *, is_new: bool) -> RecordedOperation:

@@ -21,8 +21,11 @@ class RecordedOperation:
 class Reports(Protocol):
     """Takes reports."""
 
-    async def report(self, report: StatusUpdate | StartReport, *, within: float) -> None:
+    async def report(self, report: StatusUpdate | StartReport, *, within: float) -> str | None:
         """Sends a report, and retries within the time in seconds.
+
+        Returns:
+            The id of the operation of the execution that a report of a start names; None if the ledger names none.
 
         Raises:
             LedgerUnavailable: no usable answer within the time.

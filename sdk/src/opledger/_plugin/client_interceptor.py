@@ -58,10 +58,10 @@ class _ClientOutbound(OutboundInterceptor):
             handle = await self.next.start_workflow(start)
             run_id = handle.result_run_id or ""
             run = StartedRun(run_id, handle.first_execution_run_id or run_id, is_new(handle))
-            operation_id = self._recorder.operation_of(recording, start, run)
+            named = await self._recorder.report_started(recording, start, run)
+            operation_id = named or self._recorder.operation_of(recording, start, run)
             if operation_id is not None:
                 remember_handle(handle, operation_id)
-            await self._recorder.report_started(recording, start, run)
             return handle
 
         return await self._start(recording, input, send, lambda: handle is not None)
@@ -74,37 +74,38 @@ class _ClientOutbound(OutboundInterceptor):
             return await self.next.start_update_with_start_workflow(input)
         recording = await self._recorder.record(input.start_workflow_input, signals=False)
         # The answer to the start arrives before the update has ended, which may take long.
-        reporting: list[asyncio.Task[None]] = []
+        reporting: list[asyncio.Task[str | None]] = []
 
         async def send(recording: Recording, start: UpdateWithStartStartWorkflowInput) -> WorkflowUpdateHandle[Any]:
-            operation_id: str | None = None
-
             def on_start(response: StartWorkflowExecutionResponse) -> None:
-                nonlocal operation_id
                 first_run_id = response.first_execution_run_id or response.run_id
                 run = StartedRun(response.run_id, first_run_id, response.started)
-                operation_id = self._recorder.operation_of(recording, start, run)
-                report = self._report(recording, operation_id, start, run)
-                reporting.append(asyncio.ensure_future(report))
+                reporting.append(asyncio.ensure_future(self._report(recording, start, run)))
 
             def passes_on(error: BaseException) -> bool:
                 return recording.new is None or not is_missing_attribute(error)  # else the start is tried again
 
             arguments = with_answers(input, start, on_start, passes_on)
-            handle = await self.next.start_update_with_start_workflow(arguments)
-            if operation_id is not None:
-                remember_handle(handle, operation_id)
-            return handle
+            return await self.next.start_update_with_start_workflow(arguments)
 
         try:
-            return await self._start(recording, input.start_workflow_input, send, lambda: bool(reporting))
+            handle = await self._start(recording, input.start_workflow_input, send, lambda: bool(reporting))
         finally:
-            await asyncio.gather(*reporting)
+            operations = await asyncio.gather(*reporting)
+        for operation_id in operations:
+            if operation_id is not None:
+                remember_handle(handle, operation_id)
+        return handle
 
-    async def _report(self, recording: Recording, operation_id: str | None, start: Start, run: StartedRun) -> None:
+    async def _report(self, recording: Recording, start: Start, run: StartedRun) -> str | None:
+        """Reports the start, and returns the operation of the run. The handle of the workflow exists before that."""
+        operation_id = self._recorder.operation_of(recording, start, run)
         if operation_id is not None:
             remember_run(run.run_id, operation_id)
-        await self._recorder.report_started(recording, start, run)
+        named = await self._recorder.report_started(recording, start, run)
+        if named is not None:
+            remember_run(run.run_id, named)
+        return named or operation_id
 
     async def _start(
         self,

@@ -17,8 +17,8 @@ def operation_id(handle: Any) -> str | None:
             10,000 starts.
 
     Returns:
-        The id; None if the plugin does not track the workflow, or if the start took an execution that ran already and
-        that the ledger did not know just before the start.
+        The id; None if the plugin does not track the workflow, or if the start joined an execution that ran already and
+        the ledger has not named its operation: it does not answer, or the API key may not see the operation.
     """
     found: str | None = getattr(handle, _ATTRIBUTE, None)
     return found or _by_run.get(getattr(handle, "result_run_id", None) or "")

@@ -161,10 +161,11 @@ class StartRecorder:
         """The recorded operation, else the id under which every other way in tracks the run."""
         return recording.new or adopted_operation_id(self.config["namespace"], start.id, run.first_run_id)
 
-    async def report_started(self, recording: Recording, start: Start, run: StartedRun) -> None:
-        """Reports which execution Temporal named, unless the ledger knows it or does not answer."""
-        if not recording.ledger_answers or (recording.new is None and not run.is_new):
-            return
+    async def report_started(self, recording: Recording, start: Start, run: StartedRun) -> str | None:
+        """Reports which execution Temporal named, unless the ledger knows it or does not answer. Returns the id of the
+        execution's operation if the ledger names it."""
+        if not recording.ledger_answers or not (recording.new or run.is_new or _is_unclear(recording, run)):
+            return None
         operation_id = self._operation_of_new_run(recording, start, run)
         execution = ReportedExecution(
             namespace=self.config["namespace"],
@@ -175,7 +176,7 @@ class StartRecorder:
             task_queue=start.task_queue,
             started_at=now().isoformat(),
         )
-        await self._report(
+        return await self._report(
             StartReport(operation_id, StartReportKind.DISPATCHED, now().isoformat(), execution=execution)
         )
 
@@ -189,18 +190,18 @@ class StartRecorder:
             StartReport(recording.new, StartReportKind.START_REJECTED, now().isoformat(), error=described)
         )
 
-    async def _report(self, report: StartReport) -> None:
+    async def _report(self, report: StartReport) -> str | None:
         try:
             if not self._reports.may_wait():
                 raise LedgerUnavailable("the ledger took no report before")
             try:
-                await self.ledger.report(report, within=START_TIMEOUT)
+                named = await self.ledger.report(report, within=START_TIMEOUT)
             except LedgerUnavailable:
                 self._reports.begin()
                 raise
             self._reports.end()
         except ApiKeyRefused:
-            return  # logged where the answer arrived
+            return None  # logged where the answer arrived
         except (LedgerUnavailable, LedgerRefused) as error:
             _log.warning(
                 "Operation %s: the report %r did not reach the ledger: %s",
@@ -208,6 +209,8 @@ class StartRecorder:
                 report.kind.value,
                 error,
             )
+            return None
+        return named
 
 
 def is_missing_attribute(error: BaseException) -> bool:
@@ -217,6 +220,12 @@ def is_missing_attribute(error: BaseException) -> bool:
         and error.status == RPCStatusCode.INVALID_ARGUMENT
         and OPERATION_UUID.name in error.message
     )
+
+
+def _is_unclear(recording: Recording, run: StartedRun) -> bool:
+    """Whether the run that the start has joined is not known to be the open operation's. That operation may wait for
+    its own start, and the client which recorded it may have been killed."""
+    return recording.open is not None and recording.open_first_run_id != run.first_run_id
 
 
 def _is_refusal(error: BaseException) -> bool:

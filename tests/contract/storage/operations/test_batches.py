@@ -85,18 +85,16 @@ class BatchContract:
                 await unit.idempotency_keys.claim_all([record("good", 1), record(key, 2)], at(0))
         assert await store.keys() == set()
 
-    async def test_impatient_claim_does_not_wait(self, store: Store) -> None:
+    async def test_claim_with_nowait_does_not_wait(self, store: Store) -> None:
         """It raises where another unit claims one of the keys, and releases the others."""
         async with store.units() as first:
             await first.idempotency_keys.claim(record("held", 1), at(0))
             async with store.units() as second:
                 with pytest.raises(DatabaseContended):
-                    await second.idempotency_keys.claim_all(
-                        [record("free", 2), record("held", 3)], at(0), impatient=True
-                    )
+                    await second.idempotency_keys.claim_all([record("free", 2), record("held", 3)], at(0), nowait=True)
             async with store.units() as third:
                 claims = [record("free", 4)]
-                assert await third.idempotency_keys.claim_all(claims, at(0), impatient=True) == claims
+                assert await third.idempotency_keys.claim_all(claims, at(0), nowait=True) == claims
         assert await store.keys() == set()
 
     async def test_concurrent_claims_in_opposite_orders_do_not_deadlock(self, store: Store) -> None:

@@ -13,8 +13,10 @@ from temporalio.client import (
     ScheduleState,
     WorkflowExecutionStatus,
 )
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from application.adopt.adopt import ExecutionNotFound
+from application.submit.record_start import ClientStart
 from domain.operation.operation import Operation
 from domain.operation.operation_error import ErrorCode
 from domain.operation.operation_type import OperationCatalogue, OperationType
@@ -22,6 +24,7 @@ from domain.operation.origin import Origin
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from opledger.search_attribute import OPERATION_UUID
 from tests.support.eventually import eventually
 from tests.support.ledger.real import NOBODY
 from tests.support.ledger.shop import Shop, adopt, adopted, begun, by_workflow_id, looping, strays
@@ -53,6 +56,24 @@ async def test_watch_rule_adopts_and_the_callback_announces_the_end(shop: Shop, 
         for row in ends:
             lines = await ledger.history(row.id)
             assert (lines[0].source, lines[-1].source) == (Source.ADOPTION, Source.CALLBACK)
+
+
+async def test_watch_rule_attaches_the_callback_of_a_start_that_was_not_reported(shop: Shop, database_url: str) -> None:
+    """P4: the client that recorded the start was killed before its report. No close poll runs."""
+    async with shop.ledger(database_url) as ledger, shop.worker(), looping(ledger, "watch rules"):
+        await begun(ledger)
+        start = ClientStart("default", shop.workflow, f"order-{uuid4()}")
+        recorded = (await ledger.api.record().record(start)).operation
+        own = TypedSearchAttributes([SearchAttributePair(OPERATION_UUID, str(recorded.id))])
+        await shop.client.start_workflow(
+            shop.workflow, "cart", id=start.workflow_id, task_queue=shop.queue, search_attributes=own
+        )
+        row = await ledger.until(recorded.id, lambda row: row.dispatch.calls_back)
+        assert (row.origin, row.type) == (Origin.CLIENT, "order")
+        await shop.client.get_workflow_handle(start.workflow_id).terminate(reason="too dear")
+        assert (await ledger.done(recorded.id)).status is FAILED
+        assert (await ledger.history(recorded.id))[-1].source is Source.CALLBACK
+        assert len(await ledger.rows()) == 1
 
 
 async def test_child_has_the_parent_that_starts_it_at_once(shop: Shop, database_url: str) -> None:

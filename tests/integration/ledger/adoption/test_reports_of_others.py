@@ -131,7 +131,7 @@ async def test_a_recorded_start_is_followed_to_its_end(ledger: RealLedger) -> No
     handle = await begun(ledger, named=str(operation_id), operation_id=operation_id, name=workflow_id)
     now = ledger.adapters.clock().now()
     dispatched = StartReport(StartReportKind.DISPATCHED, now, execution_of(ledger, handle))
-    told = await ledger.api.start_reports().receive(operation_id, dispatched, "default", "shop")
+    told = (await ledger.api.start_reports().receive(operation_id, dispatched, "default", "shop")).outcome
     assert told in (Recorded.RECORDED, Recorded.IGNORED)
     row = await ledger.until(operation_id, lambda row: row.status is OperationStatus.RUNNING)
     assert (row.origin, row.first_run_id) == (Origin.CLIENT, handle.first_execution_run_id)
@@ -147,7 +147,7 @@ async def test_a_refused_start_ends_the_operation(ledger: RealLedger) -> None:
     refused = StartReport(
         StartReportKind.START_REJECTED, ledger.adapters.clock().now(), message="Workflow execution already started"
     )
-    told = await ledger.api.start_reports().receive(operation_id, refused, "default", "shop")
+    told = (await ledger.api.start_reports().receive(operation_id, refused, "default", "shop")).outcome
     assert told is Recorded.RECORDED
     error = (await ledger.row(operation_id)).error
     assert error is not None

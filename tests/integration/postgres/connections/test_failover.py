@@ -30,7 +30,7 @@ from tests.support.places import in_memory
 from tests.support.postgres.replication import Standby, kill, url_of_both
 from tests.support.postgres.server import over_tcp
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Timeout in seconds of every step."""
 
 
@@ -93,7 +93,7 @@ async def pair() -> AsyncIterator[Pair]:
 
 async def eventually(call: Callable[[], Awaitable[UUID]]) -> UUID:
     """Returns the call's result once the database is available."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while True:
             with contextlib.suppress(DatabaseUnavailable):
                 return await call()
@@ -103,7 +103,7 @@ async def eventually(call: Callable[[], Awaitable[UUID]]) -> UUID:
 async def hears(pair: Pair, server: EmbeddedPostgres) -> None:
     """Returns once the listener is on that server and has received an announcement."""
     query = "SELECT 1 FROM pg_stat_activity WHERE query = $1"
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not await server.execute(query, notifications.LISTEN):
             await pair.listener.wait(0.05)
         await pair.listener.wait(0.05)

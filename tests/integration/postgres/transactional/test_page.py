@@ -1,6 +1,7 @@
 """The examples of docs/transactions.md, run as they stand there."""
 
 import asyncio
+import shlex
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.schema.grants import grant_submit_to
 from tests.integration.postgres.transactional.conftest import as_role
 from tests.support.pages import block
 from tests.support.stack.commands import run
@@ -23,7 +23,7 @@ ROWS = text(
 
 
 @pytest.fixture
-async def shop(database_url: str, postgres_engine: AsyncEngine) -> AsyncIterator[str]:
+async def shop(database_url: str, postgres_engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[str]:
     """URL of the page's role, with its table and its tenant."""
     async with postgres_engine.begin() as connection:
         for statement in (
@@ -32,7 +32,9 @@ async def shop(database_url: str, postgres_engine: AsyncEngine) -> AsyncIterator
             "GRANT ALL ON public.machines TO shop",
         ):
             await connection.execute(text(statement))
-    await grant_submit_to(database_url, "shop", "acme")
+    program, *words = shlex.split(block(PAGE, "grant"))
+    granted = await run(*words, cwd=tmp_path, DATABASE_URL=database_url)
+    assert (program, granted.code) == ("opledger", 0), granted
     yield as_role(database_url, "shop").replace("+asyncpg", "")
     async with postgres_engine.begin() as connection:
         await connection.execute(text("DROP OWNED BY shop"))

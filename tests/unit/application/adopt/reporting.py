@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from adapters.memory.engine.executions import StartFields
+from application.adopt.receive_start_report import StartRecorded
 from application.submit.record_start import ClientStart
 from application.track.record import Recorded
 from domain.evidence.reported_execution import ReportedExecution
@@ -92,7 +93,19 @@ class Reporting(FakeLedger):
         execution: ReportedExecution | None = None,
         tenant: str = "default",
     ) -> Recorded:
-        """A client's report about a start arrives."""
+        """A client's report about a start arrives. Returns the outcome."""
+        told = await self.client_is_told(operation_id, kind, execution=execution, tenant=tenant)
+        return told.outcome
+
+    async def client_is_told(
+        self,
+        operation_id: UUID,
+        kind: StartReportKind = StartReportKind.DISPATCHED,
+        *,
+        execution: ReportedExecution | None = None,
+        tenant: str = "default",
+    ) -> StartRecorded:
+        """A client's report about a start arrives. Returns the answer."""
         named = execution or self.execution() if kind is StartReportKind.DISPATCHED else None
         return await self.start_reports.receive(
             operation_id, StartReport(kind, T0, named, "already started"), tenant, "shop"

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.memory.engine.executions import StartFields
 from application.adopt.adopt import FIRST_QUESTION, ExecutionNotFound, ExecutionOfOtherType
-from application.ports.engine.workflow_engine import EngineUnavailable, PayloadsUnavailable
+from application.ports.engine.workflow_engine import CompletionCallback, EngineUnavailable, PayloadsUnavailable
 from application.ports.monitoring.metrics import AdoptionWay, CallbackOutcome
 from domain.errors import InvalidInput, UnknownOperationType
 from domain.operation.operation_error import ErrorCode
@@ -184,6 +184,22 @@ async def test_refused_callback_leaves_the_end_to_the_close_poll() -> None:
     ledger.clock.advance(CLOSE_POLL)
     await ledger.close_poll.step(1)
     assert ledger.status(row.id) is COMPLETED
+
+
+async def test_full_execution_leaves_callbacks_on_for_others() -> None:
+    """The limit is that of one execution. The close poll finds its end."""
+    ledger = shop()
+    ledger.world.limit_callbacks(1)
+    started(ledger, "full", replace(FIELDS, callback=CompletionCallback("http://another.test/", {})))
+    started(ledger)
+    full = (await ledger.adopt("full")).operation
+    row = (await ledger.adopt("order-1")).operation
+    assert (full.status, full.dispatch.calls_back, row.dispatch.calls_back) == (RUNNING, False, True)
+    assert not ledger.metrics.refused
+    ledger.world.complete("full", 1)
+    ledger.clock.advance(CLOSE_POLL)
+    await ledger.close_poll.step(1)
+    assert ledger.status(full.id) is COMPLETED
 
 
 async def test_every_step_can_be_repeated_after_a_crash() -> None:

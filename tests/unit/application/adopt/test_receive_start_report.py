@@ -6,7 +6,6 @@ import pytest
 
 from adapters.memory.engine.executions import StartFields
 from application.ports.engine.workflow_engine import EngineUnavailable
-from application.ports.monitoring.metrics import ReportOutcome
 from application.track.record import Recorded
 from domain.evidence.start_report import StartReportKind
 from domain.operation.operation_error import ErrorCode
@@ -87,16 +86,6 @@ async def test_a_refusal_is_not_believed_while_the_engine_has_the_execution() ->
     assert await ledger.client_says(operation_id, REJECTED) is Recorded.IGNORED
     assert ledger.only().status is OperationStatus.ACCEPTED
     assert ledger.only().first_run_id == ledger.execution().first_run_id
-
-
-async def test_the_execution_of_another_start_is_not_the_operations() -> None:
-    """Hazard 34: only the search attribute says whose it is."""
-    ledger = Reporting()
-    operation_id = await ledger.record_start()
-    ledger.begins()
-    assert await ledger.client_says(operation_id) is Recorded.FOREIGN
-    assert ledger.only().first_run_id is None
-    assert ledger.metrics.reports[ReportOutcome.FOREIGN] == 1
 
 
 @pytest.mark.parametrize("lie", ["run_id", "first_run_id", "workflow_id", "namespace"])

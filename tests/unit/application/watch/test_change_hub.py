@@ -343,9 +343,9 @@ async def test_waiters_delays_and_slow_subscribers_are_counted(
         with pytest.raises(ReaderTooSlow):
             await slow.next(FAR)
         async with asyncio.timeout(60):
-            while len(metrics.told_lags) < 4:  # noqa: ASYNC110
+            while len(metrics.notification_lags) < 4:  # noqa: ASYNC110
                 await asyncio.sleep(0)
-        assert (len(metrics.told_lags), metrics.resyncs) == (4, 1)
+        assert (len(metrics.notification_lags), metrics.resyncs) == (4, 1)
     assert metrics.waiters == 0
 
 

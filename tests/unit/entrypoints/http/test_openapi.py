@@ -37,6 +37,23 @@ async def fetched() -> dict[str, Any]:
     return document
 
 
+async def documented() -> list[tuple[str, dict[str, Any], set[str]]]:
+    """Returns each operation with its id and the names of the problems that it documents."""
+    return [
+        (
+            operation["operationId"],
+            operation,
+            {
+                slug
+                for response in operation["responses"].values()
+                for slug in response.get("content", {}).get("application/problem+json", {}).get("examples", {})
+            },
+        )
+        for item in (await fetched())["paths"].values()
+        for operation in item.values()
+    ]
+
+
 async def test_the_document_equals_the_snapshot() -> None:
     """So that a change of the contract is visible in a review."""
     text = json.dumps(await fetched(), indent=1, sort_keys=True) + "\n"
@@ -91,6 +108,56 @@ async def test_every_error_is_documented_as_a_problem() -> None:
                     assert list(response["content"]) == ["application/problem+json"]
                 if status == "503":
                     assert "Retry-After" in response["headers"]
+
+
+async def test_problems_follow_from_what_an_operation_takes() -> None:
+    """No operation documents a problem of a page token, a ticket, an idempotency key, a version or a body that it does
+    not take."""
+    for name, operation, slugs in await documented():
+        taken = {parameter["name"] for parameter in operation.get("parameters", [])}
+        for parameter, slug in (
+            ("page_token", "invalid-page-token"),
+            ("ticket", "invalid-ticket"),
+            ("Idempotency-Key", "idempotency-key-reused"),
+            ("If-Match", "version-mismatch"),
+        ):
+            assert (slug in slugs) == (parameter in taken), (name, slug)
+        body = operation.get("requestBody", {}).get("content", {})
+        assert ("malformed-body" in slugs) == ("invalid-field" in slugs) == ("application/json" in body), name
+        assert ("body-too-large" in slugs) == bool(body), name
+        assert ("identity-provider-unavailable" in slugs) == ("bearer" in str(operation.get("security"))), name
+
+
+@pytest.mark.parametrize(
+    ("slug", "operations"),
+    [
+        ("operation-already-done", {"cancelOperation"}),
+        ("operation-not-done", {"retryOperation", "deleteOperation"}),
+        ("operation-already-retried", {"retryOperation"}),
+        ("workflow-id-in-use", {"submitOperation", "recordOperation", "retryOperation"}),
+        ("workflow-id-used", {"submitOperation", "retryOperation"}),
+        ("unknown-operation-type", {"submitOperation", "retryOperation", "adoptExecution"}),
+        ("execution-not-found", {"adoptExecution"}),
+        ("execution-of-other-type", {"adoptExecution"}),
+        ("foreign-report", {"sendReport"}),
+        ("type-not-declared", {"getOperationType"}),
+        ("unauthorized-callback", {"receiveCallback"}),
+        ("callback-not-taken", {"receiveCallback"}),
+        ("engine-unavailable", {"adoptExecution", "sendReport"}),
+        ("too-many-waiting", {"getOperation", "streamOperation", "streamEvents"}),
+        ("waiter-limit-reached", {"getOperation", "streamOperation", "streamEvents"}),
+    ],
+)
+async def test_a_problem_is_documented_where_it_can_happen(slug: str, operations: set[str]) -> None:
+    assert {name for name, _, slugs in await documented() if slug in slugs} == operations
+
+
+async def test_every_documented_status_has_a_problem() -> None:
+    """What is left out leaves no status without an example."""
+    for name, operation, _ in await documented():
+        for status, response in operation["responses"].items():
+            if int(status) >= 400 and (name, status) != ("ready", "503"):
+                assert response["content"]["application/problem+json"]["examples"], (name, status)
 
 
 async def test_every_example_fits_its_schema() -> None:

@@ -17,10 +17,7 @@ def test_private_and_marked(tmp_path: Path) -> None:
     with opened(place) as folder:
         assert place.stat().st_mode & 0o777 == 0o700
         assert folder.logs.is_dir()
-        assert data_folder.user_of(place) == os.getpid()
         assert (place / MARKER).read_text() == f"{os.getpid()}\n"
-    assert data_folder.user_of(place) is None
-    assert data_folder.user_of(tmp_path / "none") is None
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:

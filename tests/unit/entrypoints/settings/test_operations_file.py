@@ -86,6 +86,13 @@ def test_example_of_the_retention_page_is_read(tmp_path: Path) -> None:
     assert catalogue.get("audit").retain == Retain(FOREVER, FOREVER)
 
 
+def test_example_of_a_shared_workflow_type_is_read(tmp_path: Path) -> None:
+    """docs/adopt.md."""
+    path = tmp_path / "operations.toml"
+    path.write_text(block("docs/adopt.md", "shared workflow type"))
+    assert load_catalogue(path).owners_of_workflow("OrderWorkflow") == {"eu", "us"}
+
+
 def test_example_of_the_page_is_read(tmp_path: Path) -> None:
     """docs/workflow-ids.md."""
     path = tmp_path / "operations.toml"

@@ -93,7 +93,7 @@ def delete(*, reason: str | None, form: str, **options: Any) -> int:
 @output("table", "jsonl", "id")
 @connection
 def acknowledge(*, reason: str | None, form: str, **options: Any) -> int:
-    """Take the attention of operations away until a new problem comes.
+    """Clear the attention of operations until a new problem occurs.
 
     With filters, of all operations that match and need attention: shows how many and the first ones, asks, and waits
     until it is done.

@@ -15,8 +15,10 @@ from domain.scheduling.schedule import Dispatch
 from tests.support.operations import accepted, at, dispatched_at
 
 OTHER, SUCCESSOR = UUID(int=11), UUID(int=12)
-OPEN = replace(accepted(), id=OTHER, tenant="acme", workflow_id="w")
+OPEN = replace(accepted(), id=OTHER, tenant="acme", workflow_id="w", type="deploy")
 LEAVING = replace(OPEN, id=UUID(int=13), superseded_by=SUCCESSOR)
+STRANGER = replace(OPEN, id=UUID(int=14), type="payroll")
+WORKFLOWS = {"deploy": "Deploy", "payroll": "Payroll"}
 FOREIGN = replace(OPEN, tenant="another")
 COMPLETED = replace(dispatched_at(), id=OTHER, tenant="acme", workflow_id="w", status=OperationStatus.COMPLETED)
 FAILED = replace(COMPLETED, status=OperationStatus.FAILED)
@@ -24,7 +26,7 @@ NEVER_STARTED = replace(FAILED, dispatch=Dispatch(due_at=None, attempts=0))
 
 
 def use(on_running: OnRunning, on_closed: OnClosed, *holders: Operation) -> WorkflowIdUse | WorkflowIdConflict:
-    return use_workflow_id("acme", on_running, on_closed, holders)
+    return use_workflow_id("acme", on_running, on_closed, holders, "Deploy", WORKFLOWS.__getitem__)
 
 
 def in_use(result: Any) -> UUID | None:
@@ -58,6 +60,21 @@ def test_operation_that_is_being_superseded() -> None:
     assert in_use(use(OnRunning.REJECT, OnClosed.ALLOW, LEAVING, OPEN)) == OPEN.id
     assert use(OnRunning.USE_EXISTING, OnClosed.ALLOW, LEAVING, OPEN) == WorkflowIdUse(existing=OPEN)
     assert use(OnRunning.TERMINATE, OnClosed.ALLOW, LEAVING, OPEN) == WorkflowIdUse(superseded=(LEAVING, OPEN))
+
+
+@pytest.mark.parametrize("on_running", OnRunning)
+def test_open_operation_of_another_workflow_type(on_running: OnRunning) -> None:
+    """It is neither used nor terminated, and the conflict names it."""
+    assert in_use(use(on_running, OnClosed.ALLOW, STRANGER)) == STRANGER.id
+    assert in_use(use(on_running, OnClosed.ALLOW, replace(STRANGER, superseded_by=SUCCESSOR))) == STRANGER.id
+
+
+def test_open_operations_of_two_workflow_types() -> None:
+    """One is being superseded."""
+    leaving = replace(STRANGER, superseded_by=SUCCESSOR)
+    assert use(OnRunning.USE_EXISTING, OnClosed.ALLOW, leaving, OPEN) == WorkflowIdUse(existing=OPEN)
+    assert in_use(use(OnRunning.TERMINATE, OnClosed.ALLOW, leaving, OPEN)) == STRANGER.id
+    assert in_use(use(OnRunning.USE_EXISTING, OnClosed.ALLOW, LEAVING, STRANGER)) == STRANGER.id
 
 
 @pytest.mark.parametrize("on_running", OnRunning)

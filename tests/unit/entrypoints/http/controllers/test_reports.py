@@ -127,11 +127,27 @@ async def test_a_started_execution_has_the_operation_of_the_recording() -> None:
         "first_run_id": run_id,
     }
     started = {"operation_id": made["id"], "kind": "dispatched", "occurred_at": AT, "execution": execution}
-    assert (await reported.send(started)).json() == {"outcome": "recorded"}
+    assert (await reported.send(started)).json() == {"outcome": "recorded", "operation_id": made["id"]}
     assert (await reported.send({**started, "operation_id": str(reported.id)})).status_code == 200
     assert await named() == {**made["execution"], "first_run_id": run_id}
     read = (await reported.api.client.get(f"/v1/operations/{made['id']}")).json()
     assert read["execution"] == made["execution"]
+
+
+async def test_a_start_that_joins_an_execution_is_told_its_operation() -> None:
+    """The execution becomes an operation, and the recorded one names it in its error."""
+    reported = Reported()
+    body = {"type": "Deploy", "workflow_id": "deploy-m1", "on_running": "use_existing"}
+    made = (await reported.api.client.post("/v1/operations:record", json=body)).json()
+    joined = {**reported.body("dispatched"), "operation_id": made["id"]}
+    for outcome in ("recorded", "ignored"):
+        assert (await reported.send(joined)).json() == {"outcome": outcome, "operation_id": str(reported.id)}
+    shown = (await reported.api.client.get(f"/v1/operations/{made['id']}")).json()
+    assert (shown["status"], shown["error"]["code"]) == ("FAILED", "START_REJECTED")
+    assert shown["error"]["details"] == {"operation_id": str(reported.id)}
+    again = await reported.api.client.post("/v1/operations:record", json=body)
+    assert (again.status_code, again.json()["id"]) == (200, str(reported.id))
+    assert again.json()["execution"]["first_run_id"] == reported.run_id
 
 
 async def test_an_execution_that_the_engine_does_not_know_is_refused() -> None:

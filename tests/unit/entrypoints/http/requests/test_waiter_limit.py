@@ -12,7 +12,7 @@ from application.watch.read import ReadOperations
 from application.watch.waiter_limit import WaiterLimit
 from tests.support.http.access import Guarded
 from tests.support.http.api import Api, problem, scope_of
-from tests.support.http.sse import PATIENCE, Streamed
+from tests.support.http.sse import TIMEOUT, Streamed
 from tests.support.waiting import subscribed
 
 PATHS = ["/v1/events", "/v1/operations/{id}/events", "/v1/operations/{id}?wait=55s"]
@@ -37,7 +37,7 @@ async def opened(api: Api, path: str, headers: dict[str, str]) -> AsyncIterator[
 
 async def until_empty(api: Api) -> None:
     """Waits until no waiter is left."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while not api.waiters.empty:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
