@@ -10,6 +10,7 @@ from adapters.memory.storage.constraints import check_row, check_successor
 from adapters.memory.storage.locks import HeldLocks
 from adapters.memory.storage.stored_form import stored_operation, stored_transition
 from adapters.memory.storage.tables import Draft, KeyId
+from application.ports.clock import Clock
 from application.ports.storage.operation_repository import ChainTaken, StaleOperation, WorkflowIdTaken
 from application.ports.storage.operation_view import looks_the_same
 from domain.errors import InvalidTransition
@@ -34,9 +35,11 @@ _DUE_AT: Final[Mapping[DueWork, Callable[[Operation], datetime | None]]] = {
 class MemoryOperationRepository:
     """Reads its own unit's changes. Locks a row to change it, as PostgreSQL does."""
 
-    def __init__(self, draft: Draft, locks: HeldLocks) -> None:
+    def __init__(self, draft: Draft, locks: HeldLocks, clock: Clock) -> None:
+        """`clock` is the database's."""
         self._draft = draft
         self._locks = locks
+        self._clock = clock
 
     async def add(self, change: Change) -> None:
         operation = stored_operation(change.operation)
@@ -157,7 +160,13 @@ class MemoryOperationRepository:
             dispatch = replace(row.dispatch, due_at=now + lease, attempts=attempts)
             return replace(row, dispatch=dispatch, revision=row.revision + 1)
 
-        return await self._claim(_DUE_AT[DueWork.DISPATCH], now, limit, claimed)
+        def due_at(row: Operation) -> datetime | None:
+            early = row.start_at is not None and row.start_at > true_now
+            return None if early else row.dispatch.due_at
+
+        true_now = self._clock.now()
+
+        return await self._claim(due_at, now, limit, claimed)
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         def claimed(row: Operation) -> Operation:

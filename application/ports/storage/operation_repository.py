@@ -101,7 +101,8 @@ class OperationRepository(Protocol):
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Claims up to `limit` operations whose start is due, oldest first, without those that another process is
         claiming. Each has one attempt more, a new revision, and is due again after `lease`, so that another process
-        takes over from one that crashes."""
+        takes over from one that crashes. An operation is not claimed before its `start_at` by the clock of the
+        database, whatever `now` is: a process whose clock is ahead starts nothing early."""
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Claims up to `limit` operations whose follow-up is due, in the same way. The revision stays."""

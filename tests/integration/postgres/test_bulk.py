@@ -22,6 +22,8 @@ from application.ports.storage.operation_queries import OperationFilter
 from application.submit.submission import Submission, Submitted
 from domain.bulk.bulk_action import BulkTerms, BulkVerb
 from domain.bulk.target import TargetOutcome
+from domain.operation.acknowledging import with_problem, without_problem
+from domain.operation.attention import Attention, AttentionKind
 from domain.operation.lifecycle import complete, note, start
 from domain.operation.operation import Cause
 from domain.operation.operation_type import OperationCatalogue, OperationType
@@ -57,8 +59,8 @@ class Ledger:
         self.bulk: BulkOperations = self.api.bulk()
         self.performer: PerformBulkActions = WorkerServices(**parts).bulk()
 
-    async def submit(self, number: int, *, done: bool) -> list[UUID]:
-        """So many operations."""
+    async def submit(self, number: int, *, done: bool = False, troubled: bool = False) -> list[UUID]:
+        """So many operations. `troubled`: they need attention."""
         made = await self.api.submit().submit_batch([Submission("default", "deploy", {"n": n}) for n in range(number)])
         rows = [answer.operation for answer in made if isinstance(answer, Submitted)]
         if done:
@@ -67,7 +69,17 @@ class Ledger:
                     began = start(row, self.cause)
                     await unit.operations.save(began.then(complete(began.operation, 1, self.cause)))
                 await unit.commit()
+        if troubled:
+            await self.trouble([row.id for row in rows], "stuck")
         return [row.id for row in rows]
+
+    async def trouble(self, operation_ids: list[UUID], message: str, seconds: float = 0) -> None:
+        """They have a problem, since so many seconds after the beginning."""
+        problem = Attention(AttentionKind.STALLED, self.cause.now + timedelta(seconds=seconds), message)
+        async with self.units() as unit:
+            for row in (await unit.operations.get_all(operation_ids)).values():
+                await unit.operations.save(note(with_problem(row, problem), self.cause))
+            await unit.commit()
 
     async def confirmed(self, verb: BulkVerb) -> UUID:
         """A bulk action on all operations."""
@@ -89,11 +101,12 @@ async def impatient_engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-@pytest.mark.parametrize("verb", [BulkVerb.CANCEL, BulkVerb.RETRY, BulkVerb.DELETE])
+@pytest.mark.parametrize("verb", BulkVerb)
 async def test_a_locked_target_is_waited_for_alone(postgres_engine: AsyncEngine, verb: BulkVerb) -> None:
     """The others are handled before, and the locked one after its change by another transaction."""
     ledger = Ledger(postgres_engine)
-    made = await ledger.submit(TARGETS, done=verb is not BulkVerb.CANCEL)
+    done = verb in (BulkVerb.RETRY, BulkVerb.DELETE)
+    made = await ledger.submit(TARGETS, done=done, troubled=verb is BulkVerb.ACKNOWLEDGE)
     action, locked = await ledger.confirmed(verb), made[3]
     others = dict.fromkeys(made, TargetOutcome.DONE) | {locked: TargetOutcome.PENDING}
     async with ledger.units() as other:
@@ -105,6 +118,31 @@ async def test_a_locked_target_is_waited_for_alone(postgres_engine: AsyncEngine,
             assert not handling.done()
         await other.commit()
     assert (await handling).outcomes == {TargetOutcome.DONE: TARGETS}
+
+
+async def test_only_the_problems_of_the_dry_run_are_acknowledged(postgres_engine: AsyncEngine) -> None:
+    """New words are no new problem. A newer problem stays, and so does an operation without one."""
+    ledger = Ledger(postgres_engine)
+    made = await ledger.submit(TARGETS, troubled=True)
+    action = await ledger.confirmed(BulkVerb.ACKNOWLEDGE)
+    newer, solved, renamed = made[:3]
+    await ledger.trouble([newer], "stuck", seconds=1)
+    await ledger.trouble([renamed], "stuck in another place")
+    async with ledger.units() as unit:
+        row = await unit.operations.get(solved)
+        assert row is not None
+        await unit.operations.save(note(without_problem(row), ledger.cause))
+        await unit.commit()
+    await ledger.performer.handle(action, 0)
+    skipped = dict.fromkeys((newer, solved), TargetOutcome.SKIPPED)
+    assert await ledger.outcomes(action) == dict.fromkeys(made, TargetOutcome.DONE) | skipped
+    async with ledger.units() as unit:
+        rows = await unit.operations.get_all(made)
+        lines = await unit.operations.histories(made)
+    assert {key for key, row in rows.items() if row.attention is not None} == {newer}
+    assert {key for key, row in rows.items() if row.acknowledged is not None} == {*made} - skipped.keys()
+    told = {key for key in made if sum(line.reason.startswith("acknowledged") for line in lines[key]) == 1}
+    assert told == {*made} - skipped.keys()
 
 
 async def test_a_target_that_exceeds_the_statement_timeout_stops_no_other(
