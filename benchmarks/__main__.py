@@ -63,6 +63,7 @@ TOPICS: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
 LONG: Mapping[str, Callable[[Scale], Awaitable[list[Row]]]] = {
     "bulk": bulk.rows_of_accepted,
     "bulk_running": bulk.rows_of_running,
+    "bulk_retry": bulk.rows_of_retried,
     "charting": charting.rows,
     "client": using.rows,
     "counting": counting.rows,

@@ -15,6 +15,12 @@ class JsonSchemaInputValidator:
     def __init__(self) -> None:
         self._compiled: dict[str, tuple[OperationType, _Compiled]] = {}
 
+    def accepts(self, operation_type: OperationType, value: Input) -> bool:
+        """Returns whether the input is valid."""
+        if operation_type.input_schema is None:
+            return True
+        return value is not MISSING and self._of(operation_type).accepts(value)
+
     def violations(self, operation_type: OperationType, value: Input) -> Sequence[Violation]:
         """Returns the violations, with JSON pointers under `/input`; none if the input is valid."""
         if operation_type.input_schema is None:
@@ -40,6 +46,12 @@ class _Compiled:
         schema = dict(operation_type.input_schema or {})
         self._verdict = compile_schema(schema)
         self._explanation = Explanation(schema)
+
+    def accepts(self, value: Input) -> bool:
+        try:
+            return self._verdict.is_valid(value)
+        except ValueError:
+            return False
 
     def violations(self, value: Input) -> Sequence[Violation]:
         try:

@@ -21,7 +21,7 @@ class MemoryUnitOfWork:
     def __init__(self, tables: Tables, locks: RowLocks, clock: Clock) -> None:
         self._draft = Draft(tables)
         self._locks = locks.holder()
-        self.operations = MemoryOperationRepository(self._draft, self._locks)
+        self.operations = MemoryOperationRepository(self._draft, self._locks, clock)
         self.idempotency_keys = MemoryIdempotencyKeys(self._draft, self._locks)
         self.watermarks = MemoryWatermarks(self._draft, self._locks, clock)
         self.leases = MemoryLeases(self._draft, self._locks, clock)

@@ -26,7 +26,7 @@ from domain.bulk.bulk_action import (
 )
 from domain.bulk.target import Target, TargetOutcome
 from domain.errors import InvalidInput, OperationNotFound
-from domain.json_value import JsonValue
+from domain.json_value import JsonValue, clean_text
 from domain.operation.lifecycle import accept
 from domain.operation.operation import Cause
 from domain.operation.transition import Source
@@ -88,9 +88,11 @@ class BulkOperations:
         return Preview(replace(action, matching=matching), [shown for shown in found if shown is not None])
 
     async def confirm(self, tenant: str, confirmation: Confirmation, *, trace: Mapping[str, str]) -> Submitted:
-        """Accepts the operation that performs the bulk action. A repeat returns the same operation.
+        """Accepts the operation that performs the bulk action. A repeat with the same reason and `force` returns the
+        same operation, whoever sends it.
 
-        Raises InvalidInput: the dry run has expired, or it or its operation was deleted.
+        Raises InvalidInput: the dry run has expired, it or its operation was deleted, or it was confirmed with another
+        reason or `force`, which stay.
         """
         action_id, terms = confirmation.action_id, confirmation.terms
         async with self._units() as unit:
@@ -103,6 +105,11 @@ class BulkOperations:
             if action.terms is not None:
                 earlier = await unit.operations.get(action_id)
                 assert earlier is not None  # the bulk action is deleted with it
+                if not _are_same(action.terms, terms):
+                    raise InvalidInput(
+                        f"was used with another reason or force, for operation {action_id}: make a new dry run",
+                        pointer="/confirm",
+                    )
                 return Submitted(as_accepted(earlier), replayed=True)
             now = self._clock.now()
             if now >= action.created_at + CONFIRM_WITHIN:
@@ -142,3 +149,8 @@ class BulkOperations:
             return await self._read.get(tenant, operation_id)
         except OperationNotFound:
             return None
+
+
+def _are_same(stored: BulkTerms, given: BulkTerms) -> bool:
+    reason = None if given.reason is None else clean_text(given.reason)
+    return (stored.reason, stored.force) == (reason, given.force)

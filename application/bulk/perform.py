@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from application.batching.optimistic_update import retry_on_conflict
+from application.bulk.pace import BulkPace
 from application.bulk.verbs import Act
 from application.ports.storage.unit_of_work import (
     DatabaseContended,
@@ -28,6 +29,10 @@ CHUNK: Final = 50
 """Targets of one transaction. So many may still be handled after the bulk action was stopped."""
 PIECE_TIME: Final = 5.0
 """Seconds after which a piece ends. Each piece costs Temporal a dozen events, and is one report of progress."""
+LONGEST_WAIT: Final = 15.0
+"""Seconds after which a piece ends that waits for other work and has handled no target."""
+WAIT_STEP: Final = 0.2
+"""Seconds between two looks at the other work."""
 MAX_PIECE: Final = 20_000
 """Targets of one piece at most."""
 PENDING: Final = TargetOutcome.PENDING
@@ -52,6 +57,8 @@ class PieceHandled:
     outcomes: Mapping[TargetOutcome, int]
     stopped: bool = False
     """The cancellation of the bulk action was requested. The targets behind `upto` are not handled."""
+    waits: bool = False
+    """It has handled no target, because the bulk action waits for other work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class _Chunk:
     matching: int
     targets: Sequence[Target]
     stopped: bool = False
+    waits: bool = False
+    """Other work comes first: no target was handled."""
 
 
 class PerformBulkActions:
@@ -68,21 +77,31 @@ class PerformBulkActions:
     a process may crash at any point, and another one may take over from it too early: each target is handled once.
 
     Behind each chunk there is a pause as long as the chunk took, which leaves half of the time to others, and more
-    where the database is slow.
+    where the database is slow. A chunk waits while other work is late, of a kind that the chunk would make due too.
     """
 
-    def __init__(self, units: UnitOfWorkFactory, acts: Mapping[BulkVerb, Act], piece: int = MAX_PIECE) -> None:
-        """`piece`: targets of one piece at most."""
+    def __init__(
+        self,
+        units: UnitOfWorkFactory,
+        acts: Mapping[BulkVerb, Act],
+        pace: BulkPace | None = None,
+        piece: int = MAX_PIECE,
+        longest_wait: float = LONGEST_WAIT,
+    ) -> None:
+        """`pace`: None, it waits for no other work. `piece`: targets of one piece at most. `longest_wait`: of a piece,
+        in seconds."""
         self._units = units
         self._acts = acts
+        self._pace = pace
         self._piece = piece
+        self._longest_wait = longest_wait
 
     async def handle(
         self, action_id: UUID, after: int, stop: asyncio.Event | None = None, *, give_up: bool = False
     ) -> PieceHandled:
-        """Handles a piece: targets behind the place `after`. `stop`: ends it behind the transaction under way.
-        `give_up`: handles one chunk, and targets that cannot be handled are FAILED, so that they do not keep the bulk
-        action from its end.
+        """Handles a piece: targets behind the place `after`; none, if it has to wait for other work all the time.
+        `stop`: ends it behind the transaction under way. `give_up`: handles one chunk without such a wait, and targets
+        that cannot be handled are FAILED, so that they do not keep the bulk action from its end.
 
         Raises BulkActionEnded; TargetsFailed for the first chunk; DatabaseUnavailable and others that concern the whole
         bulk action. After all but the first the piece has to be repeated.
@@ -100,9 +119,11 @@ class PerformBulkActions:
                 return PieceHandled(upto, matching, outcomes)  # the next piece begins with the chunk
             outcomes.update(target.outcome for target in chunk.targets)
             upto, matching = upto + len(chunk.targets), chunk.matching
-            whole = upto >= matching or upto - after >= self._piece or clock() - begun >= PIECE_TIME
-            if chunk.stopped or whole or give_up or await _stopped(stop, within=clock() - chunk_begun):
-                return PieceHandled(upto, matching, outcomes, chunk.stopped)
+            longest = PIECE_TIME if upto > after else self._longest_wait
+            whole = upto >= matching or upto - after >= self._piece or clock() - begun >= longest
+            pause = WAIT_STEP if chunk.waits else clock() - chunk_begun
+            if chunk.stopped or whole or give_up or await _stopped(stop, within=pause):
+                return PieceHandled(upto, matching, outcomes, chunk.stopped, chunk.waits and upto == after)
 
     async def _handle_chunk(
         self, action_id: UUID, after: int, size: int, stop: asyncio.Event, *, give_up: bool
@@ -110,7 +131,7 @@ class PerformBulkActions:
         """Handles targets together. Those that this leaves are handled alone. If an error of one target fails all of
         them, or together they exceed a timeout, they are handled in halves, down to single ones. After `stop`, returns
         the targets before the first that is not handled. Raises TargetsFailed after all were tried."""
-        chunk, parts = await self._handle_together(action_id, after, size)
+        chunk, parts = await self._handle_together(action_id, after, size, paced=not give_up)
         handled = {target.place: target for target in chunk.targets}
         errors: list[Exception] = []
         while parts and not stop.is_set():  # single targets come last: the others do not wait for their locks
@@ -137,10 +158,12 @@ class PerformBulkActions:
             raise TargetsFailed(f"{len(errors)} targets cannot be handled: {errors[0]}") from errors[0]
         return replace(chunk, targets=list(handled.values()))
 
-    async def _handle_together(self, action_id: UUID, after: int, size: int) -> tuple[_Chunk, deque[Sequence[Target]]]:
+    async def _handle_together(
+        self, action_id: UUID, after: int, size: int, *, paced: bool
+    ) -> tuple[_Chunk, deque[Sequence[Target]]]:
         """Returns the targets, and the parts in which those that this leaves are to be handled."""
         try:
-            chunk = await self._attempt(action_id, after, size)
+            chunk = await self._attempt(action_id, after, size, paced=paced)
             return chunk, deque([target] for target in _pending(chunk.targets))
         except Exception as error:
             if _concerns_all(error):
@@ -148,9 +171,11 @@ class PerformBulkActions:
             chunk = await self._read(action_id, after, size)
             return chunk, deque(_halves(_pending(chunk.targets)))
 
-    async def _attempt(self, action_id: UUID, after: int, size: int, *, stoppable: bool = True) -> _Chunk:
+    async def _attempt(
+        self, action_id: UUID, after: int, size: int, *, stoppable: bool = True, paced: bool = False
+    ) -> _Chunk:
         """Handles targets in one transaction; a single one again after a conflict. `stoppable`: none of them if the
-        cancellation of the bulk action was requested."""
+        cancellation of the bulk action was requested. `paced`: none of them if other work comes first."""
 
         async def attempt(unit: UnitOfWork) -> _Chunk:
             with _concerning_all():
@@ -161,7 +186,9 @@ class PerformBulkActions:
                 if stoppable and operation.cancel_request is not None:
                     return _Chunk(action.matching, [], stopped=True)
                 targets = await unit.bulk_actions.targets(action_id, after=after, limit=size)
-            pending = _pending(targets)
+                pending = _pending(targets)
+                if paced and pending and await self._waits(unit, action.verb, pending):
+                    return _Chunk(action.matching, [], waits=True)
             handled = await self._acts[action.verb](unit, action, action.terms, pending) if pending else []
             await unit.bulk_actions.record(action_id, handled)
             await unit.commit()
@@ -172,6 +199,9 @@ class PerformBulkActions:
             return await retry_on_conflict(self._units, action_id, attempt)
         async with self._units() as unit:
             return await attempt(unit)
+
+    async def _waits(self, unit: UnitOfWork, verb: BulkVerb, targets: Sequence[Target]) -> bool:
+        return self._pace is not None and await self._pace.waits(unit, verb, targets)
 
     async def _fail(self, action_id: UUID, target: Target, error: Exception) -> Target:
         """Records that the target cannot be handled, unless another process has handled it."""

@@ -13,7 +13,7 @@ from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.submit.submission import Submission
 from application.submit.submission_rules import SubmissionRules
 from application.submit.workflow_ids import use_of_workflow_id
-from domain.errors import Violation, WorkflowIdConflict
+from domain.errors import InvalidInput, Violation, WorkflowIdConflict
 from domain.json_value import JsonValue, clean_text
 from domain.operation.follow_up import checked
 from domain.operation.lifecycle import fail
@@ -36,8 +36,7 @@ class CheckSubmitted:
     async def check(self, operation: Operation) -> Operation | None:
         """Returns the operation as it is to be started. None: it has become FAILED, or another process has it."""
         submission = Submission(operation.tenant, operation.type, operation.input, operation.labels)
-        # In a thread: the event loop serves other operations.
-        refusal = await asyncio.to_thread(self._rules.refusal_of, submission, self._clock.now())
+        refusal = await self.refusal_of(submission)
         if refusal is not None:
             return await self._change(operation, lambda row: self._refused(row, refusal.violations))
         template = self._rules.catalogue.get(operation.type).workflow_id
@@ -51,6 +50,10 @@ class CheckSubmitted:
             except (WorkflowIdTaken, StaleOperation):
                 continue
         raise StaleOperation("the operations with the workflow id changed during each attempt")
+
+    async def refusal_of(self, submission: Submission) -> InvalidInput | None:
+        """Returns why the submission is invalid. In a thread: the event loop serves other operations."""
+        return await asyncio.to_thread(self._rules.refusal_of, submission, self._clock.now())
 
     async def _change(self, operation: Operation, decide: Callable[[Operation], Change]) -> Operation | None:
         result = await self._changes.change(operation.id, lambda row: decide(row) if _awaited(row, operation) else None)

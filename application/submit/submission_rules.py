@@ -17,6 +17,16 @@ class SubmissionRules:
         self.catalogue: Final = catalogue
         self._validator = validator
 
+    def accepts(self, submission: Submission, now: datetime) -> bool:
+        """Returns whether the submission is valid, without the time that an explanation takes."""
+        operation_type = self.catalogue.types.get(submission.type)
+        return (
+            operation_type is not None
+            and self._validator.accepts(operation_type, submission.input)
+            and not [*label_violations(submission.labels), *submission.start.violations(now)]
+            and not _unfilled(operation_type, submission)
+        )
+
     def refusal_of(self, submission: Submission, now: datetime) -> InvalidInput | None:
         """Returns UnknownOperationType or InvalidInput with every violation if the submission is refused; None if it is
         valid. The error was never raised: it holds no traceback, and so no inputs."""

@@ -15,6 +15,7 @@ from application.ports.operation_ids import OperationIds
 from application.ports.storage.idempotency_keys import IdempotencyRecord
 from application.ports.storage.operation_repository import StaleOperation, WorkflowIdTaken
 from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from application.submit.input_size import is_large
 from application.submit.parents import named_parents, without_parent
 from application.submit.retries import check_retries, link_retries, retried_operations
 from application.submit.submission import Submission, Submitted, accepted, claim_of, replay
@@ -58,7 +59,7 @@ class SubmitOperations:
         Raises UnknownOperationType, InvalidInput, IdempotencyKeyReused, WorkflowIdInUse, WorkflowIdUsed: nothing is
         stored, and the key stays free. After DatabaseUnavailable it is unknown whether the operation is stored.
         """
-        refusal = self.refusal_of(submission)
+        refusal = await self._checked(submission)
         if refusal is None:
             try:
                 return await self._batcher.submit(submission, key=_key(submission))
@@ -95,6 +96,12 @@ class SubmitOperations:
             # In a thread: the event loop serves other requests. In chunks: a cancellation ends it.
             refusals += await asyncio.to_thread(self._refusals_of, chunk)
         return refusals
+
+    async def _checked(self, submission: Submission) -> OpledgerError | None:
+        if not is_large(submission.input) and self._rules.accepts(submission, self._clock.now()):
+            return None
+        # In a thread: the event loop serves other requests meanwhile.
+        return await asyncio.to_thread(self.refusal_of, submission)
 
     def refusal_of(self, submission: Submission) -> OpledgerError | None:
         """Returns UnknownOperationType or InvalidInput with every violation if the submission is refused; None if it is

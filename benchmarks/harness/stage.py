@@ -84,7 +84,7 @@ async def api(database_url: str, **variables: str) -> AsyncIterator[tuple[psutil
     unlimited = {"OPLEDGER_RATE_LIMIT": "1000000", "OPLEDGER_RATE_BURST": "1000000"}
     command = (*OPLEDGER, "api", "--port", str(port))
     async with server(
-        *command, ready="/livez", port=port, DATABASE_URL=database_url, **unlimited, **TYPES, **variables
+        *command, ready="/livez", port=port, DATABASE_URL=database_url, **unlimited, **{**TYPES, **variables}
     ) as it:
         yield it, port
 
@@ -93,7 +93,7 @@ async def api(database_url: str, **variables: str) -> AsyncIterator[tuple[psutil
 async def worker(database_url: str, temporal_address: str, **variables: str) -> AsyncIterator[psutil.Process]:
     """Runs the worker."""
     addresses = {"DATABASE_URL": database_url, "TEMPORAL_ADDRESS": temporal_address}
-    async with process(*OPLEDGER, "worker", **addresses, **TYPES, **variables) as started:
+    async with process(*OPLEDGER, "worker", **addresses, **{**TYPES, **variables}) as started:
         yield started
 
 

@@ -2,6 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
+
+
+class DueWork(Enum):
+    """Work on an operation that workers claim, the longest due first."""
+
+    DISPATCH = "dispatch"
+    FOLLOW_UP = "follow-up"
+    """Also the delivery of a cancellation request."""
+    CANCEL_CHILDREN = "cancellation of children"
 
 
 @dataclass(frozen=True, slots=True)

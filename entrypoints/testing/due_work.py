@@ -33,6 +33,7 @@ class DueWork:
     """The loops of the worker, the reconciliation, and the callbacks of the engine."""
 
     def __init__(self, worker: WorkerServices, temporal: MemoryEngine, app: ASGIApp, url: str) -> None:
+        worker.bulk.add_kwargs(pace=None)  # nothing else happens meanwhile
         self._worker = worker
         self._engine = temporal.engine()
         transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]

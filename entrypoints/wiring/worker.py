@@ -21,6 +21,7 @@ from adapters.temporal.connection.schedule import WORKFLOW_ID as RECONCILE_ID
 from adapters.temporal.connection.schedule import ReconciliationSchedule, ensure_schedule
 from adapters.temporal.connection.search_attribute import ensure_search_attribute
 from application.adopt.watch_rules import WatchRules
+from application.bulk.pace import BulkPace
 from application.bulk.perform import PerformBulkActions
 from application.bulk.verbs import BulkVerbs
 from application.control.acknowledge import AcknowledgeOperation
@@ -168,7 +169,9 @@ class WorkerServices(containers.DeclarativeContainer):
         providers.Singleton(RetryOperation, adapters.units, submit),
         providers.Singleton(AcknowledgeOperation, services.changes, adapters.clock),
     )
-    bulk = providers.Singleton(PerformBulkActions, adapters.units, verbs.provided.acts)
+    bulk = providers.Singleton(
+        PerformBulkActions, adapters.units, verbs.provided.acts, pace=providers.Singleton(BulkPace, adapters.clock)
+    )
     activities = providers.Singleton(LedgerActivities, reports, reconciler, bulk, adapters.metrics, RECONCILE_ID)
 
 

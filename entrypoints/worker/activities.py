@@ -57,6 +57,7 @@ def numbers_of(piece: PieceHandled) -> Handled:
         skipped=piece.outcomes.get(TargetOutcome.SKIPPED, 0),
         failed=piece.outcomes.get(TargetOutcome.FAILED, 0),
         stopped=piece.stopped,
+        waits=piece.waits,
     )
 
 

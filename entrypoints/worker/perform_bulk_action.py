@@ -19,6 +19,8 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=6)
 LONGEST_PIECE = timedelta(minutes=10)
 CANCELLATION_TIMEOUT = timedelta(seconds=30)
 """Wait for the cancellation that the ledger has stored, and delivers to the workflow."""
+WAITS = "waits until the ledger has caught up with other operations"
+"""Part of the message of the progress. One report says so for as long as it waits."""
 PIECES_PER_RUN = 200
 """A run of the workflow has about 12 events for each piece."""
 
@@ -36,6 +38,8 @@ class Handled:
     failed: int = 0
     stopped: bool = False
     """The cancellation was requested: what is behind `upto` was not handled."""
+    waits: bool = False
+    """The last piece has handled nothing, because other work of the ledger comes first."""
 
     def plus(self, piece: "Handled") -> "Handled":
         """The numbers after one more piece."""
@@ -62,7 +66,8 @@ class Handled:
 
     def words(self) -> str:
         """The message of the progress."""
-        return f"{self.upto} of {self.matching}: {self.done} done, {self.skipped} skipped, {self.failed} failed"
+        numbers = f"{self.upto} of {self.matching}: {self.done} done, {self.skipped} skipped, {self.failed} failed"
+        return f"{numbers}; {WAITS}" if self.waits else numbers
 
 
 @workflow.defn(name=BULK_WORKFLOW)
@@ -78,8 +83,9 @@ class PerformBulkAction:
             if pieces == PIECES_PER_RUN:
                 workflow.continue_as_new(args=[request, so_far])
             piece, cancelled = await _handle_piece(so_far.upto)
-            so_far, pieces = so_far.plus(piece), pieces + 1
-            await report_progress(so_far.fraction, so_far.words())
+            said, so_far, pieces = so_far.waits, so_far.plus(piece), pieces + 1
+            if not (said and so_far.waits):
+                await report_progress(so_far.fraction, so_far.words())
             if cancelled and not so_far.complete:
                 raise asyncio.CancelledError
             if so_far.stopped and not so_far.complete:

@@ -1,6 +1,7 @@
 """Prints what was planned, what was done, and what came of it."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from tests.chaos.campaign import Outcome
 from tests.chaos.checker.identity import STRAY_QUEUE
@@ -39,10 +40,8 @@ def print_outcome(outcome: Outcome) -> None:
     print("rows: " + ", ".join(f"{count} {' '.join(end).strip()}" for end, count in sorted(ends.items())))
     print(f"later ends that contradict the row: {findings.later_ends}")
     print(f"the ledger was {outcome.settled_after:.1f} s behind when Temporal had nothing open any more")
-    lags = findings.lags
-    if lags:
-        found = ", ".join(f"p{share}: {lags[min(len(lags) - 1, len(lags) * share // 100)]:.3f} s" for share in (50, 99))
-        print(f"from close to ledger: {found}, longest: {lags[-1]:.3f} s")
+    _print_times("from close to ledger", findings.lags)
+    _print_times(f"from start_at to the start, of {len(findings.lateness)}", findings.lateness)
     for missed in outcome.missed:
         print(f"NOT INJECTED {missed}")
     for complaint in record.complaints[:MAX_LINES]:
@@ -53,6 +52,14 @@ def print_outcome(outcome: Outcome) -> None:
         print(f"VIOLATION {violation}")
     counts = f"{len(outcome.violations)} violations, {len(record.complaints)} complaints"
     print(f"{counts}, {len(findings.unfinished)} operations not through: {outcome.verdict}", flush=True)
+
+
+def _print_times(what: str, seconds: Sequence[float]) -> None:
+    """Percentiles of sorted times, if there are any."""
+    if seconds:
+        last = len(seconds) - 1
+        found = ", ".join(f"p{share}: {seconds[min(last, len(seconds) * share // 100)]:.3f} s" for share in (50, 99))
+        print(f"{what}: {found}, longest: {seconds[-1]:.3f} s")
 
 
 def _print_load(outcome: Outcome) -> None:

@@ -104,7 +104,7 @@ async def test_commands_of_the_page(tmp_path: Path, database_url: str) -> None:
 
         async def answered() -> httpx.Response | None:
             try:
-                return await asyncio.to_thread(httpx.get, url, headers={name: value}, trust_env=False)
+                return await asyncio.to_thread(httpx.get, url, headers={name: value}, trust_env=False, timeout=60)
             except httpx.TransportError:
                 return None
 
@@ -132,7 +132,7 @@ async def test_a_key_opens_the_api_until_it_is_revoked(tmp_path: Path, forked: F
     }
     api = Service("api", cwd=tmp_path, DATABASE_URL=database_url, **settings)
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
 
             async def status(path: str = "/v1/operations", credential: str | None = key) -> int:
                 try:

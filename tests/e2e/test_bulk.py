@@ -1,13 +1,22 @@
 """Bulk actions of `opledger up`, whose worker is killed while they run."""
 
+import asyncio
 from collections import Counter
+from uuid import UUID
 
+import asyncpg
+
+from application.bulk.perform import CHUNK
+from entrypoints.local.embedded.data_folder import DataFolder
+from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.eventually import eventually
 from tests.support.stack.commands import Stack
 from tests.support.stack.ledger import Ledger, Shown
 
 JOBS = 120
 """More than are recorded together."""
+LOCKED = 7
+"""One of the targets of the first transaction."""
 DONE = {"matching": JOBS, "done": JOBS, "skipped": 0, "failed": 0}
 
 
@@ -42,15 +51,35 @@ async def targets(ledger: Ledger, operation_id: str) -> list[Shown]:
         query["page_token"] = page["next_page_token"]
 
 
-async def killed_in_mid_flight(stack: Stack, ledger: Ledger, verb: str, burst: str) -> list[Shown]:
-    """Kills the worker while it handles targets. Returns them once the bulk action is completed."""
-    action = await confirmed(ledger, verb, burst)
+async def pending(ledger: Ledger, operation_id: str) -> set[str]:
+    """The targets that are not handled."""
+    found = await targets(ledger, operation_id)
+    return {target["operation_id"] for target in found if target["outcome"] == "PENDING"}
 
-    async def begun() -> bool:
-        return any(target["outcome"] != "PENDING" for target in await targets(ledger, action))
 
-    await eventually(begun)
-    killed = stack.kill("worker")
+async def killed_in_mid_flight(stack: Stack, ledger: Ledger, verb: str, ids: set[str]) -> list[Shown]:
+    """Kills the worker while it handles targets. Returns them once the bulk action is completed.
+
+    Until then another transaction has the lock of one target of the first chunk. So the worker waits for the lock, and
+    has not begun with the targets of later chunks.
+    """
+    locked = sorted(ids)[LOCKED]
+    connection = await asyncpg.connect(EmbeddedPostgres(DataFolder(stack.data)).url_for("opledger", "postgresql"))
+    try:
+        async with connection.transaction():
+            await connection.fetchval("SELECT id FROM opledger.operations WHERE id = $1 FOR UPDATE", UUID(locked))
+            action = await confirmed(ledger, verb, verb)
+
+            async def begun() -> bool:
+                return len(await pending(ledger, action)) < JOBS
+
+            await eventually(begun)
+            killed = stack.kill("worker")
+            left = await pending(ledger, action)
+            assert locked in left
+            assert JOBS - CHUNK < len(left) < JOBS
+    finally:
+        await connection.close()
     await stack.until_back("worker", killed)
     [shown] = await ledger.until_done(action)
     assert (shown["status"], shown["result"]) == ("COMPLETED", DONE)
@@ -62,7 +91,7 @@ async def killed_in_mid_flight(stack: Stack, ledger: Ledger, verb: str, burst: s
 async def test_each_target_is_cancelled_once(stack: Stack, ledger: Ledger) -> None:
     """P10: with one cancellation request in its history."""
     ids = await submitted(ledger, "cancel")
-    targets = await killed_in_mid_flight(stack, ledger, "cancel", "cancel")
+    targets = await killed_in_mid_flight(stack, ledger, "cancel", ids)
     assert {target["operation_id"] for target in targets} == ids
     await ledger.until_done(*ids)
     for operation_id in sorted(ids)[::10]:
@@ -73,11 +102,20 @@ async def test_each_target_is_cancelled_once(stack: Stack, ledger: Ledger) -> No
 async def test_each_target_is_retried_once(stack: Stack, ledger: Ledger) -> None:
     """P10: there is one new operation for each, and no other."""
     ids = await submitted(ledger, "retry")
-    for operation_id in ids:
-        await ledger.cancel(operation_id)
-    targets = await killed_in_mid_flight(stack, ledger, "retry", "retry")
+    await asyncio.gather(*map(ledger.cancel, ids))
+    targets = await killed_in_mid_flight(stack, ledger, "retry", ids)
     new = {target["new_operation_id"] for target in targets}
     assert len(new) == JOBS
     assert {shown["id"] for shown in await ledger.labelled(bulk="retry")} == ids | new
     for operation_id in new:
         await ledger.cancel(operation_id, force=True)
+
+
+async def test_each_target_is_deleted(stack: Stack, ledger: Ledger) -> None:
+    """P10: once. Open operations with the same label stay."""
+    ids, others = await submitted(ledger, "delete"), await submitted(ledger, "delete")
+    await asyncio.gather(*map(ledger.cancel, ids))
+    targets = await killed_in_mid_flight(stack, ledger, "delete", ids)
+    assert {target["operation_id"] for target in targets} == ids
+    assert {shown["id"] for shown in await ledger.labelled(bulk="delete")} == others
+    await asyncio.gather(*map(ledger.cancel, others))

@@ -286,7 +286,7 @@ async def test_ephemeral(tmp_path: Path, number: signal.Signals) -> None:
 async def test_data_is_kept_between_runs(stack: Stack, ledger: Ledger) -> None:
     """SIGTERM ends `up` with exit code 0 and leaves no process; the next one on the folder has every operation, and
     what was running goes on where it was."""
-    finished, running = await ledger.submit(seconds=0), await ledger.submit(seconds=4)
+    finished, running = await ledger.submit(seconds=0), await ledger.submit(seconds=600)
     before = (await ledger.until_done(finished))[0]
     await ledger.until_running(running)
     assert await stack.service.end() == 0
@@ -295,5 +295,6 @@ async def test_data_is_kept_between_runs(stack: Stack, ledger: Ledger) -> None:
     await stack.start()
     assert await ledger.get(finished) == before
     assert (await ledger.get(running))["status"] == "RUNNING"
-    assert (await ledger.until_done(running))[0]["status"] == "COMPLETED"
-    assert await ledger.path(running) == ["ACCEPTED", "RUNNING", "COMPLETED"]
+    await ledger.cancel(running, force=True)
+    assert (await ledger.until_done(running))[0]["error"]["code"] == "TERMINATED"
+    assert await ledger.path(running) == ["ACCEPTED", "RUNNING", "FAILED"]

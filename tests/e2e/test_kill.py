@@ -87,7 +87,7 @@ async def test_worker_killed(stack: Stack, ledger: Ledger, temporal: Client) -> 
 async def test_postgres_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """P7: PostgreSQL dies with operations under way and submissions on their way. Requests meanwhile get 503 as a
     problem, or waits; no workflow fails of it, and every row becomes true."""
-    ids = [(await ledger.submit_surely(f"kill db {number}", body("kill-db", number, 2)))[0] for number in range(6)]
+    ids = [(await ledger.submit_surely(f"kill db {number}", body("kill-db", number, 8)))[0] for number in range(6)]
     await ledger.until_running(ids[0])
     killed = stack.kill("postgres")
     answers: list[httpx.Response] = []
@@ -110,7 +110,7 @@ async def test_postgres_killed(stack: Stack, ledger: Ledger, temporal: Client) -
 async def test_temporal_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """P5: Temporal dies with operations under way. Submissions, reads and cancels go on at once; what was submitted is
     started later, cancellations are delivered later, and what ran goes on."""
-    running, cancelled = await ledger.submit(seconds=2), await ledger.submit(seconds=LONG)
+    running, cancelled = await ledger.submit(seconds=8), await ledger.submit(seconds=LONG)
     await ledger.until_running(running, cancelled)
     killed = stack.kill("temporal")
     ids = [(await ledger.submit_surely(f"kill engine {n}", body("kill-engine", n)))[0] for n in range(6)]
@@ -144,7 +144,7 @@ async def test_temporal_hangs(stack: Stack, ledger: Ledger, temporal: Client) ->
 async def test_up_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """kill -9 of `up` leaves no process; the next `up` on the folder, at once,
     has everything and brings it to its end."""
-    ids = [(await ledger.submit_surely(f"kill up {n}", body("kill-up", n, n % 3)))[0] for n in range(6)]
+    ids = [(await ledger.submit_surely(f"kill up {n}", body("kill-up", n, n % 3 * 4)))[0] for n in range(6)]
     await ledger.until_running(ids[-1])
     ids.append((await ledger.submit_surely("kill up 6", body("kill-up", 6)))[0])
     old, family = stack.service, stack.service.family()

@@ -50,8 +50,8 @@ FROM_THE_START = Bug(
     (
         Hunk(
             _PERFORM,
-            "(action_id, after=after, limit=size)\n            pending",
-            "(action_id, after=0, limit=size)\n            pending",
+            "(action_id, after=after, limit=size)\n                pending",
+            "(action_id, after=0, limit=size)\n                pending",
         ),
     ),
 )

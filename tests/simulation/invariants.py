@@ -13,7 +13,7 @@ from domain.operation.attention import AttentionKind
 from domain.operation.operation import Operation
 from domain.operation.operation_error import ErrorCode
 from domain.operation.status import OperationStatus
-from tests.simulation.world import OVERLAP, TICK, World
+from tests.simulation.world import OVERLAP, TICK, UNDECLARED, World
 
 BELONGS: dict[AttentionKind, Callable[[Operation], bool]] = {
     AttentionKind.DIVERGED: lambda row: row.done,
@@ -80,12 +80,13 @@ class Invariants(World):
             assert past.starts <= 1 + past.losses, f"{operation_id} was started {past.starts} times"
 
     def starts_are_in_time(self) -> None:
-        """A later start is never early, and what was cancelled before any attempt never starts."""
+        """A later start is never early. What was cancelled before any attempt, is not checked or is invalid, never
+        starts."""
         for operation_id, row in self.rows.items():
             past = self.past(operation_id)
             if row.start_at is not None and past.first_start is not None:
                 assert past.first_start >= row.start_at, f"{row} was started at {past.first_start}"
-            if row.done and row.dispatch.attempts == 0:
+            if (row.done and row.dispatch.attempts == 0) or row.unchecked or row.type == UNDECLARED:
                 assert not past.starts, f"{row} was started"
 
     def a_retry_is_one_operation(self) -> None:

@@ -20,7 +20,7 @@ from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.report import Progress, Report, ReportKind
 from domain.operation.transition import Source
 from tests.simulation.processes import Fate
-from tests.simulation.world import AHEAD, FATES, KEYS, PICKS, Channels, World, one
+from tests.simulation.world import AHEAD, FATES, KEYS, LATER, PICKS, UNDECLARED, Channels, World, one
 from tests.support.ledger.in_memory import KEYS as CALLBACK_KEYS
 from tests.support.ledger.in_memory import WORK
 
@@ -50,14 +50,25 @@ class Clients(World):
             assert self.answered.setdefault(key, answer.operation.id) == answer.operation.id
             assert answer.operation.id in self.rows
 
-    @precondition(lambda self: any(row.done for row in self.rows.values()))
-    @rule(pick=PICKS, fate=FATES, key=st.sampled_from([None, "again"]))
-    def retry(self, pick: int, fate: Fate | None, key: str | None) -> None:
+    @rule(
+        kind=st.sampled_from(["work", "work", UNDECLARED]),
+        delay=st.sampled_from([None, None, *LATER.values()]),
+        committed=st.booleans(),
+    )
+    def submit_in_sql(self, kind: str, delay: timedelta | None, *, committed: bool) -> None:
+        """In a transaction that is committed or rolled back. Nothing has checked the type."""
+        before = set(self.rows)
+        self.process(self.in_sql(kind, delay, committed=committed))
+        assert len(self.rows.keys() - before) == committed
+
+    @precondition(lambda self: any(row.done and row.type == "work" for row in self.rows.values()))
+    @rule(pick=PICKS, fate=FATES, key=st.sampled_from([None, "again"]), ahead=AHEAD)
+    def retry(self, pick: int, fate: Fate | None, key: str | None, ahead: timedelta) -> None:
         """Also of what is retried already: the same retry again gets the first one's answer."""
-        former = one([row for row in self.rows.values() if row.done], pick)
+        former = one([row for row in self.rows.values() if row.done and row.type == "work"], pick)
         retries = RetryOperation(self.ledger.units, self.ledger.new_submitter())
         again = Retry(idempotency_key=key and f"{key} {former.id}")
-        answer = self.process(retries.retry("default", former.id, again, actor=None, trace={}), fate)
+        answer = self.process(retries.retry("default", former.id, again, actor=None, trace={}), fate, ahead)
         if answer is not None:
             assert answer.operation.retry_of == former.id
             assert self.rows[former.id].retried_by == answer.operation.id
@@ -79,9 +90,15 @@ class Clients(World):
 class Loops(World):
     """What the ledger's own processes do."""
 
-    @rule(limit=st.integers(1, 5), fate=FATES)
-    def dispatch(self, limit: int, fate: Fate | None) -> None:
-        self.process(self.ledger.dispatch(limit), fate)
+    @rule(limit=st.integers(1, 5), fate=FATES, ahead=AHEAD)
+    def dispatch(self, limit: int, fate: Fate | None, ahead: timedelta) -> None:
+        self.process(self.ledger.dispatch(limit), fate, ahead)
+
+    @rule(key=st.sampled_from(sorted(LATER)))
+    def dispatch_by_a_fast_clock(self, key: str) -> None:
+        """A later start is not early, however far the clock is ahead."""
+        self.accept(key)
+        self.process(self.ledger.dispatch(100), ahead=timedelta(minutes=10))
 
     @rule(
         limit=st.integers(1, 5),

@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
@@ -19,13 +20,19 @@ from application.batching.group_commit import GroupCommit
 from application.batching.optimistic_update import Decide, UpdateResult
 from application.converge import reconcile
 from application.converge.reconcile import PassCursor, ReconciledPage
+from application.dispatch.check_submitted import CheckSubmitted
 from application.ports.storage.unit_of_work import UnitOfWorkFactory
 from application.submit.submission import Submission, Submitted
+from application.submit.submission_rules import SubmissionRules
+from domain.errors import InvalidInput
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
 from domain.operation.chain import Run
-from domain.operation.operation import Operation
+from domain.operation.lifecycle import accept
+from domain.operation.operation import Cause, Change, Operation
+from domain.operation.operation_type import OperationCatalogue
 from domain.operation.report import Report, ReportKind
+from domain.operation.transition import Source
 from domain.scheduling.start_time import StartTime
 from tests.simulation.chronicle import ChronicledEngine, Past
 from tests.simulation.processes import CURRENT, Fate, Fates, Process, ProcessClock, Processes
@@ -41,6 +48,8 @@ OVERLAP = timedelta(minutes=1)
 KEYS = "abcdef"
 LATER = {"e": timedelta(seconds=5), "f": timedelta(seconds=120)}
 """How long after its acceptance the operation of a key starts."""
+UNDECLARED = "unheard-of"
+"""A type that the database accepts in SQL."""
 FATES = st.sampled_from(
     [None] * 12 + [Fate(killed, at) for killed in (True, False) for at in (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15)]
 )
@@ -70,6 +79,13 @@ class EachProcess(GroupCommit):
         return await self._own[CURRENT.get()].change(operation_id, decide)
 
 
+class CheckedAtOnce(CheckSubmitted):
+    """Checks without a thread, which would make a run differ from the one before."""
+
+    async def refusal_of(self, submission: Submission) -> InvalidInput | None:
+        return self._rules.refusal_of(submission, self._clock.now())
+
+
 class SimulatedLedger(FakeLedger):
     """Its processes can stand still, and its engine has a past."""
 
@@ -82,6 +98,11 @@ class SimulatedLedger(FakeLedger):
         self.adapters.units.override(providers.Object(self.units))
         self.services.changes.override(providers.Singleton(EachProcess, self.adapters.units))
         self.adapters.clock.override(providers.Object(ProcessClock(self.clock)))
+
+    def restart(self, catalogue: OperationCatalogue) -> None:
+        super().restart(catalogue)
+        rules = SubmissionRules(catalogue, self.adapters.validator())
+        self.dispatcher._submissions = CheckedAtOnce(self.units, self.services.changes(), self.adapters.clock(), rules)
 
     def units(self) -> Any:
         unit = self.store.units()
@@ -116,6 +137,7 @@ class World(RuleBasedStateMachine):
         self.processes = Processes(lambda: self.now)
         self.errors = Errors()
         self.answered: dict[str, UUID] = {}
+        self.sql_submissions = 0
         self.mail: list[tuple[UUID, Report, Run]] = []
         self.said: list[tuple[UUID, Report]] = []
         self.old_news: list[tuple[UUID, Observation, int]] = []
@@ -161,6 +183,25 @@ class World(RuleBasedStateMachine):
             return await self.ledger.new_submitter().submit(submission)
 
         return self.process(submit(), fate)
+
+    async def in_sql(self, kind: str, delay: timedelta | None, *, committed: bool) -> None:
+        """What `opledger.submit` does in a transaction of a team."""
+        self.sql_submissions += 1
+        key, now = f"sql {self.sql_submissions}", self.now
+        made = accept(
+            self.ledger.adapters.operation_ids().new(),
+            tenant="default",
+            type_name=kind,
+            value={"key": key},
+            labels={},
+            cause=Cause(Source.CLIENT, "accepted", now),
+            start_at=None if delay is None else now + delay,
+        )
+        async with self.ledger.store.units() as unit:
+            await unit.operations.add(Change(replace(made.operation, unchecked=True), made.transitions))
+            if committed:
+                await unit.commit()
+                self.answered[key] = made.operation.id
 
     def dispatch_all(self) -> None:
         self.process(self.ledger.dispatch(100))

@@ -6,9 +6,26 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
+from temporalio.service import RPCError, RPCStatusCode
+
+from application.ports.engine.workflow_engine import EngineUnavailable
+from application.ports.storage.unit_of_work import DatabaseUnavailable
+
 TIMEOUT = 90.0
 """Seconds for anything that happens at all: generous, so that only what never happens is a failure."""
+_TRANSIENT = {
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+}
 _T = TypeVar("_T")
+
+
+def _is_transient(error: Exception) -> bool:
+    if isinstance(error, RPCError):
+        return error.status in _TRANSIENT
+    return isinstance(error, EngineUnavailable | DatabaseUnavailable)
 
 
 @overload
@@ -16,7 +33,8 @@ async def until(check: Callable[[], Awaitable[_T]], within: float = ..., *, ever
 @overload
 async def until(check: Callable[[], _T], within: float = ..., *, every: float = ...) -> _T: ...
 async def until(check: Callable[[], Any], within: float = TIMEOUT, *, every: float = 0.05) -> Any:
-    """Ask until the answer is true; the last answer, which is false where the time, in seconds, was not enough.
+    """Ask until the answer is true; the last answer, which is false where the time, in seconds, was not enough. A
+    server that is unavailable is asked again, and its error raised if the time was not enough.
 
     Args:
         check: A function or a coroutine function.
@@ -26,10 +44,14 @@ async def until(check: Callable[[], Any], within: float = TIMEOUT, *, every: flo
     deadline = time.monotonic() + within
     while True:
         late = time.monotonic() > deadline
-        answer = check()
-        found = await answer if inspect.isawaitable(answer) else answer
-        if found or late:
-            return found
+        try:
+            answer = check()
+            found = await answer if inspect.isawaitable(answer) else answer
+            if found or late:
+                return found
+        except Exception as error:
+            if late or not _is_transient(error):
+                raise
         await asyncio.sleep(every)
 
 
@@ -39,8 +61,12 @@ async def eventually(check: Callable[[], Awaitable[_T | None]], what: str = ...,
 async def eventually(check: Callable[[], _T | None], what: str = ..., *, within: float = ...) -> _T: ...
 async def eventually(check: Callable[[], Any], what: str = "", *, within: float = TIMEOUT) -> Any:
     """Ask until the answer is true, and return it. AssertionError if it never is; `what` says what was waited for."""
-    found = await until(check, within)
     waited_for = what or getattr(check, "__qualname__", repr(check))
+    try:
+        found = await until(check, within)
+    except Exception as error:
+        error.add_note(f"while waiting for {waited_for}")
+        raise
     assert found, f"still waiting after {within:g} s for {waited_for}; the last answer: {found!r}"
     return found
 

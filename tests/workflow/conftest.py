@@ -11,6 +11,7 @@ from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from opledger import LEDGER_TASK_QUEUE, MEMO, OPERATION_UUID, OutcomeReports
 from opledger._http import outage
@@ -33,6 +34,8 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start_recorder, "START_TIMEOUT", 30.0)
     monkeypatch.setattr(outage, "HOLD", 8.0)
     monkeypatch.setattr(transport, "_HELD_TIMEOUT", timedelta(seconds=9))
+    # An attempt of a local report gets 0.15 of it.
+    monkeypatch.setattr(transport, "_BRIEF_TIMEOUT", timedelta(seconds=5))
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +45,10 @@ async def ledger(temporal_client: Client) -> AsyncIterator[RecordingLedger]:
     own = Worker(
         temporal_client,
         task_queue=LEDGER_TASK_QUEUE,
+        # As the ledger's own worker has it; also, a module of the sandbox's own would not be what a test has patched.
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules("opledger")
+        ),
         workflows=[*WORKFLOWS, *ENDING, *REPORTING],
         activities=[*ACTIVITIES, recording.update_operation_status],
         max_heartbeat_throttle_interval=HEARTBEATS,
@@ -70,6 +77,7 @@ class Starter:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._started: list[WorkflowHandle[Any, Any]] = []
 
     async def __call__(
         self,
@@ -85,7 +93,18 @@ class Starter:
         options.setdefault("search_attributes", attributes)
         if rule is not None:
             options.setdefault("memo", {MEMO: {"report_outcome": rule.value}})
-        return await self.client.start_workflow(run, args=args, id=operation_id, task_queue=queue, **options)
+        options |= {"args": args, "id": operation_id, "task_queue": queue}
+        handle: WorkflowHandle[Any, Any] = await self.client.start_workflow(run, **options)
+        self._started.append(handle)
+        return handle
+
+    async def names(self) -> set[str]:
+        """Workflow ids of all that were started, and ids of their first and latest runs: log lines name one of them."""
+        found: set[str] = set()
+        for handle in self._started:
+            latest = (await self.client.get_workflow_handle(handle.id).describe()).run_id
+            found |= {handle.id, handle.first_execution_run_id or latest, latest}
+        return found
 
     async def event_types(self, handle: WorkflowHandle[Any, Any]) -> list[str]:
         """The types of the events in the latest run's history."""

@@ -31,7 +31,8 @@ class RecordingLedger:
         kind, released = self._held.get(operation_id, (None, None))
         if released is not None and update.kind == kind:
             await released.wait()
-        self._recorded[operation_id].append(update)
+        if update not in self._recorded[operation_id]:  # a repeat, whose first answer came too late
+            self._recorded[operation_id].append(update)
         return UpdateOutcome.RECORDED
 
     def hold(self, operation_id: str, kind: UpdateKind) -> asyncio.Event:

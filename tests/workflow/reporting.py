@@ -121,6 +121,19 @@ class HasSteps:
 
 
 @workflow.defn
+class Works:
+    """Reports as many times, as progress or as steps that follow one another."""
+
+    @workflow.run
+    @track_operation_status
+    async def run(self, times: int, named: bool) -> int:
+        """The words are the same, the names come on top."""
+        for part in range(times):
+            await report_progress(part / times, f"part {part}", step=f"part {part}" if named else None)
+        return times
+
+
+@workflow.defn
 class Drops:
     """Continues as new with its own search attributes and memo, or after removing the ledger's."""
 
@@ -189,4 +202,4 @@ class DecoratedContinuesFirst(ContinuesFirst):
         return workflow.info().typed_search_attributes.get(OPERATION_UUID)
 
 
-REPORTING = [AsksForProgress, InParallel, HasSteps, Drops, DropsInHandler]
+REPORTING = [AsksForProgress, InParallel, HasSteps, Works, Drops, DropsInHandler]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 SENDERS = 3
 Send = Callable[[WorkflowHandle[Any, Any], int], Awaitable[Any]]
@@ -35,7 +35,11 @@ async def send_until_closed(handle: WorkflowHandle[Any, Any], send: Send) -> lis
             item = next(numbers)
             try:
                 await send(handle, item)
-            except (RPCError, WorkflowUpdateFailedError):
+            except WorkflowUpdateFailedError:
+                return  # the workflow closed before it took the update
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
                 return  # the workflow is closed
             accepted.append(item)
             await asyncio.sleep(pause)

@@ -12,7 +12,7 @@ from tests.support.eventually import eventually
 from tests.workflow.conftest import Starter
 from tests.workflow.ledger import RecordingLedger
 from tests.workflow.replay.replaying import replay
-from tests.workflow.reporting import PARALLEL, AsksForProgress, HasSteps, InParallel
+from tests.workflow.reporting import PARALLEL, AsksForProgress, HasSteps, InParallel, Works
 from tests.workflow.workflows import ACTIVITIES
 
 PROGRESS = UpdateKind.PROGRESS
@@ -30,7 +30,7 @@ async def test_read_only_context_reports_nothing(start: Starter, ledger: Recordi
     await handle.execute_update(AsksForProgress.finish)
     assert await handle.result() == "done"
     assert fractions(ledger, handle.id) == [0.9]
-    assert await start.task_problems(handle) == []
+    assert await start.task_failures(handle) == []
 
 
 async def test_workflow_that_was_queried_replays(start: Starter, ledger: RecordingLedger, queue: str) -> None:
@@ -91,7 +91,7 @@ async def test_end_does_not_wait_for_the_newest_progress(start: Starter, ledger:
     """A kept value is dropped when the body ends, so that the close does not wait."""
     handle = await start(InParallel.run, False, queue=queue)
     assert await handle.result() == PARALLEL
-    assert await start.task_problems(handle) == []
+    assert await start.task_failures(handle) == []
     await replay(await handle.fetch_history(), [InParallel])
 
 
@@ -110,9 +110,8 @@ def reported(ledger: RecordingLedger, operation_id: str) -> list[ReportedProgres
 
 
 def last(ledger: RecordingLedger, operation_id: str) -> dict[str, ReportedStep]:
-    """The steps of the last report, by name."""
-    found = reported(ledger, operation_id)
-    return {step.name: step for step in found[-1].steps} if found else {}
+    """The steps as the ledger has them after the last report, by name."""
+    return {step.name: step for progress in reported(ledger, operation_id) for step in progress.steps}
 
 
 async def test_steps_are_reported(start: Starter, ledger: RecordingLedger, queue: str) -> None:
@@ -140,8 +139,24 @@ async def test_steps_are_reported(start: Starter, ledger: RecordingLedger, queue
     stated = [(one.fraction, one.message) for one in reported(ledger, handle.id)]
     assert stated[0] == (0.1, "begun")
     assert (0.9, "nearly") in stated
-    assert await start.task_problems(handle) == []
+    assert await start.task_failures(handle) == []
     await replay(await handle.fetch_history(), [HasSteps])
+
+
+async def test_a_step_adds_a_bounded_number_of_bytes_to_the_history(start: Starter, ledger: RecordingLedger) -> None:
+    """A report has the step that begins and the one that ends, however many the run has named before."""
+    sizes = {}
+    for times in (20, 40):
+        for named in (False, True):
+            handle = await start(Works.run, times, named)
+            assert await handle.result() == times
+            history = await handle.fetch_history()
+            sizes[times, named] = sum(event.ByteSize() for event in history.events)
+            await replay(history, [Works])
+            if named:
+                assert {len(progress.steps) for progress in reported(ledger, handle.id)} == {1, 2}
+    for times in (20, 40):
+        assert (sizes[times, True] - sizes[times, False]) / times < 500, sizes
 
 
 async def test_no_step_is_lost_while_a_report_is_held(start: Starter, ledger: RecordingLedger) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from adapters.memory.storage.constraints import check_row, check_successor
 from adapters.memory.storage.locks import HeldLocks
 from adapters.memory.storage.stored_form import stored_operation, stored_transition
 from adapters.memory.storage.tables import Draft, KeyId
+from application.ports.clock import Clock
 from application.ports.storage.operation_repository import ChainTaken, StaleOperation, WorkflowIdTaken
 from application.ports.storage.operation_view import looks_the_same
 from domain.errors import InvalidTransition
@@ -21,15 +23,23 @@ from domain.operation.preconditions import check_done
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 from domain.retention import Cutoffs
-from domain.scheduling.schedule import FollowUp, Verification
+from domain.scheduling.schedule import DueWork, FollowUp, Verification
+
+_DUE_AT: Final[Mapping[DueWork, Callable[[Operation], datetime | None]]] = {
+    DueWork.DISPATCH: lambda row: row.dispatch.due_at,
+    DueWork.FOLLOW_UP: lambda row: row.follow_up.due_at,
+    DueWork.CANCEL_CHILDREN: lambda row: row.cancel_children_due_at,
+}
 
 
 class MemoryOperationRepository:
     """Reads its own unit's changes. Locks a row to change it, as PostgreSQL does."""
 
-    def __init__(self, draft: Draft, locks: HeldLocks) -> None:
+    def __init__(self, draft: Draft, locks: HeldLocks, clock: Clock) -> None:
+        """`clock` is the database's."""
         self._draft = draft
         self._locks = locks
+        self._clock = clock
 
     async def add(self, change: Change) -> None:
         operation = stored_operation(change.operation)
@@ -150,13 +160,23 @@ class MemoryOperationRepository:
             dispatch = replace(row.dispatch, due_at=now + lease, attempts=attempts)
             return replace(row, dispatch=dispatch, revision=row.revision + 1)
 
-        return await self._claim(lambda row: row.dispatch.due_at, now, limit, claimed)
+        def due_at(row: Operation) -> datetime | None:
+            early = row.start_at is not None and row.start_at > true_now
+            return None if early else row.dispatch.due_at
+
+        true_now = self._clock.now()
+
+        return await self._claim(due_at, now, limit, claimed)
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         def claimed(row: Operation) -> Operation:
             return replace(row, follow_up=replace(row.follow_up, due_at=now + lease))
 
-        return await self._claim(lambda row: row.follow_up.due_at, now, limit, claimed)
+        return await self._claim(_DUE_AT[DueWork.FOLLOW_UP], now, limit, claimed)
+
+    async def any_due(self, kind: DueWork, since: datetime) -> bool:
+        times = map(_DUE_AT[kind], self._draft.operations.values())
+        return any(due_at is not None and due_at <= since for due_at in times)
 
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         await self._locks.take(operation.id)
@@ -171,7 +191,7 @@ class MemoryOperationRepository:
 
         rows = list(self._draft.operations.values())
 
-        return await self._claim(lambda row: row.cancel_children_due_at, now, limit, claimed)
+        return await self._claim(_DUE_AT[DueWork.CANCEL_CHILDREN], now, limit, claimed)
 
     async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         def claimed(row: Operation) -> Operation:

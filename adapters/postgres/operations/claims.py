@@ -16,6 +16,7 @@ from adapters.postgres.schema.tables import (
     operations,
 )
 from adapters.postgres.schema.types import Instant
+from domain.scheduling.schedule import DueWork
 
 
 def _claim(due_at: sa.Column[Any], condition: str, **changes: Any) -> sa.Update:
@@ -38,10 +39,11 @@ def _claim(due_at: sa.Column[Any], condition: str, **changes: Any) -> sa.Update:
     )
 
 
+# By the database's clock, so that a worker whose clock is ahead starts nothing early.
+_TO_DISPATCH: Final = f"{DISPATCHABLE} AND (start_at IS NULL OR start_at <= now())"
 CLAIM_DISPATCHES: Final = _claim(
     operations.c.dispatch_due_at,
-    # By the database's clock, so that a worker whose clock is ahead starts nothing early.
-    f"{DISPATCHABLE} AND (start_at IS NULL OR start_at <= now())",
+    _TO_DISPATCH,
     dispatch_attempts=operations.c.dispatch_attempts + 1,
     revision=operations.c.revision + 1,
 )
@@ -56,3 +58,16 @@ CLAIM_CANCELLATIONS: Final = _claim(
     TO_CANCEL_CHILDREN,
     cancel_children_due_at=sa.case((_HAS_OPEN_CHILDREN, sa.bindparam("leased_until", type_=Instant))),
 )
+
+
+def _due(due_at: sa.Column[Any], condition: str) -> sa.Select[Any]:
+    """The time of the work that is due longest. Sorted, so that PostgreSQL reads one entry of the index. Parameter:
+    `since`."""
+    return sa.select(due_at).where(sa.text(condition), due_at <= sa.bindparam("since")).order_by(due_at).limit(1)
+
+
+DUE: Final = {
+    DueWork.DISPATCH: _due(operations.c.dispatch_due_at, _TO_DISPATCH),
+    DueWork.FOLLOW_UP: _due(operations.c.follow_up_due_at, TO_FOLLOW_UP),
+    DueWork.CANCEL_CHILDREN: _due(operations.c.cancel_children_due_at, TO_CANCEL_CHILDREN),
+}

@@ -18,6 +18,7 @@ from adapters.postgres.operations.claims import (
     CLAIM_DISPATCHES,
     CLAIM_FOLLOW_UPS,
     CLAIM_VERIFICATIONS,
+    DUE,
 )
 from adapters.postgres.operations.holders import OF_CHAIN, UNDER_WORKFLOW_IDS, holders, own_id
 from adapters.postgres.operations.rows import from_row, standard_uuid, summary_from_row, transition_from_row
@@ -46,7 +47,7 @@ from domain.operation.operation import Change, Operation
 from domain.operation.preconditions import check_done
 from domain.operation.transition import Transition
 from domain.retention import Cutoffs
-from domain.scheduling.schedule import FollowUp, Verification
+from domain.scheduling.schedule import DueWork, FollowUp, Verification
 
 # Built once: building a statement takes longer than running it.
 _GET = sa.select(operations).where(operations.c.id == sa.bindparam("of"))
@@ -227,6 +228,10 @@ class PostgresOperationRepository:
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         return await self._claim(CLAIM_FOLLOW_UPS, now, lease, limit)
+
+    async def any_due(self, kind: DueWork, since: datetime) -> bool:
+        with translated():
+            return await self._connection.scalar(DUE[kind], {"since": since}) is not None
 
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         statement = (

@@ -8,7 +8,7 @@ import asyncpg
 from adapters.postgres.connection.driver import DatabaseSettings, connector
 from domain.errors import StartupError
 
-CURRENT: Final = "0031"
+CURRENT: Final = "0033"
 """The revision that this version works with: that of the newest file in migrations/versions."""
 SCHEMA: Final = "opledger"
 """The PostgreSQL schema that holds everything of the ledger, Alembic's table too. Statements name it: behind a pooler

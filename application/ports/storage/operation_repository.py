@@ -11,7 +11,7 @@ from domain.operation.chain import Chain
 from domain.operation.operation import Change, Operation
 from domain.operation.transition import Transition
 from domain.retention import Cutoffs
-from domain.scheduling.schedule import FollowUp, Verification
+from domain.scheduling.schedule import DueWork, FollowUp, Verification
 
 
 class StaleOperation(OpledgerError):
@@ -101,10 +101,15 @@ class OperationRepository(Protocol):
     async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Claims up to `limit` operations whose start is due, oldest first, without those that another process is
         claiming. Each has one attempt more, a new revision, and is due again after `lease`, so that another process
-        takes over from one that crashes."""
+        takes over from one that crashes. An operation is not claimed before its `start_at` by the clock of the
+        database, whatever `now` is: a process whose clock is ahead starts nothing early."""
 
     async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
         """Claims up to `limit` operations whose follow-up is due, in the same way. The revision stays."""
+
+    async def any_due(self, kind: DueWork, since: datetime) -> bool:
+        """Returns whether work of the kind has been due since this time or longer, and no process has claimed it. The
+        cost does not grow with the number of operations."""
 
     async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
         """Schedules the next follow-up, unless a later change has scheduled its own or the operation is done."""

@@ -30,7 +30,10 @@ _RESPONSES: Final = {
     200: ResponseSpec(BulkPreviewBody, False, "What the dry run has found"),
     **problems(
         *(400, 413, 415, 422),
-        words={422: "A field is invalid, too many operations match, or `confirm` has expired or is of another dry run"},
+        words={
+            422: "A field is invalid, too many operations match, or `confirm` has expired, is of another dry run or "
+            "was used with another `reason` or `force`"
+        },
     ),
 }
 _TargetToken = Annotated[
@@ -61,7 +64,7 @@ class BulkController(Controller):
         stores which they are. Then its confirmation, with the same filter: 202 and an operation of the type
         `opledger.cancel`, which does the work and reports its progress. It handles the operations of the dry run, and
         skips those that have changed so that the verb no longer applies. A repeated confirmation returns the same
-        operation."""
+        operation; with another `reason` or `force` it is a 422."""
         return await _respond(request, BulkVerb.CANCEL, data, force=data.force is True)
 
     @post(

@@ -22,12 +22,13 @@ from entrypoints.http.openapi.requests import with_request_checks
 from entrypoints.http.openapi.routes import CALLBACK_SECURITY
 from entrypoints.http.openapi.waiting import with_waiter_limits
 from entrypoints.http.requests.batch_schemas import BatchBody, BatchItemBody
-from entrypoints.http.requests.bulk.schemas import BulkBody, BulkCancelBody, BulkFilterBody
+from entrypoints.http.requests.bulk.schemas import WORKFLOW_ID_RULES, BulkBody, BulkCancelBody, BulkFilterBody
 from entrypoints.http.requests.schemas import (
     LABELS,
     AcknowledgeBody,
     AdoptBody,
     CancelBody,
+    KeepBody,
     RecordBody,
     RetryBody,
     SubmitBody,
@@ -36,7 +37,7 @@ from entrypoints.release import release_version
 
 _CLOSED: Final = (
     *(SubmitBody, AdoptBody, RecordBody, CancelBody, RetryBody, BatchBody),
-    *(AcknowledgeBody, BulkFilterBody, BulkBody, BulkCancelBody),
+    *(AcknowledgeBody, KeepBody, BulkFilterBody, BulkBody, BulkCancelBody),
 )
 """Bodies without further fields."""
 _DOCUMENT: Final = "openapi_document"
@@ -90,7 +91,8 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
         bodies[body.__name__]["additionalProperties"] = False
     for body in (SubmitBody, RecordBody, RetryBody, BatchItemBody):
         bodies[body.__name__]["properties"]["labels"] |= LABELS
-    bodies[BulkFilterBody.__name__]["properties"]["label"] |= LABELS
+    bodies[BulkFilterBody.__name__]["properties"]["label"] |= {**LABELS, "minProperties": 1}
+    bodies[BulkFilterBody.__name__]["properties"]["workflow_id"]["oneOf"][0]["items"] |= WORKFLOW_ID_RULES
     for item in schema["paths"].values():
         for operation in item.values():
             name = operation["operationId"]

@@ -28,6 +28,8 @@ class Findings:
     refused_closes: int
     unfinished: Sequence[str] = ()
     """Operations whose chain goes on: of their end nothing can be said yet."""
+    lateness: Sequence[float] = ()
+    """Seconds from the `start_at` of each operation to the start of its workflow, in order."""
     by_way: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Chains by the way that was planned for them, and the origin of their row."""
 
@@ -48,6 +50,7 @@ def check(facts: Facts) -> Findings:
         *_untracked(facts, found, ownership),
     ]
     lags: list[float] = []
+    lateness: list[float] = []
     later = 0
     unfinished = []
     for operation_id, row in facts.rows.items():
@@ -56,6 +59,8 @@ def check(facts: Facts) -> Findings:
         deleted = facts.deleted.get(row.workflow_id, ())
         if own and own[-1].open:
             unfinished.append(operation_id)
+        if own and row.start_at is not None:
+            lateness.append((own[0].started_at - row.start_at).total_seconds())
         violations += lines_are_whole(row, lines)
         violations += moves(row, lines)
         violations += running_needs_a_worker(row, lines, own)
@@ -73,7 +78,8 @@ def check(facts: Facts) -> Findings:
             if contradicts(row, own[-1].ends[-1]):
                 later += 1
     refused = sum(run.refused_closes for run in facts.runs)
-    return Findings(violations, sorted(lags), later, refused, unfinished, _by_way(facts, found, ownership))
+    by_way = _by_way(facts, found, ownership)
+    return Findings(violations, sorted(lags), later, refused, unfinished, sorted(lateness), by_way)
 
 
 def _ordered(facts: Facts, row: Row, own: Sequence[Chain]) -> Order | None:

@@ -98,7 +98,8 @@ class TemporalWorld(EngineWorld):
 
     async def history(self, workflow_id: WorkflowId) -> list[HistoryEvent]:
         response = await self.service.get_workflow_execution_history(
-            GetWorkflowExecutionHistoryRequest(namespace="default", execution=self.execution(workflow_id))
+            GetWorkflowExecutionHistoryRequest(namespace="default", execution=self.execution(workflow_id)),
+            retry=True,
         )
         return list(response.history.events)
 
@@ -166,7 +167,8 @@ class TemporalWorld(EngineWorld):
                 workflow_task_finish_event_id=4,
                 request_id=str(uuid4()),
                 reason="for a test",
-            )
+            ),
+            retry=True,
         )
         self._worked_on.discard(str(workflow_id))
 
@@ -194,7 +196,7 @@ class TemporalWorld(EngineWorld):
             pair = SearchAttributePair(SearchAttributeKey.for_keyword("Team"), team)
             encode_search_attributes(TypedSearchAttributes([pair]), request.search_attributes)
         self._worked_on.discard(str(workflow_id))
-        return Run(str(workflow_id), (await self.service.start_workflow_execution(request)).run_id)
+        return Run(str(workflow_id), (await self.service.start_workflow_execution(request, retry=True)).run_id)
 
     async def supersede(self, workflow_id: WorkflowId, *, tagged: bool) -> None:
         request = StartWorkflowExecutionRequest(
@@ -208,12 +210,13 @@ class TemporalWorld(EngineWorld):
         if tagged:
             pair = SearchAttributePair(OPERATION_UUID, str(workflow_id))
             encode_search_attributes(TypedSearchAttributes([pair]), request.search_attributes)
-        await self.service.start_workflow_execution(request)
+        await self.service.start_workflow_execution(request, retry=True)
         self._worked_on.discard(str(workflow_id))
 
     async def latest_run(self, workflow_id: WorkflowId) -> Run:
         described = await self.service.describe_workflow_execution(
-            DescribeWorkflowExecutionRequest(namespace="default", execution=self.execution(workflow_id))
+            DescribeWorkflowExecutionRequest(namespace="default", execution=self.execution(workflow_id)),
+            retry=True,
         )
         return Run(str(workflow_id), described.workflow_execution_info.execution.run_id)
 
@@ -221,21 +224,24 @@ class TemporalWorld(EngineWorld):
         await self.service.terminate_workflow_execution(
             TerminateWorkflowExecutionRequest(
                 namespace="default", workflow_execution=self.execution(workflow_id), reason=reason, identity=actor
-            )
+            ),
+            retry=True,
         )
 
     async def cancel_from_outside(self, workflow_id: WorkflowId, reason: str, actor: str) -> None:
         await self.service.request_cancel_workflow_execution(
             RequestCancelWorkflowExecutionRequest(
                 namespace="default", workflow_execution=self.execution(workflow_id), reason=reason, identity=actor
-            )
+            ),
+            retry=True,
         )
 
     async def delete(self, workflow_id: WorkflowId) -> None:
         """Only for an open execution: the server describes a closed one for half a minute after its deletion
         (measured)."""
         await self.service.delete_workflow_execution(
-            DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=self.execution(workflow_id))
+            DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=self.execution(workflow_id)),
+            retry=True,
         )
 
         async def gone() -> bool:
@@ -252,7 +258,8 @@ class TemporalWorld(EngineWorld):
                     task_token=task.task_token,
                     cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
                     failure=failure(message, kind),
-                )
+                ),
+                retry=True,
             )
 
     async def recover_task(self, workflow_id: WorkflowId) -> None:
@@ -279,7 +286,7 @@ class TemporalWorld(EngineWorld):
         request = PollActivityTaskQueueRequest(
             namespace="default", task_queue=TaskQueue(name=task_queue), identity="worker"
         )
-        task = await self.service.poll_activity_task_queue(request, timeout=timedelta(seconds=TIMEOUT))
+        task = await self.service.poll_activity_task_queue(request, timeout=timedelta(seconds=TIMEOUT), retry=True)
         assert task.task_token, "no task came"
         return task.task_token
 
@@ -289,7 +296,7 @@ class TemporalWorld(EngineWorld):
             request = RespondActivityTaskFailedRequest(
                 namespace="default", task_token=token, failure=failure(message, kind), identity="worker"
             )
-            await self.service.respond_activity_task_failed(request)
+            await self.service.respond_activity_task_failed(request, retry=True)
 
     async def fail_activity(self, workflow_id: WorkflowId, times: int, kind: str, message: str) -> None:
         queue = f"queue-{workflow_id}"
@@ -299,7 +306,8 @@ class TemporalWorld(EngineWorld):
     async def finish_activity(self, workflow_id: WorkflowId) -> None:
         token = await self.poll_activity(f"queue-{workflow_id}")
         await self.service.respond_activity_task_completed(
-            RespondActivityTaskCompletedRequest(namespace="default", task_token=token, identity="worker")
+            RespondActivityTaskCompletedRequest(namespace="default", task_token=token, identity="worker"),
+            retry=True,
         )
 
     async def without_worker(self, workflow_id: WorkflowId) -> None:
@@ -340,7 +348,7 @@ class TemporalWorld(EngineWorld):
         request = PollWorkflowTaskQueueRequest(
             namespace="default", task_queue=TaskQueue(name=f"queue-{workflow_id}"), identity="worker"
         )
-        task = await self.service.poll_workflow_task_queue(request, timeout=timedelta(seconds=TIMEOUT))
+        task = await self.service.poll_workflow_task_queue(request, timeout=timedelta(seconds=TIMEOUT), retry=True)
         assert task.task_token, "no task came"
         return task
 
@@ -348,7 +356,8 @@ class TemporalWorld(EngineWorld):
         await self.service.respond_workflow_task_completed(
             RespondWorkflowTaskCompletedRequest(
                 namespace="default", task_token=task.task_token, commands=commands, identity="worker"
-            )
+            ),
+            retry=True,
         )
 
     async def close(self, workflow_id: WorkflowId, **attributes: object) -> None:
@@ -365,5 +374,6 @@ class TemporalWorld(EngineWorld):
         await self.service.signal_workflow_execution(
             SignalWorkflowExecutionRequest(
                 namespace="default", workflow_execution=self.execution(workflow_id), signal_name="wake"
-            )
+            ),
+            retry=True,
         )

@@ -6,9 +6,14 @@ The limits are a hundred times what is needed. Without bounds the inputs take mi
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from adapters.jsonschema import node
+from adapters.jsonschema.input_validator import JsonSchemaInputValidator
+from domain.operation.operation_type import OperationType
 
 _CHECK = """
 import json, resource, sys
@@ -76,3 +81,69 @@ def test_hostile_input_is_answered_within_limits(schema: Any, value: str, valid:
     pointers = json.loads(checked.stdout)
     assert pointers == [] if valid else 1 <= len(pointers) <= 20
     assert all(pointer.startswith("/input") for pointer in pointers)
+
+
+_LEVELS = {"oneOf": [{"type": "array", "items": {"$ref": "#/$defs/x"}}, {"items": {"$ref": "#/$defs/x"}}]}
+
+
+def _recursive(leaf: dict[str, Any]) -> dict[str, Any]:
+    """A schema whose explanation would check the innermost value of a deep list thousands of times."""
+    inner = {"if": {"type": "array"}, "then": _LEVELS, "else": leaf}
+    return {"$defs": {"x": inner}, "$ref": "#/$defs/x"}
+
+
+def _deep(value: Any) -> Any:
+    for _ in range(40):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value"),
+    [
+        ({"pattern": "^(a|b)*c$"}, "a" * 250_000),
+        ({"patternProperties": {"^(a|b)*c$": True}, "minProperties": 2}, {"a" * 250_000: 1}),
+        ({"propertyNames": {"pattern": "^(a|b)*c$"}}, {"a" * 250_000: 1}),
+        ({"minProperties": 30_000}, {str(number): number for number in range(20_000)}),
+    ],
+    ids=["text", "name of a field", "name", "fields"],
+)
+def test_steps_of_an_explanation_bound_what_it_reads(
+    leaf: dict[str, Any], value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The input is refused, and the explanation reads at most a thousand characters or a hundred fields a step."""
+    read = 0
+    holds = node.Rules.hold
+
+    def counting(rules: node.Rules, keyword: str, rule: Any, checked: Any) -> bool:
+        nonlocal read
+        if isinstance(checked, dict):
+            read += 10 * len(checked)
+        elif keyword == "pattern":
+            read += len(checked)
+        return holds(rules, keyword, rule, checked)
+
+    monkeypatch.setattr(node.Rules, "hold", counting)
+    declared = OperationType("t", "T", "q", input_schema=_recursive(leaf))
+    assert JsonSchemaInputValidator().violations(declared, _deep(value))
+    assert 0 < read <= 1_000 * node.MAX_STEPS
+
+
+@pytest.mark.parametrize("rules", [{"dependentRequired": {"x": ["y"]}}, {"dependentSchemas": {"x": False}}])
+def test_steps_of_an_explanation_bound_the_fields_that_it_visits(
+    rules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that no rule names."""
+    visits = 0
+    fields = node.Node.fields
+
+    def counting(visited: node.Node) -> Iterator[tuple[str, Any]]:
+        nonlocal visits
+        found = list(fields(visited))
+        visits += len(found)
+        return iter(found)
+
+    monkeypatch.setattr(node.Node, "fields", counting)
+    declared = OperationType("t", "T", "q", input_schema=_recursive({**rules, "maxProperties": 1}))
+    assert JsonSchemaInputValidator().violations(declared, _deep({str(number): number for number in range(20_000)}))
+    assert 0 < visits <= 100 * node.MAX_STEPS

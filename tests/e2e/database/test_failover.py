@@ -47,7 +47,7 @@ async def test_standby_takes_over(apart: Apart, standbys: list[Standby]) -> None
     """Clients submit throughout, and repeat under the same key what was not accepted. Every accepted operation is there
     afterwards, has run once and has its outcome; waits end; the processes were not restarted."""
     [standby], ledger = standbys, apart.ledger
-    running = [await ledger.submit(seconds=2, labels={"run": "failover"}) for _ in range(3)]
+    running = [await ledger.submit(seconds=10, labels={"run": "failover"}) for _ in range(3)]
     waiting = asyncio.create_task(ledger.until_done(*running))
     promoted = asyncio.Event()
 

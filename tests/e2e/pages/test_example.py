@@ -51,7 +51,7 @@ async def test_example_deploys(stack: Stack, tmp_path: Path) -> None:
     async with (
         running(stack, tmp_path, block(PAGE, "worker")),
         running(stack, tmp_path, block(PAGE, "application").replace(PORT, port)),
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as web,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as web,
     ):
 
         async def deployed() -> dict[str, Any] | None:

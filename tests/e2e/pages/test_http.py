@@ -14,7 +14,7 @@ from tests.support.stack.exchanges import Reader, differences
 _EXCHANGE = re.compile(r"```sh\n(?P<command>.*?)```\n\n```http\n(?P<answer>.*?)```", re.S)
 
 
-@pytest.mark.parametrize(("page", "least"), zip(WALK_THROUGHS, (13, 6), strict=True))
+@pytest.mark.parametrize(("page", "least"), list(zip(WALK_THROUGHS, (13, 6), strict=True)))
 async def test_the_walk_through(stack: Stack, page: str, least: int) -> None:
     """Copy and paste, from the first command to the last. A GET is repeated until what it shows has come."""
     examples = section(page, "By example")

@@ -24,7 +24,7 @@ async def test_settings_of_the_api_process(database_url: str) -> None:
     )
     serving = asyncio.create_task(run(settings, stop))
     headers = {"X-Forwarded-Prefix": "/ops", "Origin": PAGE}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         await up(client)
         answer = await client.get("/openapi.json", headers=headers)
     stop.set()

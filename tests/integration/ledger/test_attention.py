@@ -12,7 +12,6 @@ from domain.operation.attention import AttentionKind
 from domain.operation.operation import Operation
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from tests.support.eventually import eventually
 from tests.support.ledger.real import NOBODY, TENANT, RealLedger, real_ledger
 from tests.support.temporal.ledger_workflows import TEAM_QUEUE
 
@@ -40,7 +39,7 @@ async def test_no_worker_at_all(temporal_client: Client, database_url: str) -> N
         operation_id = await ledger.dispatched("nobody")
         assert (await ledger.look(operation_id)).attention is None
         clock.ahead = WORKER_GRACE + timedelta(seconds=5)
-        row = await ledger.look(operation_id)
+        row = await ledger.looked(operation_id, lambda row: row.attention is not None)
         assert row.status is ACCEPTED
         kind, message = said(row)
         assert kind is AttentionKind.NO_WORKER
@@ -79,16 +78,12 @@ async def test_worker_that_dies_after_the_start(temporal_client: Client, databas
         operation_id = (await running_then_alone(ledger, type_name)).id
         assert (await ledger.look(operation_id)).attention is None
         clock.ahead = POLLER_TIMEOUT + timedelta(minutes=2)
-        kind, message = said(await ledger.look(operation_id))
+        kind, message = said(await ledger.looked(operation_id, lambda row: row.attention is not None))
         assert kind is AttentionKind.NO_WORKER
         assert message.startswith(f'no worker polls task queue "{TEAM_QUEUE}"; the last one was ')
         clock.ahead = timedelta()
         async with ledger.working(loops=()):
-
-            async def cleared() -> bool:
-                return (await ledger.look(operation_id)).attention is None
-
-            await eventually(cleared)
+            await ledger.looked(operation_id, lambda row: row.attention is None)
         await ledger.handle(operation_id).terminate()
 
 
@@ -97,12 +92,7 @@ async def test_activity_that_keeps_failing(temporal_client: Client, database_url
     async with real_ledger(temporal_client, database_url) as ledger, ledger.working():
         operation_id = await ledger.submit("KeepsTrying-team")
         await ledger.until(operation_id, lambda row: row.status is RUNNING)
-
-        async def raised() -> bool:
-            return (await ledger.look(operation_id)).attention is not None
-
-        await eventually(raised)
-        kind, message = said(await ledger.row(operation_id))
+        kind, message = said(await ledger.looked(operation_id, lambda row: row.attention is not None))
         assert kind is AttentionKind.ACTIVITY_RETRYING
         assert message.startswith('activity "find_no_route" (1) on task queue "team-under-test" has failed ')
         assert message.endswith("last failure: ConnectionError: no route to host")

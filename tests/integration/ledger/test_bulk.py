@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 import pytest
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -13,20 +14,24 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from application.bulk.bulk_operations import Confirmation
 from application.bulk.perform import PieceHandled, TargetsFailed
 from application.ports.storage.operation_queries import OperationFilter
-from application.ports.storage.unit_of_work import DatabaseUnavailable
+from application.ports.storage.unit_of_work import DatabaseUnavailable, UnitOfWork
 from domain.bulk.bulk_action import BulkTerms, BulkVerb
-from domain.bulk.target import TargetOutcome
+from domain.bulk.target import Target, TargetOutcome
 from domain.operation.operation import Operation
 from domain.operation.operation_error import ErrorCode
 from domain.operation.status import OperationStatus
 from entrypoints.worker import activities, perform_bulk_action
-from entrypoints.worker.perform_bulk_action import PerformBulkAction
+from entrypoints.worker.activities import BULK_ATTEMPTS
+from entrypoints.worker.perform_bulk_action import BULK_PIECE, WAITS, PerformBulkAction
 from opledger.wire import LEDGER_TASK_QUEUE
+from tests.support.eventually import eventually
 from tests.support.ledger.real import TENANT, RealLedger, real_ledger
 
 NOBODY = OperationFilter(type="nobody")
 TERMS = BulkTerms("no need", False, "alice")
 COMPLETED = OperationStatus.COMPLETED
+LOOPS = ("dispatch", "follow-up", "children", "start watch")
+"""A bulk cancellation waits for those that do what it makes due."""
 
 
 async def confirmed(ledger: RealLedger, verb: BulkVerb, criteria: OperationFilter = NOBODY) -> UUID:
@@ -60,7 +65,7 @@ async def working(ledger: RealLedger, runner: WorkflowRunner | None = None) -> A
         activities=ledger.worker.activities().all(),
         workflow_runner=runner or SandboxedWorkflowRunner(restrictions=restrictions),
     )
-    async with ledger.working(), own:
+    async with ledger.working(loops=LOOPS), own:
         yield
 
 
@@ -123,6 +128,51 @@ async def test_cancelling_a_bulk_action_stops_it(temporal_client: Client, databa
         assert done == [TargetOutcome.DONE] * number + [TargetOutcome.PENDING] * (200 - number)
         requested = [row for row in await ledger.rows() if row.type == "nobody" and row.cancel_request is not None]
         assert len(requested) == number
+
+
+class Waiting:
+    """A pace that holds every bulk action back, until a test lets it go."""
+
+    held = True
+
+    async def waits(self, _unit: UnitOfWork, _verb: BulkVerb, _targets: Sequence[Target]) -> bool:
+        """Whether it is held back."""
+        return self.held
+
+
+async def test_a_bulk_action_that_waits_says_so_and_can_be_cancelled(
+    temporal_client: Client, database_url: str
+) -> None:
+    """One report, for many pieces. A piece without a target is no failed attempt."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        pace = Waiting()
+        ledger.worker.bulk.add_kwargs(pace=pace, longest_wait=0.1)
+        await ledger.submit("nobody")
+        stopped, last = [await confirmed(ledger, BulkVerb.CANCEL) for _ in range(2)]
+        async with working(ledger):
+            for operation_id in (stopped, last):
+                row = await ledger.until(operation_id, lambda row: row.progress is not None)
+                assert row.progress is not None
+                assert row.progress.message == f"0 of 1: 0 done, 0 skipped, 0 failed; {WAITS}"
+
+            async def has_waited_often() -> bool:
+                pieces = [_is_piece(event) for event in await ledger.events(last)]
+                return sum(pieces) > BULK_ATTEMPTS
+
+            await eventually(has_waited_often)
+            reports = [event.HasField("marker_recorded_event_attributes") for event in await ledger.events(last)]
+            assert sum(reports) <= 2  # of the start and of the wait
+            await ledger.cancel(stopped)
+            row = await ledger.done(stopped)
+            assert (row.status, row.error and row.error.code) == (OperationStatus.FAILED, ErrorCode.CANCELED)
+            assert await outcomes(ledger, stopped) == [TargetOutcome.PENDING]
+            pace.held = False
+            row = await ledger.done(last)
+        assert row.result == {"matching": 1, "done": 1, "skipped": 0, "failed": 0}
+
+
+def _is_piece(event: HistoryEvent) -> bool:
+    return event.activity_task_scheduled_event_attributes.activity_type.name == BULK_PIECE
 
 
 class Failing:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from dependency_injector import providers
+from sqlalchemy import text
 from temporalio.client import Client
 
 from domain.operation.attention import AttentionKind
@@ -138,9 +139,11 @@ async def test_dispatcher_that_died_after_its_claim(temporal_client: Client, dat
         operation_id = await ledger.submit("Echo-ledger", 1)
         async with ledger.adapters.units()() as unit:
             now = ledger.adapters.clock().now()
-            assert len(await unit.operations.claim_due_dispatches(now, timedelta(seconds=1), 10)) == 1
+            assert len(await unit.operations.claim_due_dispatches(now, timedelta(hours=1), 10)) == 1
             await unit.commit()
         assert (await run_once(ledger.worker.dispatcher(), 10)).claimed == 0
+        async with ledger.adapters.database().begin() as connection:  # as time does
+            await connection.execute(text("UPDATE opledger.operations SET dispatch_due_at = now() - interval '1 s'"))
         async with ledger.working():
             row = await ledger.done(operation_id)
         assert (row.status, row.dispatch.attempts) == (COMPLETED, 2)

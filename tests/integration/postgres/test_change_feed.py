@@ -34,6 +34,7 @@ from domain.operation.operation import Change
 from domain.operation.report import Progress
 from domain.operation.transition import Transition
 from tests.contract.storage.operations.test_operation_repository import LEASE
+from tests.support.eventually import eventually
 from tests.support.operations import cause
 from tests.support.waiting import subscribed
 
@@ -285,7 +286,7 @@ async def test_a_dead_listening_connection_is_detected_and_replaced(
 ) -> None:
     """It was lost without an error: the listener tests it after a silence."""
     monkeypatch.setattr(notifications, "IDLE_INTERVAL", 0.1)
-    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 0.1)
+    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 1.0)
     made: list[Connection] = []
     listener = Listener(kept(connector(database_url), made))
     await listener.wait(LONG)
@@ -319,10 +320,13 @@ async def test_short_waits_do_not_prevent_the_connection(database_url: str, post
 async def test_refused_listening_falls_back_to_polling(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a replica: waits last as long as without, and attempts have pauses."""
     monkeypatch.setattr(notifications, "CHANNEL", "")
+    monkeypatch.setattr(notifications, "RETRY_INTERVAL", LONG)
     made: list[Connection] = []
     listener = Listener(kept(connector(database_url), made))
+    waiting = asyncio.create_task(listener.wait(LONG))
+    await eventually(lambda: made)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(listener.wait(LONG), notifications.RETRY_INTERVAL / 2)
+        await asyncio.wait_for(waiting, 0.3)
     assert len(made) == 1
     listener.close()
 
@@ -342,7 +346,7 @@ def kept(connect: Callable[[], Awaitable[Connection]], made: list[Connection]) -
 
 async def test_the_announcer_replaces_a_dead_connection(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next commit is announced through another, and shutdown does not wait for the dead one."""
-    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 0.1)
+    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 1.0)
     made: list[Connection] = []
     announcer = Announcer(kept(connector(database_url), made))
     announcer.announce()

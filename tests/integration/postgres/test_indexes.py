@@ -23,6 +23,7 @@ from domain.operation.attention import AttentionKind
 from domain.operation.origin import Origin
 from domain.operation.status import OperationStatus
 from domain.retention import Cutoffs
+from domain.scheduling.schedule import DueWork
 from domain.throughput import Window
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import at
@@ -132,6 +133,18 @@ CHANGES: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
     "cancellations": (
         "ix_operations_due_cancel_children",
         lambda unit: unit.operations.claim_due_cancellations(at(9**6), LEASE, 50),
+    ),
+    "late dispatch": (
+        "ix_operations_due_dispatch",
+        lambda unit: unit.operations.any_due(DueWork.DISPATCH, at(9**6)),
+    ),
+    "late follow-up": (
+        "ix_operations_due_follow_up",
+        lambda unit: unit.operations.any_due(DueWork.FOLLOW_UP, at(9**6)),
+    ),
+    "late cancellations": (
+        "ix_operations_due_cancel_children",
+        lambda unit: unit.operations.any_due(DueWork.CANCEL_CHILDREN, at(9**6)),
     ),
     "oldest without callback": ("ix_operations_uncalled", lambda unit: unit.operations.oldest_without_callback()),
     "types": ("ix_operations_started_elsewhere", lambda unit: unit.operations.types_started_elsewhere(50)),

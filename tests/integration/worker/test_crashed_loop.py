@@ -11,6 +11,7 @@ from entrypoints.poller import Pace
 from entrypoints.settings.settings import Settings
 
 
+@pytest.mark.usefixtures("unscheduled")
 @pytest.mark.parametrize("crash", [asyncio.CancelledError("from within"), BaseException("panic")])
 async def test_crashed_loop_stops_the_worker(
     database_url: str,

@@ -13,6 +13,7 @@ from entrypoints.settings.settings import Settings
 from tests.support.eventually import eventually
 
 
+@pytest.mark.usefixtures("unscheduled")
 async def test_a_worker_notes_its_presence_from_its_start_on(
     database_url: str, postgres_engine: AsyncEngine, temporal_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -10,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock
-from domain.operation.lifecycle import accept, complete, start
+from domain.operation.lifecycle import accept, complete, fail, start
 from domain.operation.operation import Cause
+from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.transition import Source
 from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.run_worker import run
@@ -19,6 +21,31 @@ from entrypoints.settings.settings import Settings
 from entrypoints.wiring.worker import worker as wired_worker
 from tests.support.eventually import eventually
 
+TYPES = """
+[operations.deploy]
+workflow = "Deploy"
+task_queue = "queue"
+retain = { completed = "7d", failed = "90d" }
+
+[operations.audit]
+workflow = "Audit"
+task_queue = "queue"
+retain = { completed = "off" }
+"""
+FINISHED = [
+    ("deploy", "completed", 8),
+    ("deploy", "completed", 6),
+    ("deploy", "failed", 91),
+    ("deploy", "failed", 89),
+    ("audit", "completed", 400),
+    ("audit", "failed", 31),
+    ("audit", "failed", 29),
+    ("undeclared", "completed", 31),
+    ("undeclared", "failed", 29),
+]
+"""Type, outcome, and how many days ago."""
+KEPT = [2, 4, 5, 7, 9]
+"""Their numbers, from 1."""
 DAYS_AGO = {1: 40, 2: 31, 3: 29, 4: 0}
 
 
@@ -58,6 +85,36 @@ async def test_the_worker_deletes_old_operations(database_url: str, postgres_eng
 
     try:
         await eventually(removed)
+    finally:
+        stop.set()
+        await working
+
+
+async def test_each_type_and_outcome_has_its_retention(
+    database_url: str, postgres_engine: AsyncEngine, tmp_path: Path
+) -> None:
+    """The general one is for types and outcomes that declare none."""
+    now, error = SystemClock().now(), OperationError(ErrorCode.WORKFLOW_FAILED, "no")
+    async with PostgresUnitsOfWork(postgres_engine)() as unit:
+        for number, (kind, outcome, days) in enumerate(FINISHED, 1):
+            cause = Cause(Source.WORKFLOW, "for a test", now - timedelta(days=days))
+            made = accept(UUID(int=number), tenant="t", type_name=kind, value=None, labels={}, cause=cause)
+            row = (made := made.then(start(made.operation, cause))).operation
+            made = made.then(complete(row, None, cause) if outcome == "completed" else fail(row, error, cause))
+            await unit.operations.add(made)
+        await unit.commit()
+    types = tmp_path / "operations.toml"
+    types.write_text(TYPES)
+    stop = asyncio.Event()
+    settings = Settings(database_url=database_url, operations=str(types), retention=timedelta(days=30))
+    working = asyncio.create_task(run(settings, stop))
+
+    async def removed() -> bool:
+        return len(await left(postgres_engine)) <= len(KEPT)
+
+    try:
+        await eventually(removed)
+        assert await left(postgres_engine) == KEPT
     finally:
         stop.set()
         await working

@@ -1,6 +1,7 @@
 """The machine: clients, workers and the pieces of bulk actions, and what must hold after every step (P10)."""
 
 from collections import Counter
+from datetime import timedelta
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -11,9 +12,9 @@ from application.bulk.perform import BulkActionEnded, PieceHandled
 from application.ports.storage.operation_queries import OperationFilter
 from application.submit.retry import Retry, RetryOperation
 from application.submit.submission import Submission
-from domain.bulk.bulk_action import BulkTerms, BulkVerb
+from domain.bulk.bulk_action import MAX_UNCONFIRMED, BulkTerms, BulkVerb
 from domain.bulk.target import Target, TargetOutcome
-from domain.errors import OperationAlreadyDone, OperationAlreadyRetried
+from domain.errors import InvalidInput, OperationAlreadyDone, OperationAlreadyRetried
 from domain.operation.acknowledging import with_problem
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.lifecycle import complete, fail, note, start
@@ -23,7 +24,7 @@ from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from tests.simulation.bulk.world import TENANTS, BulkWorld, Known
 from tests.simulation.processes import Fate
-from tests.simulation.world import FATES, PICKS, TICK, one
+from tests.simulation.world import AHEAD, FATES, PICKS, TICK, one
 
 PENDING, DONE = TargetOutcome.PENDING, TargetOutcome.DONE
 PIECE_FATES = st.sampled_from([None] * 12 + [Fate(killed, at) for killed in (True, False) for at in range(16)])
@@ -75,8 +76,8 @@ class Clients(BulkWorld):
         self.process(self.ledger.api.delete().delete(row.tenant, row.id))
 
     @precondition(lambda self: any(row.done for row in self.work))
-    @rule(pick=PICKS)
-    def retry(self, pick: int) -> None:
+    @rule(pick=PICKS, ahead=AHEAD)
+    def retry(self, pick: int, ahead: timedelta) -> None:
         row = one([row for row in self.work if row.done], pick)
         retries = RetryOperation(self.ledger.units, self.ledger.new_submitter())
 
@@ -86,45 +87,81 @@ class Clients(BulkWorld):
             except OperationAlreadyRetried:
                 assert row.retried_by is not None
 
-        self.process(ask())
+        self.process(ask(), None, ahead)
 
 
 class BulkActions(BulkWorld):
     """What clients and the ledger do with bulk actions."""
 
-    @rule(tenant=st.sampled_from(TENANTS), verb=st.sampled_from(BulkVerb), criteria=CRITERIA, at_once=st.booleans())
-    def dry_run(self, tenant: str, verb: BulkVerb, criteria: OperationFilter, *, at_once: bool) -> None:
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        verb=st.sampled_from(BulkVerb),
+        criteria=CRITERIA,
+        at_once=st.booleans(),
+        ahead=AHEAD,
+    )
+    def dry_run(
+        self, tenant: str, verb: BulkVerb, criteria: OperationFilter, *, at_once: bool, ahead: timedelta
+    ) -> None:
         """It counts what a look at every row finds. `at_once`: and is confirmed."""
         expected = self.applicable(tenant, verb, criteria)
-        preview = self.process(self.bulk.preview(tenant, verb, criteria))
+        preview = self.process(self.bulk.preview(tenant, verb, criteria), None, ahead)
         assert preview.action.matching == len(expected)
         problems = {each: problem for each in expected if (problem := self.rows[each].attention) is not None}
-        action = Known(preview.action.id, tenant, verb, expected, problems)
+        action = Known(preview.action.id, tenant, verb, expected, problems, preview.expires_at)
         self.known.append(action)
         if at_once:
             self.ask_to_confirm(action, None)
 
     @precondition(lambda self: self.known)
-    @rule(pick=PICKS, fate=FATES)
-    def confirm(self, pick: int, fate: Fate | None) -> None:
-        """Also a second time, and after a process has died of it."""
-        action = one(self.known, pick)
-        if not action.confirmed or action.id in self.rows:  # else a 422
-            self.ask_to_confirm(action, fate)
+    @rule(pick=PICKS, fate=FATES, ahead=AHEAD)
+    def confirm(self, pick: int, fate: Fate | None, ahead: timedelta) -> None:
+        """Also a second time, after a process has died of it, and too late."""
+        self.ask_to_confirm(one(self.known, pick), fate, ahead)
 
-    def ask_to_confirm(self, action: Known, fate: Fate | None) -> None:
+    def ask_to_confirm(self, action: Known, fate: Fate | None, ahead: timedelta = timedelta()) -> None:
+        """Refused only if the dry run has expired by the clock of the process, or its operation was deleted."""
         terms = BulkTerms(action.name, False, action.name)
         confirmation = Confirmation(action.id, action.verb, terms, {})
-        self.process(self.bulk.confirm(action.tenant, confirmation, trace={}), fate)
+
+        async def ask() -> None:
+            before = action.id in self.rows
+            try:
+                await self.bulk.confirm(action.tenant, confirmation, trace={})
+            except InvalidInput:
+                expired = self.now + ahead >= action.expires_at
+                assert action.confirmed or expired, f"{action} is refused"
+                assert action.id not in self.rows, f"{action} is refused, although it was confirmed"
+            else:
+                assert before or self.now + ahead < action.expires_at or action.confirmed, f"{action} has expired"
+
+        self.process(ask(), fate, ahead)
         action.confirmed = action.confirmed or action.id in self.rows
 
-    @precondition(lambda self: self.confirmed)
-    @rule(pick=PICKS, again=st.integers(0, 2), fate=PIECE_FATES)
-    def handle(self, pick: int, again: int, fate: Fate | None) -> None:
-        """A piece. `again`: one that was handled before, whose result was lost."""
-        self.handle_piece(one(self.confirmed, pick), again, fate)
+    @precondition(lambda self: self.known)
+    @rule(minutes=st.sampled_from([4, 14, 16]), ahead=AHEAD)
+    def confirm_late(self, minutes: int, ahead: timedelta) -> None:
+        """The newest dry run."""
+        self.advance(minutes=minutes)
+        self.ask_to_confirm(self.known[-1], None, ahead)
 
-    def handle_piece(self, action: Known, again: int, fate: Fate | None) -> None:
+    @rule(minutes=st.sampled_from([1, 5, 10, 16, 45, 61]))
+    def wait(self, minutes: int) -> None:
+        self.advance(minutes=minutes)
+
+    @precondition(lambda self: self.known)
+    @rule(limit=st.integers(1, 5), fate=FATES, ahead=AHEAD)
+    def forget_dry_runs(self, limit: int, fate: Fate | None, ahead: timedelta) -> None:
+        """The worker does."""
+        self.process(self.ledger.worker.dry_runs().step(limit), fate, ahead)
+
+    @precondition(lambda self: self.confirmed)
+    @rule(pick=PICKS, again=st.integers(0, 2), fate=PIECE_FATES, ahead=AHEAD)
+    def handle(self, pick: int, again: int, fate: Fate | None, ahead: timedelta) -> None:
+        """A piece. `again`: one that was handled before, whose result was lost."""
+        self.handle_piece(one(self.confirmed, pick), again, fate, ahead)
+
+    def handle_piece(self, action: Known, again: int, fate: Fate | None, ahead: timedelta = timedelta()) -> None:
         after = action.pieces[max(0, len(action.pieces) - 1 - again)]
         before = dict(action.numbers)
         self.run_workflow(action)
@@ -137,7 +174,7 @@ class BulkActions(BulkWorld):
                 assert row is None or row.done
                 return None
 
-        handled = self.process(piece(), fate)
+        handled = self.process(piece(), fate, ahead)
         if handled is None:
             return
         assert handled.matching == len(action.counted)
@@ -233,6 +270,7 @@ class Bulk(BulkActions, Clients):
             self.targets_are_those_of_the_moment(action)
             self.it_stops(action)
             self.deleted.update(target.operation_id for target in self.done(action, BulkVerb.DELETE))
+            self.what_is_forgotten_has_expired(action)
         for operation_id in self.seen.keys() - self.rows.keys():
             assert operation_id in self.deleted, f"{operation_id} was deleted by nothing"
         for action in self.known:
@@ -253,8 +291,14 @@ class Bulk(BulkActions, Clients):
         """Nothing that came later, and nothing of another tenant."""
         targets = [target.operation_id for target in self.targets(action)]
         assert len(set(targets)) == len(targets)
-        if targets or action.id in self.rows or not action.confirmed:
+        if targets or action.id in self.rows or not (action.confirmed or self.forgotten(action)):
             assert set(targets) == action.counted, f"{action} has other targets"
+
+    def what_is_forgotten_has_expired(self, action: Known) -> None:
+        """By the slowest clock, so that no process could confirm it. A tenant's newest ones replace the older ones."""
+        if not action.confirmed and self.forgotten(action):
+            of_tenant = sum(other.tenant == action.tenant for other in self.known)
+            assert self.now >= action.expires_at or of_tenant > MAX_UNCONFIRMED, f"{action} was forgotten too early"
 
     def each_target_is_handled_once(self, action: Known) -> None:
         """The history of every operation that there has been names the bulk action, or does not."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +41,8 @@ class Known:
     """The operations to which the verb applied at the moment of the dry run, found without the service."""
     problems: Mapping[UUID, Attention]
     """Their problems at that moment."""
+    expires_at: datetime
+    """When the dry run can no longer be confirmed."""
     confirmed: bool = False
     pieces: list[int] = field(default_factory=lambda: [0])
     """Places at which a piece may begin: the end of each piece whose numbers have arrived."""
@@ -90,9 +92,9 @@ class BulkWorld(RuleBasedStateMachine):
         self.performer = PerformBulkActions(ledger.units, verbs.acts, piece=PIECE)
         self.bulk: BulkOperations = ledger.api.bulk()
 
-    def process(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None) -> Any:
-        """Runs it in a process of its own."""
-        return self.processes.run(work, fate)
+    def process(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None, ahead: timedelta = timedelta()) -> Any:
+        """Runs it in a process of its own. `ahead`: of its clock."""
+        return self.processes.run(work, fate, ahead)
 
     async def save(self, change: Change) -> None:
         """Commits it."""
@@ -110,6 +112,14 @@ class BulkWorld(RuleBasedStateMachine):
             return []
         pending = [Target(place, target) for place, target in enumerate(row.targets, 1)]
         return [row.outcomes.get(target.place, target) for target in pending]
+
+    def forgotten(self, action: Known) -> bool:
+        """Whether it is not stored any more."""
+        return action.id not in self.ledger.store._tables.bulk_actions
+
+    @property
+    def now(self) -> datetime:
+        return self.ledger.clock.now()
 
     @property
     def rows(self) -> dict[UUID, Operation]:

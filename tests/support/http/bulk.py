@@ -13,6 +13,7 @@ from tests.support.http.api import Api
 
 async def perform(api: Api, action_id: str) -> None:
     """Handles all targets, and completes the operation with the numbers."""
+    api.worker.bulk.add_kwargs(pace=None)  # no dispatcher runs
     performer: PerformBulkActions = api.worker.bulk()
     numbers: Counter[TargetOutcome] = Counter()
     after, matching = 0, None

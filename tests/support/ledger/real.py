@@ -173,6 +173,11 @@ class RealLedger:
         """The row once it is final."""
         return await self.until(operation_id, lambda row: row.done)
 
+    def counted(self, series: str) -> float:
+        """The value of a series of the metrics, which is named as in the page; 0 if it is not there."""
+        lines = self.adapters.metrics().page(None).decode().splitlines()
+        return sum(float(line.removeprefix(series)) for line in lines if line.startswith(f"{series} "))
+
     async def whole_pass(self) -> list[ReconciledPage]:
         """Reconcile what the index says has changed."""
         pages = [await self.worker.reconciler().page()]
@@ -190,6 +195,15 @@ class RealLedger:
         await run_once(self.worker.verifier(), 1)
         return await self.row(operation_id)
 
+    async def looked(self, operation_id: UUID, holds: Callable[[Operation], bool]) -> Operation:
+        """The row once looks have made it as wanted: Temporal may be unavailable for a moment."""
+
+        async def is_so() -> Operation | None:
+            row = await self.look(operation_id)
+            return row if holds(row) else None
+
+        return await eventually(is_so)
+
     async def terminated(self, *operation_ids: UUID, reason: str = "too dear") -> None:
         """Terminate these past the ledger, and wait until the index lists them so."""
         for operation_id in operation_ids:
@@ -205,12 +219,17 @@ class RealLedger:
     async def reconciled(self, operation_id: UUID) -> Operation:
         """The row once passes have made it final; visibility may take a while."""
 
-        async def is_done() -> bool:
-            await self.whole_pass()
-            return (await self.row(operation_id)).done
-
-        await eventually(is_done)
+        await self.all_reconciled(operation_id)
         return await self.row(operation_id)
+
+    async def all_reconciled(self, *operation_ids: UUID) -> None:
+        """Passes until each of these is final."""
+
+        async def are_done() -> bool:
+            await self.whole_pass()
+            return all(row.done for row in await self._stored(operation_ids))
+
+        await eventually(are_done)
 
     @contextlib.asynccontextmanager
     async def working(

@@ -124,7 +124,13 @@ class Ledger:
         return [found[operation_id] for operation_id in missing]
 
     async def until_running(self, *operation_ids: str) -> list[Shown]:
-        return await self.until("RUNNING", operation_ids, lambda shown: shown["status"] == "RUNNING")
+        """Until all have been seen RUNNING. AssertionError if one is done: it was too short to be seen."""
+
+        def runs(shown: Shown) -> bool:
+            assert not shown["done"], f"ended before it was seen RUNNING: {shown}"
+            return bool(shown["status"] == "RUNNING")
+
+        return await self.until("RUNNING", operation_ids, runs)
 
     async def until_done(self, *operation_ids: str) -> list[Shown]:
         return await self.until("the end", operation_ids, lambda shown: bool(shown["done"]))

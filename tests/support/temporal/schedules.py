@@ -1,10 +1,13 @@
 """Schedules of a test."""
 
 import contextlib
+from collections.abc import AsyncIterator
 
+import pytest
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 from temporalio.service import RPCError
 
+from adapters.temporal.connection.schedule import SCHEDULE_ID
 from tests.support.eventually import eventually
 
 
@@ -31,3 +34,12 @@ async def delete_schedule(client: Client, schedule_id: str) -> None:
                     )
                     await execution.terminate()
     await eventually(gone)
+
+
+@pytest.fixture
+async def unscheduled(temporal_client: Client) -> AsyncIterator[Client]:
+    """A client of a server without the ledger's schedule. One that a test creates is deleted: it would start workflows
+    that the workers of later tests do not know."""
+    await delete_schedule(temporal_client, SCHEDULE_ID)
+    yield temporal_client
+    await delete_schedule(temporal_client, SCHEDULE_ID)

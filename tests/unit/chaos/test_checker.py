@@ -87,6 +87,13 @@ def test_a_true_ledger_has_no_violation_and_a_lag() -> None:
     """Row, lines and chain agree; the ledger was a second behind."""
     findings = story()
     assert (list(findings.violations), list(findings.lags)) == ([], [1.0])
+    assert list(findings.lateness) == []
+
+
+def test_a_later_start_has_a_lateness() -> None:
+    """From the requested time to Temporal's time of the first run."""
+    findings = story(dataclasses.replace(COMPLETED, start_at=at(0.25)))
+    assert (list(findings.violations), list(findings.lateness)) == ([], [0.75])
 
 
 CHAIN = (

@@ -44,6 +44,22 @@ def test_a_step_that_has_ended_can_begin_again() -> None:
     assert steps.all == [step("a", started=2), step("b", COMPLETED, 1, 2)]
 
 
+def test_a_report_has_what_has_changed_since_it_arrived() -> None:
+    """A lost report loses nothing. A step that changed while its report was pending is in the next one too."""
+    steps = Steps()
+    steps.change(step("a"), ends_others=True)
+    lost = steps.changed
+    assert lost == steps.changed == [step("a")]
+    steps.change(step("b", started=1), ends_others=True)
+    sent = steps.changed
+    assert sent == [step("a", COMPLETED, 0, 1), step("b", started=1)]
+    steps.change(step("b", COMPLETED, 2), ends_others=False)
+    steps.arrived(sent)
+    assert steps.changed == [step("b", COMPLETED, 1, 2)]
+    steps.arrived(steps.changed)
+    assert (steps.changed, len(steps.all)) == ([], 2)
+
+
 @pytest.mark.parametrize("ends_others", [False, True])
 def test_a_run_has_a_limited_number_of_steps(ends_others: bool) -> None:
     """Further ones change nothing, and known ones still change."""

@@ -59,7 +59,7 @@ async def test_decorated_workflow_reports_to_the_kit(
     async with ledger_reports.listen(client), Worker(client, task_queue=QUEUE, workflows=[Tracked]):
         handle = await client.start_workflow(Tracked.run, 2, task_queue=QUEUE, **options)
         assert await handle.result() == "done"
-        completed = await ledger_reports.until(handle, UpdateKind.COMPLETED)
+        completed = await ledger_reports.until(handle, UpdateKind.COMPLETED, timeout=60)
     assert (completed.operation_id, completed.result) == (handle.id, "done")
     assert [(one.fraction, one.message) for one in ledger_reports.progress(handle)] == [
         (0.5, "part 1"),
@@ -74,7 +74,7 @@ async def test_plugin_reports_to_the_kit(environment: WorkflowEnvironment, ledge
     own = Worker(client, task_queue=QUEUE, workflows=[Plain], plugins=[OpledgerPlugin()])
     async with ledger_reports.listen(client), own:
         assert await client.execute_workflow(Plain.run, 1, id="plain-1", task_queue=QUEUE) == "done"
-        started = await ledger_reports.until("plain-1", UpdateKind.STARTED)
+        started = await ledger_reports.until("plain-1", UpdateKind.STARTED, timeout=60)
     assert started.execution is not None
     assert started.execution.workflow_type == "Plain"
     assert ledger_reports.of(started.operation_id) == ledger_reports.of("plain-1")
@@ -96,7 +96,7 @@ async def test_activities_of_the_kit_run_in_any_worker(temporal_client: Client, 
         handle = await temporal_client.start_workflow(
             Tracked.run, 1, task_queue=own, **ledger_reports.start_options("019b76da-a800-7000-8000-0000000000ff")
         )
-        progress = await ledger_reports.until(handle, UpdateKind.PROGRESS)
+        progress = await ledger_reports.until(handle, UpdateKind.PROGRESS, timeout=60)
         assert progress.operation_id == "019b76da-a800-7000-8000-0000000000ff"
         with pytest.raises(TimeoutError, match=r"no report 'failed' after 0.05 s; recorded: (started, )?progress"):
             await ledger_reports.until(handle, UpdateKind.FAILED, timeout=0.05)

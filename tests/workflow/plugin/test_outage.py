@@ -74,6 +74,11 @@ async def fails(api: LedgerApi, known: Outage, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(outage, "HOLD", HOUR)
 
 
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What opledger has logged. A worker of the session logs as well, also about workflows of other tests."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("opledger")]
+
+
 def answers(api: LedgerApi) -> None:
     """Lets the ledger answer."""
     assert api.hanging is not None
@@ -162,7 +167,7 @@ async def test_every_report_is_resolved_at_the_end(
         waiting.create_task(reports.send(third, hold=HOUR))
         await asyncio.sleep(0)
         ledger_of.outage.begin()
-    lost = [line for line in caplog.messages if "the worker has ended" in line]
+    lost = [line for line in logged(caplog) if "the worker has ended" in line]
     assert len(lost) == 4
 
 
@@ -195,7 +200,7 @@ async def test_too_many_reports_are_logged(
     await reports.send(STARTED, hold=0)
     await reports.send(OTHER, hold=HOUR)
     await reports.send(progress(0.1), hold=HOUR)
-    assert [f"Operation {OTHER.operation_id}: the report 'started'" in line for line in caplog.messages] == [True]
+    assert [f"Operation {OTHER.operation_id}: the report 'started'" in line for line in logged(caplog)] == [True]
     answers(api)
     await eventually(lambda: api.fractions(STARTED.operation_id) == [0.1])
 
@@ -209,7 +214,7 @@ async def test_report_is_lost_after_its_timeout(
     reports = BackgroundReports(ledger_of, 0.1)
     async with reports.open():
         await reports.send(STARTED, hold=HOUR)
-    [line] = caplog.messages
+    [line] = logged(caplog)
     assert f"Operation {STARTED.operation_id}: the report 'started' did not reach the ledger" in line
 
 
@@ -220,7 +225,7 @@ async def test_end_of_the_worker_does_not_wait_for_a_ledger_that_hangs(
     reports = BackgroundReports(ledger_of, HOUR)
     async with reports.open():
         await reports.send(STARTED, hold=0.01)
-    assert ["the worker has ended" in line for line in caplog.messages] == [True]
+    assert ["the worker has ended" in line for line in logged(caplog)] == [True]
 
 
 async def test_end_of_the_worker_waits_for_a_ledger_that_answers(

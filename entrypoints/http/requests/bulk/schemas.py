@@ -25,6 +25,8 @@ _END: Final = r"$(?!\n)"  # Python's $ also matches before a last newline
 _SEVERAL: Final = Meta(min_length=1, max_length=MAX_VALUES)
 _Time = Annotated[datetime, Meta(tz=True)]
 _WorkflowId = Annotated[str, Meta(min_length=1, max_length=MAX_WORKFLOW_ID, pattern=f"^{VALUE}{_END}")]
+WORKFLOW_ID_RULES: Final = {"minLength": 1, "maxLength": MAX_WORKFLOW_ID, "pattern": f"^{VALUE}$"}
+"""JSON Schema of a workflow id, for the OpenAPI document: Litestar omits the rules of a list's items."""
 
 
 class BulkFilterBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -74,8 +74,8 @@ def dry_run(verb: BulkVerb, filters: Filters, *, everything: bool) -> Call[DryRu
 
 
 def confirm(found: DryRun, reason: str | None, *, force: bool) -> Call[Operation]:
-    """Starts a bulk action. A repeat returns the same operation. Raises ValueError for `force` of another verb than
-    cancel."""
+    """Starts a bulk action. A repeat with the same reason and `force` returns the same operation. Raises ValueError for
+    `force` of another verb than cancel."""
     if force and found.verb != "cancel":
         raise ValueError(f"force is for cancel, not for {found.verb}")
     body = {"filter": found.filter, "confirm": found.token, "reason": reason} | ({"force": True} if force else {})

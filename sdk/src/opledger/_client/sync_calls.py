@@ -141,7 +141,7 @@ class SyncCalls:
         """Acts on the operations of a dry run. Returns the operation that does the work: wait for it, or follow its
         progress. `force`: terminates the workflows instead of cancelling them.
 
-        Raises InvalidRequest if the dry run has expired.
+        Raises InvalidRequest if the dry run has expired, or was confirmed with another reason or `force`.
         """
         return self._send(bulk.confirm(found, reason, force=force))
 

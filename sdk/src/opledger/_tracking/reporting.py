@@ -36,6 +36,8 @@ class Reporter:
         self._progress: asyncio.Task[Any] | None = None
         self._newest: ReportedProgress | None = None
         self._steps = Steps()
+        self._sent: list[ReportedStep] = []
+        """Steps of the pending progress report."""
         self._logged_steps = False
         self._pending: list[asyncio.Task[Any]] = []
 
@@ -127,7 +129,8 @@ class Reporter:
             await workflow.wait([report])
 
     def _send_progress(self, progress: ReportedProgress) -> asyncio.Task[Any] | None:
-        return self._send(UpdateKind.PROGRESS, progress=replace(progress, steps=self._steps.all))
+        self._sent = self._steps.changed
+        return self._send(UpdateKind.PROGRESS, progress=replace(progress, steps=self._sent))
 
     async def send_outcome(self, kind: UpdateKind, **content: Any) -> None:
         """Reports the outcome, and waits for the report even if a cancellation is requested meanwhile.
@@ -159,6 +162,8 @@ class Reporter:
         err = report.exception()
         if err is None:
             self._ledger_answers = True
+            if report is self._progress:
+                self._steps.arrived(self._sent)
         elif isinstance(err, Exception) and not is_cancelled_exception(err):
             self._log_lost(kind, err)
         else:

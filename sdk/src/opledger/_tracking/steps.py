@@ -1,5 +1,6 @@
 """The steps of a workflow run, and progress that waits for its report."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,15 +11,27 @@ MAX_STEPS = 100
 
 
 class Steps:
-    """The steps that a run has named. Each report has all of them, so that none is lost with a report."""
+    """The steps that a run has named. A report has those that have changed since they last arrived: with all of them in
+    each, the history of a workflow would grow with the square of their number."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, ReportedStep] = {}
+        self._arrived: dict[str, ReportedStep] = {}
+        """As the ledger has them."""
 
     @property
     def all(self) -> list[ReportedStep]:
         """Every step, by its first begin."""
         return [*self._by_name.values()]
+
+    @property
+    def changed(self) -> list[ReportedStep]:
+        """The steps that the ledger does not have as they are, by their first begin."""
+        return [step for step in self.all if self._arrived.get(step.name) != step]
+
+    def arrived(self, steps: Iterable[ReportedStep]) -> None:
+        """Notes what a report that has arrived had. What a lost one had stays changed."""
+        self._arrived.update((step.name, step) for step in steps)
 
     def change(self, step: ReportedStep, *, ends_others: bool) -> bool:
         """Begins, changes or ends a step. Returns whether it was kept; False: the run has too many.

@@ -38,10 +38,11 @@ async def run(place: Place, key: str, times: int = 2) -> None:
             assert not any(event.HasField("workflow_task_failed_event_attributes") for event in history)
 
 
-def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the SDK has logged."""
+def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the SDK has logged of refused keys. On a busy machine it may log a local activity's time-out too."""
     sdk = (record for record in caplog.records if record.name.startswith(("opledger", "temporalio.workflow")))
-    return [record.getMessage() for record in sdk if record.levelno >= logging.WARNING]
+    lines = [record.getMessage() for record in sdk if record.levelno >= logging.WARNING]
+    return [line for line in lines if "the plugin's API key" in line]
 
 
 @pytest.mark.parametrize(("scopes", "status"), [(None, 401), ([Scope.READ], 403)])
@@ -53,7 +54,7 @@ async def test_refused_key_leaves_workflows_alone(
     key = f"{known[:-1]}{'A' if known[-1] != 'A' else 'B'}" if scopes is None else await place.key(*scopes)
     with caplog.at_level(logging.INFO):
         await run(place, key)
-    [line] = lines(caplog)
+    [line] = refusals(caplog)
     assert f"refuses the plugin's API key ({status}" in line
     assert key not in caplog.text
     assert await place.rows() == 0
@@ -65,7 +66,7 @@ async def test_key_without_the_scope_report_records_starts_alone(
     """The row is there, and Temporal tells the rest. One log line for all reports."""
     with caplog.at_level(logging.INFO):
         await run(place, key := await place.key(Scope.SUBMIT))
-    [line] = lines(caplog)
+    [line] = refusals(caplog)
     assert "refuses the plugin's API key (403" in line
     assert key not in caplog.text
     assert await place.rows() == 2
@@ -81,4 +82,4 @@ async def test_key_with_both_scopes_tracks_workflows(place: Place, caplog: pytes
         return [*statuses] in (["RUNNING"], ["COMPLETED"])  # the report of the start makes the ledger ask Temporal
 
     await eventually(reported)
-    assert lines(caplog) == []
+    assert refusals(caplog) == []

@@ -137,7 +137,7 @@ async def test_the_pool_survives_a_restart_of_the_server(tmp_path: Path) -> None
 
 async def test_a_hanging_server_times_out(database_url: str) -> None:
     """Soon after the statement timeout."""
-    settings = replace(SMALL, statement_timeout=0.1, connect_timeout=0.4)
+    settings = replace(SMALL, statement_timeout=1.0, connect_timeout=2.0)
     async with engine_for(database_url, settings) as engine, PostgresUnitsOfWork(engine)() as unit:
         pid = await unit.operations._connection.scalar(text("SELECT pg_backend_pid()"))
         os.kill(pid, signal.SIGSTOP)
@@ -151,7 +151,7 @@ async def test_a_hanging_server_times_out(database_url: str) -> None:
 @pytest.mark.parametrize("patience", [None, 0.1])
 async def test_a_connection_with_an_unanswered_read_is_not_reused(database_url: str, patience: float | None) -> None:
     """After a timeout and after a cancellation."""
-    settings = replace(SMALL, statement_timeout=0.1, connect_timeout=0.4)
+    settings = replace(SMALL, statement_timeout=1.0, connect_timeout=2.0)
     async with engine_for(database_url, settings) as engine:
         queries = PostgresQueries(engine)("t")
         async with engine.connect() as connection:

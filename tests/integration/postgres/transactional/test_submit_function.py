@@ -241,9 +241,17 @@ async def test_concurrent_transactions_with_one_key_make_one_operation(
             "'deploy', labels => (SELECT jsonb_object_agg('a' || n, '') FROM generate_series(1, 33) AS n)",
             "labels: at most 32",
         ),
-        ("'deploy', idempotency_key => ''", "idempotency_key: has 1 to 255 characters"),
+        ("E'de\\nploy'", "type: must not have control characters"),
+        ("E'deploy\\u0085'", "type: must not have control characters"),
+        *(
+            (f"'deploy', idempotency_key => {key}", "idempotency_key: has 1 to 255 printable ASCII characters")
+            for key in ("''", "repeat('k', 256)", "E'a\\nb'", "E'a\\n'", "E'a\\x7f'", "'schlüssel'", "E'\\u00a0'")
+        ),
         ("'deploy', start_at => now(), delay => '1s'", "delay: is not allowed beside start_at"),
         ("'deploy', delay => '367 days'", "delay: must be at most 366d"),
+        ("'deploy', delay => '300000 years'", "delay: must be at most 366d"),
+        ("'deploy', delay => '-300000 years'", "delay: must not be negative"),
+        ("'deploy', start_at => 'infinity'", "start_at: must be at most 366 days ahead"),
         ("'deploy', delay => '-1s'", "delay: must not be negative"),
         ("'deploy', start_at => now() + interval '367 days'", "start_at: must be at most 366 days ahead"),
         ("'deploy', parent_id => gen_random_uuid()", "parent_id: there is no operation"),
@@ -270,12 +278,14 @@ async def test_limits_are_inclusive(team: Team, connect: Connect, postgres_engin
         "'deploy', '[1.7e308, \"' || repeat('9', 300) || '\"]'",
         "'deploy', labels => (SELECT jsonb_object_agg('a' || n, repeat('b', 255)) FROM generate_series(1, 32) AS n)",
         "'deploy', 'null', idempotency_key => repeat('k', 255)",
+        "'bauen: ä', idempotency_key => ' !~'",
+        "'deploy', start_at => '-infinity'",
         "'deploy', delay => '366 days'",
         "'deploy', delay => '0s'",
     ):
         cast = arguments.replace("|| '\"]'", "|| '\"]')::jsonb").replace("'[1.7", "('[1.7")
         await connection.fetchval(f"SELECT opledger.submit({cast})")
-    assert len(await stored(postgres_engine)) == 7
+    assert len(await stored(postgres_engine)) == 9
 
 
 @pytest.mark.parametrize("text", ["a", "A-b", "a.b/c_d", "-a", "a-", "é", "a" * 63, "a" * 64, "", "a b", "a\nb", "a\n"])

@@ -12,12 +12,14 @@ from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.operation_type import OperationCatalogue, OperationType
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from tests.support.ledger.in_memory import FakeLedger
+from tests.support.ledger.in_memory import LEASE, FakeLedger
 from tests.unit.application.submit.test_workflow_ids import TYPES, submitted
 
 SCHEMA: Any = {"type": "object", "required": ["machine"], "properties": {"machine": {"type": "string"}}}
 STRICT = OperationType("strict", "Strict", "workers", input_schema=SCHEMA)
 CATALOGUE = OperationCatalogue({kind.name: kind for kind in (*TYPES, STRICT)})
+STEPS = 40
+"""More than a dispatch with a check has."""
 
 
 async def in_sql(fake: FakeLedger, kind: str, value: Any, tenant: str = "default") -> UUID:
@@ -126,3 +128,59 @@ async def test_a_cancelled_operation_is_not_checked() -> None:
     error = fake.row(operation_id).error
     assert error is not None
     assert error.code is ErrorCode.CANCELED
+
+
+@pytest.mark.parametrize("kind", ["strict", "reject"])
+async def test_a_crash_at_any_step_loses_and_doubles_nothing(kind: str) -> None:
+    """P1: the operation is checked and started once in effect, also under a workflow id from a template."""
+    crashes = 0
+    for step in range(STEPS):
+        fake = FakeLedger(catalogue=CATALOGUE)
+        operation_id = await in_sql(fake, kind, {"machine": "m"})
+        crashes += await fake.killed(fake.dispatch(10), step)
+        await repeated(fake)
+        [start] = fake.world.starts
+        row = fake.row(operation_id)
+        assert start.operation_id == operation_id
+        assert (row.status, row.unchecked) == (OperationStatus.ACCEPTED, False)
+        assert row.dispatch.done_at is not None
+        assert len(fake.history(operation_id)) == row.history_length
+    assert 10 < crashes < STEPS
+
+
+@pytest.mark.parametrize(("kind", "value"), [("strict", {"machine": 7}), ("reject", {}), ("unheard-of", None)])
+async def test_a_crash_at_any_step_rejects_an_invalid_operation_once(kind: str, value: Any) -> None:
+    """Nothing is started, and the history has one end."""
+    crashes = 0
+    for step in range(STEPS):
+        fake = FakeLedger(catalogue=CATALOGUE)
+        operation_id = await in_sql(fake, kind, value)
+        crashes += await fake.killed(fake.dispatch(10), step)
+        await repeated(fake)
+        rejection(fake, operation_id)
+        assert fake.statuses(operation_id) == [OperationStatus.ACCEPTED, OperationStatus.FAILED]
+        assert fake.world.starts == []
+    assert 5 < crashes < STEPS
+
+
+async def test_a_crash_at_any_step_supersedes_once() -> None:
+    """The open operation with the workflow id is terminated, and the other one is started."""
+    crashes = 0
+    for step in range(STEPS):
+        fake = FakeLedger(catalogue=CATALOGUE)
+        first = await submitted(fake, "terminate")
+        await fake.dispatch(10)
+        second = await in_sql(fake, "terminate", {"machine": "m"})
+        crashes += await fake.killed(fake.dispatch(10), step)
+        await repeated(fake)
+        assert fake.row(first.id).superseded_by == second
+        assert [start.operation_id for start in fake.world.starts] == [first.id, second]
+        assert (fake.row(second).workflow_id, fake.row(second).unchecked) == ("deploy-m", False)
+    assert 10 < crashes < STEPS
+
+
+async def repeated(fake: FakeLedger) -> None:
+    """Other dispatchers take over until nothing is due."""
+    for _ in range(5):
+        fake.clock.advance(LEASE)
+        await fake.dispatch(10)

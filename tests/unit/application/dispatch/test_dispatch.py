@@ -159,7 +159,7 @@ async def test_an_outage_while_identifying_an_execution_is_retried(caplog: pytes
     ledger.engine.break_for("observe", operation_id, DOWN)
     with caplog.at_level("WARNING"):
         assert await ledger.dispatch(1) == ClaimResult(1, engine_available=False)
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name.startswith("application")]
     ledger.engine.before.clear()
     ledger.pass_time(seconds=1)
     await ledger.dispatch(1)

@@ -94,6 +94,9 @@ async def test_inputs_are_checked_in_a_thread() -> None:
     class Where:
         threads: ClassVar[set[int]] = set()
 
+        def accepts(self, operation_type: OperationType, value: object) -> bool:
+            return not self.violations(operation_type, value)
+
         def violations(self, operation_type: OperationType, value: object) -> list[Violation]:
             self.threads.add(threading.get_ident())
             return []
@@ -111,6 +114,9 @@ async def test_a_cancelled_check_stops_after_the_current_chunk() -> None:
     checked: list[object] = []
 
     class Slow:
+        def accepts(self, operation_type: OperationType, value: object) -> bool:
+            return not self.violations(operation_type, value)
+
         def violations(self, operation_type: OperationType, value: object) -> list[Violation]:
             checked.append(value)
             entered.set()

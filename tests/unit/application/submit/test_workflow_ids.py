@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from application.submit.retry import Retry
 from application.submit.submission import Submission, Submitted
 from domain.errors import IdempotencyKeyReused, InvalidInput, WorkflowIdInUse, WorkflowIdUsed
 from domain.operation.operation import Operation
@@ -189,6 +190,36 @@ async def test_batch_sees_its_own_operations() -> None:
         assert [line.sequence for line in fake.history(answer.operation.id)] == list(
             range(1, fake.row(answer.operation.id).history_length + 1)
         )
+
+
+@pytest.mark.parametrize("kind", ["use", "use-once"])
+async def test_a_retry_is_not_answered_with_the_operation_that_has_its_workflow_id(kind: str) -> None:
+    """That one retries nothing. The conflict names it; once it is done, the operation can be retried under the same
+    key."""
+    fake = ledger()
+    first = await submitted(fake, kind)
+    await fake.cancel(first.id)
+    holder = await submitted(fake, kind)
+    again = Retry(idempotency_key="k")
+    for _ in range(2):
+        with pytest.raises(WorkflowIdInUse) as refused:
+            await fake.api.retry().retry("default", first.id, again, actor=None, trace={})
+        assert refused.value.operation_id == holder.id
+    assert (fake.row(first.id).retried_by, fake.row(holder.id).retry_of) == (None, None)
+    await fake.cancel(holder.id)
+    made = (await fake.api.retry().retry("default", first.id, again, actor=None, trace={})).operation
+    assert (fake.row(made.id).retry_of, fake.row(first.id).retried_by) == (first.id, made.id)
+
+
+async def test_the_same_retry_twice_in_a_batch_is_refused_twice() -> None:
+    """The second one repeats the first, whose workflow id another operation has."""
+    fake = ledger()
+    first = await submitted(fake, "use")
+    await fake.cancel(first.id)
+    await submitted(fake, "use")
+    same = request("use", retry_of=first.id)
+    answers = await fake.submitter.submit_batch([same, same])
+    assert [isinstance(answer, WorkflowIdInUse) for answer in answers] == [True, True]
 
 
 async def test_refused_submission_leaves_its_key_free() -> None:

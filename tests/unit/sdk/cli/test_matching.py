@@ -37,7 +37,7 @@ async def after(shown: Iterator[Sequence[Operation]], until: Callable[[Sequence[
     def look() -> list[str]:
         return next(ids for ids in ([one.id for one in rows] for rows in shown) if until(ids))
 
-    return await asyncio.wait_for(asyncio.to_thread(look), 10)
+    return await asyncio.wait_for(asyncio.to_thread(look), 60)
 
 
 async def test_change_between_the_list_and_the_stream_is_not_lost(api: Api, url: str) -> None:
@@ -115,7 +115,7 @@ async def test_watch_in_a_terminal_takes_a_row_away(api: Api, url: str) -> None:
     async def frame(condition: Callable[[str], bool]) -> str:
         """The last frame of which the condition holds."""
         text = ""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 text += (await asyncio.to_thread(os.read, ours, 10_000)).decode()
                 last = text.rpartition("ID ")[2]

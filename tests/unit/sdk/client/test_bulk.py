@@ -28,7 +28,9 @@ async def test_confirmation_acts_on_what_the_dry_run_found(client: Any, api: Api
     assert (await client.counts()).by_status["ACCEPTED"] == 13
     action = await client.confirm(found, "wrong release")
     assert (action.type, action.input["reason"]) == ("opledger.cancel", "wrong release")
-    assert (await client.confirm(found)).id == action.id
+    assert (await client.confirm(found, "wrong release")).id == action.id
+    with pytest.raises(opledger.InvalidRequest, match="was used with another reason or force"):
+        await client.confirm(found, "wrong release", force=True)
     await perform(api, action.id)
     assert await client.result(action.id) == {"matching": 12, "done": 12, "skipped": 0, "failed": 0}
     targets = await collected(client.targets(action.id))

@@ -153,10 +153,10 @@ async def test_stream_gives_up_when_the_ledger_stays_away() -> None:
 async def test_positions_say_that_the_stream_has_begun(client: Any, api: Api) -> None:
     """The first event comes at once. Without `positions` the first one is a change."""
     events = client.events(positions=True)
-    begun = await asyncio.wait_for(anext(events), 10)
+    begun = await asyncio.wait_for(anext(events), 60)
     assert (begun.is_position, begun.operation, begun.transition) == (True, None, None)
     made = await client.submit("deploy")
-    changed = await asyncio.wait_for(anext(events), 10)
+    changed = await asyncio.wait_for(anext(events), 60)
     assert changed.transition.operation_id == made.id
-    resumed = await asyncio.wait_for(anext(client.events(after=begun.id)), 10)
+    resumed = await asyncio.wait_for(anext(client.events(after=begun.id)), 60)
     assert resumed.transition.operation_id == made.id

@@ -58,7 +58,7 @@ def test_each_end_is_seen_by_the_client(
     ledger.start(operation)
     end(ledger, operation)
     with pytest.raises(error, match=message):
-        client.result(operation.id, timeout=5)
+        client.result(operation.id, timeout=60)
     assert_history(operation, [*START, "FAILED"])
 
 
@@ -86,7 +86,7 @@ def test_ledger_works_while_temporal_is_down(ledger: Ledger) -> None:
     ledger.come_back()
     ledger.advance(minutes=1)
     ledger.complete(operation)
-    assert client.wait(operation.id, timeout=5).status == "COMPLETED"
+    assert client.wait(operation.id, timeout=60).status == "COMPLETED"
 
 
 def test_clock_moves_only_by_the_test(ledger: Ledger) -> None:
@@ -107,14 +107,14 @@ def test_planned_end_serves_code_that_submits_and_waits(ledger: Ledger, assert_h
     client = ledger.client()
     ledger.always_complete("deploy", lambda given: given["machine"].upper())
     operations = [client.submit("deploy", {"machine": name}) for name in ("a", "b")]
-    assert [client.result(one.id, timeout=5) for one in operations] == ["A", "B"]
+    assert [client.result(one.id, timeout=60) for one in operations] == ["A", "B"]
     ledger.always_fail("deploy", "full")
     with pytest.raises(opledger.WorkflowFailed, match="full"):
-        client.result(client.submit("deploy", MACHINE).id, timeout=5)
+        client.result(client.submit("deploy", MACHINE).id, timeout=60)
     ledger.always_complete("release")
     release = client.submit("release", {"version": 3})
     assert release.execution.workflow_id == "release-3"
-    assert client.result(release.id, timeout=5) is None
+    assert client.result(release.id, timeout=60) is None
     assert_history(release, ["ACCEPTED", "RUNNING", "COMPLETED"])
     with pytest.raises(LookupError, match="not a declared operation type"):
         ledger.always_complete("unknown")
@@ -148,7 +148,7 @@ def test_bulk_action_is_performed_at_once(ledger: Ledger, assert_history: Assert
         body = {"filter": {"type": "deploy"}, "reason": "enough"}
         found = plain.post("/v1/operations:cancel", json={**body, "dry_run": True}).json()
         action = plain.post("/v1/operations:cancel", json={**body, "confirm": found["confirm"]}).json()
-    assert client.wait(action["id"], timeout=5).result == {"matching": 2, "done": 2, "skipped": 0, "failed": 0}
+    assert client.wait(action["id"], timeout=60).result == {"matching": 2, "done": 2, "skipped": 0, "failed": 0}
     ledger.cancel(operations[0])
     assert_history(operations[0], [*START, "FAILED"])
 
@@ -257,7 +257,7 @@ def test_foreign_start_becomes_an_operation_by_the_rule_of_its_type(
     [operation] = client.list(workflow_id="release-by-hand")
     assert (operation.type, operation.input, operation.execution.origin) == ("release", {"version": 7}, "ADOPTED")
     ledger.complete(operation, "done")
-    assert client.result(operation.id, timeout=5) == "done"
+    assert client.result(operation.id, timeout=60) == "done"
     assert_history(operation, ["ACCEPTED", "RUNNING", "COMPLETED"])
     ledger.start_elsewhere("Release", "twice")
     with pytest.raises(ValueError, match="exists already"):
@@ -282,7 +282,7 @@ def test_foreign_start_without_a_rule_is_adopted_by_the_call(ledger: Ledger) -> 
     assert (adopted.is_new, adopted.operation.input) == (True, MACHINE)
     ledger.terminate(adopted.operation, "too dear")
     with pytest.raises(opledger.Terminated):
-        client.result(adopted.operation.id, timeout=5)
+        client.result(adopted.operation.id, timeout=60)
 
 
 def test_child_names_its_parent(ledger: Ledger, assert_history: AssertHistory) -> None:
@@ -311,7 +311,7 @@ def test_tenants_see_their_own_operations_only(ledger: Ledger) -> None:
         ours.get(operation.id)
     assert ours.submit("deploy", MACHINE, idempotency_key="k").id != operation.id
     ledger.complete(operation, 1)
-    assert theirs.result(operation.id, timeout=5) == 1
+    assert theirs.result(operation.id, timeout=60) == 1
 
 
 @pytest.mark.parametrize("tenant", ["", "two words", "m\u00fcller"])

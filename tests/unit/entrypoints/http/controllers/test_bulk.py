@@ -76,14 +76,27 @@ async def test_confirmation_is_an_operation() -> None:
 
 
 async def test_a_token_used_twice_gives_the_same_operation() -> None:
-    """Also after its time, and with another reason."""
+    """Also after its time."""
     api = Api()
     found = await dry_run(api)
-    first = await post(api, confirm=found["confirm"])
+    first = await post(api, confirm=found["confirm"], reason="a reason", force=True)
     api.clock.advance(timedelta(hours=2))
-    again = await post(api, confirm=found["confirm"], reason="other")
+    again = await post(api, confirm=found["confirm"], reason="a reason", force=True)
     assert (again.status_code, again.json()) == (202, first.json())
     assert again.headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize("other", [{"reason": "no need"}, {"reason": "other", "force": True}, {"force": True}])
+async def test_a_token_used_with_another_reason_or_force_is_422(other: dict[str, Any]) -> None:
+    """The client would think that it has forced what is only requested. The first confirmation stays."""
+    api = Api()
+    await api.submit()
+    found = await dry_run(api)
+    body = {"confirm": found["confirm"], "reason": "no need", "force": True}
+    first = (await post(api, **body)).json()
+    words = detail(await post(api, confirm=found["confirm"], **other), "/confirm")
+    assert words == f"was used with another reason or force, for operation {first['id']}: make a new dry run"
+    assert (await post(api, **body)).json() == first
 
 
 async def test_an_expired_token_is_422() -> None:

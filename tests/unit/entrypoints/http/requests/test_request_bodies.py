@@ -32,15 +32,22 @@ class Hurried(HttpServerProtocol):
     body_seconds: ClassVar = 0.3
 
 
-class Patient(Hurried):
+class Brisk(HttpServerProtocol):
+    """Allows a body less time than the waits of the tests take."""
+
+    body_seconds: ClassVar = 1.0
+
+
+class Patient(Brisk):
     """Allows a second for each byte."""
 
     body_rate: ClassVar = 1
 
 
-class Limited(Patient):
+class Limited(Hurried):
     """Allows a second for each byte, with a deadline."""
 
+    body_rate: ClassVar = 1
     body_deadline: ClassVar = 0.6
 
 
@@ -74,7 +81,7 @@ async def test_a_steady_body_is_accepted() -> None:
         await connection.send(start)
         for piece in [*[b" "] * 6, DEPLOY]:
             await connection.send(piece)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
         assert (await connection.answer()).status_code == 202
         connection.close()
 
@@ -92,10 +99,10 @@ async def test_the_time_of_a_pipelined_body_starts_after_the_earlier_response() 
     """It is not read before."""
     api = Api()
     made = await api.submit()
-    async with served(api.app, Hurried) as port:
+    async with served(api.app, Brisk) as port:
         connection = await Connection.open(port)
         start = head("POST", "/v1/operations", [("Content-Length", str(len(DEPLOY))), JSON])
-        await connection.send(head("GET", f"/v1/operations/{made['id']}?wait=1s") + start + DEPLOY[:5])
+        await connection.send(head("GET", f"/v1/operations/{made['id']}?wait=2s") + start + DEPLOY[:5])
         assert (await connection.answer()).status_code == 200
         await connection.send(DEPLOY[5:])
         assert (await connection.answer()).status_code == 202

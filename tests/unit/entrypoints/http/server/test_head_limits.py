@@ -21,6 +21,12 @@ class Hurried(HttpServerProtocol):
     head_seconds: ClassVar = 0.3
 
 
+class Brisk(HttpServerProtocol):
+    """Allows a head less time than the waits of the tests take."""
+
+    head_seconds: ClassVar = 1.0
+
+
 async def exchange(port: int, *pieces: bytes, pause: float = 0.0) -> httpx.Response | None:
     """Sends the pieces and reads until the server closes. Returns the last response, if there is one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -64,7 +70,7 @@ def headers(many: int, size: int) -> bytes:
 )
 async def test_a_head_that_is_too_large_is_refused(pieces: list[bytes]) -> None:
     """With a problem, whichever part is large; then the connection is closed."""
-    async with served(Api().app, Hurried) as port:
+    async with served(Api().app, HttpServerProtocol) as port:
         answer = answered(await exchange(port, *pieces))
     assert problem(answer, 431)["type"] == "urn:opledger:problem:head-too-large"
     assert answer.headers["connection"] == "close"
@@ -73,21 +79,21 @@ async def test_a_head_that_is_too_large_is_refused(pieces: list[bytes]) -> None:
 
 async def test_trailers_that_are_too_large_end_the_connection() -> None:
     """The request is answered, and no more is read."""
-    async with served(Api().app, Hurried) as port:
+    async with served(Api().app, HttpServerProtocol) as port:
         chunked = GET + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"
         assert await exchange(port, chunked, *[headers(1, 10_000)] * 20) is not None
 
 
 async def test_an_invalid_head_is_a_problem() -> None:
     """400, as an error of the application."""
-    async with served(Api().app, Hurried) as port:
+    async with served(Api().app, HttpServerProtocol) as port:
         assert problem(answered(await exchange(port, b"nonsense\r\n\r\n")), 400)["title"] == "Malformed request"
 
 
 async def test_heads_within_the_limit_are_accepted() -> None:
     """Several on one connection, and one with a large body."""
     close = b"Connection: close\r\n\r\n"
-    async with served(Api().app, Hurried) as port:
+    async with served(Api().app, HttpServerProtocol) as port:
         head = GET + headers(6, 10_000)
         assert answered(await exchange(port, head + b"\r\n", head[:900], head[900:] + close)).status_code == 200
         body = b" " * 200_000 + b'{"type": "deploy"}'
@@ -116,13 +122,13 @@ async def test_a_head_that_does_not_end_closes_the_connection(pieces: list[bytes
 
 async def test_the_time_of_a_head_starts_after_the_earlier_response() -> None:
     """A wait takes longer than a head may, and bytes that arrived meanwhile do not end it."""
-    async with served(Api().app, Hurried) as port:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with served(Api().app, Brisk) as port:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             made = (await client.post("/v1/operations", json={"type": "deploy"})).json()
             for _ in range(2):
-                waited = await client.get(f"/v1/operations/{made['id']}?wait=1s")
+                waited = await client.get(f"/v1/operations/{made['id']}?wait=2s")
                 assert waited.status_code == 200
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.2)
             assert (await client.get("/livez")).status_code == 200
-        wait = f"GET /v1/operations/{made['id']}?wait=1s HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        wait = f"GET /v1/operations/{made['id']}?wait=2s HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         assert answered(await exchange(port, wait + b"GET")).status_code == 200

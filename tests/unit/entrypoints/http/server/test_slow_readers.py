@@ -21,6 +21,12 @@ class Hurried(HttpServerProtocol):
     stalled_seconds: ClassVar = 0.2
 
 
+class Brisk(HttpServerProtocol):
+    """Allows a stalled response less time than the test reads."""
+
+    stalled_seconds: ClassVar = 1.0
+
+
 class Endless:
     """Sends without end, until it is cancelled or disconnected."""
 
@@ -63,12 +69,12 @@ async def test_a_client_that_does_not_read_is_disconnected() -> None:
 async def test_a_client_that_reads_slowly_is_served() -> None:
     """With any number of short pauses."""
     app = Endless(chunks=200)
-    async with served(app, Hurried) as port:
+    async with served(app, Brisk) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=65_536)
         writer.write(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
         received = 0
         while data := await reader.read(1_000_000):
             received += len(data)
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.02)
         assert received > app.chunks * len(CHUNK)
         writer.close()

@@ -48,7 +48,7 @@ async def served() -> AsyncIterator[tuple[asyncio.subprocess.Process, httpx.Asyn
         sys.executable, "-c", PROGRAM, str(port), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             for _ in range(600):
                 try:
                     await client.get("/livez")
@@ -103,7 +103,7 @@ async def test_an_event_stops_the_server() -> None:
     stop = asyncio.Event()
     port = free_port()
     serving = asyncio.create_task(serve(Api().app, "127.0.0.1", port, stop))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         await answering(client)
     assert signal.getsignal(signal.SIGTERM) is before
     stop.set()
@@ -113,9 +113,9 @@ async def test_an_event_stops_the_server() -> None:
 async def test_shutdown_fails_readiness_before_it_stops_accepting_requests() -> None:
     """A load balancer sees the 503 while requests are still answered; then the server ends."""
     stopping, told, closing, port = GracefulShutdown(), asyncio.Event(), asyncio.Event(), free_port()
-    leaving = asyncio.create_task(stopping.run(told, timedelta(seconds=1), closing.set))
+    leaving = asyncio.create_task(stopping.run(told, timedelta(seconds=5), closing.set))
     serving = asyncio.create_task(serve(Api(required=[stopping]).app, "127.0.0.1", port, closing))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         await answering(client)
         assert (await client.get("/readyz")).status_code == 200
         told.set()

@@ -204,14 +204,16 @@ async def test_nothing_that_matches_is_said() -> None:
 
 
 async def test_a_dry_run_that_is_confirmed_twice_acts_once() -> None:
-    """The second confirmation leads to the same operation."""
+    """The second confirmation leads to the same operation; with another reason it is refused, and names it."""
     api = Api(with_dashboard=True)
     await api.submit()
     visitor = Visitor(api)
     page = (await preview(visitor, "cancel")).text
-    first, second = [await confirm(visitor, page, reason=reason) for reason in ("a", "b")]
+    first, second, other = [await confirm(visitor, page, reason=reason) for reason in ("a", "a", "b")]
     assert first.url == second.url
-    assert len(await bulk_operations_of(api)) == 1
+    [made] = await bulk_operations_of(api)
+    assert other.status_code == 422
+    assert f"The confirmation was used with another reason or force, for operation {made['id']}" in other.text
 
 
 async def test_a_dry_run_that_has_expired_is_made_again() -> None:

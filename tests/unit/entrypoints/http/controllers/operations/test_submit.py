@@ -1,10 +1,13 @@
 """POST /v1/operations."""
 
+import threading
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from adapters.jsonschema.input_validator import JsonSchemaInputValidator
 from domain.operation.operation import MISSING
 from tests.support.http.api import Api, problem
 
@@ -43,6 +46,48 @@ async def test_a_202_has_location_and_operation() -> None:
         "parent_id": None,
         "version": 1,
     }
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Calls of the validator: its method and the thread."""
+    threads: list[tuple[str, int]] = []
+
+    def noting(name: str) -> Callable[..., Any]:
+        work = getattr(JsonSchemaInputValidator, name)
+
+        def noted(*arguments: Any) -> Any:
+            threads.append((name, threading.get_ident()))
+            return work(*arguments)
+
+        return noted
+
+    for name in ("accepts", "violations"):
+        monkeypatch.setattr(JsonSchemaInputValidator, name, noting(name))
+    return threads
+
+
+async def test_refused_input_is_explained_in_a_thread(checks: list[tuple[str, int]]) -> None:
+    """Hazard 36: an explanation costs more than the verdict, so other requests go on meanwhile."""
+    problem(await Api().client.post("/v1/operations", json={"type": "reboot", "input": {"machine": 1}}), 422)
+    assert [name for name, _ in checks] == ["accepts", "violations"]
+    assert checks[-1][1] != threading.get_ident()
+
+
+@pytest.mark.parametrize("value", ["x" * 40_000, [1.5] * 4_000, [["y" * 100, {"z": 1}]] * 300, {"k" * 40_000: 1}])
+async def test_large_input_is_checked_in_a_thread(checks: list[tuple[str, int]], value: Any) -> None:
+    """Also a valid one, of whatever is large in it."""
+    body = {"type": "reboot", "input": {"machine": "m", "more": value}}
+    await Api().client.post("/v1/operations", json=body)
+    assert checks
+    assert threading.get_ident() not in {thread for _, thread in checks}
+
+
+async def test_small_valid_input_is_checked_without_a_thread(checks: list[tuple[str, int]]) -> None:
+    """A thread costs more than the check."""
+    answer = await Api().client.post("/v1/operations", json={"type": "reboot", "input": {"machine": "m"}})
+    assert answer.status_code == 202
+    assert checks == [("accepts", threading.get_ident())]
 
 
 @pytest.mark.parametrize("value", [{}, None, [], 0, "", False, 1.0, -0.0, 10**300, {"b": 1, "a": [2.50, {}]}, "ä𝄞"])
