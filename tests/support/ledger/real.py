@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -179,10 +180,12 @@ class RealLedger:
         return sum(float(line.removeprefix(series)) for line in lines if line.startswith(f"{series} "))
 
     async def whole_pass(self) -> list[ReconciledPage]:
-        """Reconcile what the index says has changed."""
-        pages = [await self.worker.reconciler().page()]
-        while pages[-1].cursor is not None:
-            pages.append(await self.worker.reconciler().page(pages[-1].cursor))
+        """Reconcile what the index says has changed. A page that Temporal does not list, because the namespace asks too
+        often, is repeated, as the workflow does."""
+        pages: list[ReconciledPage] = []
+        while not pages or pages[-1].cursor is not None:
+            page = partial(self.worker.reconciler().page, pages[-1].cursor if pages else None)
+            pages.append(await eventually(page))
         return pages
 
     async def look(self, operation_id: UUID) -> Operation:
