@@ -54,13 +54,13 @@ def of_entry(entry: IndexEntry, rows: Sequence[Operation]) -> Iterable[Operation
     """Returns the operations with the entry's workflow id that the entry may be about.
 
     It is that of the run, if the entry shows the first run of a chain. Otherwise any of them, because an entry does not
-    name its chain: only an open one, if there is one, for an entry of an open run.
+    name its chain: only the open one, for an entry of an open run, if it is known that the engine has it.
     """
     exact = [row for row in rows if row.first_run_id == entry.run_id]
     if exact:
         return exact
     if entry.state not in CLOSED:
-        return [row for row in rows if not row.done] or rows
+        return [row for row in rows if not row.done and row.first_run_id is not None] or rows
     return rows
 
 

@@ -16,6 +16,7 @@ from application.converge import reconcile, whole_pass
 from application.converge.reconcile import ReconciledPage
 from application.converge.whole_pass import PassCounts, run_pass
 from application.ports.engine.workflow_engine import EngineUnavailable
+from application.submit.record_start import ClientStart
 from application.track.record import RecordEvidence
 from domain.operation.attention import AttentionKind
 from domain.operation.operation_error import ErrorCode
@@ -448,6 +449,25 @@ async def test_reset_of_a_finished_adopted_execution_diverges(days: int, ends: b
     assert attention is not None
     assert attention.kind is AttentionKind.DIVERGED
     assert ledger.status(row.id) is COMPLETED
+
+
+async def test_start_that_a_client_has_only_recorded_hides_no_reset() -> None:
+    """Nothing says that the engine has it. The pass would not list the reset run again."""
+    ledger = FakeLedger()
+    ledger.world.start_from_outside("by-hand", StartFields("Work", "workers"))
+    ledger.world.pick_up("by-hand")
+    row = (await ledger.adopt("by-hand", type="work")).operation
+    ledger.world.complete("by-hand", 1)
+    await ledger.whole_pass()
+    recorded = await ledger.api.record().record(ClientStart("default", "Work", "by-hand"))
+    ledger.pass_time(seconds=1)
+    ledger.world.reset("by-hand")
+    ledger.pass_time(seconds=1)
+    await ledger.whole_pass()
+    attention = ledger.row(row.id).attention
+    assert attention is not None
+    assert attention.kind is AttentionKind.DIVERGED
+    assert ledger.status(recorded.operation.id) is ACCEPTED
 
 
 async def test_passes_stop_to_watch_the_workflow_type_of_an_adopted_execution() -> None:
