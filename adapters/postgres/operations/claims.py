@@ -41,21 +41,23 @@ def _claim(due_at: sa.Column[Any], condition: str, **changes: Any) -> sa.Update:
 
 # By the database's clock, so that a worker whose clock is ahead starts nothing early.
 _TO_DISPATCH: Final = f"{DISPATCHABLE} AND (start_at IS NULL OR start_at <= now())"
+# When work is due, and the condition of the index that has it.
+_DISPATCH: Final = (operations.c.dispatch_due_at, _TO_DISPATCH)
+_FOLLOW_UP: Final = (operations.c.follow_up_due_at, TO_FOLLOW_UP)
+_CANCEL_CHILDREN: Final = (operations.c.cancel_children_due_at, TO_CANCEL_CHILDREN)
 CLAIM_DISPATCHES: Final = _claim(
-    operations.c.dispatch_due_at,
-    _TO_DISPATCH,
+    *_DISPATCH,
     dispatch_attempts=operations.c.dispatch_attempts + 1,
     revision=operations.c.revision + 1,
 )
-CLAIM_FOLLOW_UPS: Final = _claim(operations.c.follow_up_due_at, TO_FOLLOW_UP)
+CLAIM_FOLLOW_UPS: Final = _claim(*_FOLLOW_UP)
 CLAIM_VERIFICATIONS: Final = _claim(operations.c.verify_due_at, TO_VERIFY)
 _child = operations.alias("child")
 _OF_ITS_CHILDREN = _child.c.parent_id == operations.c.id
 # The status is that of the child.
 _HAS_OPEN_CHILDREN = sa.select(_child.c.id).where(_OF_ITS_CHILDREN, sa.text(NOT_DONE)).correlate(operations).exists()
 CLAIM_CANCELLATIONS: Final = _claim(
-    operations.c.cancel_children_due_at,
-    TO_CANCEL_CHILDREN,
+    *_CANCEL_CHILDREN,
     cancel_children_due_at=sa.case((_HAS_OPEN_CHILDREN, sa.bindparam("leased_until", type_=Instant))),
 )
 
@@ -67,7 +69,7 @@ def _due(due_at: sa.Column[Any], condition: str) -> sa.Select[Any]:
 
 
 DUE: Final = {
-    DueWork.DISPATCH: _due(operations.c.dispatch_due_at, _TO_DISPATCH),
-    DueWork.FOLLOW_UP: _due(operations.c.follow_up_due_at, TO_FOLLOW_UP),
-    DueWork.CANCEL_CHILDREN: _due(operations.c.cancel_children_due_at, TO_CANCEL_CHILDREN),
+    DueWork.DISPATCH: _due(*_DISPATCH),
+    DueWork.FOLLOW_UP: _due(*_FOLLOW_UP),
+    DueWork.CANCEL_CHILDREN: _due(*_CANCEL_CHILDREN),
 }
