@@ -248,7 +248,8 @@ class AdoptOperation:
         """
         if operation.origin is Origin.LEDGER:
             await self.note_chain(operation, execution)
-        if operation.done or operation.origin is Origin.LEDGER:
+            return
+        if operation.done:
             return
         calls_back, closed = operation.dispatch.calls_back, execution.state in CLOSED
         attached = False
