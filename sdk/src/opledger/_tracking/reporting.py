@@ -121,12 +121,17 @@ class Reporter:
         """
         if self._progress is not None and not self._progress.done():
             if self._keeps_newest:
-                self._newest = progress if self._newest is None else merged(self._newest, progress)
+                self._newest = self._with_newest(progress)
             return
         self.send_started()
+        # The pending report may have ended in this turn of the event loop, before `_on_done` sends the newest progress.
+        progress, self._newest = self._with_newest(progress), None
         self._progress = report = self._send_progress(progress)
         if report is not None and self._ledger_answers:
             await workflow.wait([report])
+
+    def _with_newest(self, progress: ReportedProgress) -> ReportedProgress:
+        return progress if self._newest is None else merged(self._newest, progress)
 
     def _send_progress(self, progress: ReportedProgress) -> asyncio.Task[Any] | None:
         self._sent = self._steps.changed
