@@ -12,9 +12,9 @@ import asyncpg
 
 from entrypoints.local.embedded.postgres import PORT, USER
 from tests.chaos.checker.check import Findings, check
-from tests.chaos.checker.collect import collect
-from tests.chaos.checker.engine import Engine
 from tests.chaos.checker.facts import Facts, Order, Violation
+from tests.chaos.checker.reading.collect import collect
+from tests.chaos.checker.reading.engine import Engine
 from tests.chaos.clients.adopter import Adopter
 from tests.chaos.clients.bulk_client import BulkClient
 from tests.chaos.clients.fates import Fates

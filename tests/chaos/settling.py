@@ -6,7 +6,7 @@ import asyncpg
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from tests.chaos.checker.ledger import unfinished
+from tests.chaos.checker.reading.ledger import unfinished
 from tests.support.eventually import until
 
 STANDSTILL = 60.0

@@ -381,7 +381,7 @@ def test_later_ends_are_counted() -> None:
 def test_the_checker_shares_no_code_with_the_service() -> None:
     """It stands on the standard library, asyncpg and temporalio alone: no rule is taken over with its mistake."""
     allowed = {*sys.stdlib_module_names, "asyncpg", "temporalio"}
-    files = sorted(CHECKER.glob("*.py"))
+    files = sorted(CHECKER.rglob("*.py"))
     assert len(files) > 5
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):

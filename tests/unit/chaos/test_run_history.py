@@ -9,7 +9,7 @@ from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
 from temporalio.api.history.v1 import HistoryEvent
 
 from tests.chaos.checker.facts import End, Run
-from tests.chaos.checker.run_history import RESETTER, read_run
+from tests.chaos.checker.reading.run_history import RESETTER, read_run
 
 STARTED = {"first_execution_run_id": "r1"}
 

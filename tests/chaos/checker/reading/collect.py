@@ -7,9 +7,9 @@ from typing import Protocol
 
 import asyncpg
 
-from tests.chaos.checker import ledger
-from tests.chaos.checker.engine import Engine
 from tests.chaos.checker.facts import BulkOrder, Declared, Facts, Order, ReceivedId, Submission
+from tests.chaos.checker.reading import ledger
+from tests.chaos.checker.reading.engine import Engine
 
 
 class Answers(Protocol):

@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from tests.chaos.checker.facts import Run
-from tests.chaos.checker.run_history import read_run
+from tests.chaos.checker.reading.run_history import read_run
 
 QUERY = 'WorkflowType != "ReconcileOperations"'
 """Every execution but those of the ledger's own schedule."""

@@ -1,0 +1,1 @@
+"""Reads the facts: rows from PostgreSQL, runs from Temporal."""
