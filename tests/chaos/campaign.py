@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -18,9 +18,11 @@ from tests.chaos.checker.reading.engine import Engine
 from tests.chaos.clients.adopter import Adopter
 from tests.chaos.clients.bulk_client import BulkClient
 from tests.chaos.clients.fates import Fates
+from tests.chaos.clients.putter import Putter
 from tests.chaos.clients.sql_submitter import SqlSubmitter
 from tests.chaos.clients.starter import Starter
 from tests.chaos.clients.submitter import Submitter
+from tests.chaos.clients.with_plugin import clients_with_plugin
 from tests.chaos.faults.injector import Injector
 from tests.chaos.plan.crowd import Crowd
 from tests.chaos.plan.kinds import Way
@@ -81,7 +83,9 @@ async def _load(system: System, plan: Plan, injector: Injector, record: Record) 
     submitter = Submitter(system.urls, plan, record)
     in_sql = SqlSubmitter(system.socket, plan, record)
     client = await system.client()
-    starter = await Starter.connect(client, system.temporal.address, system.urls, record)
+    recording = await clients_with_plugin(system.temporal.address, system.urls)
+    starter = Starter(client, recording, record)
+    putter = Putter(recording, plan, record)
     adopter = Adopter(system.urls, record)
     fates = Fates(client, system.urls, record)
     bulk = BulkClient(system.urls, record)
@@ -89,8 +93,13 @@ async def _load(system: System, plan: Plan, injector: Injector, record: Record) 
 
     async def one(work: Work) -> None:
         await asyncio.sleep(max(0.0, began + work.at - time.monotonic()))
-        submits = {Way.SUBMIT: submitter.submit, Way.SQL: in_sql.submit}
-        found = await submits.get(work.way, starter.start)(work)
+        ways: dict[Way, Callable[[Work], Awaitable[str | None]]] = {
+            Way.SUBMIT: submitter.submit,
+            Way.SQL: in_sql.submit,
+            Way.SIGNAL: putter.put,
+            Way.UPDATE: putter.put,
+        }
+        found = await ways.get(work.way, starter.start)(work)
         if found is None:
             return
         if work.way is Way.CALL:

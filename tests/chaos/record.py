@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.chaos.checker.facts import BulkOrder, ReceivedId, Submission
+from tests.chaos.checker.facts import BulkOrder, Put, ReceivedId, Submission
 from tests.chaos.plan.kinds import Fate, FaultKind
 
 
@@ -26,6 +26,7 @@ class Record:
     """Workflow ids that they have asked for."""
     adoptions: Counter[int] = field(default_factory=Counter)
     """Of all requests to adopt, by status."""
+    puts: list[Put] = field(default_factory=list)
     submissions: list[Submission] = field(default_factory=list)
     """Of types with a workflow id template."""
     bulk: dict[str, BulkOrder] = field(default_factory=dict)

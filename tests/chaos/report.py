@@ -74,6 +74,7 @@ def _print_load(outcome: Outcome) -> None:
     print("executions by way, and the origin of their row")
     for (name, row), count in sorted(findings.by_way.items()):
         print(f"    {count:4d}  {Way[name]}: {row}")
+    print(f"    {findings.joins:4d}  of {len(record.puts)} starts with a signal or an update joined an execution")
     strays = sum(run.task_queue == STRAY_QUEUE for run in outcome.facts.runs)
     print(f"    {strays:4d}  started by accident, while a callback was attached")
     print(f"    closes refused by Temporal because a signal had arrived: {findings.refused_closes}")

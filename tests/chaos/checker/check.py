@@ -12,6 +12,7 @@ from tests.chaos.checker.expectations import as_expected, came_to
 from tests.chaos.checker.facts import Facts, Order, Row, Violation
 from tests.chaos.checker.histories import lines_are_whole, moves, running_needs_a_worker, terminal
 from tests.chaos.checker.identity import STRAY_QUEUE, Ownership, one_owner_each, own_chain, strays_end
+from tests.chaos.checker.joins import joined, named_by_refusals, puts
 from tests.chaos.checker.outcomes import contradicts, outcome, reported_end
 from tests.chaos.checker.policies import policies
 
@@ -30,6 +31,8 @@ class Findings:
     """Operations whose chain goes on: of their end nothing can be said yet."""
     lateness: Sequence[float] = ()
     """Seconds from the `start_at` of each operation to the start of its workflow, in order."""
+    joins: int = 0
+    """Starts with a signal or an update that have joined an execution."""
     by_way: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Chains by the way that was planned for them, and the origin of their row."""
 
@@ -44,6 +47,8 @@ def check(facts: Facts) -> Findings:
         *strays_end(found, ownership),
         *watched_have_rows(facts, found, ownership),
         *received_ids_have_rows(facts, found),
+        *puts(facts, found, ownership),
+        *named_by_refusals(facts, ownership),
         *parents(facts, found, ownership),
         *policies(facts, ownership),
         *bulk_actions(facts),
@@ -79,7 +84,8 @@ def check(facts: Facts) -> Findings:
                 later += 1
     refused = sum(run.refused_closes for run in facts.runs)
     by_way = _by_way(facts, found, ownership)
-    return Findings(violations, sorted(lags), later, refused, unfinished, sorted(lateness), by_way)
+    joins = _joins(facts, found)
+    return Findings(violations, sorted(lags), later, refused, unfinished, sorted(lateness), joins, by_way)
 
 
 def _ordered(facts: Facts, row: Row, own: Sequence[Chain]) -> Order | None:
@@ -103,6 +109,12 @@ def _untracked(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> It
         order = None if tracked else _order_of(facts, chain)
         if order is not None:
             yield from came_to(chain.workflow_id, order, [chain])
+
+
+def _joins(facts: Facts, found: Sequence[Chain]) -> int:
+    of_run = {(run.workflow_id, run.run_id): chain for chain in found for run in chain.runs}
+    chains_of_puts = ((put, of_run.get((put.workflow_id, put.run_id))) for put in facts.puts)
+    return sum(chain is not None and joined(put, chain) for put, chain in chains_of_puts)
 
 
 def _by_way(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> Counter[tuple[str, str]]:

@@ -25,10 +25,15 @@ SHARED_NAMES = (
     *(f"{who}-{prefix}" for who in ("foreign", "client") for prefix in ("one", "shared", "latest")),
 )
 """Their executions may end each other, or keep each other from starting."""
-MAY_BE_REFUSED = (*SHARED_NAMES, "recorded")
+BASKETS = ("signalled-basket", "updated-basket", "foreign-basket")
+"""The same. What they are given has to be in their result."""
+ENDED_BY_OTHERS = (*SHARED_NAMES, *BASKETS)
+MAY_BE_REFUSED = (*ENDED_BY_OTHERS, "recorded")
 """A client that records a start and gets no answer starts again, and is refused if the first start was taken."""
 SIGNALS = "accepted signals"
 """Beside an order's input: how many signals the server has accepted. Each of them has to be in the result."""
+ITEMS = "accepted items"
+"""The same, for what came with signals and updates."""
 
 
 def _deployed(order: Mapping[str, Any]) -> Expected:
@@ -64,7 +69,8 @@ LEFT_ALONE: Mapping[str, Callable[[Mapping[str, Any]], Expected]] = {
     "delayed": lambda order: ("COMPLETED", {"signals": order[SIGNALS], "number": order["number"]}),
     STUMBLES: lambda order: ("COMPLETED", {"went on": order["number"]}),
     "deploy": _deployed,
-    **dict.fromkeys((*MAY_BE_REFUSED, "plugged", "queued", "watched", "called"), _errand),
+    **dict.fromkeys(BASKETS, lambda order: ("COMPLETED", {"items": order[ITEMS]})),
+    **dict.fromkeys((*SHARED_NAMES, "recorded", "plugged", "queued", "watched", "called"), _errand),
 }
 """By kind of work."""
 
@@ -101,13 +107,13 @@ def _start(row: Row, order: Order, chains: Sequence[Chain]) -> Iterator[Violatio
 def _unmet(order: Order, run: Run, end: End) -> str | None:
     """What was expected instead of this end; None where it is right."""
     if end.kind == "TERMINATED":
-        return None if order.fate in BY_FORCE or order.type in SHARED_NAMES else "no end from outside"
+        return None if order.fate in BY_FORCE or order.type in ENDED_BY_OTHERS else "no end from outside"
     gives_way = order.type in GIVES_WAY and order.fate in BY_REQUEST
     if gives_way and run.interrupted:
         return None if end.kind == "CANCELED" else "CANCELED, because it was asked to end while it waited"
     if gives_way and run.cancel_requested and end.kind == "CANCELED":
         return None  # the request came as it was about to end by itself
-    kind, content = LEFT_ALONE[order.type]({**order.input, SIGNALS: run.signals})
+    kind, content = LEFT_ALONE[order.type]({**order.input, SIGNALS: run.signals, ITEMS: list(run.items)})
     if end.kind != kind:
         return kind
     if kind == "WORKFLOW_FAILED" and end.message != content:

@@ -87,6 +87,8 @@ class Run:
     """Whether it was asked to cancel before any of its timers had fired."""
     signals: int = 0
     """How many signals the server has accepted for it."""
+    items: tuple[str, ...] = ()
+    """What it was given by signals and updates that the server has accepted, in order of their names."""
     task_failures: int = 0
     """How many of its workflow tasks failed by their own code."""
     taken: bool = True
@@ -119,6 +121,21 @@ class ReceivedId:
     workflow_id: str
     run_id: str | None = None
     """Any run of the execution, if the client knows one."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """A start with a signal or an update was answered."""
+
+    workflow_id: str
+    run_id: str
+    """The run that Temporal has named: a new one, or one that was joined."""
+    item: str
+    """What was sent with it."""
+    input: str
+    """What the workflow was to be started with, JSON as text."""
+    operation_id: str | None = None
+    """The operation of the run, if the client knows one."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +209,7 @@ class Facts:
     orders: Mapping[int, Order] = field(default_factory=dict)
     """By the number in the input."""
     received_ids: Sequence[ReceivedId] = ()
+    puts: Sequence[Put] = ()
     submissions: Sequence[Submission] = ()
     parents: Mapping[str, str] = field(default_factory=dict)
     """By operation, the one that its submission named."""

@@ -19,10 +19,10 @@ from temporalio.common import RetryPolicy, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from opledger import OpledgerPlugin, operation_id
+from opledger import operation_id
 from tests.chaos.checker.facts import ReceivedId
 from tests.chaos.plan.kinds import Way
-from tests.chaos.plan.workload import PREFIXES, Work
+from tests.chaos.plan.workload import BASKETS, PREFIXES, Work
 from tests.chaos.record import Record
 
 TIMEOUT = 240.0
@@ -34,8 +34,11 @@ WORKFLOWS = {
     "plugged": ("Plugged", "plugged"),
     "queued": ("Queued", "queued"),
     **dict.fromkeys(PREFIXES, ("Named", "team")),
+    **dict.fromkeys(BASKETS, ("Basket", "team")),
 }
 """Workflow type and task queue, by type of work."""
+SHARED = (*PREFIXES, *BASKETS)
+"""Types of work that have their workflow ids not alone."""
 ATTEMPTS = RetryPolicy(maximum_attempts=5, initial_interval=timedelta(seconds=1))
 TASK_TIMEOUT = timedelta(seconds=3)
 ON_CONFLICT = (
@@ -57,12 +60,6 @@ class Starter:
         self._recording = recording
         self._record = record
 
-    @classmethod
-    async def connect(cls, plain: Client, address: str, urls: Sequence[str], record: Record) -> "Starter":
-        """With a client for each API beside the plain one."""
-        plugins = [OpledgerPlugin(url=url, labels={"way": "client"}) for url in urls]
-        return cls(plain, [await Client.connect(address, plugins=[plugin]) for plugin in plugins], record)
-
     async def start(self, work: Work) -> str | None:
         """The workflow id; None if the work never started. A start without answer is made again."""
         starts: dict[Way, Callable[[Work], Awaitable[str]]] = {
@@ -75,7 +72,7 @@ class Starter:
             try:
                 return await starts.get(work.way, self._start)(work)
             except WorkflowAlreadyStartedError:
-                return None if work.type in PREFIXES else work.workflow_id
+                return None if work.type in SHARED else work.workflow_id
             except RPCError:
                 await asyncio.sleep(0.3)
         self._record.complaints.append(f"{work.workflow_id} was not started in {TIMEOUT:g} s")
@@ -106,7 +103,7 @@ class Starter:
         return work.workflow_id
 
     async def _foreign(self, work: Work) -> str:
-        stranger = "Stranger" if work.choice < STRANGERS else None
+        stranger = "Stranger" if work.type in PREFIXES and work.choice < STRANGERS else None
         await _started(self._plain, work, on_conflict=_on_conflict(work), workflow=stranger)
         return work.workflow_id
 
@@ -144,7 +141,7 @@ async def _started(
 
 
 def _on_conflict(work: Work) -> WorkflowIDConflictPolicy:
-    return ON_CONFLICT[work.number % len(ON_CONFLICT)] if work.type in PREFIXES else ON_CONFLICT[0]
+    return ON_CONFLICT[work.number % len(ON_CONFLICT)] if work.type in SHARED else ON_CONFLICT[0]
 
 
 def _is_recorded(told: str) -> bool:

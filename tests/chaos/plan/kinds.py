@@ -64,6 +64,8 @@ class Way(StrEnum):
     SUBMIT = "submitted over HTTP"
     SQL = "submitted by SQL, in a transaction"
     CLIENT = "started by a client with the plugin"
+    SIGNAL = "signalled with start by clients with the plugin"
+    UPDATE = "updated with start by clients with the plugin"
     WORKER_HTTP = "run by a worker with the plugin, over HTTP"
     WORKER_QUEUE = "run by a worker with the plugin, by task queue"
     RULE = "watched"

@@ -16,6 +16,10 @@ BEFORE = 5.0
 """Seconds from a parent to its children."""
 PREFIXES = {f"{who}-{prefix}": prefix for who in ("foreign", "client") for prefix in ("one", "shared", "latest")}
 """What the workflow ids begin with that the templates give, by type of work that clients start under them."""
+BASKETS = ("signalled-basket", "updated-basket", "foreign-basket")
+"""Types of work for the workflow Basket. Clients start it with a signal, with an update, or without the plugin, under
+few workflow ids, so that starts join what runs."""
+MAX_PUTS = 3
 FALSY: tuple[Any, ...] = ({}, 0, "", [], None, False, 0.0, [None], {"": None})
 
 
@@ -50,6 +54,8 @@ class Work:
         """Of an execution that a client starts."""
         if self.type in PREFIXES:
             return f"{PREFIXES[self.type]}-{self.input['name']}"
+        if self.type in BASKETS:
+            return f"basket-{self.input['name']}"
         return f"{self.type}-{self.number}"
 
 
@@ -75,6 +81,11 @@ def does(what: str) -> Callable[[Random], dict[str, Any]]:
 def named(dice: Random) -> dict[str, Any]:
     """One of few names, so that workflow ids collide."""
     return {"name": dice.choice(NAMES)}
+
+
+def _puts(dice: Random) -> dict[str, Any]:
+    """A basket, and how many items are put into it, each with a start."""
+    return {**named(dice), "puts": dice.randint(1, MAX_PUTS)}
 
 
 def _machine(dice: Random) -> dict[str, Any]:
@@ -132,6 +143,9 @@ SORTS = (
     *(Sort(1, "recorded", (0.2, 1.0), extra=does(what), way=Way.CLIENT) for what in ("onwards", "retry", "fail")),
     Sort(1, "recorded", (8.0, 8.0), Fate.TERMINATED, (0.0, 4.0), way=Way.CLIENT),
     Sort(1, "recorded", (8.0, 8.0), Fate.RESET, (1.0, 5.0), way=Way.CLIENT),
+    Sort(5, "signalled-basket", (1.0, 6.0), extra=_puts, way=Way.SIGNAL),
+    Sort(5, "updated-basket", (1.0, 6.0), extra=_puts, way=Way.UPDATE),
+    Sort(3, "foreign-basket", (1.0, 6.0), extra=named, way=Way.FOREIGN),
     Sort(3, "plugged", (0.2, 4.0), way=Way.WORKER_HTTP),
     *(Sort(1, "plugged", (0.2, 1.0), extra=does(what), way=Way.WORKER_HTTP) for what in ("onwards", "retry")),
     Sort(2, "plugged", (0.2, 2.0), extra=does("children"), way=Way.WORKER_HTTP),

@@ -88,6 +88,30 @@ class Stranger:
 
 
 @workflow.defn
+class Basket:
+    """Takes items by signal and by update, and knows nothing of a ledger."""
+
+    def __init__(self) -> None:
+        self._items: list[str] = []
+
+    @workflow.run
+    async def run(self, order: dict[str, Any]) -> dict[str, Any]:
+        await workflow.sleep(order["seconds"])
+        return {"items": sorted(self._items)}
+
+    @workflow.signal
+    def put(self, item: str) -> None:
+        """One more."""
+        self._items.append(item)
+
+    @workflow.update
+    def add(self, item: str) -> int:
+        """One more. Returns how many there are."""
+        self._items.append(item)
+        return len(self._items)
+
+
+@workflow.defn
 class Plugged:
     """Runs in a worker with the plugin, which reports over HTTP."""
 
@@ -105,4 +129,4 @@ class Queued:
         return await do_errand(order)
 
 
-ERRANDS = [Watched, Called, Recorded, Named, Stranger]
+ERRANDS = [Watched, Called, Recorded, Named, Stranger, Basket]

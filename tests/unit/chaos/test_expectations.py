@@ -11,7 +11,7 @@ import pytest
 
 from domain.access.callback_token import CallbackKeys
 from tests.chaos.checker.chains import Chain
-from tests.chaos.checker.expectations import LEFT_ALONE, REFUSED, SHARED_NAMES, SIGNALS, as_expected
+from tests.chaos.checker.expectations import BASKETS, ENDED_BY_OTHERS, ITEMS, LEFT_ALONE, REFUSED, SIGNALS, as_expected
 from tests.chaos.checker.facts import End, Order, Row, Run
 from tests.chaos.plan.kinds import Fate
 from tests.chaos.plan.workload import SORTS
@@ -20,7 +20,7 @@ from tests.chaos.team.stumbling import TIMES, stumbles
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = Row("op", "COMPLETED", 3, NOW, NOW, NOW)
-INPUT = {"number": 7, "seconds": 2.5, "value": 0, "machine": "m1", "outcome": "success", SIGNALS: 0}
+INPUT = {"number": 7, "seconds": 2.5, "value": 0, "machine": "m1", "outcome": "success", SIGNALS: 0, ITEMS: []}
 ASKED: dict[str, Any] = {"cancel_requested": True, "interrupted": True}
 STUMBLED: dict[str, Any] = {"task_failures": 2}
 
@@ -58,7 +58,7 @@ def test_left_alone_it_comes_to_one_thing(kind: str) -> None:
     right = end(kind_of_end, content if isinstance(content, (str, int, list, dict)) else None)
     assert complaints(kind, "LEFT_ALONE", right, **run) == []
     for wrong in ("COMPLETED", "WORKFLOW_FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"):
-        if wrong != kind_of_end and not (wrong == "TERMINATED" and kind in SHARED_NAMES):
+        if wrong != kind_of_end and not (wrong == "TERMINATED" and kind in ENDED_BY_OTHERS):
             assert complaints(kind, "LEFT_ALONE", end(wrong, content if wrong == "COMPLETED" else None), **run)
     if kind_of_end == "WORKFLOW_FAILED":
         assert complaints(kind, "LEFT_ALONE", end(kind_of_end, "Activity task failed"))
@@ -72,6 +72,14 @@ def test_every_accepted_signal_is_in_the_result(kind: str, name: str) -> None:
     _, content = LEFT_ALONE[kind](INPUT)
     assert complaints(kind, "SIGNALLED_AT_CLOSE", end("COMPLETED", {**content, name: 3}), signals=3) == []
     assert complaints(kind, "SIGNALLED_AT_CLOSE", end("COMPLETED", {**content, name: 2}), signals=3)
+
+
+@pytest.mark.parametrize("kind", BASKETS)
+def test_every_accepted_item_is_in_the_result(kind: str) -> None:
+    """Each as often as the server took it."""
+    items = ("1-0", "1-0", "2-0")
+    assert complaints(kind, "LEFT_ALONE", end("COMPLETED", {"items": [*items]}), items=items) == []
+    assert complaints(kind, "LEFT_ALONE", end("COMPLETED", {"items": ["1-0", "2-0"]}), items=items)
 
 
 def test_false_is_not_zero() -> None:

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from tests.chaos.clients.starter import WORKFLOWS
+from tests.chaos.clients.starter import SHARED, WORKFLOWS
 from tests.chaos.plan.kinds import CALLBACKS_IN_TEN_MINUTES, IN_TEN_MINUTES, Fate, FaultKind, Way
 from tests.chaos.plan.plan import make_plan
-from tests.chaos.plan.workload import NAMES, PREFIXES
+from tests.chaos.plan.workload import MAX_PUTS, NAMES
 from tests.chaos.proxies.huffman import encoded
 from tests.chaos.proxies.lost_commits import LostCommits
 from tests.chaos.proxies.lost_starts import PREFACE, START, Frames, LostStarts
@@ -40,12 +40,19 @@ def test_a_short_campaign_has_every_class_once() -> None:
     assert {work.way for work in plan.work} == set(Way)
 
 
+def test_baskets_are_started_more_than_once() -> None:
+    """With each start an item, so that some join."""
+    works = make_plan(1, 2000, 10, callbacks=True).work
+    puts = {way: {work.input["puts"] for work in works if work.way is way} for way in (Way.SIGNAL, Way.UPDATE)}
+    assert puts == {way: set(range(1, MAX_PUTS + 1)) for way in (Way.SIGNAL, Way.UPDATE)}
+
+
 def test_executions_of_clients_have_workflow_ids_of_their_own() -> None:
     """But for those that meet operations under the workflow ids that templates give."""
     started = [work for work in make_plan(1, 2000, 10, callbacks=True).work if work.way not in (Way.SUBMIT, Way.SQL)]
-    shared = {work.workflow_id for work in started if work.type in PREFIXES}
-    own = [work.workflow_id for work in started if work.type not in PREFIXES]
-    assert shared == {f"{prefix}-{name}" for prefix in ("one", "shared", "latest") for name in NAMES}
+    shared = {work.workflow_id for work in started if work.type in SHARED}
+    own = [work.workflow_id for work in started if work.type not in SHARED]
+    assert shared == {f"{prefix}-{name}" for prefix in ("one", "shared", "latest", "basket") for name in NAMES}
     assert len(own) == len(set(own))
     assert {work.type for work in started} == WORKFLOWS.keys()
 

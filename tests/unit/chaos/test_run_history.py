@@ -119,6 +119,18 @@ def test_tasks_that_failed_by_their_own_code_are_counted() -> None:
     assert read(*(event(12, "workflow_task_failed", cause=cause) for cause in (own, other, own))).task_failures == 2
 
 
+def test_items_of_signals_and_updates_are_read() -> None:
+    """What is no text is none."""
+
+    def arguments(*texts: bytes) -> Payloads:
+        return Payloads(payloads=[Payload(metadata={"encoding": b"json/plain"}, data=text) for text in texts])
+
+    signal = event(12, "workflow_execution_signaled", input=arguments(b'"b"'))
+    update = event(13, "workflow_execution_update_accepted", accepted_request={"input": {"args": arguments(b'"a"')}})
+    others = [event(14, "workflow_execution_signaled", input=arguments(*texts)) for texts in ((), (b"1",))]
+    assert (read(signal, update, *others).items, read().items) == (("a", "b"), ())
+
+
 def test_refused_closes_are_counted() -> None:
     """They show that signals arrived in the right moment."""
     cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND

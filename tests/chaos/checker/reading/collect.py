@@ -7,7 +7,7 @@ from typing import Protocol
 
 import asyncpg
 
-from tests.chaos.checker.facts import BulkOrder, Declared, Facts, Order, ReceivedId, Submission
+from tests.chaos.checker.facts import BulkOrder, Declared, Facts, Order, Put, ReceivedId, Submission
 from tests.chaos.checker.reading import ledger
 from tests.chaos.checker.reading.engine import Engine
 
@@ -26,6 +26,9 @@ class Answers(Protocol):
 
     @property
     def asked(self) -> set[str]: ...
+
+    @property
+    def puts(self) -> Sequence[Put]: ...
 
     @property
     def submissions(self) -> Sequence[Submission]: ...
@@ -64,6 +67,7 @@ async def collect(
         deleted={workflow_id: list(times) for workflow_id, times in clients.deleted.items()},
         orders=orders,
         received_ids=list(clients.received_ids),
+        puts=list(clients.puts),
         submissions=list(clients.submissions),
         parents=dict(clients.parents),
         bulk=dict(clients.bulk),

@@ -23,6 +23,7 @@ CANCEL_REQUESTED = "workflow_execution_cancel_requested_event_attributes"
 TASK_STARTED = "workflow_task_started_event_attributes"
 TIMER_FIRED = "timer_fired_event_attributes"
 SIGNALED = "workflow_execution_signaled_event_attributes"
+UPDATED = "workflow_execution_update_accepted_event_attributes"
 CLOSES = {
     "workflow_execution_completed_event_attributes": "COMPLETED",
     "workflow_execution_failed_event_attributes": "WORKFLOW_FAILED",
@@ -49,6 +50,7 @@ def read_run(workflow_id: str, run_id: str, events: Sequence[HistoryEvent]) -> R
         cancel_requested=CANCEL_REQUESTED in (kinds := [event.WhichOneof("attributes") for event in events]),
         interrupted=next((kind for kind in kinds if kind in (CANCEL_REQUESTED, TIMER_FIRED)), None) == CANCEL_REQUESTED,
         signals=sum(kind == SIGNALED for kind in kinds),
+        items=tuple(sorted(_items(events))),
         task_failures=_failed_tasks(events, *BY_ITS_CODE),
         taken=TASK_STARTED in kinds,
         operation_id=_operation_id(started),
@@ -57,6 +59,18 @@ def read_run(workflow_id: str, run_id: str, events: Sequence[HistoryEvent]) -> R
         parent=_parent(started),
         input=_json(started.input.payloads) if started.input.payloads else None,
     )
+
+
+def _items(events: Sequence[HistoryEvent]) -> Iterator[str]:
+    """The texts that came with signals and updates."""
+    for event in events:
+        payloads: Sequence[Payload] = ()
+        if event.WhichOneof("attributes") == SIGNALED:
+            payloads = event.workflow_execution_signaled_event_attributes.input.payloads
+        elif event.WhichOneof("attributes") == UPDATED:
+            payloads = event.workflow_execution_update_accepted_event_attributes.accepted_request.input.args.payloads
+        if payloads and isinstance(item := json.loads(_json(payloads)), str):
+            yield item
 
 
 def _operation_id(started: WorkflowExecutionStartedEventAttributes) -> str | None:
