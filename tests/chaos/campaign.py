@@ -163,4 +163,4 @@ async def _verdict(system: System, plan: Plan, injector: Injector, record: Recor
 
 def _came_to_nothing(way: Way, by_way: Counter[tuple[str, str]]) -> bool:
     chains = {row: count for (name, row), count in by_way.items() if name == way.name}
-    return way is not Way.FOREIGN and sum(chains.values()) >= FEWEST and set(chains) == {"no row"}
+    return way not in (Way.FOREIGN, Way.PASSED_OVER) and sum(chains.values()) >= FEWEST and set(chains) == {"no row"}

@@ -8,9 +8,9 @@ from tests.chaos.checker.identity import STRAY_QUEUE, Ownership, adopted_id
 
 
 def watched_have_rows(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> Iterator[Violation]:
-    """Every execution of a watched type is an operation, unless it was deleted."""
+    """Every execution that a watch rule selects is an operation, unless it was deleted."""
     for chain in found:
-        watched = chain.first.workflow_type in facts.declared.watched and chain.first.task_queue != STRAY_QUEUE
+        watched = facts.declared.watches(chain.first) and chain.first.task_queue != STRAY_QUEUE
         if watched and not ownership.owners.get(chain.id) and chain.workflow_id not in facts.deleted:
             yield Violation(chain.workflow_id, "P1", f"a row for the watched execution {chain.id}", "none")
 
@@ -36,12 +36,12 @@ def received_ids_have_rows(facts: Facts, found: Sequence[Chain]) -> Iterator[Vio
 
 
 def adopted_for_a_reason(facts: Facts, row: Row, chains: Sequence[Chain]) -> Iterator[Violation]:
-    """An adopted execution is of a watched type, runs in a worker with the plugin, was started by a client with the
-    plugin, or a client has asked for it."""
+    """A watch rule selects an adopted execution, or it runs in a worker with the plugin, a client with the plugin has
+    started it, or a client has asked for it."""
     if row.origin != "ADOPTED" or not chains:
         return
     first, declared = chains[-1].first, facts.declared
-    if first.workflow_type in declared.watched or first.task_queue in declared.reporting:
+    if declared.watches(first) or first.task_queue in declared.reporting:
         return
     if row.workflow_id not in declared.asked:
         yield Violation(row.id, "P8", "no adoption that nobody asked for", f"{first.workflow_type} {row.workflow_id}")

@@ -70,7 +70,9 @@ LEFT_ALONE: Mapping[str, Callable[[Mapping[str, Any]], Expected]] = {
     STUMBLES: lambda order: ("COMPLETED", {"went on": order["number"]}),
     "deploy": _deployed,
     **dict.fromkeys(BASKETS, lambda order: ("COMPLETED", {"items": order[ITEMS]})),
-    **dict.fromkeys((*SHARED_NAMES, "recorded", "plugged", "queued", "watched", "called"), _errand),
+    **dict.fromkeys(
+        (*SHARED_NAMES, "recorded", "plugged", "queued", "watched", "chosen", "passed-over", "called"), _errand
+    ),
 }
 """By kind of work."""
 

@@ -180,8 +180,8 @@ class Target:
 class Declared:
     """Which executions of others are to be operations, and the policies for workflow ids."""
 
-    watched: frozenset[str] = frozenset()
-    """Workflow types with a watch rule."""
+    watched: Mapping[str, str] = field(default_factory=dict)
+    """Workflow types with a watch rule. The rule selects the executions whose workflow id begins with the value."""
     reporting: frozenset[str] = frozenset()
     """Task queues whose workers have the plugin."""
     asked: frozenset[str] = frozenset()
@@ -190,6 +190,11 @@ class Declared:
     """`on_running` by operation type with a template."""
     workflows: Mapping[str, str] = field(default_factory=dict)
     """Workflow types by operation type with a template."""
+
+    def watches(self, run: Run) -> bool:
+        """Whether a watch rule selects the execution."""
+        prefix = self.watched.get(run.workflow_type)
+        return prefix is not None and run.workflow_id.startswith(prefix)
 
 
 @dataclass(frozen=True)

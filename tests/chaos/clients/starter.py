@@ -29,6 +29,8 @@ TIMEOUT = 240.0
 """Seconds of repeats: a server may be down, and then slow."""
 WORKFLOWS = {
     "watched": ("Watched", "team"),
+    "chosen": ("Chosen", "team"),
+    "passed-over": ("Chosen", "team"),
     "called": ("Called", "team"),
     "recorded": ("Recorded", "team"),
     "plugged": ("Plugged", "plugged"),

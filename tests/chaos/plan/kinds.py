@@ -69,6 +69,8 @@ class Way(StrEnum):
     WORKER_HTTP = "run by a worker with the plugin, over HTTP"
     WORKER_QUEUE = "run by a worker with the plugin, by task queue"
     RULE = "watched"
+    QUERY = "watched, and selected by the query of the rule"
+    PASSED_OVER = "of a watched type, and not selected by the query"
     SCHEDULE = "watched, started by a Schedule"
     CALL = "adopted on request"
     FOREIGN = "another client's, under a workflow id of ours"

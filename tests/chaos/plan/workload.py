@@ -160,6 +160,16 @@ SORTS = (
     Sort(1, "watched", (8.0, 8.0), Fate.TERMINATED_AND_RESET, (1.0, 4.0), way=Way.RULE),
     Sort(2, "watched", (25.0, 25.0), Fate.DELETED, (0.3, 3.0), way=Way.RULE),
     Sort(3, "watched", (0.2, 2.0), way=Way.SCHEDULE),
+    *(
+        sort
+        for kind, way in (("chosen", Way.QUERY), ("passed-over", Way.PASSED_OVER))
+        for sort in (
+            Sort(2, kind, (0.0, 3.0), way=way),
+            *(Sort(1, kind, (0.2, 1.0), extra=does(what), way=way) for what in ("onwards", "children", "fail")),
+            *(Sort(1, kind, (8.0, 8.0), fate, (1.0, 4.0), way=way) for fate in (Fate.TERMINATED, Fate.RESET)),
+            Sort(1, kind, (8.0, 8.0), Fate.TERMINATED_AND_RESET, (1.0, 4.0), way=way),
+        )
+    ),
     Sort(3, "called", (0.2, 6.0), way=Way.CALL),
     *(Sort(1, "called", (0.2, 1.0), extra=does(what), way=Way.CALL) for what in ("onwards", "retry")),
     Sort(1, "watched", (0.5, 3.0), way=Way.CALL),

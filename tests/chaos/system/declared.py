@@ -1,17 +1,30 @@
 """What the campaign's declaration of operation types, and its workers, make operations of."""
 
+import re
 import tomllib
 
 from tests.chaos.checker.facts import Declared
 from tests.chaos.system.system import TYPES
+
+SELECTED = re.compile(r"WorkflowId STARTS_WITH '(?P<prefix>[^']+)'")
+"""The only kind of query that the campaign's rules have."""
 
 
 def declared() -> Declared:
     """As the checker needs it, read without the service's code."""
     types = tomllib.loads(TYPES.read_text())["operations"]
     return Declared(
-        watched=frozenset(one["workflow"] for one in types.values() if one.get("adopt")),
+        watched={one["workflow"]: _prefix(one.get("query")) for one in types.values() if one.get("adopt")},
         reporting=frozenset({"plugged", "queued"}),
         policies={name: one["on_running"] for name, one in types.items() if "workflow_id" in one},
         workflows={name: one["workflow"] for name, one in types.items() if "workflow_id" in one},
     )
+
+
+def _prefix(query: str | None) -> str:
+    """What the workflow ids begin with that the query selects."""
+    if query is None:
+        return ""
+    selected = SELECTED.fullmatch(query)
+    assert selected, f"the checker does not know what {query} selects"
+    return selected["prefix"]

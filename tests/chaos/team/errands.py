@@ -52,6 +52,15 @@ class Watched:
 
 
 @workflow.defn
+class Chosen:
+    """Its type has a watch rule that selects some executions by their workflow id."""
+
+    @workflow.run
+    async def run(self, order: dict[str, Any]) -> dict[str, Any]:
+        return await do_errand(order)
+
+
+@workflow.defn
 class Called:
     """Adopted on request."""
 
@@ -129,4 +138,4 @@ class Queued:
         return await do_errand(order)
 
 
-ERRANDS = [Watched, Called, Recorded, Named, Stranger, Basket]
+ERRANDS = [Watched, Chosen, Called, Recorded, Named, Stranger, Basket]

@@ -60,7 +60,7 @@ def test_executions_of_clients_have_workflow_ids_of_their_own() -> None:
 def test_the_checker_is_told_what_the_types_declare() -> None:
     """Read from the file that the ledger reads."""
     found = declared()
-    assert found.watched == {"Watched"}
+    assert found.watched == {"Watched": "", "Chosen": "chosen-"}
     assert found.policies == {
         "named-reject": "reject",
         "named-use": "use_existing",

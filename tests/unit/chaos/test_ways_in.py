@@ -12,7 +12,7 @@ from tests.chaos.checker.identity import adopted_id
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 DECLARED = Declared(
-    frozenset({"Watched"}),
+    {"Watched": "", "Chosen": "chosen-"},
     frozenset({"plugged"}),
     frozenset({"asked"}),
     {"one": "reject", "shared": "use_existing", "latest": "terminate"},
@@ -64,6 +64,8 @@ def found(*rows: Row, runs: tuple[Run, ...], **others: Any) -> set[str]:
 
 WATCHED = run("w", "r1")
 ROW = adopted(WATCHED)
+PASSED_OVER = run("another-1", "r1", workflow_type="Chosen")
+"""Its type has a watch rule, whose query does not select it."""
 PARENT = run("p", "p1")
 CHILD = run("c", "c1", parent=("p", "p1"))
 SUBMITTED = run("s", "s1", operation_id="op", workflow_type="Plugged", task_queue="plugged")
@@ -88,6 +90,8 @@ def test_true_stories_are_not_held_against_the_ledger() -> None:
     child = adopted(CHILD_OF_SUBMITTED, parent_id="op")
     assert found(OF_SUBMITTED, child, runs=(SUBMITTED, CHILD_OF_SUBMITTED)) == set()
     assert found(runs=(WATCHED,), deleted={"w": [at(2)]}) == set()
+    chosen = run("chosen-1", "r1", workflow_type="Chosen")
+    assert found(adopted(chosen), runs=(chosen, PASSED_OVER)) == set()
     of_parent = dataclasses.replace(OF_SUBMITTED, parent_id="x")
     assert found(of_parent, runs=(SUBMITTED,), parents={"op": "x"}) == set()
     asked = run("asked", "a1", workflow_type="Called")
@@ -115,6 +119,13 @@ def test_true_stories_are_not_held_against_the_ledger() -> None:
             "P8 no adoption that nobody asked for",
             (adopted(run("w", "r1", workflow_type="Stranger")),),
             (run("w", "r1", workflow_type="Stranger"),),
+            {},
+        ),
+        ("P8 no adoption that nobody asked for", (adopted(PASSED_OVER),), (PASSED_OVER,), {}),
+        (
+            "P1 a row for the watched execution",
+            (),
+            (run("chosen-1", "r1", workflow_type="Chosen"), PASSED_OVER),
             {},
         ),
         ("P1 the input", (dataclasses.replace(ROW, input='{"a": 1}'),), (WATCHED,), {}),
