@@ -19,9 +19,11 @@ from tests.chaos.clients.adopter import Adopter
 from tests.chaos.clients.bulk_client import BulkClient
 from tests.chaos.clients.fates import Fates
 from tests.chaos.clients.putter import Putter
+from tests.chaos.clients.servers import Servers
 from tests.chaos.clients.sql_submitter import SqlSubmitter
 from tests.chaos.clients.starter import Starter
 from tests.chaos.clients.submitter import Submitter
+from tests.chaos.clients.trespasser import Trespasser
 from tests.chaos.clients.with_plugin import clients_with_plugin
 from tests.chaos.faults.injector import Injector
 from tests.chaos.plan.crowd import Crowd
@@ -80,15 +82,17 @@ async def run_campaign(plan: Plan, folder: Path, patience: float = SETTLE_TIMEOU
 
 async def _load(system: System, plan: Plan, injector: Injector, record: Record) -> None:
     """Workload and faults, until both are through and everything runs."""
-    submitter = Submitter(system.urls, plan, record)
+    servers = Servers(system.urls, system.keys)
+    submitter = Submitter(servers, plan, record)
     in_sql = SqlSubmitter(system.socket, plan, record)
     client = await system.client()
-    recording = await clients_with_plugin(system.temporal.address, system.urls)
+    recording = await clients_with_plugin(system.temporal.address, servers)
     starter = Starter(client, recording, record)
     putter = Putter(recording, plan, record)
-    adopter = Adopter(system.urls, record)
-    fates = Fates(client, system.urls, record)
-    bulk = BulkClient(system.urls, record)
+    adopter = Adopter(servers, record)
+    fates = Fates(client, servers, record)
+    bulk = BulkClient(servers, record)
+    trespasser = Trespasser(servers, plan, record)
     began = time.monotonic()
 
     async def one(work: Work) -> None:
@@ -106,7 +110,11 @@ async def _load(system: System, plan: Plan, injector: Injector, record: Record) 
             if work.choice < ADOPTED_LATE:
                 await starter.ended(found)
             await adopter.adopt(work, found)
-        await fates.fulfil(work, found)
+            await trespasser.adopt(work, found)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fates.fulfil(work, found))
+            if work.way is Way.SUBMIT:
+                group.create_task(trespasser.trespass(work, found))
 
     async def together(crowd: Crowd) -> None:
         await asyncio.sleep(max(0.0, began + crowd.at - time.monotonic()))
@@ -124,6 +132,7 @@ async def _load(system: System, plan: Plan, injector: Injector, record: Record) 
         await adopter.close()
         await fates.close()
         await bulk.close()
+        await trespasser.close()
     await system.until_ready()
 
 
@@ -133,7 +142,7 @@ async def _verdict(system: System, plan: Plan, injector: Injector, record: Recor
     client = await system.client()
     engine = Engine(client)
     works = [*plan.work, *(work for crowd in plan.crowds for work in crowd.all)]
-    orders = {work.number: Order(work.type, work.fate.name, work.input, work.way.name) for work in works}
+    orders = {work.number: Order(work.type, work.fate.name, work.input, work.way.name, work.tenant) for work in works}
     try:
         settled = await settle(connection, client, patience)
         calm = time.monotonic()

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.chaos.checker.facts import BulkOrder, Put, ReceivedId, Submission
+from tests.chaos.checker.facts import BulkOrder, Put, ReceivedId, Submission, Trespass
 from tests.chaos.plan.kinds import Fate, FaultKind
 
 
@@ -29,6 +29,7 @@ class Record:
     puts: list[Put] = field(default_factory=list)
     submissions: list[Submission] = field(default_factory=list)
     """Of types with a workflow id template."""
+    trespasses: list[Trespass] = field(default_factory=list)
     bulk: dict[str, BulkOrder] = field(default_factory=dict)
     """Bulk actions that were confirmed."""
     rolled_back: set[str] = field(default_factory=set)

@@ -81,6 +81,10 @@ def _print_load(outcome: Outcome) -> None:
     print(f"submissions by status: {dict(sorted(record.statuses.items()))}")
     if record.adoptions:
         print(f"requests to adopt by status: {dict(sorted(record.adoptions.items()))}")
+    trespasses = Counter(one.answer for one in record.trespasses)
+    print(f"requests about operations of the other tenant, by answer: {dict(sorted(trespasses.items()))}")
+    tenants = Counter(row.tenant for row in outcome.facts.rows.values())
+    print("rows by tenant: " + ", ".join(f"{count} {tenant}" for tenant, count in sorted(tenants.items())))
     targets = Counter(
         (order.verb, target.outcome or "PENDING")
         for action_id, order in record.bulk.items()

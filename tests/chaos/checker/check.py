@@ -15,6 +15,7 @@ from tests.chaos.checker.identity import STRAY_QUEUE, Ownership, one_owner_each,
 from tests.chaos.checker.joins import joined, named_by_refusals, puts
 from tests.chaos.checker.outcomes import contradicts, outcome, reported_end
 from tests.chaos.checker.policies import policies
+from tests.chaos.checker.tenants import boundaries, of_one_tenant
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def check(facts: Facts) -> Findings:
         *parents(facts, found, ownership),
         *policies(facts, ownership),
         *bulk_actions(facts),
+        *boundaries(facts),
         *_untracked(facts, found, ownership),
     ]
     lags: list[float] = []
@@ -74,7 +76,9 @@ def check(facts: Facts) -> Findings:
         violations += one_chain(row, lines, own, deleted)
         violations += in_time(row, own)
         violations += outcome(row, lines, own, deleted)
-        if (order := _ordered(facts, row, own)) is not None:
+        order = _ordered(facts, row, own)
+        violations += of_one_tenant(facts, row, lines, own, order)
+        if order is not None:
             violations += as_expected(row, order, own)
         ended = terminal(lines)
         if own and ended and (reported := reported_end(row, own[-1])):

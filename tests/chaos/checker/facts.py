@@ -6,6 +6,10 @@ from datetime import datetime
 from typing import Any
 
 DONE = ("COMPLETED", "FAILED")
+DEFAULT = "default"
+"""The tenant of everything that names none."""
+NOTHING = "nothing"
+"""The answer to a search that finds no operation."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Row:
     """JSON as text."""
     start_at: datetime | None = None
     """The time before which it is not started."""
+    tenant: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Line:
     source: str
     reason: str
     at: datetime
+    actor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,7 @@ class Order:
     fate: str
     input: Mapping[str, Any] = field(default_factory=dict)
     way: str = "SUBMIT"
+    tenant: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,8 @@ class ReceivedId:
     workflow_id: str
     run_id: str | None = None
     """Any run of the execution, if the client knows one."""
+    tenant: str = DEFAULT
+    """Of the client."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,7 @@ class BulkOrder:
     """All operations that may have matched at the dry run."""
     reason: str
     """Unique: no other request has it."""
+    tenant: str = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -177,11 +187,24 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Trespass:
+    """A request about an operation of another tenant."""
+
+    tenant: str
+    """Of the client."""
+    operation_id: str
+    request: str
+    answer: str
+    """The status, or NOTHING."""
+
+
+@dataclass(frozen=True)
 class Declared:
     """Which executions of others are to be operations, and the policies for workflow ids."""
 
-    watched: Mapping[str, str] = field(default_factory=dict)
-    """Workflow types with a watch rule. The rule selects the executions whose workflow id begins with the value."""
+    watched: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By workflow type with a watch rule, the tenants of the adopted operations. A rule selects the executions whose
+    workflow id begins with the key."""
     reporting: frozenset[str] = frozenset()
     """Task queues whose workers have the plugin."""
     asked: frozenset[str] = frozenset()
@@ -193,8 +216,12 @@ class Declared:
 
     def watches(self, run: Run) -> bool:
         """Whether a watch rule selects the execution."""
-        prefix = self.watched.get(run.workflow_type)
-        return prefix is not None and run.workflow_id.startswith(prefix)
+        return self.watcher(run) is not None
+
+    def watcher(self, run: Run) -> str | None:
+        """The tenant of the watch rule that selects the execution."""
+        rules = self.watched.get(run.workflow_type, {})
+        return next((tenant for prefix, tenant in rules.items() if run.workflow_id.startswith(prefix)), None)
 
 
 @dataclass(frozen=True)
@@ -224,6 +251,7 @@ class Facts:
     """By id, the bulk actions that were confirmed."""
     targets: Mapping[str, Sequence[Target]] = field(default_factory=dict)
     """By bulk action in the ledger, its targets and what became of each."""
+    trespasses: Sequence[Trespass] = ()
     rolled_back: frozenset[str] = frozenset()
     """Idempotency keys of transactions that were rolled back."""
     declared: Declared = Declared()

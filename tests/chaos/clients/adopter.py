@@ -6,6 +6,7 @@ import time
 import httpx
 
 from tests.chaos.checker.facts import ReceivedId
+from tests.chaos.clients.servers import Servers
 from tests.chaos.plan.kinds import Fate
 from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
@@ -17,15 +18,15 @@ TIMEOUT = 240.0
 class Adopter:
     """Calls both APIs at once."""
 
-    def __init__(self, urls: list[str], record: Record) -> None:
-        self._urls = urls
+    def __init__(self, servers: Servers, record: Record) -> None:
+        self._servers = servers
         self._record = record
         self._http = httpx.AsyncClient(timeout=5, trust_env=False)
 
     async def adopt(self, work: Work, workflow_id: str) -> None:
         """Have it adopted; the record gets every answer."""
         self._record.asked.add(workflow_id)
-        await asyncio.gather(*(self._adopt(url, work, workflow_id) for url in self._urls))
+        await asyncio.gather(*(self._adopt(url, work, workflow_id) for url in self._servers.urls))
 
     async def close(self) -> None:
         """The end."""
@@ -36,13 +37,15 @@ class Adopter:
         while time.monotonic() < deadline:
             try:
                 body = {"type": work.type, "workflow_id": workflow_id}
-                answer = await self._http.post(f"{url}/v1/operations:adopt", json=body)
+                answer = await self._http.post(
+                    f"{url}/v1/operations:adopt", json=body, headers=self._servers.headers(work.tenant)
+                )
             except httpx.TransportError:
                 await asyncio.sleep(0.3)
                 continue
             self._record.adoptions[answer.status_code] += 1
             if answer.status_code in (200, 201):
-                self._record.received_ids.append(ReceivedId(answer.json()["id"], workflow_id))
+                self._record.received_ids.append(ReceivedId(answer.json()["id"], workflow_id, tenant=work.tenant))
                 return
             if answer.status_code < 500:
                 if work.fate is not Fate.DELETED:

@@ -8,7 +8,9 @@ from uuid import uuid4
 
 from tests.chaos.checker.facts import BulkOrder
 from tests.chaos.clients.patient_http import PatientHttp
+from tests.chaos.clients.servers import Servers
 from tests.chaos.plan.crowd import Crowd
+from tests.chaos.plan.tenants import OWN
 from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
 
@@ -21,9 +23,9 @@ class BulkClient:
     """Makes bulk actions. Every request is repeated until it is answered: a confirmation that was stored without an
     answer gives the same bulk action."""
 
-    def __init__(self, urls: list[str], record: Record) -> None:
+    def __init__(self, servers: Servers, record: Record) -> None:
         self._record = record
-        self._http = PatientHttp(urls, record)
+        self._http = PatientHttp(servers, record)
 
     async def close(self) -> None:
         """The end."""
@@ -35,12 +37,13 @@ class BulkClient:
         criteria: dict[str, Any],
         candidates: Collection[str],
         *,
+        tenant: str = OWN,
         between: Callable[[], Awaitable[object]] | None = None,
     ) -> str | None:
         """Returns the id of the bulk action; None if nothing matches, or, with a complaint, if there was no answer.
         `candidates`: all operations that may match. `between`: runs after the dry run."""
         path, body = f"/v1/operations:{verb}", {"filter": criteria}
-        found = await self._http.post(path, {**body, "dry_run": True}, 200)
+        found = await self._http.post(path, {**body, "dry_run": True}, 200, tenant=tenant)
         if found is None or not found.json()["matching"]:
             return None
         if between is not None:
@@ -49,12 +52,12 @@ class BulkClient:
         confirmation = {**body, "confirm": found.json()["confirm"]}
         if verb in ("cancel", "acknowledge"):
             confirmation["reason"] = reason
-        made = await self._http.post(path, confirmation, 202)
+        made = await self._http.post(path, confirmation, 202, tenant=tenant)
         if made is None:
             self._record.complaints.append(f"P5: a bulk {verb} on {criteria} had no 202")
             return None
         action_id: str = made.json()["id"]
-        self._record.bulk[action_id] = BulkOrder(verb, found.json()["matching"], frozenset(candidates), reason)
+        self._record.bulk[action_id] = BulkOrder(verb, found.json()["matching"], frozenset(candidates), reason, tenant)
         return action_id
 
     async def handle(self, crowd: Crowd) -> None:
@@ -68,20 +71,21 @@ class BulkClient:
         async def submit_the_late_one() -> None:
             late.extend(await self._submit(crowd, [crowd.late]))
 
-        cancelled = await self.act("cancel", criteria, members, between=submit_the_late_one)
-        if cancelled and await self._done(cancelled) and await self._all_done(members):
+        tenant = crowd.tenant
+        cancelled = await self.act("cancel", criteria, members, tenant=tenant, between=submit_the_late_one)
+        if cancelled and await self._done(tenant, cancelled) and await self._all_done(tenant, members):
             failed = {**criteria, "status": ["FAILED"]}
             for verb in ("retry", "delete"):
-                action = await self.act(verb, failed, members)
-                if action is None or not await self._done(action):
+                action = await self.act(verb, failed, members, tenant=tenant)
+                if action is None or not await self._done(tenant, action):
                     break
         for operation_id in late:
-            await self._http.post(f"/v1/operations/{operation_id}/cancel", {"reason": WORDS}, 202)
+            await self._http.post(f"/v1/operations/{operation_id}/cancel", {"reason": WORDS}, 202, tenant=tenant)
 
     async def _submit(self, crowd: Crowd, works: Collection[Work]) -> list[str]:
         """The ids of the operations that were accepted in one batch."""
         body = {"operations": [_submission(crowd, work) for work in works]}
-        answer = await self._http.post("/v1/operations/batch", body, 200)
+        answer = await self._http.post("/v1/operations/batch", body, 200, tenant=crowd.tenant)
         if answer is None:
             self._record.unanswered.update(work.key for work in works)
             self._record.complaints.append(f"P1: a batch of {len(works)} had no answer")
@@ -95,16 +99,16 @@ class BulkClient:
                 self._record.complaints.append(f"key {work.key} in a batch: {item}")
         return made
 
-    async def _all_done(self, members: Collection[str]) -> bool:
+    async def _all_done(self, tenant: str, members: Collection[str]) -> bool:
         """Whether all operations end in time."""
-        answers = [await self._done(member) for member in members]
+        answers = [await self._done(tenant, member) for member in members]
         return all(answers)
 
-    async def _done(self, operation_id: str) -> bool:
+    async def _done(self, tenant: str, operation_id: str) -> bool:
         """Whether the operation ends in time."""
         deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
-            shown = await self._http.request("GET", f"/v1/operations/{operation_id}", 200)
+            shown = await self._http.request("GET", f"/v1/operations/{operation_id}", 200, tenant=tenant)
             if shown is not None and shown.json()["done"]:
                 return True
             await asyncio.sleep(0.3)
@@ -113,4 +117,4 @@ class BulkClient:
 
 def _submission(crowd: Crowd, work: Work) -> dict[str, Any]:
     body = work.body(None)
-    return {**body, "labels": {**body["labels"], "crowd": crowd.label}, "idempotency_key": work.key}
+    return {**body, "labels": {**body["labels"], "crowd": crowd.label}, "idempotency_key": work.sent_key}

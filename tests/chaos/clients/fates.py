@@ -11,7 +11,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from tests.chaos.clients import interference
 from tests.chaos.clients.bulk_client import BulkClient
 from tests.chaos.clients.patient_http import TIMEOUT, PatientHttp
+from tests.chaos.clients.servers import Servers
 from tests.chaos.plan.kinds import Fate
+from tests.chaos.plan.tenants import named_key
 from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
 
@@ -23,11 +25,11 @@ NUDGES = 30
 class Fates:
     """Fulfils what the plan has for an operation."""
 
-    def __init__(self, client: Client, urls: list[str], record: Record) -> None:
+    def __init__(self, client: Client, servers: Servers, record: Record) -> None:
         self._client = client
         self._record = record
-        self._http = PatientHttp(urls, record)
-        self._bulk = BulkClient(urls, record)
+        self._http = PatientHttp(servers, record)
+        self._bulk = BulkClient(servers, record)
 
     async def fulfil(self, work: Work, one: str) -> None:
         """Wait until it is time, do it, and note what came of it. `one`: the workflow id, and for what goes through the
@@ -39,11 +41,11 @@ class Fates:
             Fate.TERMINATED_AND_RESET: self._terminate_and_reset,
             Fate.DELETED: self._delete,
             Fate.SIGNALLED_AT_CLOSE: self._nudge,
-            Fate.API_CANCEL: lambda one: self._ask(one, force=False),
-            Fate.API_CANCEL_AT_ONCE: lambda one: self._ask(one, force=False),
-            Fate.API_BULK_CANCEL: self._cancel_in_bulk,
-            Fate.API_RETRY: self._retry,
-            Fate.API_FORCE: lambda one: self._ask(one, force=True),
+            Fate.API_CANCEL: lambda one: self._ask(work.tenant, one, force=False),
+            Fate.API_CANCEL_AT_ONCE: lambda one: self._ask(work.tenant, one, force=False),
+            Fate.API_BULK_CANCEL: lambda one: self._cancel_in_bulk(work.tenant, one),
+            Fate.API_RETRY: lambda one: self._retry(work.tenant, one),
+            Fate.API_FORCE: lambda one: self._ask(work.tenant, one, force=True),
         }
         if work.fate is Fate.LEFT_ALONE:
             self._record.fates[(work.fate, "done")] += 1
@@ -103,27 +105,27 @@ class Fates:
             await asyncio.sleep(0.2)
         return outcome
 
-    async def _ask(self, operation_id: str, *, force: bool) -> str:
+    async def _ask(self, tenant: str, operation_id: str, *, force: bool) -> str:
         body = {"force": force, "reason": "the client cancelled"}
-        answer = await self._http.post(f"/v1/operations/{operation_id}/cancel", body, 202, 409)
+        answer = await self._http.post(f"/v1/operations/{operation_id}/cancel", body, 202, 409, tenant=tenant)
         return "no answer" if answer is None else "done" if answer.status_code == 202 else "too late"
 
-    async def _cancel_in_bulk(self, operation_id: str) -> str:
+    async def _cancel_in_bulk(self, tenant: str, operation_id: str) -> str:
         """A bulk action on what has this workflow id."""
-        action = await self._bulk.act("cancel", {"workflow_id": [operation_id]}, {operation_id})
+        action = await self._bulk.act("cancel", {"workflow_id": [operation_id]}, {operation_id}, tenant=tenant)
         return "too late, or no answer" if action is None else "done"
 
-    async def _retry(self, operation_id: str) -> str:
+    async def _retry(self, tenant: str, operation_id: str) -> str:
         """As soon as it is done, under a key; the new operation comes to what the first one came to."""
         path, key = f"/v1/operations/{operation_id}/retry", f"retry-{operation_id}"
         deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
-            answer = await self._http.post(path, {}, 202, 409, key=key)
+            answer = await self._http.post(path, {}, 202, 409, tenant=tenant, key=key)
             if answer is None:
-                self._record.unanswered.add(key)
+                self._record.unanswered.add(named_key(tenant, key))
                 return "no answer"
             if answer.status_code == 202:
-                self._record.answers[key].add(answer.json()["id"])
+                self._record.answers[named_key(tenant, key)].add(answer.json()["id"])
                 return "done"
             await asyncio.sleep(0.3)
         return "never done"

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from tests.chaos.clients.servers import Servers
+from tests.chaos.plan.tenants import OWN
 from tests.chaos.record import Record
 
 TIMEOUT = 60.0
@@ -15,8 +17,8 @@ TIMEOUT = 60.0
 class PatientHttp:
     """A client of the APIs."""
 
-    def __init__(self, urls: list[str], record: Record) -> None:
-        self._urls = urls
+    def __init__(self, servers: Servers, record: Record) -> None:
+        self._servers = servers
         self._record = record
         self._http = httpx.AsyncClient(timeout=5, trust_env=False)
 
@@ -24,24 +26,28 @@ class PatientHttp:
         """The end."""
         await self._http.aclose()
 
-    async def post(self, path: str, body: dict[str, Any], *expected: int, key: str | None = None) -> Any:
+    async def post(
+        self, path: str, body: dict[str, Any], *expected: int, tenant: str = OWN, key: str | None = None
+    ) -> Any:
         """As `request`."""
-        headers = {} if key is None else {"Idempotency-Key": key}
-        return await self.request("POST", path, *expected, json=body, headers=headers)
+        return await self.request("POST", path, *expected, tenant=tenant, key=key, json=body)
 
-    async def request(self, method: str, path: str, *expected: int, **content: Any) -> httpx.Response | None:
+    async def request(
+        self, method: str, path: str, *expected: int, tenant: str = OWN, key: str | None = None, **content: Any
+    ) -> httpx.Response | None:
         """Returns the response with an expected status, from either API; None after the timeout, or, with a complaint,
-        after another status."""
+        after another status. Without expected ones, each below 500 is."""
+        headers = self._servers.headers(tenant) | ({} if key is None else {"Idempotency-Key": key})
         deadline, turn = time.monotonic() + TIMEOUT, 0
         while time.monotonic() < deadline:
-            url = self._urls[turn % len(self._urls)]
+            url = self._servers.urls[turn % len(self._servers.urls)]
             turn += 1
             try:
-                answer = await self._http.request(method, f"{url}{path}", **content)
+                answer = await self._http.request(method, f"{url}{path}", headers=headers, **content)
             except httpx.TransportError:
                 await asyncio.sleep(0.1)
                 continue
-            if answer.status_code in expected:
+            if answer.status_code in expected or (not expected and answer.status_code < 500):
                 return answer
             if answer.status_code < 500:
                 body = str(content)[:300]

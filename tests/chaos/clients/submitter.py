@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from tests.chaos.checker.facts import Submission
+from tests.chaos.clients.servers import Servers
 from tests.chaos.plan.plan import Plan
 from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
@@ -30,8 +31,8 @@ class WorkflowIdInUse(Exception):
 class Submitter:
     """Submits the plan's operations at their times."""
 
-    def __init__(self, urls: list[str], plan: Plan, record: Record) -> None:
-        self._urls = urls
+    def __init__(self, servers: Servers, plan: Plan, record: Record) -> None:
+        self._servers = servers
         self._plan = plan
         self._record = record
         self._gate = asyncio.Semaphore(AT_ONCE)
@@ -47,7 +48,7 @@ class Submitter:
         async with self._gate:
             while time.monotonic() < deadline:
                 try:
-                    operation_id = await self._once(dice.choice(self._urls), work, body)
+                    operation_id = await self._once(dice.choice(self._servers.urls), work, body)
                 except WorkflowIdInUse as refusal:
                     self._note(work, sent, refusal.holder, refused=True)
                     return None
@@ -57,7 +58,7 @@ class Submitter:
                         self._record.parents[operation_id] = parent
                     if dice.random() < 0.05:  # a client that did not trust its own ears
                         with contextlib.suppress(WorkflowIdInUse):
-                            await self._once(dice.choice(self._urls), work, body)
+                            await self._once(dice.choice(self._servers.urls), work, body)
                     return operation_id
                 await asyncio.sleep(dice.uniform(0.05, 0.3))
         self._record.complaints.append(f"P1: key {work.key} had no 202 in {TIMEOUT:g} s")
@@ -75,7 +76,7 @@ class Submitter:
             )
 
     async def _once(self, url: str, work: Work, body: dict[str, Any]) -> str | None:
-        headers = {"Idempotency-Key": work.key}
+        headers = {"Idempotency-Key": work.sent_key, **self._servers.headers(work.tenant)}
         try:
             answer = await self._http.post(f"{url}/v1/operations", json=body, headers=headers)
         except httpx.TransportError:

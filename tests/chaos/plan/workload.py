@@ -6,12 +6,17 @@ from random import Random
 from typing import Any
 
 from tests.chaos.plan.kinds import Fate, Way
+from tests.chaos.plan.tenants import OTHER, OWN, named_key
 
 NAMES = ("a", "b")
 FAMILIES = ("quick", "sleep", "echo")
 """Types of parents and children of submissions."""
 CHILDREN = 0.4
 """Share of them that are children."""
+OF_OTHER = 0.25
+"""Share of the operations of the other tenant, where they may be."""
+SAME_KEY = 0.3
+"""Share of these that have the idempotency key of an operation of the first tenant."""
 BEFORE = 5.0
 """Seconds from a parent to its children."""
 PREFIXES = {f"{who}-{prefix}": prefix for who in ("foreign", "client") for prefix in ("one", "shared", "latest")}
@@ -30,6 +35,7 @@ class Work:
     number: int
     at: float
     key: str
+    """Idempotency key, with its tenant."""
     type: str
     input: dict[str, Any]
     fate: Fate = Fate.LEFT_ALONE
@@ -41,6 +47,7 @@ class Work:
     """Seconds until its start."""
     parent: str | None = None
     """Key of the submission on whose behalf this one is made."""
+    tenant: str = OWN
 
     def body(self, parent_id: str | None) -> dict[str, Any]:
         """What is posted."""
@@ -50,13 +57,18 @@ class Work:
         return body if parent_id is None else {**body, "parent_id": parent_id}
 
     @property
+    def sent_key(self) -> str:
+        """The idempotency key as the tenant's client sends it."""
+        return self.key.rpartition("/")[2]
+
+    @property
     def workflow_id(self) -> str:
         """Of an execution that a client starts."""
         if self.type in PREFIXES:
             return f"{PREFIXES[self.type]}-{self.input['name']}"
         if self.type in BASKETS:
             return f"basket-{self.input['name']}"
-        return f"{self.type}-{self.number}"
+        return f"{self.type if self.tenant == OWN else self.tenant}-{self.number}"
 
 
 @dataclass(frozen=True)
@@ -190,7 +202,26 @@ def workload(
         _work(dice, number, (number + dice.random()) * every, dice.choices(sorts, weights)[0])
         for number in range(operations)
     ]
-    return tuple(_with_parents(dice, works))
+    return tuple(_with_parents(dice, list(_with_tenants(works))))
+
+
+def _with_tenants(works: Sequence[Work]) -> Iterator[Work]:
+    """Some works of clients that have a choice are of the other tenant. Templates, the workers with the plugin and the
+    transactions are the first one's."""
+    keys: list[str] = []
+    for work in works:
+        dice = Random(f"tenant {work.key}")
+        submitted = work.way is Way.SUBMIT and work.type != "plugged" and "name" not in work.input
+        may = submitted or (work.way, work.type) in ((Way.CALL, "called"), (Way.QUERY, "chosen"))
+        if may and dice.random() < OF_OTHER:
+            key = dice.choice(keys) if keys and dice.random() < SAME_KEY else work.key
+            if key in keys:
+                keys.remove(key)
+            yield replace(work, key=named_key(OTHER, key), tenant=OTHER)
+            continue
+        if submitted:
+            keys.append(work.key)
+        yield work
 
 
 def _with_parents(dice: Random, works: Sequence[Work]) -> Iterator[Work]:
@@ -198,7 +229,7 @@ def _with_parents(dice: Random, works: Sequence[Work]) -> Iterator[Work]:
     parents: list[Work] = []
     for work in works:
         suits = work.way is Way.SUBMIT and work.type in FAMILIES and work.fate is Fate.LEFT_ALONE
-        earlier = [one for one in parents if one.at < work.at - BEFORE]
+        earlier = [one for one in parents if one.at < work.at - BEFORE and one.tenant == work.tenant]
         if suits and earlier and dice.random() < CHILDREN:
             yield replace(work, parent=dice.choice(earlier).key)
             continue

@@ -16,6 +16,7 @@ from entrypoints.local.embedded.data_folder import DataFolder, opened
 from entrypoints.local.embedded.postgres import PORT, USER, EmbeddedPostgres
 from entrypoints.local.embedded.temporal_server import EmbeddedTemporal
 from entrypoints.net import free_port, http_status
+from tests.chaos.plan.tenants import OWN, TENANTS, client_of
 from tests.chaos.proxies.callback_proxy import CallbackProxy
 from tests.chaos.proxies.lost_commits import LostCommits
 from tests.chaos.proxies.lost_starts import LostStarts
@@ -30,6 +31,8 @@ READY_SECONDS = 240
 """For APIs and servers: a server that was killed begins with what waits for it, on a machine that others use too."""
 OPERATOR = "operator@chaos"
 KEY_NAME = "chaos"
+MANY = 100_000
+"""Requests a second: the campaign does not test the limit of a key."""
 
 
 class System:
@@ -52,6 +55,8 @@ class System:
         self.databases = [TcpProxy(self._to_postgres, commits.watch) for commits in self.lost_commits]
         self.engine = TcpProxy(self._to_temporal, self.lost_starts.watch)
         self.team_engine = TcpProxy(self._to_temporal)
+        self.keys: dict[str, str] = {}
+        """API keys by tenant."""
         self.apis: list[ChaosProcess] = []
         self.workers: list[ChaosProcess] = []
         self.team: ChaosProcess | None = None
@@ -77,10 +82,13 @@ class System:
             await proxy.up()
         migrated = await run("migrate", "--grant-submit-to", USER, "default", cwd=self.folder, **self._variables(0))
         assert migrated.code == 0, migrated
+        for tenant in TENANTS:
+            self.keys[tenant] = await self._key(tenant)
         self.apis = [self._command(f"api-{n}", 0, "api", "--port", str(port)) for n, port in enumerate(self._ports)]
         self.workers = [self._command(f"worker-{number}", 1, "worker", "--demo") for number in range(2)]
         team = (sys.executable, "-m", "tests.chaos.team.worker")
         addresses = {"TEMPORAL_ADDRESS": self.team_engine.address, "TEAM_LEDGER_URL": self.urls[0]}
+        addresses["TEAM_LEDGER_KEY"] = self.keys[OWN]
         self.team = ChaosProcess("team", team, self.folder, addresses)
         for process in self.processes:
             await process.start()
@@ -106,6 +114,13 @@ class System:
             await proxy.close()
         await asyncio.gather(self.postgres.stop(), self.temporal.stop())
 
+    async def _key(self, tenant: str) -> str:
+        """A new API key of the tenant, which may do everything there."""
+        options = ("--name", client_of(tenant), "--tenant", tenant, "--scope", "admin", "--expires", "never")
+        made = await run("keys", "create", *options, cwd=self.folder, **self._variables(0))
+        assert made.code == 0, made
+        return made.output.strip()
+
     def _command(self, name: str, database: int, *arguments: str) -> ChaosProcess:
         return ChaosProcess(name, (str(OPLEDGER), *arguments), self.folder, self._variables(database))
 
@@ -114,6 +129,9 @@ class System:
             "DATABASE_URL": f"postgresql://{USER}@{self.databases[database].address}/opledger?sslmode=disable",
             "TEMPORAL_ADDRESS": self.engine.address,
             "OPLEDGER_OPERATIONS": str(TYPES),
+            "OPLEDGER_ACCESS": "keys",
+            "OPLEDGER_RATE_LIMIT": str(MANY),
+            "OPLEDGER_RATE_BURST": str(MANY),
             "OPLEDGER_RECONCILE_EVERY": "10s",
             "OPLEDGER_RECONCILE_GRACE": "5s",
             "OPLEDGER_VERIFY_EVERY": "1m",

@@ -1,5 +1,5 @@
 """The team's worker, a process of its own: `python -m tests.chaos.team.worker`, with TEMPORAL_ADDRESS and
-TEAM_LEDGER_URL."""
+TEAM_LEDGER_URL and TEAM_LEDGER_KEY."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ async def main() -> None:
 
 def _workers(client: Client) -> Iterator[Worker]:
     """One without plugin, one that reports over HTTP, and one that reports through the ledger's task queue."""
-    http = OpledgerPlugin(url=os.environ["TEAM_LEDGER_URL"])
+    http = OpledgerPlugin(url=os.environ["TEAM_LEDGER_URL"], api_key=os.environ["TEAM_LEDGER_KEY"])
     yield _worker(client, TASK_QUEUE, [*WORKFLOWS, *ERRANDS], activities=ACTIVITIES)
     yield _worker(client, "plugged", [Plugged], plugins=[http])
     yield _worker(client, "queued", [Queued], plugins=[OpledgerPlugin()])

@@ -7,6 +7,7 @@ import pytest
 from tests.chaos.clients.starter import SHARED, WORKFLOWS
 from tests.chaos.plan.kinds import CALLBACKS_IN_TEN_MINUTES, IN_TEN_MINUTES, Fate, FaultKind, Way
 from tests.chaos.plan.plan import make_plan
+from tests.chaos.plan.tenants import OTHER, OWN
 from tests.chaos.plan.workload import MAX_PUTS, NAMES
 from tests.chaos.proxies.huffman import encoded
 from tests.chaos.proxies.lost_commits import LostCommits
@@ -60,7 +61,7 @@ def test_executions_of_clients_have_workflow_ids_of_their_own() -> None:
 def test_the_checker_is_told_what_the_types_declare() -> None:
     """Read from the file that the ledger reads."""
     found = declared()
-    assert found.watched == {"Watched": "", "Chosen": "chosen-"}
+    assert found.watched == {"Watched": {"": OWN}, "Chosen": {"chosen-": OWN, "acme-": OTHER}}
     assert found.policies == {
         "named-reject": "reject",
         "named-use": "use_existing",

@@ -12,7 +12,7 @@ from tests.chaos.checker.identity import adopted_id
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 DECLARED = Declared(
-    {"Watched": "", "Chosen": "chosen-"},
+    {"Watched": {"": "default"}, "Chosen": {"chosen-": "default"}},
     frozenset({"plugged"}),
     frozenset({"asked"}),
     {"one": "reject", "shared": "use_existing", "latest": "terminate"},

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import asyncpg
 
-from tests.chaos.checker.facts import BulkOrder, Declared, Facts, Order, Put, ReceivedId, Submission
+from tests.chaos.checker.facts import BulkOrder, Declared, Facts, Order, Put, ReceivedId, Submission, Trespass
 from tests.chaos.checker.reading import ledger
 from tests.chaos.checker.reading.engine import Engine
 
@@ -38,6 +38,9 @@ class Answers(Protocol):
 
     @property
     def bulk(self) -> Mapping[str, BulkOrder]: ...
+
+    @property
+    def trespasses(self) -> Sequence[Trespass]: ...
 
     @property
     def rolled_back(self) -> set[str]: ...
@@ -72,6 +75,7 @@ async def collect(
         parents=dict(clients.parents),
         bulk=dict(clients.bulk),
         targets=await ledger.targets(connection),
+        trespasses=list(clients.trespasses),
         rolled_back=frozenset(clients.rolled_back),
         unanswered=frozenset(clients.unanswered),
         declared=replace(declared, asked=frozenset(clients.asked)),

@@ -12,11 +12,11 @@ SELECT id::text, status, history_length, accepted_at, started_at, finished_at, r
        error_code, error_message, error_details::text AS error_details, attention_kind,
        type, coalesce(workflow_id, id::text) AS workflow_id, first_run_id, origin, parent_id::text AS parent_id,
        superseded_by::text AS superseded_by, retry_of::text AS retry_of, input::text AS input,
-       start_at
+       start_at, tenant
 FROM opledger.operations ORDER BY id
 """
 LINES = """
-SELECT operation_id::text, sequence, from_status, to_status, source, reason, at
+SELECT operation_id::text, sequence, from_status, to_status, source, reason, at, actor
 FROM opledger.transitions ORDER BY operation_id, sequence
 """
 TARGETS = """
@@ -25,7 +25,10 @@ FROM opledger.bulk_actions AS action CROSS JOIN unnest(action.targets) WITH ORDI
 LEFT JOIN opledger.bulk_outcomes AS outcomes ON outcomes.action_id = action.id AND outcomes.place = target.place
 ORDER BY action.id, target.place
 """
-KEYS = "SELECT key, operation_id::text FROM opledger.idempotency_keys"
+KEYS = """
+SELECT CASE tenant WHEN 'default' THEN key ELSE tenant || '/' || key END AS key, operation_id::text
+FROM opledger.idempotency_keys
+"""
 UNFINISHED = "SELECT count(*) FROM opledger.operations WHERE status IN ('ACCEPTED', 'RUNNING')"
 
 
