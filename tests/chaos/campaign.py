@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -15,21 +15,10 @@ from tests.chaos.checker.check import Findings, check
 from tests.chaos.checker.facts import Facts, Order, Violation
 from tests.chaos.checker.reading.collect import collect
 from tests.chaos.checker.reading.engine import Engine
-from tests.chaos.clients.adopter import Adopter
-from tests.chaos.clients.bulk_client import BulkClient
-from tests.chaos.clients.fates import Fates
-from tests.chaos.clients.putter import Putter
-from tests.chaos.clients.servers import Servers
-from tests.chaos.clients.sql_submitter import SqlSubmitter
-from tests.chaos.clients.starter import Starter
-from tests.chaos.clients.submitter import Submitter
-from tests.chaos.clients.trespasser import Trespasser
-from tests.chaos.clients.with_plugin import clients_with_plugin
 from tests.chaos.faults.injector import Injector
-from tests.chaos.plan.crowd import Crowd
+from tests.chaos.load import Load
 from tests.chaos.plan.kinds import Way
 from tests.chaos.plan.plan import Plan
-from tests.chaos.plan.workload import Work
 from tests.chaos.record import Record
 from tests.chaos.settling import settle
 from tests.chaos.system.declared import declared
@@ -39,8 +28,6 @@ from tests.chaos.verdict import Verdict, verdict
 SETTLE_TIMEOUT = 200.0
 """Seconds that the ledger may be behind at the end, and that what is wrong then may only be late: a later end that is
 to be delivered, a callback that Temporal holds back, a start that a client has recorded and not made."""
-ADOPTED_LATE = 0.3
-"""Share of the executions that are adopted on request only after their end."""
 FEWEST = 5
 """Executions of a way of which at least one has to become an operation. Without a watch rule a report may be lost."""
 ONE_MORE_INTERVAL = 5.0
@@ -76,64 +63,13 @@ async def run_campaign(plan: Plan, folder: Path, patience: float = SETTLE_TIMEOU
     record = Record()
     async with running_system(folder, Random(f"callbacks {plan.seed}"), callbacks=plan.callbacks) as system:
         injector = Injector(system, plan, record)
-        await _load(system, plan, injector, record)
+        load = await Load.connect(system, plan, record)
+        try:
+            await load.run(injector)
+        finally:
+            await load.close()
+        await system.until_ready()
         return await _verdict(system, plan, injector, record, patience)
-
-
-async def _load(system: System, plan: Plan, injector: Injector, record: Record) -> None:
-    """Workload and faults, until both are through and everything runs."""
-    servers = Servers(system.urls, system.keys)
-    submitter = Submitter(servers, plan, record)
-    in_sql = SqlSubmitter(system.socket, plan, record)
-    client = await system.client()
-    recording = await clients_with_plugin(system.temporal.address, servers)
-    starter = Starter(client, recording, record)
-    putter = Putter(recording, plan, record)
-    adopter = Adopter(servers, record)
-    fates = Fates(client, servers, record)
-    bulk = BulkClient(servers, record)
-    trespasser = Trespasser(servers, plan, record)
-    began = time.monotonic()
-
-    async def one(work: Work) -> None:
-        await asyncio.sleep(max(0.0, began + work.at - time.monotonic()))
-        ways: dict[Way, Callable[[Work], Awaitable[str | None]]] = {
-            Way.SUBMIT: submitter.submit,
-            Way.SQL: in_sql.submit,
-            Way.SIGNAL: putter.put,
-            Way.UPDATE: putter.put,
-        }
-        found = await ways.get(work.way, starter.start)(work)
-        if found is None:
-            return
-        if work.way is Way.CALL:
-            if work.choice < ADOPTED_LATE:
-                await starter.ended(found)
-            await adopter.adopt(work, found)
-            await trespasser.adopt(work, found)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(fates.fulfil(work, found))
-            if work.way is Way.SUBMIT:
-                group.create_task(trespasser.trespass(work, found))
-
-    async def together(crowd: Crowd) -> None:
-        await asyncio.sleep(max(0.0, began + crowd.at - time.monotonic()))
-        await bulk.handle(crowd)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(injector.run(began))
-            for crowd in plan.crowds:
-                group.create_task(together(crowd))
-            for work in plan.work:
-                group.create_task(one(work))
-    finally:
-        await submitter.close()
-        await adopter.close()
-        await fates.close()
-        await bulk.close()
-        await trespasser.close()
-    await system.until_ready()
 
 
 async def _verdict(system: System, plan: Plan, injector: Injector, record: Record, patience: float) -> Outcome:
