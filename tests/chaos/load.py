@@ -68,6 +68,8 @@ class Load:
             group.create_task(injector.run(began))
             for crowd in self._plan.crowds:
                 group.create_task(later(crowd.at, partial(self._bulk.handle, crowd)))
+            for planned in self._plan.acknowledgements:
+                group.create_task(later(planned.at, partial(self._bulk.acknowledge, planned)))
             for work in self._plan.work:
                 group.create_task(later(work.at, partial(self._one, work)))
 

@@ -60,7 +60,7 @@ def _counted(row: Row, order: BulkOrder, targets: Sequence[Target]) -> Violation
         return Violation(row.id, "P10", "no target twice", f"{len(targets) - len(ids)} again")
     if len(ids) != order.matching:
         return Violation(row.id, "P10", f"the {order.matching} targets of the dry run", str(len(ids)))
-    if others := ids - order.candidates:
+    if order.candidates is not None and (others := ids - order.candidates):
         return Violation(row.id, "P10", "no target that did not match", ", ".join(sorted(others)))
     outcomes = Counter(target.outcome or "PENDING" for target in targets)
     if outcomes.keys() - {*HANDLED}:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tests.chaos.checker.acceptance import answered_once, one_chain
+from tests.chaos.checker.acknowledging import acknowledgements
 from tests.chaos.checker.adoption import adopted_for_a_reason, parents, received_ids_have_rows, watched_have_rows
 from tests.chaos.checker.bulk import bulk_actions, in_time
 from tests.chaos.checker.chains import Chain, chains, number_of
@@ -54,6 +55,7 @@ def check(facts: Facts) -> Findings:
         *policies(facts, ownership),
         *bulk_actions(facts),
         *boundaries(facts),
+        *acknowledgements(facts),
         *_untracked(facts, found, ownership),
     ]
     lags: list[float] = []

@@ -28,6 +28,8 @@ class Row:
     error_message: str | None = None
     error_details: Mapping[str, Any] = field(default_factory=dict)
     attention_kind: str | None = None
+    acknowledged: Mapping[str, str] | None = None
+    """Kind, `since` and message of the problem that a client has acknowledged, while it lasts."""
     type: str = ""
     workflow_id: str = ""
     first_run_id: str | None = None
@@ -170,11 +172,13 @@ class BulkOrder:
     verb: str
     matching: int
     """Number of targets in the response to the dry run."""
-    candidates: frozenset[str]
-    """All operations that may have matched at the dry run."""
+    candidates: frozenset[str] | None
+    """All operations that may have matched at the dry run, if they are known."""
     reason: str
     """Unique: no other request has it."""
     tenant: str = DEFAULT
+    counted: datetime | None = None
+    """When the response to the dry run had come."""
 
 
 @dataclass(frozen=True)

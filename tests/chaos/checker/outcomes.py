@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from tests.chaos.checker.acknowledging import is_acknowledgement
 from tests.chaos.checker.chains import Chain
 from tests.chaos.checker.facts import DONE, End, Line, Row, Violation
 from tests.chaos.checker.histories import NEVER_RAN, terminal
@@ -85,11 +86,14 @@ def _gone(row: Row, deleted: Sequence[datetime]) -> Iterator[Violation]:
 
 
 def _divergence(row: Row, lines: Sequence[Line], chain: Chain) -> Iterator[Violation]:
-    """A later end that contradicts the row is noted on the row and in its history; one that agrees is not."""
-    diverged = row.attention_kind == "DIVERGED"
+    """A later end that contradicts the row is noted on the row and in its history; one that agrees is not. It is
+    another problem than one that was acknowledged before."""
+    needs_attention = row.attention_kind == "DIVERGED"
+    diverged = needs_attention or (row.acknowledged or {}).get("kind") == "DIVERGED"
     last = chain.ends[-1]
     if contradicts(row, last):
-        if not diverged:
+        acknowledged = max((line.at for line in lines if is_acknowledgement(line)), default=last.closed_at)
+        if not diverged or (not needs_attention and acknowledged < last.closed_at):
             yield Violation(row.id, "P4", f"attention DIVERGED: the chain's last end is {last}", _shown(row))
         ended = terminal(lines)
         if diverged and (ended is None or lines[-1].sequence <= ended.sequence):

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 from tests.chaos.checker.facts import BulkOrder
 from tests.chaos.clients.patient_http import PatientHttp
 from tests.chaos.clients.servers import Servers
+from tests.chaos.plan.acknowledgement import Acknowledgement
 from tests.chaos.plan.crowd import Crowd
 from tests.chaos.plan.tenants import OWN
 from tests.chaos.plan.workload import Work
@@ -35,15 +37,16 @@ class BulkClient:
         self,
         verb: str,
         criteria: dict[str, Any],
-        candidates: Collection[str],
+        candidates: Collection[str] | None,
         *,
         tenant: str = OWN,
         between: Callable[[], Awaitable[object]] | None = None,
     ) -> str | None:
         """Returns the id of the bulk action; None if nothing matches, or, with a complaint, if there was no answer.
-        `candidates`: all operations that may match. `between`: runs after the dry run."""
+        `candidates`: all operations that may match, if they are known. `between`: runs after the dry run."""
         path, body = f"/v1/operations:{verb}", {"filter": criteria}
         found = await self._http.post(path, {**body, "dry_run": True}, 200, tenant=tenant)
+        counted = datetime.now(UTC)
         if found is None or not found.json()["matching"]:
             return None
         if between is not None:
@@ -57,8 +60,22 @@ class BulkClient:
             self._record.complaints.append(f"P5: a bulk {verb} on {criteria} had no 202")
             return None
         action_id: str = made.json()["id"]
-        self._record.bulk[action_id] = BulkOrder(verb, found.json()["matching"], frozenset(candidates), reason, tenant)
+        self._record.bulk[action_id] = BulkOrder(
+            verb,
+            found.json()["matching"],
+            None if candidates is None else frozenset(candidates),
+            reason,
+            tenant,
+            counted,
+        )
         return action_id
+
+    async def acknowledge(self, planned: Acknowledgement) -> None:
+        """Acknowledges what the dry run counts. Problems end before the confirmation, and new ones follow."""
+        criteria = {"attention": list(planned.kinds)}
+        await self.act(
+            "acknowledge", criteria, None, tenant=planned.tenant, between=lambda: asyncio.sleep(planned.pause)
+        )
 
     async def handle(self, crowd: Crowd) -> None:
         """Cancels the crowd, retries those that were cancelled, and deletes them."""

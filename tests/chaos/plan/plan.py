@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from random import Random
 
+from tests.chaos.plan.acknowledgement import Acknowledgement, acknowledgements
 from tests.chaos.plan.crowd import Crowd, crowds
 from tests.chaos.plan.kinds import CALLBACKS_IN_TEN_MINUTES, IN_TEN_MINUTES, FaultKind, Way
 from tests.chaos.plan.workload import Work, workload
@@ -38,6 +39,7 @@ class Plan:
     faults: tuple[Fault, ...]
     work: tuple[Work, ...]
     crowds: tuple[Crowd, ...] = ()
+    acknowledgements: tuple[Acknowledgement, ...] = ()
 
     @property
     def planned(self) -> Counter[FaultKind]:
@@ -56,7 +58,7 @@ def make_plan(
     ways: Collection[Way] = (),
 ) -> Plan:
     """The same plan for the same arguments. `faults`: these alone, so many of each; else all, in proportion. `types`
-    and `ways`: of operation, else all; operations for bulk actions with all types, if clients submit."""
+    and `ways`: of operation, else all; bulk actions with all types, if clients submit."""
     dice = Random(f"{seed}/{operations}/{minutes:g}/{callbacks}")
     seconds = minutes * 60
     kinds = IN_TEN_MINUTES | (CALLBACKS_IN_TEN_MINUTES if callbacks else {})
@@ -68,7 +70,8 @@ def make_plan(
     by_time = tuple(sorted(found, key=lambda fault: fault.at))
     chosen = types or (ways and Way.SUBMIT not in ways)
     many = () if chosen else crowds(Random(f"crowds {seed}/{minutes:g}"), minutes)
-    return Plan(seed, operations, minutes, callbacks, by_time, work, many)
+    known = () if chosen else acknowledgements(Random(f"acknowledgements {seed}/{minutes:g}"), minutes)
+    return Plan(seed, operations, minutes, callbacks, by_time, work, many, known)
 
 
 def _fault(dice: Random, kind: FaultKind, number: int, count: int, seconds: float) -> Fault:

@@ -12,7 +12,7 @@ SELECT id::text, status, history_length, accepted_at, started_at, finished_at, r
        error_code, error_message, error_details::text AS error_details, attention_kind,
        type, coalesce(workflow_id, id::text) AS workflow_id, first_run_id, origin, parent_id::text AS parent_id,
        superseded_by::text AS superseded_by, retry_of::text AS retry_of, input::text AS input,
-       start_at, tenant
+       start_at, tenant, acknowledged::text AS acknowledged
 FROM opledger.operations ORDER BY id
 """
 LINES = """
@@ -67,4 +67,5 @@ async def unfinished(connection: "asyncpg.Connection[asyncpg.Record]") -> int:
 def _row(record: asyncpg.Record) -> Row:
     values = dict(record)
     values["error_details"] = json.loads(values["error_details"] or "{}")
+    values["acknowledged"] = json.loads(values["acknowledged"] or "null")
     return Row(**values)
