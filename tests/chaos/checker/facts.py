@@ -163,6 +163,8 @@ class Submission:
     operation_id: str | None
     """That of the answer: the operation, or the one because of which it was refused."""
     refused: bool = False
+    workflow_id: str = ""
+    tenant: str = DEFAULT
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def _answers(facts: Facts, ownership: Ownership) -> Iterator[Violation]:
         policy = facts.declared.policies.get(submission.type, "")
         row = None if submission.operation_id is None else facts.rows.get(submission.operation_id)
         if row is None:
-            if submission.refused:
+            if submission.refused and not _another_tenant_has_it(facts, submission):
                 found = f"a refusal that names {submission.operation_id}"
                 yield Violation(submission.key, "P1", "the operation that has the workflow id", found)
             continue
@@ -46,11 +46,26 @@ def _answers(facts: Facts, ownership: Ownership) -> Iterator[Violation]:
         shown = "refused for" if submission.refused else "answered with"
         if not allowed:
             yield Violation(row.id, "P1", f"an operation of its own under {policy}", f"{submission.key} {shown} it")
-        ended = terminal(facts.lines.get(row.id, ()))
-        if row.accepted_at > submission.received or (ended and ended.at + LATE_COMMIT < submission.sent):
+        if not _may_be_open(facts, row, submission):
             yield Violation(row.id, "P1", "an operation open at the time", f"{submission.key} {shown} it")
         if row.origin == "LEDGER" and row.type != submission.type:
             yield Violation(row.id, "P1", f"an operation of the type {submission.type}", f"{submission.key} {shown} it")
+
+
+def _another_tenant_has_it(facts: Facts, submission: Submission) -> bool:
+    """Whether the refusal may be because of an operation of another tenant, which it does not name."""
+    return submission.operation_id is None and any(
+        row.workflow_id == submission.workflow_id
+        and row.tenant != submission.tenant
+        and _may_be_open(facts, row, submission)
+        for row in facts.rows.values()
+    )
+
+
+def _may_be_open(facts: Facts, row: Row, submission: Submission) -> bool:
+    """Whether the operation may have been open at some time during the submission."""
+    ended = terminal(facts.lines.get(row.id, ()))
+    return row.accepted_at <= submission.received and (ended is None or ended.at + LATE_COMMIT >= submission.sent)
 
 
 def _one_open(facts: Facts) -> Iterator[Violation]:

@@ -22,6 +22,11 @@ def boundaries(facts: Facts) -> Iterator[Violation]:
     given = [(f"key {key}", tenant_of(key), one) for key, ids in facts.answers.items() for one in ids]
     given += [(f"stored key {key}", tenant_of(key), one) for key, one in facts.stored_keys]
     given += [(f"adoption {one.workflow_id}", one.tenant, one.operation_id) for one in facts.received_ids]
+    given += [
+        (f"submission {one.key}", one.tenant, one.operation_id)
+        for one in facts.submissions
+        if one.operation_id is not None
+    ]
     for action_id, order in facts.bulk.items():
         given.append((f"bulk {order.verb}", order.tenant, action_id))
     for action_id, targets in facts.targets.items():
@@ -47,11 +52,16 @@ def of_one_tenant(
         wanted = facts.declared.watcher(chains[-1].first) or wanted
     if wanted is not None and row.tenant != wanted:
         yield Violation(row.id, "P8", f"an operation of {wanted}", row.tenant)
-    references = {"parent": row.parent_id, "successor": row.superseded_by, "retried operation": row.retry_of}
+    references: dict[str, str | None] = {
+        "parent": row.parent_id,
+        "successor": row.superseded_by,
+        "retried operation": row.retry_of,
+    }
+    references |= {f"{name} in the error": row.error_details.get(name) for name in ("operation_id", "superseded_by")}
     for name, reference in references.items():
         other = facts.rows.get(reference or "")
         if other is not None and other.tenant != row.tenant:
-            yield Violation(row.id, "P8", f"a {name} of {row.tenant}", f"{other.id} of {other.tenant}")
+            yield Violation(row.id, "P8", f"{name} of {row.tenant}", f"{other.id} of {other.tenant}")
     for line in lines:
         if (line.actor or "").startswith(CLIENT_OF) and line.actor != f"{CLIENT_OF}{row.tenant}":
             yield Violation(row.id, "P8", f"no change by another tenant than {row.tenant}", str(line.actor))

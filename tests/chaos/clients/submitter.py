@@ -72,7 +72,17 @@ class Submitter:
         if "name" in work.input:
             received = datetime.now(UTC)
             self._record.submissions.append(
-                Submission(work.key, work.number, work.type, sent, received, operation_id, refused)
+                Submission(
+                    work.key,
+                    work.number,
+                    work.type,
+                    sent,
+                    received,
+                    operation_id,
+                    refused,
+                    work.workflow_id,
+                    work.tenant,
+                )
             )
 
     async def _once(self, url: str, work: Work, body: dict[str, Any]) -> str | None:

@@ -21,6 +21,8 @@ BEFORE = 5.0
 """Seconds from a parent to its children."""
 PREFIXES = {f"{who}-{prefix}": prefix for who in ("foreign", "client") for prefix in ("one", "shared", "latest")}
 """What the workflow ids begin with that the templates give, by type of work that clients start under them."""
+TEMPLATES = {"named-reject": "one", "named-use": "shared", "named-terminate": "latest"}
+"""What their workflow ids begin with, by type of operation with a template."""
 BASKETS = ("signalled-basket", "updated-basket", "foreign-basket")
 """Types of work for the workflow Basket. Clients start it with a signal, with an update, or without the plugin, under
 few workflow ids, so that starts join what runs."""
@@ -63,9 +65,9 @@ class Work:
 
     @property
     def workflow_id(self) -> str:
-        """Of an execution that a client starts."""
-        if self.type in PREFIXES:
-            return f"{PREFIXES[self.type]}-{self.input['name']}"
+        """Of an execution that a client starts, or that a template names."""
+        if prefix := (PREFIXES | TEMPLATES).get(self.type):
+            return f"{prefix}-{self.input['name']}"
         if self.type in BASKETS:
             return f"basket-{self.input['name']}"
         return f"{self.type if self.tenant == OWN else self.tenant}-{self.number}"
@@ -206,12 +208,12 @@ def workload(
 
 
 def _with_tenants(works: Sequence[Work]) -> Iterator[Work]:
-    """Some works of clients that have a choice are of the other tenant. Templates, the workers with the plugin and the
-    transactions are the first one's."""
+    """Some works of clients that have a choice are of the other tenant. The clients and workers with the plugin, and
+    the transactions, are the first one's."""
     keys: list[str] = []
     for work in works:
         dice = Random(f"tenant {work.key}")
-        submitted = work.way is Way.SUBMIT and work.type != "plugged" and "name" not in work.input
+        submitted = work.way is Way.SUBMIT and work.type != "plugged"
         may = submitted or (work.way, work.type) in ((Way.CALL, "called"), (Way.QUERY, "chosen"))
         if may and dice.random() < OF_OTHER:
             key = dice.choice(keys) if keys and dice.random() < SAME_KEY else work.key

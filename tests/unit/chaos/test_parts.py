@@ -1,5 +1,6 @@
 """The fault campaign's plan is its arguments' alone, and its proxies know the message that they wait for."""
 
+import tomllib
 from collections import Counter
 
 import pytest
@@ -8,11 +9,12 @@ from tests.chaos.clients.starter import SHARED, WORKFLOWS
 from tests.chaos.plan.kinds import CALLBACKS_IN_TEN_MINUTES, IN_TEN_MINUTES, Fate, FaultKind, Way
 from tests.chaos.plan.plan import make_plan
 from tests.chaos.plan.tenants import OTHER, OWN
-from tests.chaos.plan.workload import MAX_PUTS, NAMES
+from tests.chaos.plan.workload import MAX_PUTS, NAMES, TEMPLATES
 from tests.chaos.proxies.huffman import encoded
 from tests.chaos.proxies.lost_commits import LostCommits
 from tests.chaos.proxies.lost_starts import PREFACE, START, Frames, LostStarts
 from tests.chaos.system.declared import declared
+from tests.chaos.system.system import TYPES
 
 
 def test_the_same_arguments_make_the_same_plan() -> None:
@@ -62,6 +64,8 @@ def test_the_checker_is_told_what_the_types_declare() -> None:
     """Read from the file that the ledger reads."""
     found = declared()
     assert found.watched == {"Watched": {"": OWN}, "Chosen": {"chosen-": OWN, "acme-": OTHER}}
+    types = tomllib.loads(TYPES.read_text())["operations"]
+    assert {name: types[name]["workflow_id"].partition("-")[0] for name in found.policies} == TEMPLATES
     assert found.policies == {
         "named-reject": "reject",
         "named-use": "use_existing",

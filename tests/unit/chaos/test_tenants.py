@@ -9,7 +9,19 @@ import pytest
 
 from tests.chaos.checker.chains import chains
 from tests.chaos.checker.check import check
-from tests.chaos.checker.facts import BulkOrder, Declared, Facts, Line, Order, ReceivedId, Row, Run, Target, Trespass
+from tests.chaos.checker.facts import (
+    BulkOrder,
+    Declared,
+    Facts,
+    Line,
+    Order,
+    ReceivedId,
+    Row,
+    Run,
+    Submission,
+    Target,
+    Trespass,
+)
 from tests.chaos.checker.tenants import boundaries, of_one_tenant, tenant_of
 from tests.chaos.plan.plan import make_plan
 from tests.chaos.plan.tenants import OTHER, OWN, client_of, named_key
@@ -53,6 +65,7 @@ CROSSINGS: Mapping[str, dict[str, Any]] = {
     "P8 an operation of default for key k": {"answers": {"k": frozenset({"a"})}},
     "P8 an operation of default for stored key k": {"stored_keys": [("k", "a")]},
     "P8 an operation of default for adoption a": {"received_ids": [ReceivedId("a", "a")]},
+    "P8 an operation of default for submission k": {"submissions": [Submission("k", 1, "one", NOW, NOW, "a", True)]},
     "P8 an operation of default for bulk cancel": {"bulk": {"bulk": BulkOrder("cancel", 1, frozenset(), "bulk 1")}},
     "P8 an operation of acme for target of bulk": {"targets": {"bulk": [Target("a"), Target("other")]}},
     "P8 404 or nothing for GET by default": {"trespasses": [Trespass("default", "a", "GET", "200")]},
@@ -70,9 +83,11 @@ def test_an_answer_about_another_tenant_is_seen(expected: str, changes: dict[str
 @pytest.mark.parametrize(
     ("expected", "changes"),
     [
-        ("P8 a parent of acme", {"parent_id": "other"}),
-        ("P8 a successor of acme", {"superseded_by": "other"}),
-        ("P8 a retried operation of acme", {"retry_of": "other"}),
+        ("P8 parent of acme", {"parent_id": "other"}),
+        ("P8 successor of acme", {"superseded_by": "other"}),
+        ("P8 retried operation of acme", {"retry_of": "other"}),
+        ("P8 operation_id in the error of acme", {"error_details": {"operation_id": "other"}}),
+        ("P8 superseded_by in the error of acme", {"error_details": {"superseded_by": "other"}}),
     ],
 )
 def test_a_reference_to_another_tenant_is_seen(expected: str, changes: dict[str, Any]) -> None:

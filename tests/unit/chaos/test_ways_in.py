@@ -214,6 +214,22 @@ def test_a_refusal_names_an_operation_that_was_open() -> None:
     assert judged("one", 2, 3, refused=True, answer=None) == {"P1 the operation that has the workflow id"}
 
 
+@pytest.mark.parametrize("kind", ["one", "shared", "latest"])
+def test_an_operation_of_another_tenant_keeps_its_workflow_id(kind: str) -> None:
+    """P8: whatever the policy, the refusal names nothing; and there has to be such an operation."""
+
+    def refused(sent: float, tenant: str, **changes: Any) -> set[str]:
+        own = submission(kind, 2, None, sent, sent + 1, refused=True, workflow_id="n", tenant="acme")
+        row = named("a", kind, 1, 0, tenant=tenant)
+        return found(row, runs=(chain_of(row),), submissions=[dataclasses.replace(own, **changes)])
+
+    assert refused(2, "default") == set()
+    assert refused(60, "default") == {"P1 the operation that has the workflow id"}
+    assert refused(2, "default", workflow_id="m") == {"P1 the operation that has the workflow id"}
+    assert refused(2, "acme") >= {"P1 the operation that has the workflow id"}
+    assert "P8 an operation of acme for submission k2" in refused(2, "default", operation_id="a")
+
+
 SUPERSEDED: dict[str, Any] = {
     "result": None,
     "error_code": "TERMINATED",
