@@ -69,9 +69,14 @@ class Load:
             for crowd in self._plan.crowds:
                 group.create_task(later(crowd.at, partial(self._bulk.handle, crowd)))
             for planned in self._plan.acknowledgements:
-                group.create_task(later(planned.at, partial(self._bulk.acknowledge, planned)))
+                if planned.at is not None:
+                    group.create_task(later(planned.at, partial(self._bulk.acknowledge, planned)))
             for work in self._plan.work:
                 group.create_task(later(work.at, partial(self._one, work)))
+        async with asyncio.TaskGroup() as group:
+            for planned in self._plan.acknowledgements:
+                if planned.at is None:
+                    group.create_task(self._bulk.acknowledge(planned))
 
     async def close(self) -> None:
         """The end."""

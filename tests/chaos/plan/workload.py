@@ -131,7 +131,7 @@ SORTS = (
     Sort(1, "deploy", (20.0, 20.0), Fate.TERMINATED, (0.5, 4.0), _machine),
     Sort(1, "linger", (20.0, 20.0), Fate.CANCELED, (0.0, 3.0)),
     Sort(2, "linger", (8.0, 8.0), Fate.RESET, (1.0, 5.0)),
-    Sort(5, "linger", (8.0, 8.0), Fate.TERMINATED_AND_RESET, (1.0, 4.0)),
+    Sort(8, "linger", (8.0, 8.0), Fate.TERMINATED_AND_RESET, (1.0, 4.0)),
     Sort(2, "linger", (25.0, 25.0), Fate.DELETED, (0.0, 4.0)),
     Sort(2, "linger", (20.0, 20.0), Fate.API_FORCE, (0.0, 4.0)),
     Sort(1, "sleep", (1.0, 3.0), Fate.API_CANCEL, (0.5, 3.0)),

@@ -166,9 +166,10 @@ def test_untrue_acknowledgements_fail_a_campaign() -> None:
 
 
 def test_each_campaign_acknowledges() -> None:
-    """Several times a minute, for both tenants, by each filter."""
+    """Several times a minute, for both tenants, by each filter; and each tenant once at the end."""
     plan = make_plan(1, 2000, 10, callbacks=True)
-    assert len(plan.acknowledgements) == 40
+    assert len(plan.acknowledgements) == 42
+    assert [one.tenant for one in plan.acknowledgements if one.at is None] == [OWN, OTHER]
     assert {one.tenant for one in plan.acknowledgements} == {OWN, OTHER}
     assert {one.kinds for one in plan.acknowledgements} == set(KINDS)
     assert plan.acknowledgements == make_plan(1, 2000, 10, callbacks=True).acknowledgements
