@@ -1,6 +1,6 @@
 """Mistakes in adopting executions that others start."""
 
-from tests.seeded_bugs.bug import ADOPTED, FAMILIES, Bug, Hunk
+from tests.seeded_bugs.bug import ADOPTED, FAMILIES, SELECTED, Bug, Hunk
 
 STRAY_RUNS_ON = Bug(
     "stray-runs-on",
@@ -78,6 +78,18 @@ ORPHANED = Bug(
         ),
     ),
 )
+QUERY_IGNORED = Bug(
+    "query-ignored",
+    "P8: a watch rule adopts every execution of its workflow type",
+    SELECTED,
+    (
+        Hunk(
+            "application/adopt/rules.py",
+            "Watch(self.type.workflow, self.type.query)",
+            "Watch(self.type.workflow, None)",
+        ),
+    ),
+)
 STRANGER_ENDED = Bug(
     "stranger-ended",
     "P8: a submission terminates an adopted operation of another workflow type that has its workflow id",
@@ -90,4 +102,4 @@ STRANGER_ENDED = Bug(
         ),
     ),
 )
-BUGS = (STRAY_RUNS_ON, WATCH_WITHOUT_OVERLAP, CHAINS_NOT_UNIQUE, ADOPTED_TWICE, ORPHANED, STRANGER_ENDED)
+BUGS = (STRAY_RUNS_ON, WATCH_WITHOUT_OVERLAP, CHAINS_NOT_UNIQUE, ADOPTED_TWICE, ORPHANED, QUERY_IGNORED, STRANGER_ENDED)

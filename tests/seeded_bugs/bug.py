@@ -97,5 +97,7 @@ CONTESTED = Campaign(
     *(60, 0.4, 7), callbacks=True, faults={}, types=("named-reject", "foreign-one"), ways=("submit", "foreign")
 )
 """Executions of others have the workflow ids of operations."""
+SELECTED = Campaign(20, 0.3, 7, callbacks=True, faults={}, ways=("query", "passed_over"))
+"""The query of a watch rule selects some executions of its workflow type."""
 FAMILIES = Campaign(20, 0.3, 7, callbacks=True, faults={}, types=("plugged",))
 """The workflows of operations start children, which report."""

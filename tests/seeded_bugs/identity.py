@@ -1,6 +1,6 @@
 """Mistakes in trusting what others say: about which chain, by which workflow, at what time."""
 
-from tests.seeded_bugs.bug import CONTESTED, NAMED, SIMULATION, Bug, Hunk
+from tests.seeded_bugs.bug import CONTESTED, NAMED, PUSHED, SIMULATION, Bug, Hunk
 
 REPORT_UNCHECKED = Bug(
     "report-unchecked",
@@ -91,4 +91,10 @@ FOREIGN_TAKEN = Bug(
         ),
     ),
 )
-BUGS = (REPORT_UNCHECKED, WATERMARK_OF_THE_CALLER, ANOTHER_CHAIN, WORKFLOW_ID_ALONE, FOREIGN_TAKEN)
+TENANT_IGNORED = Bug(
+    "tenant-ignored",
+    "P8: a client acknowledges operations of another tenant",
+    PUSHED,
+    (Hunk("application/control/acknowledge.py", "if operation.tenant != tenant:", "if not tenant:"),),
+)
+BUGS = (REPORT_UNCHECKED, WATERMARK_OF_THE_CALLER, ANOTHER_CHAIN, WORKFLOW_ID_ALONE, FOREIGN_TAKEN, TENANT_IGNORED)
