@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from adapters.memory.engine.engine_controls import UNTAGGED
 from adapters.memory.engine.executions import MemoryExecution
-from adapters.memory.engine.workflow_engine import UNTAGGED
 from application.batching.claim_loop import LEASE
 from application.ports.monitoring.metrics import CallbackOutcome
 from domain.evidence.observation import ExecutionState
