@@ -27,8 +27,8 @@ from domain.bulk.bulk_action import (
 from domain.bulk.target import Target, TargetOutcome
 from domain.errors import InvalidInput, OperationNotFound
 from domain.json_value import JsonValue, clean_text
-from domain.operation.lifecycle import accept
 from domain.operation.operation import Cause
+from domain.operation.start.creation import accept
 from domain.operation.transition import Source
 
 SAMPLE: Final = 10

@@ -12,10 +12,10 @@ from application.submit.record_start import ClientStart
 from application.track.record import Recorded
 from domain.evidence.reconciliation import NOT_KNOWN
 from domain.evidence.start_report import StartReportKind
-from domain.operation.lifecycle import record_start
 from domain.operation.operation import MISSING, Cause, Operation
 from domain.operation.operation_error import ErrorCode
 from domain.operation.origin import Origin
+from domain.operation.start.creation import record_start
 from domain.operation.start.workflow_id_policy import OnRunning
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
