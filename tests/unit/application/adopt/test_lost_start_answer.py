@@ -45,7 +45,7 @@ async def test_reported_execution_is_that_of_the_operation() -> None:
     ledger.world.pick_up(NAME)
     ledger.world.complete(NAME, 7)
     taken_over_and_deleted(ledger)
-    told = await ledger.client_is_told(named.adopted_id, execution=named)
+    told = await ledger.answer_to_start(named.adopted_id, execution=named)
     assert told == StartRecorded(Recorded.RECORDED, operation_id)
     row = ledger.row(operation_id)
     assert (row.status, row.result, row.first_run_id) == (OperationStatus.COMPLETED, 7, named.first_run_id)
@@ -56,7 +56,7 @@ async def test_execution_without_a_worker_is_remembered() -> None:
     """The operation stays ACCEPTED, and the next attempt asks about that execution."""
     ledger = Reporting()
     operation_id, named = await unanswered(ledger)
-    await ledger.client_is_told(named.adopted_id, execution=named)
+    await ledger.answer_to_start(named.adopted_id, execution=named)
     row = ledger.row(operation_id)
     assert (row.status, row.first_run_id) == (OperationStatus.ACCEPTED, named.first_run_id)
     taken_over_and_deleted(ledger)
