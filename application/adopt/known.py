@@ -10,6 +10,7 @@ from application.ports.storage.unit_of_work import UnitOfWorkFactory
 from domain.operation.chain import Membership, Run, membership
 from domain.operation.operation import Operation
 from domain.operation.operation_id import adopted_id
+from domain.operation.origin import Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class KnownOperations:
             own = next((row for row in rows if is_own(row, execution)), None)
             if own is None:  # an operation that is done may have used the chain, and others its workflow id since
                 own = await unit.operations.of_chain(execution.workflow_id, execution.first_run_id)
+        if own is None:
+            own = next((row for row in by_id.values() if may_be_of_an_earlier_start(row, execution)), None)
         return Relatives(adopted, own, () if parent is None else named.get(parent, ()))
 
     async def parent_of(self, execution: Execution, relatives: Relatives, tenant: str) -> Operation | None:
@@ -76,6 +79,13 @@ def is_own(row: Operation, execution: Execution) -> bool:
     if row.first_run_id is None:
         return row.id == execution.operation_id
     return row.first_run_id == execution.first_run_id
+
+
+def may_be_of_an_earlier_start(row: Operation, execution: Execution) -> bool:
+    """Whether the ledger may have started the execution for the operation before the chain that it has now: the answer
+    to that start was lost, or the engine did not know the chain for a while."""
+    started_again = row.origin is Origin.LEDGER and row.dispatch.attempts > 1
+    return started_again and row.id == execution.operation_id and row.workflow_id == execution.workflow_id
 
 
 def _with_run(rows: Iterable[Operation], run: Run) -> Operation | None:

@@ -76,3 +76,18 @@ async def test_adoption_on_request_learns_it_too(known: bool) -> None:
     adopted = (await ledger.adopt(NAME, type="use")).operation
     assert (adopted.id, adopted.first_run_id) == (operation_id, named.first_run_id)
     assert not (known and ledger.engine.calls["observe"])
+
+
+async def test_execution_of_a_start_before_the_last_one_is_no_other_operation() -> None:
+    """The engine did not find it at the second start, and it stays the operation's."""
+    ledger = Reporting()
+    operation_id, named = await unanswered(ledger)
+    taken_over_and_deleted(ledger)
+    ledger.pass_time(minutes=1)
+    await ledger.dispatch(1)
+    assert ledger.row(operation_id).first_run_id not in (None, named.first_run_id)
+    adopted = await ledger.adopt(NAME, type="use", run_id=named.run_id)
+    assert (adopted.new, adopted.operation.id) == (False, operation_id)
+    told = await ledger.answer_to_start(named.adopted_id, execution=named)
+    assert told == StartRecorded(Recorded.RECORDED, operation_id)
+    assert set(ledger.rows()) == {operation_id}
