@@ -26,7 +26,8 @@ from application.ports.storage.operation_queries import (
     SortTime,
 )
 from application.ports.storage.operation_view import OperationDetails
-from application.submit.record_start import ClientStart, RecordedStart, RecordStarts
+from application.submit.record_start import RecordedStart, RecordStarts
+from application.submit.requests import StartRequest, SubmissionRequest
 from application.submit.retry import Retry, RetryOperation
 from application.submit.submission import Submission, Submitted
 from application.submit.submit import Answer, SubmitOperations
@@ -45,39 +46,12 @@ from domain.bulk.target import Target, TargetOutcome
 from domain.errors import OpledgerError
 from domain.evidence.reported_execution import ReportedExecution
 from domain.evidence.start_report import StartReport
-from domain.operation.operation import Input, Operation
+from domain.operation.operation import Operation
 from domain.operation.operation_type import OperationCatalogue, OperationType
 from domain.operation.preconditions import ExpectedVersion
 from domain.operation.report import Report
-from domain.operation.start.workflow_id_policy import OnRunning
 from domain.operation.transition import Transition
-from domain.scheduling.start_time import NOW, StartTime
 from domain.throughput import Throughput, Window
-
-
-@dataclass(frozen=True, slots=True)
-class SubmissionRequest:
-    """A request for a new operation, before the client is known."""
-
-    type: str
-    input: Input
-    labels: Mapping[str, str]
-    idempotency_key: str | None
-    parent_id: UUID | None = None
-    start: StartTime = NOW
-    keep: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StartRequest:
-    """A request to record an operation whose workflow the client starts, before the client is known."""
-
-    type: str
-    workflow_id: str
-    on_running: OnRunning
-    input: Input
-    labels: Mapping[str, str]
-    idempotency_key: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +95,7 @@ class TenantLedger:
 
     async def submit(self, request: SubmissionRequest, *, trace: Mapping[str, str]) -> Submitted:
         """Accepts an operation."""
-        return await self._services.submit.submit(self._submission(request, trace))
+        return await self._services.submit.submit(request.by(self._principal, trace))
 
     async def retry(self, operation_id: UUID, retry: Retry, *, trace: Mapping[str, str]) -> Submitted:
         """Submits an operation that retries one which is done."""
@@ -136,19 +110,7 @@ class TenantLedger:
 
     async def record_start(self, request: StartRequest, *, trace: Mapping[str, str]) -> RecordedStart:
         """Records an operation whose workflow the client starts."""
-        return await self._services.record.record(
-            ClientStart(
-                tenant=self._principal.tenant,
-                type=request.type,
-                workflow_id=request.workflow_id,
-                on_running=request.on_running,
-                input=request.input,
-                labels=request.labels,
-                idempotency_key=request.idempotency_key,
-                actor=self._principal.actor,
-                trace=trace,
-            )
-        )
+        return await self._services.record.record(request.by(self._principal, trace))
 
     async def report(self, operation_id: UUID, report: Report, execution: ReportedExecution) -> Recorded:
         """Records a report of a workflow."""
@@ -168,7 +130,7 @@ class TenantLedger:
 
     async def check_batch(self, requests: Sequence[SubmissionRequest]) -> list[OpledgerError | None]:
         """Returns why each request is refused; None where it is valid. Stores nothing."""
-        return await self._services.submit.check([self._submission(request, {}) for request in requests])
+        return await self._services.submit.check([request.by(self._principal, {}) for request in requests])
 
     async def submit_batch(
         self,
@@ -179,7 +141,7 @@ class TenantLedger:
     ) -> list[Answer]:
         """Accepts in one transaction the requests that were not refused."""
         return await self._services.submit.submit_batch(
-            [self._submission(request, trace) for request in requests], refusals
+            [request.by(self._principal, trace) for request in requests], refusals
         )
 
     async def get(self, operation_id: UUID) -> OperationDetails:
@@ -303,18 +265,4 @@ class TenantLedger:
         """Returns targets of a bulk action. `outcomes`: those with one of these; empty: all."""
         return await self._services.bulk.targets(
             self._principal.tenant, operation_id, after=after, limit=limit, outcomes=outcomes
-        )
-
-    def _submission(self, request: SubmissionRequest, trace: Mapping[str, str]) -> Submission:
-        return Submission(
-            tenant=self._principal.tenant,
-            type=request.type,
-            input=request.input,
-            labels=request.labels,
-            parent_id=request.parent_id,
-            start=request.start,
-            keep=request.keep,
-            idempotency_key=request.idempotency_key,
-            actor=self._principal.actor,
-            trace=trace,
         )

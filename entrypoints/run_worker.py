@@ -12,7 +12,8 @@ from application.operate.worker_presence import INTERVAL
 from entrypoints.logs import configure_logs
 from entrypoints.poller import Pace, poll
 from entrypoints.process import loop_factory, run_to_exit
-from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.settings.loading import load_settings
+from entrypoints.settings.settings import Settings
 from entrypoints.wiring import worker
 from entrypoints.worker.metrics_server import ensure_metrics_port, serve_metrics
 from entrypoints.worker.preparation import prepare

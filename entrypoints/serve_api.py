@@ -14,7 +14,8 @@ from entrypoints.http.security.key_usage import noting
 from entrypoints.http.server.uvicorn_server import serve
 from entrypoints.logs import configure_logs
 from entrypoints.process import loop_factory, raise_descriptor_limit, run_to_exit
-from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.settings.loading import load_settings
+from entrypoints.settings.settings import Settings
 from entrypoints.ui.dashboard import dashboard
 from entrypoints.ui.request import Temporal
 from entrypoints.wiring import api

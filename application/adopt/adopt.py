@@ -23,10 +23,11 @@ from domain.evidence.reconciliation import PICKED_UP
 from domain.json_value import JsonValue
 from domain.operation.chain import MAX_WORKFLOW_ID, Chain
 from domain.operation.follow_up import callback_attached
-from domain.operation.lifecycle import adopt, start
+from domain.operation.lifecycle import start
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.operation_type import OperationCatalogue, OperationType
 from domain.operation.origin import Origin
+from domain.operation.start.creation import adopt
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 

@@ -27,8 +27,8 @@ from domain.bulk.bulk_action import (
 from domain.bulk.target import Target, TargetOutcome
 from domain.errors import InvalidInput, OperationNotFound
 from domain.json_value import JsonValue, clean_text
-from domain.operation.lifecycle import accept
 from domain.operation.operation import Cause
+from domain.operation.start.creation import accept
 from domain.operation.transition import Source
 
 SAMPLE: Final = 10
@@ -89,7 +89,7 @@ class BulkOperations:
 
     async def confirm(self, tenant: str, confirmation: Confirmation, *, trace: Mapping[str, str]) -> Submitted:
         """Accepts the operation that performs the bulk action. A repeat with the same reason and `force` returns the
-        same operation, whoever sends it.
+        same operation, also to another caller.
 
         Raises InvalidInput: the dry run has expired, it or its operation was deleted, or it was confirmed with another
         reason or `force`, which stay.

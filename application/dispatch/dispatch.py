@@ -1,16 +1,16 @@
 """Starts the workflows of accepted operations. Any number of dispatchers compete, and each may crash at any point."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
 
 from application.batching.claim_loop import LEASE, ClaimLoop
 from application.batching.group_commit import GroupCommit
 from application.dispatch.attach_callback import AttachCallbacks
 from application.dispatch.check_submitted import CheckSubmitted
-from application.dispatch.claim import still_claimed
+from application.dispatch.claim import change_claimed
 from application.dispatch.completion_callbacks import CompletionCallbacks
+from application.dispatch.end_unstarted import EndUnstarted
+from application.dispatch.record_attempts import RecordAttempts
 from application.dispatch.workflow_id_holders import Refused, WorkflowIdHolders
 from application.ports.clock import Clock
 from application.ports.engine.executions import AttachOutcome, Execution
@@ -29,24 +29,17 @@ from application.ports.storage.operation_repository import ChainTaken
 from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.errors import UnknownOperationType
 from domain.evidence.finality import Finality
-from domain.evidence.observation import ExecutionState, Observation
-from domain.json_value import JsonValue
 from domain.operation.chain import Run
-from domain.operation.follow_up import dispatched, postpone_start, start_failed
-from domain.operation.lifecycle import fail, note
+from domain.operation.follow_up import dispatched, postpone_start
+from domain.operation.lifecycle import note
 from domain.operation.operation import Cause, Change, Operation
-from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.operation_type import OperationCatalogue
-from domain.operation.start.superseding import end_superseded
 from domain.operation.start.workflow_id_policy import OnClosed, OnRunning
-from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
-from domain.scheduling.backoff import exponential
 
 FIRST_QUESTION = timedelta(seconds=10)
 """Time after its dispatch at which an operation is followed up for the first time. The start watch finds most starts
 sooner, and the close poll or a callback finds most ends."""
-_NO_DETAILS: Final[Mapping[str, JsonValue]] = {}
 
 
 class DispatchOperations:
@@ -70,11 +63,12 @@ class DispatchOperations:
         self._clock = clock
         self._catalogue = catalogue
         self._callbacks = callbacks
-        self._metrics = metrics
         self._finality = finality
         self._submissions = submissions
         self._attacher = AttachCallbacks(engine, callbacks, metrics)
         self._holders = WorkflowIdHolders(units, changes, engine, clock)
+        self._attempts = RecordAttempts(changes, engine, clock, metrics)
+        self._end = EndUnstarted(changes, clock, self._attempts)
 
     def claim_loop(self) -> ClaimLoop:
         """Returns a loop that dispatches operations."""
@@ -88,9 +82,9 @@ class DispatchOperations:
         try:
             await self._start_or_find(operation)
         except (UnknownOperationType, StartFailed, CallbackRefused) as refusal:
-            await self._retry(operation, str(refusal))
+            await self._attempts.retry(operation, str(refusal))
         except EngineUnavailable as outage:
-            await self._retry(operation, str(outage))
+            await self._attempts.retry(operation, str(outage))
             return isinstance(outage, PayloadsUnavailable)  # only this operation's payloads cannot be read
         return True
 
@@ -102,9 +96,9 @@ class DispatchOperations:
             operation = checked
         try:
             if operation.superseded_by is not None:
-                await self._superseded(operation)
+                await self._end.superseded(operation)
             elif operation.cancel_pending:
-                await self._cancelled(operation)
+                await self._end.cancelled(operation)
             elif not await self._started_earlier(operation):
                 await self._launch(operation)
         except ExecutionExists as present:
@@ -117,15 +111,13 @@ class DispatchOperations:
         """
         if operation.dispatch.attempts == 1 or not operation.has_given_workflow_id:
             return False
-        absent = await self._absent(operation)
+        absent = await self._attempts.absent(operation)
         if absent is None:
             return True
         quiet = operation.updated_at + LEASE
         if absent.superseded_by is None or absent.asked_at >= quiet:
             return False
-        await self._changes.change(
-            operation.id, lambda row: postpone_start(row, until=quiet) if still_claimed(row, operation) else None
-        )
+        await change_claimed(self._changes, operation, lambda row: postpone_start(row, until=quiet))
         return True
 
     async def _launch(self, operation: Operation, on_closed: OnClosed | None = None) -> None:
@@ -147,12 +139,12 @@ class DispatchOperations:
         try:
             run_id, calls_back = await self._start_with_or_without_callback(request)
         except StartRejected as refusal:
-            await self._rejected(operation, refusal)
+            await self._end.reject_unless_started(operation, refusal)
         else:
             first_run_id = await self._first_run_of(operation, run_id)
             # An earlier attempt, perhaps without a callback, may have created the execution.
             calls_back = calls_back and operation.dispatch.attempts == 1
-            await self._note_dispatched(operation, first_run_id, ask_after=FIRST_QUESTION, calls_back=calls_back)
+            await self._attempts.dispatched(operation, first_run_id, ask_after=FIRST_QUESTION, calls_back=calls_back)
 
     async def _first_run_of(self, operation: Operation, run_id: str) -> str | None:
         """Returns the first run of the chain. If an earlier attempt started it, `run_id` may be the run of a reset."""
@@ -178,13 +170,13 @@ class DispatchOperations:
     async def _find_own(self, operation: Operation, present: ExecutionExists) -> None:
         """Handles an existing execution under the workflow id: of an earlier attempt, or foreign. A foreign one may
         have superseded that of an earlier attempt, which the engine's index shows a while later."""
-        absent = await self._absent(operation)
+        absent = await self._attempts.absent(operation)
         if absent is None:
             return
         if operation.dispatch.attempts > 1 and absent.asked_at < operation.updated_at + LEASE:
-            await self._retry(operation, str(present))
+            await self._attempts.retry(operation, str(present))
         elif not operation.has_given_workflow_id:
-            await self._reject(operation, f"another execution has the workflow id: {present}")
+            await self._end.reject(operation, f"another execution has the workflow id: {present}")
         else:
             try:
                 await self._resolve(operation, present)
@@ -196,26 +188,24 @@ class DispatchOperations:
         the chain that the operation is to use has become another operation meanwhile."""
         resolved = await self._holders.resolve(operation, self._catalogue.get(operation.type), present)
         if isinstance(resolved, Refused):
-            await self._reject(operation, resolved.message, resolved.details)
+            await self._end.reject(operation, resolved.message, resolved.details)
         elif isinstance(resolved, Execution):
             await self._use(operation, resolved)
         else:
             try:
                 await self._launch(operation, resolved.on_closed)
             except ExecutionExists as again:
-                await self._retry(operation, str(again))
+                await self._attempts.retry(operation, str(again))
 
     async def _use(self, operation: Operation, execution: Execution) -> None:
         """Makes the execution of another client the operation's own. Raises ChainTaken."""
         attached = await self._attacher.attach(operation, execution)
         if attached is not None and attached.stray:
-            await self._retry(operation, "the execution with the workflow id is gone")
+            await self._attempts.retry(operation, "the execution with the workflow id is gone")
             return
         calls_back = attached is not None and attached.outcome is AttachOutcome.ATTACHED
 
-        def decide(current: Operation) -> Change | None:
-            if not still_claimed(current, operation):
-                return None
+        def decide(current: Operation) -> Change:
             now, first = self._clock.now(), execution.first_run_id
             words = "the operation uses the open execution that has the workflow id"
             noted = note(current, Cause(Source.DISPATCHER, words, now, details={"first_run_id": first}))
@@ -224,101 +214,4 @@ class DispatchOperations:
                 dispatched(noted.operation, follow_up_at=now, now=now, first_run_id=first, calls_back=calls_back)
             )
 
-        await self._changes.change(operation.id, decide)
-
-    async def _superseded(self, operation: Operation) -> None:
-        """Fails an operation whose workflow id another one takes, unless an earlier attempt has started it: then the
-        follow-up terminates its execution. An attempt may still be in flight, so an absence counts only after a
-        lease."""
-        absent = await self._absent(operation)
-        if absent is None:
-            return
-        quiet = operation.updated_at + LEASE
-
-        def decide(current: Operation) -> Change | None:
-            if not still_claimed(current, operation):
-                return None
-            if absent.asked_at < quiet:
-                return postpone_start(current, until=quiet)
-            return end_superseded(current, Cause(Source.DISPATCHER, "", self._clock.now()))
-
-        await self._changes.change(operation.id, decide)
-
-    async def _cancelled(self, operation: Operation) -> None:
-        """Fails an operation that was cancelled before its start was recorded, unless an earlier attempt started it:
-        then its execution is cancelled. An attempt may still be in flight, so an absence counts only after a lease."""
-        request = operation.cancel_request
-        assert request is not None
-        absent = await self._absent(operation)
-        if absent is None:
-            return
-        quiet = request.at + LEASE
-
-        def decide(current: Operation) -> Change | None:
-            if not still_claimed(current, operation):
-                return None
-            if absent.asked_at < quiet:
-                return postpone_start(current, until=quiet)
-            words = "cancelled before it was started"
-            error = OperationError(ErrorCode.CANCELED, request.reason or words, {"actor": request.by})
-            return fail(current, error, Cause(Source.DISPATCHER, words, self._clock.now(), actor=request.by))
-
-        await self._changes.change(operation.id, decide)
-
-    async def _rejected(self, operation: Operation, refusal: StartRejected) -> None:
-        """Fails the operation, unless an earlier attempt whose response was lost had started it."""
-        if operation.dispatch.attempts > 1 and await self._absent(operation) is None:
-            return
-        await self._reject(operation, str(refusal))
-
-    async def _reject(self, operation: Operation, words: str, details: Mapping[str, JsonValue] = _NO_DETAILS) -> None:
-        def decide(current: Operation) -> Change | None:
-            if not still_claimed(current, operation):
-                return None
-            cause = Cause(Source.DISPATCHER, "the engine refuses to start the workflow", self._clock.now())
-            if current.superseded_by is not None:
-                return end_superseded(current, cause)
-            return fail(current, OperationError(ErrorCode.START_REJECTED, words, details), cause)
-
-        await self._changes.change(operation.id, decide)
-
-    async def _absent(self, operation: Operation) -> Observation | None:
-        """Returns the observation that no earlier attempt has started the operation; None if one has, which is
-        recorded."""
-        observation = await self._engine.observe(operation.chain)
-        if observation.state is ExecutionState.NOT_FOUND and operation.first_run_id is not None:
-            # A later attempt may have started another chain.
-            observation = await self._engine.observe(replace(operation.chain, first_run_id=None))
-        if observation.state is ExecutionState.NOT_FOUND:
-            return observation
-        await self._note_dispatched(operation, observation.first_run_id, ask_after=timedelta())
-        return None
-
-    async def _retry(self, operation: Operation, error: str) -> None:
-        def decide(current: Operation) -> Change | None:
-            if not still_claimed(current, operation):
-                return None
-            now = self._clock.now()
-            wait = exponential(current.dispatch.attempts, first=timedelta(seconds=0.5), cap=timedelta(seconds=30))
-            return start_failed(current, error, Cause(Source.DISPATCHER, "", now), retry_at=now + wait)
-
-        await self._changes.change(operation.id, decide)
-
-    async def _note_dispatched(
-        self, operation: Operation, first_run_id: str | None, *, ask_after: timedelta, calls_back: bool = False
-    ) -> None:
-        def decide(current: Operation) -> Change | None:
-            now = self._clock.now()
-            # A later attempt may have started another chain.
-            latest = current.dispatch.attempts == operation.dispatch.attempts
-            known = first_run_id if latest else None
-            return dispatched(current, follow_up_at=now + ask_after, now=now, first_run_id=known, calls_back=calls_back)
-
-        outcome = await self._changes.change(operation.id, decide)
-        if outcome is not None and outcome.changed and outcome.operation.status is OperationStatus.ACCEPTED:
-            expected = operation.start_at or operation.accepted_at
-            self._metrics.dispatched(max(timedelta(), self._clock.now() - expected))
-        if outcome is None or (outcome.operation.done and outcome.operation.started_at is None):
-            # This process was suspended until the operation had failed, and perhaps was deleted.
-            started = replace(operation.chain, first_run_id=first_run_id)
-            await self._engine.terminate(started, "the operation had ended before it was started")
+        await change_claimed(self._changes, operation, decide)

@@ -14,9 +14,9 @@ from application.ports.storage.operation_repository import StaleOperation
 from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.submit.submission import claim_of, made_before
 from domain.errors import InvalidInput, WorkflowIdInUse
-from domain.operation.lifecycle import record_start
 from domain.operation.operation import MISSING, Cause, Change, Input, Operation
 from domain.operation.operation_type import RESERVED_PREFIX, OperationCatalogue
+from domain.operation.start.creation import record_start
 from domain.operation.start.labels import check_labels
 from domain.operation.start.superseding import supersede
 from domain.operation.start.workflow_id_policy import OnRunning

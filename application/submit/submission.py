@@ -11,8 +11,8 @@ from uuid import UUID
 from application.ports.storage.idempotency_keys import IdempotencyRecord
 from domain.errors import IdempotencyKeyReused, OperationNotFound
 from domain.json_value import JsonValue
-from domain.operation.lifecycle import accept
 from domain.operation.operation import MISSING, Cause, Change, Input, Operation
+from domain.operation.start.creation import accept
 from domain.operation.start.workflow_id_template import WorkflowIdTemplate
 from domain.operation.transition import Source
 from domain.scheduling.start_time import NOW, StartTime

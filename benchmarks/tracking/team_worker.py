@@ -22,7 +22,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from benchmarks.harness.stage import TYPES, process
 from benchmarks.tracking.tracked_workflow import Tracked, Waiting
 from benchmarks.tracking.untracked_workflow import PLUGIN_QUEUE, TEAM_QUEUE, Untracked, Waits, do_a_little
-from entrypoints.settings.settings import load_settings
+from entrypoints.settings.loading import load_settings
 from entrypoints.wiring.worker import WorkerParts, worker
 from opledger import OpledgerPlugin
 from opledger.wire import LEDGER_TASK_QUEUE

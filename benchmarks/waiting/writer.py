@@ -11,9 +11,9 @@ from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock
 from benchmarks.data.idle_executions import INPUT
 from domain.access.principal import DEFAULT_TENANT
-from domain.operation.lifecycle import accept
 from domain.operation.operation import Cause, Change
 from domain.operation.report import Progress
+from domain.operation.start.creation import accept
 from domain.operation.transition import Source
 
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from domain.errors import OpledgerError
 from entrypoints.cli.running import of_running_stack
 from entrypoints.process import run_to_exit
-from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.settings.loading import load_settings
+from entrypoints.settings.settings import Settings
 from entrypoints.wiring.checks import Check, checks
 
 CHECK_TIMEOUT = 8.0

@@ -16,7 +16,7 @@ from domain.access.api_key import ApiKey
 from domain.access.scope import Scope, scope_names
 from entrypoints.cli.running import of_running_stack
 from entrypoints.process import run_to_exit
-from entrypoints.settings.settings import load_settings
+from entrypoints.settings.loading import load_settings
 from entrypoints.wiring.database import api_keys
 
 Action = Callable[[ManageKeys], Awaitable[None]]

@@ -142,7 +142,7 @@ def migrate(*, grant_to: str | None, grant_submit_to: tuple[str, str] | None) ->
 def reset(*, yes: bool, **flags: Any) -> None:
     """Delete the embedded parts' data, with every operation."""
     from entrypoints.local.embedded.data_folder import reset as delete
-    from entrypoints.settings.settings import load_settings
+    from entrypoints.settings.loading import load_settings
 
     folder = Path(load_settings(flags).data_dir)
     if not yes:

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from entrypoints.process import run_to_exit
-from entrypoints.settings.settings import load_settings
+from entrypoints.settings.loading import load_settings
 from entrypoints.wiring.migrations import migrate
 
 

@@ -18,8 +18,9 @@ from entrypoints.local.embedded.callbacks import KEYS, URL
 from entrypoints.local.embedded.options import Options, Running
 from entrypoints.local.embedded.up import up
 from entrypoints.process import run_to_exit, say
+from entrypoints.settings.loading import load_settings
 from entrypoints.settings.operations_file import find_operations_file
-from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.settings.settings import Settings
 from entrypoints.wiring.catalogue import checked_catalogue
 
 TEMPORAL_PORT = 7233

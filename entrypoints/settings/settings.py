@@ -1,12 +1,7 @@
-"""The service's settings: defaults < opledger.toml < environment < flags."""
+"""The service's settings, and their rules."""
 
-import os
-import re
-from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -15,31 +10,18 @@ from domain.access.callback_token import CallbackKeys
 from domain.access.token_bucket import Allowance
 from domain.errors import StartupError
 from domain.evidence.finality import Finality
-from entrypoints.files import exists, read_toml
 from entrypoints.settings.access import AccessKind, Algorithm, check_access
+from entrypoints.settings.callbacks import checked_callback_url, parsed_callback_keys
 from entrypoints.settings.codec import check_codec
-from entrypoints.settings.durations import parse_duration
 from entrypoints.settings.export import check_export_settings
 from entrypoints.settings.openid import check_openid
 from entrypoints.settings.proxy import ProxyRules, allowed_origins, proxy_rules
 
-CONFIG_FILE = "opledger.toml"
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-LONGEST_CALLBACK_URL: Final = 900
-"""Characters. Temporal accepts URLs of at most 1000, and the callback's path is appended."""
-_CALLBACK_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-~]*)?", re.IGNORECASE)
-_CALLBACK_URL_RULE = (
-    "callback_url must be the API's base URL as Temporal reaches it, such as https://ledger.example: http or https, a "
-    f"host, no user, query or fragment, at most {LONGEST_CALLBACK_URL} characters"
-)
 MIN_KEY_LENGTH: Final = 32
 _SHORT_KEY = (
     f"page_token_key must have at least {MIN_KEY_LENGTH} characters, because it signs sessions; `openssl rand -hex 32` "
     "makes one"
-)
-_NO_KEYS = (
-    "callback_url is set, but callback_keys is not: set OPLEDGER_CALLBACK_KEYS to a name and a secret, the same for "
-    "the API and every worker; `echo first:$(openssl rand -hex 32)` makes one"
 )
 
 
@@ -179,22 +161,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.database_direct_url is not None and self.database_url is None:
             raise ValueError("database_direct_url is set, but database_url is not: set it to the URL of the pooler")
         self._check_temporal_ui()
-        self._check_callbacks()
+        msgspec.structs.force_setattr(self, "callback_url", checked_callback_url(self))
 
     def _check_temporal_ui(self) -> None:
         if self.temporal_ui_url is not None and not self.temporal_ui_url.startswith(("http://", "https://")):
             raise ValueError("temporal_ui_url must be a URL such as https://temporal.example")
-
-    def _check_callbacks(self) -> None:
-        self.parsed_callback_keys()
-        if self.callback_url is None:
-            return
-        url = self.callback_url.rstrip("/")
-        if not _is_callback_url(url):
-            raise ValueError(_CALLBACK_URL_RULE)
-        if self.callback_keys is None:
-            raise ValueError(_NO_KEYS)
-        msgspec.structs.force_setattr(self, "callback_url", url)
 
     def __repr__(self) -> str:
         """Omits secrets, because settings end up in logs."""
@@ -230,81 +201,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def parsed_callback_keys(self) -> CallbackKeys | None:
         """Returns the keys that sign and verify callbacks; None if there are none. Raises ValueError."""
-        if self.callback_keys is None:
-            return None
-        try:
-            return CallbackKeys.parse(self.callback_keys)
-        except ValueError as error:
-            raise ValueError(f"callback_keys: {error}") from None
-
-
-def load_settings(
-    flags: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None, directory: Path | None = None
-) -> Settings:
-    """Returns the settings from flags, environment and file. Raises StartupError with the setting and the rule.
-
-    A flag of None is not set. The file is `opledger.toml` in the directory, or the one that OPLEDGER_CONFIG names.
-    """
-    environment = os.environ if environment is None else environment
-    layers = [_from_file(environment, directory or Path()), _from_environment(environment), _from_flags(flags or {})]
-    merged: dict[str, tuple[Any, str]] = {}
-    for layer in layers:
-        merged.update(layer)
-    values = {name: _typed(name, value, origin) for name, (value, origin) in merged.items()}
-    try:
-        return Settings(**values)
-    except ValueError as error:
-        raise StartupError(f"settings: {error}") from None
-
-
-Layer = dict[str, tuple[Any, str]]
-
-
-def _from_file(environment: Mapping[str, str], directory: Path) -> Layer:
-    named = environment.get("OPLEDGER_CONFIG")
-    path = Path(named) if named else directory / CONFIG_FILE
-    if not named and not exists(path):
-        return {}
-    content = read_toml(path)
-    for name in content:
-        if name not in Settings.__struct_fields__:
-            raise StartupError(f"{path}: unknown setting {name!r}")
-    return {name: (value, f"{path}: {name}") for name, value in content.items()}
-
-
-def _from_environment(environment: Mapping[str, str]) -> Layer:
-    layer: Layer = {}
-    for name in Settings.__struct_fields__:
-        variable = "DATABASE_URL" if name == "database_url" else f"OPLEDGER_{name.upper()}"
-        if environment.get(variable):
-            layer[name] = (environment[variable], variable)
-    return layer
-
-
-def _from_flags(flags: Mapping[str, Any]) -> Layer:
-    return {name: (value, "--" + name.replace("_", "-")) for name, value in flags.items() if value is not None}
-
-
-_FIELDS = {field.name: field.type for field in msgspec.structs.fields(Settings)}
-
-
-def _typed(name: str, value: Any, origin: str) -> Any:
-    kind = _FIELDS[name]
-    try:
-        if kind == timedelta | None and value == "off":
-            return None
-        if kind in (timedelta, timedelta | None):
-            return value if isinstance(value, timedelta) else parse_duration(str(value))
-        return msgspec.convert(value, kind, strict=False)
-    except ValueError as error:
-        raise StartupError(f"{origin}: {error}") from None
-
-
-def _is_callback_url(url: str) -> bool:
-    if len(url) > LONGEST_CALLBACK_URL or "?" in url or "#" in url or not _CALLBACK_URL.fullmatch(url):
-        return False
-    try:
-        port = urlsplit(url).port
-    except ValueError:
-        return False
-    return port != 0
+        return parsed_callback_keys(self)

@@ -238,7 +238,7 @@ async def test_data_folder_in_use(stack: Stack, tmp_path: Path, forked: Forks) -
     await stack.ledger.until_ready()
 
 
-async def test_somebody_elses_folder(tmp_path: Path, forked: Forks) -> None:
+async def test_folder_of_another_user(tmp_path: Path, forked: Forks) -> None:
     """A folder with other things in it is neither deleted nor used."""
     (tmp_path / "thesis").write_text("two years of work")
     reset, up = await asyncio.gather(

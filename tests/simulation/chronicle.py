@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from adapters.memory.engine.engine_controls import WorkflowId
 from adapters.memory.engine.executions import MemoryExecution
-from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine, WorkflowId
+from adapters.memory.engine.workflow_engine import MemoryWorkflowEngine
 from application.ports.engine.workflow_engine import StartRequest
 from tests.simulation.processes import CURRENT
 from tests.support.chains import own_chain

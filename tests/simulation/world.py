@@ -28,10 +28,10 @@ from domain.errors import InvalidInput
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
 from domain.operation.chain import Run
-from domain.operation.lifecycle import accept
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.operation_type import OperationCatalogue
 from domain.operation.report import Report, ReportKind
+from domain.operation.start.creation import accept
 from domain.operation.transition import Source
 from domain.scheduling.start_time import StartTime
 from tests.simulation.chronicle import ChronicledEngine, Past

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from domain.evidence.observation import UNSUCCESSFUL, ExecutionState, Observation
 from domain.operation.follow_up import dispatched
-from domain.operation.lifecycle import accept, adopt, complete, fail, record_start, request_cancel, start
+from domain.operation.lifecycle import complete, fail, request_cancel, start
 from domain.operation.operation import Cause, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.operation_id import adopted_id
 from domain.operation.report import Progress, Report, ReportKind
+from domain.operation.start.creation import accept, adopt, record_start
 from domain.operation.transition import Source
 
 T0 = datetime(2026, 1, 1, 12, tzinfo=UTC)

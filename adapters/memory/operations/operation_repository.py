@@ -1,16 +1,14 @@
-"""Reads, changes and claims operations, in memory."""
+"""Reads and changes operations, in memory."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 from uuid import UUID
 
+from adapters.memory.operations.claims import MemoryClaims
 from adapters.memory.storage.constraints import check_row, check_successor
-from adapters.memory.storage.locks import HeldLocks
 from adapters.memory.storage.stored_form import stored_operation, stored_transition
-from adapters.memory.storage.tables import Draft, KeyId
-from application.ports.clock import Clock
+from adapters.memory.storage.tables import KeyId
 from application.ports.storage.operation_repository import ChainTaken, StaleOperation, WorkflowIdTaken
 from application.ports.storage.operation_view import looks_the_same
 from domain.errors import InvalidTransition
@@ -23,23 +21,10 @@ from domain.operation.preconditions import check_done
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 from domain.retention import Cutoffs
-from domain.scheduling.schedule import DueWork, FollowUp, Verification
-
-_DUE_AT: Final[Mapping[DueWork, Callable[[Operation], datetime | None]]] = {
-    DueWork.DISPATCH: lambda row: row.dispatch.due_at,
-    DueWork.FOLLOW_UP: lambda row: row.follow_up.due_at,
-    DueWork.CANCEL_CHILDREN: lambda row: row.cancel_children_due_at,
-}
 
 
-class MemoryOperationRepository:
+class MemoryOperationRepository(MemoryClaims):
     """Reads its own unit's changes. Locks a row to change it, as PostgreSQL does."""
-
-    def __init__(self, draft: Draft, locks: HeldLocks, clock: Clock) -> None:
-        """`clock` is the database's."""
-        self._draft = draft
-        self._locks = locks
-        self._clock = clock
 
     async def add(self, change: Change) -> None:
         operation = stored_operation(change.operation)
@@ -154,59 +139,6 @@ class MemoryOperationRepository:
         self._draft.forget_events(now)
         return 0
 
-    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        def claimed(row: Operation) -> Operation:
-            attempts = row.dispatch.attempts + 1
-            dispatch = replace(row.dispatch, due_at=now + lease, attempts=attempts)
-            return replace(row, dispatch=dispatch, revision=row.revision + 1)
-
-        def due_at(row: Operation) -> datetime | None:
-            early = row.start_at is not None and row.start_at > true_now
-            return None if early else row.dispatch.due_at
-
-        true_now = self._clock.now()
-
-        return await self._claim(due_at, now, limit, claimed)
-
-    async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        def claimed(row: Operation) -> Operation:
-            return replace(row, follow_up=replace(row.follow_up, due_at=now + lease))
-
-        return await self._claim(_DUE_AT[DueWork.FOLLOW_UP], now, limit, claimed)
-
-    async def any_due(self, kind: DueWork, since: datetime) -> bool:
-        times = map(_DUE_AT[kind], self._draft.operations.values())
-        return any(due_at is not None and due_at <= since for due_at in times)
-
-    async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
-        await self._locks.take(operation.id)
-        stored = self._draft.operations.get(operation.id)
-        if stored is not None and stored.follow_up.due_at == operation.follow_up.due_at and not stored.done:
-            self._draft.operations[stored.id] = replace(stored, follow_up=follow_up)
-
-    async def claim_due_cancellations(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        def claimed(row: Operation) -> Operation:
-            open_child = any(child.parent_id == row.id and not child.done for child in rows)
-            return replace(row, cancel_children_due_at=now + lease if open_child else None)
-
-        rows = list(self._draft.operations.values())
-
-        return await self._claim(_DUE_AT[DueWork.CANCEL_CHILDREN], now, limit, claimed)
-
-    async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        def claimed(row: Operation) -> Operation:
-            return replace(row, verification=replace(row.verification, due_at=now + lease))
-
-        return await self._claim(lambda row: row.verification.due_at, now, limit, claimed)
-
-    async def set_verified(self, operation_id: UUID, verification: Verification) -> None:
-        await self._locks.take(operation_id)
-        stored = self._draft.operations.get(operation_id)
-        if stored is not None and stored.dispatch.done_at is not None and not stored.done:
-            verified = replace(stored, verification=verification)
-            check_row(verified)
-            self._draft.operations[operation_id] = verified
-
     async def summaries(self, operation_ids: Collection[UUID]) -> list[OperationSummary]:
         rows = [self._draft.operations.get(operation_id) for operation_id in set(operation_ids)]
         return [_summary(row) for row in rows if row is not None]
@@ -243,25 +175,6 @@ class MemoryOperationRepository:
                 found.setdefault(row.type, []).append((since, row.id))
         ends = {kind: {*sorted(rows)[:each_end], *sorted(rows)[-each_end:]} for kind, rows in found.items()}
         return {kind: [self._draft.operations[ours].chain for _, ours in rows] for kind, rows in ends.items()}
-
-    async def _claim(
-        self,
-        due_at: Callable[[Operation], datetime | None],
-        now: datetime,
-        limit: int,
-        claim: Callable[[Operation], Operation],
-    ) -> list[Operation]:
-        due = [
-            (moment, row.id, row)
-            for row in self._draft.operations.values()
-            if (moment := due_at(row)) is not None and moment <= now and self._locks.free(row.id)
-        ]
-        claimed = []
-        for _, _, row in sorted(due, key=lambda entry: entry[:2])[:limit]:
-            await self._locks.take(row.id)
-            claimed.append(claim(row))
-        self._draft.operations.update({row.id: row for row in claimed})
-        return claimed
 
     async def _remove(self, operation_id: UUID) -> None:
         """Removes the operation with its history, its idempotency keys, and the bulk action that it performs."""

@@ -1,8 +1,8 @@
-"""Reads, changes and claims operations, in PostgreSQL."""
+"""Reads and changes operations, in PostgreSQL."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.postgres.connection.errors import translated
 from adapters.postgres.operation_counts import fold_counts
 from adapters.postgres.operations.adding import add, add_unless_known
-from adapters.postgres.operations.claims import (
-    CLAIM_CANCELLATIONS,
-    CLAIM_DISPATCHES,
-    CLAIM_FOLLOW_UPS,
-    CLAIM_VERIFICATIONS,
-    DUE,
-)
+from adapters.postgres.operations.claims import PostgresClaims
 from adapters.postgres.operations.holders import OF_CHAIN, UNDER_WORKFLOW_IDS, holders, own_id
 from adapters.postgres.operations.rows import from_row, standard_uuid, summary_from_row, transition_from_row
 from adapters.postgres.operations.saving import save_parameters, save_statement
@@ -30,7 +24,6 @@ from adapters.postgres.schema.tables import (
     NOT_DONE,
     OPEN_ELSEWHERE,
     UNCALLED,
-    UNFINISHED,
     WAITING,
     operations,
     transitions,
@@ -47,7 +40,6 @@ from domain.operation.operation import Change, Operation
 from domain.operation.preconditions import check_done
 from domain.operation.transition import Transition
 from domain.retention import Cutoffs
-from domain.scheduling.schedule import DueWork, FollowUp, Verification
 
 # Built once: building a statement takes longer than running it.
 _GET = sa.select(operations).where(operations.c.id == sa.bindparam("of"))
@@ -113,11 +105,11 @@ _SAVE = save_statement(skip_locked=False)
 _SAVE_ALL = save_statement(skip_locked=True)
 
 
-class PostgresOperationRepository:
+class PostgresOperationRepository(PostgresClaims):
     """Works within its connection's transaction, at READ COMMITTED."""
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self.changed = False
         """Whether this transaction has written a new version or a history line, which other processes need to know."""
 
@@ -223,44 +215,6 @@ class PostgresOperationRepository:
     async def fold_throughput(self, now: datetime, limit: int) -> int:
         return await fold_throughput(self._connection, now, limit)
 
-    async def claim_due_dispatches(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        return await self._claim(CLAIM_DISPATCHES, now, lease, limit)
-
-    async def claim_due_follow_ups(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        return await self._claim(CLAIM_FOLLOW_UPS, now, lease, limit)
-
-    async def any_due(self, kind: DueWork, since: datetime) -> bool:
-        with translated():
-            return await self._connection.scalar(DUE[kind], {"since": since}) is not None
-
-    async def set_follow_up(self, operation: Operation, follow_up: FollowUp) -> None:
-        statement = (
-            sa.update(operations)
-            .where(
-                operations.c.id == operation.id,
-                operations.c.follow_up_due_at == operation.follow_up.due_at,
-                sa.text(NOT_DONE),
-            )
-            .values(follow_up_due_at=follow_up.due_at, follow_up_attempts=follow_up.attempts)
-        )
-        with translated():
-            await self._connection.execute(statement)
-
-    async def claim_due_cancellations(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        return await self._claim(CLAIM_CANCELLATIONS, now, lease, limit)
-
-    async def claim_due_verifications(self, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        return await self._claim(CLAIM_VERIFICATIONS, now, lease, limit)
-
-    async def set_verified(self, operation_id: UUID, verification: Verification) -> None:
-        statement = (
-            sa.update(operations)
-            .where(operations.c.id == operation_id, sa.text(UNFINISHED))
-            .values(verified_at=verification.verified_at, verify_due_at=verification.due_at)
-        )
-        with translated():
-            await self._connection.execute(statement)
-
     async def summaries(self, operation_ids: Collection[UUID]) -> list[OperationSummary]:
         with translated():
             rows = await self._connection.execute(_STANDINGS.where(with_ids(operation_ids)))
@@ -301,12 +255,6 @@ class PostgresOperationRepository:
             chain = Chain(standard_uuid(row.id), row.workflow_id or str(row.id), row.first_run_id)
             found.setdefault(row.type, {})[chain] = None
         return {kind: list(chains) for kind, chains in found.items()}
-
-    async def _claim(self, statement: sa.Update, now: datetime, lease: timedelta, limit: int) -> list[Operation]:
-        with translated():
-            parameters = {"by_now": now, "leased_until": now + lease, "at_most": limit}
-            rows = (await self._connection.execute(statement, parameters)).all()
-        return [from_row(row) for row in sorted(rows, key=lambda row: (row.due_at, row.id))]
 
     async def _save(self, statement: sa.Select[Any], changes: Sequence[Change]) -> dict[UUID, Operation]:
         given = {change.operation.id: change for change in changes}

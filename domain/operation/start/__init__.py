@@ -1,1 +1,1 @@
-"""Rules of the starts of operations: their arguments, workflow ids and retries."""
+"""Rules of the starts of operations: their creation, arguments, workflow ids and retries."""

@@ -10,8 +10,8 @@ from litestar import Controller, post
 from litestar.params import JSONBody
 from msgspec import UNSET
 
+from application.submit.requests import SubmissionRequest
 from application.submit.submission import Submitted
-from application.tenant_ledger import SubmissionRequest
 from domain.access.scope import Scope
 from domain.errors import OpledgerError
 from entrypoints.http.openapi.routes import ContractOperation, problems

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from application.submit.requests import StartRequest, SubmissionRequest
 from application.submit.retry import UNCHANGED, Retry
-from application.tenant_ledger import StartRequest, SubmissionRequest
 from domain.errors import InvalidInput
 from domain.json_value import MAX_TEXT
 from domain.operation.chain import MAX_WORKFLOW_ID

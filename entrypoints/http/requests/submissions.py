@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from application.tenant_ledger import SubmissionRequest
+from application.submit.requests import SubmissionRequest
 from domain.errors import InvalidInput, OpledgerError, Violation
 from domain.operation.operation import MISSING
 from domain.operation.start.labels import label_violations

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from application.tenant_ledger import SubmissionRequest
+from application.submit.requests import SubmissionRequest
 from domain.errors import InvalidInput, OpledgerError, Violation
 from domain.operation.operation import MISSING, Input
 from domain.operation.operation_type import OperationType

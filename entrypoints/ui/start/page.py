@@ -9,7 +9,7 @@ from litestar import Controller, Response, get, post
 from litestar.params import QueryParameter
 
 from application.ports.storage.unit_of_work import DatabaseUnavailable
-from application.tenant_ledger import SubmissionRequest
+from application.submit.requests import SubmissionRequest
 from domain.access.scope import Scope, check_scope
 from domain.errors import Conflict, IdempotencyKeyReused, InvalidInput, OpledgerError, UnknownOperationType, Violation
 from domain.operation.operation import MISSING

@@ -1,7 +1,7 @@
 """P1 for types with a workflow id template: what a submission did to the operations with its workflow id.
 
 The clocks of clients and processes are one machine's, so these comparisons are strict: an operation is open for a whole
-request if its client was told of it before the request was sent, and its end was decided after the answer had come.
+request if its client had its id before the request was sent, and its end was decided after the answer had come.
 """
 
 from collections.abc import Iterator

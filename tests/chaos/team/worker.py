@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 async def main() -> None:
-    """Run until told to stop; whatever ends the worker before, it is begun again."""
+    """Run until a signal; whatever ends the worker before, it is begun again."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

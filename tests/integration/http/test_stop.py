@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from domain.operation.lifecycle import accept
+from domain.operation.start.creation import accept
 from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.serve_api import run
 from entrypoints.settings.settings import Settings

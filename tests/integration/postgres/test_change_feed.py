@@ -29,9 +29,10 @@ from application.watch.change_hub import ChangeHub
 from application.watch.read import ReadOperations
 from application.watch.stream import StreamEvents
 from application.watch.wait import WaitForOperation, WaitOptions
-from domain.operation.lifecycle import accept, note
+from domain.operation.lifecycle import note
 from domain.operation.operation import Change
 from domain.operation.report import Progress
+from domain.operation.start.creation import accept
 from domain.operation.transition import Transition
 from tests.contract.storage.operations.test_operation_repository import LEASE
 from tests.support.eventually import eventually

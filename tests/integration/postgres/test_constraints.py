@@ -28,8 +28,8 @@ from adapters.postgres.schema.tables import (
     transitions,
     watermarks,
 )
-from domain.operation.lifecycle import accept
 from domain.operation.operation import Operation
+from domain.operation.start.creation import accept
 from tests.support.operations import ID, T0, accepted, at, cause, completed, dispatched_at, failed, running
 from tests.support.pages import text
 

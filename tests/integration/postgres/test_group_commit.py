@@ -18,9 +18,10 @@ from application.batching.group_commit import GroupCommit
 from application.ports.storage.unit_of_work import DatabaseUnavailable
 from domain.errors import InvalidInput
 from domain.operation.follow_up import dispatched
-from domain.operation.lifecycle import accept, complete, note, start
+from domain.operation.lifecycle import complete, note, start
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.report import Progress
+from domain.operation.start.creation import accept
 from domain.operation.transition import Source
 from tests.support.operations import at, cause
 

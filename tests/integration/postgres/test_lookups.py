@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from domain.operation.lifecycle import accept
+from domain.operation.start.creation import accept
 from tests.support.operations import cause
 
 

@@ -22,9 +22,10 @@ from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
 from domain.evidence.reconciliation import ReconcilePolicy, reconcile
 from domain.evidence.reporting import apply_report
-from domain.operation.lifecycle import accept, complete, note, request_cancel, start
+from domain.operation.lifecycle import complete, note, request_cancel, start
 from domain.operation.operation import Change, Operation
 from domain.operation.report import Report, ReportKind
+from domain.operation.start.creation import accept
 from domain.operation.start.retrying import retried
 from tests.support.eventually import eventually
 from tests.support.operations import at, cause

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from adapters.system.clock import SystemClock
-from domain.operation.lifecycle import accept, complete, fail, start
+from domain.operation.lifecycle import complete, fail, start
 from domain.operation.operation import Cause
 from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.start.creation import accept
 from domain.operation.transition import Source
 from entrypoints.local.demo_types import DEMO_TYPES
 from entrypoints.run_worker import run

@@ -158,7 +158,7 @@ class Adoption(Strangers, Loops, Engine, Workers, Recorders, Families, Weather):
             assert row is None or _tells(row, chain) or self.is_unknowable(row, chain), f"{row} but {chain}"
         for row in self.rows.values():
             self.has_an_end(row)
-            self.children_are_told(row)
+            self.children_get_the_request(row)
 
     def was_started_again(self, chain: MemoryExecution) -> bool:
         """Whether the ledger has started its operation again, because the engine did not know this chain."""
@@ -184,7 +184,7 @@ class Adoption(Strangers, Loops, Engine, Workers, Recorders, Families, Weather):
         assert row.done or row.superseded_by is None, f"{row} is still open"
         assert row.done or any(is_of(row, chain) and chain.open for chain in self.chains), f"{row} has no open chain"
 
-    def children_are_told(self, parent: Operation) -> None:
+    def children_get_the_request(self, parent: Operation) -> None:
         """A cancellation is passed on to the children that the ledger has started, with its force."""
         request = parent.cancel_request
         if request is None:

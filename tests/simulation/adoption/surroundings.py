@@ -6,7 +6,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from adapters.memory.engine.workflow_engine import UNTAGGED
+from adapters.memory.engine.engine_controls import UNTAGGED
 from application.ports.engine.executions import NOBODY
 from application.submit.submission import Submission
 from domain.errors import InvalidInput

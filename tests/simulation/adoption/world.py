@@ -9,8 +9,8 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
+from adapters.memory.engine.engine_controls import UNTAGGED, WorkflowId
 from adapters.memory.engine.executions import MemoryExecution, StartFields
-from adapters.memory.engine.workflow_engine import UNTAGGED, WorkflowId
 from application.ports.engine.executions import NOBODY
 from domain.evidence.observation import Observation
 from domain.evidence.reported_execution import ReportedExecution, ReportedParent

@@ -85,7 +85,7 @@ class WorkflowIds(Clients, Loops, Engine):
             chain = self.chain_of(row)
             assert row.done or row.superseded_by is None, f"{row} is still open"
             assert row.done or (chain is not None and chain.open), f"{row} is open, and its chain is {chain}"
-            assert not row.done or chain is None or not chain.open or _told(row, chain), f"{row}, but {chain} is open"
+            assert not row.done or chain is None or not chain.open or _noted(row, chain), f"{row}, but {chain} is open"
 
 
 def holds(row: Operation) -> bool:
@@ -120,7 +120,7 @@ def _is_of(row: Operation, chain: MemoryExecution) -> bool:
     return row.id == chain.operation_id or row.first_run_id == chain.first_run_id
 
 
-def _told(row: Operation, chain: MemoryExecution) -> bool:
+def _noted(row: Operation, chain: MemoryExecution) -> bool:
     """The row was final before its chain began or went on, and the divergence is noted where the index shows it."""
     diverged = row.attention is not None and row.attention.kind is AttentionKind.DIVERGED
     return diverged or row.started_at is None or STRAY in str(chain.error)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from adapters.memory.engine.workflow_engine import UNTAGGED
+from adapters.memory.engine.engine_controls import UNTAGGED
 from application.ports.monitoring.metrics import CallbackOutcome
 from application.submit.submission import Submission, Submitted
 from domain.errors import OperationAlreadyDone, WorkflowIdConflict

@@ -103,8 +103,8 @@ def page(drift: DriftReport | None) -> bytes:
     return b"counters\n" if drift is None else b"counters\ndrift %d\n" % sum(drift.attention.values())
 
 
-class Somebody:
-    """Whoever the test says, with all scopes."""
+class NamedCaller:
+    """The caller that the test names, with all scopes."""
 
     controlled = False
 
@@ -165,7 +165,7 @@ class Api:
 
     def application(self) -> Litestar:
         """The application."""
-        self.reader = self.access or Somebody(self)
+        self.reader = self.access or NamedCaller(self)
         self.services = self._container().http_services()
         more: dict[str, Any] = {"proxies": self.proxies, "origins": self.origins}
         if self.with_dashboard:

@@ -111,7 +111,7 @@ def test_what_never_waits_cannot_be_cancelled() -> None:
 
 
 @pytest.mark.parametrize("fate", ["TERMINATED", "TERMINATED_AND_RESET", "DELETED", "API_FORCE"])
-def test_an_end_from_outside_is_the_end_where_somebody_makes_one(fate: str) -> None:
+def test_an_end_from_outside_is_the_end_where_a_client_makes_one(fate: str) -> None:
     """Or its own, where that came first."""
     assert complaints("linger", fate, end("TERMINATED")) == []
     assert complaints("linger", fate, end("COMPLETED", "nobody disturbed me")) == []

@@ -60,7 +60,7 @@ def test_executions_of_clients_have_workflow_ids_of_their_own() -> None:
     assert {work.type for work in started} == WORKFLOWS.keys()
 
 
-def test_the_checker_is_told_what_the_types_declare() -> None:
+def test_the_checker_knows_what_the_types_declare() -> None:
     """Read from the file that the ledger reads."""
     found = declared()
     assert found.watched == {"Watched": {"": OWN}, "Chosen": {"chosen-": OWN, "acme-": OTHER}}

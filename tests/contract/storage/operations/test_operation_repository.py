@@ -19,10 +19,11 @@ from domain.json_value import JsonValue
 from domain.operation.acknowledging import acknowledge
 from domain.operation.attention import Attention, AttentionKind
 from domain.operation.follow_up import dispatched
-from domain.operation.lifecycle import accept, complete, fail, note, start
+from domain.operation.lifecycle import complete, fail, note, start
 from domain.operation.operation import MISSING, Change, Input, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.report import Progress
+from domain.operation.start.creation import accept
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Transition
 from domain.scheduling.schedule import Dispatch, FollowUp, Verification, first_verification

@@ -20,9 +20,10 @@ from domain.evidence.reconciliation import ReconcilePolicy, reconcile
 from domain.evidence.reporting import apply_report
 from domain.operation.attention import AttentionKind
 from domain.operation.follow_up import cancel_delivered, dispatched, postpone_start, schedule_follow_up, start_failed
-from domain.operation.lifecycle import accept, note, request_cancel
+from domain.operation.lifecycle import note, request_cancel
 from domain.operation.operation import Cause, Change, Operation
 from domain.operation.report import Progress, ReportKind
+from domain.operation.start.creation import accept
 from domain.operation.transition import Source
 from entrypoints.response_bodies import operation_body
 from tests.contract.storage.stores import OnMemory, OnPostgres, Store, save, stored

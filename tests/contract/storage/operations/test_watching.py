@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 
 from domain.operation.follow_up import dispatched
-from domain.operation.lifecycle import accept, adopt, complete, record_start, start
+from domain.operation.lifecycle import complete, start
 from domain.operation.operation import Change, Operation
+from domain.operation.start.creation import accept, adopt, record_start
 from domain.operation.transition import Source
 from tests.contract.storage.stores import OnMemory, OnPostgres, Store, add, save, stored
 from tests.support.operations import at, cause

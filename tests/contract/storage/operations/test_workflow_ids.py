@@ -10,9 +10,10 @@ import pytest
 from application.ports.storage.operation_repository import ChainTaken, WorkflowIdTaken
 from domain.errors import InvalidInput, OpledgerError
 from domain.operation.follow_up import dispatched
-from domain.operation.lifecycle import accept, adopt, start
+from domain.operation.lifecycle import start
 from domain.operation.operation import Change, Operation
 from domain.operation.origin import Origin
+from domain.operation.start.creation import accept, adopt
 from domain.operation.start.superseding import supersede
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source

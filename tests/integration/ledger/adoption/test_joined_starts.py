@@ -174,7 +174,7 @@ async def test_operation_of_another_tenant_is_not_named(team: Team, way: str) ->
     assert len(await team.operations(running.id, key)) == 2
 
 
-async def test_start_after_a_lost_report_is_told_the_operation(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_start_after_a_lost_report_gets_the_operation(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client is killed before its report. Its row is open, and is not the execution's."""
     running = await team.untracked()
 

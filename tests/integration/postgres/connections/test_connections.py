@@ -27,8 +27,9 @@ from application.ports.storage.operation_queries import OperationFilter, PageKey
 from application.ports.storage.unit_of_work import DatabaseContended, DatabaseTimeout, DatabaseUnavailable
 from domain.errors import InvalidInput, StartupError
 from domain.json_value import JsonValue
-from domain.operation.lifecycle import accept, note
+from domain.operation.lifecycle import note
 from domain.operation.operation import Change
+from domain.operation.start.creation import accept
 from entrypoints.local.embedded.data_folder import opened
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import ID, T0, cause

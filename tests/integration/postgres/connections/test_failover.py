@@ -21,8 +21,8 @@ from adapters.postgres.operations.operation_queries import PostgresQueries
 from adapters.postgres.schema.migrations import migrate
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.storage.unit_of_work import DatabaseUnavailable
-from domain.operation.lifecycle import accept
 from domain.operation.operation import Change
+from domain.operation.start.creation import accept
 from entrypoints.local.embedded.data_folder import opened
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import cause

@@ -18,8 +18,9 @@ from adapters.postgres.probes import DatabaseProbe, NotificationProbe
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
 from application.ports.storage.unit_of_work import DatabaseContended, DatabaseUnavailable
 from domain.errors import StartupError
-from domain.operation.lifecycle import accept, note
+from domain.operation.lifecycle import note
 from domain.operation.operation import Change
+from domain.operation.start.creation import accept
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
 from tests.support.operations import cause
 from tests.support.postgres.pgbouncer import POOLED, PgBouncer

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.unit_of_work import PostgresUnitsOfWork
-from domain.operation.lifecycle import accept
 from domain.operation.operation import Cause, Operation
+from domain.operation.start.creation import accept
 from domain.operation.start.labels import label_violations
 from domain.operation.transition import Source
 from tests.integration.postgres.transactional.conftest import Team, as_role

@@ -94,10 +94,10 @@ class Reporting(FakeLedger):
         tenant: str = "default",
     ) -> Recorded:
         """A client's report about a start arrives. Returns the outcome."""
-        told = await self.client_is_told(operation_id, kind, execution=execution, tenant=tenant)
+        told = await self.answer_to_start(operation_id, kind, execution=execution, tenant=tenant)
         return told.outcome
 
-    async def client_is_told(
+    async def answer_to_start(
         self,
         operation_id: UUID,
         kind: StartReportKind = StartReportKind.DISPATCHED,

@@ -12,10 +12,10 @@ from application.submit.record_start import ClientStart
 from application.track.record import Recorded
 from domain.evidence.reconciliation import NOT_KNOWN
 from domain.evidence.start_report import StartReportKind
-from domain.operation.lifecycle import record_start
 from domain.operation.operation import MISSING, Cause, Operation
 from domain.operation.operation_error import ErrorCode
 from domain.operation.origin import Origin
+from domain.operation.start.creation import record_start
 from domain.operation.start.workflow_id_policy import OnRunning
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
@@ -67,7 +67,7 @@ def refused_because(ledger: Reporting, operation_id: UUID) -> tuple[str, str, di
 async def test_running_execution_is_adopted_and_the_recorded_operation_fails_at_once() -> None:
     """The execution becomes an operation as by the first report about it. The error says why, and names it."""
     ledger, operation_id = await joined(callbacks=True)
-    told = await ledger.client_is_told(operation_id)
+    told = await ledger.answer_to_start(operation_id)
     row = adopted(ledger)
     assert told == StartRecorded(Recorded.RECORDED, row.id)
     assert (row.status, row.origin, row.type, row.input) == (RUNNING, Origin.ADOPTED, "order", {"n": 1})
@@ -106,7 +106,7 @@ async def test_repeated_report_changes_nothing() -> None:
     ledger, operation_id = await joined()
     await ledger.client_says(operation_id)
     before = ledger.rows()
-    told = await ledger.client_is_told(operation_id)
+    told = await ledger.answer_to_start(operation_id)
     assert told == StartRecorded(Recorded.IGNORED, adopted(ledger).id)
     assert ledger.rows() == before
 
@@ -116,7 +116,7 @@ async def test_every_step_can_be_repeated_after_a_crash() -> None:
     for step in range(60):
         ledger, operation_id = await joined(callbacks=True)
         died = await ledger.killed(ledger.client_says(operation_id), step)
-        assert (await ledger.client_is_told(operation_id)).operation_id == adopted(ledger).id
+        assert (await ledger.answer_to_start(operation_id)).operation_id == adopted(ledger).id
         assert refused_because(ledger, operation_id)[2] == {"operation_id": str(adopted(ledger).id)}
         assert (adopted(ledger).status, adopted(ledger).dispatch.calls_back, len(ledger.rows())) == (RUNNING, True, 2)
         if not died:
@@ -130,7 +130,7 @@ async def test_late_report_adopts_the_execution() -> None:
     ledger.pass_time(minutes=3)
     await ledger.follow_up(100)
     assert refused_because(ledger, operation_id) == (ErrorCode.START_REJECTED, NOT_KNOWN, {})
-    told = await ledger.client_is_told(operation_id)
+    told = await ledger.answer_to_start(operation_id)
     assert told == StartRecorded(Recorded.IGNORED, adopted(ledger).id)
     assert adopted(ledger).status is RUNNING
 
@@ -139,7 +139,7 @@ async def test_execution_that_is_an_operation_already_is_named() -> None:
     """A watch rule has found it between the record and the report."""
     ledger, operation_id = await joined()
     known = (await ledger.adopt("order-1")).operation
-    assert await ledger.client_is_told(operation_id) == StartRecorded(Recorded.RECORDED, known.id)
+    assert await ledger.answer_to_start(operation_id) == StartRecorded(Recorded.RECORDED, known.id)
     assert refused_because(ledger, operation_id)[2] == {"operation_id": str(known.id)}
     assert len(ledger.rows()) == 2
 
@@ -151,7 +151,7 @@ async def test_start_of_another_client_is_named() -> None:
     first = await ledger.record_start()
     second = await recorded_beside(ledger)
     ledger.world.start_from_outside("order-1", StartFields("OrderWorkflow", "orders", operation_id=first))
-    assert await ledger.client_is_told(second) == StartRecorded(Recorded.RECORDED, first)
+    assert await ledger.answer_to_start(second) == StartRecorded(Recorded.RECORDED, first)
     assert refused_because(ledger, second)[2] == {"operation_id": str(first)}
     assert ledger.row(first).dispatch.calls_back
 
@@ -163,7 +163,7 @@ async def test_operation_that_the_ledger_started_is_named() -> None:
     await ledger.dispatch(1)
     ledger.world.pick_up("order-1")
     operation_id = await recorded_beside(ledger)
-    assert await ledger.client_is_told(operation_id) == StartRecorded(Recorded.RECORDED, submitted)
+    assert await ledger.answer_to_start(operation_id) == StartRecorded(Recorded.RECORDED, submitted)
     assert refused_because(ledger, operation_id)[2] == {"operation_id": str(submitted)}
 
 
@@ -171,7 +171,7 @@ async def test_execution_that_has_closed_meanwhile_is_final_at_once() -> None:
     """With its outcome."""
     ledger, operation_id = await joined()
     ledger.world.complete("order-1", 7)
-    told = await ledger.client_is_told(operation_id)
+    told = await ledger.answer_to_start(operation_id)
     assert told.operation_id == adopted(ledger).id
     assert (adopted(ledger).status, adopted(ledger).result) == (COMPLETED, 7)
     assert refused_because(ledger, operation_id)[1] == JOINED
@@ -182,7 +182,7 @@ async def test_execution_that_is_gone_is_not_confirmed() -> None:
     ledger, operation_id = await joined()
     named = ledger.execution()
     ledger.world.delete("order-1")
-    assert await ledger.client_is_told(operation_id, execution=named) == StartRecorded(Recorded.FOREIGN)
+    assert await ledger.answer_to_start(operation_id, execution=named) == StartRecorded(Recorded.FOREIGN)
     assert ledger.status(operation_id) is OperationStatus.ACCEPTED
 
 
@@ -190,7 +190,7 @@ async def test_execution_of_another_workflow_id_is_not_joined() -> None:
     """A start names the execution of its own workflow id."""
     ledger, operation_id = await joined()
     ledger.begins("order-2")
-    told = await ledger.client_is_told(operation_id, execution=ledger.execution("order-2"))
+    told = await ledger.answer_to_start(operation_id, execution=ledger.execution("order-2"))
     assert told == StartRecorded(Recorded.FOREIGN)
     assert ledger.status(operation_id) is OperationStatus.ACCEPTED
     assert len(ledger.rows()) == 1
@@ -204,7 +204,7 @@ async def test_operation_that_has_its_chain_joins_no_other() -> None:
     await ledger.client_says(operation_id)
     ledger.world.complete("order-1", 1)
     ledger.begins()
-    assert await ledger.client_is_told(operation_id) == StartRecorded(Recorded.FOREIGN)
+    assert await ledger.answer_to_start(operation_id) == StartRecorded(Recorded.FOREIGN)
     assert len(ledger.rows()) == 1
 
 
@@ -216,7 +216,7 @@ async def test_own_execution_of_an_earlier_attempt_is_not_given_up() -> None:
     ledger.world.pick_up("order-1")
     ledger.world.complete("order-1", 1)
     ledger.begins()
-    told = await ledger.client_is_told(operation_id)
+    told = await ledger.answer_to_start(operation_id)
     assert told == StartRecorded(Recorded.IGNORED, adopted(ledger).id)
     assert ledger.status(operation_id) is COMPLETED
 
@@ -226,7 +226,7 @@ async def test_execution_that_the_tenant_may_not_have_is_not_adopted() -> None:
     ledger = Reporting()
     ledger.begins("cart-1", "CartWorkflow")
     operation_id = await ledger.record_start("cart-1")
-    told = await ledger.client_is_told(operation_id, execution=ledger.execution("cart-1"))
+    told = await ledger.answer_to_start(operation_id, execution=ledger.execution("cart-1"))
     assert told == StartRecorded(Recorded.RECORDED)
     assert refused_because(ledger, operation_id) == (ErrorCode.START_REJECTED, JOINED, {})
     assert len(ledger.rows()) == 1
@@ -237,7 +237,7 @@ async def test_operation_of_another_tenant_is_not_named() -> None:
     ledger, operation_id = await joined()
     await ledger.reports_itself(tenant="acme")
     assert adopted(ledger).tenant == "acme"
-    assert await ledger.client_is_told(operation_id) == StartRecorded(Recorded.RECORDED)
+    assert await ledger.answer_to_start(operation_id) == StartRecorded(Recorded.RECORDED)
     assert refused_because(ledger, operation_id) == (ErrorCode.START_REJECTED, JOINED, {})
 
 
@@ -246,7 +246,7 @@ async def test_undeclared_workflow_type_is_adopted_by_its_name() -> None:
     ledger = Reporting()
     ledger.begins("any-1", "AnyWorkflow")
     operation_id = await ledger.record_start("any-1")
-    told = await ledger.client_is_told(operation_id, execution=ledger.execution("any-1"))
+    told = await ledger.answer_to_start(operation_id, execution=ledger.execution("any-1"))
     assert told.operation_id is not None
     assert ledger.row(told.operation_id).type == "AnyWorkflow"
 
@@ -255,10 +255,10 @@ async def test_second_client_learns_the_operation_while_the_first_one_was_killed
     """It gets the open operation from the record, and reports under the id of the chain."""
     ledger, operation_id = await joined()
     named = ledger.execution()
-    assert await ledger.client_is_told(named.adopted_id) == StartRecorded(Recorded.RECORDED, named.adopted_id)
+    assert await ledger.answer_to_start(named.adopted_id) == StartRecorded(Recorded.RECORDED, named.adopted_id)
     assert adopted(ledger).status is RUNNING
     assert ledger.status(operation_id) is OperationStatus.ACCEPTED
-    told = await ledger.client_is_told(operation_id)
+    told = await ledger.answer_to_start(operation_id)
     assert told == StartRecorded(Recorded.RECORDED, named.adopted_id)
 
 

@@ -9,8 +9,9 @@ from application.batching.group_commit import GroupCommit
 from application.batching.optimistic_update import UpdateResult
 from application.ports.storage.unit_of_work import DatabaseContended, DatabaseUnavailable
 from domain.errors import InvalidTransition
-from domain.operation.lifecycle import accept, note
+from domain.operation.lifecycle import note
 from domain.operation.operation import Change, Operation
+from domain.operation.start.creation import accept
 from tests.support.ledger.commits import Database, at_once, away, begun, never
 from tests.support.ledger.faults import Crash
 from tests.support.operations import cause

@@ -79,7 +79,7 @@ async def test_operations_that_have_just_become_due_do_not_hold_it_back() -> Non
 
 
 async def delivering(ledger: Ledger) -> None:
-    """An operation that Temporal has been told of, whose follow-up is late."""
+    """A dispatched operation whose follow-up is late."""
     waiting, now = await ledger.submit(type_name="build"), ledger.clock.now()
     await ledger.change(
         waiting, lambda row, _: dispatched(row, follow_up_at=now, now=now, first_run_id=f"run of {waiting}")

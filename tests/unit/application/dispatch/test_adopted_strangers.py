@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from adapters.memory.engine.workflow_engine import UNTAGGED
+from adapters.memory.engine.engine_controls import UNTAGGED
 from domain.errors import WorkflowIdInUse
 from domain.operation.operation import Operation
 from domain.operation.operation_error import ErrorCode

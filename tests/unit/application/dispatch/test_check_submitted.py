@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.operation.lifecycle import accept
 from domain.operation.operation import Cause, Change
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.operation_type import OperationCatalogue, OperationType
+from domain.operation.start.creation import accept
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from tests.support.ledger.in_memory import LEASE, FakeLedger

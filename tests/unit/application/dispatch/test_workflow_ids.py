@@ -5,15 +5,15 @@ from uuid import UUID
 
 import pytest
 
+from adapters.memory.engine.engine_controls import UNTAGGED
 from adapters.memory.engine.executions import MemoryExecution
-from adapters.memory.engine.workflow_engine import UNTAGGED
 from application.batching.claim_loop import LEASE
 from application.ports.monitoring.metrics import CallbackOutcome
 from domain.evidence.observation import ExecutionState
-from domain.operation.lifecycle import adopt
 from domain.operation.operation import Cause, Operation
 from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.operation_id import adopted_id
+from domain.operation.start.creation import adopt
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from tests.support.ledger.in_memory import CLOSE_POLL, FakeLedger

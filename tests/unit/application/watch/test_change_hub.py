@@ -23,8 +23,9 @@ from application.watch.subscription import (
     SubscriptionEnded,
 )
 from domain.json_value import JsonValue
-from domain.operation.lifecycle import accept, complete, start
+from domain.operation.lifecycle import complete, start
 from domain.operation.operation import Operation
+from domain.operation.start.creation import accept
 from tests.support.operations import cause
 
 FAR = 1e9

@@ -9,7 +9,7 @@ from domain.access.callback_token import CallbackKeys
 from domain.errors import StartupError
 from entrypoints.local.embedded.callbacks import RATE, Callbacks, kept_keys
 from entrypoints.settings.callback_addresses import allowed_addresses
-from entrypoints.settings.settings import load_settings
+from entrypoints.settings.loading import load_settings
 
 
 def test_the_server_may_call_the_api_and_nothing_else() -> None:

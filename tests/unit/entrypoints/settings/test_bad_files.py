@@ -20,8 +20,9 @@ from entrypoints.files import MAX_BYTES
 from entrypoints.local.embedded import data_folder
 from entrypoints.local.embedded.callbacks import kept_keys
 from entrypoints.local.embedded.data_folder import MARKER, opened
+from entrypoints.settings.loading import load_settings
 from entrypoints.settings.operations_file import load_catalogue
-from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.settings.settings import Settings
 from entrypoints.wiring.catalogue import checked_catalogue
 
 for codec in ("ascii", "utf-8", "latin-1"):

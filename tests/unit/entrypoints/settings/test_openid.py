@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from domain.errors import StartupError
+from entrypoints.settings.loading import load_settings
 from entrypoints.settings.openid import client_secret, discovery_url
-from entrypoints.settings.settings import Settings, load_settings
+from entrypoints.settings.settings import Settings
 from tests.unit.entrypoints.settings.test_settings import OIDC
 
 

@@ -8,7 +8,7 @@ import pytest
 from domain.errors import StartupError
 from domain.evidence.finality import Finality
 from entrypoints.settings.durations import parse_duration
-from entrypoints.settings.settings import load_settings
+from entrypoints.settings.loading import load_settings
 
 JWT = {
     "OPLEDGER_ACCESS": "keys,jwt",

@@ -75,4 +75,4 @@ async def test_examples_of_the_page(
     async with worked(api, fails=True):
         names["operation"] = await asyncio.to_thread(names["ledger"].submit, "deploy")  # type: ignore[attr-defined]
         await asyncio.to_thread(exec, block("docs/client.md", "failure"), names)
-        assert capsys.readouterr().out == "somebody cancelled it: None\n"
+        assert capsys.readouterr().out == "cancellation requested: None\n"

@@ -19,7 +19,7 @@ from application.watch import stream as streams
 from domain.access.credentials import InvalidCredentials
 from domain.access.principal import Principal
 from domain.access.scope import ALL_SCOPES, MissingScope
-from domain.operation.lifecycle import accept
+from domain.operation.start.creation import accept
 from entrypoints.http.controllers import events
 from entrypoints.http.responses import sse as event_stream
 from tests.support.http.api import Api, problem

@@ -134,7 +134,7 @@ async def test_a_started_execution_has_the_operation_of_the_recording() -> None:
     assert read["execution"] == made["execution"]
 
 
-async def test_a_start_that_joins_an_execution_is_told_its_operation() -> None:
+async def test_a_start_that_joins_an_execution_gets_its_operation() -> None:
     """The execution becomes an operation, and the recorded one names it in its error."""
     reported = Reported()
     body = {"type": "Deploy", "workflow_id": "deploy-m1", "on_running": "use_existing"}

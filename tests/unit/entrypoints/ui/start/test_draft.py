@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from application.tenant_ledger import SubmissionRequest
+from application.submit.requests import SubmissionRequest
 from domain.operation.operation_type import OperationType
 from entrypoints.ui.start.draft import submission, typed
 

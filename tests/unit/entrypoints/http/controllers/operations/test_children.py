@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.operation.lifecycle import adopt
 from domain.operation.operation import Cause
+from domain.operation.start.creation import adopt
 from domain.operation.transition import Source
 from tests.support.http.api import Api, problem
 from tests.unit.entrypoints.http.requests.test_wait_preference import asking

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from application.ports.storage.operation_view import JsonText
-from domain.operation.lifecycle import accept
 from domain.operation.operation_error import ErrorCode, OperationError
+from domain.operation.start.creation import accept
 from entrypoints.response_bodies import PageBody, json_bytes, operation_body
 from tests.support.http.api import Api, problem
 from tests.support.operations import cause

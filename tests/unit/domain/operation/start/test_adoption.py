@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from domain.evidence.observation import ExecutionState
 from domain.evidence.reconciliation import ReconcilePolicy, Verdict, reconcile
-from domain.operation.lifecycle import adopt, request_cancel, start
+from domain.operation.lifecycle import request_cancel, start
 from domain.operation.operation import MISSING, Change
 from domain.operation.operation_error import ErrorCode
 from domain.operation.operation_id import adopted_id
 from domain.operation.origin import Origin
+from domain.operation.start.creation import adopt
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
 from tests.support.operations import ID, T0, accepted, adopted, at, cause, observed
