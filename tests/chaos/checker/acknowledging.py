@@ -8,7 +8,7 @@ from tests.chaos.checker.facts import BulkOrder, Facts, Line, Row, Violation
 ACKNOWLEDGED = "acknowledged "
 """How the line of an acknowledgement begins, before the kind of the problem and the reason."""
 BEGINNINGS = {"STALLED": "stalled: ", "NO_WORKER": "no worker: ", "ACTIVITY_RETRYING": "activity retrying: "}
-"""How the line of a problem begins, by its kind; of DIVERGED see `told`."""
+"""How the line of a problem begins, by its kind; of DIVERGED see `attention_of`."""
 CONTRADICTION = ("the operation is ", ", but its execution ")
 
 
@@ -44,7 +44,7 @@ def is_acknowledgement(line: Line) -> bool:
     return line.reason.startswith(ACKNOWLEDGED)
 
 
-def told(line: Line) -> str | None:
+def attention_of(line: Line) -> str | None:
     """The kind of the problem that the line tells of."""
     if line.reason.startswith(CONTRADICTION[0]) and CONTRADICTION[1] in line.reason:
         return "DIVERGED"
@@ -54,7 +54,7 @@ def told(line: Line) -> str | None:
 def _counted(operation_id: str, kind: str, line: Line, lines: Sequence[Line], order: BulkOrder) -> Iterator[Violation]:
     """The problem was there when the response to the dry run came, and was not acknowledged before."""
     last = _last([one for one in lines if one.sequence < line.sequence])
-    if last is None or told(last) != kind:
+    if last is None or attention_of(last) != kind:
         yield Violation(operation_id, "P10", f"a problem {kind} before its acknowledgement", _shown(last))
     elif order.counted is not None and last.at > order.counted:
         yield Violation(operation_id, "P10", f"no acknowledgement of what is newer than {order.counted}", str(last.at))
@@ -73,7 +73,7 @@ def _stored(row: Row, lines: Sequence[Line]) -> Iterator[Violation]:
 
 def _last(lines: Sequence[Line]) -> Line | None:
     """The last line that tells of a problem, or takes one away."""
-    return next((line for line in reversed(lines) if told(line) or is_acknowledgement(line)), None)
+    return next((line for line in reversed(lines) if attention_of(line) or is_acknowledgement(line)), None)
 
 
 def _shown(line: Line | None) -> str:
