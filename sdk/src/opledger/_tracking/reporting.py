@@ -121,17 +121,16 @@ class Reporter:
         """
         if self._progress is not None and not self._progress.done():
             if self._keeps_newest:
-                self._newest = self._with_newest(progress)
+                self._newest = progress if self._newest is None else merged(self._newest, progress)
             return
         self.send_started()
-        # The pending report may have ended in this turn of the event loop, before `_on_done` sends the newest progress.
-        progress, self._newest = self._with_newest(progress), None
+        if self._newest is not None:
+            # The pending report has ended in this turn of the event loop, and `_on_done` is about to run. It sends what
+            # is kept after this report, as recorded histories have it: this progress again, and not an older one.
+            self._newest = progress = merged(self._newest, progress)
         self._progress = report = self._send_progress(progress)
         if report is not None and self._ledger_answers:
             await workflow.wait([report])
-
-    def _with_newest(self, progress: ReportedProgress) -> ReportedProgress:
-        return progress if self._newest is None else merged(self._newest, progress)
 
     def _send_progress(self, progress: ReportedProgress) -> asyncio.Task[Any] | None:
         self._sent = self._steps.changed
