@@ -123,10 +123,13 @@ class AdoptOperation:
         """Adopts an execution that the engine has just described. The returned operation may lack what this call has
         changed after it was stored.
 
-        Raises ExecutionNotFound if it is another tenant's, ExecutionOfOtherType, InvalidInput, EngineUnavailable.
+        Raises ExecutionNotFound if it is another tenant's, or that of an earlier start of an operation;
+        ExecutionOfOtherType, InvalidInput, EngineUnavailable.
         """
         relatives = await self._known.relatives(execution)
         known = relatives.own
+        if relatives.started_earlier_by is not None:
+            raise ExecutionNotFound(f"an earlier start of operation {relatives.started_earlier_by.id}")
         if known is None:
             change = _with_start(await self._made(execution, relatives, adoption), execution)
             async with self._units() as unit:

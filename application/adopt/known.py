@@ -21,6 +21,9 @@ class Relatives:
     """Id of the operation that an adoption of the execution creates."""
     own: Operation | None
     """The operation of the execution, of any tenant."""
+    started_earlier_by: Operation | None = None
+    """The operation for which the ledger has started the execution, before it started the one that the operation has:
+    the answer to the first start was lost, or the engine did not know its execution for a while."""
     may_be_parents: Sequence[Operation] = ()
     """Operations with the workflow id of the parent."""
 
@@ -46,9 +49,8 @@ class KnownOperations:
             own = next((row for row in rows if is_own(row, execution)), None)
             if own is None:  # an operation that is done may have used the chain, and others its workflow id since
                 own = await unit.operations.of_chain(execution.workflow_id, execution.first_run_id)
-        if own is None:
-            own = next((row for row in by_id.values() if may_be_of_an_earlier_start(row, execution)), None)
-        return Relatives(adopted, own, () if parent is None else named.get(parent, ()))
+        starter = None if own else next((row for row in by_id.values() if _may_have_started(row, execution)), None)
+        return Relatives(adopted, own, starter, () if parent is None else named.get(parent, ()))
 
     async def parent_of(self, execution: Execution, relatives: Relatives, tenant: str) -> Operation | None:
         """Returns the tenant's operation whose workflow started the execution; None if it has none, or it is not known.
@@ -81,11 +83,13 @@ def is_own(row: Operation, execution: Execution) -> bool:
     return row.first_run_id == execution.first_run_id
 
 
-def may_be_of_an_earlier_start(row: Operation, execution: Execution) -> bool:
-    """Whether the ledger may have started the execution for the operation before the chain that it has now: the answer
-    to that start was lost, or the engine did not know the chain for a while."""
-    started_again = row.origin is Origin.LEDGER and row.dispatch.attempts > 1
-    return started_again and row.id == execution.operation_id and row.workflow_id == execution.workflow_id
+def _may_have_started(row: Operation, execution: Execution) -> bool:
+    """Whether an earlier start of the operation may have created the execution."""
+    if row.id != execution.operation_id or row.workflow_id != execution.workflow_id:
+        return False
+    dispatch, started_at = row.dispatch, execution.started_at
+    is_older = dispatch.done_at is None or started_at is None or started_at <= dispatch.done_at
+    return row.origin is Origin.LEDGER and dispatch.attempts > 1 and is_older
 
 
 def _with_run(rows: Iterable[Operation], run: Run) -> Operation | None:

@@ -22,7 +22,7 @@ _NO_DETAILS: Final[Mapping[str, JsonValue]] = {}
 
 
 class EndUnstarted:
-    """Fails operations, unless an earlier attempt has started them, which is then recorded."""
+    """Fails operations. All methods but `reject` first look for an execution of an earlier attempt, and record it."""
 
     def __init__(self, changes: GroupCommit, clock: Clock, attempts: RecordAttempts) -> None:
         self._changes = changes

@@ -21,7 +21,7 @@ _DUE_AT: Final[Mapping[DueWork, Callable[[Operation], datetime | None]]] = {
 
 
 class MemoryClaims:
-    """The claims of the repository. They skip operations that another unit of work holds."""
+    """The claims of the repository. `claim_...` skips operations that another unit of work holds."""
 
     def __init__(self, draft: Draft, locks: HeldLocks, clock: Clock) -> None:
         """`clock` is the database's."""

@@ -81,7 +81,7 @@ _DUE: Final = {
 
 
 class PostgresClaims:
-    """The claims of the repository. They skip operations that another worker holds."""
+    """The claims of the repository. `claim_...` skips operations that another worker holds."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

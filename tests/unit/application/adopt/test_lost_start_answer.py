@@ -4,6 +4,8 @@ from uuid import UUID
 
 import pytest
 
+from adapters.memory.engine.executions import StartFields
+from application.adopt.adopt import ExecutionNotFound
 from application.adopt.receive_start_report import StartRecorded
 from application.track.record import Recorded
 from domain.evidence.reported_execution import ReportedExecution
@@ -78,16 +80,35 @@ async def test_adoption_on_request_learns_it_too(known: bool) -> None:
     assert not (known and ledger.engine.calls["observe"])
 
 
-async def test_execution_of_a_start_before_the_last_one_is_no_other_operation() -> None:
-    """The engine did not find it at the second start, and it stays the operation's."""
-    ledger = Reporting()
+async def started_twice(ledger: Reporting) -> tuple[UUID, ReportedExecution]:
+    """The operation, and the execution of its first start, of which the ledger does not know."""
     operation_id, named = await unanswered(ledger)
     taken_over_and_deleted(ledger)
     ledger.pass_time(minutes=1)
     await ledger.dispatch(1)
     assert ledger.row(operation_id).first_run_id not in (None, named.first_run_id)
-    adopted = await ledger.adopt(NAME, type="use", run_id=named.run_id)
-    assert (adopted.new, adopted.operation.id) == (False, operation_id)
+    return operation_id, named
+
+
+async def test_execution_of_an_earlier_start_is_not_adopted() -> None:
+    """By no way: it would be an operation that nobody has submitted."""
+    ledger = Reporting()
+    operation_id, named = await started_twice(ledger)
+    with pytest.raises(ExecutionNotFound):
+        await ledger.adopt(NAME, type="use", run_id=named.run_id)
     told = await ledger.answer_to_start(named.adopted_id, execution=named)
-    assert told == StartRecorded(Recorded.RECORDED, operation_id)
+    assert told == StartRecorded(Recorded.FOREIGN)
     assert set(ledger.rows()) == {operation_id}
+
+
+async def test_later_execution_with_the_same_attribute_is_adopted() -> None:
+    """Another client has copied `OperationUUID`; the number of attempts does not matter."""
+    ledger = Reporting()
+    operation_id, _ = await started_twice(ledger)
+    ledger.world.delete(NAME)
+    ledger.pass_time(minutes=1)
+    fields = StartFields("OrderWorkflow", operation_id=operation_id)
+    ledger.world.start_from_outside(NAME, fields)
+    adopted = await ledger.adopt(NAME, type="use")
+    assert adopted.new
+    assert adopted.operation.id != operation_id
