@@ -87,7 +87,7 @@ CREATE TABLE operations (
 COMMENTS = (
     "COMMENT ON COLUMN operations.input IS 'SQL NULL: none was given'",
     "COMMENT ON COLUMN operations.result IS 'SQL NULL: not completed; JSON null: completed with nothing'",
-    "COMMENT ON COLUMN operations.cancel_delivered_at IS 'when the engine was told; until then it is pending'",
+    "COMMENT ON COLUMN operations.cancel_delivered_at IS 'when the engine accepted it; until then it is pending'",
     "COMMENT ON COLUMN operations.reported IS 'the outcome that the workflow reported, until the engine confirms it'",
 )
 INDEXES = (

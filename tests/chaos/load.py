@@ -34,6 +34,7 @@ class Load:
     def __init__(self, system: System, plan: Plan, record: Record, plain: Client, recording: Sequence[Client]) -> None:
         """`plain` and `recording`: clients of Temporal without the plugin and with it."""
         servers = Servers(system.urls, system.keys)
+        self._system = system
         self._plan = plan
         self._submitter = Submitter(servers, plan, record)
         self._starter = Starter(plain, recording, record)
@@ -73,6 +74,7 @@ class Load:
                     group.create_task(later(planned.at, partial(self._bulk.acknowledge, planned)))
             for work in self._plan.work:
                 group.create_task(later(work.at, partial(self._one, work)))
+        await self._system.until_ready()
         async with asyncio.TaskGroup() as group:
             for planned in self._plan.acknowledgements:
                 if planned.at is None:

@@ -1,4 +1,4 @@
-"""What people read has none of the words for which this field has better ones (CONTRIBUTING.md, How to write).
+"""Docs, docstrings, comments and names have no word for which this field has a better one (CONTRIBUTING.md).
 
 Words that also have a right use are not listed: ask, tell, stand, see, nobody, much, at most.
 """

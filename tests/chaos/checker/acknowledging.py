@@ -39,9 +39,9 @@ def acknowledgements(facts: Facts) -> Iterator[Violation]:
         yield from _stored(row, facts.lines.get(row.id, ()))
 
 
-def is_acknowledgement(line: Line) -> bool:
-    """Whether the line takes a problem away."""
-    return line.reason.startswith(ACKNOWLEDGED)
+def is_acknowledgement(line: Line, kind: str = "") -> bool:
+    """Whether the line takes a problem away; with `kind`, one of that kind."""
+    return line.reason.startswith(ACKNOWLEDGED + kind)
 
 
 def attention_of(line: Line) -> str | None:

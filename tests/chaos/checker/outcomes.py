@@ -92,7 +92,7 @@ def _divergence(row: Row, lines: Sequence[Line], chain: Chain) -> Iterator[Viola
     diverged = needs_attention or (row.acknowledged or {}).get("kind") == "DIVERGED"
     last = chain.ends[-1]
     if contradicts(row, last):
-        acknowledged = max((line.at for line in lines if is_acknowledgement(line)), default=last.closed_at)
+        acknowledged = max((line.at for line in lines if is_acknowledgement(line, "DIVERGED")), default=last.closed_at)
         if not diverged or (not needs_attention and acknowledged < last.closed_at):
             yield Violation(row.id, "P4", f"attention DIVERGED: the chain's last end is {last}", _shown(row))
         ended = terminal(lines)

@@ -47,7 +47,10 @@ class BulkClient:
         path, body = f"/v1/operations:{verb}", {"filter": criteria}
         found = await self._http.post(path, {**body, "dry_run": True}, 200, tenant=tenant)
         counted = datetime.now(UTC)
-        if found is None or not found.json()["matching"]:
+        if found is None:
+            self._record.complaints.append(f"P5: a dry run of a bulk {verb} on {criteria} had no 200")
+            return None
+        if not found.json()["matching"]:
             return None
         if between is not None:
             await between()

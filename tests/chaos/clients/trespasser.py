@@ -49,7 +49,9 @@ class Trespasser:
         await self._search(tenant, operation_id)
 
     async def adopt(self, work: Work, workflow_id: str) -> None:
-        """Tries to adopt an execution that is an operation already."""
+        """Tries to adopt an execution, if it is an operation of its tenant already."""
+        if not any(received.workflow_id == workflow_id for received in self._record.received_ids):
+            return
         tenant, body = other_than(work.tenant), {"type": work.type, "workflow_id": workflow_id}
         answer = await self._http.request("POST", "/v1/operations:adopt", tenant=tenant, json=body)
         if answer is not None:
@@ -66,7 +68,7 @@ class Trespasser:
             shown = [one["id"] for one in listed.json()["items"]]
             self._note(tenant, operation_id, "GET list", str(shown) if shown else NOTHING)
         body = {"filter": {"id_prefix": operation_id}, "dry_run": True}
-        for verb in ("cancel", "retry", "delete"):
+        for verb in ("cancel", "retry", "delete", "acknowledge"):
             counted = await self._http.post(f"/v1/operations:{verb}", body, 200, tenant=tenant)
             if counted is not None:
                 matching = counted.json()["matching"]

@@ -58,7 +58,7 @@ operations = sa.Table(
     sa.Column("cancel_requested_by", sa.Text),
     sa.Column("cancel_reason", sa.Text),
     sa.Column("cancel_forced", sa.Boolean),
-    sa.Column("cancel_delivered_at", Instant, comment="when the engine was told; until then it is pending"),
+    sa.Column("cancel_delivered_at", Instant, comment="when the engine accepted it; until then it is pending"),
     sa.Column("attention_kind", sa.Text),
     sa.Column("attention_since", Instant),
     sa.Column("attention_message", sa.Text),
