@@ -103,13 +103,11 @@ class Interfering:
         outcome = await self._inner.update_operation_status([raw])
         update = activity.payload_converter().from_payload(raw.payload, StatusUpdate)
         if update.kind is UpdateKind.COMPLETED and update.operation_id not in self.done:
-            assert outcome in (
-                UpdateOutcome.RECORDED,
-                UpdateOutcome.IGNORED,
-            )  # IGNORED: an earlier attempt has recorded it
+            # A slow attempt times out, and the next one interferes. IGNORED: an earlier one has recorded the report.
+            assert outcome in (UpdateOutcome.RECORDED, UpdateOutcome.IGNORED)
             handle = self._client.get_workflow_handle(update.operation_id)
             await (handle.terminate(reason="pre-empted") if self.terminate else handle.signal("word"))
-            self.done.add(update.operation_id)  # after it: a slow attempt times out, and the next one interferes
+            self.done.add(update.operation_id)
         return outcome
 
 
