@@ -110,7 +110,7 @@ async def test_postgres_killed(stack: Stack, ledger: Ledger, temporal: Client) -
 async def test_temporal_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """P5: Temporal dies with operations under way. Submissions, reads and cancels go on at once; what was submitted is
     started later, cancellations are delivered later, and what ran goes on."""
-    running, cancelled = await ledger.submit(seconds=8), await ledger.submit(seconds=LONG)
+    running, cancelled = await ledger.submit(seconds=12), await ledger.submit(seconds=LONG)
     await ledger.until_running(running, cancelled)
     killed = stack.kill("temporal")
     ids = [(await ledger.submit_surely(f"kill engine {n}", body("kill-engine", n)))[0] for n in range(6)]

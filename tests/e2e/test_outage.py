@@ -77,7 +77,7 @@ async def many_compete(apart: Apart) -> None:
 
 async def database_down_and_up(apart: Apart) -> None:
     ledger, client = apart.ledger, await apart.client()
-    ids = [await ledger.submit(seconds=6), await ledger.submit(seconds=6, outcome="failure")]
+    ids = [await ledger.submit(seconds=12), await ledger.submit(seconds=12, outcome="failure")]
     await ledger.until_running(*ids)
     await apart.postgres.stop()
     code, body = await ledger.readiness()

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 
-LOSE_AFTER = 0.3
+from tests.support.ports import free_port
+
+LOSE_AFTER = 2.0
 """Seconds between a request and the cut of its connection, in which the request takes effect."""
 
 
@@ -13,7 +15,7 @@ class Proxy:
     def __init__(self, target: str) -> None:
         host, port = target.rsplit(":", 1)
         self._target = (host, int(port))
-        self._port = 0
+        self._port = free_port()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -27,7 +29,6 @@ class Proxy:
 
     async def up(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
 
     async def down(self) -> None:
         if self._server is not None:

@@ -1,6 +1,7 @@
 """A worker can evict a tracked workflow from its cache at any time; the workflow continues from its history."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -52,6 +53,7 @@ async def forgetful(temporal_client: Client, ledger: RecordingLedger) -> AsyncIt
 async def no_errors_logged(caplog: pytest.LogCaptureFixture, start: Starter) -> AsyncIterator[None]:
     """The SDK logs an error for an eviction with unfinished tasks, and asyncio for a task that ends with an exception.
     Errors about workflows of other tests do not count: their workers run in this process too."""
+    gc.collect()  # logs the tasks that other tests have left
     with caplog.at_level(logging.WARNING):
         yield
     names = await start.names()

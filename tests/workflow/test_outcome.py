@@ -56,7 +56,7 @@ async def test_plain_exception_is_not_reported_as_failed(start: Starter, ledger:
     """A plain exception fails the workflow task, not the workflow, which continues after the code is fixed."""
     queue = f"fixable-{uuid4()}"
     async with Worker(start.client, task_queue=queue, workflows=[Broken]):
-        handle = await start("Fixable", queue=queue, task_timeout=timedelta(seconds=2))
+        handle = await start("Fixable", queue=queue)
         await start.until_event(handle, "workflow_task_failed")
     assert ledger.received(handle.id) == []
     async with Worker(start.client, task_queue=queue, workflows=[Fixed]):
@@ -284,7 +284,7 @@ async def test_failure_with_details_that_cannot_be_encoded_is_reported(start: St
 
 async def test_result_that_cannot_be_encoded_is_not_reported(start: Starter, ledger: RecordingLedger) -> None:
     """temporalio fails the workflow task, which is retried: the workflow has not completed."""
-    handle = await start(Unreturnable.run, task_timeout=timedelta(seconds=1))
+    handle = await start(Unreturnable.run)
     await start.until_event(handle, "workflow_task_failed")
     assert (await handle.describe()).status == WorkflowExecutionStatus.RUNNING
     assert ledger.received(handle.id) == []

@@ -136,7 +136,7 @@ async def asked_to_cancel_and_terminated(world: EngineWorld) -> UUID:
 
 
 async def timed_out_after_a_task(world: EngineWorld) -> UUID:
-    await world.pick_up(operation_id := await world.started(run_timeout=timedelta(seconds=1)))
+    await world.pick_up(operation_id := await world.started(run_timeout=timedelta(seconds=3)))
     await world.time_out(operation_id)
     return operation_id
 

@@ -1,6 +1,7 @@
 """Tracked workflows whose ledger or end is interfered with, on the real servers: hazards 8, 15 and 16."""
 
 import asyncio
+import re
 from uuid import UUID
 
 from temporalio import activity
@@ -41,14 +42,11 @@ async def test_plain_exception_is_no_failure(temporal_client: Client, database_u
                 ids.append(operation_id := await ledger.submit(f"Fixable-{place}"))
                 await ledger.until(operation_id, lambda row: row.dispatch.done_at is not None)
 
-            async def task_failed() -> bool:
-                histories = [await ledger.events(operation_id) for operation_id in ids]
-                return all(
-                    any(event.HasField("workflow_task_failed_event_attributes") for event in events)
-                    for events in histories
-                )
+            async def task_is_retried() -> bool:
+                seen = [(await ledger.handle(operation_id).describe()).raw_description for operation_id in ids]
+                return all(execution.pending_workflow_task.attempt > 1 for execution in seen)
 
-            await eventually(task_failed)
+            await eventually(task_is_retried)
             for operation_id in ids:
                 await ledger.until(operation_id, lambda row: row.status is RUNNING)
             await seen_as_stalled(ledger, ids)
@@ -56,7 +54,7 @@ async def test_plain_exception_is_no_failure(temporal_client: Client, database_u
             row = await ledger.row(operation_id)
             assert (row.status, row.error, row.reported) == (RUNNING, None, None)
             assert row.attention is not None
-            assert "has failed" in row.attention.message
+            assert re.search("has (failed|timed out)", row.attention.message)
         async with ledger.working(workflows=[Fixed]):
             for operation_id in ids:
                 row = await ledger.done(operation_id)

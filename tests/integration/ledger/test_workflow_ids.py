@@ -151,7 +151,8 @@ async def test_completion_races_with_termination(ledger: RealLedger, name: str, 
         await dispatch(ledger)
         await ledger.until(first, lambda row: row.status is RUNNING)
         second = await accepted(ledger, kind, name)
-        await asyncio.gather(handle(ledger, name).signal("finish", "first"), dispatch(ledger), return_exceptions=True)
+        execution = handle(ledger, name, (await ledger.row(first)).first_run_id)
+        await asyncio.gather(execution.signal("finish", "first"), dispatch(ledger), return_exceptions=True)
         row = await ledger.reconciled(first)
         assert row.superseded_by == second
         assert (row.status, row.result) == (COMPLETED, "first") or error_of(row) == (

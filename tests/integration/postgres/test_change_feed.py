@@ -287,7 +287,7 @@ async def test_a_dead_listening_connection_is_detected_and_replaced(
 ) -> None:
     """It was lost without an error: the listener tests it after a silence."""
     monkeypatch.setattr(notifications, "IDLE_INTERVAL", 0.1)
-    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 1.0)
+    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 3.0)
     made: list[Connection] = []
     listener = Listener(kept(connector(database_url), made))
     await listener.wait(LONG)
@@ -347,7 +347,7 @@ def kept(connect: Callable[[], Awaitable[Connection]], made: list[Connection]) -
 
 async def test_the_announcer_replaces_a_dead_connection(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next commit is announced through another, and shutdown does not wait for the dead one."""
-    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 1.0)
+    monkeypatch.setattr(notifications, "RESPONSE_TIMEOUT", 3.0)
     made: list[Connection] = []
     announcer = Announcer(kept(connector(database_url), made))
     announcer.announce()

@@ -212,7 +212,7 @@ async def test_chain_without_its_first_run_starts_with_the_latest(world: Tempora
 
 async def test_retries_of_timeouts_without_a_worker_are_never_picked_up(world: TemporalWorld) -> None:
     """A retry policy retries timeouts too: no worker picked up any of the runs."""
-    policy = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=3)
+    policy = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=5)
     operation_id = await world.started(run_timeout=timedelta(seconds=1), retry_policy=policy)
 
     async def second_run() -> bool:

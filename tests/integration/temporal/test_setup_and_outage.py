@@ -1,6 +1,7 @@
 """Set-up of a new Temporal server (search attribute, namespace), pause, and a client's behaviour in an outage."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -31,6 +32,7 @@ from domain.evidence.observation import ExecutionState
 from domain.operation.operation_type import OperationType
 from tests.contract.engine.temporal import SystemClock, TemporalWorld
 from tests.support.chains import own_chain
+from tests.support.eventually import eventually
 from tests.support.tcp_proxy import Proxy
 from tests.support.temporal.own_server import OwnServer
 
@@ -178,8 +180,14 @@ async def test_client_works_again_after_an_outage(server: OwnServer, client: Raw
             await call
     assert time.monotonic() - begun < BOUND
     await server.start()
-    await engine.start(start)
-    assert (await engine.observe(own_chain(start.operation_id))).state is ExecutionState.PENDING
+
+    async def is_found() -> bool:  # the server may answer before it has its shards
+        with contextlib.suppress(EngineUnavailable, StartFailed):
+            await engine.start(start)
+            return (await engine.observe(own_chain(start.operation_id))).state is ExecutionState.PENDING
+        return False
+
+    await eventually(is_found)
 
 
 async def test_lazy_client_can_be_created_while_the_server_is_down(server: OwnServer) -> None:

@@ -15,6 +15,7 @@ from entrypoints.worker.reconcile_operations import (
     PassDone,
     ReconcileOperations,
 )
+from entrypoints.worker.temporal_worker import HEARTBEAT_EVERY
 
 LONG = HEARTBEAT_TIMEOUT.total_seconds() + 2
 DONE = PassDone(pages=1, listed=1, asked=1, corrected=0, failed=0)
@@ -39,7 +40,13 @@ async def test_pass_of_a_killed_worker_is_begun_again_in_seconds_and_a_slow_one_
 
     queue = f"reconcile-{uuid4()}"
     names = [f"killed-{uuid4()}", f"slow-{uuid4()}"]
-    async with Worker(temporal_client, task_queue=queue, workflows=[ReconcileOperations], activities=[one_pass]):
+    async with Worker(
+        temporal_client,
+        task_queue=queue,
+        workflows=[ReconcileOperations],
+        activities=[one_pass],
+        max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
+    ):
         runs = [temporal_client.execute_workflow(ReconcileOperations.run, id=name, task_queue=queue) for name in names]
         results = await asyncio.wait_for(asyncio.gather(*runs), 90)
     assert results == [DONE] * 2

@@ -16,10 +16,10 @@ LEDGER_QUEUE = "ledger-under-test"
 TEAM_QUEUE = "team-under-test"
 """Of another team's worker, which has none of the ledger's activities."""
 ONCE = RetryPolicy(maximum_attempts=1)
-tracked = track_operation_status(ledger_task_queue=LEDGER_QUEUE, report_timeout=timedelta(seconds=2))
-reporting = track_operation_status(
-    ledger_task_queue=LEDGER_QUEUE, report_timeout=timedelta(seconds=2), report_outcome=True
-)
+REPORT_TIMEOUT = timedelta(seconds=6)
+"""A local attempt has 0.15 of it."""
+tracked = track_operation_status(ledger_task_queue=LEDGER_QUEUE, report_timeout=REPORT_TIMEOUT)
+reporting = track_operation_status(ledger_task_queue=LEDGER_QUEUE, report_timeout=REPORT_TIMEOUT, report_outcome=True)
 
 
 @workflow.defn

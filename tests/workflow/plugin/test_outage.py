@@ -129,7 +129,7 @@ async def test_refusing_ledger_holds_one_report_and_does_not_pause_starts(
     await reports.send(progress(0.1), hold=HOUR)
     await eventually(lambda: api.requests)
     with pytest.raises(LedgerUnavailable, match="503"):
-        await ledger_of.report(OTHER, within=0.5)
+        await ledger_of.report(OTHER, within=2.5)
     assert not ledger_of.outage.is_on
 
 
@@ -189,7 +189,7 @@ async def test_cancelled_end_ends_the_deliveries(ledger_of: HttpLedger, monkeypa
     working.cancel()
     with pytest.raises(asyncio.CancelledError):
         await working
-    assert asyncio.all_tasks() == before
+    assert asyncio.all_tasks() <= before
 
 
 async def test_too_many_reports_are_logged(
@@ -246,6 +246,7 @@ async def test_hanging_ledger_holds_no_workflow(
     temporal_client: Client, ledger: RecordingLedger, api: LedgerApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P7: whatever the report timeout is. The reports arrive later, also after the end of the workflow."""
+    monkeypatch.setattr(http_ledger, "_ATTEMPT_TIMEOUT", HOUR)
     monkeypatch.setattr(outage, "HOLD", 0.01)
     plugin = OpledgerPlugin(url=api.url, api_key=KEY, report_timeout=timedelta(hours=1))
     async with team(temporal_client, "http", api, ledger, plugin) as running:
@@ -259,6 +260,7 @@ async def test_starts_and_reports_share_the_pause(
     temporal_client: Client, ledger: RecordingLedger, api: LedgerApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a failed report, the plugin's client does not ask either. The first answer ends the pause."""
+    monkeypatch.setattr(http_ledger, "_ATTEMPT_TIMEOUT", HOUR)
     monkeypatch.setattr(outage, "HOLD", 0.01)
     monkeypatch.setattr(outage, "PAUSE", HOUR)
     plugin = OpledgerPlugin(url=api.url, api_key=KEY, report_timeout=timedelta(hours=1))

@@ -246,7 +246,7 @@ async def test_a_lock_timeout_rolls_back(database_url: str) -> None:
 
 async def test_the_server_ends_a_slow_statement(database_url: str) -> None:
     """At the statement timeout."""
-    async with engine_for(database_url, DatabaseSettings(statement_timeout=0.1)) as engine, engine.connect() as slow:
+    async with engine_for(database_url, DatabaseSettings(statement_timeout=1.0)) as engine, engine.connect() as slow:
         with pytest.raises(DatabaseTimeout, match="statement timeout"), translated():
             await slow.execute(text("SELECT pg_sleep(60)"))
 

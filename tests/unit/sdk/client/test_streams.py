@@ -133,7 +133,7 @@ async def test_wait_for_many_ends_with_the_time(client: Any, api: Api) -> None:
     """And names those that are not done. Without ids it ends at once."""
     made = [(await client.submit("deploy")).id for _ in range(2)]
     await api.complete(made[0], None)
-    waiting = client.as_completed(made, timeout=1.0)
+    waiting = client.as_completed(made, timeout=3.0)
     assert (await anext(waiting)).id == made[0]
     with pytest.raises(TimeoutError, match=made[1]):
         await anext(waiting)

@@ -77,11 +77,11 @@ async def test_a_steady_body_is_accepted() -> None:
     """Each byte extends the time: the body takes twice as long as one without progress may."""
     async with served(Api().app, Patient) as port:
         connection = await Connection.open(port)
-        start = head("POST", "/v1/operations", [("Content-Length", str(len(DEPLOY) + 6)), JSON])
+        start = head("POST", "/v1/operations", [("Content-Length", str(len(DEPLOY) + 10)), JSON])
         await connection.send(start)
-        for piece in [*[b" "] * 6, DEPLOY]:
+        for piece in [*[b" "] * 10, DEPLOY]:
             await connection.send(piece)
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.2)
         assert (await connection.answer()).status_code == 202
         connection.close()
 
