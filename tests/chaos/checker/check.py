@@ -79,7 +79,7 @@ def check(facts: Facts) -> Findings:
         violations += in_time(row, own)
         violations += outcome(row, lines, own, deleted)
         order = _ordered(facts, row, own)
-        violations += of_one_tenant(facts, row, lines, own, order)
+        violations += of_one_tenant(facts, row, lines, own)
         if order is not None:
             violations += as_expected(row, order, own)
         ended = terminal(lines)

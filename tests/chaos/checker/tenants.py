@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from tests.chaos.checker.chains import Chain
-from tests.chaos.checker.facts import DEFAULT, NOTHING, Facts, Line, Order, Row, Violation
+from tests.chaos.checker.chains import Chain, number_of
+from tests.chaos.checker.facts import DEFAULT, NOTHING, Facts, Line, Row, Violation
 
 REFUSED = ("404", NOTHING)
 """The answers about operations of other tenants: those about operations that do not exist."""
@@ -43,10 +43,11 @@ def boundaries(facts: Facts) -> Iterator[Violation]:
             yield Violation(trespass.operation_id, "P8", f"{' or '.join(REFUSED)} for {asked}", trespass.answer)
 
 
-def of_one_tenant(
-    facts: Facts, row: Row, lines: Sequence[Line], chains: Sequence[Chain], order: Order | None
-) -> Iterator[Violation]:
-    """The row, what it refers to, and who has changed it."""
+def of_one_tenant(facts: Facts, row: Row, lines: Sequence[Line], chains: Sequence[Chain]) -> Iterator[Violation]:
+    """The row, what it refers to, and who has changed it. The work is that of the row's input: under `use_existing` the
+    execution may be that of another client's work."""
+    number = number_of(row.input)
+    order = None if number is None else facts.orders.get(number)
     wanted = None if order is None else order.tenant
     if row.origin == "ADOPTED" and chains and row.workflow_id not in facts.declared.asked:
         wanted = facts.declared.watcher(chains[-1].first) or wanted

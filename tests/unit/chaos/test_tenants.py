@@ -49,8 +49,7 @@ TRUE = Facts(
 def of_row(row: Row = ROW, **others: Any) -> list[str]:
     """What is held against the row."""
     facts = dataclasses.replace(TRUE, **others)
-    order = facts.orders.get(1)
-    violations = of_one_tenant(facts, row, facts.lines["a"], chains(facts.runs), order)
+    violations = of_one_tenant(facts, row, facts.lines["a"], chains(facts.runs))
     return [f"{one.promise} {one.expected}" for one in violations]
 
 
@@ -59,6 +58,13 @@ def test_tenants_that_keep_to_themselves_have_no_violation() -> None:
     assert list(boundaries(TRUE)) == []
     assert of_row() == []
     assert of_row(dataclasses.replace(ROW, retry_of="bulk", parent_id="gone")) == []
+
+
+def test_an_operation_may_use_the_execution_of_another_tenants_client() -> None:
+    """It was no operation. The work of the row is that of its own input."""
+    used = dataclasses.replace(RUN, operation_id=None, input='{"number": 2}')
+    theirs = dataclasses.replace(ORDER, tenant="default")
+    assert of_row(runs=(used,), orders={1: ORDER, 2: theirs}) == []
 
 
 CROSSINGS: Mapping[str, dict[str, Any]] = {
