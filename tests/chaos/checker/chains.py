@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tests.chaos.checker.facts import End, Run
+from tests.chaos.checker.facts import End, Facts, Order, Run
 
 ChainId = tuple[str, str]
 """Workflow id and first run id: what an operation refers to."""
@@ -65,6 +65,12 @@ def number_of(text: str | None) -> int | None:
     value = None if text is None else json.loads(text)
     number = value.get("number") if isinstance(value, dict) else None
     return number if isinstance(number, int) else None
+
+
+def order_of(facts: Facts, text: str | None) -> Order | None:
+    """What was ordered with the input; None if it has no number of planned work."""
+    number = number_of(text)
+    return None if number is None else facts.orders.get(number)
 
 
 def _first_run_first(run: Run) -> tuple[bool, datetime]:

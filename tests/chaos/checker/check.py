@@ -8,12 +8,12 @@ from tests.chaos.checker.acceptance import answered_once, one_chain
 from tests.chaos.checker.acknowledging import acknowledgements
 from tests.chaos.checker.adoption import adopted_for_a_reason, parents, received_ids_have_rows, watched_have_rows
 from tests.chaos.checker.bulk import bulk_actions, in_time
-from tests.chaos.checker.chains import Chain, chains, number_of
+from tests.chaos.checker.chains import Chain, chains, order_of
 from tests.chaos.checker.expectations import as_expected, came_to
 from tests.chaos.checker.facts import Facts, Order, Row, Violation
 from tests.chaos.checker.histories import lines_are_whole, moves, running_needs_a_worker, terminal
 from tests.chaos.checker.identity import STRAY_QUEUE, Ownership, one_owner_each, own_chain, strays_end
-from tests.chaos.checker.joins import joined, named_by_refusals, puts
+from tests.chaos.checker.joins import executions_of_puts, joined, named_by_refusals, puts
 from tests.chaos.checker.outcomes import contradicts, outcome, reported_end
 from tests.chaos.checker.policies import policies
 from tests.chaos.checker.tenants import boundaries, of_one_tenant
@@ -90,22 +90,18 @@ def check(facts: Facts) -> Findings:
                 later += 1
     refused = sum(run.refused_closes for run in facts.runs)
     by_way = _by_way(facts, found, ownership)
-    joins = _joins(facts, found)
+    joins = sum(chain is not None and joined(put, chain) for put, chain in executions_of_puts(facts, found))
     return Findings(violations, sorted(lags), later, refused, unfinished, sorted(lateness), joins, by_way)
 
 
 def _ordered(facts: Facts, row: Row, own: Sequence[Chain]) -> Order | None:
     """What was ordered, by the number that the execution got, or that the row shows."""
-    if own:
-        return _order_of(facts, own[-1])
-    number = number_of(row.input)
-    return None if number is None else facts.orders.get(number)
+    return _order_of(facts, own[-1]) if own else order_of(facts, row.input)
 
 
 def _order_of(facts: Facts, chain: Chain) -> Order | None:
     """What was ordered; None for children and for operations without an order."""
-    number = None if chain.first.parent else number_of(chain.first.input)
-    return None if number is None else facts.orders.get(number)
+    return None if chain.first.parent else order_of(facts, chain.first.input)
 
 
 def _untracked(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> Iterator[Violation]:
@@ -115,12 +111,6 @@ def _untracked(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> It
         order = None if tracked else _order_of(facts, chain)
         if order is not None:
             yield from came_to(chain.workflow_id, order, [chain])
-
-
-def _joins(facts: Facts, found: Sequence[Chain]) -> int:
-    of_run = {(run.workflow_id, run.run_id): chain for chain in found for run in chain.runs}
-    chains_of_puts = ((put, of_run.get((put.workflow_id, put.run_id))) for put in facts.puts)
-    return sum(chain is not None and joined(put, chain) for put, chain in chains_of_puts)
 
 
 def _by_way(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> Counter[tuple[str, str]]:

@@ -10,9 +10,7 @@ from tests.chaos.checker.identity import Ownership, adopted_id
 
 def puts(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> Iterator[Violation]:
     """Every answered start."""
-    of_run = {(run.workflow_id, run.run_id): chain for chain in found for run in chain.runs}
-    for put in facts.puts:
-        chain = of_run.get((put.workflow_id, put.run_id))
+    for put, chain in executions_of_puts(facts, found):
         if chain is None or not any(put.item in run.items for run in chain.runs):
             shown = "no run" if chain is None else str(sorted({item for run in chain.runs for item in run.items}))
             yield Violation(put.workflow_id, "P7", f"{put.item} in {put.run_id}", shown)
@@ -21,6 +19,12 @@ def puts(facts: Facts, found: Sequence[Chain], ownership: Ownership) -> Iterator
         if put.operation_id is None or _concluded(facts, put, chain) or owners == {put.operation_id}:
             continue
         yield Violation(put.operation_id, "P1", f"the operation of the execution {chain.id}", str(sorted(owners)))
+
+
+def executions_of_puts(facts: Facts, found: Sequence[Chain]) -> Iterator[tuple[Put, Chain | None]]:
+    """Each answered start, with the chain of the run that the answer names."""
+    of_run = {(run.workflow_id, run.run_id): chain for chain in found for run in chain.runs}
+    return ((put, of_run.get((put.workflow_id, put.run_id))) for put in facts.puts)
 
 
 def joined(put: Put, chain: Chain) -> bool:

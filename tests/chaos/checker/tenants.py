@@ -1,8 +1,8 @@
-"""P8: an operation belongs to the tenant whose client or rule made it, and nobody else sees or changes it."""
+"""P8: an operation belongs to the tenant whose client or rule made it, and no other tenant sees or changes it."""
 
 from collections.abc import Iterator, Sequence
 
-from tests.chaos.checker.chains import Chain, number_of
+from tests.chaos.checker.chains import Chain, order_of
 from tests.chaos.checker.facts import DEFAULT, NOTHING, Facts, Line, Row, Violation
 
 REFUSED = ("404", NOTHING)
@@ -46,8 +46,7 @@ def boundaries(facts: Facts) -> Iterator[Violation]:
 def of_one_tenant(facts: Facts, row: Row, lines: Sequence[Line], chains: Sequence[Chain]) -> Iterator[Violation]:
     """The row, what it refers to, and who has changed it. The work is that of the row's input: under `use_existing` the
     execution may be that of another client's work."""
-    number = number_of(row.input)
-    order = None if number is None else facts.orders.get(number)
+    order = order_of(facts, row.input)
     wanted = None if order is None else order.tenant
     if row.origin == "ADOPTED" and chains and row.workflow_id not in facts.declared.asked:
         wanted = facts.declared.watcher(chains[-1].first) or wanted
