@@ -94,8 +94,8 @@ class Reporting(FakeLedger):
         tenant: str = "default",
     ) -> Recorded:
         """A client's report about a start arrives. Returns the outcome."""
-        told = await self.answer_to_start(operation_id, kind, execution=execution, tenant=tenant)
-        return told.outcome
+        answer = await self.answer_to_start(operation_id, kind, execution=execution, tenant=tenant)
+        return answer.outcome
 
     async def answer_to_start(
         self,

@@ -67,9 +67,9 @@ def refused_because(ledger: Reporting, operation_id: UUID) -> tuple[str, str, di
 async def test_running_execution_is_adopted_and_the_recorded_operation_fails_at_once() -> None:
     """The execution becomes an operation as by the first report about it. The error says why, and names it."""
     ledger, operation_id = await joined(callbacks=True)
-    told = await ledger.answer_to_start(operation_id)
+    answer = await ledger.answer_to_start(operation_id)
     row = adopted(ledger)
-    assert told == StartRecorded(Recorded.RECORDED, row.id)
+    assert answer == StartRecorded(Recorded.RECORDED, row.id)
     assert (row.status, row.origin, row.type, row.input) == (RUNNING, Origin.ADOPTED, "order", {"n": 1})
     assert (row.labels, row.dispatch.calls_back) == ({"team": "shop"}, True)
     expected = (ErrorCode.START_REJECTED, JOINED, {"operation_id": str(row.id)})
@@ -106,8 +106,8 @@ async def test_repeated_report_changes_nothing() -> None:
     ledger, operation_id = await joined()
     await ledger.client_says(operation_id)
     before = ledger.rows()
-    told = await ledger.answer_to_start(operation_id)
-    assert told == StartRecorded(Recorded.IGNORED, adopted(ledger).id)
+    answer = await ledger.answer_to_start(operation_id)
+    assert answer == StartRecorded(Recorded.IGNORED, adopted(ledger).id)
     assert ledger.rows() == before
 
 
@@ -130,8 +130,8 @@ async def test_late_report_adopts_the_execution() -> None:
     ledger.pass_time(minutes=3)
     await ledger.follow_up(100)
     assert refused_because(ledger, operation_id) == (ErrorCode.START_REJECTED, NOT_KNOWN, {})
-    told = await ledger.answer_to_start(operation_id)
-    assert told == StartRecorded(Recorded.IGNORED, adopted(ledger).id)
+    answer = await ledger.answer_to_start(operation_id)
+    assert answer == StartRecorded(Recorded.IGNORED, adopted(ledger).id)
     assert adopted(ledger).status is RUNNING
 
 
@@ -171,8 +171,8 @@ async def test_execution_that_has_closed_meanwhile_is_final_at_once() -> None:
     """With its outcome."""
     ledger, operation_id = await joined()
     ledger.world.complete("order-1", 7)
-    told = await ledger.answer_to_start(operation_id)
-    assert told.operation_id == adopted(ledger).id
+    answer = await ledger.answer_to_start(operation_id)
+    assert answer.operation_id == adopted(ledger).id
     assert (adopted(ledger).status, adopted(ledger).result) == (COMPLETED, 7)
     assert refused_because(ledger, operation_id)[1] == JOINED
 
@@ -190,8 +190,8 @@ async def test_execution_of_another_workflow_id_is_not_joined() -> None:
     """A start names the execution of its own workflow id."""
     ledger, operation_id = await joined()
     ledger.begins("order-2")
-    told = await ledger.answer_to_start(operation_id, execution=ledger.execution("order-2"))
-    assert told == StartRecorded(Recorded.FOREIGN)
+    answer = await ledger.answer_to_start(operation_id, execution=ledger.execution("order-2"))
+    assert answer == StartRecorded(Recorded.FOREIGN)
     assert ledger.status(operation_id) is OperationStatus.ACCEPTED
     assert len(ledger.rows()) == 1
 
@@ -216,8 +216,8 @@ async def test_own_execution_of_an_earlier_attempt_is_not_given_up() -> None:
     ledger.world.pick_up("order-1")
     ledger.world.complete("order-1", 1)
     ledger.begins()
-    told = await ledger.answer_to_start(operation_id)
-    assert told == StartRecorded(Recorded.IGNORED, adopted(ledger).id)
+    answer = await ledger.answer_to_start(operation_id)
+    assert answer == StartRecorded(Recorded.IGNORED, adopted(ledger).id)
     assert ledger.status(operation_id) is COMPLETED
 
 
@@ -226,8 +226,8 @@ async def test_execution_that_the_tenant_may_not_have_is_not_adopted() -> None:
     ledger = Reporting()
     ledger.begins("cart-1", "CartWorkflow")
     operation_id = await ledger.record_start("cart-1")
-    told = await ledger.answer_to_start(operation_id, execution=ledger.execution("cart-1"))
-    assert told == StartRecorded(Recorded.RECORDED)
+    answer = await ledger.answer_to_start(operation_id, execution=ledger.execution("cart-1"))
+    assert answer == StartRecorded(Recorded.RECORDED)
     assert refused_because(ledger, operation_id) == (ErrorCode.START_REJECTED, JOINED, {})
     assert len(ledger.rows()) == 1
 
@@ -246,9 +246,9 @@ async def test_undeclared_workflow_type_is_adopted_by_its_name() -> None:
     ledger = Reporting()
     ledger.begins("any-1", "AnyWorkflow")
     operation_id = await ledger.record_start("any-1")
-    told = await ledger.answer_to_start(operation_id, execution=ledger.execution("any-1"))
-    assert told.operation_id is not None
-    assert ledger.row(told.operation_id).type == "AnyWorkflow"
+    answer = await ledger.answer_to_start(operation_id, execution=ledger.execution("any-1"))
+    assert answer.operation_id is not None
+    assert ledger.row(answer.operation_id).type == "AnyWorkflow"
 
 
 async def test_second_client_learns_the_operation_while_the_first_one_was_killed() -> None:
@@ -258,8 +258,8 @@ async def test_second_client_learns_the_operation_while_the_first_one_was_killed
     assert await ledger.answer_to_start(named.adopted_id) == StartRecorded(Recorded.RECORDED, named.adopted_id)
     assert adopted(ledger).status is RUNNING
     assert ledger.status(operation_id) is OperationStatus.ACCEPTED
-    told = await ledger.answer_to_start(operation_id)
-    assert told == StartRecorded(Recorded.RECORDED, named.adopted_id)
+    answer = await ledger.answer_to_start(operation_id)
+    assert answer == StartRecorded(Recorded.RECORDED, named.adopted_id)
 
 
 @pytest.mark.parametrize("call", ["describe", "observe", "attach_callback"])

@@ -47,8 +47,8 @@ async def test_reported_execution_is_that_of_the_operation() -> None:
     ledger.world.pick_up(NAME)
     ledger.world.complete(NAME, 7)
     taken_over_and_deleted(ledger)
-    told = await ledger.answer_to_start(named.adopted_id, execution=named)
-    assert told == StartRecorded(Recorded.RECORDED, operation_id)
+    answer = await ledger.answer_to_start(named.adopted_id, execution=named)
+    assert answer == StartRecorded(Recorded.RECORDED, operation_id)
     row = ledger.row(operation_id)
     assert (row.status, row.result, row.first_run_id) == (OperationStatus.COMPLETED, 7, named.first_run_id)
     await dispatched_again(ledger)
@@ -96,8 +96,8 @@ async def test_execution_of_an_earlier_start_is_not_adopted() -> None:
     operation_id, named = await started_twice(ledger)
     with pytest.raises(ExecutionNotFound):
         await ledger.adopt(NAME, type="use", run_id=named.run_id)
-    told = await ledger.answer_to_start(named.adopted_id, execution=named)
-    assert told == StartRecorded(Recorded.FOREIGN)
+    answer = await ledger.answer_to_start(named.adopted_id, execution=named)
+    assert answer == StartRecorded(Recorded.FOREIGN)
     assert set(ledger.rows()) == {operation_id}
 
 

@@ -125,8 +125,8 @@ async def test_an_unknown_operation(kind: StartReportKind) -> None:
     operation_id = await started(ledger)
     named = ledger.execution()
     for each, tenant in ((OTHER, "default"), (operation_id, "acme")):
-        told = await ledger.client_says(each, kind, execution=named, tenant=tenant)
-        assert told is Recorded.UNKNOWN_OPERATION
+        answer = await ledger.client_says(each, kind, execution=named, tenant=tenant)
+        assert answer is Recorded.UNKNOWN_OPERATION
 
 
 @pytest.mark.parametrize("kind", StartReportKind)
@@ -148,6 +148,6 @@ async def test_reports_of_the_chain_count_after_the_start() -> None:
     operation_id = await started(ledger)
     await ledger.client_says(operation_id)
     ledger.world.pick_up("order-1")
-    told = await ledger.reports_itself(ReportKind.PROGRESS, operation_id=operation_id, tenant="default")
-    assert told is Recorded.RECORDED
+    answer = await ledger.reports_itself(ReportKind.PROGRESS, operation_id=operation_id, tenant="default")
+    assert answer is Recorded.RECORDED
     assert ledger.only().progress is not None
