@@ -440,6 +440,48 @@ async def test_update_with_start_that_joins_is_reported(running: Team, temporal_
     await before.result()
 
 
+async def test_update_that_reaches_another_run_is_not_given_the_operation_of_the_first(
+    running: Team, temporal_client: Client, api: LedgerApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """temporalio repeats the request until the update is durable, and passes on the first answer alone. Meanwhile
+    another client may have replaced the execution. The handle of the workflow is the first execution's."""
+    workflow_id = new_id()
+    start = WithStartWorkflowOperation(
+        plain.Collects.run,
+        id=workflow_id,
+        task_queue=running.queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+    execute = running.client.workflow_service.execute_multi_operation
+    answers: list[str] = []
+
+    async def not_durable_at_first(*args: Any, **options: Any) -> Any:
+        answer = await execute(*args, **options)
+        answers.append(answer.responses[0].start_workflow.run_id)
+        if len(answers) == 1:
+            answer.responses[1].update_workflow.ClearField("stage")
+            await temporal_client.start_workflow(
+                plain.Collects.run,
+                id=workflow_id,
+                task_queue=running.queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+            )
+        return answer
+
+    monkeypatch.setattr(running.client.workflow_service, "execute_multi_operation", not_durable_at_first)
+    update = await running.client.start_update_with_start_workflow(
+        plain.Collects.ask, "one", start_workflow_operation=start, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+    )
+    first, second = answers
+    assert (update.workflow_run_id, operation_id(update)) == (second, None)
+    handle = await start.workflow_handle()
+    assert handle.result_run_id == first
+    assert operation_id(handle) == await attribute(temporal_client.get_workflow_handle(handle.id, run_id=first))
+    replaced = temporal_client.get_workflow_handle(handle.id)
+    await replaced.signal("tell", "bye")
+    await replaced.result()
+
+
 async def test_namespace_without_the_search_attribute_does_not_prevent_a_start(
     temporal_client: Client, api: LedgerApi, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -74,13 +74,13 @@ class _ClientOutbound(OutboundInterceptor):
             return await self.next.start_update_with_start_workflow(input)
         recording = await self._recorder.record(input.start_workflow_input, signals=False)
         # The answer to the start arrives before the update has ended, which may take long.
-        reporting: list[asyncio.Task[str | None]] = []
+        reporting: dict[str, asyncio.Task[str | None]] = {}
 
         async def send(recording: Recording, start: UpdateWithStartStartWorkflowInput) -> WorkflowUpdateHandle[Any]:
             def on_start(response: StartWorkflowExecutionResponse) -> None:
                 first_run_id = response.first_execution_run_id or response.run_id
                 run = StartedRun(response.run_id, first_run_id, response.started)
-                reporting.append(asyncio.ensure_future(self._report(recording, start, run)))
+                reporting[run.run_id] = asyncio.ensure_future(self._report(recording, start, run))
 
             def passes_on(error: BaseException) -> bool:
                 return recording.new is None or not is_missing_attribute(error)  # else the start is tried again
@@ -91,10 +91,12 @@ class _ClientOutbound(OutboundInterceptor):
         try:
             handle = await self._start(recording, input.start_workflow_input, send, lambda: bool(reporting))
         finally:
-            operations = await asyncio.gather(*reporting)
-        for operation_id in operations:
-            if operation_id is not None:
-                remember_handle(handle, operation_id)
+            operations = dict(zip(reporting, await asyncio.gather(*reporting.values()), strict=True))
+        # temporalio repeats the request until the update is durable, and passes on the first answer alone. The update
+        # may have reached the execution that took over the workflow id meanwhile.
+        operation_id = operations.get(handle.workflow_run_id or "")
+        if operation_id is not None:
+            remember_handle(handle, operation_id)
         return handle
 
     async def _report(self, recording: Recording, start: Start, run: StartedRun) -> str | None:

@@ -18,7 +18,8 @@ def operation_id(handle: Any) -> str | None:
 
     Returns:
         The id; None if the plugin does not track the workflow, or if the start joined an execution that ran already and
-        the ledger has not named its operation: it does not answer, or the API key may not see the operation.
+        the ledger has not named its operation: it does not answer, or the API key may not see the operation. None also
+        for the handle of an update that reached a later run than the one that the start named.
     """
     found: str | None = getattr(handle, _ATTRIBUTE, None)
     return found or _by_run.get(getattr(handle, "result_run_id", None) or "")
