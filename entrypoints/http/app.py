@@ -1,4 +1,4 @@
-"""Builds the ASGI application."""
+"""Builds the ASGI application: its routes, then its services."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -63,40 +63,63 @@ def create_app(
 ) -> Litestar:
     """The API on the given services. `access` authenticates requests; `origins` are further origins of web pages that
     may use the API; `pages` are those of this service. Raises ValueError for a page token key that is too short, and
-    for a route without a scope.
+    for a route without a scope."""
+    app = create_routes(pages, route_handlers)
+    add_services(
+        app, services, page_token_key=page_token_key, access=access, proxies=proxies, origins=origins, pages=pages
+    )
+    return app
 
-    From the outside: `Forwarded`, `RequestMiddleware`, `Cors`, `RequestChecks`, `FastRead`, then the router.
-    """
-    respond = ErrorResponses(pages)
-    own_pages = [] if pages is None else [pages.router]
+
+def create_routes(pages: Pages | None, route_handlers: Sequence[ControllerRouterHandler] = ()) -> Litestar:
+    """An application that has its routes, and no services yet. Raises ValueError for a route without a scope."""
+    own_pages = [] if pages is None else [pages.router()]
     app = Litestar(
         [_v1(), CallbackController, HealthController, MetricsController, DocsController, *own_pages, *route_handlers],
         debug=False,
         pdb_on_exception=False,
         logging_config=None,
-        exception_handlers={Exception: respond.of_router},
+        exception_handlers={Exception: ErrorResponses(pages).of_router},
         guards=[authorize],
         openapi_config=openapi_config(),
         request_class=ApiRequest,
         request_max_body_size=MAX_BODY,
         response_class=JsonResponse,
-        state=State(
-            {
-                ACCESS: access,
-                OPEN_BODIES: OpenBodies(),
-                PAGE_TOKENS: PageTokens(page_token_key),
-                CONFIRMATIONS: Confirmations(page_token_key),
-                PUBLIC_URL: proxies.public_url,
-                DECODERS: _decoders(services),
-                SERVICES: services,
-            }
-        ),
     )
     check_declared(app)
-    checked: ASGIApp = RequestChecks(FastRead(app, services.ledger, access), app, origins, respond.send)
+    return app
+
+
+def add_services(
+    app: Litestar,
+    services: HttpServices,
+    *,
+    page_token_key: bytes,
+    access: Access,
+    proxies: ProxyRules,
+    origins: frozenset[str],
+    pages: Pages | None,
+) -> None:
+    """Gives the application what it serves with.
+
+    From the outside: `Forwarded`, `RequestMiddleware`, `Cors`, `RequestChecks`, `FastRead`, then the router.
+    """
+    app.state = State(
+        {
+            ACCESS: access,
+            OPEN_BODIES: OpenBodies(),
+            PAGE_TOKENS: PageTokens(page_token_key),
+            CONFIRMATIONS: Confirmations(page_token_key),
+            PUBLIC_URL: proxies.public_url,
+            DECODERS: _decoders(services),
+            SERVICES: services,
+            **({} if pages is None else pages.state),
+        }
+    )
+    refuse = ErrorResponses(pages).send
+    checked: ASGIApp = RequestChecks(FastRead(app, services.ledger, access), app, origins, refuse)
     with_cors = Cors(checked, origins) if origins else checked
     app.asgi_handler = Forwarded(RequestMiddleware(with_cors, services.answered), proxies)
-    return app
 
 
 def _decoders(services: HttpServices) -> Mapping[Any, Callable[..., Any]]:

@@ -1,10 +1,9 @@
-"""Builds the router of the dashboard."""
+"""Builds the dashboard."""
 
 import secrets
 from collections.abc import Callable
-from typing import Any, cast
 
-from litestar import Request, Response, Router
+from litestar import Litestar, Router
 from litestar.types import HTTPScope, WebSocketScope
 
 from application.ports.clock import Clock
@@ -52,15 +51,16 @@ def dashboard(
     sessions = Sessions(key, clock, None if sign_in is None else sign_in.issuer)
     attempts, views = SignInAttempts(key, clock), SharedViews(parts_of_view)
     parts = Parts(clock, sessions, FormTokens(key), attempts, temporal, new_key, views, sign_in)
+    return Pages(_router, error_page, {PARTS: parts})
 
-    async def find_caller(scope: HTTPScope | WebSocketScope, access: Access, counted: bool) -> Principal:
-        return await parts.sessions.principal(scope, access, counted=counted)
 
-    def page_outside(failed: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        cast(Any, failed.scope)[PARTS] = parts
-        return error_page(failed, error)
+async def _find_caller(scope: HTTPScope | WebSocketScope, access: Access, counted: bool) -> Principal:
+    parts: Parts = Litestar.from_scope(scope).state[PARTS]
+    return await parts.sessions.principal(scope, access, counted=counted)
 
-    router = Router(
+
+def _router() -> Router:
+    return Router(
         "/",
         route_handlers=[
             NowController,
@@ -79,12 +79,10 @@ def dashboard(
             ThemeController,
             StaticController,
         ],
-        # Functions, because Litestar copies all other options for each route.
-        opt={PARTS: lambda: parts, CALLER: find_caller},
+        opt={CALLER: _find_caller},
         request_class=UiRequest,
         middleware=[Audit],
         before_request=check_request,
         exception_handlers={Exception: error_page},
         include_in_schema=False,
     )
-    return Pages(router, page_outside)

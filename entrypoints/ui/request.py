@@ -23,7 +23,7 @@ from entrypoints.ui.security.form_tokens import FIELD, FormTokens, form_fields
 from entrypoints.ui.security.sessions import Sessions
 
 PARTS: Final = "dashboard"
-"""Option of the dashboard's routes: returns its Parts. In the scope of a request that has no route: the Parts."""
+"""Key of the application's state: the dashboard's Parts."""
 ANY_QUERY: Final = "any_query"
 """Option of a route that ignores parameters which it does not know."""
 _FIELDS: Final = "opledger_form"
@@ -60,8 +60,7 @@ class UiRequest(ApiRequest):
     @property
     def parts(self) -> Parts:
         """The dashboard's parts."""
-        outside: Parts | None = cast(Any, self.scope).get(PARTS)
-        parts: Parts = outside or self.route_handler.opt[PARTS]()
+        parts: Parts = self.app.state[PARTS]
         return parts
 
     @property

@@ -1,6 +1,6 @@
 """Web pages of the service: their routes, and pages for errors outside of these routes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,12 @@ ErrorPage = Callable[[Request[Any, Any, Any], Exception], Response[Any]]
 class Pages:
     """The pages of an application."""
 
-    router: Router
+    router: Callable[[], Router]
+    """Makes the routes."""
     error_page: ErrorPage
     """The page for an error of a request that has no route of the router."""
+    state: Mapping[str, Any]
+    """What the pages need in the application's state."""
 
 
 class ErrorResponses:

@@ -28,14 +28,7 @@ from tests.unit.entrypoints.ui.test_overview import signed_in
 
 def views_of(api: Api) -> SharedViews:
     """The shared views of an application."""
-    [handler] = [
-        handler
-        for route in api.app.routes
-        if route.path == "/live/now"
-        for handler, _ in route.route_handler_map.values()  # type: ignore[union-attr]
-        if PARTS in handler.opt
-    ][:1]
-    parts: Parts = handler.opt[PARTS]()
+    parts: Parts = api.app.state[PARTS]
     return parts.views
 
 
