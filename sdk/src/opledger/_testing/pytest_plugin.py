@@ -1,5 +1,6 @@
 """The pytest plugin. It imports nothing of the kit before a test asks for a fixture."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,17 @@ if TYPE_CHECKING:
     from opledger._testing.history import AssertHistory
     from opledger._testing.ledger import Ledger
     from opledger._testing.reports import LedgerReports
+
+
+def pytest_collection_finish() -> None:
+    """Lets workflows in the sandbox use the imported pytest.
+
+    pytest rewrites the modules of every package that has a plugin, and rewritten modules import pytest: each run of a
+    tracked workflow would load it again.
+    """
+    sandbox = sys.modules.get("temporalio.worker.workflow_sandbox")
+    if sandbox is not None:
+        sandbox.SandboxRestrictions.passthrough_modules_default.add("_pytest")
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,25 @@ E         - COMPLETED
 E         + FAILED     CALLBACK: the execution closed: FAILED
 E       error: WORKFLOW_FAILED: no such machine
 """
+SANDBOXED = """
+import pytest
+from temporalio import workflow
+from temporalio.worker import Replayer
+import opledger
+
+LOADED = []
+
+@workflow.defn
+class Tracked:
+    @workflow.run
+    @opledger.track_operation_status
+    async def run(self) -> None:
+        pass
+
+def test_pytest_of_the_sandbox():
+    runner = Replayer(workflows=[Tracked]).config()["workflow_runner"]
+    assert "_pytest" in runner.restrictions.passthrough_modules
+"""
 LIGHT = """
 import sys, pytest
 code = pytest.main(["-q", "-p", "opledger._testing.pytest_plugin", "test_plain.py"])
@@ -90,6 +109,12 @@ def declared(pytester: pytest.Pytester) -> Path:
     path = pytester.path / "operations.toml"
     path.write_text(OPERATIONS)
     return path
+
+
+def test_workflows_in_the_sandbox_do_not_load_pytest_again(pytester: pytest.Pytester) -> None:
+    """They would in each run, because pytest rewrites the package."""
+    pytester.makepyfile(SANDBOXED)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])
