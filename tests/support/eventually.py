@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from application.ports.engine.workflow_engine import EngineUnavailable
 from application.ports.storage.unit_of_work import DatabaseUnavailable
 
-TIMEOUT = 90.0
+TIMEOUT = 300.0
 """Seconds for anything that happens at all: generous, so that only what never happens is a failure."""
 _TRANSIENT = {
     RPCStatusCode.UNAVAILABLE,

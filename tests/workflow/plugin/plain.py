@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from opledger import OPERATION_UUID, report_progress
 from tests.support.temporal.activities import SHORT, pause, tidy_up
-from tests.workflow.ending import Queue
+from tests.workflow.item_queue import Queue
 
 OTHER = SearchAttributeKey.for_keyword("Team")
 PARALLEL = 10
