@@ -122,9 +122,10 @@ async def rows_of_retried(scale: Scale) -> list[Row]:
     async with _system(**_UNHEARD) as (url, port), connection(url) as ledger:
         for repeat in range(scale.repeats):
             await _fill(ledger, "COMPLETED", many, f"retried-{repeat}")
-            async with _clients(port) as (bulk, single):
+            async with _clients(port) as (_, single):
                 alone = asyncio.create_task(asyncio.sleep(scale.of(60, 5)))
                 before.append(await _lags(ledger, single, f"before-{repeat}", alone))
+            async with _clients(port) as (bulk, single):
                 taken = _Figures()
                 action = asyncio.create_task(_perform(bulk, ("retry", f"retried-{repeat}", many), taken))
                 beside.append(await _lags(ledger, single, f"beside-{repeat}", action))

@@ -277,8 +277,8 @@ async def lose_report(update: StatusUpdate) -> UpdateOutcome:
 
 
 def worker(client: Client, queue: str, workflows: Sequence[type], activities: Sequence[Any]) -> Worker:
-    """A worker as the service's own is made."""
-    restrictions = SandboxRestrictions.default.with_passthrough_modules("opledger")
+    """A worker as the service's own is made. Its workflows do not import the modules of tests again, in each run."""
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("opledger", "tests")
     return Worker(
         client,
         task_queue=queue,
