@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 from dependency_injector import providers
 from litestar import Litestar
+from litestar.events import SimpleEventEmitter
 
 from adapters.memory.access.stream_tickets import MemoryStreamTickets
 from adapters.memory.clock import MemoryClock
@@ -134,6 +135,15 @@ def _routes(with_dashboard: bool) -> Litestar:
     return create_routes(pages)
 
 
+def _with_routes(made: Litestar) -> Litestar:
+    """An application with these routes, and a state and a lifespan of its own."""
+    app = copy(made)
+    app.asgi_router = copy(made.asgi_router)
+    app.asgi_router.app = app
+    app.event_emitter = SimpleEventEmitter(())
+    return app
+
+
 @dataclass
 class Api:
     """An application with a database of its own, and a client of it."""
@@ -177,7 +187,7 @@ class Api:
         """The application."""
         self.reader = self.access or NamedCaller(self)
         self.services = self._container().http_services()
-        app = copy(_routes(self.with_dashboard))
+        app = _with_routes(_routes(self.with_dashboard))
         pages: Pages | None = None
         if self.with_dashboard:
             pages = dashboard(key=KEY, clock=self.clock, temporal=self.temporal, sign_in=self.sign_in)
