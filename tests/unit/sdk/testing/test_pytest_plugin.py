@@ -68,12 +68,9 @@ E         + FAILED     CALLBACK: the execution closed: FAILED
 E       error: WORKFLOW_FAILED: no such machine
 """
 SANDBOXED = """
-import pytest
 from temporalio import workflow
 from temporalio.worker import Replayer
 import opledger
-
-LOADED = []
 
 @workflow.defn
 class Tracked:
