@@ -169,13 +169,25 @@ async def test_list_goes_over_all_pages(client: Any) -> None:
         await client.page(error_code="BROKEN")
 
 
-async def test_counts_types_and_history(client: Any) -> None:
+async def test_counts_and_history(client: Any) -> None:
     """As the API has them."""
     made = await client.submit("deploy")
     assert (await client.counts()).by_type["deploy"][OperationStatus.ACCEPTED] == 1
-    assert [one.name for one in await client.types()] == ["build", "deploy", "reboot"]
     [line] = await client.history(made.id)
     assert (line.from_status, line.to_status, line.sequence) == (None, OperationStatus.ACCEPTED, 1)
+
+
+async def test_operation_types(client: Any) -> None:
+    """All, and one by its name. One that is not declared is an error that names it."""
+    build, deploy, reboot = await client.types()
+    assert [build.name, deploy.name, reboot.name] == ["build", "deploy", "reboot"]
+    assert await client.operation_type("reboot") == reboot
+    assert reboot.input_schema["required"] == ["machine"]
+    with pytest.raises(opledger.OperationNotFound, match="unknown") as refused:
+        await client.operation_type("unknown")
+    assert refused.value.problem == "urn:opledger:problem:type-not-declared"
+    with pytest.raises(opledger.OperationNotFound):
+        await client.operation_type("no such/type?")
 
 
 async def test_cancel_retry_and_delete(client: Any) -> None:

@@ -67,6 +67,7 @@ METHODS = {
     "deleteOperation": "delete",
     "deleteOperations": "confirm",
     "getOperation": "get",
+    "getOperationType": "operation_type",
     "keepOperation": "keep",
     "listOperations": "list",
     "listOperationTypes": "types",
@@ -88,7 +89,7 @@ CALLS = {
     if call["operationId"] in METHODS
 }
 OTHERS = {
-    *("createStreamTicket", "getOperationType", "live", "ready", "receiveCallback"),
+    *("createStreamTicket", "live", "ready", "receiveCallback"),
     *("recordOperation", "sendReport"),
 }
 
