@@ -267,13 +267,12 @@ async def test_result_is_returned_or_raised(client: Any, api: Api) -> None:
     await api.complete(made.id, {"ok": True})
     assert await client.result(made.id) == {"ok": True}
     for code in ErrorCode:
-        if code in (ErrorCode.START_REJECTED,):
-            continue
         broken = await client.submit("deploy")
         await api.fail(broken.id, code)
         with pytest.raises(opledger.OperationFailed, match=f"{code}: boom") as failed:
             await client.result(broken.id)
         assert failed.value.operation.id == broken.id
+        assert (failed.value.operation.started_at is None) is (code is ErrorCode.START_REJECTED)
         assert type(failed.value).__name__.upper() == code.replace("_", "")
 
 
