@@ -1,9 +1,11 @@
-"""Address and API key of the ledger: from arguments, or from the environment."""
+"""Address and API key of the ledger: from arguments, from the environment, or from a profile."""
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from opledger import _profiles
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,21 @@ def find_address(url: str | None = None, api_key: str | None = None) -> LedgerAd
     if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
         raise ValueError("the ledger's API key must be one line of visible ASCII characters")
     return LedgerAddress(url.rstrip("/"), key)
+
+
+def find_ledger(url: str | None, api_key: str | None, profile: str | None) -> LedgerAddress | None:
+    """The address of the argument, else of the profile that is named, else as `find_address`, else of the profile
+    `default`. None if there is none of these.
+
+    Raises:
+        ValueError: as `find_address`, and for a profile that does not exist, or whose key cannot be read.
+    """
+    chosen = None if url else _profiles.selected(profile)
+    if chosen is None:
+        return find_address(url, api_key)
+    if not api_key and chosen.api_key_file is not None:
+        api_key = _profiles.read_key(chosen.api_key_file)
+    return find_address(chosen.url, api_key)
 
 
 def _key_from_file() -> str | None:

@@ -73,7 +73,7 @@ class ApiKeyRefused(LedgerRefused):
 
 
 class OperationNotFound(LedgerRefused):
-    """There is no such operation for this API key: status 404."""
+    """There is no such operation, execution or operation type for this API key: status 404."""
 
 
 class Conflict(LedgerRefused):

@@ -252,8 +252,9 @@ class Api:
         return await self._change(operation_id, lambda operation, cause: complete(operation, result, cause))
 
     async def fail(self, operation_id: str, code: ErrorCode) -> Operation:
-        """Let its workflow start and fail."""
-        await self.start(operation_id)
+        """Let its workflow start and fail, or, with START_REJECTED, not start."""
+        if code is not ErrorCode.START_REJECTED:
+            await self.start(operation_id)
         return await self._change(operation_id, lambda row, cause: fail(row, OperationError(code, "boom"), cause))
 
     async def trouble(self, operation_id: str) -> Operation:

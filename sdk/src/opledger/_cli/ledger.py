@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from opledger._cli import profiles
+from opledger._address import find_ledger
 from opledger._cli.light_httpx import import_httpx
+from opledger._profiles import read_key
 
 if TYPE_CHECKING:
     from opledger import Client
@@ -25,24 +26,15 @@ def connect(options: dict[str, Any]) -> "Client":
     import_httpx()
     from opledger._client.sync_client import Client
 
-    url, name = options.pop("url"), options.pop("profile") or os.environ.get("OPLEDGER_PROFILE")
+    url, name = options.pop("url"), options.pop("profile")
     key_file, within = options.pop("api_key_file"), options.pop("within")
-    if url is None and (name or not os.environ.get("OPLEDGER_URL")):
-        chosen = _profile(name)
-        url, key_file = chosen.url, key_file or chosen.api_key_file
     try:
-        return Client(url, None if key_file is None else _key(key_file), timeout=within)
+        key = None if key_file is None else read_key(key_file)
+        if find_ledger(url, key, name) is None:
+            url = _local()
+        return Client(url, key, profile=name, timeout=within)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-
-
-def _profile(name: str | None) -> profiles.Profile:
-    known = profiles.read()
-    if name is None:
-        return known.get("default") or profiles.Profile(_local())
-    if name not in known:
-        raise click.ClickException(f"there is no profile {name!r}; `opledger profile list` shows the profiles")
-    return known[name]
 
 
 def _local() -> str:
@@ -52,10 +44,3 @@ def _local() -> str:
         return str(running["api_url"])
     except (OSError, ValueError, KeyError, TypeError):
         return LOCAL
-
-
-def _key(file: str) -> str:
-    try:
-        return Path(file).expanduser().read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"the API key cannot be read: {error}") from None

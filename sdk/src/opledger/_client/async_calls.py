@@ -84,6 +84,10 @@ class AsyncCalls:
         """Returns the declared operation types."""
         return await self._send(calls.types())
 
+    async def operation_type(self, name: str) -> OperationType:
+        """Returns a declared operation type. Raises OperationNotFound if no type of this name is declared."""
+        return await self._send(calls.operation_type(name))
+
     async def durations(
         self,
         type: str,  # noqa: A002

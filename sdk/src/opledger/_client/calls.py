@@ -17,6 +17,7 @@ from opledger._submission import Submission, json_text
 _T = TypeVar("_T")
 _S = TypeVar("_S", bound=Struct)
 OPERATIONS: Final = "/v1/operations"
+_TYPES: Final = "/v1/operation-types"
 _CREATED: Final = 201
 _MAX_PAGE: Final = 200
 
@@ -127,7 +128,12 @@ def counts() -> Call[Counts]:
 
 def types() -> Call[Sequence[OperationType]]:
     """Reads the declared types."""
-    return Call("GET", "/v1/operation-types", lambda answer: read_as(_Types)(answer).items)
+    return Call("GET", _TYPES, lambda answer: read_as(_Types)(answer).items)
+
+
+def operation_type(name: str) -> Call[OperationType]:
+    """Reads a declared type."""
+    return Call("GET", f"{_TYPES}/{quote(name, safe='')}", read_as(OperationType))
 
 
 def history(operation_id: str) -> Call[Sequence[Transition]]:

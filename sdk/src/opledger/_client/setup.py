@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx
 
-from opledger._address import LedgerAddress, find_address
+from opledger._address import LedgerAddress, find_ledger
 from opledger._client.calls import Answer
 from opledger._client.exchange import CONNECT_TIMEOUT, Backoff, ConnectionFailed, Send
 
@@ -18,11 +18,11 @@ _CONNECTIONS: Final = 20
 class Setup:
     """Address, headers and times of a client."""
 
-    def __init__(self, url: str | None, api_key: str | None, timeout: float) -> None:
+    def __init__(self, url: str | None, api_key: str | None, timeout: float, profile: str | None = None) -> None:
         """Raises ValueError."""
-        address = find_address(url, api_key)
+        address = find_ledger(url, api_key, profile)
         if address is None:
-            raise ValueError("url: required, unless the environment variable OPLEDGER_URL has it")
+            raise ValueError("url: required, unless OPLEDGER_URL, OPLEDGER_PROFILE or the profile named default has it")
         self.address: LedgerAddress = address
         self.timeout = timeout
         self.verify: ssl.SSLContext | bool = (

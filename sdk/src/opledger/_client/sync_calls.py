@@ -84,6 +84,10 @@ class SyncCalls:
         """Returns the declared operation types."""
         return self._send(calls.types())
 
+    def operation_type(self, name: str) -> OperationType:
+        """Returns a declared operation type. Raises OperationNotFound if no type of this name is declared."""
+        return self._send(calls.operation_type(name))
+
     def durations(
         self,
         type: str,  # noqa: A002

@@ -38,20 +38,24 @@ class Client(SyncCalls):
         url: str | None = None,
         api_key: str | None = None,
         *,
+        profile: str | None = None,
         timeout: float = TIMEOUT,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """
         Args:
-            url: Such as https://ledger.example.com. Default: `OPLEDGER_URL`.
-            api_key: Default: `OPLEDGER_API_KEY`, or the content of the file `OPLEDGER_API_KEY_FILE`.
+            url: Such as https://ledger.example.com. Default: that of a profile, or `OPLEDGER_URL`.
+            api_key: Default: that of the profile, `OPLEDGER_API_KEY`, or the content of the file
+                `OPLEDGER_API_KEY_FILE`.
+            profile: A ledger of `opledger profile add`, used without `url`. Default: `OPLEDGER_PROFILE`, or, without
+                `OPLEDGER_URL`, the profile named `default`.
             timeout: Seconds for a call with its repeats.
             transport: Replaces the network, in tests.
 
         Raises:
-            ValueError: there is no URL, or the URL or the key has a wrong form.
+            ValueError: there is no URL or no such profile, or the URL or the key has a wrong form.
         """
-        self._setup = Setup(url, api_key, timeout)
+        self._setup = Setup(url, api_key, timeout, profile)
         self._http = httpx.Client(
             base_url=self._setup.address.url,
             headers=self._setup.headers,

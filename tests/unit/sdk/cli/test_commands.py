@@ -294,7 +294,8 @@ async def test_profiles(run: Run, url: str, monkeypatch: pytest.MonkeyPatch, tmp
     assert "here" in (await run("profile", "list")).out
     assert "secret" not in (tmp_path / "profiles.json").read_text()
     assert (await run("profile", "remove", "here")).code == 0
-    assert (await run("counts", "--profile", "here")).code == 1
+    ended = await run("counts", "--profile", "here")
+    assert (ended.code, "the profiles are: default" in ended.err) == (1, True)
     assert (await run("profile", "add", "x", "--url", "ftp://x")).code == 2
 
 

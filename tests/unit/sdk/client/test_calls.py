@@ -169,13 +169,25 @@ async def test_list_goes_over_all_pages(client: Any) -> None:
         await client.page(error_code="BROKEN")
 
 
-async def test_counts_types_and_history(client: Any) -> None:
+async def test_counts_and_history(client: Any) -> None:
     """As the API has them."""
     made = await client.submit("deploy")
     assert (await client.counts()).by_type["deploy"][OperationStatus.ACCEPTED] == 1
-    assert [one.name for one in await client.types()] == ["build", "deploy", "reboot"]
     [line] = await client.history(made.id)
     assert (line.from_status, line.to_status, line.sequence) == (None, OperationStatus.ACCEPTED, 1)
+
+
+async def test_operation_types(client: Any) -> None:
+    """All, and one by its name. One that is not declared is an error that names it."""
+    build, deploy, reboot = await client.types()
+    assert [build.name, deploy.name, reboot.name] == ["build", "deploy", "reboot"]
+    assert await client.operation_type("reboot") == reboot
+    assert reboot.input_schema["required"] == ["machine"]
+    with pytest.raises(opledger.OperationNotFound, match="unknown") as refused:
+        await client.operation_type("unknown")
+    assert refused.value.problem == "urn:opledger:problem:type-not-declared"
+    with pytest.raises(opledger.OperationNotFound):
+        await client.operation_type("no such/type?")
 
 
 async def test_cancel_retry_and_delete(client: Any) -> None:
@@ -255,13 +267,12 @@ async def test_result_is_returned_or_raised(client: Any, api: Api) -> None:
     await api.complete(made.id, {"ok": True})
     assert await client.result(made.id) == {"ok": True}
     for code in ErrorCode:
-        if code in (ErrorCode.START_REJECTED,):
-            continue
         broken = await client.submit("deploy")
         await api.fail(broken.id, code)
         with pytest.raises(opledger.OperationFailed, match=f"{code}: boom") as failed:
             await client.result(broken.id)
         assert failed.value.operation.id == broken.id
+        assert (failed.value.operation.started_at is None) is (code is ErrorCode.START_REJECTED)
         assert type(failed.value).__name__.upper() == code.replace("_", "")
 
 

@@ -3,22 +3,28 @@
 import dataclasses
 import inspect
 import json
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 import click
 import msgspec
 import pytest
 
 from opledger import (
+    Adopted,
     AsyncClient,
     Attention,
+    BatchResult,
     Bucket,
     CancelRequest,
     Client,
     Counts,
+    DryRun,
     Durations,
     DurationSummary,
+    Event,
     Execution,
     Operation,
     OperationError,
@@ -67,6 +73,7 @@ METHODS = {
     "deleteOperation": "delete",
     "deleteOperations": "confirm",
     "getOperation": "get",
+    "getOperationType": "operation_type",
     "keepOperation": "keep",
     "listOperations": "list",
     "listOperationTypes": "types",
@@ -88,7 +95,7 @@ CALLS = {
     if call["operationId"] in METHODS
 }
 OTHERS = {
-    *("createStreamTicket", "getOperationType", "live", "ready", "receiveCallback"),
+    *("createStreamTicket", "live", "ready", "receiveCallback"),
     *("recordOperation", "sendReport"),
 }
 
@@ -111,6 +118,79 @@ def test_model_has_the_fields_of_the_contract(name: str) -> None:
     assert fields.keys() - in_events == schema["properties"].keys()
     optional = schema["properties"].keys() - set(schema["required"])
     assert all(not fields[field].required for field in optional)
+
+
+def kind_of(schema: dict[str, Any]) -> object:
+    """The kind of JSON that a schema allows. Ids are strings, and so are words, of which a later ledger may have more,
+    except for the statuses."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        found = DOCUMENT["components"]["schemas"][name]
+        if "properties" in found:
+            return ("model", name)
+        return ("words", name) if name == "OperationStatus" else "string"
+    alternatives = schema.get("oneOf") or schema.get("anyOf")
+    if alternatives:
+        kinds = frozenset(kind_of(one) for one in alternatives)
+        return next(iter(kinds)) if len(kinds) == 1 else kinds
+    if schema.get("type") == "array":
+        return ("array", kind_of(schema["items"]))
+    if schema.get("type") == "object":
+        return ("object", kind_of(schema["additionalProperties"]))
+    return "date-time" if schema.get("format") == "date-time" else schema.get("type", "any")
+
+
+NAMES = {model: name for name, model in MODELS.items()}
+SIMPLE = {str: "string", int: "integer", float: "number", bool: "boolean", datetime: "date-time", NoneType: "null"}
+
+
+def kind_of_type(declared: Any) -> object:
+    """The same for the type of a field."""
+    origin, arguments = get_origin(declared), get_args(declared)
+    if origin in (Union, UnionType):
+        kinds = frozenset(kind_of_type(one) for one in arguments if one is not msgspec.UnsetType)
+        return next(iter(kinds)) if len(kinds) == 1 else kinds
+    if origin is list:
+        return ("array", kind_of_type(arguments[0]))
+    if origin is dict:
+        assert arguments[0] in (str, OperationStatus)
+        return ("object", kind_of_type(arguments[1]))
+    if declared is Any:
+        return "any"
+    if declared is OperationStatus:
+        return ("words", "OperationStatus")
+    return ("model", NAMES[declared]) if declared in NAMES else SIMPLE[declared]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fields_have_the_types_of_the_contract(name: str) -> None:
+    """Also whether they may be null."""
+    properties = DOCUMENT["components"]["schemas"][name]["properties"]
+    optional = OPTIONAL.get(name, set())
+    for field in msgspec.structs.fields(MODELS[name]):  # type: ignore[arg-type]
+        if field.encode_name not in properties:
+            continue
+        found = kind_of_type(field.type)
+        if field.encode_name in optional:
+            assert isinstance(found, frozenset)
+            found = next(iter(found - {"null"}))
+        assert found == kind_of(properties[field.encode_name]), field.name
+
+
+OPTIONAL = {"ExecutionBody": {"first_run_id"}}
+"""Fields that the API leaves out, and that are None then."""
+
+
+@pytest.mark.parametrize("model", [*MODELS.values(), Event], ids=lambda model: model.__name__)
+def test_models_are_frozen(model: type[msgspec.Struct]) -> None:
+    """A change raises an error."""
+    assert model.__struct_config__.frozen
+
+
+@pytest.mark.parametrize("model", [Adopted, BatchResult, DryRun, Submission])
+def test_results_of_several_parts_are_frozen(model: Any) -> None:
+    """A change raises an error."""
+    assert model.__dataclass_params__.frozen
 
 
 def test_statuses_are_those_of_the_contract() -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from opledger import _profiles
+
 
 @click.group()
 def profile() -> None:
@@ -17,23 +19,21 @@ def profile() -> None:
 def add(*, name: str, url: str, api_key_file: Path | None) -> None:
     """Store a ledger under NAME. Replaces a profile of that name."""
     from opledger._address import find_address
-    from opledger._cli import profiles
 
     try:
         find_address(url, "checked-later")
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     file = None if api_key_file is None else str(api_key_file.expanduser().absolute())
-    profiles.write({**profiles.read(), name: profiles.Profile(url, file)})
+    _profiles.write({**_read(), name: _profiles.Profile(url, file)})
 
 
 @profile.command("list")
 def list_profiles() -> None:
     """Show the profiles."""
-    from opledger._cli import profiles
     from opledger._cli.printing import print_rows
 
-    rows = [(name, one.url, one.api_key_file or "") for name, one in profiles.read().items()]
+    rows = [(name, one.url, one.api_key_file or "") for name, one in _read().items()]
     print_rows(("NAME", "URL", "API KEY FILE"), rows)
 
 
@@ -41,9 +41,14 @@ def list_profiles() -> None:
 @click.argument("name")
 def remove(*, name: str) -> None:
     """Remove the profile NAME."""
-    from opledger._cli import profiles
-
-    known = profiles.read()
+    known = _read()
     if known.pop(name, None) is None:
         raise click.UsageError(f"there is no profile {name!r}")
-    profiles.write(known)
+    _profiles.write(known)
+
+
+def _read() -> dict[str, _profiles.Profile]:
+    try:
+        return _profiles.read()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
