@@ -100,7 +100,7 @@ class SendsTime:
             began_at,
             result_type=PassDone,
             task_queue=LEDGER_QUEUE,
-            start_to_close_timeout=timedelta(minutes=1),
+            schedule_to_close_timeout=timedelta(minutes=1),
         )
         return done
 
