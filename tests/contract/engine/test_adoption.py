@@ -114,13 +114,13 @@ class DescriptionContract:
         """The workflow id and the first run identify the chain, also after another one has the workflow id."""
         run = await world.start_from_outside(workflow_id := name())
         adopted = Chain(uuid4(), workflow_id, run.run_id)
-        assert (await world.engine.observe(adopted)).state is ExecutionState.PENDING
+        assert (await world.observe(adopted)).state is ExecutionState.PENDING
         await world.continue_as_new(workflow_id)
-        assert (await world.engine.observe(adopted)).state is ExecutionState.RUNNING
+        assert (await world.observe(adopted)).state is ExecutionState.RUNNING
         await world.complete(workflow_id, "ours")
         await world.start_from_outside(workflow_id)
         for likely_closed in (False, True):
-            seen = await world.engine.observe(adopted, likely_closed=likely_closed)
+            seen = await world.observe(adopted, likely_closed=likely_closed)
             assert (seen.state, seen.result) == (ExecutionState.COMPLETED, "ours")
         await world.engine.terminate(adopted, "late")
         assert (await described(world, workflow_id)).state is ExecutionState.PENDING
@@ -203,7 +203,7 @@ class AttachContract:
         stray = await world.latest_run(workflow_id)
         assert stray.run_id != execution.run_id
         assert await world.engine.describe(workflow_id, stray.run_id) is None
-        seen = await world.engine.observe(Chain(uuid4(), workflow_id, stray.run_id))
+        seen = await world.observe(Chain(uuid4(), workflow_id, stray.run_id))
         assert seen.state is ExecutionState.TERMINATED
         assert seen.error is not None
         assert seen.error.message.startswith("started by accident")

@@ -57,7 +57,7 @@ class ChainsContract:
         for close in (False, True):
             if close:
                 await world.complete(operation_id, {"another": "result"})
-            seen = await world.engine.observe(world.chain(operation_id), likely_closed=likely_closed)
+            seen = await world.observe(operation_id, likely_closed=likely_closed)
             assert (seen.state, seen.first_run_id) == (ExecutionState.TERMINATED, world.first_runs[operation_id])
             assert seen.error is not None
             assert seen.error.code is ErrorCode.TERMINATED
@@ -76,7 +76,7 @@ class ChainsContract:
         for close in (False, True):
             if close:
                 await world.fail(operation_id, "another's")
-            seen = await world.engine.observe(world.chain(operation_id), likely_closed=likely_closed)
+            seen = await world.observe(operation_id, likely_closed=likely_closed)
             assert (seen.state, seen.result) == (ExecutionState.COMPLETED, "ours")
             assert (seen.closed_at, seen.first_run_id) == (before.closed_at, before.first_run_id)
 
@@ -94,11 +94,11 @@ class ChainsContract:
     async def test_search_attribute_identifies_a_chain_with_unknown_first_run(self, world: EngineWorld) -> None:
         """An execution without the search attribute belongs to another chain."""
         operation_id = await world.started()
-        seen = await world.engine.observe(own_chain(operation_id))
+        seen = await world.observe(own_chain(operation_id))
         assert seen.first_run_id == world.first_runs[operation_id]
         stranger = uuid4()
         await world.start_from_outside(stranger)
-        seen = await world.engine.observe(own_chain(stranger))
+        seen = await world.observe(own_chain(stranger))
         other = (await world.latest_run(stranger)).run_id
         assert (seen.state, seen.superseded_by, seen.first_run_id) == (ExecutionState.NOT_FOUND, other, None)
 
@@ -120,9 +120,9 @@ class ChainsContract:
         await world.engine.cancel(chain, "ours")
         await world.engine.terminate(chain, "ours")
         other = own_chain(operation_id, (await world.latest_run(operation_id)).run_id)
-        assert (await world.engine.observe(other)).state is ExecutionState.PENDING
+        assert (await world.observe(other)).state is ExecutionState.PENDING
         await world.engine.terminate(other, "by its own chain")
-        assert (await world.engine.observe(other)).state is ExecutionState.TERMINATED
+        assert (await world.observe(other)).state is ExecutionState.TERMINATED
 
     @TAGGED
     async def test_index_lists_a_close_beside_another_chain(self, world: EngineWorld, tagged: bool) -> None:

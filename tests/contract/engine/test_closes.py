@@ -175,7 +175,7 @@ class ClosesContract:
         """Only `started_at` may be missing. `asked_at` is the time of the first request."""
         operation_id = await story(world)
         before = world.now()
-        expecting = await world.engine.observe(world.chain(operation_id), likely_closed=True)
+        expecting = await world.observe(operation_id, likely_closed=True)
         plain = await world.observe(operation_id)
         assert expecting.state is state
         assert truth(expecting) == truth(plain)

@@ -88,7 +88,7 @@ class IndexContract:
         await world.fail_tasks(operation_id, 3, "RuntimeError", "plain bug")
         seen = await world.observe(operation_id)
         assert (seen.state, seen.problem) == (ExecutionState.RUNNING, STALLED)
-        assert (await world.engine.observe(own_chain(operation_id), likely_closed=True)).problem == STALLED
+        assert (await world.observe(own_chain(operation_id), likely_closed=True)).problem == STALLED
 
         async def listed() -> bool:
             found = await with_problems(world)

@@ -35,11 +35,11 @@ class WorkflowIdsContract:
         first = await world.engine.start(request)
         known = Chain(request.operation_id, request.workflow_id, first)
         for chain in (known, replace(known, first_run_id=None)):
-            seen = await world.engine.observe(chain)
+            seen = await world.observe(chain)
             assert (seen.state, seen.first_run_id) == (ExecutionState.PENDING, first)
         await world.engine.cancel(known, "first")
         await world.engine.terminate(replace(known, first_run_id=None), "no need")
-        seen = await world.engine.observe(known, likely_closed=True)
+        seen = await world.observe(known, likely_closed=True)
         assert seen.state is ExecutionState.TERMINATED
 
         async def listed() -> bool:
@@ -97,15 +97,15 @@ class WorkflowIdsContract:
         await world.engine.cancel(first, "late")
         await world.engine.terminate(first, "late")
         await world.engine.terminate(replace(first, first_run_id=None), "late")
-        assert (await world.engine.observe(second)).state is ExecutionState.PENDING
+        assert (await world.observe(second)).state is ExecutionState.PENDING
         await world.complete(name, "the second one's")
         for chain, result in ((first, "the first one's"), (second, "the second one's")):
             for likely_closed in (False, True):
-                seen = await world.engine.observe(chain, likely_closed=likely_closed)
+                seen = await world.observe(chain, likely_closed=likely_closed)
                 assert (seen.result, seen.first_run_id) == (result, chain.first_run_id)
 
         async def found_by_its_attribute() -> bool:
-            return (await world.engine.observe(replace(first, first_run_id=None))).result == "the first one's"
+            return (await world.observe(replace(first, first_run_id=None))).result == "the first one's"
 
         await eventually(found_by_its_attribute)
 

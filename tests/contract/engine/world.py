@@ -48,11 +48,13 @@ class EngineWorld(ABC):
     async def started(self, value: Input = MISSING, **type_fields: object) -> UUID:
         """Starts the execution of a new operation, and returns its id."""
         request = self.request(value, **type_fields)
-        self.first_runs[request.operation_id] = await self.engine.start(request)
+        self.first_runs[request.operation_id] = await eventually(lambda: self.engine.start(request))
         return request.operation_id
 
-    async def observe(self, operation_id: UUID) -> Observation:
-        return await self.engine.observe(self.chain(operation_id))
+    async def observe(self, asked: UUID | Chain, *, likely_closed: bool = False) -> Observation:
+        """Observes a chain, or that of an operation. An engine that is unavailable for a moment is asked again."""
+        chain = asked if isinstance(asked, Chain) else self.chain(asked)
+        return await eventually(lambda: self.engine.observe(chain, likely_closed=likely_closed))
 
     def chain(self, operation_id: UUID) -> Chain:
         """The operation's chain, with its first run if `started` started it."""
@@ -61,7 +63,8 @@ class EngineWorld(ABC):
     async def with_callback(self, value: Input = MISSING, **type_fields: object) -> UUID:
         """Starts the execution of a new operation with a callback, and returns its id."""
         request = self.request(value, **type_fields)
-        await self.engine.start(replace(request, callback=self.callback(request.operation_id)))
+        start = replace(request, callback=self.callback(request.operation_id))
+        await eventually(lambda: self.engine.start(start))
         return request.operation_id
 
     async def changes(self, since: datetime) -> dict[UUID, ExecutionState]:

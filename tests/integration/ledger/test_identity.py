@@ -16,7 +16,7 @@ from domain.operation.status import OperationStatus
 from entrypoints.worker.callers import FOREIGN_REPORT
 from opledger.wire import UPDATE_ACTIVITY, StatusUpdate, UpdateKind
 from tests.integration.temporal.test_semantics import foreign_start
-from tests.support.ledger.real import real_ledger
+from tests.support.ledger.real import lose_report, real_ledger
 from tests.support.temporal.ledger_workflows import LEDGER_QUEUE, TEAM_QUEUE
 
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
@@ -101,3 +101,24 @@ async def test_terminate_existing_is_no_completion(temporal_client: Client, data
         assert (row.status, row.error.code) == (FAILED, ErrorCode.TERMINATED)
         assert row.error.details["superseded_by"] == other
         assert (row.result, row.attention) == (None, None)
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+async def test_reuse_of_the_id_after_the_close_changes_nothing(
+    temporal_client: Client, database_url: str, tagged: bool
+) -> None:
+    """Hazard 34: the ledger asks only after another execution has taken the workflow id: the outcome is the
+    operation's own."""
+    async with real_ledger(temporal_client, database_url) as ledger:
+        async with ledger.working(activities=[lose_report], loops=()):
+            operation_id = await ledger.dispatched("Waits-team")
+            await ledger.handle(operation_id).signal("finish", "its own")
+            assert await ledger.handle(operation_id).result() == "its own"
+            raw = foreign_start(str(operation_id), attribute=operation_id if tagged else None)
+            raw.workflow_type.name, raw.task_queue.name = "Waits", TEAM_QUEUE
+            other = (await temporal_client.workflow_service.start_workflow_execution(raw, retry=True)).run_id
+            handle = temporal_client.get_workflow_handle(str(operation_id), run_id=other)
+            await handle.signal("finish", {"other": 1})
+            assert await handle.result() == {"other": 1}
+        row = await ledger.reconciled(operation_id)
+        assert (row.status, row.result, row.attention) == (COMPLETED, "its own", None)

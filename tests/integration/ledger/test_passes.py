@@ -1,11 +1,12 @@
 """The reconciliation as a workflow on its schedule, on the real servers: bounded, resumable, only ever ours."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from temporalio import workflow
 from temporalio.client import (
     Client,
     Schedule,
@@ -26,14 +27,15 @@ from entrypoints.settings.settings import Settings
 from entrypoints.wiring.worker import worker as wired_worker
 from entrypoints.worker.callers import FOREIGN_CALLER
 from entrypoints.worker.preparation import prepare
-from entrypoints.worker.reconcile_operations import PassDone, ReconcileOperations
+from entrypoints.worker.reconcile_operations import RECONCILE_PASS, PassDone, ReconcileOperations
 from opledger.wire import LEDGER_TASK_QUEUE
 from tests.support.eventually import eventually
-from tests.support.ledger.real import NOBODY, RealLedger, real_ledger
+from tests.support.ledger.real import NOBODY, RealLedger, real_ledger, worker
 from tests.support.tcp_proxy import Proxy
 from tests.support.temporal.ledger_workflows import LEDGER_QUEUE
 
 FAILED = OperationStatus.FAILED
+FAR = datetime(2199, 1, 1, tzinfo=UTC)
 WHOLE_LIFE = ["ACCEPTED", "FAILED"]
 
 
@@ -42,6 +44,13 @@ async def start_pass(client: Client, name: str = "") -> WorkflowHandle[Any, Pass
     return await client.start_workflow(
         ReconcileOperations.run, id=name or f"{WORKFLOW_ID}-{uuid4()}", task_queue=LEDGER_QUEUE
     )
+
+
+async def watermark(ledger: RealLedger) -> datetime | None:
+    """Up to where passes have looked."""
+    async with ledger.adapters.units()() as unit:
+        found: datetime | None = await unit.watermarks.get()
+        return found
 
 
 async def test_pass_in_pages(temporal_client: Client, database_url: str) -> None:
@@ -78,6 +87,48 @@ async def test_pass_of_another_workflow_is_rejected(temporal_client: Client, dat
         assert (cause.cause.type, cause.cause.non_retryable) == (FOREIGN_CALLER, True)
         total = ledger.counted('opledger_callers_rejected_total{activity="reconcile_pass"}')
         assert total >= 1  # a repeated attempt counts again
+
+
+@workflow.defn(name=RECONCILE_WORKFLOW)
+class SendsTime:
+    """Calls the activity of the pass with a time of its own, under the type of the ledger's workflow."""
+
+    @workflow.run
+    async def run(self, began_at: str) -> PassDone:
+        done: PassDone = await workflow.execute_activity(
+            RECONCILE_PASS,
+            began_at,
+            result_type=PassDone,
+            task_queue=LEDGER_QUEUE,
+            schedule_to_close_timeout=timedelta(minutes=1),
+        )
+        return done
+
+
+@pytest.mark.parametrize("name", [WORKFLOW_ID, "another"])
+async def test_pass_takes_no_time_from_its_caller(temporal_client: Client, database_url: str, name: str) -> None:
+    """Hazard 33: a caller with the type and id of the ledger's own workflow gets an ordinary pass, any other an error.
+    What closed before is found, and the watermark is not in the future."""
+    queue = f"sends-time-{uuid4()}"
+    async with (
+        real_ledger(temporal_client, database_url) as ledger,
+        ledger.working(loops=()),
+        worker(temporal_client, queue, [SendsTime], []),
+    ):
+        operation_id = await ledger.dispatched("nobody")
+        await ledger.terminated(operation_id)
+        try:
+            done = await temporal_client.execute_workflow(
+                SendsTime.run, "2199-01-01T00:00:00Z", id=f"{name}-{uuid4()}", task_queue=queue
+            )
+        except WorkflowFailureError:
+            assert name == "another"
+            assert await watermark(ledger) is None
+        else:
+            assert (name, done.corrected) == (WORKFLOW_ID, 1)
+            assert (await ledger.row(operation_id)).status is FAILED
+            assert (await watermark(ledger) or FAR) <= datetime.now(UTC)
+        await ledger.all_reconciled(operation_id)
 
 
 async def test_pass_whose_worker_goes_in_the_middle_of_a_page(temporal_client: Client, database_url: str) -> None:

@@ -11,6 +11,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 
 from application.ports.engine.workflow_engine import EngineUnavailable
+from domain.operation.operation_error import ErrorCode, OperationError
 from domain.operation.report import Progress, Step, StepState
 from domain.operation.status import OperationStatus
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
@@ -85,6 +86,15 @@ UNREADABLE: dict[str, tuple[Sent, str]] = {
     "deep": ([(JSON, "[" * 100_000)], "the JSON is nested too deeply"),
     "huge integer": ([(JSON, f'{{"attempt": {"9" * 5000}}}')], "it is not JSON: Exceeds the limit"),
     "wrong kind": ([(JSON, STARTED.replace("started", "STARTED"))], "kind: one of started, progress, completed"),
+    "camel case": (
+        [(JSON, STARTED.replace("operation_id", "operationId"))],
+        "operationId: the field is named operation_id; operation_id: a UUID in its canonical form; it is missing",
+    ),
+    "time out of range": ([(JSON, STARTED.replace("2026", "0000"))], "occurred_at: a time in RFC 3339"),
+    "attempt out of range": (
+        [(JSON, STARTED.replace('"kind"', f'"attempt": {10**30}, "kind"'))],
+        f"attempt: an integer from 0 to 2147483647; it is {10**30}",
+    ),
     "two violations": (
         [(JSON, '{"kind": "failed"}')],
         "operation_id: a UUID in its canonical form; it is missing; occurr",
@@ -131,3 +141,21 @@ async def test_report_as_other_sdks_send_it_is_recorded(ledger: RealLedger) -> N
     at = datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)
     copy = Step("copy", StepState.RUNNING, at, at)
     assert (row.status, row.progress) == (OperationStatus.RUNNING, Progress(1.0, None, (copy,), at))
+
+
+async def test_failure_without_details_as_go_sends_it_is_stored(ledger: RealLedger) -> None:
+    """`details` is null where the list is empty."""
+    operation_id = await ledger.submit("nobody")
+    ledger.engine.break_for("start", operation_id, EngineUnavailable("the reply is lost"))
+    await ledger.until(operation_id, lambda row: row.dispatch.attempts > 0)
+    report = (
+        f'{{"operation_id": "{operation_id}", "kind": "failed", "occurred_at": "2026-01-01T00:00:00Z", '
+        '"error": {"message": "no disk", "type": "Disk", "non_retryable": false, "details": null}}'
+    )
+    handle = await called(ledger, UPDATE_ACTIVITY, [(JSON, report)], operation_id=operation_id)
+    assert await handle.result() == "recorded"
+    reported = (await ledger.row(operation_id)).reported
+    assert reported is not None
+    assert reported.error == OperationError(
+        ErrorCode.WORKFLOW_FAILED, "no disk", {"non_retryable": False, "type": "Disk"}
+    )

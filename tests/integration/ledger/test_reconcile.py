@@ -26,7 +26,9 @@ async def test_terminated_before_its_first_task(temporal_client: Client, databas
     async with real_ledger(temporal_client, database_url) as ledger:
         operation_id = await ledger.dispatched("nobody")
         await ledger.whole_pass()
-        assert (await ledger.row(operation_id)).status is ACCEPTED
+        row = await ledger.row(operation_id)
+        assert row.dispatch.done_at is not None
+        assert (row.status, row.version) == (ACCEPTED, 1)  # the start shows nothing new
         await ledger.terminated(operation_id)
         row, line = await ledger.reconciled(operation_id), (await ledger.history(operation_id))[-1]
         assert row.error is not None

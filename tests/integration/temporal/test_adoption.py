@@ -177,12 +177,12 @@ async def test_long_chain_costs_as_much_as_a_short_one(world: TemporalWorld, cal
             await world.continue_as_new(workflow_id)
         await world.pick_up(workflow_id)
         calls.clear()
-        assert (await world.engine.observe(adopted)).state is ExecutionState.RUNNING
+        assert (await world.observe(adopted)).state is ExecutionState.RUNNING
         assert (await described(world, workflow_id)).first_run_id == run.run_id
         assert await world.engine.describe(workflow_id, run.run_id) == await described(world, workflow_id)
         await attached(world, await described(world, workflow_id))
         await world.complete(workflow_id, 1)
-        assert (await world.engine.observe(adopted, likely_closed=True)).state is ExecutionState.COMPLETED
+        assert (await world.observe(adopted, likely_closed=True)).state is ExecutionState.COMPLETED
         costs.append(dict(calls))
     assert costs[0] == costs[1]
 
@@ -199,7 +199,7 @@ async def test_long_superseded_chain_without_search_attribute_is_found(
     await world.start_from_outside(workflow_id)
 
     async def found() -> bool:
-        seen = await world.engine.observe(Chain(uuid4(), workflow_id, run.run_id))
+        seen = await world.observe(Chain(uuid4(), workflow_id, run.run_id))
         return (seen.state, seen.result) == (ExecutionState.COMPLETED, "the last run's")
 
     await eventually(found)
@@ -236,7 +236,7 @@ async def test_deletion_races_with_the_callback(world: TemporalWorld) -> None:
 
         async def delete(request: DeleteWorkflowExecutionRequest = deletion, wait: float = number / 200) -> None:
             await asyncio.sleep(wait)
-            await world.service.delete_workflow_execution(request)
+            await world.service.delete_workflow_execution(request, retry=True)
 
         await asyncio.gather(world.engine.attach_callback(execution, world.callback(uuid4())), delete())
 
@@ -375,7 +375,7 @@ async def test_codec_gets_the_workflow_id(
     attributes = CompleteWorkflowExecutionCommandAttributes()
     attributes.result.payloads.extend(await own.encode([{"n": 2}]))
     await world.close(request.workflow_id, complete_workflow_execution_command_attributes=attributes)
-    assert (await world.engine.observe(chain)).result == {"n": 2}
+    assert (await world.observe(chain)).result == {"n": 2}
     [message] = await world.delivered(request.operation_id, 1)
     event = await TemporalCallbackReader(converter, "default").read(request.operation_id, message, world.now())
     assert (event.observation.result, event.run_id) == ({"n": 2}, first)

@@ -31,7 +31,7 @@ async def test_foreign_workflows_with_the_search_attribute_have_their_own_workfl
     await world.complete(closed, None)
     foreign = {f"child-of-{closed}", str(uuid4()), str(uuid4()).upper()}
     for workflow_id in foreign:
-        await world.service.start_workflow_execution(foreign_start(workflow_id, attribute=closed))
+        await world.service.start_workflow_execution(foreign_start(workflow_id, attribute=closed), retry=True)
     running, completed = ExecutionState.RUNNING, ExecutionState.COMPLETED
 
     async def listed() -> bool:
@@ -45,7 +45,7 @@ async def test_foreign_workflows_with_the_search_attribute_have_their_own_workfl
 async def test_attribute_that_is_no_uuid_names_no_operation(world: TemporalWorld) -> None:
     """Nor does a UUID in another form."""
     since, workflow_id = world.now(), f"order {uuid4()}"
-    await world.service.start_workflow_execution(foreign_start(workflow_id, attribute=str(uuid4()).upper()))
+    await world.service.start_workflow_execution(foreign_start(workflow_id, attribute=str(uuid4()).upper()), retry=True)
 
     async def listed() -> bool:
         entries = (await world.engine.changed_since(since)).entries

@@ -55,7 +55,8 @@ async def world(temporal_address: str, temporal_client: Client) -> TemporalWorld
 
 async def describe(world: TemporalWorld, operation_id: UUID) -> DescribeWorkflowExecutionResponse:
     return await world.service.describe_workflow_execution(
-        DescribeWorkflowExecutionRequest(namespace="default", execution=world.execution(operation_id))
+        DescribeWorkflowExecutionRequest(namespace="default", execution=world.execution(operation_id)),
+        retry=True,
     )
 
 
@@ -67,7 +68,8 @@ async def fail_task(world: TemporalWorld, operation_id: UUID) -> None:
             namespace="default",
             task_token=task.task_token,
             cause=WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
-        )
+        ),
+        retry=True,
     )
 
 
@@ -147,11 +149,11 @@ async def test_terminate_existing_ends_the_chain(world: TemporalWorld) -> None:
     chain = own_chain(request.operation_id, await world.engine.start(request))
     raw = foreign_start(str(request.operation_id))
     raw.workflow_id_conflict_policy = WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
-    other = (await world.service.start_workflow_execution(raw)).run_id
+    other = (await world.service.start_workflow_execution(raw, retry=True)).run_id
     with pytest.raises(ExecutionExists):
         await world.engine.start(request)
     await world.complete(request.operation_id, {"other": 1})
-    seen = await world.engine.observe(chain)
+    seen = await world.observe(chain)
     assert (seen.state, seen.result) == (ExecutionState.TERMINATED, None)
     assert seen.error is not None
     assert seen.error.message == "TerminateIfRunning WorkflowIdReusePolicy"
@@ -197,7 +199,7 @@ async def test_chain_without_its_first_run_starts_with_the_latest(world: Tempora
     first = (await describe(world, operation_id)).workflow_execution_info.execution
     await world.continue_as_new(operation_id)
     await world.service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=first)
+        DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=first), retry=True
     )
     seen = await world.observe(operation_id)
     assert seen.state is ExecutionState.RUNNING
@@ -285,8 +287,8 @@ async def test_reading_backwards_stays_on_one_run(world: TemporalWorld) -> None:
     request = GetWorkflowExecutionHistoryReverseRequest(
         namespace="default", execution=world.execution(operation_id), maximum_page_size=1
     )
-    first = await world.service.get_workflow_execution_history_reverse(request)
+    first = await world.service.get_workflow_execution_history_reverse(request, retry=True)
     await world.reset(operation_id)
     request.next_page_token = first.next_page_token
-    second = await world.service.get_workflow_execution_history_reverse(request)
+    second = await world.service.get_workflow_execution_history_reverse(request, retry=True)
     assert second.history.events[0].event_id == first.history.events[-1].event_id - 1

@@ -82,6 +82,21 @@ def test_socket_options_have_libpqs_names_units_and_defaults() -> None:
     }
 
 
+def test_url_of_a_pair_of_servers_is_parsed_whole() -> None:
+    """Hosts, login, kind of server and socket options."""
+    given = "target_session_attrs=read-write&keepalives_idle=30&tcp_user_timeout=20000"
+    parsed = parse_url(f"postgresql://u@h1:5432,h2:5432/db?{given}")
+    assert list(parsed.hosts) == [("h1", 5432), ("h2", 5432)]
+    assert (parsed.arguments["user"], parsed.arguments["database"]) == ("u", "db")
+    assert (parsed.arguments["target_session_attrs"], parsed.writable) == ("read-write", True)
+    assert set(parsed.socket_options) == {
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+        (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 20000),
+    }
+    assert dict(parsed.settings) == {}
+
+
 def test_options_and_unknown_parameters_are_server_settings() -> None:
     """`options` as psql parses it."""
     options = "-c%20work_mem%3D8MB%20--search-path%3Da%2Cb%20-cDateStyle%3DISO%2C%5C%20DMY"

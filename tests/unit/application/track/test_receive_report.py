@@ -51,6 +51,22 @@ async def test_a_foreign_report_changes_nothing(
     assert f"report {kind} for operation {operation_id} rejected: workflow '{runs[sender].workflow_id}'" in caplog.text
 
 
+@pytest.mark.parametrize(("sender", "status"), [("its own", "COMPLETED"), ("another", "FAILED")])
+async def test_only_a_report_of_its_own_outlives_the_execution(sender: str, status: str) -> None:
+    """The execution is deleted after the report: a stored one gives the outcome, and a foreign one is not stored."""
+    ledger = FakeLedger()
+    operation_id, other = await ledger.running(), await ledger.running()
+    run = ledger.run_of(operation_id if sender == "its own" else other)
+    await ledger.reports.receive(operation_id, report_of(ledger, ReportKind.COMPLETED), run)
+    ledger.world.delete(operation_id)
+    for _ in range(3):
+        ledger.pass_time(hours=1)
+        await ledger.verify(10)
+        await ledger.follow_up(10)
+    assert ledger.status(operation_id) is OperationStatus(status)
+    assert ledger.row(operation_id).result == ({"other": 1} if sender == "its own" else None)
+
+
 @KINDS
 async def test_a_report_before_any_start_is_foreign(kind: ReportKind) -> None:
     """A client starts an execution with the operation's workflow id and search attribute before the dispatcher."""

@@ -1,14 +1,17 @@
 """Limits on arriving bodies, on a real socket: time, rate and number."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import ClassVar, TypeVar
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import pytest
 
 from domain.access.callback_token import TOKEN_HEADER
+from entrypoints.http.problems.problems import TooManyOpenBodies
 from entrypoints.http.requests.open_bodies import OPEN_BODIES, OpenBodies
 from entrypoints.http.server import request_body
 from entrypoints.http.server.slow_readers import HttpServerProtocol
@@ -222,3 +225,22 @@ async def test_many_complete_bodies_are_not_limited() -> None:
         request = head("POST", "/v1/operations", [JSON, ("Content-Length", str(len(DEPLOY)))]) + DEPLOY
         answers = await asyncio.gather(*(ask(port, request) for _ in range(20)))
     assert [answer.status_code for answer in answers] == [202] * 20
+
+
+def test_limits_of_a_process_are_those_that_the_page_names() -> None:
+    """The other tests shorten them."""
+    page = (Path(__file__).parents[5] / "docs/http.md").read_text()
+    [time] = re.findall(r"\| time of a body \| (\d+) s plus 1 s for each ([\d,]+) bytes, at most (\d+) min \|", page)
+    [number] = re.findall(r"\| bodies that arrive at the same time \| (\d+) for each credential \|", page)
+    assert time == ("20", "1,000", "5")
+    assert (HttpServerProtocol.body_seconds, HttpServerProtocol.body_rate) == (20, 1_000)
+    assert HttpServerProtocol.body_deadline == 300
+    open_bodies = OpenBodies()
+    scope: Any = {"path": "/v1/operations", "user": None}
+    assert number == "100"
+    with ExitStack() as held:
+        for _ in range(100):
+            held.enter_context(open_bodies.counted(scope))
+        with pytest.raises(TooManyOpenBodies), open_bodies.counted(scope):
+            pass
+    assert Api().app.state[OPEN_BODIES].open == open_bodies.open == 0

@@ -9,6 +9,7 @@ import pytest
 from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
+from adapters.memory.engine.executions import StartFields
 from entrypoints.http.security.forwarded import Forwarded, base_path
 from entrypoints.settings.proxy import ProxyRules
 from tests.support.http.access import Guarded
@@ -53,6 +54,29 @@ async def test_a_removed_prefix_is_in_links() -> None:
     api = Api(proxies=TRUSTING)
     assert (await location(api, **{"X-Forwarded-Prefix": "/ops"})).startswith("/ops/v1/operations/")
     assert await server(api, **{"X-Forwarded-Prefix": "/ops/"}) == "/ops"
+
+
+@pytest.mark.parametrize("made_by", ["retry", "record", "adopt", "bulk"])
+async def test_a_removed_prefix_is_in_every_location(made_by: str) -> None:
+    """Whatever makes the operation."""
+    api = Api(proxies=TRUSTING)
+    headers = {"X-Forwarded-Prefix": "/ops"}
+    first = (await api.submit())["id"]
+    body: dict[str, Any] = {"type": "deploy", "workflow_id": "nightly"}
+    path = f"/v1/operations:{made_by}"
+    if made_by == "retry":
+        path, body = f"/v1/operations/{first}/retry", {}
+        await api.client.post(f"/v1/operations/{first}/cancel")
+    elif made_by == "record":
+        body["type"] = "Deploy"
+    elif made_by == "adopt":
+        api.world.start_from_outside("nightly", StartFields("Deploy", "queue"))
+    else:
+        path, body = "/v1/operations:cancel", {"filter": {"type": "deploy"}}
+        dry_run = await api.client.post(path, json={**body, "dry_run": True}, headers=headers)
+        body["confirm"] = dry_run.json()["confirm"]
+    answer = await api.client.post(path, json=body, headers=headers)
+    assert answer.headers["location"] == f"/ops/v1/operations/{answer.json()['id']}"
 
 
 async def test_links_start_with_the_public_url() -> None:

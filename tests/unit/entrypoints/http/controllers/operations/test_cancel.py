@@ -78,6 +78,15 @@ async def test_an_invalid_request_is_422(body: Any, pointer: str) -> None:
     assert (await api.client.get(url.removesuffix("/cancel"))).json()["cancel_requested"] is None
 
 
+async def test_a_weak_tag_is_412() -> None:
+    """RFC 9110, 13.1.1: the version is current, and the problem says that W/ is wrong."""
+    api = Api()
+    made = await api.submit()
+    answer = await api.client.post(f"/v1/operations/{made['id']}/cancel", headers={"If-Match": 'W/"1"'})
+    words = "the operation is at version 1; If-Match never matches a weak tag; remove the W/"
+    assert problem(answer, 412)["detail"].startswith(words)
+
+
 async def test_the_history_names_the_principal() -> None:
     """For the submission and for the cancellation request."""
     api = Api(actor="ci")

@@ -69,6 +69,9 @@ async def test_the_version_may_be_a_condition() -> None:
     made = await api.submit()
     url = f"/v1/operations/{made['id']}/keep"
     problem(await api.client.post(url, json={"keep": True}, headers={"If-Match": '"2"'}), 412)
+    weak = problem(await api.client.post(url, json={"keep": True}, headers={"If-Match": 'W/"1"'}), 412)
+    words = "the operation is at version 1; If-Match never matches a weak tag; remove the W/"
+    assert weak["detail"].startswith(words)
     assert (await api.client.post(url, json={"keep": True}, headers={"If-Match": '"1"'})).status_code == 200
 
 

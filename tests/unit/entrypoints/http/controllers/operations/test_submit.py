@@ -1,5 +1,6 @@
 """POST /v1/operations."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from adapters.jsonschema.input_validator import JsonSchemaInputValidator
+from domain.errors import Violation
 from domain.operation.operation import MISSING
 from tests.support.http.api import Api, problem
 
@@ -81,6 +83,27 @@ async def test_large_input_is_checked_in_a_thread(checks: list[tuple[str, int]],
     await Api().client.post("/v1/operations", json=body)
     assert checks
     assert threading.get_ident() not in {thread for _, thread in checks}
+
+
+async def test_other_requests_are_answered_during_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/livez too, and before the check is over."""
+    checking, answered = threading.Event(), threading.Event()
+    in_time: list[bool] = []
+
+    def slow(*_: Any) -> list[Violation]:
+        checking.set()
+        in_time.append(answered.wait(10))
+        return [Violation("input is hostile", "/input")]
+
+    monkeypatch.setattr(JsonSchemaInputValidator, "violations", slow)
+    api = Api()
+    body = {"type": "reboot", "input": {"machine": "m", "more": [1.5] * 4_000}}
+    submission = asyncio.create_task(api.client.post("/v1/operations", json=body))
+    assert await asyncio.to_thread(checking.wait, 10)
+    assert (await api.client.get("/livez")).status_code == 200
+    answered.set()
+    problem(await submission, 422)
+    assert in_time == [True]
 
 
 async def test_small_valid_input_is_checked_without_a_thread(checks: list[tuple[str, int]]) -> None:
