@@ -15,7 +15,7 @@ from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.store import MemoryStore
 from application.adopt.adopt import Adopted
 from application.adopt.watch_rules import WatchRules
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.converge.reconcile import ReconciledPage
 from application.ports.engine.executions import Attached, Execution, InputRead
 from application.ports.engine.index import IndexEntry, IndexPage, StartPage, Watch
@@ -298,24 +298,24 @@ class FakeLedger:
 
     # What the ledger does by itself.
 
-    async def watch(self) -> ClaimResult:
+    async def watch(self) -> StepResult:
         """One round of the watch rules, when it is due."""
         self.clock.advance(WATCH_EVERY)
         return await self.watch_rules.step(1)
 
-    async def dispatch(self, limit: int) -> ClaimResult:
+    async def dispatch(self, limit: int) -> StepResult:
         """Start the workflows of up to `limit` due operations."""
         return await run_once(self.dispatcher, limit)
 
-    async def follow_up(self, limit: int) -> ClaimResult:
+    async def follow_up(self, limit: int) -> StepResult:
         """Follow up to `limit` due operations up."""
         return await run_once(self.follow_ups, limit)
 
-    async def pass_cancellations_on(self, limit: int = 100) -> ClaimResult:
+    async def pass_cancellations_on(self, limit: int = 100) -> StepResult:
         """Pass up to `limit` due cancellation requests on to the children."""
         return await run_once(self.cancel_children, limit)
 
-    async def verify(self, limit: int) -> ClaimResult:
+    async def verify(self, limit: int) -> StepResult:
         """Verify up to `limit` due operations."""
         return await run_once(self.verifier, limit)
 
