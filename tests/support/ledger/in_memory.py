@@ -26,6 +26,7 @@ from application.ports.engine.workflow_engine import (
     WorkflowEngine,
 )
 from application.ports.monitoring.metrics import CallbackOutcome
+from application.submit.retry import RetryOperation
 from application.submit.submission import Submission
 from application.submit.submit import SubmitOperations
 from application.track.record import Recorded
@@ -215,10 +216,14 @@ class FakeLedger:
         self.temporal.engine.override(providers.Object(self.engine))
         self.adapters.units.override(providers.Object(self.units))
 
+    def override_services(self) -> None:
+        """Changes what the containers of the API and the worker provide."""
+
     def restart(self, catalogue: OperationCatalogue) -> None:
         """Starts the API and the worker, with this catalogue."""
         parts = {**self.parts, "catalogue": providers.Object(catalogue)}
         self.api, self.worker = ApiServices(**parts), WorkerServices(**parts)
+        self.override_services()
         self.worker.close_poll.add_kwargs(pause=timedelta())
         self.worker.watch_rules.add_kwargs(pause=timedelta())
         self.submitter = self.api.submit()
@@ -245,6 +250,12 @@ class FakeLedger:
         """The service of one more process: a batch belongs to a process."""
         self.api.submit.reset()
         return self.api.submit()
+
+    def new_retrier(self) -> RetryOperation:
+        """The service of one more process, which submits by a `new_submitter`."""
+        self.new_submitter()
+        self.api.retry.reset()
+        return self.api.retry()
 
     def new_watcher(self) -> WatchRules:
         """The watch of one more worker, which has seen nothing."""
