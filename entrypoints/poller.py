@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Pace:
     """Least time between the starts of two steps: at most `batch` operations in this time."""
 
 
-async def poll(name: str, step: Callable[[int], Awaitable[ClaimResult]], pace: Pace | None = None) -> None:
+async def poll(name: str, step: Callable[[int], Awaitable[StepResult]], pace: Pace | None = None) -> None:
     """Repeats the step until cancelled. Logs its errors and continues."""
     pace = pace or Pace()
     available = True
@@ -39,7 +39,7 @@ async def poll(name: str, step: Callable[[int], Awaitable[ClaimResult]], pace: P
             available = False
             await asyncio.sleep(pace.outage)
             continue
-        asked = bool(done.claimed) or done.engine_asked
+        asked = bool(done.found) or done.engine_asked
         if available and not done.engine_available:
             _log.warning("the %s loop is waiting: Temporal is unavailable", name)
         elif not available and asked and done.engine_available:
@@ -49,4 +49,4 @@ async def poll(name: str, step: Callable[[int], Awaitable[ClaimResult]], pace: P
             await asyncio.sleep(pace.outage)
         else:
             rest = pace.between - (time.monotonic() - begun)
-            await asyncio.sleep(max(0.0, rest) if done.claimed else pace.idle)
+            await asyncio.sleep(max(0.0, rest) if done.found else pace.idle)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.ports.storage.api_keys import ApiKeyReader
 
 
@@ -18,11 +18,11 @@ class NoteKeyUses:
         """Notes a use of the key, in memory."""
         self._last_used[prefix] = at
 
-    async def step(self, limit: int) -> ClaimResult:
+    async def step(self, limit: int) -> StepResult:
         """Stores up to `limit` uses. Raises DatabaseUnavailable; the uses are kept for the next step."""
         batch = dict(list(self._last_used.items())[:limit])
         await self._keys.note_used(batch)
         for prefix, at in batch.items():
             if self._last_used[prefix] == at:
                 del self._last_used[prefix]
-        return ClaimResult(len(batch))
+        return StepResult(len(batch))

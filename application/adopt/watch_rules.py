@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from application.adopt.adopt import Adoption, AdoptOperation, ExecutionNotFound, ExecutionOfOtherType
 from application.adopt.rules import WatchRule, grouped, watch_rules
 from application.adopt.watch_progress import WatchProgress, WatchRound
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.ports.clock import Clock
 from application.ports.engine.executions import Execution
 from application.ports.engine.index import QueryRefused, StartedRun
@@ -90,16 +90,16 @@ class WatchRules:
         """Chains that began before are not adopted. It stays until a round has caught up with the present, whichever
         worker does so: the index no longer lists the first run of a chain that has continued as new meanwhile."""
 
-    async def step(self, limit: int) -> ClaimResult:
+    async def step(self, limit: int) -> StepResult:
         """Reads the starts since the mark unless another worker holds the lease. The result counts the adopted
         executions. `limit` is not used."""
         begun = await self._progress.begin() if self._rules else None
         if begun is None:
-            return ClaimResult(0)
+            return StepResult(0)
         try:
-            result = ClaimResult(await self._read(begun), engine_asked=True)
+            result = StepResult(await self._read(begun), engine_asked=True)
         except EngineUnavailable:
-            result = ClaimResult(0, engine_available=False)
+            result = StepResult(0, engine_available=False)
         await self._progress.end()
         return result
 

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self
 
+from application.batching.step_result import StepResult
 from application.ports.storage.unit_of_work import DatabaseUnavailable, UnitOfWork, UnitOfWorkFactory
 from domain.operation.operation import Operation
 
@@ -23,16 +23,6 @@ Claim = Callable[[UnitOfWork, int], Awaitable[list[Operation]]]
 Act = Callable[[Operation], Awaitable[bool]]
 """Acts on a claimed operation. Returns whether the engine was available."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimResult:
-    """What one step of a loop did."""
-
-    claimed: int
-    engine_available: bool = True
-    engine_asked: bool = False
-    """The engine answered a request, although nothing was claimed."""
 
 
 class ClaimLoop:
@@ -66,7 +56,7 @@ class ClaimLoop:
             task.cancel()
         await asyncio.gather(*self._in_flight, return_exceptions=True)
 
-    async def step(self, limit: int) -> ClaimResult:
+    async def step(self, limit: int) -> StepResult:
         """Waits for room and claims up to `limit` operations. They are acted on in the background.
 
         Once the engine is unavailable, a step waits for what is in flight and claims nothing. The following steps also
@@ -77,8 +67,8 @@ class ClaimLoop:
         await self._wait_for_room()
         if self._engine_lost:
             self._probing = True
-            return ClaimResult(0, engine_available=await self.drain())
-        return ClaimResult(await self._claim_up_to(limit))
+            return StepResult(0, engine_available=await self.drain())
+        return StepResult(await self._claim_up_to(limit))
 
     async def drain(self) -> bool:
         """Waits for everything in flight. Returns whether the engine was available to all of it."""
@@ -86,11 +76,11 @@ class ClaimLoop:
         available, self._engine_lost = not self._engine_lost, False
         return available
 
-    async def _probe(self, limit: int) -> ClaimResult:
+    async def _probe(self, limit: int) -> StepResult:
         claimed = await self._claim_up_to(limit)
         available = await self.drain()
         self._probing = not (claimed and available)
-        return ClaimResult(claimed, available)
+        return StepResult(claimed, available)
 
     async def _claim_up_to(self, limit: int) -> int:
         room = MAX_IN_FLIGHT - len(self._in_flight)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Self, TypeAlias, TypeVar
 from uuid import UUID
 
-from application.ports.storage.operation_repository import StaleOperation
+from application.ports.storage.operation_repository import StaleOperation, WorkflowIdTaken
 from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from domain.operation.attention import AttentionKind
 from domain.operation.operation import Change, Operation
@@ -16,6 +16,8 @@ Decide: TypeAlias = Callable[[Operation], Change | None]
 """Returns the change to an operation; None, or the operation itself, changes nothing. May be called repeatedly."""
 MAX_TRIES: Final = 50
 """An operation changes a handful of times in its life: that many conflicts in a row mean that something else fails."""
+CONFLICTS: Final = (StaleOperation, WorkflowIdTaken)
+"""Errors of a unit of work to which another one was faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +56,23 @@ async def optimistic_update(units: UnitOfWorkFactory, operation_id: UUID, decide
         await unit.commit()
         return UpdateResult.of(operation, change, saved)
 
-    return await retry_on_conflict(units, operation_id, attempt)
+    return await retry_on_conflict(units, f"operation {operation_id}", attempt)
 
 
 async def retry_on_conflict(
-    units: UnitOfWorkFactory, operation_id: UUID, attempt: Callable[[UnitOfWork], Awaitable[_T]]
+    units: UnitOfWorkFactory,
+    subject: str,
+    attempt: Callable[[UnitOfWork], Awaitable[_T]],
+    conflicts: tuple[type[Exception], ...] = CONFLICTS,
 ) -> _T:
-    """Runs `attempt` in a new unit of work until it does not raise StaleOperation.
+    """Runs `attempt` in a new unit of work until it raises none of the conflicts.
 
-    Raises StaleOperation after MAX_TRIES conflicts, and whatever else `attempt` raises.
+    Raises StaleOperation, which names the subject, after MAX_TRIES conflicts, and whatever else `attempt` raises.
     """
     for _ in range(MAX_TRIES):
-        async with units() as unit:
-            try:
+        try:
+            async with units() as unit:
                 return await attempt(unit)
-            except StaleOperation:
-                continue
-    raise StaleOperation(f"operation {operation_id} changed during each of {MAX_TRIES} attempts")
+        except conflicts:
+            continue
+    raise StaleOperation(f"{subject} changed during each of {MAX_TRIES} attempts")

@@ -196,7 +196,7 @@ class PerformBulkActions:
             return _Chunk(action.matching, [known.get(target.place, target) for target in targets])
 
         if size == 1:
-            return await retry_on_conflict(self._units, action_id, attempt)
+            return await retry_on_conflict(self._units, f"bulk action {action_id}", attempt)
         async with self._units() as unit:
             return await attempt(unit)
 

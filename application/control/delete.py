@@ -29,7 +29,7 @@ class DeleteOperation:
             await unit.operations.delete(operation)
             await unit.commit()
 
-        await retry_on_conflict(self._units, operation_id, attempt)
+        await retry_on_conflict(self._units, f"operation {operation_id}", attempt)
 
 
 def check_deletable(operation: Operation, tenant: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.converge.inquiry import Inquiry, answered, likely_closed
 from application.converge.watched import WatchedWorkflows
 from application.ports.engine.index import IndexEntry
@@ -45,16 +45,16 @@ class PollCloses:
         """Closes that were asked about, and when. The ledger need not show them: another run may have followed, or the
         operation may be deleted."""
 
-    async def step(self, limit: int) -> ClaimResult:
+    async def step(self, limit: int) -> StepResult:
         """Polls if an open operation has no callback and no other worker holds the lease. The result counts the
         operations asked about. `limit` is not used: a poll reads everything that has closed."""
         begun = await self._begin()
         if begun is None:
-            return ClaimResult(0)
+            return StepResult(0)
         try:
-            return ClaimResult(await self._read(*begun), engine_asked=True)
+            return StepResult(await self._read(*begun), engine_asked=True)
         except EngineUnavailable:
-            return ClaimResult(0, engine_available=False)
+            return StepResult(0, engine_available=False)
 
     async def _begin(self) -> tuple[datetime, datetime, frozenset[str]] | None:
         """Acquires the lease. Returns the time from which on closes matter, the database's time, and the workflow types

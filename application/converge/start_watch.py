@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.converge.inquiry import Answer, Inquiry, Question
 from application.ports.clock import Clock
 from application.ports.engine.workflow_engine import EngineUnavailable
@@ -39,7 +39,7 @@ class WatchStarts:
         self._types = [declared.name for declared in catalogue]
         self._inquiry = inquiry
 
-    async def step(self, limit: int) -> ClaimResult:
+    async def step(self, limit: int) -> StepResult:
         """Asks about waiting operations unless another worker holds the lease. `limit` is not used."""
         asked: set[Chain] = set()
         types, sample = self._types, FIRST_SAMPLE
@@ -53,11 +53,11 @@ class WatchStarts:
                     [Question(chain) for chains in unasked.values() for chain in chains], Source.CONFIRMATION
                 )
             except EngineUnavailable:
-                return ClaimResult(len(asked), engine_available=False)
+                return StepResult(len(asked), engine_available=False)
             asked.update(*unasked.values())
             types = [kind for kind, chains in unasked.items() if _half_started(chains, answers)]
             sample = min(2 * sample, MAX_SAMPLE)
-        return ClaimResult(len(asked))
+        return StepResult(len(asked))
 
     async def _waiting(self, types: Collection[str], sample: int, *, acquire_lease: bool) -> dict[str, list[Chain]]:
         async with self._units() as unit:

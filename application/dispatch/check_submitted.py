@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from application.batching.group_commit import GroupCommit
-from application.batching.optimistic_update import MAX_TRIES
+from application.batching.optimistic_update import retry_on_conflict
 from application.dispatch.claim import still_claimed
 from application.ports.clock import Clock
-from application.ports.storage.operation_repository import StaleOperation, WorkflowIdTaken
 from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.submit.submission import Submission
 from application.submit.submission_rules import SubmissionRules
@@ -43,13 +42,9 @@ class CheckSubmitted:
         if template is None:
             return await self._change(operation, lambda row: checked(row, "", self._clock.now()))
         workflow_id = template.fill(operation.id, operation.tenant, operation.input, operation.labels)
-        for _ in range(MAX_TRIES):
-            try:
-                async with self._units() as unit:
-                    return await self._place(unit, operation, workflow_id)
-            except (WorkflowIdTaken, StaleOperation):
-                continue
-        raise StaleOperation("the operations with the workflow id changed during each attempt")
+        return await retry_on_conflict(
+            self._units, f"workflow id {workflow_id!r}", lambda unit: self._place(unit, operation, workflow_id)
+        )
 
     async def refusal_of(self, submission: Submission) -> InvalidInput | None:
         """Returns why the submission is invalid. In a thread: the event loop serves other operations."""

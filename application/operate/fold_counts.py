@@ -1,6 +1,6 @@
 """Merges the changes of the numbers of operations, and of the throughput."""
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.ports.clock import Clock
 from application.ports.storage.unit_of_work import UnitOfWorkFactory
 
@@ -12,11 +12,11 @@ class FoldCounts:
         self._units = units
         self._clock = clock
 
-    async def step(self, limit: int) -> ClaimResult:
-        """Merges up to `limit` changes of either in one transaction. The result has a claim if there may be more."""
+    async def step(self, limit: int) -> StepResult:
+        """Merges up to `limit` changes of either in one transaction. The result is 0 if none is left."""
         async with self._units() as unit:
             counts = await unit.operations.fold_counts(limit)
             throughput = await unit.operations.fold_throughput(self._clock.now(), limit)
             await unit.commit()
         folded = max(counts, throughput)
-        return ClaimResult(folded if folded >= limit else 0)
+        return StepResult(folded if folded >= limit else 0)

@@ -1,6 +1,6 @@
 """Deletes dry runs of bulk actions that were not confirmed."""
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.ports.clock import Clock
 from application.ports.storage.unit_of_work import UnitOfWorkFactory
 from domain.bulk.bulk_action import KEPT_UNCONFIRMED
@@ -13,9 +13,9 @@ class ForgetDryRuns:
         self._units = units
         self._clock = clock
 
-    async def step(self, limit: int) -> ClaimResult:
+    async def step(self, limit: int) -> StepResult:
         """Deletes up to `limit` dry runs."""
         async with self._units() as unit:
             forgotten = await unit.bulk_actions.purge(self._clock.now() - KEPT_UNCONFIRMED, limit)
             await unit.commit()
-        return ClaimResult(forgotten)
+        return StepResult(forgotten)

@@ -1,6 +1,6 @@
 """Deletes expired idempotency keys."""
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.ports.clock import Clock
 from application.ports.storage.unit_of_work import UnitOfWorkFactory
 
@@ -12,9 +12,9 @@ class ForgetKeys:
         self._units = units
         self._clock = clock
 
-    async def step(self, limit: int) -> ClaimResult:
+    async def step(self, limit: int) -> StepResult:
         """Deletes up to `limit` expired keys."""
         async with self._units() as unit:
             forgotten = await unit.idempotency_keys.purge(self._clock.now(), limit)
             await unit.commit()
-        return ClaimResult(forgotten)
+        return StepResult(forgotten)

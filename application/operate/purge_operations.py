@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.operate.export_operations import ExportOperations
 from application.ports.clock import Clock
 from application.ports.export import ExportFailed
@@ -43,14 +43,14 @@ class RetainOperations:
         self._metrics = metrics
         self._exporter = exporter
 
-    async def step(self, limit: int) -> ClaimResult:
+    async def step(self, limit: int) -> StepResult:
         """Deletes up to `limit` operations, unless another worker deletes."""
         async with self._units() as unit:
             if await unit.leases.acquire(LEASE_NAME, LEASE) is None:
-                return ClaimResult(0)
+                return StepResult(0)
             await unit.commit()
         try:
-            return ClaimResult(await self._delete(limit))
+            return StepResult(await self._delete(limit))
         finally:
             async with self._units() as unit:
                 await unit.leases.extend(LEASE_NAME, timedelta())

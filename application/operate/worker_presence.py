@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.ports.storage.leases import PRESENCE
 from application.ports.storage.unit_of_work import UnitOfWorkFactory
 
@@ -19,11 +19,11 @@ class NotePresence:
     def __init__(self, units: UnitOfWorkFactory) -> None:
         self._units = units
 
-    async def step(self, limit: int) -> ClaimResult:
+    async def step(self, limit: int) -> StepResult:
         """Records the presence unless another worker has done so within the interval. `limit` is not used."""
         async with self._units() as unit:
             lease = await unit.leases.acquire(PRESENCE, INTERVAL)
             if lease is not None:
                 await unit.leases.advance(PRESENCE, lease.now)
                 await unit.commit()
-        return ClaimResult(0)
+        return StepResult(0)

@@ -106,7 +106,7 @@ class RecordStarts:
             await unit.commit()
             return RecordedStart(change.operation, new=True)
 
-        return await retry_on_conflict(self._units, change.operation.id, attempt)
+        return await retry_on_conflict(self._units, f"workflow id {start.workflow_id!r}", attempt)
 
     def _made(self, start: ClientStart, now: datetime) -> Change:
         return record_start(

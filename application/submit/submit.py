@@ -8,12 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from application.batching.batcher import SHUTDOWN_TIMEOUT, WRITES, Batcher, Request, Unsettled, transaction
-from application.batching.optimistic_update import MAX_TRIES
+from application.batching.optimistic_update import CONFLICTS, retry_on_conflict
 from application.ports.clock import Clock
 from application.ports.input_validator import InputValidator
 from application.ports.operation_ids import OperationIds
 from application.ports.storage.idempotency_keys import IdempotencyRecord
-from application.ports.storage.operation_repository import StaleOperation, WorkflowIdTaken
+from application.ports.storage.operation_repository import WorkflowIdTaken
 from application.ports.storage.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from application.submit.input_size import is_large
 from application.submit.parents import named_parents, without_parent
@@ -129,21 +129,15 @@ class SubmitOperations:
         holds a key or an operation."""
         if not submissions:
             return []
-        for _ in range(MAX_TRIES):
-            try:
-                return await self._try_to_store(submissions, nowait=nowait)
-            except WorkflowIdTaken:
-                continue
-            except StaleOperation:
-                if nowait:  # the operation may be locked
-                    raise
-        raise StaleOperation("the operations with the workflow id changed during each attempt")
 
-    async def _try_to_store(self, submissions: Sequence[Submission], *, nowait: bool) -> list[Answer]:
-        async with self._units() as unit:
+        async def attempt(unit: UnitOfWork) -> list[Answer]:
             answers = await self.store_in(unit, submissions, nowait=nowait)
             await unit.commit()
-        return answers
+            return answers
+
+        # A stale operation may be locked: `nowait` does not wait for it.
+        conflicts = (WorkflowIdTaken,) if nowait else CONFLICTS
+        return await retry_on_conflict(self._units, "an operation with the workflow id", attempt, conflicts)
 
     async def store_in(
         self, unit: UnitOfWork, submissions: Sequence[Submission], *, nowait: bool = False

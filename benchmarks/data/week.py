@@ -49,7 +49,7 @@ async def fill_week(engine: AsyncEngine, rows: int, clock: Clock) -> None:
     chunks = iter(range(1, rows + 1, CHUNK))
     await asyncio.gather(*(_chunks(engine, rows, now, chunks) for _ in range(PARTS)))
     folder = FoldCounts(PostgresUnitsOfWork(engine), clock)
-    while (await folder.step(FOLDED)).claimed:
+    while (await folder.step(FOLDED)).found:
         pass
     async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         await connection.execute(text("VACUUM ANALYZE"))

@@ -132,4 +132,4 @@ async def _claim(service: _Claiming) -> int:
     async with service.claim_loop() as loop:
         result = await loop.step(_BATCH)
         await loop.drain()
-        return result.claimed
+        return result.found

@@ -90,6 +90,7 @@ class WorkerServices(containers.DeclarativeContainer):
 
     started_types = providers.Singleton(with_own_types, catalogue)
     rules = providers.Singleton(SubmissionRules, catalogue, adapters.validator)
+    check_submitted = providers.Singleton(CheckSubmitted, adapters.units, services.changes, adapters.clock, rules)
     dispatcher = providers.Singleton(
         DispatchOperations,
         adapters.units,
@@ -100,7 +101,7 @@ class WorkerServices(containers.DeclarativeContainer):
         services.callbacks,
         adapters.metrics,
         settings.provided.finality,
-        providers.Singleton(CheckSubmitted, adapters.units, services.changes, adapters.clock, rules),
+        check_submitted,
     )
     adopter = adopter(adapters, temporal, services, catalogue)
     follow_ups = providers.Singleton(

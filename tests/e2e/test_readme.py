@@ -6,15 +6,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
+from tests.support.eventually import wait_until
 from tests.support.pages import block
 from tests.support.ports import free_port
 
@@ -50,21 +49,18 @@ def first_of_list(shown: Any) -> Any:
     return next(iter(shown["items"]), {})
 
 
-def eventually(
+def read_until(
     url: str, wanted: dict[str, object], select: Callable[[Any], Any] = lambda shown: shown
 ) -> dict[str, object]:
     """What the URL answers, or what is selected of it, once its fields are as wanted."""
-    deadline = time.monotonic() + TIMEOUT
-    seen: dict[str, object] = {}
-    while time.monotonic() < deadline:
-        try:
-            seen = select(httpx.get(url, trust_env=False).json())
-        except httpx.HTTPError:
-            seen = {}
-        if wanted.items() <= seen.items():
-            return seen
-        time.sleep(0.2)
-    pytest.fail(f"{url}: wanted {wanted}, saw {seen}")
+
+    def as_wanted() -> dict[str, object] | None:
+        with suppress(httpx.HTTPError):
+            seen: dict[str, object] = select(httpx.get(url, trust_env=False).json())
+            return seen if wanted.items() <= seen.items() else None
+        return None
+
+    return wait_until(as_wanted, f"{url}: {wanted}", within=TIMEOUT, every=0.2)
 
 
 def test_track_your_own_workflow(tmp_path: Path) -> None:
@@ -78,16 +74,16 @@ def test_track_your_own_workflow(tmp_path: Path) -> None:
     up = [sys.executable, "-m", "entrypoints.cli.main", "up", "--ephemeral", "--port", str(api)]
     url = f"http://127.0.0.1:{api}"
     with process(tmp_path, *up, "--temporal-port", str(temporal)):
-        eventually(f"{url}/readyz", {"status": "ready"})
+        read_until(f"{url}/readyz", {"status": "ready"})
         with process(tmp_path, sys.executable, "movers.py"):
             read = replaced(shlex.split(block(PAGE, "read"))[-1], addresses)
-            started = eventually(f"http://{read}", {"status": "COMPLETED"}, first_of_list)
+            started = read_until(f"http://{read}", {"status": "COMPLETED"}, first_of_list)
             submit = shlex.split(block(PAGE, "submit"))
             assert "localhost:8080/v1/operations" in submit
             headers = {"content-type": "application/json"}
             answer = httpx.post(f"{url}/v1/operations", content=submit[submit.index("-d") + 1], headers=headers)
             assert answer.status_code == 202, answer.text
-            submitted = eventually(f"{url}/v1/operations/{answer.json()['id']}", {"status": "COMPLETED"})
+            submitted = read_until(f"{url}/v1/operations/{answer.json()['id']}", {"status": "COMPLETED"})
     for done in (started, submitted):
         assert (done["type"], done["input"], done["result"]) == ("move-data", {"rows": 7}, {"moved": 7})
         assert done["progress"] == {"fraction": 1.0, "message": "moving part 4 of 4", "steps": []}

@@ -10,7 +10,7 @@ from hypothesis.stateful import precondition, rule
 
 from application.ports.engine.callback_reader import CallbackMessage
 from application.ports.monitoring.metrics import CallbackOutcome
-from application.submit.retry import Retry, RetryOperation
+from application.submit.retry import Retry
 from domain.access.callback_token import TOKEN_HEADER
 from domain.errors import OperationAlreadyDone
 from domain.evidence.observation import ExecutionState, Observation
@@ -66,7 +66,7 @@ class Clients(World):
     def retry(self, pick: int, fate: Fate | None, key: str | None, ahead: timedelta) -> None:
         """Also of what is retried already: the same retry again gets the first one's answer."""
         former = one([row for row in self.rows.values() if row.done and row.type == "work"], pick)
-        retries = RetryOperation(self.ledger.units, self.ledger.new_submitter())
+        retries = self.ledger.new_retrier()
         again = Retry(idempotency_key=key and f"{key} {former.id}")
         answer = self.process(retries.retry("default", former.id, again, actor=None, trace={}), fate, ahead)
         if answer is not None:

@@ -23,13 +23,11 @@ from application.converge.reconcile import PassCursor, ReconciledPage
 from application.dispatch.check_submitted import CheckSubmitted
 from application.ports.storage.unit_of_work import UnitOfWorkFactory
 from application.submit.submission import Submission, Submitted
-from application.submit.submission_rules import SubmissionRules
 from domain.errors import InvalidInput
 from domain.evidence.finality import Finality
 from domain.evidence.observation import ExecutionState, Observation
 from domain.operation.chain import Run
 from domain.operation.operation import Cause, Change, Operation
-from domain.operation.operation_type import OperationCatalogue
 from domain.operation.report import Report, ReportKind
 from domain.operation.start.creation import accept
 from domain.operation.transition import Source
@@ -99,10 +97,8 @@ class SimulatedLedger(FakeLedger):
         self.services.changes.override(providers.Singleton(EachProcess, self.adapters.units))
         self.adapters.clock.override(providers.Object(ProcessClock(self.clock)))
 
-    def restart(self, catalogue: OperationCatalogue) -> None:
-        super().restart(catalogue)
-        rules = SubmissionRules(catalogue, self.adapters.validator())
-        self.dispatcher._submissions = CheckedAtOnce(self.units, self.services.changes(), self.adapters.clock(), rules)
+    def override_services(self) -> None:
+        self.worker.check_submitted.set_provides(CheckedAtOnce)
 
     def units(self) -> Any:
         unit = self.store.units()

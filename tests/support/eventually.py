@@ -71,9 +71,10 @@ async def eventually(check: Callable[[], Any], what: str = "", *, within: float 
     return found
 
 
-def wait_until(check: Callable[[], object], what: str = "", *, within: float = TIMEOUT, every: float = 0.02) -> None:
+def wait_until(check: Callable[[], _T | None], what: str = "", *, within: float = TIMEOUT, every: float = 0.02) -> _T:
     """The same for tests without an event loop."""
     deadline = time.monotonic() + within
-    while not check():
+    while not (found := check()):
         assert time.monotonic() < deadline, f"still waiting after {within:g} s for {what or check!r}"
         time.sleep(every)
+    return found

@@ -21,22 +21,28 @@ ROOMS = sorted(
     if entry.stem not in {"batching", "ports"}
 )
 """All of the application that adapters must not import: a new room is here as soon as its folder exists."""
-VIOLATIONS = {
-    "layers": ("application/watch/read.py", "import adapters.memory.store"),
-    "domain-is-pure": ("domain/operation/status.py", "import msgspec"),
-    "application-has-no-framework": ("application/watch/read.py", "import sqlalchemy"),
-    "adapters-are-strangers": ("adapters/memory/clock.py", "import adapters.system.clock"),
-    "wiring-alone-knows-adapters": ("entrypoints/poller.py", "import adapters.memory.store"),
-    "http-and-worker-are-strangers": ("entrypoints/worker/heartbeat.py", "import entrypoints.http.server.shutdown"),
-    "adapters-use-no-service": ("adapters/memory/clock.py", f"import {', '.join(ROOMS)}"),
-    "adapters-use-the-wire-alone": ("adapters/memory/clock.py", "import opledger.tracking"),
-    "api-is-a-process-of-its-own": ("entrypoints/scrape.py", "import adapters.postgres.schema.migrations"),
-    "worker-is-a-process-of-its-own": ("entrypoints/scrape.py", "import uvicorn"),
-    "acyclic": ("domain/operation/status.py", "import domain.evidence.reporting"),
-    "sdk-stands-alone": ("sdk/src/opledger/wire.py", "import domain.operation.status"),
-    "client-needs-no-temporal": ("sdk/src/opledger/_client/setup.py", "import temporalio.client"),
-    "workflows-need-no-client": ("sdk/src/opledger/tracking.py", "import opledger.errors, httpx"),
-}
+VIOLATIONS = [
+    ("layers", "application/watch/read.py", "import adapters.memory.store"),
+    ("layers", "entrypoints/poller.py", "import migrations.versions"),
+    ("layers", "migrations/env.py", "import entrypoints.settings.settings"),
+    ("layers", "application/watch/read.py", "import migrations.versions"),
+    ("domain-is-pure", "domain/operation/status.py", "import msgspec"),
+    ("application-has-no-framework", "application/watch/read.py", "import sqlalchemy"),
+    ("adapters-are-strangers", "adapters/memory/clock.py", "import adapters.system.clock"),
+    ("wiring-alone-knows-adapters", "entrypoints/poller.py", "import adapters.memory.store"),
+    ("http-and-worker-are-strangers", "entrypoints/worker/heartbeat.py", "import entrypoints.http.server.shutdown"),
+    ("dashboard-and-worker-are-strangers", "entrypoints/worker/heartbeat.py", "import entrypoints.ui.dashboard"),
+    ("dashboard-and-worker-are-strangers", "entrypoints/ui/dashboard.py", "import entrypoints.worker.heartbeat"),
+    ("adapters-use-no-service", "adapters/memory/clock.py", f"import {', '.join(ROOMS)}"),
+    ("adapters-use-the-wire-alone", "adapters/memory/clock.py", "import opledger.tracking"),
+    ("api-is-a-process-of-its-own", "entrypoints/scrape.py", "import adapters.postgres.schema.migrations"),
+    ("worker-is-a-process-of-its-own", "entrypoints/scrape.py", "import uvicorn"),
+    ("acyclic", "domain/operation/status.py", "import domain.evidence.reporting"),
+    ("sdk-stands-alone", "sdk/src/opledger/wire.py", "import domain.operation.status"),
+    ("client-needs-no-temporal", "sdk/src/opledger/_client/setup.py", "import temporalio.client"),
+    ("workflows-need-no-client", "sdk/src/opledger/tracking.py", "import opledger.errors, httpx"),
+]
+"""Contract, file, and the line that breaks the contract there."""
 
 
 def lint(tree: Path, *contracts: str) -> subprocess.CompletedProcess[str]:
@@ -71,11 +77,9 @@ def test_the_contracts_hold(tmp_path: Path) -> None:
     assert "0 broken" in result.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("contract", VIOLATIONS)
-def test_each_contract_fails_on_a_violation(contract: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("contract", "file", "line"), VIOLATIONS)
+def test_each_contract_fails_on_a_violation(contract: str, file: str, line: str, tmp_path: Path) -> None:
     """A contract that cannot fail holds nothing."""
-    file, line = VIOLATIONS[contract]
     target = copy(tmp_path) / file
     target.write_text(target.read_text() + f"\n{line}\n")
     result = lint(tmp_path, contract)
@@ -83,10 +87,9 @@ def test_each_contract_fails_on_a_violation(contract: str, tmp_path: Path) -> No
     assert "1 broken" in result.stdout
 
 
-@pytest.mark.slow
 def test_adapters_may_import_no_room_of_the_application(tmp_path: Path) -> None:
     """The linter names each room that the violation imports."""
-    file, line = VIOLATIONS["adapters-use-no-service"]
+    [(file, line)] = [(file, line) for contract, file, line in VIOLATIONS if contract == "adapters-use-no-service"]
     target = copy(tmp_path) / file
     target.write_text(target.read_text() + f"\n{line}\n")
     output = lint(tmp_path, "adapters-use-no-service").stdout
@@ -105,7 +108,7 @@ def test_domain_imports_the_standard_library_alone() -> None:
 
 def test_every_contract_has_a_violation() -> None:
     """A new contract needs its own proof."""
-    assert set(contracts()) == set(VIOLATIONS)
+    assert set(contracts()) == {contract for contract, _, _ in VIOLATIONS}
 
 
 def test_contracts_name_every_room_and_every_adapter() -> None:

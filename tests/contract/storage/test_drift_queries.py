@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.operate.worker_presence import INTERVAL, NotePresence
 from application.ports.storage.drift_queries import Drift
 from application.ports.storage.leases import PRESENCE
@@ -82,7 +82,7 @@ class DriftQueriesContract:
         await presence.step(1)
         async with store.units() as unit:
             assert await unit.leases.acquire(PRESENCE, INTERVAL) is None
-        assert await presence.step(1) == ClaimResult(0)
+        assert await presence.step(1) == StepResult(0)
 
     async def test_oldest_unverified_is_the_earliest_verification_of_an_open_operation(self, store: Store) -> None:
         """Over all tenants, whenever the next verification is due, even if it is claimed."""

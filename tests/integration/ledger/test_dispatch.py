@@ -49,7 +49,7 @@ async def test_reply_to_the_start_is_lost(ledger: RealLedger, proxy: Proxy) -> N
     await ledger.engine.ping()
     proxy.lose_next_reply()
     step = await run_once(ledger.worker.dispatcher(), 1)
-    assert (step.claimed, step.engine_available) == (1, False)
+    assert (step.found, step.engine_available) == (1, False)
     row = await ledger.row(operation_id)
     assert (row.status, row.dispatch.attempts, row.dispatch.done_at) == (ACCEPTED, 1, None)
     async with ledger.working(activities=[lose_report], loops=()):
@@ -74,7 +74,7 @@ async def test_bad_rows_stop_no_other(ledger: RealLedger) -> None:
     good = [await ledger.submit("Echo-ledger", number) for number in range(5)]
     known = {name: declared for name, declared in CATALOGUE.types.items() if name != "NoArgument-team"}
     outdated = WorkerServices(**ledger.parts | {"catalogue": providers.Object(OperationCatalogue(known))})
-    assert (await run_once(outdated.dispatcher(), 100)).claimed == 7
+    assert (await run_once(outdated.dispatcher(), 100)).found == 7
     row = await ledger.row(impossible)
     assert row.error is not None
     assert row.error.code is ErrorCode.START_REJECTED
@@ -125,7 +125,7 @@ async def test_competing_dispatchers(temporal_client: Client, database_url: str)
         ledgers = [one, two, three]
         ids = [await one.submit("Echo-ledger", number) for number in range(30)]
         steps = await asyncio.gather(*(run_once(ledger.worker.dispatcher(), 20) for ledger in ledgers * 2))
-        assert sum(step.claimed for step in steps) == 30
+        assert sum(step.found for step in steps) == 30
         assert sorted(call for ledger in ledgers for call in ledger.engine.calls["start"]) == sorted(ids)
         async with one.working():
             assert [(await one.done(operation_id)).result for operation_id in ids] == list(range(30))
@@ -141,7 +141,7 @@ async def test_dispatcher_that_died_after_its_claim(temporal_client: Client, dat
             now = ledger.adapters.clock().now()
             assert len(await unit.operations.claim_due_dispatches(now, timedelta(hours=1), 10)) == 1
             await unit.commit()
-        assert (await run_once(ledger.worker.dispatcher(), 10)).claimed == 0
+        assert (await run_once(ledger.worker.dispatcher(), 10)).found == 0
         async with ledger.adapters.database().begin() as connection:  # as time does
             await connection.execute(text("UPDATE opledger.operations SET dispatch_due_at = now() - interval '1 s'"))
         async with ledger.working():

@@ -187,7 +187,7 @@ async def test_verification_finds_what_nobody_says(temporal_client: Client, data
     """Executions that the engine does not know any more are in no list: asking about each finds them lost."""
     async with real_ledger(temporal_client, database_url) as ledger:
         ids = await fill_running(ledger, 30)
-        while (await run_once(ledger.worker.verifier(), 10)).claimed:
+        while (await run_once(ledger.worker.verifier(), 10)).found:
             pass
         assert sorted(ledger.engine.calls["observe"]) == sorted(ids)
         rows = await ledger.rows()

@@ -190,9 +190,9 @@ async def test_folds_of_a_few_changes_leave_one_row_of_each_group(postgres_engin
             await unit.operations.add(change_to(OperationStatus.RUNNING, next(_numbers), type_name="abc"[number % 3]))
             await unit.commit()
     folds = [await FoldCounts(units, SystemClock()).step(4)]
-    while folds[-1].claimed:
+    while folds[-1].found:
         folds.append(await FoldCounts(units, SystemClock()).step(4))
-    assert {fold.claimed for fold in folds} == {0, 4}
+    assert {fold.found for fold in folds} == {0, 4}
     async with postgres_engine.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM opledger.operation_counts")) == 3
     assert await shown(postgres_engine) == await table(postgres_engine, PLAIN)

@@ -248,7 +248,7 @@ async def test_concurrent_purges_remove_each_operation_once(postgres_engine: Asy
     async def purge() -> int:
         retain = RetainOperations(ledger.units, ledger.clock, Retention(timedelta(days=30)), MemoryMetrics())
         purged = 0
-        while claimed := (await retain.step(4)).claimed:
+        while claimed := (await retain.step(4)).found:
             purged += claimed
         return purged
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import invariant, precondition, rule
 from application.bulk.bulk_operations import Confirmation
 from application.bulk.perform import BulkActionEnded, PieceHandled
 from application.ports.storage.operation_queries import OperationFilter
-from application.submit.retry import Retry, RetryOperation
+from application.submit.retry import Retry
 from application.submit.submission import Submission
 from domain.bulk.bulk_action import MAX_UNCONFIRMED, BulkTerms, BulkVerb
 from domain.bulk.target import Target, TargetOutcome
@@ -79,7 +79,7 @@ class Clients(BulkWorld):
     @rule(pick=PICKS, ahead=AHEAD)
     def retry(self, pick: int, ahead: timedelta) -> None:
         row = one([row for row in self.work if row.done], pick)
-        retries = RetryOperation(self.ledger.units, self.ledger.new_submitter())
+        retries = self.ledger.new_retrier()
 
         async def ask() -> None:
             try:

@@ -9,10 +9,7 @@ from uuid import UUID
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
 from application.bulk.bulk_operations import BulkOperations
-from application.bulk.perform import PerformBulkActions
-from application.bulk.verbs import BulkVerbs
 from application.ports.storage.operation_queries import OperationFilter
-from application.submit.retry import RetryOperation
 from application.submit.submission import Submission
 from application.submit.submit import SubmitOperations
 from domain.bulk.bulk_action import BulkVerb
@@ -23,7 +20,6 @@ from domain.operation.operation import Change, Operation
 from domain.operation.transition import Transition
 from tests.simulation.processes import Fate, Processes
 from tests.simulation.world import Errors, SimulatedLedger
-from tests.support.ledger.in_memory import CATALOGUE
 
 TENANTS = ("default", "another")
 PIECE = 3
@@ -64,6 +60,15 @@ class Checked(SubmitOperations):
         return [self.refusal_of(submission) for submission in submissions]
 
 
+class BulkLedger(SimulatedLedger):
+    """Its bulk actions have small pieces, and wait for no other work: none of it is done in this simulation."""
+
+    def override_services(self) -> None:
+        super().override_services()
+        self.worker.submit.set_provides(Checked)
+        self.worker.bulk.add_kwargs(piece=PIECE, pace=None)
+
+
 class BulkWorld(RuleBasedStateMachine):
     """What rules and invariants work on."""
 
@@ -84,13 +89,9 @@ class BulkWorld(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.ledger = SimulatedLedger()
-        ledger, adapters = self.ledger, self.ledger.adapters
-        submitter = Checked(ledger.units, adapters.clock(), adapters.operation_ids(), CATALOGUE, adapters.validator())
-        retry = RetryOperation(ledger.units, submitter)
-        verbs = BulkVerbs(ledger.canceller, retry, ledger.api.acknowledge())
-        self.performer = PerformBulkActions(ledger.units, verbs.acts, piece=PIECE)
-        self.bulk: BulkOperations = ledger.api.bulk()
+        self.ledger = BulkLedger()
+        self.performer = self.ledger.worker.bulk()
+        self.bulk: BulkOperations = self.ledger.api.bulk()
 
     def process(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None, ahead: timedelta = timedelta()) -> Any:
         """Runs it in a process of its own. `ahead`: of its clock."""

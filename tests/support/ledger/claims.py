@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Protocol
 
-from application.batching.claim_loop import ClaimLoop, ClaimResult
+from application.batching.claim_loop import ClaimLoop
+from application.batching.step_result import StepResult
 
 
 class Claiming(Protocol):
@@ -12,7 +13,7 @@ class Claiming(Protocol):
     def claim_loop(self) -> ClaimLoop: ...
 
 
-async def run_once(service: Claiming, limit: int) -> ClaimResult:
+async def run_once(service: Claiming, limit: int) -> StepResult:
     """One step of the service's loop, and all that it claimed."""
     async with service.claim_loop() as loop:
         result = await loop.step(limit)

@@ -15,7 +15,7 @@ from adapters.memory.metrics import MemoryMetrics
 from adapters.memory.store import MemoryStore
 from application.adopt.adopt import Adopted
 from application.adopt.watch_rules import WatchRules
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.converge.reconcile import ReconciledPage
 from application.ports.engine.executions import Attached, Execution, InputRead
 from application.ports.engine.index import IndexEntry, IndexPage, StartPage, Watch
@@ -26,6 +26,7 @@ from application.ports.engine.workflow_engine import (
     WorkflowEngine,
 )
 from application.ports.monitoring.metrics import CallbackOutcome
+from application.submit.retry import RetryOperation
 from application.submit.submission import Submission
 from application.submit.submit import SubmitOperations
 from application.track.record import Recorded
@@ -215,10 +216,14 @@ class FakeLedger:
         self.temporal.engine.override(providers.Object(self.engine))
         self.adapters.units.override(providers.Object(self.units))
 
+    def override_services(self) -> None:
+        """Changes what the containers of the API and the worker provide."""
+
     def restart(self, catalogue: OperationCatalogue) -> None:
         """Starts the API and the worker, with this catalogue."""
         parts = {**self.parts, "catalogue": providers.Object(catalogue)}
         self.api, self.worker = ApiServices(**parts), WorkerServices(**parts)
+        self.override_services()
         self.worker.close_poll.add_kwargs(pause=timedelta())
         self.worker.watch_rules.add_kwargs(pause=timedelta())
         self.submitter = self.api.submit()
@@ -245,6 +250,12 @@ class FakeLedger:
         """The service of one more process: a batch belongs to a process."""
         self.api.submit.reset()
         return self.api.submit()
+
+    def new_retrier(self) -> RetryOperation:
+        """The service of one more process, which submits by a `new_submitter`."""
+        self.new_submitter()
+        self.api.retry.reset()
+        return self.api.retry()
 
     def new_watcher(self) -> WatchRules:
         """The watch of one more worker, which has seen nothing."""
@@ -298,24 +309,24 @@ class FakeLedger:
 
     # What the ledger does by itself.
 
-    async def watch(self) -> ClaimResult:
+    async def watch(self) -> StepResult:
         """One round of the watch rules, when it is due."""
         self.clock.advance(WATCH_EVERY)
         return await self.watch_rules.step(1)
 
-    async def dispatch(self, limit: int) -> ClaimResult:
+    async def dispatch(self, limit: int) -> StepResult:
         """Start the workflows of up to `limit` due operations."""
         return await run_once(self.dispatcher, limit)
 
-    async def follow_up(self, limit: int) -> ClaimResult:
+    async def follow_up(self, limit: int) -> StepResult:
         """Follow up to `limit` due operations up."""
         return await run_once(self.follow_ups, limit)
 
-    async def pass_cancellations_on(self, limit: int = 100) -> ClaimResult:
+    async def pass_cancellations_on(self, limit: int = 100) -> StepResult:
         """Pass up to `limit` due cancellation requests on to the children."""
         return await run_once(self.cancel_children, limit)
 
-    async def verify(self, limit: int) -> ClaimResult:
+    async def verify(self, limit: int) -> StepResult:
         """Verify up to `limit` due operations."""
         return await run_once(self.verifier, limit)
 

@@ -1,10 +1,9 @@
 """A URL with a primary and its standby, which change roles."""
 
 import asyncio
-import contextlib
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -25,6 +24,7 @@ from domain.operation.operation import Change
 from domain.operation.start.creation import accept
 from entrypoints.local.embedded.data_folder import opened
 from entrypoints.local.embedded.postgres import EmbeddedPostgres
+from tests.support.eventually import eventually
 from tests.support.operations import cause
 from tests.support.places import in_memory
 from tests.support.postgres.replication import Standby, kill, url_of_both
@@ -89,15 +89,6 @@ async def pair() -> AsyncIterator[Pair]:
                 await pair.close()
             finally:
                 await standby.stop()
-
-
-async def eventually(call: Callable[[], Awaitable[UUID]]) -> UUID:
-    """Returns the call's result once the database is available."""
-    async with asyncio.timeout(TIMEOUT):
-        while True:
-            with contextlib.suppress(DatabaseUnavailable):
-                return await call()
-            await asyncio.sleep(0.05)
 
 
 async def hears(pair: Pair, server: EmbeddedPostgres) -> None:

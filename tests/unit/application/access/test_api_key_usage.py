@@ -6,7 +6,7 @@ import pytest
 
 from adapters.memory.access.api_keys import MemoryApiKeys
 from application.access.api_key_usage import NoteKeyUses
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.ports.storage.unit_of_work import DatabaseUnavailable
 from domain.access.api_key import make_api_key
 from domain.access.scope import ALL_SCOPES
@@ -36,7 +36,7 @@ async def test_an_outage_at_shutdown_does_not_stop_the_shutdown(caplog: pytest.L
     """It is logged."""
 
     class Away(NoteKeyUses):
-        async def step(self, limit: int) -> ClaimResult:
+        async def step(self, limit: int) -> StepResult:
             raise DatabaseUnavailable
 
     async with noting(Away(MemoryApiKeys())):

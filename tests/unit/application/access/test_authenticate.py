@@ -216,7 +216,7 @@ async def test_a_step_stores_the_last_use_of_each_key() -> None:
     with pytest.raises(DatabaseUnavailable):
         await world.uses.step(100)
     world.keys.away = False
-    assert [(await world.uses.step(100)).claimed, (await world.uses.step(100)).claimed] == [1, 0]
+    assert [(await world.uses.step(100)).found, (await world.uses.step(100)).found] == [1, 0]
     assert world.keys.noted == [{prefix: last}, {}]
     [stored] = await world.manage.list()
     assert stored.last_used_at == last
@@ -228,7 +228,7 @@ async def test_a_step_stores_a_limited_number_of_uses() -> None:
     for number in range(3):
         text, _ = await world.key(f"key {number}")
         await world.authenticate.principal(text)
-    assert [(await world.uses.step(2)).claimed for _ in range(3)] == [2, 1, 0]
+    assert [(await world.uses.step(2)).found for _ in range(3)] == [2, 1, 0]
 
 
 async def test_a_wrong_secret_does_not_count_as_use() -> None:
@@ -237,7 +237,7 @@ async def test_a_wrong_secret_does_not_count_as_use() -> None:
     text, _ = await world.key()
     with pytest.raises(InvalidCredentials):
         await world.authenticate.principal(text[:-1] + ("a" if text[-1] != "a" else "b"))
-    assert (await world.uses.step(10)).claimed == 0
+    assert (await world.uses.step(10)).found == 0
 
 
 async def test_a_taken_prefix_is_drawn_again() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from application.adopt.watch_progress import CAUGHT_UP_NAME, HOLD, LEASE_NAME
 from application.adopt.watch_rules import MAX_TRIES, OVERLAP
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.ports.engine.workflow_engine import EngineUnavailable
 from tests.support.ledger.in_memory import ADOPTING, WATCH_EVERY, FakeLedger
 from tests.unit.application.adopt.test_watch_rules import adopted, start, watching
@@ -22,7 +22,7 @@ async def test_interval_passes_between_two_rounds(every: timedelta) -> None:
         await ledger.watch_rules.step(1)
         listed = len(ledger.engine.calls["started_since"])
         for watcher in (ledger.watch_rules, ledger.new_watcher(), ledger.watch_rules):
-            assert await watcher.step(1) == ClaimResult(0)
+            assert await watcher.step(1) == StepResult(0)
             ledger.clock.advance(every / 4)
         assert len(ledger.engine.calls["started_since"]) == listed
         ledger.clock.advance(every / 4)

@@ -9,7 +9,7 @@ import pytest
 from adapters.memory.engine.executions import StartFields
 from application.adopt.watch_progress import HOLD
 from application.adopt.watch_rules import CHUNK, MAX_CODEC_WAIT, OVERLAP, RETRY_RULE_AFTER
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.ports.engine.workflow_engine import EngineUnavailable, PayloadsUnavailable
 from application.ports.monitoring.metrics import AdoptionWay
 from domain.operation.operation import Operation
@@ -47,7 +47,7 @@ async def test_started_execution_is_adopted_by_the_next_round() -> None:
     """With the callback, and running."""
     ledger = await watching()
     start(ledger)
-    assert await ledger.watch() == ClaimResult(1, engine_asked=True)
+    assert await ledger.watch() == StepResult(1, engine_asked=True)
     row = adopted(ledger)["order-1"]
     assert (row.status, row.type, row.tenant, row.labels) == (RUNNING, "order", "default", {"team": "shop"})
     assert row.dispatch.calls_back
@@ -66,7 +66,7 @@ async def test_round_costs_one_list_call_and_new_runs_one_description_each() -> 
     assert len(calls["started_since"]) == 5
     assert {len(calls[name]) for name in ("describe", "input_of", "attach_callback")} == {20}
     assert calls["observe"] == []
-    assert await ledger.watch() == ClaimResult(0, engine_asked=True)
+    assert await ledger.watch() == StepResult(0, engine_asked=True)
 
 
 async def test_known_executions_are_not_described() -> None:
@@ -118,7 +118,7 @@ async def test_crash_of_the_first_round_loses_no_start() -> None:
     """Its begin is marked before it reads."""
     ledger = FakeLedger(catalogue=ADOPTING)
     ledger.engine.break_for("started_since", None, EngineUnavailable("away"))
-    assert await ledger.watch() == ClaimResult(0, engine_available=False)
+    assert await ledger.watch() == StepResult(0, engine_available=False)
     ledger.engine.before.clear()
     start(ledger)
     ledger.pass_time(hours=1)
@@ -160,7 +160,7 @@ async def test_schedule_that_starts_500_at_once() -> None:
     ledger = await watching(index_page=100)
     for number in range(500):
         start(ledger, f"order-{number}")
-    assert (await ledger.watch()).claimed == 500
+    assert (await ledger.watch()).found == 500
     assert len(ledger.engine.calls["describe"]) == 500
     assert all(row.status is RUNNING and row.dispatch.calls_back for row in ledger.rows().values())
 
@@ -259,7 +259,7 @@ async def test_long_round_keeps_the_lease() -> None:
     for number in range(3 * CHUNK):
         start(ledger, f"order-{number}")
     other = ledger.new_watcher()
-    answers: list[ClaimResult] = []
+    answers: list[StepResult] = []
 
     async def time_passes() -> None:
         ledger.clock.advance(HOLD / (CHUNK + 1))
@@ -268,13 +268,13 @@ async def test_long_round_keeps_the_lease() -> None:
 
     ledger.engine.after["describe", None] = time_passes
     await ledger.watch()
-    assert answers == [ClaimResult(0)] * 3
+    assert answers == [StepResult(0)] * 3
 
 
 async def test_nothing_is_asked_without_rules() -> None:
     """The ledger that adopts nothing pays nothing."""
     ledger = FakeLedger()
-    assert await ledger.watch() == ClaimResult(0)
+    assert await ledger.watch() == StepResult(0)
     assert ledger.engine.calls == {}
     assert ledger.store._tables.leases == {}
 

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from application.batching.claim_loop import CONCURRENCY, MAX_IN_FLIGHT, ClaimLoop, ClaimResult
+from application.batching.claim_loop import CONCURRENCY, MAX_IN_FLIGHT, ClaimLoop
+from application.batching.step_result import StepResult
 from application.ports.storage.unit_of_work import UnitOfWork
 from domain.operation.operation import Operation
 from tests.support.ledger.faults import Crash
@@ -61,7 +62,7 @@ async def test_a_hanging_action_delays_no_other(work: Work) -> None:
     first, *others = work.due
     work.open(*others)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
-        while (await loop.step(1000)).claimed:
+        while (await loop.step(1000)).found:
             await quiet()
         assert (len(work.begun), work.ended) == (len(others) + 1, len(others))
         work.open(first)
@@ -71,7 +72,7 @@ async def test_actions_are_limited_and_claimed_in_batches(work: Work) -> None:
     """A claim is for at least half of the places, not for one operation."""
     due = list(work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
-        assert await loop.step(1000) == ClaimResult(MAX_IN_FLIGHT)
+        assert await loop.step(1000) == StepResult(MAX_IN_FLIGHT)
         waiting = asyncio.create_task(loop.step(1000))
         await quiet()
         assert work.begun == due[:CONCURRENCY], "oldest first"
@@ -79,9 +80,9 @@ async def test_actions_are_limited_and_claimed_in_batches(work: Work) -> None:
         await quiet()
         assert not waiting.done(), "room for one less than a batch"
         work.open(due[CONCURRENCY])
-        assert await waiting == ClaimResult(CONCURRENCY)
+        assert await waiting == StepResult(CONCURRENCY)
         work.open(*due)
-        while (await loop.step(1000)).claimed:
+        while (await loop.step(1000)).found:
             await quiet()
     assert work.claims == [MAX_IN_FLIGHT, CONCURRENCY, *work.claims[2:]]
     assert min(work.claims[:-1]) >= CONCURRENCY
@@ -91,7 +92,7 @@ async def test_a_step_claims_at_most_its_limit(work: Work) -> None:
     """A limit of one gives one operation."""
     work.open(*work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
-        assert await loop.step(3) == ClaimResult(3)
+        assert await loop.step(3) == StepResult(3)
 
 
 async def test_a_failed_action_is_due_again_after_its_lease(work: Work) -> None:
@@ -99,7 +100,7 @@ async def test_a_failed_action_is_due_again_after_its_lease(work: Work) -> None:
     work.due[0].labels["broken"] = "yes"  # type: ignore[index]
     work.open(*work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
-        while (await loop.step(1000)).claimed:
+        while (await loop.step(1000)).found:
             await quiet()
     assert work.ended == 4 * MAX_IN_FLIGHT
 
@@ -110,14 +111,14 @@ async def test_an_outage_is_probed_with_small_claims(work: Work) -> None:
     work.available = False
     work.open(*work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
-        assert await loop.step(50) == ClaimResult(MAX_IN_FLIGHT)
-        assert await loop.step(50) == ClaimResult(0, engine_available=False)
+        assert await loop.step(50) == StepResult(MAX_IN_FLIGHT)
+        assert await loop.step(50) == StepResult(0, engine_available=False)
         assert (work.ended, work.claims) == (MAX_IN_FLIGHT, [MAX_IN_FLIGHT])
-        assert await loop.step(7) == ClaimResult(7, engine_available=False)
-        assert await loop.step(7) == ClaimResult(7, engine_available=False)
+        assert await loop.step(7) == StepResult(7, engine_available=False)
+        assert await loop.step(7) == StepResult(7, engine_available=False)
         work.available = True
-        assert await loop.step(7) == ClaimResult(7)
-        assert await loop.step(50) == ClaimResult(MAX_IN_FLIGHT)
+        assert await loop.step(7) == StepResult(7)
+        assert await loop.step(50) == StepResult(MAX_IN_FLIGHT)
 
 
 async def test_nothing_due_does_not_end_an_outage(work: Work) -> None:
@@ -125,14 +126,14 @@ async def test_nothing_due_does_not_end_an_outage(work: Work) -> None:
     work.available, work.due = False, work.due[:1]
     work.open(*work.due)
     async with ClaimLoop(FakeLedger().units, work.claim, work.act) as loop:
-        assert await loop.step(50) == ClaimResult(1)
+        assert await loop.step(50) == StepResult(1)
         await quiet()
-        assert await loop.step(50) == ClaimResult(0, engine_available=False)
-        assert await loop.step(7) == ClaimResult(0)
+        assert await loop.step(50) == StepResult(0, engine_available=False)
+        assert await loop.step(7) == StepResult(0)
         work.due = await accepted(MAX_IN_FLIGHT)
         work.gates = {operation.id: asyncio.Event() for operation in work.due}
         work.open(*work.due)
-        assert await loop.step(7) == ClaimResult(7, engine_available=False)
+        assert await loop.step(7) == StepResult(7, engine_available=False)
 
 
 async def test_cancellation_ends_the_running_actions(work: Work) -> None:
@@ -184,7 +185,7 @@ async def test_the_dispatcher_starts_each_operation_once() -> None:
     ledger = FakeLedger()
     ids = {await ledger.submit() for _ in range(MAX_IN_FLIGHT + 3)}
     async with ledger.dispatcher.claim_loop() as loop:
-        while (await loop.step(50)).claimed:
+        while (await loop.step(50)).found:
             await quiet()
     assert sorted(ledger.engine.calls["start"]) == sorted(ids)
     assert all(ledger.row(operation_id).dispatch.done_at for operation_id in ids)

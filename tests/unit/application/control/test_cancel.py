@@ -27,7 +27,7 @@ async def test_cancel_before_the_first_attempt_prevents_the_start(force: bool) -
     assert (answer.error.code, answer.error.message, answer.started_at) == (ErrorCode.CANCELED, "no need", None)
     line = ledger.history(operation_id)[-1]
     assert (ledger.statuses(operation_id), line.actor, line.source) == ([ACCEPTED, FAILED], "alice", Source.CLIENT)
-    assert (await ledger.dispatch(1)).claimed == 0
+    assert (await ledger.dispatch(1)).found == 0
     assert not ledger.world.starts
 
 

@@ -47,7 +47,7 @@ async def test_children_are_cancelled_with_their_parent() -> None:
     waiting = await child_of(ledger, parent, runs=False)
     await ledger.cancel(parent, actor="alice")
     for expected in (1, 2, 1, 0):
-        assert (await ledger.pass_cancellations_on()).claimed == expected
+        assert (await ledger.pass_cancellations_on()).found == expected
     words = f"parent operation {parent} was cancelled: no need"
     assert [reason(ledger, each) for each in (running, waiting)] == [words, words]
     assert reason(ledger, grandchild) == f"parent operation {running} was cancelled: {words}"
@@ -134,7 +134,7 @@ async def test_many_children_are_cancelled_in_pages(monkeypatch: pytest.MonkeyPa
     children = [await child_of(ledger, parent, runs=False) for _ in range(9)]
     await ledger.dispatch(10)
     await ledger.cancel(parent)
-    assert (await ledger.pass_cancellations_on()).claimed == 1
+    assert (await ledger.pass_cancellations_on()).found == 1
     before = {child: ledger.row(child).version for child in children}
     assert all(reason(ledger, child) for child in children)
     await ledger.cancel(parent, force=False)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from adapters.memory.engine.executions import StartFields
 from adapters.memory.storage.tables import LeaseRow
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.converge.close_poll import LEASE_NAME, OVERLAP
 from application.ports.engine.index import IndexPage
 from domain.operation.operation_error import ErrorCode
@@ -18,7 +18,7 @@ ACCEPTED, RUNNING = OperationStatus.ACCEPTED, OperationStatus.RUNNING
 COMPLETED, FAILED = OperationStatus.COMPLETED, OperationStatus.FAILED
 
 
-async def poll(ledger: FakeLedger) -> ClaimResult:
+async def poll(ledger: FakeLedger) -> StepResult:
     """Polls once."""
     ledger.clock.advance(CLOSE_POLL)
     return await ledger.close_poll.step(1)
@@ -33,7 +33,7 @@ async def test_a_close_without_callback_is_found_by_the_next_poll() -> None:
     ledger.world.complete(completed, {"n": 1})
     ledger.world.terminate_from_outside(killed, "too dear", "bob")
     ledger.world.time_out(never_picked_up)
-    assert await poll(ledger) == ClaimResult(3, engine_asked=True)
+    assert await poll(ledger) == StepResult(3, engine_asked=True)
     assert (ledger.status(completed), ledger.row(completed).result) == (COMPLETED, {"n": 1})
     assert ledger.statuses(killed) == [ACCEPTED, RUNNING, FAILED]
     assert ledger.statuses(never_picked_up) == [ACCEPTED, FAILED]
@@ -137,7 +137,7 @@ async def test_workers_share_the_lease() -> None:
         await ledger.close_poll.step(1)
     assert len(ledger.engine.calls["changed_since"]) == 1
     ledger.clock.advance(CLOSE_POLL - timedelta(milliseconds=1))
-    assert await ledger.close_poll.step(1) == ClaimResult(0)
+    assert await ledger.close_poll.step(1) == StepResult(0)
     assert len(ledger.engine.calls["changed_since"]) == 1
 
 
@@ -166,7 +166,7 @@ async def test_a_poll_after_an_outage_finds_what_closed_during_it() -> None:
     ledger.world.go_down()
     ledger.world.complete(operation_id)
     for _ in range(20):
-        assert await poll(ledger) == ClaimResult(0, engine_available=False)
+        assert await poll(ledger) == StepResult(0, engine_available=False)
     ledger.world.come_back()
     await poll(ledger)
     assert ledger.status(operation_id) is COMPLETED

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.dispatch.dispatch import FIRST_QUESTION
 from application.ports.engine.workflow_engine import PayloadsUnavailable
 from domain.evidence.reporting import CONFIRM_AFTER
@@ -34,9 +34,9 @@ async def next_step(ledger: FakeLedger, operation_id: UUID) -> float:
     wait = due(ledger, operation_id) - ledger.clock.now()
     if wait.total_seconds() > 0:
         ledger.clock.advance(wait / 2)
-        assert await ledger.follow_up(1) == ClaimResult(0)
+        assert await ledger.follow_up(1) == StepResult(0)
         ledger.clock.advance(wait - wait / 2)
-    assert await ledger.follow_up(1) == ClaimResult(1)
+    assert await ledger.follow_up(1) == StepResult(1)
     return wait.total_seconds()
 
 
@@ -82,7 +82,7 @@ async def test_an_observation_of_running_ends_the_questions() -> None:
     async with ledger.store.units() as unit:
         await unit.operations.set_follow_up(ledger.row(operation_id), FollowUp(ledger.clock.now(), 3))
         await unit.commit()
-    assert await ledger.follow_up(1) == ClaimResult(1)
+    assert await ledger.follow_up(1) == StepResult(1)
     assert ledger.row(operation_id).follow_up == FollowUp()
 
 
@@ -91,7 +91,7 @@ async def test_a_report_of_the_start_cancels_the_question() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.running()
     ledger.clock.advance(FIRST_QUESTION * 10)
-    assert await ledger.follow_up(10) == ClaimResult(0)
+    assert await ledger.follow_up(10) == StepResult(0)
     assert ledger.status(operation_id) is RUNNING
     assert not ledger.engine.calls["observe"]
 
@@ -106,7 +106,7 @@ async def test_reported_outcome_is_confirmed_soon() -> None:
     assert (row.status, row.result, row.follow_up, row.reported) == (COMPLETED, {"n": 1}, FollowUp(), None)
     assert ledger.history(operation_id)[-1].source is Source.CONFIRMATION
     ledger.pass_time(hours=1)
-    assert await ledger.follow_up(10) == ClaimResult(0)
+    assert await ledger.follow_up(10) == StepResult(0)
 
 
 async def test_a_reported_outcome_waits_while_the_execution_is_open() -> None:
@@ -246,7 +246,7 @@ async def test_cancel_is_delivered_once_after_an_outage() -> None:
     asked = []
     for _ in range(9):
         ledger.clock.advance(max(due(ledger, operation_id) - ledger.clock.now(), FIRST_QUESTION * 0))
-        assert await ledger.follow_up(5) == ClaimResult(1, engine_available=False)
+        assert await ledger.follow_up(5) == StepResult(1, engine_available=False)
         asked.append((due(ledger, operation_id) - ledger.clock.now()).total_seconds())
     assert asked == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert ledger.status(operation_id) is RUNNING
@@ -273,7 +273,7 @@ async def test_one_failing_operation_stops_no_other(error: Exception, available:
         ledger.world.complete(operation_id, 1)
     ledger.clock.advance(FIRST_QUESTION)
     ledger.engine.before[("observe", ids[3])] = fails(error)
-    assert await ledger.follow_up(100) == ClaimResult(7, engine_available=available)
+    assert await ledger.follow_up(100) == StepResult(7, engine_available=available)
     assert [ledger.status(operation_id) for operation_id in ids].count(COMPLETED) == 6
     ledger.engine.before.clear()
     ledger.clock.advance(LEASE)
@@ -295,7 +295,7 @@ async def test_a_crash_at_any_step_does_not_lose_the_cancel(step: int) -> None:
     assert error.code is ErrorCode.TERMINATED
     assert ledger.statuses(operation_id) == [ACCEPTED, RUNNING, FAILED]
     ledger.pass_time(hours=1)
-    assert await ledger.follow_up(1) == ClaimResult(0)
+    assert await ledger.follow_up(1) == StepResult(0)
 
 
 async def test_missing_execution_is_waited_for_then_started_again() -> None:
@@ -371,7 +371,7 @@ async def test_codec_outage_delays_one_operation_and_no_other() -> None:
     ledger.world.complete(operation_id, 1)
     ledger.clock.advance(CONFIRM_AFTER)
     ledger.engine.break_for("observe", operation_id, PayloadsUnavailable("the payload codec is unavailable"))
-    assert await ledger.follow_up(1) == ClaimResult(1, engine_available=True)
+    assert await ledger.follow_up(1) == StepResult(1, engine_available=True)
     assert ledger.status(operation_id) is RUNNING
     assert due(ledger, operation_id) > ledger.clock.now()
     ledger.engine.before.clear()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.converge.start_watch import FIRST_SAMPLE, INTERVAL, REPORT_DELAY
 from domain.operation.status import OperationStatus
 from domain.operation.transition import Source
@@ -13,7 +13,7 @@ from tests.support.ledger.in_memory import FakeLedger
 ACCEPTED, RUNNING, COMPLETED = OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.COMPLETED
 
 
-async def watch(ledger: FakeLedger) -> ClaimResult:
+async def watch(ledger: FakeLedger) -> StepResult:
     """Runs one watch."""
     ledger.clock.advance(INTERVAL)
     return await ledger.start_watch.step(1)
@@ -31,7 +31,7 @@ async def test_an_unreported_start_is_seen_by_the_next_watch(callbacks: bool) ->
     await watch(ledger)
     assert ledger.status(operation_id) is RUNNING
     assert ledger.history(operation_id)[-1].source is Source.CONFIRMATION
-    assert await watch(ledger) == ClaimResult(0)
+    assert await watch(ledger) == StepResult(0)
 
 
 async def test_an_unreported_execution_that_closed_is_seen_as_closed() -> None:
@@ -49,7 +49,7 @@ async def test_a_workflow_that_reports_costs_no_question() -> None:
     await ledger.running()
     await ledger.dispatched()
     ledger.clock.advance(REPORT_DELAY - timedelta(milliseconds=1))
-    assert await ledger.start_watch.step(1) == ClaimResult(0)
+    assert await ledger.start_watch.step(1) == StepResult(0)
     assert ledger.engine.calls["observe"] == []
 
 
@@ -58,11 +58,11 @@ async def test_a_thousand_waiting_operations_cost_eight_questions() -> None:
     ledger = FakeLedger()
     for _ in range(1_000):
         await ledger.submit()
-    while (await ledger.dispatch(100)).claimed:
+    while (await ledger.dispatch(100)).found:
         pass
     for _ in range(3):
         ledger.engine.calls.clear()
-        assert await watch(ledger) == ClaimResult(2 * FIRST_SAMPLE)
+        assert await watch(ledger) == StepResult(2 * FIRST_SAMPLE)
         assert len(ledger.engine.calls["observe"]) == 2 * FIRST_SAMPLE
 
 
@@ -112,7 +112,7 @@ async def test_an_outage_costs_one_question_per_interval() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.world.go_down()
-    assert await watch(ledger) == ClaimResult(0, engine_available=False)
+    assert await watch(ledger) == StepResult(0, engine_available=False)
     ledger.world.come_back()
     ledger.world.pick_up(operation_id)
     await watch(ledger)

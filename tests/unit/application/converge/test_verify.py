@@ -23,7 +23,7 @@ async def test_a_young_operation_is_not_verified() -> None:
     ledger = FakeLedger()
     await ledger.running()
     ledger.clock.advance(FIRST_VERIFICATION - timedelta(seconds=1))
-    assert (await ledger.verify(10)).claimed == 0
+    assert (await ledger.verify(10)).found == 0
 
 
 async def gaps(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float]:
@@ -34,7 +34,7 @@ async def gaps(ledger: FakeLedger, operation_id: UUID, count: int) -> list[float
         due_at = ledger.row(operation_id).verification.due_at
         assert due_at is not None
         ledger.clock.advance(due_at - ledger.clock.now())
-        assert (await ledger.verify(100)).claimed
+        assert (await ledger.verify(100)).found
         found.append((due_at - before).total_seconds())
         before = due_at
     return found
@@ -199,7 +199,7 @@ async def test_every_operation_without_worker_is_marked() -> None:
     ledger.world.leave_queue("workers")
     ids = [await ledger.dispatched() for _ in range(60)]
     ledger.clock.advance(FIRST_VERIFICATION)
-    while (await ledger.verify(100)).claimed:
+    while (await ledger.verify(100)).found:
         pass
     kinds = [attention and attention.kind for attention in (ledger.row(one).attention for one in ids)]
     assert kinds == [AttentionKind.NO_WORKER] * 60
@@ -213,7 +213,7 @@ async def test_an_outage_delays_a_verification_by_a_lease() -> None:
     ledger.clock.advance(FIRST_VERIFICATION)
     ledger.world.go_down()
     step = await ledger.verify(10)
-    assert (step.claimed, step.engine_available) == (1, False)
+    assert (step.found, step.engine_available) == (1, False)
     assert ledger.row(operation_id).verification.verified_at == verified_at
     ledger.world.come_back()
     ledger.clock.advance(LEASE)

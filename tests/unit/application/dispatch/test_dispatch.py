@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.dispatch.completion_callbacks import CALLBACK_RETRY_AFTER
 from application.dispatch.dispatch import FIRST_QUESTION
 from application.ports.engine.workflow_engine import PayloadsUnavailable, StartFailed, StartRejected
@@ -36,12 +36,12 @@ async def test_an_accepted_operation_is_started() -> None:
     """The row has the dispatch and the first question to the engine."""
     ledger = FakeLedger()
     operation_id = await ledger.submit({"a": 1})
-    assert await ledger.dispatch(10) == ClaimResult(1)
+    assert await ledger.dispatch(10) == StepResult(1)
     row, [start] = ledger.row(operation_id), ledger.world.starts
     assert (start.operation_id, start.type, start.input) == (operation_id, CATALOGUE.get("work"), {"a": 1})
     assert (row.status, row.dispatch.due_at, row.dispatch.done_at) == (ACCEPTED, None, ledger.clock.now())
     assert row.follow_up.due_at == ledger.clock.now() + FIRST_QUESTION
-    assert await ledger.dispatch(10) == ClaimResult(0)
+    assert await ledger.dispatch(10) == StepResult(0)
 
 
 async def test_a_step_starts_the_oldest_up_to_its_limit() -> None:
@@ -51,7 +51,7 @@ async def test_a_step_starts_the_oldest_up_to_its_limit() -> None:
     for _ in range(5):
         ids.append(await ledger.submit())
         ledger.pass_time(seconds=1)
-    assert await ledger.dispatch(2) == ClaimResult(2)
+    assert await ledger.dispatch(2) == StepResult(2)
     assert [start.operation_id for start in ledger.world.starts] == ids[:2]
 
 
@@ -70,9 +70,9 @@ async def test_an_operation_is_started_after_a_crash_between_claim_and_start() -
     assert await ledger.killed(ledger.dispatch(1), 4)  # claimed and committed, before the call to the engine
     assert not ledger.world.starts
     assert ledger.row(operation_id).dispatch.attempts == 1
-    assert await ledger.dispatch(1) == ClaimResult(0)
+    assert await ledger.dispatch(1) == StepResult(0)
     ledger.clock.advance(LEASE)
-    assert await ledger.dispatch(1) == ClaimResult(1)
+    assert await ledger.dispatch(1) == StepResult(1)
     assert [start.operation_id for start in ledger.world.starts] == [operation_id]
 
 
@@ -100,10 +100,10 @@ async def test_a_retry_after_a_lost_reply_starts_nothing() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.lose_next_reply()
-    assert await ledger.dispatch(1) == ClaimResult(1, engine_available=False)
+    assert await ledger.dispatch(1) == StepResult(1, engine_available=False)
     assert ledger.status(operation_id) is ACCEPTED
     ledger.pass_time(seconds=1)
-    assert await ledger.dispatch(1) == ClaimResult(1)
+    assert await ledger.dispatch(1) == StepResult(1)
     assert len(ledger.world.starts) == 1
     assert ledger.row(operation_id).dispatch.attempts == 2
     assert ledger.row(operation_id).dispatch.done_at is not None
@@ -130,7 +130,7 @@ async def test_already_started_is_asked_about_at_once() -> None:
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id, tagged=True)
     ledger.world.terminate_from_outside(operation_id, "by hand", "operator")
-    assert await ledger.dispatch(1) == ClaimResult(1)
+    assert await ledger.dispatch(1) == StepResult(1)
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now()
     await ledger.follow_up(1)
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.TERMINATED)
@@ -142,7 +142,7 @@ async def test_an_execution_of_another_client_fails_the_operation() -> None:
     ledger = FakeLedger()
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id)
-    assert await ledger.dispatch(1) == ClaimResult(1)
+    assert await ledger.dispatch(1) == StepResult(1)
     assert (ledger.status(operation_id), code(ledger, operation_id)) == (FAILED, ErrorCode.START_REJECTED)
     error = ledger.row(operation_id).error
     assert error is not None
@@ -158,7 +158,7 @@ async def test_an_outage_while_identifying_an_execution_is_retried(caplog: pytes
     ledger.world.start_from_outside(operation_id)
     ledger.engine.break_for("observe", operation_id, DOWN)
     with caplog.at_level("WARNING"):
-        assert await ledger.dispatch(1) == ClaimResult(1, engine_available=False)
+        assert await ledger.dispatch(1) == StepResult(1, engine_available=False)
     assert not [record for record in caplog.records if record.name.startswith("application")]
     ledger.engine.before.clear()
     ledger.pass_time(seconds=1)
@@ -172,7 +172,7 @@ async def test_unreadable_payloads_stop_no_other_operation() -> None:
     operation_id = await ledger.submit()
     ledger.world.start_from_outside(operation_id)
     ledger.engine.break_for("observe", operation_id, PayloadsUnavailable("the codec is unavailable"))
-    assert await ledger.dispatch(1) == ClaimResult(1, engine_available=True)
+    assert await ledger.dispatch(1) == StepResult(1, engine_available=True)
     assert ledger.row(operation_id).dispatch.due_at is not None
 
 
@@ -282,11 +282,11 @@ async def test_one_failing_start_stops_no_other(error: Exception) -> None:
     ledger = FakeLedger()
     ids = [await ledger.submit() for _ in range(9)]
     ledger.engine.break_for("start", ids[0], error)
-    assert await ledger.dispatch(100) == ClaimResult(9)
+    assert await ledger.dispatch(100) == StepResult(9)
     assert {start.operation_id for start in ledger.world.starts} == set(ids[1:])
     del ledger.engine.before[("start", ids[0])]
     ledger.clock.advance(LEASE)
-    assert await ledger.dispatch(100) == ClaimResult(1)
+    assert await ledger.dispatch(100) == StepResult(1)
     assert {start.operation_id for start in ledger.world.starts} == set(ids)
 
 
@@ -307,7 +307,7 @@ async def test_an_unknown_type_is_retried() -> None:
     operation_id, known = await ledger.submit(type="other"), await ledger.submit()
     old = OperationCatalogue({"work": CATALOGUE.get("work")})
     ledger.restart(old)
-    assert await ledger.dispatch(10) == ClaimResult(2)
+    assert await ledger.dispatch(10) == StepResult(2)
     row = ledger.row(operation_id)
     assert row.status is ACCEPTED
     assert row.attention is not None
@@ -323,7 +323,7 @@ async def test_a_permanent_refusal_fails_the_operation() -> None:
     bad = OperationCatalogue({"work": OperationType("work", workflow="Work", task_queue="/_sys/mine")})
     ledger = FakeLedger(catalogue=bad)
     operation_id = await ledger.submit()
-    assert await ledger.dispatch(1) == ClaimResult(1)
+    assert await ledger.dispatch(1) == StepResult(1)
     row = ledger.row(operation_id)
     assert row.error is not None
     assert (row.error.code, row.error.message) == (
@@ -344,7 +344,7 @@ async def test_a_refusal_after_a_lost_reply_fails_no_running_workflow() -> None:
     ledger.world.pick_up(operation_id)
     ledger.world.reject_next("no longer welcome")
     ledger.pass_time(seconds=1)
-    assert await ledger.dispatch(1) == ClaimResult(1)
+    assert await ledger.dispatch(1) == StepResult(1)
     await ledger.follow_up(1)
     assert ledger.status(operation_id) is RUNNING
 
@@ -371,7 +371,7 @@ async def test_a_refusal_that_cannot_be_checked_is_retried() -> None:
     ledger.pass_time(seconds=1)
     ledger.world.reject_next("no")
     ledger.engine.break_for("observe", operation_id, DOWN)
-    assert await ledger.dispatch(1) == ClaimResult(1, engine_available=False)
+    assert await ledger.dispatch(1) == StepResult(1, engine_available=False)
     assert ledger.status(operation_id) is ACCEPTED
     ledger.engine.before.clear()
     ledger.pass_time(seconds=2)
@@ -440,7 +440,7 @@ async def test_temporary_refusals_are_in_the_history() -> None:
     waits = []
     for attempt in range(1, 10):
         ledger.world.fail_next(f"refusal {attempt}")
-        assert await ledger.dispatch(1) == ClaimResult(1)
+        assert await ledger.dispatch(1) == StepResult(1)
         row, line = ledger.row(operation_id), ledger.history(operation_id)[-1]
         assert (line.from_status, line.to_status, line.source) == (ACCEPTED, ACCEPTED, Source.DISPATCHER)
         assert line.details["attempt"] == row.dispatch.attempts == attempt
@@ -475,11 +475,11 @@ async def test_a_step_reports_an_outage() -> None:
     ledger = FakeLedger()
     ids = [await ledger.submit() for _ in range(5)]
     ledger.world.go_down()
-    assert await ledger.dispatch(100) == ClaimResult(5, engine_available=False)
+    assert await ledger.dispatch(100) == StepResult(5, engine_available=False)
     assert {ledger.status(operation_id) for operation_id in ids} == {ACCEPTED}
     ledger.world.come_back()
     ledger.pass_time(seconds=1)
-    assert await ledger.dispatch(100) == ClaimResult(5)
+    assert await ledger.dispatch(100) == StepResult(5)
     assert len(ledger.world.starts) == 5
 
 
@@ -487,7 +487,7 @@ async def test_a_step_without_work_calls_no_engine() -> None:
     """So it says nothing about its availability."""
     ledger = FakeLedger()
     ledger.world.go_down()
-    assert await ledger.dispatch(1) == ClaimResult(0)
+    assert await ledger.dispatch(1) == StepResult(0)
 
 
 async def test_a_lost_execution_that_never_ran_is_started_again() -> None:
@@ -497,7 +497,7 @@ async def test_a_lost_execution_that_never_ran_is_started_again() -> None:
     ledger.world.lose(operation_id)
     ledger.pass_time(minutes=1)
     await ledger.verify(1)
-    assert await ledger.dispatch(1) == ClaimResult(1)
+    assert await ledger.dispatch(1) == StepResult(1)
     assert (await ledger.observed(operation_id)).state is ExecutionState.PENDING
     assert ledger.row(operation_id).follow_up.due_at == ledger.clock.now() + FIRST_QUESTION
     assert ledger.row(operation_id).dispatch.attempts == 2

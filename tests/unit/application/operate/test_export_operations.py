@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from adapters.memory.export import MemoryExport
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.operate.export_operations import ExportOperations
 from application.operate.purge_operations import RetainOperations
 from application.ports.export import ExportDestination, ExportFailed
@@ -52,7 +52,7 @@ async def test_each_deleted_operation_is_a_line() -> None:
     ledger, ids = await aged(45)
     histories = {operation_id: ledger.history(operation_id) for operation_id in ids}
     destination = MemoryExport()
-    assert await retaining(ledger, destination).step(100) == ClaimResult(45)
+    assert await retaining(ledger, destination).step(100) == StepResult(45)
     assert not ledger.rows()
     lines = exported(destination)
     assert sorted(line["operation"]["id"] for line in lines) == sorted(map(str, ids))
@@ -90,7 +90,7 @@ async def test_a_failed_export_deletes_nothing() -> None:
     assert ledger.rows() == before
     assert (ledger.metrics.failed_exports, ledger.metrics.purges) == (1, 0)
     destination.broken = False
-    assert await retain.step(9) == ClaimResult(3)
+    assert await retain.step(9) == StepResult(3)
     assert not ledger.rows()
 
 
@@ -127,9 +127,9 @@ async def test_an_operation_that_changes_during_the_export_is_not_deleted() -> N
 
     destination = Slow()
     retain = retaining(ledger, destination)
-    assert await retain.step(9) == ClaimResult(3)
+    assert await retain.step(9) == StepResult(3)
     assert ledger.rows().keys() == {changing, kept}
-    assert await retain.step(9) == ClaimResult(1)
+    assert await retain.step(9) == StepResult(1)
     assert ledger.rows().keys() == {kept}
     operations = [line["operation"] for line in exported(destination)]
     versions = [operation["version"] for operation in operations if operation["id"] == str(changing)]
@@ -153,6 +153,6 @@ async def test_a_worker_that_dies_before_the_deletion_exports_again() -> None:
     with pytest.raises(asyncio.CancelledError):
         await retain.step(9)
     assert ledger.rows().keys() == set(ids)
-    assert await retain.step(9) == ClaimResult(2)
+    assert await retain.step(9) == StepResult(2)
     assert not ledger.rows()
     assert sorted(line["operation"]["id"] for line in exported(destination)) == sorted([*map(str, ids)] * 2)

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from application.batching.claim_loop import ClaimResult
+from application.batching.step_result import StepResult
 from application.operate.purge_operations import LEASE, LEASE_NAME, MIN_RETENTION, RetainOperations
 from application.submit.submission import KEY_LIFETIME, Submission
 from domain.evidence.finality import Finality
@@ -26,10 +26,10 @@ async def test_operations_are_deleted_at_the_end_of_the_retention() -> None:
     for operation_id in ids:
         await ledger.report(operation_id, ReportKind.COMPLETED, result=1)
     ledger.clock.advance(MONTH)
-    assert await retain.step(9) == ClaimResult(0)
+    assert await retain.step(9) == StepResult(0)
     assert len(ledger.rows()) == 5
     ledger.clock.advance(timedelta(microseconds=1))
-    assert [await retain.step(3) for _ in range(3)] == [ClaimResult(3), ClaimResult(2), ClaimResult(0)]
+    assert [await retain.step(3) for _ in range(3)] == [StepResult(3), StepResult(2), StepResult(0)]
     assert not ledger.rows()
     assert ledger.metrics.purges == 5
 
@@ -44,7 +44,7 @@ async def test_unfinished_operations_are_never_deleted() -> None:
     assert waiting in before
     ledger.pass_time(days=365)
     retain = RetainOperations(ledger.units, ledger.clock, Retention(MIN_RETENTION), ledger.metrics)
-    assert await retain.step(9) == ClaimResult(0)
+    assert await retain.step(9) == StepResult(0)
     assert ledger.rows() == before
 
 
@@ -57,7 +57,7 @@ async def test_a_key_expires_before_its_operation_is_deleted() -> None:
     await ledger.report(operation.id, ReportKind.COMPLETED)
     ledger.clock.advance(KEY_LIFETIME - timedelta(microseconds=1))
     retain = RetainOperations(ledger.units, ledger.clock, Retention(MIN_RETENTION), ledger.metrics)
-    assert await retain.step(9) == ClaimResult(0)
+    assert await retain.step(9) == StepResult(0)
     assert (await ledger.submitter.submit(request)).replayed
 
 
@@ -72,10 +72,10 @@ async def test_one_worker_at_a_time_deletes() -> None:
     async with ledger.units() as killed:
         await killed.leases.acquire(LEASE_NAME, LEASE)
         await killed.commit()
-    assert await retain.step(9) == ClaimResult(0)
+    assert await retain.step(9) == StepResult(0)
     assert ledger.rows()
     ledger.clock.advance(LEASE)
-    assert await retain.step(9) == ClaimResult(1)
+    assert await retain.step(9) == StepResult(1)
     assert not ledger.rows()
 
 
@@ -85,6 +85,6 @@ async def test_a_failed_step_leaves_the_lease_to_the_next() -> None:
     retain = RetainOperations(ledger.units, ledger.clock, Retention(MIN_RETENTION), ledger.metrics)
     with pytest.raises(TypeError):
         await retain.step(cast(int, "nine"))
-    assert await retain.step(9) == ClaimResult(0)
+    assert await retain.step(9) == StepResult(0)
     async with ledger.units() as unit:
         assert await unit.leases.acquire(LEASE_NAME, LEASE) is not None

@@ -59,7 +59,7 @@ async def test_the_operation_is_stored_and_never_dispatched() -> None:
     assert (row.type, row.input, row.labels, row.workflow_id) == ("order", {"n": 1}, {"team": "a"}, "order-1")
     assert (row.origin, row.status) == (Origin.CLIENT, OperationStatus.ACCEPTED)
     recorder.ledger.pass_time(minutes=1)
-    assert (await recorder.ledger.dispatch(100)).claimed == 0
+    assert (await recorder.ledger.dispatch(100)).found == 0
     [line] = recorder.ledger.history(row.id)
     assert (line.actor, line.reason) == ("shop", "recorded; the client starts the workflow")
 
@@ -249,7 +249,7 @@ async def test_an_operation_that_was_not_started_yet_ends_at_once() -> None:
     old = await ledger.submit(type="submitted")
     new = (await recorder.record(on_running=OnRunning.TERMINATE)).operation.id
     assert (ledger.status(old), ledger.row(old).superseded_by) == (OperationStatus.FAILED, new)
-    assert (await ledger.dispatch(10)).claimed == 0
+    assert (await ledger.dispatch(10)).found == 0
 
 
 async def test_operations_of_another_tenant_are_not_marked() -> None:
