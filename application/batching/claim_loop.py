@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """What one step of a loop did."""
+    """Result of one step of a loop."""
 
     claimed: int
     engine_available: bool = True
