@@ -1,1 +1,1 @@
-"""What the ledger does: one service a file, each on ports alone."""
+"""The services of the ledger: one a file, each on ports alone."""

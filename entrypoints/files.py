@@ -7,7 +7,7 @@ from typing import Any, Final
 from domain.errors import StartupError
 
 MAX_BYTES: Final = 1024 * 1024
-"""Of a configuration file."""
+"""Limit of a configuration file, in bytes."""
 
 
 def exists(path: Path) -> bool:
@@ -46,5 +46,5 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def words_of(error: Exception) -> str:
-    """What the system says, without the number and the path."""
+    """Returns the system's message without error number and path."""
     return error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)

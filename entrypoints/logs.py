@@ -70,7 +70,7 @@ class ConsoleFormatter(logging.Formatter):
 
 
 def _quoted(value: object) -> str:
-    """As `repr` where a value has spaces or control characters: it must not look like other fields or lines."""
+    """Quotes a value with spaces or control characters, so that it does not look like other fields or lines."""
     text = str(value)
     return text if text.isprintable() and " " not in text else repr(text)
 
@@ -80,7 +80,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, object]:
-    """What the caller passed as `extra`, the request's id and the trace's, as far as there are any."""
+    """Returns the fields of a line: those passed as `extra`, and the ids of the request and the trace."""
     fields: dict[str, object] = {}
     if (request_id := REQUEST_ID.get()) is not None:
         fields["request_id"] = request_id

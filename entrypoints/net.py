@@ -22,7 +22,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def ensure_free(host: str, port: int, option: str) -> None:
-    """Raise StartupError naming `option` where a server could not listen on the port."""
+    """Raises StartupError naming `option` where a server could not listen on the port."""
     try:
         with socket.socket(_family(host)) as server:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -6,5 +6,5 @@ from importlib.metadata import version
 
 @cache
 def release_version() -> str:
-    """As the installed package states it."""
+    """Returns the version of the installed package."""
     return version("opledger-service")

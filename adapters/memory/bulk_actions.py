@@ -88,7 +88,7 @@ class MemoryBulkActions:
         return [row for row in self._draft.bulk_actions.values() if row.action.terms is None]
 
     async def _delete(self, action_ids: Sequence[UUID]) -> int:
-        """Without locked ones."""
+        """Deletes bulk actions that are not locked."""
         free = [action_id for action_id in action_ids if self._locks.free(("bulk action", action_id))]
         for action_id in free:
             await self._locks.take(("bulk action", action_id))

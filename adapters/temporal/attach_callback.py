@@ -23,7 +23,7 @@ from adapters.temporal.connection.raw_client import RawClient
 from adapters.temporal.connection.rpc import call
 from adapters.temporal.executions.chains import ChainLookup
 from adapters.temporal.executions.observation import STATES
-from application.ports.engine.executions import NOBODY, Attached, AttachOutcome, Execution
+from application.ports.engine.executions import UNPOLLED_QUEUE, Attached, AttachOutcome, Execution
 from application.ports.engine.workflow_engine import (
     CallbackRefused,
     CallbacksExhausted,
@@ -79,7 +79,7 @@ def _request(client: RawClient, execution: Execution, callback: CompletionCallba
         workflow_id=execution.workflow_id,
         request_id=str(uuid5(NAMESPACE_URL, callback.url)),
         workflow_type=WorkflowType(name=execution.workflow_type),
-        task_queue=TaskQueue(name=NOBODY),
+        task_queue=TaskQueue(name=UNPOLLED_QUEUE),
         workflow_execution_timeout=limit,
         workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
         workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,

@@ -15,7 +15,7 @@ from domain.operation.origin import Origin
 
 @dataclass(frozen=True, slots=True)
 class Relatives:
-    """What the ledger knows of an execution."""
+    """The operations that are related to an execution."""
 
     adopted_id: UUID
     """Id of the operation that an adoption of the execution creates."""

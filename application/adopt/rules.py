@@ -15,7 +15,7 @@ class WatchRule:
 
     @property
     def watch(self) -> Watch:
-        """What the engine's index selects for it."""
+        """The executions that the engine's index selects for the rule."""
         return Watch(self.type.workflow, self.type.query)
 
     @property

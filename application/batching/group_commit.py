@@ -34,7 +34,7 @@ class GroupCommit:
             return await optimistic_update(self._units, operation_id, decide)
 
     async def close(self, within: float = SHUTDOWN_TIMEOUT) -> None:
-        """As Batcher.close."""
+        """Waits up to `within` seconds for changes, then rejects those that are left."""
         await self._batcher.close(within)
 
     async def _commit(self, requests: Sequence[_Request]) -> None:

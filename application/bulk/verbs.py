@@ -1,4 +1,4 @@
-"""What a bulk action does to its targets: the rules of single requests, for many operations in one unit of work."""
+"""Applies a bulk action to its targets by the rules of single requests, many operations in one unit of work."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace

@@ -16,7 +16,7 @@ from domain.operation.transition import Source
 
 @dataclass(slots=True)
 class Retries:
-    """What became of the new operations that retry others."""
+    """Outcome of the new operations that retry others."""
 
     existing: dict[UUID, Operation] = field(default_factory=dict)
     """The operation that makes the same retry, which is stored or new, by the id of the operation that is not made."""

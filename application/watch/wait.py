@@ -14,7 +14,7 @@ from domain.operation.transition import Transition
 
 @dataclass(frozen=True, slots=True)
 class WaitOptions:
-    """What to wait for, and how long."""
+    """The event to wait for, and the timeout."""
 
     seconds: float
     """At most."""

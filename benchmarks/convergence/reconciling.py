@@ -52,18 +52,18 @@ async def rows(scale: Scale) -> list[Row]:
                     partial(one_pass, larger, calls),
                     partial(describe_each, larger, larger.running[: min(sample, len(larger.running))]),
                 )
-    told = f"{len(closes.ids):,} closes"
+    label = f"{len(closes.ids):,} closes"
     against, goal = "a description of each", Goal(0.02, "at most")
     calls_few, calls_many = (tuple(calls for _, calls in taken) for taken in (in_smaller, in_larger))
     time_few, time_many = (tuple(seconds for seconds, _ in taken) for taken in (in_smaller, in_larger))
     each = tuple(seconds * many for (seconds,) in asking)
-    why = f"each of the {told} is asked about once: fewer calls than that there cannot be"
+    why = f"each of the {label} is asked about once: fewer calls than that there cannot be"
     return [
-        Row(f"a pass over {many:,} RUNNING, {told}", against, "calls", calls_many, (many,) * len(calls_many), goal),
-        Row(f"a pass over {few:,} RUNNING, {told}", against, "calls", calls_few, (few,) * len(calls_few), goal, why),
+        Row(f"a pass over {many:,} RUNNING, {label}", against, "calls", calls_many, (many,) * len(calls_many), goal),
+        Row(f"a pass over {few:,} RUNNING, {label}", against, "calls", calls_few, (few,) * len(calls_few), goal, why),
         Row(f"a pass over {many:,} RUNNING", f"over {few:,}", "s", time_many, time_few, Goal(1.2, "at most")),
         Row(
-            f"a pass over {many:,} RUNNING, {told}",
+            f"a pass over {many:,} RUNNING, {label}",
             against,
             "s",
             time_many,

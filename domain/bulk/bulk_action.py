@@ -19,7 +19,7 @@ KEPT_UNCONFIRMED: Final = timedelta(hours=1)
 
 
 class BulkVerb(StrEnum):
-    """What a bulk action does to each operation."""
+    """Verb that a bulk action applies to each operation."""
 
     CANCEL = "cancel"
     """Request the cancellation of open operations."""
@@ -38,7 +38,7 @@ def bulk_type(verb: BulkVerb) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BulkTerms:
-    """What the client gives when it confirms."""
+    """The arguments of a confirmation."""
 
     reason: str | None = None
     force: bool = False

@@ -1,4 +1,4 @@
-"""What a report changes in the progress of an operation."""
+"""Applies reports to the progress of an operation."""
 
 from dataclasses import replace
 from datetime import datetime

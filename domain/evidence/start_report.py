@@ -1,4 +1,4 @@
-"""What a client says of the start of an operation that it recorded."""
+"""Reports of clients about the start of operations that they recorded."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -14,7 +14,7 @@ from entrypoints.process import run_to_exit
 
 
 def main() -> None:
-    """Bring everything up on free ports, run the demo, take everything down. Exit code 0 only if all is right."""
+    """Starts everything on free ports, runs the demo, and stops everything. Exits with 0 if every outcome is right."""
     run_to_exit(_demo)
 
 

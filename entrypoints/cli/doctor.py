@@ -21,7 +21,7 @@ CHECK_TIMEOUT = 8.0
 
 
 def examine(flags: Mapping[str, Any]) -> None:
-    """Print a line for every check. Exit code 0 if all is well, else 1."""
+    """Prints a line for every check. Exits with 0 if all pass, else with 1."""
     settings = load_settings(flags)
     run_to_exit(partial(_examine, of_running_stack(settings)))
 
@@ -37,7 +37,7 @@ async def _examine(settings: Settings, stop: asyncio.Event) -> int:
 
 
 async def _ask(check: Check) -> tuple[bool, str]:
-    """Whether all is well, and words about it."""
+    """Returns whether the check passes, and a description."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT):
             return True, await check() or "well"

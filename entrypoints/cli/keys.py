@@ -23,7 +23,7 @@ Action = Callable[[ManageKeys], Awaitable[None]]
 
 
 def create(flags: Mapping[str, Any], name: str, tenant: str, scopes: Sequence[str], life: timedelta | None) -> None:
-    """Print the new key's text, alone, to standard output, so that it can be captured; about it to standard error."""
+    """Prints the key to standard output, where a script can read it, and its description to standard error."""
 
     async def act(keys: ManageKeys) -> None:
         made = await keys.create(name, tenant=tenant, scopes=frozenset(map(Scope, scopes)), life=life)
@@ -36,7 +36,7 @@ def create(flags: Mapping[str, Any], name: str, tenant: str, scopes: Sequence[st
 
 
 def show(flags: Mapping[str, Any], tenant: str | None) -> None:
-    """Print a line for every key. Nothing in it helps to use one."""
+    """Prints a line for every key, without its secret."""
 
     async def act(keys: ManageKeys) -> None:
         table = Table("prefix", "name", "tenant", "scopes", "created", "expires", "last used", box=None)
@@ -50,7 +50,7 @@ def show(flags: Mapping[str, Any], tenant: str | None) -> None:
 
 
 def revoke(flags: Mapping[str, Any], prefix: str) -> None:
-    """Have the key refused, by every API within seconds."""
+    """Revokes the key. Every API process refuses it within seconds."""
 
     async def act(keys: ManageKeys) -> None:
         key = await keys.revoke(prefix)

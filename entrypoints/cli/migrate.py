@@ -9,7 +9,7 @@ from entrypoints.wiring.migrations import migrate
 
 
 def migrate_database(grant_to: str | None, grant_submit_to: tuple[str, str] | None) -> None:
-    """Bring the database to this version's schema, and let roles use it."""
+    """Migrates the database to this version's schema, and grants roles its use."""
     run_to_exit(partial(_migrate, grant_to, grant_submit_to))
 
 

@@ -1,4 +1,4 @@
-"""What runs under `opledger up` on this machine, for the commands that are used beside it."""
+"""Finds what `opledger up` runs on this machine, for the other commands."""
 
 import os
 import secrets
@@ -15,7 +15,7 @@ _Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
 
 class RunningStack(msgspec.Struct):
-    """What `run.json` says, as far as it is used here."""
+    """The fields of `run.json` that commands use."""
 
     database_url: _Text
     temporal_address: _Text

@@ -1,4 +1,4 @@
-"""What `up` and `demo` have in common: the embedded parts with our hooks and our words about them."""
+"""Runs the embedded parts for `up` and `demo`, with hooks for migration and search attribute."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from entrypoints.wiring import migrations
 
 
 def temporal_from_environment() -> str | None:
-    """Where a Temporal that is not ours is, if there is one.
+    """Returns the address of a Temporal server of the environment; None if there is none.
 
     Without one the embedded server is used, and everything else that the environment or a profile says about reaching
     Temporal (TLS, API keys) is about some other server: it is taken out of this process's environment, and so out of
@@ -25,17 +25,17 @@ def temporal_from_environment() -> str | None:
 
 
 def namespace_from_environment() -> str:
-    """Which namespace of it."""
+    """Returns the namespace on that server."""
     return os.environ.get("TEMPORAL_NAMESPACE") or "default"
 
 
 async def migrate(database_url: str) -> None:
-    """Hook: bring the database to this version's schema."""
+    """Hook: migrates the database to this version's schema."""
     await migrations.migrate(database_url)
 
 
 def prepare_temporal(ours: bool) -> Hook:
-    """Hook: register the search attribute, on a server that is not ours."""
+    """Hook: registers the search attribute on a server that was not started here."""
 
     async def prepare(address: str) -> None:
         if not ours:

@@ -1,4 +1,4 @@
-"""What the worker of the ledger does, at once instead of in loops."""
+"""Does the work of the ledger's worker at once instead of in loops."""
 
 import asyncio
 from collections.abc import Callable

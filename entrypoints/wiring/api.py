@@ -1,4 +1,4 @@
-"""What the API process serves."""
+"""Container of the API process."""
 
 import asyncio
 import secrets

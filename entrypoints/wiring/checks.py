@@ -1,4 +1,4 @@
-"""What `opledger doctor` checks."""
+"""Container of the checks of `opledger doctor`."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

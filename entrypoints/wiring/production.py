@@ -1,4 +1,4 @@
-"""What the containers of the API and the worker are joined to in production."""
+"""Provides the adapters of production to the containers of the API and the worker."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -30,7 +30,7 @@ def _policy(settings: Settings) -> ReconcilePolicy:
 
 
 class Services(containers.DeclarativeContainer):
-    """On any adapters: those of production or those in memory."""
+    """The shared services, on the adapters of production or in memory."""
 
     settings = providers.Dependency(instance_of=Settings)
     adapters = providers.DependenciesContainer()

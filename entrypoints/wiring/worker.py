@@ -1,4 +1,4 @@
-"""What the worker process runs."""
+"""Container of the worker process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

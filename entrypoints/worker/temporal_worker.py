@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Additions:
-    """What runs on the ledger's task queue besides the ledger's own."""
+    """Workflows and activities that run on the ledger's task queue besides the ledger's own."""
 
     workflows: Sequence[type] = ()
     activities: Sequence[Callable[..., Any]] = ()

@@ -108,7 +108,7 @@ def forked() -> Iterator[Forks]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The demo is begun beside test_kill.py, which mostly waits, and looked at after it."""
     kills = [item for item in items if item.path.name == "test_kill.py"]
-    for demo in [item for item in items if item.name == "test_demo" and kills]:
+    for demo in [item for item in items if item.name == "test_demo_prints_every_expected_outcome" and kills]:
         items.remove(demo)
         items.insert(items.index(kills[-1]) + 1, demo)
 
@@ -116,7 +116,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def demo(request: pytest.FixtureRequest, place: Path) -> Iterator[Service | None]:
     """`opledger demo` in an empty folder, if it is going to be looked at."""
-    if all(item.name != "test_demo" for item in request.session.items):
+    if all(item.name != "test_demo_prints_every_expected_outcome" for item in request.session.items):
         yield None
         return
     folder = place / "demo"

@@ -21,7 +21,7 @@ from tests.support.stack.fork import Forks
 BIN = Path(sys.executable).parent
 
 
-async def test_keys(tmp_path: Path, forked: Forks, database_url: str) -> None:
+async def test_keys_are_created_listed_and_revoked(tmp_path: Path, forked: Forks, database_url: str) -> None:
     """`create` prints the key and nothing else to standard output; `list` shows all but what helps to use one;
     `revoke` is for good."""
 

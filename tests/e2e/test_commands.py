@@ -140,7 +140,7 @@ async def test_doctor_where_things_are_wrong(
     assert "run `opledger migrate`" in bad["migrations"]
 
 
-async def test_migrate(tmp_path: Path, forked: Forks, empty_database_url: str) -> None:
+async def test_concurrent_migrations_migrate_once(tmp_path: Path, forked: Forks, empty_database_url: str) -> None:
     """`migrate` brings a fresh database to this version, once; who comes at the same time has nothing to do."""
     ended = await asyncio.gather(
         run("migrate", cwd=tmp_path, DATABASE_URL=empty_database_url),
@@ -179,14 +179,14 @@ async def test_missing_operations_file(tmp_path: Path, forked: Forks, database_u
         assert "`opledger init` writes a commented operations.toml" in ended.complaint
 
 
-async def test_init(tmp_path: Path, forked: Forks) -> None:
+async def test_init_writes_a_file_once(tmp_path: Path, forked: Forks) -> None:
     """`init` writes a file once."""
     first, second = await forked.run("init", cwd=tmp_path), await forked.run("init", cwd=tmp_path)
     assert (first.code, os.listdir(tmp_path)) == (0, ["operations.toml"])
     assert "operations.toml exists already" in second.complaint
 
 
-async def test_unreachable_database(tmp_path: Path, forked: Forks) -> None:
+async def test_unreachable_database_is_an_error_of_one_line(tmp_path: Path, forked: Forks) -> None:
     """`migrate` on a database that is not there: one line, no traceback."""
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
     assert "database" in (await forked.run("migrate", cwd=tmp_path, DATABASE_URL=url)).complaint
@@ -219,7 +219,7 @@ async def test_bad_operations_file(tmp_path: Path, forked: Forks) -> None:
     await asyncio.gather(*(check(*case) for case in cases))
 
 
-async def test_taken_port(stack: Stack, tmp_path: Path, forked: Forks, database_url: str) -> None:
+async def test_taken_port_is_named(stack: Stack, tmp_path: Path, forked: Forks, database_url: str) -> None:
     """A port in use: the line names it and the option, and nothing was made."""
     for ended in await asyncio.gather(
         forked.run("up", "--port", str(stack.port), cwd=tmp_path),
@@ -250,7 +250,7 @@ async def test_folder_of_another_user(tmp_path: Path, forked: Forks) -> None:
     assert os.listdir(tmp_path) == ["thesis"]
 
 
-async def test_reset(tmp_path: Path, forked: Forks) -> None:
+async def test_reset_asks_and_empties_an_unused_data_folder(tmp_path: Path, forked: Forks) -> None:
     """`reset` asks first, then empties a data folder that is not in use; where there is none it is done already."""
     data = tmp_path / "data"
     arguments = ("reset", "--data-dir", str(data))
@@ -264,7 +264,7 @@ async def test_reset(tmp_path: Path, forked: Forks) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-async def test_ephemeral(tmp_path: Path, number: signal.Signals) -> None:
+async def test_ephemeral_stack_leaves_no_process_and_no_file(tmp_path: Path, number: signal.Signals) -> None:
     """`up --ephemeral` until Ctrl-C, or until its terminal closes: exit code 0, and no process and no file is left."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()

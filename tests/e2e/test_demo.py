@@ -12,7 +12,7 @@ ANSI = "\x1b["
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_demo(demo: Service) -> None:
+async def test_demo_prints_every_expected_outcome(demo: Service) -> None:
     """`opledger demo` without a terminal, in an empty folder: exit code 0; plain lines that show the killed worker and
     every fate, the terminated operations as FAILED TERMINATED; nothing is left running, and nothing in the folder."""
     folder = demo.output.parent

@@ -137,7 +137,7 @@ def frozen_worker(stack: Stack) -> Iterator[None]:
 Endings = dict[tuple[str, str], Ending]
 
 
-async def test_completed(endings: Endings, kind: str) -> None:
+async def test_completed_operation_has_the_result_of_its_workflow(endings: Endings, kind: str) -> None:
     """An operation that completes has its workflow's result, no error, and went ACCEPTED, RUNNING, COMPLETED."""
     ending = endings[kind, "completes"]
     assert (ending.shown["status"], ending.shown["done"], ending.shown["error"]) == ("COMPLETED", True, None)
@@ -149,7 +149,7 @@ async def test_completed(endings: Endings, kind: str) -> None:
     assert all(time.endswith("Z") for time in times)
 
 
-async def test_failed(endings: Endings, kind: str) -> None:
+async def test_failed_operation_has_the_root_cause(endings: Endings, kind: str) -> None:
     """The error has the root cause's words, not "Activity task failed" (hazard 13)."""
     ending = endings[kind, "fails"]
     assert ending.error["code"] == "WORKFLOW_FAILED"
@@ -157,7 +157,7 @@ async def test_failed(endings: Endings, kind: str) -> None:
     assert ending.path == ["ACCEPTED", "RUNNING", "FAILED"]
 
 
-async def test_timed_out(endings: Endings, kind: str) -> None:
+async def test_timed_out_operation_names_the_limit(endings: Endings, kind: str) -> None:
     """A workflow that Temporal times out cannot report that: Temporal's word does, with the limit (hazard 18)."""
     ending = endings[kind, "times_out"]
     assert ending.error["code"] == "TIMED_OUT"
@@ -175,7 +175,7 @@ async def test_cancelled_while_running(endings: Endings, kind: str) -> None:
     assert ending.path == ["ACCEPTED", "RUNNING", "FAILED"]
 
 
-async def test_forced(endings: Endings, kind: str) -> None:
+async def test_forced_cancellation_terminates_with_the_reason(endings: Endings, kind: str) -> None:
     """`force` terminates, with the client's reason."""
     ending = endings[kind, "forced"]
     assert (ending.error["code"], ending.error["message"]) == ("TERMINATED", "burning")
@@ -236,7 +236,7 @@ async def test_refused_by_temporal(ledger: Ledger) -> None:
     assert completed["status"] == "COMPLETED"
 
 
-async def test_progress(ledger: Ledger) -> None:
+async def test_progress_of_a_running_operation_changes_its_version(ledger: Ledger) -> None:
     """A running operation says how far it is, and each change is a new version."""
     operation_id = await ledger.submit(seconds=LONG)
     [shown] = await ledger.until("progress", [operation_id], lambda shown: shown["progress"] is not None)
@@ -284,7 +284,7 @@ async def test_submit_and_read(ledger: Ledger) -> None:
     assert (await ledger.http.get(done.url, headers={"If-None-Match": '"0"'})).status_code == 200
 
 
-async def test_idempotency_key(ledger: Ledger, temporal: Client) -> None:
+async def test_requests_with_one_idempotency_key_make_one_operation(ledger: Ledger, temporal: Client) -> None:
     """The same key and body, many times at once and later: one operation, one execution, the first answer again
     (hazard 6). The key with another body is 422."""
     body = {"type": "deploy", "input": INPUT, "labels": {"burst": "one-key"}}
@@ -325,7 +325,7 @@ async def test_what_is_not_accepted(ledger: Ledger) -> None:
     problem(await ledger.http.put("/v1/operations"), 405)
 
 
-async def test_cancel_call(ledger: Ledger, temporal: Client) -> None:
+async def test_repeated_cancellation_changes_nothing_unless_forced(ledger: Ledger, temporal: Client) -> None:
     """202; a repeat changes nothing; `force` after a plain request is a new one; 409 when it is done."""
     operation_id = await ledger.submit("elsewhere")
     await until_started(temporal, operation_id)
@@ -348,7 +348,7 @@ async def seven(stack: Stack) -> list[str]:
     return [await stack.ledger.submit("elsewhere", labels=labels) for _ in range(7)]
 
 
-async def test_list(ledger: Ledger, seven: list[str]) -> None:
+async def test_pages_are_complete_while_operations_are_added(ledger: Ledger, seven: list[str]) -> None:
     """Keyset pages, newest first or oldest first, are whole and without repeats while others are added; filters by
     status, type, label (quotes in it, hazard 27) and time."""
     newest_first = {"label.page": "of-seven", "page_size": "3"}
@@ -381,7 +381,7 @@ async def test_list(ledger: Ledger, seven: list[str]) -> None:
     assert await found(accepted_before=middle) == set(seven[:3])
 
 
-async def test_list_refusals(ledger: Ledger, seven: list[str]) -> None:
+async def test_invalid_list_parameters_are_refused(ledger: Ledger, seven: list[str]) -> None:
     """Another query's page token, a forged one, sizes out of range, a time without a zone: 400 (hazards 27, 28)."""
     query = {"label.page": "of-seven", "page_size": "3"}
     token = (await ledger.http.get("/v1/operations", params=query)).json()["next_page_token"]

@@ -68,7 +68,7 @@ async def test_api_killed_in_a_burst(stack: Stack, ledger: Ledger, temporal: Cli
     await check_burst(ledger, temporal, "kill-api", ids)
 
 
-async def test_worker_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
+async def test_operations_survive_the_kill_of_the_worker(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """P1, hazards 2, 3 and 26: the worker dies while it dispatches, reports and reconciles; the next one goes on."""
     outcomes = ["success", "failure"] * 6
     jobs = [body("kill-worker", number, number % 3, outcome) for number, outcome in enumerate(outcomes)]
@@ -84,7 +84,7 @@ async def test_worker_killed(stack: Stack, ledger: Ledger, temporal: Client) -> 
     await check_burst(ledger, temporal, "kill-worker", ids)
 
 
-async def test_postgres_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
+async def test_operations_survive_the_kill_of_postgresql(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """P7: PostgreSQL dies with operations under way and submissions on their way. Requests meanwhile get 503 as a
     problem, or waits; no workflow fails of it, and every row becomes true."""
     ids = [(await ledger.submit_surely(f"kill db {number}", body("kill-db", number, 8)))[0] for number in range(6)]
@@ -107,7 +107,7 @@ async def test_postgres_killed(stack: Stack, ledger: Ledger, temporal: Client) -
     await check_burst(ledger, temporal, "kill-db", ids + [operation_id for operation_id, _ in submitted])
 
 
-async def test_temporal_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
+async def test_requests_succeed_while_temporal_is_down(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """P5: Temporal dies with operations under way. Submissions, reads and cancels go on at once; what was submitted is
     started later, cancellations are delivered later, and what ran goes on."""
     running, cancelled = await ledger.submit(seconds=12), await ledger.submit(seconds=LONG)
@@ -124,7 +124,7 @@ async def test_temporal_killed(stack: Stack, ledger: Ledger, temporal: Client) -
     await each_ran_once(temporal, [running, cancelled])
 
 
-async def test_temporal_hangs(stack: Stack, ledger: Ledger, temporal: Client) -> None:
+async def test_requests_do_not_wait_for_a_hanging_temporal(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """P5, hazard 29: a Temporal that holds its connections and says nothing degrades readyz, still 200; submissions
     and reads do not wait for it; later everything goes on."""
     await ledger.until_ready()
@@ -141,7 +141,7 @@ async def test_temporal_hangs(stack: Stack, ledger: Ledger, temporal: Client) ->
     await ledger.until_ready()
 
 
-async def test_up_killed(stack: Stack, ledger: Ledger, temporal: Client) -> None:
+async def test_kill_of_up_leaves_no_process_and_loses_nothing(stack: Stack, ledger: Ledger, temporal: Client) -> None:
     """kill -9 of `up` leaves no process; the next `up` on the folder, at once,
     has everything and brings it to its end."""
     ids = [(await ledger.submit_surely(f"kill up {n}", body("kill-up", n, n % 3 * 4)))[0] for n in range(6)]

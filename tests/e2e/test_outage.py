@@ -124,7 +124,7 @@ async def test_started_while_temporal_is_down(outage: Outage) -> None:
     await outage["started_while_temporal_is_down"]
 
 
-async def test_many_compete(outage: Outage) -> None:
+async def test_competing_processes_run_each_operation_once(outage: Outage) -> None:
     """P1, hazards 3 and 26: two APIs and two workers on one database. 60 operations, submitted through both, are each
     started once, run once, and have one history, although one worker hangs for a while in the middle."""
     await outage["many_compete"]

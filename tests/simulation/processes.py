@@ -1,4 +1,4 @@
-"""Processes of the ledger: each may be killed at any step, or stand still there while everything else goes on."""
+"""Processes of the ledger. Each may be killed or paused at any step while the others continue."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -18,7 +18,7 @@ STUCK = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What befalls a process, and at which of its steps."""
+    """A fault of a process, and the step at which it occurs."""
 
     killed: bool
     at: int
@@ -26,21 +26,21 @@ class Fate:
 
 @dataclass(eq=False, slots=True)
 class Process:
-    """One of the ledger's processes, doing one thing."""
+    """A process of the ledger that does one piece of work."""
 
     begun_at: datetime
     fate: Fate | None
     ahead: timedelta = timedelta()
-    """Of its clock."""
+    """Offset of the process's clock."""
     left: int = 0
     main: asyncio.Task[Any] | None = None
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     still: asyncio.Future[None] | None = None
-    """What the branch that stands still waits for."""
+    """Set when the paused branch may continue."""
     stood_still: bool = False
 
     def meet(self, fate: Fate | None) -> None:
-        """From here on."""
+        """Sets the fault that the process meets from here on."""
         self.fate, self.left = fate, fate.at if fate is not None else 0
 
 
@@ -67,7 +67,7 @@ class Fates(Faults):
         self._unit = unit
 
     async def around(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Before the call, and after it took effect but before the caller knows."""
+        """Lets the fault occur before the call, or after it took effect and before the caller has its result."""
         process = CURRENT.get()
         if process is None or process.fate is None:
             return await call()
@@ -95,7 +95,7 @@ async def _meet(process: Process, free: Callable[[], bool]) -> None:
 
 
 class Processes:
-    """All that run, on one loop. Nothing here waits for time to pass."""
+    """The running processes, on one event loop. No process waits for real time."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -104,13 +104,13 @@ class Processes:
         self.still: list[Process] = []
 
     def run(self, work: Coroutine[Any, Any, Any], fate: Fate | None = None, ahead: timedelta = timedelta()) -> Any:
-        """Its answer; None if it was killed, stands still, or found the engine away."""
+        """Returns the result; None if the process was killed or is paused, or if the engine was unavailable."""
         process = Process(self._now(), None, ahead)
         process.meet(fate)
         return self._go_on(process, work)
 
     def resume(self, process: Process, fate: Fate | None) -> None:
-        """Go on where it stands still."""
+        """Continues a paused process."""
         self.still.remove(process)
         process.meet(fate)
         waiting, process.still = process.still, None
@@ -119,12 +119,12 @@ class Processes:
         self._go_on(process)
 
     def kill(self, process: Process) -> None:
-        """While it stands still."""
+        """Kills a paused process."""
         self.still.remove(process)
         self._loop.run_until_complete(_end(process))
 
     def close(self) -> None:
-        """Kill all."""
+        """Kills all processes."""
         for process in list(self.still):
             self.kill(process)
         self._loop.close()
@@ -157,7 +157,7 @@ async def _live(process: Process, work: Coroutine[Any, Any, Any] | None) -> tupl
 
 
 async def _end(process: Process) -> None:
-    """Nothing of it survives."""
+    """Cancels every task of the process."""
     own = [task for task in process.tasks if task is not asyncio.current_task()]
     while left := [task for task in own if not task.done()]:
         for task in left:

@@ -1,4 +1,4 @@
-"""Waiting for those who wait."""
+"""Waits until clients have subscribed."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from application.watch.change_hub import ChangeHub
 
 
 async def subscribed(hub: ChangeHub, many: int = 1) -> None:
-    """Until so many are subscribed, and have read what they begin with."""
+    """Waits until this number of clients has subscribed and read the current state."""
     while sum(map(len, hub._subscriptions.values())) < many:  # noqa: ASYNC110
         await asyncio.sleep(0)
     for _ in range(10):

@@ -74,8 +74,8 @@ def test_the_page_shows_the_figures_of_the_file() -> None:
     assert f"{BEGIN}{markdown(rows)}{END}" in PAGE.read_text()
 
 
-def test_the_table_on_a_page(tmp_path: Path) -> None:
-    """It takes the place of the last one, and of nothing else."""
+def test_new_table_replaces_the_old_one_alone(tmp_path: Path) -> None:
+    """The text before and after the table stays."""
     write_json([Row("quick", "slow", "1/s", (40.0,), (10.0,), Goal(5, "at least"))], tmp_path / "results.json")
     rows = json.loads((tmp_path / "results.json").read_text())["rows"]
     page = tmp_path / "page.md"

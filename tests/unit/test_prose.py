@@ -1,4 +1,4 @@
-"""Docs, docstrings, comments and names have no word for which this field has a better one (CONTRIBUTING.md).
+"""Docs, docstrings, comments, names and messages have no word for which this field has a better one (CONTRIBUTING.md).
 
 Words that also have a right use are not listed: ask, tell, stand, see, nobody, much, at most.
 """
@@ -26,6 +26,7 @@ CODE = (
     "examples",
     "tests",
 )
+PRODUCT = ("domain", "application", "adapters", "entrypoints", "migrations", "sdk")
 INSTEAD = {
     r"whoever|whomever": "caller, client, owner",
     r"somebody": "caller, client, another process",
@@ -36,8 +37,21 @@ INSTEAD = {
     r"what is asked( for)?": "request",
     r"comes? alone": "a single request",
     r"how it stands": "the operation, its status",
+    r"(was|were|is|are) let in": "authenticated, authorized",
+    r"(has|have) not given up": "still waits",
+    r"(comes?|came) in at the same time": "concurrent requests",
+    r"in the words of": "the same response as",
+    r"last words": "the last lines of the log",
+    r"patiently": "up to a timeout",
 }
 """Words and what to write."""
+_BANNED_NAMES = frozenset(
+    [
+        *("BITE", "LAST_ONES", "MOST", "MUCH", "NOBODY", "PATIENCE", "SOON", "STANDINGS", "TURNS"),
+        *("Quiet", "Standing", "Straight", "Told", "Wanted", "Wish"),
+    ]
+)
+"""Names of constants and classes. A longer name may contain them."""
 _BANNED = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.I)
 _WORD_ENDS = re.compile(r"_|(?<=[a-z0-9])(?=[A-Z])")
 _SKIPPED = {"node_modules", "__pycache__", ".venv"}
@@ -72,6 +86,31 @@ def docstrings_and_names(source: str) -> Iterator[str]:
                 yield _WORD_ENDS.sub(" ", name)
 
 
+def messages(source: str) -> Iterator[str]:
+    """Returns the string literals of several words: log lines, errors, help, descriptions. Not the docstrings."""
+    tree = ast.parse(source)
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if " " in text and id(node) not in docstrings:
+                yield text
+
+
+def banned_names(source: str) -> list[str]:
+    """Returns the banned names of classes and constants, with or without a leading underscore."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()) if name.lstrip("_") in _BANNED_NAMES:
+                found.append(name)
+    return found
+
+
+def template_text(source: str) -> str:
+    """Returns a Jinja template without its statements and expressions."""
+    return re.sub(r"{%.*?%}|{{.*?}}", " ", source, flags=re.DOTALL)
+
+
 def sources(folder: str) -> Iterator[Path]:
     """Returns the Python files of the folder."""
     return (path for path in (ROOT / folder).rglob("*.py") if not _SKIPPED.intersection(path.parts))
@@ -85,6 +124,25 @@ def test_code_has_no_banned_words(folder: str) -> None:
         for path in sources(folder)
         if (words := banned_in(" \n. ".join([*comments(path.read_text()), *docstrings_and_names(path.read_text())])))
     }
+    assert found == {}, INSTEAD
+
+
+@pytest.mark.parametrize("folder", PRODUCT)
+def test_messages_and_names_of_the_product_have_no_banned_words(folder: str) -> None:
+    """The strings are those that people see; SQL and paths are read too."""
+    found = {
+        str(path.relative_to(ROOT)): words
+        for path in sources(folder)
+        if (words := banned_in(" \n. ".join(messages(path.read_text()))) + banned_names(path.read_text()))
+    }
+    assert found == {}, INSTEAD
+
+
+def test_templates_of_the_dashboard_have_no_banned_words() -> None:
+    """Their text, attributes and comments."""
+    templates = [*(ROOT / "entrypoints/ui/templates").rglob("*.html")]
+    assert templates
+    found = {path.name: words for path in templates if (words := banned_in(template_text(path.read_text())))}
     assert found == {}, INSTEAD
 
 
@@ -103,3 +161,11 @@ def test_banned_words_are_found_where_people_read_them() -> None:
     read = " \n. ".join([*comments(source), *docstrings_and_names(source)])
     assert banned_in(read) == ["the way out", "whoever", "somebody", "told", "told"]
     assert banned_in("This is tolderol, as in history; the wisher has it.") == []
+
+
+def test_banned_words_are_found_in_messages_names_and_templates() -> None:
+    """Not in keys and other strings of one word."""
+    source = '"""Told."""\n\nWANTED = log("client %s is told", "told")\nraise E(f"{x} told him")\n_TURNS = 1\n'
+    assert banned_in(" . ".join(messages(source))) == ["told", "told", "him"]
+    assert banned_names(source + "class Told:\n    pass\n") == ["Told", "_TURNS"]
+    assert banned_in(template_text('<p title="told">{{ told }} {% if he %}him{% endif %}</p>')) == ["told", "him"]

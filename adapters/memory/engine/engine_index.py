@@ -6,7 +6,7 @@ from datetime import datetime
 
 from adapters.memory.engine.chains import MemoryChains
 from adapters.memory.engine.executions import MemoryExecution
-from application.ports.engine.executions import NOBODY
+from application.ports.engine.executions import UNPOLLED_QUEUE
 from application.ports.engine.index import IndexEntry, IndexPage, QueryRefused, StartedRun, StartPage, Watch
 from application.ports.engine.workflow_engine import EngineUnavailable
 from domain.evidence.observation import ExecutionState
@@ -96,7 +96,7 @@ class MemoryIndex:
             chains = [*self._chains.former.get(workflow_id, ())]
             if workflow_id in self._chains.current:
                 chains.append(self._chains.current[workflow_id])
-            found[workflow_id] = [execution for execution in chains if execution.fields.task_queue != NOBODY]
+            found[workflow_id] = [execution for execution in chains if execution.fields.task_queue != UNPOLLED_QUEUE]
         return found
 
     def _listed(self) -> Mapping[str, Sequence[MemoryExecution]]:

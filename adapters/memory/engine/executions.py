@@ -31,7 +31,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class StartFields:
-    """What a start says of the whole chain."""
+    """The fields of a start that hold for the whole chain."""
 
     workflow_type: str
     task_queue: str = ""

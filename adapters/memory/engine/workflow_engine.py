@@ -9,7 +9,7 @@ from adapters.memory.engine.engine_controls import EngineControls
 from adapters.memory.engine.executions import MemoryExecution, StartFields
 from adapters.memory.engine.start_checks import check_callback, check_reuse, check_room, check_start
 from application.ports.clock import Clock
-from application.ports.engine.executions import NOBODY, Attached, AttachOutcome, Execution, InputRead
+from application.ports.engine.executions import UNPOLLED_QUEUE, Attached, AttachOutcome, Execution, InputRead
 from application.ports.engine.index import IndexEntry, IndexPage, StartPage, Watch
 from application.ports.engine.workflow_engine import (
     CallbackRefused,
@@ -85,7 +85,7 @@ class MemoryWorkflowEngine(EngineControls):
         """See the port."""
         self._check_reachable()
         found = self._executions.get(workflow_id) if run_id is None else self._chains.of_run(Run(workflow_id, run_id))
-        if found is None or found.fields.task_queue == NOBODY:
+        if found is None or found.fields.task_queue == UNPOLLED_QUEUE:
             return None
         parent = found.fields.parent
         return Execution(
@@ -122,7 +122,7 @@ class MemoryWorkflowEngine(EngineControls):
             return Attached(AttachOutcome.REFUSED, str(refusal))
         present = self._executions.get(execution.workflow_id)
         if present is None:
-            fields = StartFields(execution.workflow_type, NOBODY, callback=callback)
+            fields = StartFields(execution.workflow_type, UNPOLLED_QUEUE, callback=callback)
             self._chains.begin(execution.workflow_id, self._clock.now(), callback.url, fields)
             self.terminate_from_outside(execution.workflow_id, STRAY, IDENTITY)
             return Attached(AttachOutcome.CLOSED, stray=True)

@@ -50,7 +50,7 @@ _HISTORIES = (
     .where(transitions.c.operation_id == sa.any_(sa.bindparam("of", type_=ARRAY(sa.Uuid))))
     .order_by(transitions.c.operation_id, transitions.c.sequence)
 )
-_STANDINGS: sa.Select[Any] = sa.select(
+_SUMMARIES: sa.Select[Any] = sa.select(
     operations.c.id,
     operations.c.status,
     operations.c.error_code,
@@ -217,7 +217,7 @@ class PostgresOperationRepository(PostgresClaims):
 
     async def summaries(self, operation_ids: Collection[UUID]) -> list[OperationSummary]:
         with translated():
-            rows = await self._connection.execute(_STANDINGS.where(with_ids(operation_ids)))
+            rows = await self._connection.execute(_SUMMARIES.where(with_ids(operation_ids)))
         return [summary_from_row(row) for row in rows]
 
     async def stalled(self, limit: int) -> list[UUID]:

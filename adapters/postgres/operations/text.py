@@ -1,4 +1,4 @@
-"""What PostgreSQL's `text` holds: no NUL and no half of a surrogate pair."""
+"""Checks texts for PostgreSQL's `text`, which holds no NUL and no half of a surrogate pair."""
 
 from collections.abc import Iterable
 

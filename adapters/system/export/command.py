@@ -11,7 +11,7 @@ from typing import IO, Final
 
 from application.ports.export import ExportFailed
 
-_MAX_WORDS: Final = 500
+_MAX_OUTPUT: Final = 500
 """Bytes of the command's error output in a message."""
 
 
@@ -40,9 +40,9 @@ class CommandExport:
                 raise
             if code != 0:
                 how = f"ended with exit code {code}" if code > 0 else f"was killed by signal {-code}"
-                raise self._failed(how + _last_words(errors))
+                raise self._failed(how + _end_of_output(errors))
             if not read_all:
-                raise self._failed("ended before it had read everything" + _last_words(errors))
+                raise self._failed("ended before it had read everything" + _end_of_output(errors))
 
     async def _start(self, errors: IO[bytes]) -> Process:
         try:
@@ -77,8 +77,8 @@ async def _feed(process: Process, lines: AsyncIterator[bytes]) -> bool:
     return True
 
 
-def _last_words(errors: IO[bytes]) -> str:
+def _end_of_output(errors: IO[bytes]) -> str:
     """The end of what the command has written to its standard error."""
-    errors.seek(max(0, errors.seek(0, os.SEEK_END) - _MAX_WORDS))
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - _MAX_OUTPUT))
     words = errors.read().decode(errors="replace").strip()
     return f": {words}" if words else ""

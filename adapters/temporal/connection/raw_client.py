@@ -8,7 +8,7 @@ from temporalio.service import OperatorService, ServiceClient, WorkflowService
 
 
 class RawClient(Protocol):
-    """What the adapters use of a client. temporalio's `Client` has it too."""
+    """The methods of a client that the adapters use. temporalio's `Client` has them too."""
 
     @property
     def namespace(self) -> str: ...

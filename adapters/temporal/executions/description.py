@@ -8,7 +8,7 @@ from adapters.temporal.executions.close import to_datetime
 from adapters.temporal.executions.history import RunHistory
 from adapters.temporal.executions.observation import STATES, LatestRun, is_picked_up
 from adapters.temporal.executions.operation_uuid import read_operation_uuid
-from application.ports.engine.executions import NOBODY, Execution
+from application.ports.engine.executions import UNPOLLED_QUEUE, Execution
 from domain.evidence.observation import ExecutionState
 from domain.operation.chain import Run
 
@@ -17,7 +17,7 @@ async def describe(client: RawClient, chains: ChainLookup, workflow_id: str, run
     """See the engine port. One request for the first run of a chain, and two for a later one, if it is the latest. One
     more if the description leaves open whether a worker has picked it up."""
     latest = await (chains.describe(workflow_id) if run_id is None else chains.latest_from(Run(workflow_id, run_id)))
-    if latest is None or latest.workflow_execution_info.task_queue == NOBODY:
+    if latest is None or latest.workflow_execution_info.task_queue == UNPOLLED_QUEUE:
         return None
     info = latest.workflow_execution_info
     started_at, operation_id = to_datetime(info.start_time), read_operation_uuid(info.search_attributes)

@@ -16,7 +16,7 @@ from adapters.temporal.executions.close import to_datetime
 from adapters.temporal.executions.observation import STATES
 from adapters.temporal.executions.operation_uuid import read_operation_uuid
 from adapters.temporal.executions.query import is_closed, matchable, one_of, quoted, time
-from application.ports.engine.executions import NOBODY
+from application.ports.engine.executions import UNPOLLED_QUEUE
 from application.ports.engine.index import IndexEntry, IndexPage, QueryRefused, StartedRun, StartPage, Watch
 from domain.evidence.observation import ExecutionState
 from opledger.search_attribute import OPERATION_UUID
@@ -130,7 +130,7 @@ def _selection(watch: Watch) -> str:
 
 def _by_start(infos: Iterable[WorkflowExecutionInfo]) -> list[WorkflowExecutionInfo]:
     """Oldest first, without the executions that the ledger started by accident."""
-    ours = (info for info in infos if info.task_queue != NOBODY)
+    ours = (info for info in infos if info.task_queue != UNPOLLED_QUEUE)
     return sorted(ours, key=lambda info: info.start_time.ToNanoseconds())
 
 

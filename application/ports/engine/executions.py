@@ -9,8 +9,8 @@ from domain.evidence.observation import ExecutionState
 from domain.operation.chain import Run
 from domain.operation.operation import Input
 
-NOBODY = "opledger-nobody"
-"""Task queue without workers, of executions that the attaching of a callback starts by accident."""
+UNPOLLED_QUEUE = "opledger-nobody"
+"""Task queue that no worker polls, of executions that the attaching of a callback starts by accident."""
 
 
 @dataclass(frozen=True, slots=True)

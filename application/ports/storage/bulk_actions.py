@@ -22,7 +22,7 @@ class BulkActions(Protocol):
         """Returns the bulk action of any tenant; None if it does not exist."""
 
     async def lock(self, action_id: UUID) -> BulkAction | None:
-        """As `get`. Of concurrent units of work, one goes on, and the others wait for its end."""
+        """Returns as `get` does, and locks the bulk action: other units of work wait for the end of this one."""
 
     async def confirm(self, action_id: UUID, terms: BulkTerms) -> None:
         """Stores the terms. The operation that performs the bulk action has its id, and is stored in the same unit of

@@ -1,4 +1,4 @@
-"""What a start may do with a workflow id that was used before."""
+"""Policies for a workflow id that was used before."""
 
 from enum import StrEnum
 

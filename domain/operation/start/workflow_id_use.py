@@ -11,7 +11,7 @@ from domain.operation.status import OperationStatus
 
 @dataclass(frozen=True, slots=True)
 class WorkflowIdUse:
-    """What a submission that may use the workflow id does to the operations that have it."""
+    """Effect of an accepted submission on the operations that have its workflow id."""
 
     existing: Operation | None = None
     """The open operation that is the answer. None: the submission makes an operation."""

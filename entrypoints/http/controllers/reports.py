@@ -74,8 +74,8 @@ class ReportController(Controller):
             raise InvalidBody(*map(_field_error, error.violations)) from None
         named: UUID | None = None
         if isinstance(decoded, StartReportRead):
-            told = await request.ledger.report_start(decoded.operation_id, decoded.report)
-            recorded, named = told.outcome, told.operation_id
+            start = await request.ledger.report_start(decoded.operation_id, decoded.report)
+            recorded, named = start.outcome, start.operation_id
         elif decoded.execution is None:
             raise InvalidBody(FieldError("an object that names the sending run; it is missing", pointer="/execution"))
         else:

@@ -1,4 +1,4 @@
-"""What routes declare for the OpenAPI document besides what Litestar derives from them."""
+"""Declarations of routes for the OpenAPI document, besides those that Litestar derives."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace

@@ -9,11 +9,12 @@ from entrypoints.local.embedded.processes.process import Command
 
 
 class AppProcess:
-    """A command of ours. With a readiness URL it starts at once, which imports its modules while the servers start, and
-    is ready when that URL says so. Without one it starts after the servers, and is ready as soon as it runs."""
+    """A process of the application. With a readiness URL it starts at once, so that it imports its modules while the
+    servers start, and is ready when that URL says so. Without one it starts after the servers, and is ready as soon as
+    it runs."""
 
     start_seconds = 120.0
-    """The servers' time included."""
+    """Seconds, with the start of the servers."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Where the programs of the embedded extra lie: PostgreSQL's folder and the `temporal` executable."""
+"""Paths of the embedded servers: PostgreSQL's folder and the `temporal` executable."""
 
 import importlib.util
 import shutil

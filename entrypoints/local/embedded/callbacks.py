@@ -23,26 +23,25 @@ URL, KEYS = "OPLEDGER_CALLBACK_URL", "OPLEDGER_CALLBACK_KEYS"
 
 @dataclass(frozen=True, repr=False)
 class Callbacks:
-    """Where Temporal calls, and the keys of the tokens."""
+    """The URL that Temporal calls, and the keys of the tokens."""
 
     url: str
     keys: str
 
     @property
     def environment(self) -> dict[str, str]:
-        """For the API and the worker."""
+        """The variables of the API and the worker."""
         return {URL: self.url, KEYS: self.keys}
 
     def dynamic_config(self, given: Sequence[str] = ()) -> tuple[str, ...]:
-        """For the server: what was given, and ours where nothing else is."""
+        """Returns the server's dynamic configuration: the given items, and defaults for all other keys."""
         keys = {value.partition("=")[0] for value in given}
         ours = (f"{ALLOWED_ADDRESSES}={allowed_addresses(self.url)}", RATE)
         return (*given, *(value for value in ours if value.partition("=")[0] not in keys))
 
 
 def kept_keys(path: Path) -> str:
-    """The keys in the file, which is made if need be: whole or not at all, and for this user alone. Raises
-    StartupError."""
+    """Returns the keys in the file. Creates a missing file atomically, for this user only. Raises StartupError."""
     try:
         if not path.exists():
             _write(path, f"embedded:{secrets.token_hex(32)}")

@@ -1,4 +1,4 @@
-"""What to run, and what runs then."""
+"""Options of the application on one machine, and the running application."""
 
 import sys
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ COMMAND = (sys.executable, "-m", "entrypoints.cli.main")
 
 @dataclass(frozen=True)
 class Options:
-    """What to run. A port that is None is a free one; for a URL or address given no server of ours is started."""
+    """Options of a start. A port of None is a free one. A server whose URL or address is given is not started."""
 
     data_dir: Path | None = Path(".opledger")
     """None: a temporary folder, removed at the end."""
@@ -25,18 +25,18 @@ class Options:
     temporal_address: str | None = None
     temporal_namespace: str = "default"
     dynamic_config: tuple[str, ...] = ()
-    """For the embedded Temporal: `key=json` each."""
+    """Dynamic configuration of the embedded Temporal: `key=json` each."""
     callbacks: bool = True
     """Whether the embedded Temporal calls the API when an execution closes: where `env` does not say, at `api_url`."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """For the API and the worker, over this process's own environment."""
+    """Variables for the API and the worker, in addition to the environment of this process."""
     api_command: tuple[str, ...] = (*COMMAND, "api")
     worker_command: tuple[str, ...] | None = (*COMMAND, "worker", "--demo")
 
 
 @dataclass(frozen=True)
 class Running:
-    """The application, ready."""
+    """The application when it is ready."""
 
     api_url: str
     database_url: str
@@ -44,7 +44,7 @@ class Running:
     temporal_namespace: str
     temporal_ui_url: str | None
     callback_url: str | None
-    """Where the embedded Temporal calls, if it does."""
+    """URL of the embedded Temporal's callbacks. None: callbacks are off."""
     operations: str | None
     """The operations file, where it is not the one in the working folder."""
     data_dir: Path
@@ -56,9 +56,9 @@ class Running:
 
     @property
     def pids(self) -> dict[str, int]:
-        """By part: postgres, temporal, api, worker; those that run just now."""
+        """Process ids of the running parts, by name: postgres, temporal, api, worker."""
         return self.supervisor.pids
 
     async def wait(self) -> None:
-        """Until a part cannot be kept running: raises StartupError then."""
+        """Waits until a part cannot be kept running, then raises StartupError."""
         await self.supervisor.wait()

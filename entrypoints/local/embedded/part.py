@@ -1,4 +1,4 @@
-"""A part of the running application: what it takes to start one, and starting it until it is ready."""
+"""Parts of the running application, and their start."""
 
 import asyncio
 import time
@@ -11,29 +11,29 @@ POLL = 0.02
 
 
 class Part(Protocol):
-    """A server or a process of ours."""
+    """A server, or a process of the application."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def start_seconds(self) -> float:
-        """How long it may take to become ready."""
+        """Seconds within which the part must become ready."""
         ...
 
     async def prepare(self) -> None:
-        """Whatever has to be done before each start. Raises StartupError."""
+        """Prepares a start. Called before each one. Raises StartupError."""
         ...
 
     def command(self) -> Command: ...
 
     async def ready(self) -> bool:
-        """Whether it answers as it should. Raises nothing."""
+        """Returns whether the part is ready. Raises nothing."""
         ...
 
 
 async def launch(part: Part) -> GuardedProcess:
-    """Start a part; return when it is ready. Raises StartupError, with the log's last lines, and leaves nothing."""
+    """Starts a part and returns when it is ready. Raises StartupError with the log's last lines; no process remains."""
     await part.prepare()
     process = await GuardedProcess.start(part.command())
     try:

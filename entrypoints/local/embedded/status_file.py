@@ -36,7 +36,7 @@ class StatusFile:
         temporary.replace(self._path)
 
     def remove(self) -> None:
-        """Nothing runs any more."""
+        """Deletes the file when the application has stopped."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""The whole application on one machine, from nothing to ready and back."""
+"""Starts and stops the whole application on one machine."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ async def up(
     migrate: Hook = nothing,
     prepare_engine: Hook = nothing,
 ) -> None:
-    """Serve until `stop` is set, which works in the middle of the start too. Raises StartupError."""
+    """Serves until `stop` is set, also during the start. Raises StartupError."""
 
     async def serve() -> None:
         async with running(options, on_event, migrate=migrate, prepare_engine=prepare_engine) as application:
@@ -92,7 +92,7 @@ async def running(
 
 
 def _check_ports(options: Options) -> int:
-    """The API's port. Raises StartupError where a port that was asked for is taken."""
+    """Returns the port of the API. Raises StartupError if a requested port is taken."""
     if options.port:
         net.ensure_free(options.host, options.port, "--port")
     if options.temporal_port and not options.temporal_address:
@@ -103,7 +103,7 @@ def _check_ports(options: Options) -> int:
 
 
 def _callbacks(options: Options, folder: DataFolder, port: int) -> Callbacks | None:
-    """Those of the embedded Temporal. A server given by its address keeps its own settings."""
+    """Returns the callbacks of the embedded Temporal; None if they are off, or the server is another one."""
     if options.temporal_address or not options.callbacks:
         return None
     url = options.env.get(URL) or _api_url(options, port)

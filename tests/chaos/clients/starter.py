@@ -146,7 +146,7 @@ def _on_conflict(work: Work) -> WorkflowIDConflictPolicy:
     return ON_CONFLICT[work.number % len(ON_CONFLICT)] if work.type in SHARED else ON_CONFLICT[0]
 
 
-def _is_recorded(told: str) -> bool:
+def _is_recorded(operation_id: str) -> bool:
     """Whether the ledger has answered with this id. The other kind, a UUIDv5, follows from the execution, and may be
     the plugin's own conclusion."""
-    return told[14] != "5"
+    return operation_id[14] != "5"

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from application.ports.engine.executions import NOBODY, Attached, AttachOutcome, Execution
+from application.ports.engine.executions import UNPOLLED_QUEUE, Attached, AttachOutcome, Execution
 from application.ports.engine.index import Watch
 from application.ports.engine.workflow_engine import CompletionCallback, EngineUnavailable
 from domain.evidence.observation import CLOSED, ExecutionState
@@ -49,7 +49,7 @@ class DescriptionContract:
     """Descriptions by every workflow engine."""
 
     async def test_description_of_a_foreign_execution(self, world: EngineWorld) -> None:
-        """With everything that an adoption needs."""
+        """The description has every value that an adoption needs."""
         before = world.now()
         run = await world.start_from_outside(workflow_id := name(), workflow_type="Order")
         found = await described(world, workflow_id)
@@ -85,7 +85,7 @@ class DescriptionContract:
             assert (found.started_at, found.state) == (started_at, ExecutionState.RUNNING)
 
     async def test_run_of_a_superseded_chain_is_described(self, world: EngineWorld) -> None:
-        """In its own latest run. Without a run, the other chain is described."""
+        """The description is that of its own latest run. Without a run, the other chain is described."""
         first = await world.start_from_outside(workflow_id := name())
         await world.continue_as_new(workflow_id)
         last = await world.latest_run(workflow_id)
@@ -130,7 +130,7 @@ class AttachContract:
     """Callbacks that are attached to executions of every workflow engine."""
 
     async def test_attached_callback_is_sent_at_the_close(self, world: EngineWorld) -> None:
-        """With its headers. Several ledgers attach their own."""
+        """The callback has its headers. Several ledgers attach their own."""
         await world.start_from_outside(workflow_id := name())
         execution = await described(world, workflow_id)
         one, attached = await attach(world, execution)
@@ -288,7 +288,7 @@ class InputContract:
     async def test_input_is_read_from_the_arguments(
         self, world: EngineWorld, arguments: list[JsonValue], mode: Arguments, value: Input
     ) -> None:
-        """As a submission would have it."""
+        """The input is the one that a submission would have."""
         run = await world.start_from_outside(name(), arguments=arguments)
         read = await world.engine.input_of(Chain(uuid4(), run.workflow_id, run.run_id), mode, 1_000)
         assert (read.value, read.note) == (value, None)
@@ -359,17 +359,17 @@ class TestMemoryAdoption(AdoptionContract):
         assert (found.parent, found.root) == (world.memory.latest_run(parent), top)
 
     async def test_stray_execution_sends_the_callback(self, world: MemoryWorld) -> None:
-        """As the real server does: the callback names the stray run."""
+        """The fake does as the real server: the callback names the stray run."""
         run = await world.start_from_outside(workflow_id := name())
         execution = await described(world, workflow_id)
         world.memory.delete(workflow_id)
         operation_id, _ = await attach(world, execution)
         [message] = await world.delivered(operation_id, 1)
         assert run.run_id not in message.headers["nexus-link"]
-        assert world.memory._executions[workflow_id].fields.task_queue == NOBODY
+        assert world.memory._executions[workflow_id].fields.task_queue == UNPOLLED_QUEUE
 
     async def test_unknown_state_is_described(self, world: MemoryWorld) -> None:
-        """As in an observation."""
+        """The description has the same state as an observation."""
         await world.start_from_outside(workflow_id := name())
         world.memory.report_unknown_state(workflow_id)
         assert (await described(world, workflow_id)).state is ExecutionState.UNKNOWN

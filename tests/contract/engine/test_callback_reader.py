@@ -97,14 +97,14 @@ class ReaderContract:
         assert (await last_event(world, request.operation_id)).run_id == first
 
     async def test_nan_is_read_as_null(self, world: EngineWorld) -> None:
-        """As an observation reads it: JSON has no NaN."""
+        """An observation reads it so too: JSON has no NaN."""
         await world.complete(operation_id := await world.with_callback(), {"ratio": [float("nan"), 1.0]})
         said = await same_as_observed(world, operation_id)
         assert said.result == {"ratio": [None, 1.0]}
         assert said.result_altered == "JSON has no NaN and no infinity; shown as null: /ratio/0"
 
     async def test_failure_is_read_as_observed(self, world: EngineWorld) -> None:
-        """With its error."""
+        """The error is the one that an observation has."""
         await world.fail(operation_id := await world.with_callback(), "disk full")
         assert (await same_as_observed(world, operation_id)).state is ExecutionState.FAILED
 
@@ -171,13 +171,13 @@ class TestMemoryMessages(ReaderContract):
     async def test_wrappers_details_and_kinds_of_failures_are_read(
         self, world: MemoryWorld, details: dict[str, JsonValue]
     ) -> None:
-        """As an observation reads them."""
+        """They are read as in an observation."""
         operation_id = await world.with_callback()
         world.memory.fail(operation_id, OperationError(ErrorCode.WORKFLOW_FAILED, "é went wrong", details))
         await same_as_observed(world, operation_id)
 
     async def test_unreadable_result_is_unreadable_in_the_callback(self, world: MemoryWorld) -> None:
-        """As in an observation."""
+        """An observation cannot read it either."""
         operation_id = await world.with_callback()
         world.memory.complete(operation_id, unreadable="its encoding is binary/plain, not JSON")
         event = await last_event(world, operation_id)
@@ -286,7 +286,7 @@ class TestTemporalMessages(ReaderContract):
             await last_event(world, operation_id)
 
     async def test_encoded_results_and_errors_are_read_with_their_codec(self, world: TemporalWorld) -> None:
-        """And with no other codec."""
+        """No other codec reads them."""
         config = world.client.config()
         config["data_converter"] = MASKED
         masked = TemporalWorld(Client(**config), Client(**config), world.proxy, world.receiver)

@@ -22,7 +22,7 @@ class CallbacksContract:
     """Callbacks of every workflow engine."""
 
     async def test_close_sends_one_callback(self, world: EngineWorld) -> None:
-        """With the headers of the start and those of the close."""
+        """The callback has the headers of the start and those of the close."""
         operation_id = await world.with_callback()
         await world.complete(operation_id, {"n": 1})
         await asyncio.sleep(world.quiet)

@@ -116,7 +116,7 @@ class IndexContract:
         await eventually(unlisted)
 
     async def test_watched_types_are_listed_without_the_search_attribute(self, world: EngineWorld) -> None:
-        """With workflow id and run, beside the operations. Other types are not listed."""
+        """Each has workflow id and run. Other types are not listed."""
         watched, other, since = f"Watched it's {uuid4()}", f"Other {uuid4()}", world.now()
         ours = await world.started()
         foreign = await world.start_from_outside(f"order {uuid4()}", workflow_type=watched)
@@ -150,7 +150,7 @@ class IndexContract:
         assert expected not in await world.engine.with_problems(watched=["Nothing"])
 
     async def test_invalid_page_token_is_refused(self, world: EngineWorld) -> None:
-        """With EngineUnavailable."""
+        """The error is EngineUnavailable."""
         with pytest.raises(EngineUnavailable):
             await world.engine.changed_since(world.now(), b"garbage")
 

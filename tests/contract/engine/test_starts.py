@@ -58,7 +58,7 @@ class StartsContract:
     """Started runs in the index of every workflow engine."""
 
     async def test_runs_of_watched_types_are_listed_oldest_first(self, world: EngineWorld) -> None:
-        """With what a watch rule needs. Other types and earlier starts are not listed."""
+        """Each has what a watch rule needs. Other types and earlier starts are not listed."""
         one, two, other = kind(), kind("it's"), kind()
         await started(world, one)
         since = world.now()
@@ -114,12 +114,12 @@ class StartsContract:
 
     @pytest.mark.parametrize("query", ["Team = ", "Team = 'a') OR (Team = 'b'", "Nonsense > 3"])
     async def test_invalid_query_is_refused(self, world: EngineWorld, query: str) -> None:
-        """With the engine's message."""
+        """The error has the engine's message."""
         with pytest.raises(QueryRefused, match="invalid query"):
             await world.engine.started_since(world.now(), [Watch(kind()), Watch(kind(), query)])
 
     async def test_last_time_is_included(self, world: EngineWorld) -> None:
-        """And the first one is not: intervals that follow one another list each run once."""
+        """The first time is not included: intervals that follow one another list each run once."""
         since, order = world.now(), kind()
         runs = await started(world, order, 3)
         await settled(world, since, [Watch(order)], runs)
@@ -142,7 +142,7 @@ class StartsContract:
         await eventually(listed)
 
     async def test_without_watches_nothing_is_listed(self, world: EngineWorld) -> None:
-        """Not even operations."""
+        """Operations are not listed either."""
         since = world.now()
         await world.started()
         assert await all_pages(world.engine, since, []) == [[]]
@@ -167,7 +167,7 @@ class StartsContract:
         assert sorted(run.run_id for page in pages for run in page) == sorted(run.run_id for run in runs)
 
     async def test_invalid_page_token_and_outage_are_errors(self, world: EngineWorld) -> None:
-        """EngineUnavailable."""
+        """The error is EngineUnavailable."""
         with pytest.raises(EngineUnavailable):
             await world.engine.started_since(world.now(), [Watch(kind())], b"garbage")
         await world.go_down()

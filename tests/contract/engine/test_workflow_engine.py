@@ -84,7 +84,7 @@ class EngineContract:
         assert seen.result_altered == "JSON has no NaN and no infinity; shown as null: /ratio/0, /ratio/1"
 
     async def test_observation_of_a_failed_execution_has_the_error(self, world: EngineWorld) -> None:
-        """With the kind of failure."""
+        """The error has the kind of the failure."""
         operation_id = await world.started()
         await world.fail(operation_id, "disk full")
         seen = await world.observe(operation_id)
@@ -96,7 +96,7 @@ class EngineContract:
         assert seen.closed_at is not None
 
     async def test_terminate_ends_a_pending_execution(self, world: EngineWorld) -> None:
-        """With the ledger's reason and identity."""
+        """The termination has the ledger's reason and identity."""
         operation_id = await world.started()
         await world.engine.terminate(own_chain(operation_id), "not wanted any more")
         seen = await world.observe(operation_id)
@@ -271,7 +271,7 @@ class EngineContract:
             await world.engine.start(request)
 
     async def test_repeated_start_after_a_retry_exists(self, world: EngineWorld) -> None:
-        """As after continue-as-new."""
+        """The start is refused as after continue-as-new."""
         request = world.request(retry_policy=RETRYING)
         await world.engine.start(request)
         await world.retry_attempt(request.operation_id)
@@ -313,7 +313,7 @@ class EngineContract:
         ids=lambda fields: " ".join(f"{key}={str(value)[:60]}" for key, value in fields.items()),
     )
     async def test_invalid_type_is_rejected(self, world: EngineWorld, fields: dict[str, object]) -> None:
-        """With a message, and nothing starts."""
+        """The rejection has a message, and nothing starts."""
         request = world.request(**fields)  # type: ignore[arg-type]
         with pytest.raises(StartRejected, match=r"\w+ .*\w+"):
             await world.engine.start(request)
@@ -401,7 +401,7 @@ class TestMemoryEngine(EngineContract):
         assert len(world.memory.starts) == 1
 
     async def test_unknown_state_can_be_reported(self, world: MemoryWorld) -> None:
-        """As by a later version of the engine."""
+        """A later version of the engine may report one."""
         operation_id = await world.started()
         world.memory.report_unknown_state(operation_id)
         assert (await world.observe(operation_id)).state is ExecutionState.UNKNOWN

@@ -86,7 +86,7 @@ class BulkActionsContract:
         assert await got(store) == action(matching=3)
 
     async def test_acknowledgement_stores_the_problem_of_each_target(self, store: Store) -> None:
-        """As it is at the moment of the dry run. Other verbs store none."""
+        """The problem is that at the moment of the dry run. Other verbs store none."""
         problems = [
             Attention(AttentionKind.STALLED, at(3.000001), "it fails"),
             Attention(AttentionKind.DIVERGED, at(4), "its execution is running: \u00e4 again"),
@@ -157,7 +157,7 @@ class BulkActionsContract:
         assert await dry_run(store, limit=3) == 3
 
     async def test_confirmation_is_stored_with_its_operation(self, store: Store) -> None:
-        """And is not without it."""
+        """It is not stored without the operation."""
         await dry_run(store)
 
         async def confirm_alone() -> None:
@@ -206,7 +206,7 @@ class BulkActionsContract:
         assert read[2] == failed
 
     async def test_targets_are_filtered_by_outcome(self, store: Store) -> None:
-        """In their order, and in pages."""
+        """The pages keep the order of the targets."""
         await add(store, *(accepted_change(number, seconds=number) for number in range(1, 7)))
         await dry_run(store)
         await confirmed(store)

@@ -175,7 +175,7 @@ class ChangeFeedContract:
         assert [event.tenant for event in await store.feed.load(marks)] == ["a", "a", "b", "b"]
 
     async def test_gone_returns_the_ids_that_do_not_exist(self, store: Store) -> None:
-        """Of the given ids."""
+        """It returns only ids that were given."""
         assert await store.feed.gone([]) == set()
         await add(store, accepted_change(1), accepted_change(2))
         assert await store.feed.gone([ID_1, ID_3]) == {ID_3}

@@ -68,7 +68,7 @@ class IdempotencyKeysContract:
         assert (await submit(store, record("other", 8, tenant="another"))).operation_id == UUID(int=9)
 
     async def test_release_that_is_not_committed_frees_nothing(self, store: Store) -> None:
-        """As every change of a unit of work."""
+        """Every change of a unit of work behaves so."""
         await submit(store, record("k", 1))
         async with store.units() as unit:
             await unit.idempotency_keys.release_all([record("k", 1)])

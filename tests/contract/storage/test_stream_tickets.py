@@ -38,7 +38,7 @@ class StreamTicketsContract:
     async def test_a_ticket_is_taken_once_by_any_process(
         self, tickets: StreamTickets, elsewhere: StreamTickets
     ) -> None:
-        """With every field. Other tickets stay."""
+        """It has every field. Other tickets stay."""
         stored = [ticket(1, credential_until=at(30)), ticket(2)]
         for one in stored:
             await tickets.add(one, at(0))
@@ -107,7 +107,7 @@ class TestPostgres(StreamTicketsContract):
         assert "key abc" in row
         assert made.text.removeprefix("opt_") not in row
 
-    async def test_unreachable(self) -> None:
+    async def test_unreachable_database_raises_unavailable(self) -> None:
         tickets = PostgresStreamTickets(create_engine("postgresql://u:secret@127.0.0.1:1/none"))
         for call in (tickets.add(ticket(1), at(0)), tickets.take(ticket(1).secret_hash)):
             with pytest.raises(DatabaseUnavailable):

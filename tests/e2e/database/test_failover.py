@@ -87,6 +87,6 @@ async def test_standby_takes_over(apart: Apart, standbys: list[Standby]) -> None
     assert "bad" not in await apart.command("doctor")
 
 
-async def test_stop(apart: Apart) -> None:
+async def test_both_processes_stop_gracefully(apart: Apart) -> None:
     """Both processes end in order."""
     await apart.close()

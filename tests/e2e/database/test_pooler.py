@@ -95,7 +95,9 @@ async def test_everything_that_clients_do(apart: Apart, ledger: Ledger) -> None:
     assert "pooled" in await apart.command("keys", "list")
 
 
-async def test_pooler_restarts(apart: Apart, ledger: Ledger, poolers: list[PgBouncer]) -> None:
+async def test_operations_survive_a_restart_of_the_pooler(
+    apart: Apart, ledger: Ledger, poolers: list[PgBouncer]
+) -> None:
     """Operations that were accepted before come to their end after it; no client is left with an error."""
     before = [await ledger.submit(seconds=1) for _ in range(4)]
     [pooler] = poolers
@@ -113,6 +115,6 @@ async def test_pooler_restarts(apart: Apart, ledger: Ledger, poolers: list[PgBou
     await each_ran_once(await apart.client(), [*before, *after])
 
 
-async def test_stop(apart: Apart) -> None:
+async def test_both_processes_stop_gracefully(apart: Apart) -> None:
     """Both processes end in order."""
     await apart.close()

@@ -44,7 +44,7 @@ async def running(stack: Stack, folder: Path, code: str) -> AsyncIterator[None]:
             print(output.read())
 
 
-async def test_example_deploys(stack: Stack, tmp_path: Path) -> None:
+async def test_example_deploys_by_http(stack: Stack, tmp_path: Path) -> None:
     """A deployment by HTTP: submitted to the ledger, started by it, run by the worker, and shown with its progress."""
     port = str(free_port())
     deploy, look, opledger = block(PAGE, "deploy").splitlines()

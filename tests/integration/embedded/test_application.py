@@ -215,7 +215,7 @@ def test_temporal_may_call_the_api_and_nothing_else(start: Callable[..., App], p
     assert given_to_the_api(start(place).until("ready"))[2] == key
 
 
-def test_without_callbacks(start: Callable[..., App], place: Path) -> None:
+def test_application_without_callbacks_makes_no_key(start: Callable[..., App], place: Path) -> None:
     """Neither the server nor the API hears of them, and no key is made."""
     app = start(place, "no-callbacks")
     ready = app.until("ready")
@@ -226,7 +226,7 @@ def test_without_callbacks(start: Callable[..., App], place: Path) -> None:
 
 
 def test_part_that_keeps_failing(start: Callable[..., App], place: Path) -> None:
-    """The start ends with the part's name and its last words, and everything else is stopped."""
+    """The start ends with the part's name and the end of its log, and everything else is stopped."""
     app = start(place, "api-fails")
     app.until("died", "api")
     everything = app.descendants()

@@ -55,7 +55,7 @@ async def test_nobody_else_gets_in(folder: DataFolder) -> None:
         assert folder.path.stat().st_mode & 0o777 == 0o700
 
 
-async def test_long_data_folder(tmp_path: Path) -> None:
+async def test_server_runs_in_a_data_folder_with_a_long_path(tmp_path: Path) -> None:
     """A socket's path may have 107 bytes, a data folder's more, and a space."""
     place = tmp_path / ("a long name " * 10) / "data"
     with opened(place) as folder:
@@ -108,7 +108,7 @@ async def test_temporal_keeps_its_state(folder: DataFolder) -> None:
         assert "kept" in temporal(server, "workflow", "describe", "--namespace", "ledger", "--workflow-id", "w")
 
 
-async def test_temporal_ui(folder: DataFolder) -> None:
+async def test_temporal_ui_listens_on_loopback_only(folder: DataFolder) -> None:
     """The UI answers where it was asked for, on this machine alone."""
     async with EmbeddedTemporal(folder, ui=True, dynamic_config=["frontend.rps=100"], durable=False) as server:
         assert server.ui_url

@@ -63,7 +63,7 @@ async def check(client: Client, *, follows: bool = False) -> None:
     }
 
 
-async def test_openapi_python_client(tmp_path: Path, document: str) -> None:
+async def test_openapi_python_client_generates_a_working_client(tmp_path: Path, document: str) -> None:
     generator = Path(sys.executable).with_name("openapi-python-client")
     options = ("--path", document, "--meta", "none", "--output-path", "ledger_client")
     await javascript.run(tmp_path, str(generator), "generate", *options)
@@ -71,14 +71,14 @@ async def test_openapi_python_client(tmp_path: Path, document: str) -> None:
     await check(lambda url, key: javascript.run(tmp_path, sys.executable, script, url, key))
 
 
-async def test_openapi_typescript(tmp_path: Path, document: str) -> None:
+async def test_openapi_typescript_generates_a_working_client(tmp_path: Path, document: str) -> None:
     folder = javascript.project(tmp_path, "openapi-fetch.ts")
     await javascript.package(folder, "openapi-typescript", document, "-o", "generated/schema.d.ts")
     await javascript.package(folder, "tsc")
     await check(lambda url, key: javascript.run(folder, "node", "built/openapi-fetch.js", url, key))
 
 
-async def test_hey_api(tmp_path: Path, document: str) -> None:
+async def test_hey_api_generates_a_working_client(tmp_path: Path, document: str) -> None:
     folder = javascript.project(tmp_path, "hey-api.ts")
     await javascript.package(folder, "openapi-ts", "-i", document, "-o", "generated", "--silent")
     await javascript.package(folder, "tsc")

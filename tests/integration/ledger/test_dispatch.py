@@ -115,7 +115,7 @@ async def test_cancel_while_temporal_is_away(ledger: RealLedger, proxy: Proxy) -
     assert (row.error.code, row.error.message) == (ErrorCode.CANCELED, "no need")
 
 
-async def test_competing_dispatchers(temporal_client: Client, database_url: str) -> None:
+async def test_competing_dispatchers_start_each_operation_once(temporal_client: Client, database_url: str) -> None:
     """P1: three processes dispatch at once: each operation is started by one of them, and runs once."""
     async with (
         real_ledger(temporal_client, database_url) as one,

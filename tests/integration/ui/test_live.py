@@ -82,7 +82,7 @@ async def test_a_change_does_not_close_what_the_caller_confirms(browser: Browser
 
 
 async def test_pages_reconnect_after_a_restart_of_the_api(browser: Browser) -> None:
-    """And show what has changed meanwhile."""
+    """They then show what has changed meanwhile."""
     first = Api(with_dashboard=True)
     made = await furnish(first)
     context = await browser.new_context()

@@ -100,7 +100,7 @@ async def test_rows_do_not_move_under_the_pointer(browser: Browser) -> None:
 
 
 async def test_health_says_when_a_worker_comes_and_goes(browser: Browser) -> None:
-    """And what to run."""
+    """Without a worker it names the command to run."""
     api = Api(with_dashboard=True)
     async with window(browser, api) as page:
         await live(page, "/health")

@@ -48,7 +48,7 @@ async def test_a_person_signs_in_and_out(browser: Browser, database_url: str, tm
 
 
 async def test_a_provider_that_is_down_gives_a_page(browser: Browser, database_url: str) -> None:
-    """With a button to try again."""
+    """The page has a button to try again."""
     async with openid_provider() as provider:
         settings = Settings(database_url=database_url, operations=str(DEMO_TYPES), **openid_settings(provider))
     async with (

@@ -87,7 +87,7 @@ async def test_operations_are_appended_to_a_file_before_they_are_deleted(
 async def test_a_failed_export_is_logged_and_deletes_nothing(
     database_url: str, postgres_engine: AsyncEngine, tmp_path: Path
 ) -> None:
-    """With what the command says."""
+    """The line has the output of the command."""
     await fill(postgres_engine)
     command = "sh -c 'cat > /dev/null; echo bucket is gone >&2; exit 4'"
     running = worker(tmp_path, database_url, OPLEDGER_EXPORT_COMMAND=command)

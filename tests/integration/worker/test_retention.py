@@ -75,7 +75,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_worker_deletes_old_operations(database_url: str, postgres_engine: AsyncEngine) -> None:
-    """Those that finished more than 30 days ago, and no others."""
+    """It deletes those that finished more than 30 days ago, and no others."""
     await fill(postgres_engine)
     stop = asyncio.Event()
     settings = Settings(database_url=database_url, operations=str(DEMO_TYPES), retention=timedelta(days=30))

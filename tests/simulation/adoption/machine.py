@@ -6,7 +6,7 @@ from hypothesis.stateful import invariant
 
 from adapters.memory.engine.executions import MemoryExecution
 from application.adopt.watch_progress import HOLD
-from application.ports.engine.executions import NOBODY
+from application.ports.engine.executions import UNPOLLED_QUEUE
 from domain.evidence.observation import ExecutionState
 from domain.operation.attention import AttentionKind
 from domain.operation.operation import Operation
@@ -56,7 +56,7 @@ class Adoption(Strangers, Loops, Engine, Workers, Recorders, Families, Weather):
         for ended in self.world.ended:
             assert may_end(ended, ALL_TYPES) or _adopted_meanwhile(ended), f"{ended.execution} was terminated"
         self.world.ended.clear()
-        strays = [chain for chain in self.world.all_chains() if chain.fields.task_queue == NOBODY]
+        strays = [chain for chain in self.world.all_chains() if chain.fields.task_queue == UNPOLLED_QUEUE]
         assert not any(chain.open for chain in strays), f"{strays} were started by accident"
         for operation_id, starts in self.world.begun.items():
             again = operation_id in self.world.late or self.world.lost

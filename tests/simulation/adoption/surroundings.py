@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from adapters.memory.engine.engine_controls import UNTAGGED
-from application.ports.engine.executions import NOBODY
+from application.ports.engine.executions import UNPOLLED_QUEUE
 from application.submit.submission import Submission
 from domain.errors import InvalidInput
 from domain.evidence.observation import ExecutionState
@@ -81,7 +81,7 @@ class Weather(AdoptingWorld):
             name
             for name, chain in found
             if chain.state is not ExecutionState.PENDING and not chain.never_picked_up
-            if chain.fields.task_queue != NOBODY
+            if chain.fields.task_queue != UNPOLLED_QUEUE
         ]
 
     @precondition(lambda self: self.open_names)

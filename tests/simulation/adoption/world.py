@@ -11,7 +11,7 @@ from hypothesis.stateful import initialize
 
 from adapters.memory.engine.engine_controls import UNTAGGED, WorkflowId
 from adapters.memory.engine.executions import MemoryExecution, StartFields
-from application.ports.engine.executions import NOBODY
+from application.ports.engine.executions import UNPOLLED_QUEUE
 from domain.evidence.observation import Observation
 from domain.evidence.reported_execution import ReportedExecution, ReportedParent
 from domain.evidence.start_report import StartReport
@@ -155,7 +155,7 @@ class AdoptingWorld(NamedWorld):
     @property
     def chains(self) -> list[MemoryExecution]:
         """What the engine has, without the ledger's strays."""
-        return [chain for chain in self.world.all_chains() if chain.fields.task_queue != NOBODY]
+        return [chain for chain in self.world.all_chains() if chain.fields.task_queue != UNPOLLED_QUEUE]
 
     def operation_of(self, chain: MemoryExecution) -> UUID:
         """The operation that the plugin of the worker reports for."""

@@ -1,4 +1,4 @@
-"""The whole ledger on fakes, and an engine that a test can listen to and interfere with."""
+"""The whole ledger on fakes, with an engine whose calls a test can observe and change."""
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection
@@ -53,7 +53,7 @@ WORK = OperationType("work", workflow="Work", task_queue="workers")
 CATALOGUE = OperationCatalogue({"work": WORK, "other": OperationType("other", "Other", "workers")})
 ORDER = OperationType("order", "Order", "shop", adopt=True, labels={"team": "shop"})
 ADOPTING = OperationCatalogue({"work": WORK, "order": ORDER})
-"""One type is started by the ledger, the other by others."""
+"""The ledger starts workflows of the one type, other clients those of the other type."""
 NAMESPACE = "default"
 CALLBACK_URL = "http://ledger.test"
 SECRET = "s" * 32
@@ -62,7 +62,7 @@ KEYS = CallbackKeys({"k1": SECRET})
 CLOSE_POLL = timedelta(seconds=2)
 WATCH_EVERY = timedelta(seconds=1)
 LEASE = timedelta(seconds=31)
-"""A little longer than what a claim is good for."""
+"""A little longer than the lease of a claim."""
 
 
 class WatchedEngine:
@@ -265,30 +265,30 @@ class FakeLedger:
     # What clients and workers do.
 
     async def submit(self, value: Any = None, **fields: Any) -> UUID:
-        """A new operation's id."""
+        """Submits an operation. Returns its id."""
         submission = Submission("default", fields.pop("type", "work"), value, **fields)
         return (await self.submitter.submit(submission)).operation.id
 
     async def adopt(self, workflow_id: str, run_id: str | None = None, **fields: Any) -> Adopted:
-        """What a client asks for."""
+        """Adopts an execution for a client."""
         tenant, kind = fields.pop("tenant", "default"), fields.pop("type", "order")
         return await self.adopter.adopt(tenant, kind, workflow_id, run_id, **fields)
 
     async def dispatched(self, value: Any = None) -> UUID:
-        """A new operation whose workflow is started and waits for a worker."""
+        """Returns a new operation whose workflow is started and waits for a worker."""
         operation_id = await self.submit(value)
         await self.dispatch(100)
         return operation_id
 
     async def running(self) -> UUID:
-        """A new operation whose workflow runs and has said so."""
+        """Returns a new operation whose workflow has reported its start."""
         operation_id = await self.dispatched()
         self.world.pick_up(operation_id)
         await self.report(operation_id, ReportKind.STARTED)
         return operation_id
 
     async def report(self, operation_id: UUID, kind: ReportKind, **fields: Any) -> Recorded:
-        """What the workflow says of itself, now."""
+        """Receives a report of the workflow, made now."""
         return await self.reports.receive(
             operation_id, Report(kind, self.clock.now(), **fields), self.run_of(operation_id)
         )
@@ -299,18 +299,18 @@ class FakeLedger:
         return self.world.latest_run(operation_id) if known else Run(str(operation_id), "unknown")
 
     async def observed(self, operation_id: UUID) -> Observation:
-        """The engine's word on the chain of the operation, past all hooks."""
+        """Returns the engine's observation of the operation's chain, without the hooks of the test."""
         row = self.rows().get(operation_id)
         return await self.world.observe(own_chain(operation_id) if row is None else row.chain)
 
     async def cancel(self, operation_id: UUID, *, force: bool = False, **fields: Any) -> Operation:
-        """What a client asks for."""
+        """Cancels an operation for a client."""
         return await self.canceller.cancel("default", operation_id, reason="no need", force=force, **fields)
 
     # What the ledger does by itself.
 
     async def watch(self) -> StepResult:
-        """One round of the watch rules, when it is due."""
+        """Makes one round of the watch rules when it is due."""
         self.clock.advance(WATCH_EVERY)
         return await self.watch_rules.step(1)
 
@@ -338,13 +338,13 @@ class FakeLedger:
         return pages
 
     async def call_back(self, pending: PendingCallback) -> CallbackOutcome:
-        """The engine's call arrives."""
+        """Receives a completion callback of the engine."""
         tenant = KEYS.verify(pending.operation_id, pending.callback.headers[TOKEN_HEADER])
         assert tenant is not None
         return await self.receiver.receive(pending.operation_id, tenant, pending.message)
 
     async def killed(self, work: Awaitable[Any], at_step: int) -> bool:
-        """Run it in a process that is killed at that step; whether it got that far."""
+        """Runs the work in a process that is killed at that step. Returns whether it reached the step."""
         self.faults.arm(at_step)
         try:
             await work
@@ -355,32 +355,32 @@ class FakeLedger:
         return False
 
     def pass_time(self, **amount: float) -> None:
-        """Let time pass."""
+        """Moves the clock."""
         self.clock.advance(timedelta(**amount))
 
     # What is stored.
 
     def rows(self) -> dict[UUID, Operation]:
-        """All operations."""
+        """Returns all operations."""
         return dict(self.store._tables.operations)
 
     def row(self, operation_id: UUID) -> Operation:
-        """The operation as it is stored."""
+        """Returns the stored operation."""
         return self.rows()[operation_id]
 
     def status(self, operation_id: UUID) -> OperationStatus:
-        """Its status."""
+        """Returns the operation's status."""
         return self.row(operation_id).status
 
     def history(self, operation_id: UUID) -> list[Transition]:
-        """Its history, after a look whether that is whole (P6)."""
+        """Returns the operation's history, which must have no gap (P6)."""
         lines = list(self.store._tables.history[operation_id])
         assert [line.sequence for line in lines] == list(range(1, len(lines) + 1))
         assert [line.from_status for line in lines] == [None, *(line.to_status for line in lines[:-1])]
         return lines
 
     def statuses(self, operation_id: UUID) -> list[OperationStatus]:
-        """The statuses that it went through."""
+        """Returns the statuses of the operation's history."""
         lines = self.history(operation_id)
         return [line.to_status for line in lines if line.to_status is not line.from_status]
 

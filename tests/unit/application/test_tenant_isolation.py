@@ -241,7 +241,7 @@ class Isolation:
         await WALKS[route](tenants)
 
     @pytest.mark.parametrize(("method", "path"), OF_ONE)
-    async def test_routes_of_one_operation(self, tenants: Tenants, method: str, path: str) -> None:
+    async def test_routes_hide_an_operation_of_another_tenant(self, tenants: Tenants, method: str, path: str) -> None:
         """Another tenant's operation gives 404, with the same body as an unknown one, and does not change. For the
         owner the route works."""
         before = await tenants.seen()

@@ -367,7 +367,9 @@ def test_what_is_not_through_is_not_judged() -> None:
         (False, True, Verdict.NOT_JUDGED, 3),
     ],
 )
-def test_the_verdict(wrong: bool, unfinished: bool, expected: Verdict, code: int) -> None:
+def test_violation_outweighs_what_could_not_be_judged(
+    wrong: bool, unfinished: bool, expected: Verdict, code: int
+) -> None:
     """What is wrong is, also where not everything could be judged."""
     found = verdict(wrong=wrong, unfinished=unfinished)
     assert (found, found.exit_code) == (expected, code)

@@ -163,12 +163,12 @@ def named(row_id: str, kind: str, number: int, accepted: float, **changes: Any) 
 
 
 def chain_of(row: Row) -> Run:
-    """Its execution."""
+    """Returns the execution of the row."""
     return run("n", f"run of {row.id}", operation_id=row.id, workflow_type="Named", input=row.input)
 
 
 def submission(kind: str, number: int, answer: str | None, sent: float, received: float, **changes: Any) -> Submission:
-    """With this answer."""
+    """Returns a submission that a client sent and that the API answered."""
     return Submission(f"k{number}", number, kind, at(sent), at(received), answer, **changes)
 
 

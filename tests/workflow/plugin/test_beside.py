@@ -84,7 +84,7 @@ class Calculator:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_tracing_interceptor(
+async def test_tracing_interceptor_keeps_one_trace(
     temporal_client: Client, ledger: RecordingLedger, api: LedgerApi, transport: str
 ) -> None:
     """Spans of the workflow and its children stay in one trace, and both sides of the plugin work."""
@@ -132,7 +132,9 @@ class Counting(Interceptor):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-async def test_another_plugin(temporal_client: Client, ledger: RecordingLedger, api: LedgerApi, order: int) -> None:
+async def test_another_plugin_works_before_and_after_it(
+    temporal_client: Client, ledger: RecordingLedger, api: LedgerApi, order: int
+) -> None:
     """Before it and after it: its interceptor sees the reports too, and both change the sandbox."""
     counting = Counting()
     plugins = [
@@ -177,7 +179,9 @@ async def test_converter_of_a_later_plugin(temporal_client: Client, ledger: Reco
     await handle.terminate()
 
 
-async def test_payload_codec(temporal_client: Client, ledger: RecordingLedger, api: LedgerApi) -> None:
+async def test_payload_codec_encodes_all_that_it_would_without_the_plugin(
+    temporal_client: Client, ledger: RecordingLedger, api: LedgerApi
+) -> None:
     """Temporal sees nothing in the clear that it would not see without the plugin, and reports are readable."""
     codec = DataConverter(payload_converter_class=PydanticPayloadConverter, payload_codec=AesCodec())
     client = changed(temporal_client, data_converter=codec, plugins=[plugin_for("http", api)])
@@ -188,7 +192,7 @@ async def test_payload_codec(temporal_client: Client, ledger: RecordingLedger, a
     assert {"dispatched", "started", "progress"} == set(api.kinds(operation))
 
 
-async def test_unsandboxed_worker(temporal_client: Client, ledger: RecordingLedger, api: LedgerApi) -> None:
+async def test_unsandboxed_worker_is_tracked(temporal_client: Client, ledger: RecordingLedger, api: LedgerApi) -> None:
     """The plugin needs no sandbox."""
     runner = UnsandboxedWorkflowRunner()
     async with team(temporal_client, "http", api, ledger, workflow_runner=runner) as running:

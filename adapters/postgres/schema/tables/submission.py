@@ -1,4 +1,4 @@
-"""What a submission needs beside its operation."""
+"""Tables of submissions, besides that of operations."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import BYTEA

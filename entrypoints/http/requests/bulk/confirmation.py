@@ -16,7 +16,7 @@ CONFIRMATIONS: Final = "confirmations"
 
 @dataclass(frozen=True, slots=True)
 class BulkQuery:
-    """What a token belongs to."""
+    """The bulk action that a token confirms."""
 
     tenant: str
     verb: BulkVerb

@@ -112,7 +112,7 @@ def filter_body(criteria: OperationFilter) -> BulkFilterBody:
 
 
 def shown(body: BulkBody) -> dict[str, JsonValue]:
-    """What the operation of a bulk action has as its input."""
+    """Returns the input of a bulk action's operation."""
     fields: dict[str, Any] = msgspec.to_builtins(body)
     return {name: value for name, value in fields.items() if name not in ("dry_run", "confirm")}
 

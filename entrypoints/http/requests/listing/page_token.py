@@ -47,7 +47,7 @@ class TargetQuery:
     """Empty: any."""
 
     def digest(self) -> bytes:
-        """Equal for equal queries."""
+        """Returns a hash that is equal for equal queries."""
         return digest([self.tenant, str(self.operation_id), [*sorted(self.outcomes)]])
 
 

@@ -24,7 +24,7 @@ Steps = list[tuple[int, float]]
 
 
 def parse(arguments: Sequence[str]) -> tuple[str, Steps, list[str]]:
-    """Identity, signals with the seconds each is given, command."""
+    """Parses the arguments: identity, signals with their timeouts in seconds, command."""
     match arguments:
         case ["--identity", identity, "--stop", stop, "--", *command] if command:
             pairs = [step.partition(":") for step in stop.split(",")]
@@ -33,7 +33,7 @@ def parse(arguments: Sequence[str]) -> tuple[str, Steps, list[str]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command and stop it when asked to; its exit code."""
+    """Runs the command, stops it on request, and returns its exit code."""
     identity, steps, command = parse(arguments)
     wake, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def become_server(guard: int, identity: str, last_signal: int, command: list[str]) -> NoReturn:
-    """In the forked child: tie its life to the guard's, then exec. Never returns."""
+    """Runs in the forked child: makes it end with the guard, then executes the command. Never returns."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):

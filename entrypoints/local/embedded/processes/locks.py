@@ -1,4 +1,4 @@
-"""Exclusive file locks that last as long as any process that holds the file open: nothing stale after kill -9."""
+"""Exclusive file locks. A lock lasts while a process holds the file open, so kill -9 leaves no stale lock."""
 
 import asyncio
 import fcntl
@@ -8,7 +8,8 @@ from pathlib import Path
 
 
 def try_lock(path: Path) -> int | None:
-    """The open, locked file's descriptor, or None where another holds it. Children get it only if it is passed."""
+    """Returns the descriptor of the locked file; None if another process holds the lock. Children do not inherit it
+    unless it is passed."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -22,7 +23,7 @@ def try_lock(path: Path) -> int | None:
 
 
 async def wait_for_lock(path: Path, seconds: float) -> int | None:
-    """As `try_lock`, patiently."""
+    """Tries to lock the file for up to `seconds`. Returns as `try_lock` does."""
     deadline = time.monotonic() + seconds
     while (descriptor := try_lock(path)) is None:
         if time.monotonic() > deadline:

@@ -17,17 +17,17 @@ _TAIL: Final = 8192
 
 
 def open_log(path: Path) -> tuple[int, int]:
-    """The log's descriptor, for appending, and its size so far. A log that is too large is set aside first."""
+    """Opens the log for appending. Returns its descriptor and its size. Sets a log that is too large aside first."""
     set_aside(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     return descriptor, os.fstat(descriptor).st_size
 
 
 def set_aside(path: Path, limit: int | None = None) -> bool:
-    """Copy a log that is larger than the limit to `.1`, in place of the last copy, and empty it; whether that was done.
+    """Copies a log that is larger than the limit to `.1`, over an earlier copy, and empties it. Returns whether it did.
 
-    The process that writes keeps its descriptor, so the file itself has to stay. Lines that are written between copy
-    and truncation are lost."""
+    The file itself stays, because the writing process keeps its descriptor. Lines that are written between copy and
+    truncation are lost."""
     with contextlib.suppress(OSError):
         if path.stat().st_size > (LOG_LIMIT if limit is None else limit):
             shutil.copyfile(path, earlier(path))
@@ -37,12 +37,12 @@ def set_aside(path: Path, limit: int | None = None) -> bool:
 
 
 def earlier(path: Path) -> Path:
-    """Where the log that was set aside is."""
+    """Returns the path of the log that was set aside."""
     return path.with_name(path.name + ".1")
 
 
 async def keep_short(path: Path, on_set_aside: Callable[[], None]) -> None:
-    """Set the log aside whenever it is too large, until cancelled."""
+    """Sets the log aside whenever it is too large, until cancelled."""
     while True:
         await asyncio.sleep(CHECK_EVERY)
         if await asyncio.to_thread(set_aside, path):
@@ -50,7 +50,7 @@ async def keep_short(path: Path, on_set_aside: Callable[[], None]) -> None:
 
 
 def tail(path: Path, start: int = 0) -> str:
-    """The end of a log, not before `start`."""
+    """Returns the end of a log, from `start` at the earliest."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)

@@ -33,7 +33,7 @@ def assume(identity: Identity) -> None:
 
 @functools.cache
 def identity_for_postgres() -> Identity:
-    """How PostgreSQL can run here. Raises StartupError where it cannot."""
+    """Returns the identity under which PostgreSQL can run. Raises StartupError if there is none."""
     if os.geteuid() != 0:
         return "same"
     for identity in ("namespace", "nobody"):

@@ -21,7 +21,7 @@ Stop = tuple[tuple[signal.Signals, float], ...]
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. `lock` is held by all of its processes together, so the next start can wait for the last one."""
+    """A command to run. All of its processes hold `lock`, so that the next start can wait until they have ended."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -37,7 +37,7 @@ class GuardedProcess:
     def __init__(self, command: Command, guard_process: asyncio.subprocess.Process, log_start: int) -> None:
         self.command = command
         self.pid = 0
-        """The command's own process; 0 if it could not even be forked."""
+        """Process id of the command; 0 if it could not be forked."""
         self._guard = guard_process
         self._log_start = log_start
         self._set_aside = False
@@ -45,7 +45,7 @@ class GuardedProcess:
 
     @classmethod
     async def start(cls, command: Command) -> "GuardedProcess":
-        """Start it. Raises StartupError if processes of an earlier start do not go away."""
+        """Starts the command. Raises StartupError if processes of an earlier start do not end."""
         lock = await locks.wait_for_lock(command.lock, LOCK_TIMEOUT)
         if lock is None:
             raise StartupError(
@@ -90,7 +90,7 @@ class GuardedProcess:
         self._log_start = 0
 
     async def stop(self) -> int:
-        """Ask the guard to stop the command; bounded by the sum of the command's stop seconds."""
+        """Tells the guard to stop the command. Takes at most the sum of the command's stop seconds."""
         assert self._guard.stdin
         self._guard.stdin.close()
         with contextlib.suppress(TimeoutError):
@@ -108,12 +108,12 @@ class GuardedProcess:
 
 
 async def leftovers_gone(lock: Path) -> None:
-    """Wait for the processes of an earlier start, those of a killed application too. Raises StartupError."""
+    """Waits until the processes of an earlier start have ended, also of a killed application. Raises StartupError."""
     os.close(await _lock(lock))
 
 
 async def run(command: Command) -> None:
-    """Run a command to its end. Raises StartupError with its last words if it failed."""
+    """Runs a command to its end. Raises StartupError with the end of its log if it failed."""
     process = await GuardedProcess.start(command)
     try:
         code = await process.wait()

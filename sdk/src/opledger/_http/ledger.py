@@ -1,4 +1,4 @@
-"""What the plugin needs of a ledger."""
+"""The part of a ledger that the plugin uses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ removed."""
 
 @dataclass(frozen=True)
 class Tracking:
-    """What the worker tracks, and how it reports."""
+    """Options of the worker: which workflows it tracks, and how it reports."""
 
     selection: Selection
     over_http: bool
@@ -59,7 +59,7 @@ class Tracking:
 
 
 class PluginRun:
-    """What the plugin knows of one run."""
+    """State of the plugin for one run."""
 
     def __init__(self, tracking: Tracking) -> None:
         self._tracking = tracking

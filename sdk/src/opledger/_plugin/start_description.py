@@ -21,7 +21,7 @@ TypeOf = Mapping[str, str] | Callable[[str], str]
 
 @dataclass(frozen=True)
 class StartDescription:
-    """What the caller chose for the operations of its starts."""
+    """The caller's options for the operations of its starts."""
 
     type_of: TypeOf | None = None
     labels: Labels | None = None

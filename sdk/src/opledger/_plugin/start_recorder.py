@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 
 class OnLedgerDown(StrEnum):
-    """What a client does with a start that cannot be recorded."""
+    """Policy of a client for a start that cannot be recorded."""
 
     START = "start"
     """The workflow starts. The worker's plugin or a watch rule may make it an operation later."""
@@ -132,8 +132,8 @@ class StartRecorder:
         may_wait = self.ledger.may_wait()
         if not may_wait and not self._logged_pause:
             _log.warning(
-                "workflow %r starts without an operation, as all until the ledger is asked again: it did not answer "
-                "in time",
+                "workflow %r starts without an operation: the ledger did not answer in time. Until the next try, other "
+                "workflows start so too",
                 start.id,
             )
         self._logged_pause = not may_wait

@@ -105,7 +105,7 @@ class OverHttp:
 
     @property
     def is_local(self) -> bool:
-        """Always."""
+        """Always True: reports over HTTP are local activities."""
         return True
 
     def send(self, update: StatusUpdate, *, brief: bool) -> asyncio.Task[Any]:  # noqa: ARG002

@@ -64,7 +64,7 @@ class DeletionContract:
     async def test_deletion_removes_row_history_and_idempotency_key(
         self, store: Store, status: OperationStatus
     ) -> None:
-        """In one commit. Other operations keep theirs."""
+        """One commit removes them. Other operations keep theirs."""
         for number in (1, 2):
             async with store.units() as unit:
                 await unit.idempotency_keys.claim(record(f"k{number}", number), at(0))
@@ -170,7 +170,7 @@ class DeletionContract:
         assert await purge(store, 40, limit=2) == 0
 
     async def test_purge_removes_history_and_key(self, store: Store) -> None:
-        """As a deletion does."""
+        """A purge removes the same rows as a deletion."""
         async with store.units() as unit:
             await unit.idempotency_keys.claim(record("k", 1), at(0))
             await unit.operations.add(change_to(F, 1))
@@ -180,7 +180,7 @@ class DeletionContract:
         assert await store.queries("default").transitions(UUID(int=1)) == []
 
     async def test_purge_never_removes_unfinished_operations(self, store: Store) -> None:
-        """Of any age and tenant."""
+        """Neither age nor tenant matters."""
         await add(
             store, *(change_to([A, R, C, F][number % 4], number, tenant=f"t{number % 3}") for number in range(24))
         )

@@ -43,7 +43,6 @@ class DueWorkContract:
         raise NotImplementedError
 
     async def test_nothing_is_due_without_operations(self, store: Store) -> None:
-        """Of any kind."""
         assert await kinds_of(store, 9**6) == set()
 
     async def test_each_kind_is_looked_at_alone(self, store: Store) -> None:
@@ -59,7 +58,7 @@ class DueWorkContract:
         assert await kinds_of(store, 5) == {*DueWork}
 
     async def test_what_is_claimed_is_due_again_after_its_lease(self, store: Store) -> None:
-        """Or never."""
+        """A cancellation request without children to pass it on to is never due again."""
         await add(store, accepted_change(1))
         row = await add_running(store, 2)
         await save(store, request_cancel(row, reason=None, force=False, cause=cause(2)))
@@ -68,7 +67,7 @@ class DueWorkContract:
         assert await kinds_of(store, 9 + LEASE.total_seconds()) == {DISPATCH, FOLLOW_UP}
 
     async def test_a_later_start_is_not_due(self, store: Store) -> None:
-        """Before its time."""
+        """It becomes due at its time."""
         await add(store, accepted_change(1, start_at=at(0) + timedelta(days=1)))
         assert await kinds_of(store, 9) == set()
 

@@ -57,7 +57,7 @@ class FiguresContract:
 
     @pytest.mark.parametrize("text", ["a\x00b"])
     async def test_texts_that_no_row_can_have_match_nothing(self, store: Store, text: str) -> None:
-        """As in every query."""
+        """Every query treats such texts so."""
         await add(store, attentive(accepted_change(1), NO_WORKER))
         assert await store.queries(text).count_attentive(None, 3) == AtLeast(0, more=False)
         assert await store.queries("default").count_attentive(text, 3) == AtLeast(0, more=False)

@@ -169,7 +169,6 @@ class OperationQueriesContract:
         assert await store.queries("default").get(UUID(int=2)) is None
 
     async def test_history_is_oldest_first(self, store: Store) -> None:
-        """As it was written."""
         change = change_to(F, 1)
         await add(store, change)
         assert await store.queries("default").transitions(UUID(int=1)) == list(change.transitions)
@@ -197,7 +196,7 @@ class OperationQueriesContract:
     async def test_durations_of_a_large_window_are_those_of_the_newest(
         self, store: Store, sample: int, sampled: bool
     ) -> None:
-        """Which the answer says."""
+        """The answer says that it is a sample."""
         for number in range(1, 11):
             await add(store, lasting(C, number, at(number), number))
         found = (await store.queries("default").durations("deploy", at(0), at(10**6), sample))[C]
@@ -205,7 +204,7 @@ class OperationQueriesContract:
         assert found.p50 == 10 - sample + (sample + 1) // 2
 
     async def test_counts_are_by_type_status_and_error_code(self, store: Store) -> None:
-        """Of existing operations."""
+        """Deleted operations do not count."""
         await add(store, change_to(A, 1), change_to(A, 2), change_to(A, 3, type_name="b"), change_to(C, 4))
         await add(store, change_to(F, 5), change_to(F, 6, tenant="other"))
         expected = {
@@ -219,7 +218,7 @@ class OperationQueriesContract:
     # Order and pages
 
     async def test_pages_are_ordered_by_acceptance_and_id(self, store: Store) -> None:
-        """In both directions. The id orders operations of the same instant."""
+        """Both directions work. The id orders operations of the same instant."""
         seconds = {5: 0, 1: 0, 4: -1, 2: 7, 3: 0}
         await add(store, *(accepted_change(number, when) for number, when in seconds.items()))
         oldest_first = [4, 1, 3, 5, 2]
@@ -446,7 +445,7 @@ class OperationQueriesContract:
         assert await found(store, OperationFilter(finished_after=at(4))) == [1, 4]
 
     async def test_an_operation_that_is_read_alone_has_the_number_of_its_children(self, store: Store) -> None:
-        """Of the same tenant."""
+        """Children of another tenant do not count."""
         statuses = [R, R, C]
         children = [with_fields(change_to(status, n, n), parent_id=UUID(int=9)) for n, status in enumerate(statuses, 1)]
         await add(store, *children, change_to(R, 9, 9), change_to(R, 8, 8))

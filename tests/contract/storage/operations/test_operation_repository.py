@@ -160,7 +160,7 @@ class OperationRepositoryContract:
         assert (await stored(store, UUID(int=1))).input == [1]
 
     async def test_get_finds_operations_of_every_tenant(self, store: Store) -> None:
-        """And returns None for a missing one."""
+        """It returns None for a missing operation."""
         await add(store, accepted_change(1, tenant="a"), accepted_change(2, tenant="b"))
         assert (await stored(store, UUID(int=2))).tenant == "b"
         async with store.units() as unit:
@@ -217,7 +217,7 @@ class OperationRepositoryContract:
     async def test_a_change_that_does_not_continue_the_history_is_refused(
         self, store: Store, numbers: tuple[int, ...]
     ) -> None:
-        """As a whole (P6)."""
+        """No part of it is stored (P6)."""
         await add(store, accepted_change())
         change = note(await stored(store, UUID(int=1)), cause(2))
         lines = tuple(replace(change.transitions[0], sequence=number) for number in numbers)
@@ -280,7 +280,7 @@ class OperationRepositoryContract:
         assert [await store.peek(UUID(int=number)) for number in (1, 2)] == [Stored("ACCEPTED", 1, [1, 2])] * 2
 
     async def test_save_all_may_wait_for_locked_rows(self, store: Store) -> None:
-        """In the order of their ids, so that two calls on the same rows do not deadlock."""
+        """It locks in the order of the ids, so that two calls on the same rows do not deadlock."""
         await add(store, *(accepted_change(number) for number in range(1, 4)))
         one, two, three = [await stored(store, UUID(int=number)) for number in (1, 2, 3)]
         async with store.units() as unit, store.units() as other:
@@ -388,7 +388,7 @@ class OperationRepositoryContract:
         ids=repr,
     )
     async def test_a_row_that_violates_a_rule_is_refused(self, store: Store, changes: dict[str, Any]) -> None:
-        """Of any origin."""
+        """The origin does not matter."""
         change = accepted_change()
         with pytest.raises(InvalidTransition):
             await add(store, replace(change, operation=replace(change.operation, **changes)))
@@ -527,7 +527,7 @@ class OperationRepositoryContract:
         assert await stored(store, running.id) == done
 
     async def test_attention_is_stored_until_it_is_cleared(self, store: Store) -> None:
-        """With kind, time and message."""
+        """It has kind, time and message."""
         await add(store, accepted_change())
         attention = Attention(AttentionKind.DISPATCH_RETRYING, at(1), "attempt 1")
         asked = await save(store, Change(replace(await stored(store, ID_1), attention=attention)))

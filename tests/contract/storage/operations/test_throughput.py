@@ -93,7 +93,7 @@ class ThroughputContract:
         assert await throughput(store) == before != NOTHING
 
     async def test_only_a_tenants_operations_count(self, store: Store) -> None:
-        """And of a type, only its own."""
+        """The throughput of a type counts operations of the type only."""
         await add(store, lasting(C, 1, at(0), 2), lasting(F, 2, at(0), 2, type_name="backup"))
         await add(store, lasting(C, 3, at(0), 2, tenant="other", type_name="theirs"))
         await fold(store, limit=1)
@@ -167,7 +167,7 @@ class ThroughputContract:
         assert await store.queries("nobody").durations_between("deploy", times, 10) == [Durations()] * 3
 
     async def test_a_failure_counts_with_its_code(self, store: Store) -> None:
-        """Of each type."""
+        """Each type has its own count."""
         await add(store, change_to(R, 1, type_name="a"), change_to(R, 2, type_name="b"))
         for number, code in ((1, ErrorCode.TIMED_OUT), (2, ErrorCode.TERMINATED)):
             async with store.units() as unit:

@@ -75,7 +75,7 @@ class WorkflowIdContract:
         raise NotImplementedError
 
     async def test_a_second_open_operation_with_the_workflow_id_is_refused(self, store: Store) -> None:
-        """Of whatever tenant; the first stays as it is."""
+        """The tenant does not matter. The first operation stays as it is."""
         await add(store, submitted(1))
         for other in (submitted(2), submitted(3, tenant="another")):
             with pytest.raises(WorkflowIdTaken):
@@ -249,7 +249,7 @@ class WorkflowIdContract:
             ]
 
     async def test_summaries_and_waiting_chains_have_the_workflow_id(self, store: Store) -> None:
-        """And default to the operation's id."""
+        """The default is the operation's id."""
         await add(store, found(1), in_status(A, 2), in_status(R, 3))
         async with store.units() as unit:
             summaries = await unit.operations.summaries(ids(1, 3))

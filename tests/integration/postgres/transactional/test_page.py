@@ -41,7 +41,9 @@ async def shop(database_url: str, postgres_engine: AsyncEngine, tmp_path: Path) 
         await connection.execute(text("DROP ROLE shop"))
 
 
-async def test_the_examples(shop: str, postgres_engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_examples_of_the_page_store_operation_and_row(
+    shop: str, postgres_engine: AsyncEngine, tmp_path: Path
+) -> None:
     """The SQL and the script: the operation is there with the team's row."""
     connection = await asyncpg.connect(shop)
     await connection.execute(block(PAGE, "transaction.sql"))
@@ -58,7 +60,9 @@ async def test_the_examples(shop: str, postgres_engine: AsyncEngine, tmp_path: P
     assert UUID(output.decode().strip()) == found[1][0]
 
 
-async def test_migrate_grants(create_role: Callable[[], Awaitable[str]], database_url: str, tmp_path: Path) -> None:
+async def test_migrate_grants_an_existing_role_only(
+    create_role: Callable[[], Awaitable[str]], database_url: str, tmp_path: Path
+) -> None:
     """`opledger migrate --grant-submit-to`. A role that does not exist is an error."""
     role = await create_role()
     granted = await run("migrate", "--grant-submit-to", role, "acme", cwd=tmp_path, DATABASE_URL=database_url)

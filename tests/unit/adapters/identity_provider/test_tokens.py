@@ -64,13 +64,13 @@ class World:
     ],
 )
 async def test_missing_or_wrong_claims_are_refused_by_name(claims: dict[str, Any], message: str) -> None:
-    """With a valid signature."""
+    """Their signature is valid."""
     world = World()
     await world.refused(world.provider.token(**claims), message)
 
 
 async def test_expiry_has_a_leeway() -> None:
-    """Of LEEWAY seconds."""
+    """A token is valid until LEEWAY seconds after its expiry."""
     world = World()
     now = int(time.time())
     assert LEEWAY >= 5

@@ -47,7 +47,7 @@ def count(metrics: Metrics) -> None:
 
 
 def test_every_metric_is_on_the_page() -> None:
-    """With the names and labels that dashboards use."""
+    """Names and labels are those that dashboards use."""
     metrics = PrometheusMetrics(CollectorRegistry(), lambda: 3)
     count(metrics)
     found = samples(metrics.page(DriftReport(timedelta(seconds=90), {AttentionKind.STALLED: 3}, timedelta(seconds=70))))

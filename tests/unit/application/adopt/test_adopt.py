@@ -41,7 +41,7 @@ def started(ledger: FakeLedger, workflow_id: str = "order-1", fields: StartField
 
 
 async def test_running_execution_becomes_an_operation() -> None:
-    """With its input, the labels of the type, its own start and the callback."""
+    """It has its input, the labels of the type, its own start and the callback."""
     ledger = shop()
     first_run = started(ledger)
     started_at = ledger.clock.now()
@@ -101,7 +101,7 @@ async def test_two_adoptions_at_once_create_one_operation() -> None:
 
 
 async def test_closed_execution_is_final_at_once() -> None:
-    """With result and times from the engine's history, and nothing attached."""
+    """Result and times are those of the engine's history. Nothing is attached."""
     ledger = shop()
     started(ledger)
     ledger.world.complete("order-1", {"paid": True})
@@ -114,7 +114,7 @@ async def test_closed_execution_is_final_at_once() -> None:
 
 
 async def test_execution_that_no_worker_took_is_accepted() -> None:
-    """And FAILED without RUNNING if it ends so."""
+    """If it ends so, it becomes FAILED without RUNNING."""
     ledger = shop()
     ledger.world.start_from_outside("order-1", FIELDS)
     row = (await ledger.adopt("order-1")).operation
@@ -339,8 +339,8 @@ async def test_foreign_search_attribute_does_not_make_an_execution_ours() -> Non
         assert adopted.operation.id not in (own, claimed)
 
 
-async def test_unknown_execution() -> None:
-    """Neither workflow id nor run."""
+async def test_unknown_execution_is_not_adopted() -> None:
+    """The engine knows neither the workflow id nor the run."""
     ledger = shop()
     started(ledger)
     with pytest.raises(ExecutionNotFound, match="'order-2'"):

@@ -230,7 +230,7 @@ async def test_an_adoption_under_another_type_takes_the_reports() -> None:
 
 
 async def test_the_parent_is_the_operation_of_the_starting_workflow() -> None:
-    """As the engine names it."""
+    """The engine names the parent."""
     ledger = Reporting()
     ledger.begins()
     await ledger.reports_itself()

@@ -168,7 +168,7 @@ async def test_operation_that_the_ledger_started_is_named() -> None:
 
 
 async def test_execution_that_has_closed_meanwhile_is_final_at_once() -> None:
-    """With its outcome."""
+    """It has the outcome of the execution."""
     ledger, operation_id = await joined()
     ledger.world.complete("order-1", 7)
     answer = await ledger.answer_to_start(operation_id)
@@ -242,7 +242,7 @@ async def test_operation_of_another_tenant_is_not_named() -> None:
 
 
 async def test_undeclared_workflow_type_is_adopted_by_its_name() -> None:
-    """As by a report of the worker."""
+    """A report of the worker adopts it so too."""
     ledger = Reporting()
     ledger.begins("any-1", "AnyWorkflow")
     operation_id = await ledger.record_start("any-1")

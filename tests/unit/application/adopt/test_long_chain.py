@@ -54,7 +54,7 @@ async def test_chain_of_10_000_runs_costs_as_much_as_one_of_10() -> None:
 
 
 async def test_chain_that_is_found_in_its_last_run_costs_as_much() -> None:
-    """With the input and the start of its first run."""
+    """The operation has the input and the start of its first run."""
     _, short = await followed(ROUNDS, late=True)
     ledger, long = await followed(RUNS, late=True)
     assert long == short

@@ -44,7 +44,7 @@ async def test_a_start_gives_run_and_callback() -> None:
 
 
 async def test_the_worker_may_report_first() -> None:
-    """With the id of the search attribute."""
+    """Its report has the id of the search attribute."""
     ledger = Reporting()
     operation_id = await started(ledger)
     ledger.world.pick_up("order-1")

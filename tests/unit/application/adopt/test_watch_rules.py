@@ -44,7 +44,7 @@ def adopted(ledger: FakeLedger) -> dict[str, Operation]:
 
 
 async def test_started_execution_is_adopted_by_the_next_round() -> None:
-    """With the callback, and running."""
+    """It is RUNNING and has the callback."""
     ledger = await watching()
     start(ledger)
     assert await ledger.watch() == StepResult(1, engine_asked=True)
@@ -244,7 +244,7 @@ async def test_codec_outage_delays_adoption_for_a_minute() -> None:
 
 
 async def test_workers_share_the_lease() -> None:
-    """Of any number of workers one lists starts in each interval."""
+    """One worker lists starts in each interval, however many run."""
     ledger = await watching()
     others = [ledger.new_watcher() for _ in range(3)]
     ledger.clock.advance(WATCH_EVERY)

@@ -101,7 +101,7 @@ async def test_a_lookup_never_returns_data_older_than_its_request() -> None:
 
 
 async def test_an_error_of_a_lookup_is_raised_to_all_of_its_batch() -> None:
-    """And to no other caller."""
+    """No other caller gets it."""
     lookups = Lookups(a=1, b=2)
     batcher = lookups.batcher()
     lookups.error = OpledgerError("the database is away")

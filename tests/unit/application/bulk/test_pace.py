@@ -56,7 +56,7 @@ async def test_retry_waits_for_operations_that_wait_for_their_start() -> None:
 
 
 async def test_retry_goes_on_as_soon_as_they_are_started() -> None:
-    """In the same piece."""
+    """It goes on in the same piece."""
     ledger = Ledger()
     action = await retry_behind_another(ledger)
     handling = asyncio.create_task(performer(ledger, 60).handle(action, 0))

@@ -122,7 +122,7 @@ class Ledger:
 
 
 async def test_cancel_is_that_of_a_single_request() -> None:
-    """With its reason and actor. A target that is done or gone meanwhile is skipped."""
+    """It has reason and actor. A target that is done or gone meanwhile is skipped."""
     ledger = Ledger()
     first, done, gone = [await ledger.submit() for _ in range(3)]
     action = await ledger.confirmed(BulkVerb.CANCEL)
@@ -360,7 +360,7 @@ async def many(ledger: Ledger) -> UUID:
 
 
 async def test_a_cancellation_request_stops_it_behind_a_chunk() -> None:
-    """As soon as the request is stored, before the workflow hears of it."""
+    """It stops when the request is stored, before the workflow gets it."""
     ledger = Ledger()
     action = await many(ledger)
     performer = PerformBulkActions(ledger.units, {BulkVerb.CANCEL: cancelling(ledger, action)})

@@ -129,7 +129,7 @@ async def test_a_poll_after_a_long_pause_starts_at_the_oldest_open_operation() -
 
 
 async def test_workers_share_the_lease() -> None:
-    """Of any number of workers one asks the index in each interval."""
+    """One worker asks the index in each interval, however many run."""
     ledger = FakeLedger()
     await ledger.running()
     ledger.clock.advance(CLOSE_POLL)

@@ -187,7 +187,7 @@ async def test_cancel_is_delivered_once_with_its_reason() -> None:
     assert ledger.engine.calls["cancel"] == [operation_id]
 
 
-async def test_force_terminates() -> None:
+async def test_force_terminates_in_the_same_step() -> None:
     """`force` terminates the execution in the same step, without the workflow's consent."""
     ledger = FakeLedger()
     operation_id = await ledger.running()

@@ -98,7 +98,7 @@ async def test_a_type_without_worker_delays_no_other_type() -> None:
 
 
 async def test_workers_share_the_lease() -> None:
-    """Of any number of workers one asks about an operation in each interval."""
+    """One worker asks about an operation in each interval, however many run."""
     ledger = FakeLedger()
     operation_id = await ledger.dispatched()
     ledger.clock.advance(INTERVAL)

@@ -61,7 +61,7 @@ async def test_submission_is_refused(kind: str) -> None:
 
 @KINDS
 async def test_submission_in_sql_is_rejected(kind: str) -> None:
-    """At its check."""
+    """Its check rejects it."""
     fake = await payroll()
     row = await adopted(fake)
     operation_id = await in_sql(fake, kind, {"machine": "m"})

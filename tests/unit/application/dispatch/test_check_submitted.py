@@ -43,7 +43,7 @@ def rejection(fake: FakeLedger, operation_id: UUID) -> OperationError:
 
 
 async def test_a_valid_operation_is_started_once() -> None:
-    """Under its own id."""
+    """The workflow id is the operation's id."""
     fake = FakeLedger(catalogue=CATALOGUE)
     operation_id = await in_sql(fake, "strict", {"machine": "m"})
     await fake.dispatch(10)
@@ -87,7 +87,7 @@ async def test_the_workflow_id_is_filled() -> None:
 
 
 async def test_values_that_fill_no_workflow_id_are_rejected() -> None:
-    """With the place in the input."""
+    """The error has the place in the input."""
     fake = FakeLedger(catalogue=CATALOGUE)
     operation_id = await in_sql(fake, "reject", {})
     await fake.dispatch(10)

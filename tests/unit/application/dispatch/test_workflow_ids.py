@@ -186,7 +186,7 @@ async def test_foreign_execution_is_left_alone(kind: str) -> None:
 
 
 async def test_foreign_execution_is_terminated() -> None:
-    """By its first run."""
+    """The termination names its first run."""
     fake = ledger()
     fake.world.start_from_outside(NAME)
     foreign = fake.world.latest_run(NAME)

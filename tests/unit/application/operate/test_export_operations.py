@@ -48,7 +48,7 @@ def exported(destination: MemoryExport) -> list[dict[str, Any]]:
 
 
 async def test_each_deleted_operation_is_a_line() -> None:
-    """As the API shows it, with its tenant and its history."""
+    """The line is as the API shows the operation, with tenant and history."""
     ledger, ids = await aged(45)
     histories = {operation_id: ledger.history(operation_id) for operation_id in ids}
     destination = MemoryExport()

@@ -40,7 +40,9 @@ BAD = EngineUnavailable("it is away")
         (BAD, BAD, Health.UNAVAILABLE),
     ],
 )
-async def test_status(database: Exception | None, temporal: Exception | None, status: Health) -> None:
+async def test_status_lists_every_part_with_its_error(
+    database: Exception | None, temporal: Exception | None, status: Health
+) -> None:
     """Hazard 29: every part is probed and listed, with its error."""
     report = await CheckHealth([Part("database", database)], [Part("temporal", temporal)]).check()
     assert report.status is status

@@ -56,7 +56,7 @@ async def test_a_repeat_returns_the_first_time() -> None:
 
 
 async def test_a_start_in_a_century_is_refused() -> None:
-    """With every other violation."""
+    """The error lists every other violation too."""
     ledger = FakeLedger()
     start = StartTime(delay=timedelta(days=36_500))
     with pytest.raises(InvalidInput) as refused:

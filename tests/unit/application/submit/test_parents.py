@@ -58,7 +58,7 @@ async def test_a_repeat_gets_the_first_answer_after_the_parent_was_deleted() -> 
 
 
 async def test_another_parent_is_another_request() -> None:
-    """Under the same key."""
+    """The idempotency key is the same."""
     ledger = FakeLedger()
     first, second = await ledger.submit(), await ledger.submit()
     await ledger.submitter.submit(child(first, idempotency_key="k"))

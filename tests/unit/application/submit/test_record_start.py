@@ -51,7 +51,7 @@ class Recorder:
 
 
 async def test_the_operation_is_stored_and_never_dispatched() -> None:
-    """With what the client says of it."""
+    """It has the values that the client sent."""
     recorder = Recorder()
     recorded = await recorder.record(input={"n": 1}, labels={"team": "a"}, actor="shop")
     row = recorder.ledger.row(recorded.operation.id)
@@ -157,7 +157,7 @@ async def test_a_repeat_after_an_end_without_a_start_is_a_new_operation() -> Non
 
 
 async def test_the_key_of_a_deleted_operation() -> None:
-    """As for submissions."""
+    """The answer is that of a submission."""
     recorder = Recorder()
     first = await recorder.record(idempotency_key="k")
     await recorder.end(first.operation.id)
@@ -228,7 +228,7 @@ async def test_a_superseded_operation_can_be_cancelled() -> None:
 
 
 async def test_a_successor_that_has_ended_meanwhile() -> None:
-    """And was deleted: the execution shows that it was started."""
+    """It was also deleted: the execution shows that it was started."""
     recorder = Recorder()
     ledger = recorder.ledger
     old = await opened(ledger)
@@ -243,7 +243,7 @@ async def test_a_successor_that_has_ended_meanwhile() -> None:
 
 
 async def test_an_operation_that_was_not_started_yet_ends_at_once() -> None:
-    """As at a submission: the ledger must not start it beside the client's."""
+    """A submission ends it so too: the ledger must not start it beside the client's."""
     recorder = Recorder()
     ledger = recorder.ledger
     old = await ledger.submit(type="submitted")
@@ -273,6 +273,6 @@ async def test_starts_at_once_supersede_each_other() -> None:
 
 
 async def test_labels_are_checked() -> None:
-    """As those of a submission."""
+    """The rules are those of a submission."""
     with pytest.raises(InvalidInput):
         await Recorder().record(labels={"!": "x"})

@@ -111,7 +111,7 @@ async def test_a_key_belongs_to_one_retry() -> None:
 
 
 async def test_a_retry_of_a_deleted_retry_is_a_new_one() -> None:
-    """And a retry whose first operation was deleted can be retried."""
+    """A retry whose first operation was deleted can be retried."""
     ledger = FakeLedger()
     first = await failed(ledger)
     second = (await retry(ledger, first)).operation.id

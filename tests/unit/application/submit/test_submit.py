@@ -163,7 +163,7 @@ async def test_null_and_missing_input_are_different_requests() -> None:
 
 
 async def test_an_expired_key_is_a_new_request() -> None:
-    """With the same body and with another."""
+    """The body may be the same or another."""
     ledger = FakeLedger()
     first = await ledger.submitter.submit(keyed(1))
     ledger.clock.advance(KEY_LIFETIME - timedelta(microseconds=1))

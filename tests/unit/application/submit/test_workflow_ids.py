@@ -84,7 +84,7 @@ async def test_reject_names_the_open_operation() -> None:
 
 
 async def test_use_existing_returns_the_open_operation() -> None:
-    """As it is now, and as replayed."""
+    """The answer shows its current state, as replayed."""
     fake = ledger()
     first = await submitted(fake, "reject")
     await fake.dispatch(1)
@@ -145,7 +145,7 @@ async def test_template_gives_two_tenants_one_workflow_id(kind: str) -> None:
         ("once", False, False),
     ],
 )
-async def test_closed_operation(kind: str, completes: bool, free: bool) -> None:
+async def test_closed_operation_is_refused_by_policy(kind: str, completes: bool, free: bool) -> None:
     """The policy refuses the submission, and names the tenant's own operation. An operation that was never started
     does not count."""
     fake = ledger()

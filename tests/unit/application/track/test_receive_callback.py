@@ -374,7 +374,7 @@ async def test_an_unreadable_callback_is_kept_and_asked_about() -> None:
 
 
 async def test_an_unreadable_callback_of_a_final_operation_is_only_kept() -> None:
-    """In the history."""
+    """The history keeps it."""
     ledger = FakeLedger(callbacks=True)
     operation_id = await ledger.running()
     ledger.world.complete(operation_id, 1)

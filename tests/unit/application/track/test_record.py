@@ -65,7 +65,7 @@ async def test_a_report_of_an_unknown_operation_creates_no_row() -> None:
 
 
 async def test_an_observation_of_an_unknown_operation_creates_no_row() -> None:
-    """As for a report."""
+    """A report creates none either."""
     ledger = FakeLedger()
     seen = Observation(ExecutionState.RUNNING, ledger.clock.now())
     assert await ledger.recorder.observation(ID, seen, Source.RECONCILIATION) is Verdict.NO_CHANGE

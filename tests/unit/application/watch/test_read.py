@@ -63,7 +63,7 @@ async def test_the_next_page_starts_behind_the_last_row() -> None:
 
 
 async def test_an_empty_ledger_has_one_empty_page() -> None:
-    """And no counts."""
+    """An empty ledger has no counts either."""
     ledger = FakeLedger()
     assert await walk(ledger, 5) == [[]]
     assert await ledger.reader.counts("default") == {}

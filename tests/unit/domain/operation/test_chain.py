@@ -25,7 +25,9 @@ OWN, FOREIGN, UNDECIDED = Membership.OWN, Membership.FOREIGN, Membership.UNDECID
         (UNKNOWN, "first", RunOrigin("first"), FOREIGN),
     ],
 )
-def test_membership(chain: Chain, run_id: str, origin: RunOrigin | None, expected: Membership) -> None:
+def test_membership_needs_the_workflow_id_of_the_chain(
+    chain: Chain, run_id: str, origin: RunOrigin | None, expected: Membership
+) -> None:
     """A run with another workflow id never belongs to the chain."""
     assert membership(chain, Run(NAME, run_id), origin) is expected
     assert membership(chain, Run(str(ID), run_id), origin) is FOREIGN

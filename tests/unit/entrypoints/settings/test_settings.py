@@ -252,13 +252,13 @@ def test_callbacks_are_off_by_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"), [("500ms", 0.5), ("90s", 90), ("1h30m", 5400), ("2d", 172800), ("1.5s", 1.5)]
 )
-def test_valid_durations(text: str, seconds: float) -> None:
+def test_durations_with_units_are_valid(text: str, seconds: float) -> None:
     """One unit or several."""
     assert parse_duration(text).total_seconds() == seconds
 
 
 @pytest.mark.parametrize("text", ["", "5", "5 s", "-1s", "1s2", "s", "1w", "9999999999999d"])
-def test_invalid_durations(text: str) -> None:
+def test_durations_without_a_known_unit_are_refused(text: str) -> None:
     """No unit is guessed."""
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)

@@ -55,7 +55,7 @@ def test_repr_has_no_password() -> None:
 def test_target_session_attrs_selects_the_kind_of_server(
     query: str, target: str, writable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in libpq."""
+    """The values are those of libpq."""
     monkeypatch.delenv("PGTARGETSESSIONATTRS", raising=False)
     parsed = parse_url(f"postgresql://h/db?{query}")
     assert (parsed.arguments["target_session_attrs"], parsed.writable) == (target, writable)
@@ -167,7 +167,7 @@ def test_tls_parameters_reach_the_driver(tmp_path: Path) -> None:
     ],
 )
 def test_unsupported_values_are_named(url: str, message: str) -> None:
-    """With the setting, the parameter and what to do."""
+    """The error has the setting, the parameter and what to do."""
     with pytest.raises(StartupError) as caught:
         parse_url(url, "OPLEDGER_DATABASE_DIRECT_URL")
     assert str(caught.value).startswith("OPLEDGER_DATABASE_DIRECT_URL ")

@@ -32,5 +32,5 @@ def test_values_round_trip(value: JsonValue) -> None:
      '"\\u0000"', " [1 , 2]\n", "0.1e-400", "18446744073709551616", '{"": {}}', '"\\/"'],
 )  # fmt: skip
 def test_json_of_other_writers_is_read_as_python_reads_it(text: str) -> None:
-    """As by `json.loads`."""
+    """The value is that of `json.loads`."""
     assert repr(load(text)) == repr(json.loads(text))

@@ -31,7 +31,7 @@ def shell(script: str, *arguments: str) -> CommandExport:
     ],
 )
 async def test_a_failure_of_the_command_is_named(script: str, words: str) -> None:
-    """With the end of what it says."""
+    """The error has the end of the command's output."""
     with pytest.raises(ExportFailed, match=words):
         await shell(script).store(some(*[LARGE] * 3))
 
@@ -46,7 +46,7 @@ async def test_a_long_error_output_is_cut() -> None:
 
 
 async def test_a_program_that_is_missing_is_named() -> None:
-    """With the reason."""
+    """The error has the reason."""
     with pytest.raises(ExportFailed, match="no-such-program cannot be run: No such file or directory"):
         await CommandExport(["no-such-program"]).store(some(b"1\n"))
 

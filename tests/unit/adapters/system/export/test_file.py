@@ -51,7 +51,7 @@ async def test_another_process_that_writes_is_not_disturbed(tmp_path: Path) -> N
 
 
 async def test_a_cancelled_export_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    """And unlocked."""
+    """The file is unlocked."""
     path, begun = tmp_path / "out", asyncio.Event()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -70,6 +70,6 @@ async def test_a_cancelled_export_leaves_the_file_as_it_was(tmp_path: Path) -> N
 
 
 async def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    """With the reason."""
+    """The error has the reason."""
     with pytest.raises(ExportFailed, match=r"nowhere/out failed: No such file or directory"):
         await FileExport(tmp_path / "nowhere" / "out").store(some(b"1\n"))

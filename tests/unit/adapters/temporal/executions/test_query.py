@@ -25,12 +25,12 @@ def test_characters_that_match_nothing_are_known(text: str, expected: bool) -> N
 
 
 def test_time_has_microseconds() -> None:
-    """And is in UTC."""
+    """The time is in UTC."""
     assert time(datetime(2026, 11, 24, 8, tzinfo=UTC)) == "'2026-11-24T08:00:00.000000Z'"
 
 
 def test_values_are_listed() -> None:
-    """In a stable order."""
+    """The order is stable."""
     assert one_of("WorkflowType", {"b", "a'"}) == "WorkflowType IN ('a''', 'b')"
 
 

@@ -34,7 +34,7 @@ async def remote() -> AsyncIterator[RemoteCodec]:
 
 
 async def test_named_converter_is_used() -> None:
-    """With its failure converter, and its codec with a timeout."""
+    """Its failure converter is used too, and its codec has a timeout."""
     converter = load_data_converter(AES)
     assert isinstance(converter.payload_codec, BoundedCodec)
     assert converter.failure_converter_class is DATA_CONVERTER.failure_converter_class
@@ -81,7 +81,7 @@ async def test_two_codecs_are_refused(remote: RemoteCodec) -> None:
 
 @pytest.mark.parametrize("process", [api.api, worker.worker])
 async def test_wrong_name_prevents_the_start(process: Process) -> None:
-    """Of the API and of the worker."""
+    """Neither the API nor the worker starts."""
     settings = Settings(
         database_url=NO_DATABASE,
         operations=str(DEMO_TYPES),

@@ -48,7 +48,7 @@ def refused(text: str, value: Any = MISSING, labels: Mapping[str, str] | None = 
         ("é{input.a}", {"a": "☃"}, "é☃"),
     ],
 )
-def test_filled(text: str, value: Any, filled: str) -> None:
+def test_template_is_filled_with_values_of_the_submission(text: str, value: Any, filled: str) -> None:
     """Text, integers and booleans of the input, labels, tenant and id, and braces."""
     assert fill(text, value, {"team": "blue", "example.com/team": "red"}) == filled
 
@@ -74,7 +74,7 @@ def test_filled(text: str, value: Any, filled: str) -> None:
         ("\N{GRINNING FACE}" * 251, "longer"),
     ],
 )
-def test_malformed_template(text: str, words: str) -> None:
+def test_malformed_template_is_refused_by_field(text: str, words: str) -> None:
     """The message names the field or the character."""
     with pytest.raises(ValueError, match=re.escape(words)):
         WorkflowIdTemplate.parse(text)
@@ -124,7 +124,7 @@ def test_every_violation_is_reported() -> None:
     [("x" * 253, True), ("x" * 254, False), ("\N{GRINNING FACE}" * 249, True), ("\N{GRINNING FACE}" * 250, False)],
     ids=["255 characters", "256 characters", "998 bytes", "1002 bytes"],
 )
-def test_length(value: str, fits: bool) -> None:
+def test_filled_id_has_limits_in_characters_and_bytes(value: str, fits: bool) -> None:
     """255 characters, and Temporal's 1,000 bytes. The longest value is at fault."""
     found = refused("{input.s}-{input.a}", {"a": value, "s": "s"})
     assert [pointer for _, pointer in found] == ([] if fits else ["/input/a"])

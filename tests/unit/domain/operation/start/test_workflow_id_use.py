@@ -44,7 +44,7 @@ def test_free_workflow_id(on_running: OnRunning, on_closed: OnClosed) -> None:
 
 @pytest.mark.parametrize("closed", [(), (COMPLETED,), (FAILED,)])
 @pytest.mark.parametrize("on_closed", OnClosed)
-def test_open_operation(on_closed: OnClosed, closed: tuple[Operation, ...]) -> None:
+def test_policy_decides_about_an_open_operation(on_closed: OnClosed, closed: tuple[Operation, ...]) -> None:
     """What closed before it does not matter."""
     holders = (OPEN, *closed)
     assert in_use(use(OnRunning.REJECT, on_closed, *holders)) == OPEN.id
@@ -96,7 +96,9 @@ def test_open_operation_of_another_tenant(on_running: OnRunning) -> None:
     ],
 )
 @pytest.mark.parametrize("on_running", OnRunning)
-def test_closed_operation(on_running: OnRunning, on_closed: OnClosed, last: Operation, free: bool) -> None:
+def test_policy_decides_about_a_closed_operation(
+    on_running: OnRunning, on_closed: OnClosed, last: Operation, free: bool
+) -> None:
     """P8: another tenant's has the same effect, and is not named."""
     for tenant, named in (("acme", OTHER), ("another", None)):
         result = use(on_running, on_closed, replace(last, tenant=tenant, finished_at=at(9)))

