@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from entrypoints.http.responses.sse import MEDIA_TYPE
 from entrypoints.ui.rendering.navigation import SECTIONS
 from entrypoints.ui.rendering.page import HEADERS, redirect, render
 from entrypoints.ui.request import UiRequest
-from entrypoints.ui.security.audit import set_detail
+from entrypoints.ui.security.audit import set_detail, set_refusal
 from entrypoints.ui.security.form_tokens import FormRefused
 
 _NEXT: Final = {
@@ -29,7 +30,7 @@ _NEXT: Final = {
     429: "Wait a moment, then load the page again.",
     503: "The service cannot answer at the moment. Load the page again in a few seconds.",
 }
-_OUT_OF_DATE: Final = Kind(403, "form-refused", "Form out of date")
+_OUT_OF_DATE: Final = Kind(403, "form-out-of-date", "Form out of date")
 _RELOAD: Final = "Go back, load the page again, and repeat the action."
 _LOST: Final = "Check the address, or go on from here."
 _PATHS: Final = {section.path: section.name for section in SECTIONS}
@@ -55,6 +56,8 @@ def error_page(failed: Request[Any, Any, Any], error: Exception) -> Response[Any
             return render(request, "pages/again.html")
         set_detail(request.scope, "refused: no valid session")
         return redirect(request, _sign_in(request))
+    if kind.status == HTTPStatus.FORBIDDEN:
+        set_refusal(request.scope, kind)
     if isinstance(error, NotFoundException):
         kind = Kind(404, kind.slug, "There is no such page", f"No page has the address {clip_text(request.here)}")
     page = render(
