@@ -9,14 +9,16 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from litestar import Request, Response
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
 
 from domain.access.credentials import InvalidCredentials
+from domain.access.principal import Principal
 from entrypoints.http.problems.kinds import Kind, problem_body, problem_headers
 from entrypoints.http.problems.problems import clip_text
 from entrypoints.http.requests.listing.list_parameters import ID_PREFIX
 from entrypoints.http.responses.errors import classified
 from entrypoints.http.responses.sse import MEDIA_TYPE
+from entrypoints.http.security.authentication import ANYONE
 from entrypoints.ui.rendering.navigation import SECTIONS
 from entrypoints.ui.rendering.page import HEADERS, redirect, render
 from entrypoints.ui.request import UiRequest
@@ -34,6 +36,8 @@ _OUT_OF_DATE: Final = Kind(403, "form-out-of-date", "Form out of date")
 _RELOAD: Final = "Go back, load the page again, and repeat the action."
 _LOST: Final = "Check the address, or go on from here."
 _PATHS: Final = {section.path: section.name for section in SECTIONS}
+_UNROUTED: Final = (NotFoundException, MethodNotAllowedException)
+"""Errors of requests that no handler takes. Their credentials are not checked."""
 _OPERATION: Final = re.compile(r"/operations?/([^/]+)/?")
 
 
@@ -58,6 +62,8 @@ def error_page(failed: Request[Any, Any, Any], error: Exception) -> Response[Any
         return redirect(request, _sign_in(request))
     if kind.status == HTTPStatus.FORBIDDEN:
         set_refusal(request.scope, kind)
+    if isinstance(error, _UNROUTED) and request.principal is None:
+        failed.scope["user"] = _claimed(request)
     if isinstance(error, NotFoundException):
         kind = Kind(404, kind.slug, "There is no such page", f"No page has the address {clip_text(request.here)}")
     page = render(
@@ -73,6 +79,8 @@ def error_page(failed: Request[Any, Any, Any], error: Exception) -> Response[Any
 
 def _next_step(request: UiRequest, kind: Kind, error: Exception) -> _NextStep:
     lists = {"Now": "/", "Operations": "/operations"}
+    if isinstance(error, _UNROUTED) and request.principal is None and "authorization" not in request.headers:
+        lists["Sign in"] = "/sign-in"
     if isinstance(error, NotFoundException):
         return _instead(request.scope["path"], lists)
     hint = _RELOAD if isinstance(error, FormRefused) else _NEXT.get(kind.status)
@@ -93,6 +101,11 @@ def _instead(path: str, lists: Mapping[str, str]) -> _NextStep:
     if close and close != ["/"]:
         return _NextStep("It may be this one:", {_PATHS[close[0]]: close[0], **lists})
     return _NextStep(_LOST, lists)
+
+
+def _claimed(request: UiRequest) -> Principal | None:
+    """The caller that the session names, for the navigation only: its credential may be revoked."""
+    return request.parts.sessions.claimed(request.scope) if request.access.controlled else ANYONE
 
 
 def _comes_from_elsewhere(request: UiRequest) -> bool:
