@@ -19,6 +19,7 @@ from entrypoints.http.requests.listing.list_parameters import ID_PREFIX
 from entrypoints.http.responses.errors import classified
 from entrypoints.http.responses.sse import MEDIA_TYPE
 from entrypoints.http.security.authentication import ANYONE
+from entrypoints.http.security.origin_check import SAFE_METHODS
 from entrypoints.ui.rendering.navigation import SECTIONS
 from entrypoints.ui.rendering.page import HEADERS, redirect, render
 from entrypoints.ui.request import UiRequest
@@ -51,7 +52,8 @@ class _NextStep:
 
 
 def error_page(failed: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """The page for an exception. Without valid credentials, the browser goes to the page for signing in."""
+    """The page for an exception. Without valid credentials, the browser goes to the page for signing in; after a form,
+    it stays on a page from which it can send the form again."""
     request = UiRequest(failed.scope)  # Litestar passes one of the application's class
     kind, error = classified(request, error) if not isinstance(error, FormRefused) else (_OUT_OF_DATE, error)
     streams = MEDIA_TYPE in request.headers.get("accept", "")
@@ -59,7 +61,9 @@ def error_page(failed: Request[Any, Any, Any], error: Exception) -> Response[Any
         if _comes_from_elsewhere(request):
             return render(request, "pages/again.html")
         set_detail(request.scope, "refused: no valid session")
-        return redirect(request, _sign_in(request))
+        if request.method in SAFE_METHODS:
+            return redirect(request, _sign_in(request))
+        return render(request, "pages/signed_out.html", status=kind.status, sign_in=_sign_in(request))
     if kind.status == HTTPStatus.FORBIDDEN:
         set_refusal(request.scope, kind)
     if isinstance(error, _UNROUTED) and request.principal is None:
@@ -115,6 +119,4 @@ def _comes_from_elsewhere(request: UiRequest) -> bool:
 
 
 def _sign_in(request: UiRequest) -> str:
-    if request.method != "GET" or request.here == "/":
-        return "/sign-in"
-    return f"/sign-in?next={quote(request.here, safe='')}"
+    return "/sign-in" if request.here == "/" else f"/sign-in?next={quote(request.here, safe='')}"

@@ -10,7 +10,7 @@ from domain.access.scope import Scope
 from entrypoints.ui.security.sessions import LIFETIME
 from tests.support.http.access import Guarded, bearer
 from tests.support.http.api import Api
-from tests.support.ui.visitor import Visitor
+from tests.support.ui.visitor import Visitor, forms
 
 
 async def signed_in(api: Guarded, *scopes: Scope, tenant: str = "a") -> tuple[Visitor, str]:
@@ -86,6 +86,29 @@ async def test_a_session_ends_by_itself() -> None:
     assert (await visitor.client.get("/")).url.path == "/"
     api.clock.advance(timedelta(seconds=1))
     assert (await visitor.client.get("/")).url.path == "/sign-in"
+
+
+async def test_a_form_without_a_session_can_be_sent_again() -> None:
+    """The page says that nothing was done, and leads to the sign-in in another tab. Loading it again sends the same
+    form, whose token is still that of the key. To the session of another key it does not belong."""
+    api = Guarded(with_dashboard=True)
+    visitor, key = await signed_in(api)
+    other = (await api.key("a", name="other"))["Authorization"].removeprefix("Bearer ")
+    page = await visitor.see("/start?type=deploy")
+    [form] = [form for form in forms(page) if form.action == "/start?type=deploy"]
+    sent = {**form.hidden, "as": "json", "json": '{"secret": 1}', "key": "once"}
+    visitor.client.cookies.clear()
+    answer = await visitor.client.post(form.action, data=sent)
+    assert answer.status_code == 401
+    assert "nothing was changed" in answer.text
+    assert '<a class="button primary" href="/sign-in?next=%2Fstart%3Ftype%3Ddeploy" target="_blank">' in answer.text
+    assert "secret" not in answer.text
+    for text, path in ((other, form.action), (key, "/operations/")):
+        await visitor.submit(await visitor.see("/sign-in"), "/sign-in", key=text)
+        answer = await visitor.client.post(form.action, data=sent)
+        assert str(answer.url).startswith(f"http://localhost{path}")
+    [made] = (await api.ask("GET", "/v1/operations", bearer(key))).json()["items"]
+    assert made["input"] == {"secret": 1}
 
 
 async def test_sign_out_ends_the_session_in_the_browser() -> None:
