@@ -375,11 +375,16 @@ async def test_an_access_token_that_the_api_refuses_is_refused(
     await service.refused(401, words)
 
 
-async def test_an_opaque_access_token_is_refused(service: Service) -> None:
-    """It has no claims to read."""
-    service.provider.given = {"access_token": "opaque"}
+@pytest.mark.parametrize("token", ["opaque", "a.b", "a.b.c.d.e"])
+async def test_an_opaque_access_token_is_refused(
+    service: Service, token: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has no claims to read, as an encrypted one has none. Page and log say what to configure."""
+    service.provider.given = {"access_token": token}
     service.provider.id_claims = {"at_hash": None}
-    await service.refused(401, "neither an API key nor a token (JWT)")
+    await service.refused(401, "issues opaque access tokens")
+    message = "sets up the API with the audience opledger (OPLEDGER_JWT_AUDIENCE) at the provider"
+    assert [each.name for each in caplog.records if message in each.getMessage() and each.levelname == "ERROR"]
 
 
 async def test_names_that_are_too_long_for_a_cookie_are_refused(service: Service) -> None:
