@@ -1,7 +1,6 @@
 """The audit log: who did what, from where."""
 
 import logging
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -12,10 +11,7 @@ from entrypoints.settings.proxy import ProxyRules
 from tests.support.http.access import Guarded
 from tests.support.http.api import Api
 from tests.support.ui.visitor import Visitor
-from tests.unit.entrypoints.ui.test_sign_in import signed_in
-
-PROXIED = ProxyRules(trusted=(ip_network("127.0.0.0/8"),))
-"""The test client is at 127.0.0.1."""
+from tests.unit.entrypoints.ui.test_sign_in import PROXIED, signed_in
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:

@@ -1,16 +1,21 @@
 """Sessions of API keys: sign-in, what ends them, and what they may do."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 
 from application.access.authenticate import CACHE_MAX_AGE
 from domain.access.principal import Principal
 from domain.access.scope import Scope
+from entrypoints.settings.proxy import ProxyRules
 from entrypoints.ui.security.sessions import LIFETIME
 from tests.support.http.access import Guarded, bearer
 from tests.support.http.api import Api
 from tests.support.ui.visitor import Visitor, forms
+
+PROXIED = ProxyRules(trusted=(ip_network("127.0.0.0/8"),))
+"""The test client is at 127.0.0.1."""
 
 
 async def signed_in(api: Guarded, *scopes: Scope, tenant: str = "a") -> tuple[Visitor, str]:
@@ -48,14 +53,37 @@ async def test_the_session_has_no_secret_and_no_script_reads_it() -> None:
     assert "Secure" not in cookie
 
 
-async def test_the_cookie_is_secure_behind_tls() -> None:
-    """As the proxy says."""
-    api = Guarded(with_dashboard=True)
+async def over_https(proxies: ProxyRules, **headers: str) -> tuple[Visitor, str]:
+    """A visitor who has signed in over https, and the cookie of the session as the service has set it."""
+    api = Guarded(with_dashboard=True, proxies=proxies)
     visitor = Visitor(api)
-    visitor.client.base_url = "https://localhost"
+    visitor.client.headers.update({"X-Forwarded-Proto": "https", **headers})
     key = (await api.key())["Authorization"].removeprefix("Bearer ")
-    answer = await visitor.submit(await visitor.see("/sign-in"), "/sign-in", key=key)
-    assert "Secure" in answer.history[0].headers["set-cookie"]
+    [form] = [form for form in forms(await visitor.see("/sign-in")) if form.action.endswith("/sign-in")]
+    answer = await visitor.client.post("/sign-in", data={**form.hidden, "key": key}, follow_redirects=False)
+    return visitor, answer.headers["set-cookie"]
+
+
+async def test_over_https_no_other_host_can_set_the_session() -> None:
+    """Browsers accept a cookie of this name from this host alone, and for all its paths: a sibling subdomain cannot
+    sign a page in as another person. Under the name without the prefix it could."""
+    visitor, cookie = await over_https(PROXIED)
+    name, _, text = cookie.split(";")[0].partition("=")
+    assert name == "__Host-opledger_session"
+    assert {"Secure", "Path=/"} <= set(cookie.split("; "))
+    assert "domain" not in cookie.lower()
+    for given, status in ((name, 200), ("opledger_session", 303), ("__Secure-opledger_session", 303)):
+        answer = await visitor.client.get("/", headers={"Cookie": f"{given}={text}"}, follow_redirects=False)
+        assert answer.status_code == status, given
+
+
+async def test_behind_a_path_prefix_the_session_is_secure() -> None:
+    """It is for the paths of this ledger, which a cookie with the other prefix cannot be."""
+    visitor, cookie = await over_https(PROXIED, **{"X-Forwarded-Prefix": "/ops"})
+    assert cookie.startswith("__Secure-opledger_session=")
+    assert {"Secure", "Path=/ops/"} <= set(cookie.split("; "))
+    answer = await visitor.client.get("/", headers={"Cookie": cookie.split(";")[0]}, follow_redirects=False)
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "opl_aaaaaaaa_" + "a" * 32, "eyJhbGciOiJub25lIn0.e30."])
