@@ -30,6 +30,11 @@ from domain.access.principal import Principal
 MAX_CONCURRENT: Final = 20
 """Maximum number of concurrent code exchanges. Anyone can start one."""
 _MAX_TEXT: Final = 200
+_DOTS_OF_JWT: Final = 2
+_OPAQUE: Final = (
+    "the identity provider issues opaque access tokens to this service: its operator sets up the API with the audience "
+    "%s (OPLEDGER_JWT_AUDIENCE) at the provider, so that access tokens are signed JWTs for it (docs/access.md)"
+)
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _CLIENT_REFUSED: Final = frozenset(
     {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"}
@@ -99,6 +104,7 @@ class OpenIdSignIn:
         async with self._exchanges:
             tokens = await self._tokens(configuration, attempt, code)
         await self._check_id_token(attempt, tokens)
+        self._check_form(tokens.access_token)
         return await self._verifier.verify(tokens.access_token)
 
     async def sign_out_url(self, return_to: str) -> str | None:
@@ -111,6 +117,12 @@ class OpenIdSignIn:
 
     async def check(self) -> None:
         await self._discovery.check()
+
+    def _check_form(self, access_token: str) -> None:
+        """Raises SignInRefused: only the provider can read the access token, so it has no claims to go by."""
+        if access_token.count(".") != _DOTS_OF_JWT:
+            _log.error(_OPAQUE, self._rules.audience)
+            raise SignInRefused(_OPAQUE % self._rules.audience)
 
     def _code(self, configuration: Configuration, answer: Mapping[str, str]) -> str:
         """The authorization code. Raises SignInRefused: the response is another provider's, or has no code."""

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 from litestar import Litestar, Router
 from litestar.types import HTTPScope, WebSocketScope
@@ -9,6 +10,8 @@ from litestar.types import HTTPScope, WebSocketScope
 from application.ports.clock import Clock
 from application.ports.sign_in import SignInProvider
 from domain.access.principal import Principal
+from entrypoints.http.problems.kinds import kind_of
+from entrypoints.http.problems.problems import ForeignOrigin
 from entrypoints.http.responses.pages import Pages
 from entrypoints.http.security.authentication import Access
 from entrypoints.http.security.authorization import CALLER
@@ -31,7 +34,7 @@ from entrypoints.ui.pages.types import TypesController
 from entrypoints.ui.rendering.parts import parts_of_view
 from entrypoints.ui.request import PARTS, Parts, Temporal, UiRequest, check_request
 from entrypoints.ui.security.attempts import SignInAttempts
-from entrypoints.ui.security.audit import Audit
+from entrypoints.ui.security.audit import Audit, write_refusal
 from entrypoints.ui.security.form_tokens import FormTokens
 from entrypoints.ui.security.sessions import Sessions
 from entrypoints.ui.start.page import StartController
@@ -51,7 +54,12 @@ def dashboard(
     sessions = Sessions(key, clock, None if sign_in is None else sign_in.issuer)
     attempts, views = SignInAttempts(key, clock), SharedViews(parts_of_view)
     parts = Parts(clock, sessions, FormTokens(key), attempts, temporal, new_key, views, sign_in)
-    return Pages(_router, error_page, {PARTS: parts})
+    return Pages(_router, error_page, partial(_note_refusal, sessions), {PARTS: parts})
+
+
+def _note_refusal(sessions: Sessions, scope: HTTPScope, error: Exception) -> None:
+    if isinstance(error, ForeignOrigin):
+        write_refusal(scope, sessions.claimed(scope), kind_of(error))
 
 
 async def _find_caller(scope: HTTPScope | WebSocketScope, access: Access, counted: bool) -> Principal:

@@ -12,6 +12,8 @@ from domain.access.scope import ALL_SCOPES
 
 MAX_CREDENTIAL: Final = 8192
 """Characters."""
+ANYONE: Final = Principal(DEFAULT_TENANT, scopes=ALL_SCOPES)
+"""The caller without access control."""
 _BEARER = re.compile(r"bearer +(?P<credential>[!-~]+)", re.IGNORECASE)
 
 
@@ -44,7 +46,7 @@ class NoAccessControl:
 
     async def principal(self, authorization: Sequence[str]) -> Principal:
         """The default tenant with all scopes."""
-        return Principal(DEFAULT_TENANT, scopes=ALL_SCOPES)
+        return ANYONE
 
     async def still(self, authorization: Sequence[str]) -> Principal:
         """The default tenant with all scopes."""

@@ -5,7 +5,7 @@ from typing import Final
 from litestar.datastructures import Cookie
 from litestar.types import HTTPScope
 
-from entrypoints.ui.security.cookies import cookies, private_cookie
+from entrypoints.ui.security.cookies import cookie_values, private_cookie
 
 THEMES: Final = ("system", "light", "dark")
 COOKIE: Final = "opledger_theme"
@@ -15,7 +15,7 @@ _MAX_AGE: Final = 365 * 24 * 60 * 60
 
 def theme_of(scope: HTTPScope) -> str:
     """The theme that the browser has chosen; "system" if there is none."""
-    return next((theme for theme in cookies(scope).get(COOKIE, ()) if theme in THEMES), THEMES[0])
+    return next((theme for theme in cookie_values(scope, COOKIE) if theme in THEMES), THEMES[0])
 
 
 def theme_cookie(scope: HTTPScope, theme: str) -> Cookie:

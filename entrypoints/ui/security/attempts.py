@@ -17,11 +17,10 @@ from litestar.types import HTTPScope
 from application.ports.clock import Clock
 from application.ports.sign_in import SignInAttempt, SignInRefused
 from entrypoints.http.requests.signed import InvalidToken, Signer
-from entrypoints.ui.security.cookies import cookies, private_cookie
+from entrypoints.ui.security.cookies import cookie_values, private_cookie
 
 COOKIE: Final = "opledger_sign_in"
 LIFETIME: Final = timedelta(minutes=10)
-_PATH: Final = "/sign-in"
 _STATE_BYTES: Final = 32
 _MAX_NEXT: Final = 2000
 _HEAD: Final = struct.Struct(f">q{_STATE_BYTES}s")
@@ -44,12 +43,12 @@ class SignInAttempts:
         content = _HEAD.pack(started, state) + (then if len(then) <= _MAX_NEXT else "/").encode()
         text = self._signer.issue(b"", content)
         max_age = int(LIFETIME.total_seconds())
-        cookie = private_cookie(scope, COOKIE, text, max_age=max_age, same_site="lax", path=_PATH)
+        cookie = private_cookie(scope, COOKIE, text, max_age=max_age, same_site="lax")
         return self._attempt(state, redirect_uri), cookie
 
     def find(self, scope: HTTPScope, state: str | None, redirect_uri: str) -> tuple[SignInAttempt, str]:
         """The attempt with this state, if this browser started it, and the page to return to. Raises SignInRefused."""
-        for text in cookies(scope).get(COOKIE, ()):
+        for text in cookie_values(scope, COOKIE):
             try:
                 content = self._signer.read(b"", text)
             except InvalidToken:
@@ -66,7 +65,7 @@ class SignInAttempts:
     @staticmethod
     def end(scope: HTTPScope) -> Cookie:
         """The cookie that deletes the attempt's."""
-        return private_cookie(scope, COOKIE, "", max_age=0, same_site="lax", path=_PATH)
+        return private_cookie(scope, COOKIE, "", max_age=0, same_site="lax")
 
     def _attempt(self, state: bytes, redirect_uri: str) -> SignInAttempt:
         nonce, verifier = (_text(hmac.digest(key, state, "sha256")) for key in (self._nonce_key, self._verifier_key))

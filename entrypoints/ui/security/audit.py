@@ -2,12 +2,16 @@
 
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from domain.access.principal import Principal
+from entrypoints.http.problems.kinds import Kind
+from entrypoints.http.problems.problems import clip_text
+from entrypoints.http.requests.headers import header_values
 from entrypoints.http.security.origin_check import SAFE_METHODS
 
 AUDITED: Final = "audited"
@@ -52,6 +56,18 @@ def set_detail(scope: HTTPScope, text: str) -> None:
     cast(Any, scope)[_DETAIL] = text
 
 
+def set_refusal(scope: HTTPScope, kind: Kind) -> None:
+    """Says in the line why the action was refused."""
+    set_detail(scope, f"refused: {kind.slug.replace('-', ' ')}")
+
+
+def write_refusal(scope: HTTPScope, actor: Principal | None, kind: Kind) -> None:
+    """Writes the line of an action that was refused before routing. `actor`: who it would have been."""
+    set_actor(scope, actor)
+    set_refusal(scope, kind)
+    _write(scope, {"status": kind.status})
+
+
 def client_address(scope: HTTPScope) -> str:
     """The address of the client. Behind trusted proxies, the one that they forward."""
     client = scope["client"]
@@ -68,6 +84,12 @@ def _write(scope: HTTPScope, answered: Mapping[str, Any]) -> None:
     actor: Principal | None = given.get(_ACTOR) or given.get("user")
     who = {} if actor is None else {"tenant": actor.tenant, "credential": actor.credential}
     name = (actor and actor.actor) or "anonymous"
-    fields = {"actor": name, **who, "client": client_address(scope), **answered}
+    fields = {"actor": name, **who, "client": client_address(scope), **answered, **_origin(scope, answered["status"])}
     detail = f": {given[_DETAIL]}" if _DETAIL in given else ""
     _log.info("%s %s%s", scope["method"], scope["path"], detail, extra=fields)
+
+
+def _origin(scope: HTTPScope, status: int) -> Mapping[str, str]:
+    """The origin that sent a form which was not allowed."""
+    given = header_values(scope, b"origin") if status == HTTPStatus.FORBIDDEN else []
+    return {"origin": clip_text(given[0])} if given else {}

@@ -1,6 +1,6 @@
-"""Cookies of requests and responses."""
+"""Cookies of the dashboard. Over https, browsers enforce the rules of a prefix of their names (RFC 6265bis, 4.1.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from litestar.datastructures import Cookie
@@ -10,28 +10,44 @@ from entrypoints.http.requests.headers import header_values
 from entrypoints.http.security.forwarded import base_path
 
 
-def cookies(scope: HTTPScope | WebSocketScope) -> Mapping[str, Sequence[str]]:
-    """The cookies of a request: the values of each name, the most specific path first (RFC 6265, section 5.4). Those of
-    other applications on the host may have any form."""
-    found: dict[str, list[str]] = {}
+def cookie_values(scope: HTTPScope | WebSocketScope, name: str) -> Sequence[str]:
+    """The values of a cookie that `private_cookie` made, the most specific path first (RFC 6265, section 5.4). Cookies
+    of other applications on the host may have any form."""
+    wanted, found = _sent_name(scope, name), []
     for header in header_values(scope, b"cookie"):
         for pair in header.split(";"):
-            name, _, value = pair.partition("=")
-            found.setdefault(name.strip(), []).append(value.strip())
+            given, _, value = pair.partition("=")
+            if given.strip() == wanted:
+                found.append(value.strip())
     return found
 
 
 def private_cookie(
-    scope: HTTPScope, name: str, value: str, *, max_age: int, same_site: Literal["strict", "lax"], path: str = "/"
+    scope: HTTPScope, name: str, value: str, *, max_age: int, same_site: Literal["strict", "lax"]
 ) -> Cookie:
-    """A cookie that no script reads, for paths of the dashboard that begin with this one. `max_age`: seconds; 0 deletes
-    the cookie."""
+    """A cookie that no script reads, for the paths of the dashboard. `max_age`: seconds; 0 deletes the cookie."""
     return Cookie(
-        name,
+        _sent_name(scope, name),
         value=value,
-        path=base_path(scope) + path,
+        path=_path(scope),
         max_age=max_age,
         httponly=True,
         samesite=same_site,
-        secure=scope["scheme"] == "https",
+        secure=_is_secure(scope),
     )
+
+
+def _sent_name(scope: HTTPScope | WebSocketScope, name: str) -> str:
+    """The name with its prefix. `__Host-`: only this host can set the cookie, and only for all of its paths, so a
+    sibling subdomain cannot. Below a path prefix, `__Secure-`: only a page with https can set it."""
+    if not _is_secure(scope):
+        return name
+    return f"__Host-{name}" if _path(scope) == "/" else f"__Secure-{name}"
+
+
+def _path(scope: HTTPScope | WebSocketScope) -> str:
+    return f"{base_path(scope)}/"
+
+
+def _is_secure(scope: HTTPScope | WebSocketScope) -> bool:
+    return scope["scheme"] in {"https", "wss"}

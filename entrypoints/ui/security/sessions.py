@@ -20,7 +20,7 @@ from domain.access.scope import Scope
 from entrypoints.http.requests.headers import header_values
 from entrypoints.http.requests.signed import InvalidToken, Signer
 from entrypoints.http.security.authentication import Access
-from entrypoints.ui.security.cookies import cookies, private_cookie
+from entrypoints.ui.security.cookies import cookie_values, private_cookie
 
 COOKIE: Final = "opledger_session"
 LIFETIME: Final = timedelta(hours=12)
@@ -80,9 +80,9 @@ class Sessions:
         """The owner of the session, or else of the header Authorization, which a proxy may send. `counted`: towards the
         rate limit. Raises MissingCredentials, InvalidCredentials, RateLimited, DatabaseUnavailable,
         IdentityProviderUnavailable."""
-        given = cookies(scope).get(COOKIE)
+        given = cookie_values(scope, COOKIE)
         authorization = header_values(scope, b"authorization")
-        if access.controlled and given is not None:
+        if access.controlled and given:
             try:
                 return await access.owner(self._started_by(given), counted=counted)
             except InvalidCredentials:
@@ -95,7 +95,7 @@ class Sessions:
     def claimed(self, scope: HTTPScope) -> Principal | None:
         """The principal of the session, for the audit log: its credential may be revoked. None: no valid session."""
         try:
-            return self._started_by(cookies(scope).get(COOKIE, ()))
+            return self._started_by(cookie_values(scope, COOKIE))
         except InvalidCredentials:
             return None
 

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, expect
 from domain.access.scope import Scope
 from domain.operation.operation_type import OperationCatalogue, OperationType
 from tests.integration.ui.test_pages import WIDTHS, signed_in, violations
-from tests.support.http.access import Guarded
+from tests.support.http.access import Guarded, bearer
 from tests.support.http.api import Api
 from tests.support.ui.acting import forms, start_wrong
 from tests.support.ui.scenes import HOSTILE
@@ -209,3 +209,32 @@ async def test_hostile_schemas_run_nothing(browser: Browser) -> None:
         assert await page.locator("main script, main img").count() == 0
     [operation] = await operations(api)
     assert operation["input"] == {HOSTILE: HOSTILE, "choice": HOSTILE, "list": [HOSTILE]}
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+async def test_a_form_outlives_its_session(browser: Browser, scripts: bool) -> None:
+    """Sign in again in another tab, load the page again: what was typed is sent, once."""
+    api = Guarded(with_dashboard=True, catalogue=forms())
+    key = (await api.key("a"))["Authorization"].removeprefix("Bearer ")
+    async with window(browser, api, expected=("401",), java_script_enabled=scripts) as page:
+        await page.goto("/start?type=deploy")
+        await page.get_by_label("API key").fill(key)
+        await page.keyboard.press("Enter")
+        await page.get_by_label("Machine").fill("m-0417")
+        await page.get_by_label("Release").fill("v41")
+        await page.get_by_label("Drain first").select_option("No")
+        await page.context.clear_cookies()
+        await page.get_by_role("button", name="Start deploy").click()
+        await expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+        if scripts:
+            assert await violations(page) == []
+        async with page.context.expect_page() as opening:
+            await page.get_by_role("link", name="Sign in, in another tab").click()
+        other = await opening.value
+        await other.get_by_label("API key").fill(key)
+        await other.keyboard.press("Enter")
+        await expect(other.get_by_role("heading", name="Start deploy")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_role("heading", name="Accepted deploy")).to_be_visible()
+    [made] = (await api.ask("GET", "/v1/operations", bearer(key))).json()["items"]
+    assert made["input"]["machine"] == "m-0417"

@@ -1,7 +1,6 @@
 """The audit log: who did what, from where."""
 
 import logging
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -12,10 +11,7 @@ from entrypoints.settings.proxy import ProxyRules
 from tests.support.http.access import Guarded
 from tests.support.http.api import Api
 from tests.support.ui.visitor import Visitor
-from tests.unit.entrypoints.ui.test_sign_in import signed_in
-
-PROXIED = ProxyRules(trusted=(ip_network("127.0.0.0/8"),))
-"""The test client is at 127.0.0.1."""
+from tests.unit.entrypoints.ui.test_sign_in import PROXIED, signed_in
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -80,11 +76,63 @@ async def test_refused_actions_are_in_the_log(caplog: pytest.LogCaptureFixture) 
 
 
 async def test_an_action_without_a_session_is_refused_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Its status is that of the way to the page for signing in."""
+    """Nobody is named."""
     caplog.set_level(logging.INFO)
-    answer = await Guarded(with_dashboard=True).client.post("/keys")
-    assert answer.headers["location"].startswith("/sign-in")
-    assert [line["event"] for line in lines(caplog)] == ["POST /keys: refused: no valid session"]
+    await Guarded(with_dashboard=True).client.post("/keys")
+    found = [(line["event"], line["actor"], line["status"]) for line in lines(caplog)]
+    assert found == [("POST /keys: refused: no valid session", "anonymous", 401)]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+async def test_a_form_of_another_origin_is_refused_in_the_log(
+    allowed: bool, accept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its origin, whether or not that origin may use the API, and whatever it accepts. A page of a sibling
+    subdomain may send the session of the person."""
+    origin = "https://evil.example"
+    api = Guarded(with_dashboard=True, origins=frozenset({origin} if allowed else set()))
+    visitor, key = await signed_in(api)
+    caplog.set_level(logging.INFO)
+    headers = {"Origin": origin, "Sec-Fetch-Site": "same-site", "Accept": accept}
+    answer = await visitor.client.post("/keys", headers=headers, data={"form_token": "x"})
+    assert answer.status_code == 403
+    [line] = lines(caplog)
+    who = {"actor": "ci", "tenant": "a", "credential": f"key {key.split('_')[1]}", "client": "127.0.0.1"}
+    assert line == {"event": "POST /keys: refused: foreign origin", **who, "status": 403}
+    [record] = [record for record in caplog.records if record.name == "opledger.audit"]
+    assert record.origin == origin  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("POST", "/v1/operations", {"Origin": "https://evil.example"}),
+        ("POST", "/nothing", {"Origin": "https://evil.example"}),
+        ("GET", "/nothing", {}),
+    ],
+)
+async def test_other_requests_that_are_refused_early_are_not_in_the_log(
+    method: str, path: str, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of the API, and addresses without a page."""
+    caplog.set_level(logging.INFO)
+    answer = await Api(with_dashboard=True).client.request(method, path, headers=headers)
+    assert answer.status_code in {403, 404}
+    assert lines(caplog) == []
+
+
+async def test_a_refused_form_says_why_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """It lacks the scope, or its token."""
+    api = Guarded(with_dashboard=True)
+    visitor, _ = await signed_in(api, Scope.READ)
+    caplog.set_level(logging.INFO)
+    await visitor.client.post("/keys", data={"form_token": "x"})
+    await visitor.client.post("/sign-out", data={"form_token": "x"})
+    assert [line["event"] for line in lines(caplog)] == [
+        "POST /keys: refused: missing scope",
+        "POST /sign-out: refused: form out of date",
+    ]
 
 
 async def test_the_operation_that_an_action_makes_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,9 +3,12 @@
 import httpx
 import pytest
 
-from tests.support.http.access import Guarded
+from domain.access.scope import Scope
+from entrypoints.ui.security.sessions import LIFETIME
+from tests.support.http.access import Guarded, bearer
 from tests.support.http.api import Api, problem
 from tests.support.ui.visitor import Visitor
+from tests.unit.entrypoints.ui.test_sign_in import signed_in
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -81,10 +84,51 @@ async def test_the_address_of_an_action_leads_to_its_page() -> None:
 
 
 async def test_a_mistyped_address_needs_no_session() -> None:
-    """The page has nothing of the ledger."""
+    """The page has nothing of the ledger, and leads to the sign-in."""
     answer = await seen("/operatons", Guarded(with_dashboard=True))
     assert answer.status_code == 404
     assert "There is no such page" in answer.text
+    assert '<nav class="nav"' not in answer.text
+    assert '<a class="button" href="/sign-in">Sign in</a>' in answer.text
+
+
+@pytest.mark.parametrize(("path", "status"), [("/operatons", 404), (f"/operations/{UNKNOWN}/cancel", 405)])
+async def test_with_a_session_a_mistyped_address_has_the_navigation(path: str, status: int) -> None:
+    """What the scopes of the session allow. Signing out works from here."""
+    visitor, _ = await signed_in(Guarded(with_dashboard=True), Scope.READ)
+    answer = await visitor.client.get(path, headers=BROWSER)
+    assert answer.status_code == status
+    assert "Signed in as <b>ci</b>" in answer.text
+    assert '<a href="/types">' in answer.text
+    assert '<a href="/keys">' not in answer.text
+    assert ">Sign in<" not in answer.text
+    await visitor.submit(answer.text, "/sign-out")
+    assert '<nav class="nav"' not in (await visitor.client.get(path, headers=BROWSER)).text
+
+
+async def test_a_session_that_has_ended_has_no_navigation() -> None:
+    """Nor has a cookie that the service has not signed."""
+    api = Guarded(with_dashboard=True)
+    visitor, _ = await signed_in(api)
+    api.clock.advance(LIFETIME)
+    for cookies in ({}, {"Cookie": "opledger_session=x"}):
+        answer = await visitor.client.get("/operatons", headers={**BROWSER, **cookies})
+        assert answer.status_code == 404
+        assert '<nav class="nav"' not in answer.text
+
+
+async def test_without_access_control_a_mistyped_address_has_the_navigation() -> None:
+    """There is no sign-in to lead to."""
+    answer = await seen("/operatons")
+    assert '<a href="/keys">' in answer.text
+    assert "Sign in" not in answer.text
+
+
+async def test_a_proxy_that_signs_people_in_is_not_asked_again() -> None:
+    """The header is not checked for this page, so it has no navigation."""
+    answer = await Guarded(with_dashboard=True).client.get("/operatons", headers={**BROWSER, **bearer("x")})
+    assert answer.status_code == 404
+    assert "Sign in" not in answer.text
 
 
 async def test_a_form_of_another_origin_gets_a_page() -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -162,9 +163,26 @@ async def test_the_cookies_are_for_the_browser_alone(service: Service) -> None:
     started, *_, finished = (step for step in answer.history if step.url.host == "localhost")
     attempt = started.headers["set-cookie"]
     session = next(value for value in finished.headers.get_list("set-cookie") if "opledger_session" in value)
-    assert {"HttpOnly", "SameSite=lax", "Path=/sign-in", "Max-Age=600"} <= set(attempt.split("; "))
+    assert {"HttpOnly", "SameSite=lax", "Path=/", "Max-Age=600"} <= set(attempt.split("; "))
     assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(session.split("; "))
     assert int(session.split("Max-Age=")[1].split(";")[0]) in {299 + LEEWAY, 300 + LEEWAY}
+
+
+async def test_over_https_no_other_host_can_set_the_attempt(provider: OpenIdProvider) -> None:
+    """Login CSRF: a sibling subdomain would finish its own attempt in the browser of another person."""
+    service = Service(provider, proxies=ProxyRules(trusted=(ip_network("127.0.0.0/8"),)))
+    service.browser.headers["X-Forwarded-Proto"] = "https"
+    start = await service.browser.get("/sign-in/openid", follow_redirects=False)
+    name, _, text = start.headers["set-cookie"].split(";")[0].partition("=")
+    assert name == "__Host-opledger_sign_in"
+    back = await service.browser.get(start.headers["location"], follow_redirects=False)
+    service.browser = service.new_browser()
+    service.browser.headers["X-Forwarded-Proto"] = "https"
+    for given, status in (("opledger_sign_in", 401), (name, 303)):
+        headers = {"Cookie": f"{given}={text}"}
+        answer = await service.browser.get(back.headers["location"], headers=headers, follow_redirects=False)
+        assert answer.status_code == status
+    assert any(value.startswith(f'{name}="";') for value in answer.headers.get_list("set-cookie"))
 
 
 async def test_the_request_has_state_nonce_and_pkce(service: Service) -> None:
@@ -284,7 +302,7 @@ async def test_a_forged_cookie_starts_no_session(service: Service) -> None:
     session = service.browser.cookies["opledger_session"]
     for text in ("x", "", session):
         service.browser = service.new_browser()
-        service.browser.cookies.set("opledger_sign_in", text, domain="localhost.local", path="/sign-in")
+        service.browser.cookies.set("opledger_sign_in", text, domain="localhost.local", path="/")
         answer = await service.browser.get(back, headers={"Cookie": f"opledger_sign_in={text}"})
         await service.expect_refusal(answer, 401, "this browser has not started this sign-in")
 
@@ -375,11 +393,16 @@ async def test_an_access_token_that_the_api_refuses_is_refused(
     await service.refused(401, words)
 
 
-async def test_an_opaque_access_token_is_refused(service: Service) -> None:
-    """It has no claims to read."""
-    service.provider.given = {"access_token": "opaque"}
+@pytest.mark.parametrize("token", ["opaque", "a.b", "a.b.c.d.e"])
+async def test_an_opaque_access_token_is_refused(
+    service: Service, token: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has no claims to read, as an encrypted one has none. Page and log say what to configure."""
+    service.provider.given = {"access_token": token}
     service.provider.id_claims = {"at_hash": None}
-    await service.refused(401, "neither an API key nor a token (JWT)")
+    await service.refused(401, "issues opaque access tokens")
+    message = "sets up the API with the audience opledger (OPLEDGER_JWT_AUDIENCE) at the provider"
+    assert [each.name for each in caplog.records if message in each.getMessage() and each.levelname == "ERROR"]
 
 
 async def test_names_that_are_too_long_for_a_cookie_are_refused(service: Service) -> None:

@@ -1,16 +1,21 @@
 """Sessions of API keys: sign-in, what ends them, and what they may do."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 
 from application.access.authenticate import CACHE_MAX_AGE
 from domain.access.principal import Principal
 from domain.access.scope import Scope
+from entrypoints.settings.proxy import ProxyRules
 from entrypoints.ui.security.sessions import LIFETIME
 from tests.support.http.access import Guarded, bearer
 from tests.support.http.api import Api
-from tests.support.ui.visitor import Visitor
+from tests.support.ui.visitor import Visitor, forms
+
+PROXIED = ProxyRules(trusted=(ip_network("127.0.0.0/8"),))
+"""The test client is at 127.0.0.1."""
 
 
 async def signed_in(api: Guarded, *scopes: Scope, tenant: str = "a") -> tuple[Visitor, str]:
@@ -48,14 +53,37 @@ async def test_the_session_has_no_secret_and_no_script_reads_it() -> None:
     assert "Secure" not in cookie
 
 
-async def test_the_cookie_is_secure_behind_tls() -> None:
-    """As the proxy says."""
-    api = Guarded(with_dashboard=True)
+async def over_https(proxies: ProxyRules, **headers: str) -> tuple[Visitor, str]:
+    """A visitor who has signed in over https, and the cookie of the session as the service has set it."""
+    api = Guarded(with_dashboard=True, proxies=proxies)
     visitor = Visitor(api)
-    visitor.client.base_url = "https://localhost"
+    visitor.client.headers.update({"X-Forwarded-Proto": "https", **headers})
     key = (await api.key())["Authorization"].removeprefix("Bearer ")
-    answer = await visitor.submit(await visitor.see("/sign-in"), "/sign-in", key=key)
-    assert "Secure" in answer.history[0].headers["set-cookie"]
+    [form] = [form for form in forms(await visitor.see("/sign-in")) if form.action.endswith("/sign-in")]
+    answer = await visitor.client.post("/sign-in", data={**form.hidden, "key": key}, follow_redirects=False)
+    return visitor, answer.headers["set-cookie"]
+
+
+async def test_over_https_no_other_host_can_set_the_session() -> None:
+    """Browsers accept a cookie of this name from this host alone, and for all its paths: a sibling subdomain cannot
+    sign a page in as another person. Under the name without the prefix it could."""
+    visitor, cookie = await over_https(PROXIED)
+    name, _, text = cookie.split(";")[0].partition("=")
+    assert name == "__Host-opledger_session"
+    assert {"Secure", "Path=/"} <= set(cookie.split("; "))
+    assert "domain" not in cookie.lower()
+    for given, status in ((name, 200), ("opledger_session", 303), ("__Secure-opledger_session", 303)):
+        answer = await visitor.client.get("/", headers={"Cookie": f"{given}={text}"}, follow_redirects=False)
+        assert answer.status_code == status, given
+
+
+async def test_behind_a_path_prefix_the_session_is_secure() -> None:
+    """It is for the paths of this ledger, which a cookie with the other prefix cannot be."""
+    visitor, cookie = await over_https(PROXIED, **{"X-Forwarded-Prefix": "/ops"})
+    assert cookie.startswith("__Secure-opledger_session=")
+    assert {"Secure", "Path=/ops/"} <= set(cookie.split("; "))
+    answer = await visitor.client.get("/", headers={"Cookie": cookie.split(";")[0]}, follow_redirects=False)
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "opl_aaaaaaaa_" + "a" * 32, "eyJhbGciOiJub25lIn0.e30."])
@@ -86,6 +114,29 @@ async def test_a_session_ends_by_itself() -> None:
     assert (await visitor.client.get("/")).url.path == "/"
     api.clock.advance(timedelta(seconds=1))
     assert (await visitor.client.get("/")).url.path == "/sign-in"
+
+
+async def test_a_form_without_a_session_can_be_sent_again() -> None:
+    """The page says that nothing was done, and leads to the sign-in in another tab. Loading it again sends the same
+    form, whose token is still that of the key. To the session of another key it does not belong."""
+    api = Guarded(with_dashboard=True)
+    visitor, key = await signed_in(api)
+    other = (await api.key("a", name="other"))["Authorization"].removeprefix("Bearer ")
+    page = await visitor.see("/start?type=deploy")
+    [form] = [form for form in forms(page) if form.action == "/start?type=deploy"]
+    sent = {**form.hidden, "as": "json", "json": '{"secret": 1}', "key": "once"}
+    visitor.client.cookies.clear()
+    answer = await visitor.client.post(form.action, data=sent)
+    assert answer.status_code == 401
+    assert "nothing was changed" in answer.text
+    assert '<a class="button primary" href="/sign-in?next=%2Fstart%3Ftype%3Ddeploy" target="_blank">' in answer.text
+    assert "secret" not in answer.text
+    for text, path in ((other, form.action), (key, "/operations/")):
+        await visitor.submit(await visitor.see("/sign-in"), "/sign-in", key=text)
+        answer = await visitor.client.post(form.action, data=sent)
+        assert str(answer.url).startswith(f"http://localhost{path}")
+    [made] = (await api.ask("GET", "/v1/operations", bearer(key))).json()["items"]
+    assert made["input"] == {"secret": 1}
 
 
 async def test_sign_out_ends_the_session_in_the_browser() -> None:
