@@ -46,6 +46,12 @@ class ProxyRules:
         """The path of the public URL."""
         return None if self.public_url is None else urlsplit(self.public_url).path
 
+    @property
+    def https_host(self) -> bytes | None:
+        """The public URL's host and port, as a browser sends them. None if it is not an https URL."""
+        url = urlsplit(self.public_url or "")
+        return url.netloc.lower().removesuffix(":443").encode() if url.scheme == "https" else None
+
 
 def proxy_rules(settings: ProxySettings) -> ProxyRules:
     """Raises ValueError with the setting and the rule."""

@@ -24,11 +24,13 @@ def base_path(scope: Any) -> str:
 class Forwarded:
     """Outermost ASGI middleware. Applies X-Forwarded-Host, -Prefix, -Proto and -For of trusted proxies, and removes the
     root path, so that routes match without it. Of several values the last one counts, written by the nearest proxy.
+    A request for the host of an https public URL came over https, although the proxy does not say so.
     """
 
     def __init__(self, app: ASGIApp, rules: ProxyRules) -> None:
         self._rules = rules
         self._public_path = rules.public_path
+        self._https_host = rules.https_host
         self._app = app
         if rules.trusted:
             trusted = [str(network) for network in rules.trusted]
@@ -44,6 +46,8 @@ class Forwarded:
         if self._rules.trusted and self._is_trusted(scope):
             _replace_host(scope)
             prefix = _forwarded_prefix(scope)
+        if self._https_host is not None and _host(scope) == self._https_host:
+            scope["scheme"] = "https"
         root = _remove_root(scope, self._rules.root_path)
         cast(Any, scope)[_BASE] = prefix + root if self._public_path is None else self._public_path
 
@@ -56,6 +60,10 @@ class Forwarded:
         except ValueError:
             return False
         return any(address in network for network in self._rules.trusted)
+
+
+def _host(scope: HTTPScope) -> bytes:
+    return dict(scope["headers"]).get(b"host", b"").lower()
 
 
 def _replace_host(scope: HTTPScope) -> None:

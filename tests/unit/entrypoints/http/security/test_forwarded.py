@@ -85,6 +85,22 @@ async def test_links_start_with_the_public_url() -> None:
     assert await server(api, **{"X-Forwarded-Prefix": "/other"}) == "https://ledger.example/ops"
 
 
+@pytest.mark.parametrize(
+    ("public_url", "host", "scheme"),
+    [
+        ("https://ledger.example", "Ledger.example", "https"),
+        ("https://ledger.example:443/ops", "ledger.example", "https"),
+        ("https://ledger.example:8443", "ledger.example:8443", "https"),
+        ("https://ledger.example", "ledger.internal:8080", "http"),
+        ("http://ledger.example", "ledger.example", "http"),
+    ],
+)
+async def test_requests_for_an_https_public_url_came_over_https(public_url: str, host: str, scheme: str) -> None:
+    """Cookies of the dashboard are secure then, also behind a proxy that does not send X-Forwarded-Proto."""
+    scope = await seen(ProxyRules(public_url), ("127.0.0.1", 1), {"host": host})
+    assert scope["scheme"] == scheme
+
+
 async def test_routes_are_only_below_the_root_path() -> None:
     """A second path could bypass a proxy's rule."""
     api = Api(proxies=ProxyRules(root_path="/ops"))
