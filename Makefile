@@ -55,7 +55,7 @@ bench: $(STAMP) ## Measure against asking Temporal and other alternatives: one t
 screenshots: $(STAMP) ## Render each page of the dashboard into docs/images/dashboard, with Chromium
 	@$(BIN)/python -m tests.support.ui.screenshots
 
-reference: $(STAMP) ## Write docs/reference.md from the code
+reference: $(STAMP) ## Write docs/reference.md and docs/commands from the code
 	@$(BIN)/python -m docs.generate_reference
 
 recording: $(STAMP) ## Record `opledger wait` and `watch` for docs/command-line.md
