@@ -97,11 +97,10 @@ def act_on_matching(
 
 def print_targets(targets: "Iterable[Target]", form: str) -> None:
     """Prints the outcome of each operation. A table without operations has no titles."""
-    from opledger._cli.printing import one_line, print_line, print_rows
+    from opledger._cli.printing import one_line, print_rows, print_values
 
-    if form == "jsonl":
-        for one in targets:
-            print_line(one)
+    if form in {"json", "jsonl"}:
+        print_values(targets, form)
     elif form == "id":
         for one in targets:
             print(one.new_operation_id or one.operation_id)

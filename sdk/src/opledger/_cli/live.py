@@ -11,9 +11,9 @@ from opledger._cli.printing import (
     console,
     gist,
     length_that_tells_apart,
+    one_by_one,
     one_line,
     print_line,
-    print_operations,
     row,
 )
 
@@ -30,6 +30,9 @@ def follow_one(ledger: "Client", operation_id: str, form: str) -> int:
     for event in ledger.events(operation_id):
         if form == "jsonl":
             print_line(event)
+        elif form == "id":
+            if event.operation is not None:
+                _print_change(event.operation, form)
         elif event.operation is not None:
             print(f"{event.operation.status:<10} {gist(event.operation)}".rstrip(), flush=True)
         elif event.transition is not None:
@@ -42,7 +45,7 @@ def follow_one(ledger: "Client", operation_id: str, form: str) -> int:
 
 def follow_all(ledger: "Client", filters: Mapping[str, Any], form: str) -> None:
     """Shows the changes of all operations that match, without an end."""
-    if form == "jsonl" or not sys.stdout.isatty():
+    if form != "table" or not sys.stdout.isatty():
         for event in ledger.events():
             if event.operation is not None and matches(event.operation, filters):
                 _print_change(event.operation, form)
@@ -56,15 +59,13 @@ def follow_all(ledger: "Client", filters: Mapping[str, Any], form: str) -> None:
 
 
 def _print_change(operation: "Operation", form: str) -> None:
-    if form == "jsonl":
-        print_operations([operation], form)
-        sys.stdout.flush()
-    else:
-        print("  ".join(row(operation)).rstrip(), flush=True)
+    with one_by_one(form) as show:
+        show(operation)
 
 
 def table(operations: "Iterable[Operation]", height: int) -> "Table":
     """The last changed operations, the newest first, as many as fit."""
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
@@ -74,7 +75,7 @@ def table(operations: "Iterable[Operation]", height: int) -> "Table":
     rows = [row(one, length) for one in shown]
     *others, last = zip(TITLES, *rows, strict=True)
     for title, *cells in others:
-        made.add_column(title, no_wrap=True, min_width=max(map(len, (title, *cells))))
+        made.add_column(title, no_wrap=True, min_width=max(map(cell_len, (title, *cells))))
     made.add_column(last[0], no_wrap=True, overflow="ellipsis", ratio=1)
     for cells_of_one in rows:
         made.add_row(*map(Text, cells_of_one))

@@ -13,6 +13,7 @@ _DIGITS: Final = 32
 _ID: Final = re.compile(r"[0-9a-f]{4,32}")
 _PART: Final = re.compile(r"(\d+)(ms|s|m|h|d)", re.ASCII)
 _MAX_DURATION: Final = 366 * _UNITS["d"]
+FORMATS: Final = ("table", "json", "jsonl", "id")
 STATUSES: Final = ("ACCEPTED", "RUNNING", "COMPLETED", "FAILED")
 
 
@@ -123,12 +124,13 @@ def connection(command: _F) -> _F:
     return command
 
 
-def output(*formats: str) -> Callable[[_F], _F]:
-    """The form of what is printed."""
+def output(*without: str) -> Callable[[_F], _F]:
+    """The form of what is printed: all of FORMATS but those that have no meaning for the command."""
+    formats = [one for one in FORMATS if one not in without]
 
     def add(command: _F) -> _F:
         return click.option(
-            "-o", "--output", "form", type=click.Choice(formats), default=formats[0], show_default=True, help="Format."
+            "-o", "--output", "form", type=click.Choice(formats), default="table", show_default=True, help="Format."
         )(command)
 
     return add

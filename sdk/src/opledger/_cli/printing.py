@@ -3,7 +3,8 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -31,14 +32,49 @@ def plain(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
-def print_json(value: Any) -> None:
-    """Prints the value as indented JSON."""
-    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+def print_value(value: Any, form: str) -> None:
+    """Prints one value: `json`, indented, or `jsonl`."""
+    if form == "jsonl":
+        print_line(value)
+    else:
+        print(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
-def print_line(value: Any) -> None:
+def print_values(values: Iterable[Any], form: str) -> None:
+    """Prints the values as they come, in constant memory: `json`, an array, or `jsonl`."""
+    with one_by_one(form, flush=False) as show:
+        for value in values:
+            show(value)
+
+
+@contextmanager
+def one_by_one(form: str, *, flush: bool = True) -> Iterator[Callable[[Any], None]]:
+    """Yields a function that prints a value at once. As a table: an operation's row, without titles.
+
+    After an error the array of `json` has no end, so that no program takes it for complete.
+    """
+    begin = "["
+
+    def show(value: Any) -> None:
+        nonlocal begin
+        if form == "id":
+            print(value.id, flush=flush)
+        elif form == "jsonl":
+            print_line(value, flush=flush)
+        elif form == "json":
+            print(begin, json.dumps(plain(value), ensure_ascii=False), flush=flush)
+            begin = ","
+        else:
+            print(fitting("  ".join(row(value)).rstrip()), flush=flush)
+
+    yield show
+    if form == "json":
+        print("[]" if begin == "[" else "]", flush=flush)
+
+
+def print_line(value: Any, *, flush: bool = False) -> None:
     """Prints the value as one line of JSON."""
-    print(json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")), flush=sys.stdout.isatty())
+    print(json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")), flush=flush or sys.stdout.isatty())
 
 
 def console(*, stderr: bool = False) -> "Console":
@@ -52,19 +88,10 @@ def console(*, stderr: bool = False) -> "Console":
 
 def print_operations(operations: Iterable["Operation"], form: str) -> None:
     """Prints the operations as they come, in constant memory."""
-    if form == "id":
-        for one in operations:
-            print(one.id)
-    elif form == "jsonl":
-        for one in operations:
-            print_line(one)
-    elif form == "json":
-        print("[", end="")
-        for number, one in enumerate(operations):
-            print(",\n " if number else "\n ", json.dumps(plain(one), ensure_ascii=False), sep="", end="")
-        print("\n]")
-    else:
+    if form == "table":
         print_table(operations)
+    else:
+        print_values(operations, form)
 
 
 def print_table(operations: Iterable["Operation"], *, stderr: bool = False) -> None:
@@ -74,15 +101,6 @@ def print_table(operations: Iterable["Operation"], *, stderr: bool = False) -> N
     is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
     length = length_that_tells_apart(one.id for one in sample) if is_terminal else None
     print_rows(TITLES, (row(one, length) for one in chain(sample, waiting)), stderr=stderr)
-
-
-def print_done(operation: "Operation", form: str) -> None:
-    """Prints an operation that has ended, at once. As a table: its row, without titles."""
-    if form == "table":
-        print("  ".join(row(operation)).rstrip(), flush=True)
-    else:
-        print_operations([operation], form)
-        sys.stdout.flush()
 
 
 def row(operation: "Operation", length: int | None = None) -> Sequence[str]:
@@ -118,22 +136,34 @@ def gist(operation: "Operation") -> str:
 
 def print_rows(titles: Sequence[str], rows: Iterable[Sequence[str]], *, stderr: bool = False) -> None:
     """Prints a table that fits the terminal: the last column is cut, the others are as wide as the first rows need."""
+    from rich.cells import cell_len
     from rich.text import Text
+
+    def joined(cells: Sequence[str]) -> str:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True))
+        return fitting("  ".join(padded).rstrip(), stderr=stderr)
 
     out = console(stderr=stderr)
     waiting = iter(rows)
     sample = [*islice(waiting, SAMPLE)]
-    widths = [max(map(len, column)) for column in zip(titles, *sample, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(titles, *sample, strict=True)]
     if not out.is_terminal or sample:
-        out.print(Text("  ".join(map(str.ljust, titles, widths)).rstrip(), style="bold"))
+        out.print(Text(joined(titles), style="bold"))
     for cells in chain(sample, waiting):
-        line = "  ".join(map(str.ljust, cells, widths)).rstrip()
-        if out.is_terminal and len(line) > out.width:
-            line = line[: out.width - 1] + "…"
-        text = Text(line)
+        text = Text(joined(cells))
         for status, colour in _COLOURS.items():
             text.highlight_regex(rf"\S {status}\b", colour)
         out.print(text)
+
+
+def fitting(line: str, *, stderr: bool = False) -> str:
+    """The line, cut to the width of the terminal, if there is one. Characters such as CJK and emoji take two cells."""
+    if not (sys.stderr if stderr else sys.stdout).isatty():
+        return line
+    from rich.cells import cell_len, set_cell_size
+
+    width = console(stderr=stderr).width
+    return line if cell_len(line) <= width else set_cell_size(line, width - 1) + "…"
 
 
 def one_line(text: str) -> str:

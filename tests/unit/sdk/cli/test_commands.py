@@ -142,15 +142,16 @@ async def test_list_filters_and_formats(run: Run, api: Api) -> None:
     assert json.loads((await run("list", "--label", "n=7", "-o", "json")).out) == []
 
 
-async def test_get_says_first_what_went_wrong(run: Run, api: Api) -> None:
+@pytest.mark.parametrize("code", ErrorCode)
+async def test_get_says_first_what_went_wrong(run: Run, api: Api, code: ErrorCode) -> None:
     """Then why it is believed, then what to do."""
     made = (await api.submit(input={"machine": "m1"}))["id"]
-    await api.fail(made, ErrorCode.TERMINATED)
+    await api.fail(made, code)
     shown = (await run("get", made)).out.splitlines()
-    assert shown[0].startswith("FAILED after ")
-    assert shown[0].endswith("TERMINATED: boom")
+    assert shown[0].startswith("FAILED")
+    assert shown[0].endswith(f"{code}: boom")
     assert shown[1].startswith("known from a report of the workflow at ")
-    assert shown[2].endswith(f"opledger retry {made}")
+    assert "retry" in shown[2]
     assert 'input      {"machine": "m1"}' in shown
 
 

@@ -1,6 +1,7 @@
 """The program in processes of its own: pipes, signals, and what it imports."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,17 @@ def modules_after(*words: str) -> tuple[subprocess.CompletedProcess[str], set[st
     )
     ended = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
     return ended, {*ended.stderr.splitlines()[-1].split()}
+
+
+def read_all(terminal: int) -> str:
+    """Reads what programs write to the terminal until the last one has closed it, so that none waits for room."""
+    shown = b""
+    try:
+        while True:
+            shown += os.read(terminal, 10_000)
+    except OSError:  # EIO: all have closed it
+        os.close(terminal)
+        return shown.decode()
 
 
 def test_help_imports_no_client_and_no_framework() -> None:
@@ -64,34 +76,63 @@ async def test_closed_pipe_ends_a_list_quietly(api: Api, url: str) -> None:
     assert (await process.wait(), said) == (1, b"")
 
 
-async def test_interrupted_wait_says_that_the_operation_goes_on(api: Api, url: str) -> None:
-    """Exit code 130."""
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("wait {id}", "the operations go on"),
+        ("start deploy --wait", "the operations go on"),
+        ("watch {id}", "the operation goes on"),
+        ("cancel --all --yes", "the action goes on. To stop it: opledger cancel "),
+    ],
+    ids=["wait", "start", "watch", "bulk"],
+)
+async def test_interrupted_command_says_what_goes_on(api: Api, url: str, words: str, said: str) -> None:
+    """Exit code 130, and no traceback."""
     made = (await api.submit())["id"]
-    process = await asyncio.create_subprocess_exec(*COMMAND, "wait", made, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, *words.format(id=made).split(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
     assert process.stderr is not None
-    await eventually(lambda: not api.waiters.empty, "the wait has its stream")
+    await eventually(lambda: not api.waiters.empty, "the command has its stream")
     process.send_signal(signal.SIGINT)
-    said = await process.stderr.read()
-    assert (await process.wait(), said) == (130, b"opledger: interrupted; the operations go on\n")
+    *_, last = (await process.stderr.read()).decode().splitlines()
+    assert await process.wait() == 130
+    assert last.startswith(f"opledger: interrupted; {said}")
 
 
-async def test_data_stays_on_standard_output_beside_bars(api: Api, url: str) -> None:
+async def test_input_is_read_from_standard_input(api: Api, url: str) -> None:
+    """`--input -`."""
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "start", "deploy", "--input", "-", "-o", "json"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await process.communicate(b'{"machine": "m1"}\n')
+    assert process.returncode == 0
+    assert json.loads(printed)["input"] == {"machine": "m1"}
+
+
+@pytest.mark.parametrize(("number", "bar"), [(2, ""), (11, "11 operations")], ids=["a bar each", "one bar"])
+async def test_data_stays_on_standard_output_beside_bars(api: Api, url: str, number: int, bar: str) -> None:
     """Where standard error is a terminal and standard output a file."""
-    made = [(await api.submit())["id"] for _ in range(2)]
-    await api.complete(made[0], None)
+    made = [(await api.submit())["id"] for _ in range(number)]
+    for done in made[:-1]:
+        await api.complete(done, None)
     ours, theirs = os.openpty()
     process = await asyncio.create_subprocess_exec(
         *COMMAND, "wait", *made, "-o", "id", stdout=asyncio.subprocess.PIPE, stderr=theirs
     )
     os.close(theirs)
+    reading = asyncio.create_task(asyncio.to_thread(read_all, ours))
     assert process.stdout is not None
-    assert (await process.stdout.readline()).decode().strip() == made[0]
-    await api.complete(made[1], None)
-    assert (await process.stdout.read()).decode().strip() == made[1]
+    printed = [(await process.stdout.readline()).decode().strip() for _ in made[:-1]]
+    assert {*printed} == {*made[:-1]}
+    await api.complete(made[-1], None)
+    assert (await process.stdout.read()).decode().strip() == made[-1]
     assert await process.wait() == 0
-    shown = os.read(ours, 10_000).decode()
-    os.close(ours)
+    shown = await reading
     assert "━" in shown
+    assert bar in shown
 
 
 @pytest.mark.parametrize("no_colour", ["", "1"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @selection
 @click.option("--reason", help="Reason, for the history and the workflow.")
 @click.option("--force", is_flag=True, help="Terminate the workflows. They cannot clean up.")
-@output("table", "jsonl", "id")
+@output()
 @connection
 def cancel(*, reason: str | None, force: bool, form: str, **options: Any) -> int:
     """Request the cancellation of operations.
@@ -41,7 +41,7 @@ def cancel(*, reason: str | None, force: bool, form: str, **options: Any) -> int
 @selection
 @click.option("--input", "text", metavar="JSON", help="Another input as JSON; @FILE reads a file, - standard input.")
 @click.option("--reason", help="Reason, for the history. Only with filters.")
-@output("table", "jsonl", "id")
+@output()
 @connection
 def retry(*, text: str | None, reason: str | None, form: str, **options: Any) -> int:
     """Submit finished operations again, each with its own input. Prints the new operations.
@@ -68,7 +68,7 @@ def retry(*, text: str | None, reason: str | None, form: str, **options: Any) ->
 @click.command()
 @selection
 @click.option("--reason", help="Reason, for the input of the action. Only with filters.")
-@output("table", "jsonl", "id")
+@output()
 @connection
 def delete(*, reason: str | None, form: str, **options: Any) -> int:
     """Delete finished operations and their history.
@@ -90,7 +90,7 @@ def delete(*, reason: str | None, form: str, **options: Any) -> int:
 @click.command()
 @selection
 @click.option("--reason", help="Reason, for the history.")
-@output("table", "jsonl", "id")
+@output()
 @connection
 def acknowledge(*, reason: str | None, form: str, **options: Any) -> int:
     """Clear the attention of operations until a new problem occurs.
@@ -111,7 +111,7 @@ def acknowledge(*, reason: str | None, form: str, **options: Any) -> int:
 @click.command()
 @click.argument("ids", type=OPERATION_ID, nargs=-1, required=True, metavar="ID...")
 @click.option("--off", is_flag=True, help="Keep them no longer.")
-@output("table", "jsonl", "id")
+@output()
 @connection
 def keep(*, ids: Sequence[str], off: bool, form: str, **options: Any) -> int:
     """Keep operations: retention does not delete them."""
@@ -128,7 +128,7 @@ def _check_reason(chosen: Selection, reason: str | None) -> None:
 def _each(ledger: "Client", ids: Sequence[str], act: "Callable[[str], Operation | None]", form: str) -> int:
     """Acts on each operation; a refused one does not stop the others. Returns the exit code. Raises UsageError before
     it acts, if the beginning of an id is ambiguous."""
-    from opledger._cli.printing import print_operations
+    from opledger._cli.printing import one_by_one
     from opledger.errors import Conflict, InvalidRequest, OperationNotFound
 
     code = ExitCode.OK
@@ -138,15 +138,16 @@ def _each(ledger: "Client", ids: Sequence[str], act: "Callable[[str], Operation 
             known[text] = resolve(ledger, text)
         except OperationNotFound as error:
             known[text] = error
-    for text, found in known.items():
-        try:
-            if isinstance(found, OperationNotFound):
-                raise found
-            made = act(found)
-            if made is not None:
-                print_operations([made], form)
-        except (Conflict, InvalidRequest, OperationNotFound) as error:
-            click.echo(f"opledger: {text}: {error}", err=True)
-            missing = isinstance(error, OperationNotFound) and code is not ExitCode.ERROR
-            code = ExitCode.NOT_FOUND if missing else ExitCode.ERROR
+    with one_by_one(form) as show:
+        for text, found in known.items():
+            try:
+                if isinstance(found, OperationNotFound):
+                    raise found
+                made = act(found)
+                if made is not None:
+                    show(made)
+            except (Conflict, InvalidRequest, OperationNotFound) as error:
+                click.echo(f"opledger: {text}: {error}", err=True)
+                missing = isinstance(error, OperationNotFound) and code is not ExitCode.ERROR
+                code = ExitCode.NOT_FOUND if missing else ExitCode.ERROR
     return code

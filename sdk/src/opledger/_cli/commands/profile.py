@@ -1,10 +1,12 @@
 """`opledger profile`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from opledger import _profiles
+from opledger._cli.options import output
 
 
 @click.group()
@@ -29,11 +31,16 @@ def add(*, name: str, url: str, api_key_file: Path | None) -> None:
 
 
 @profile.command("list")
-def list_profiles() -> None:
+@output("id")
+def list_profiles(*, form: str) -> None:
     """Show the profiles."""
-    from opledger._cli.printing import print_rows
+    from opledger._cli.printing import print_rows, print_values
 
-    rows = [(name, one.url, one.api_key_file or "") for name, one in _read().items()]
+    known = _read()
+    if form != "table":
+        print_values([{"name": name, **asdict(one)} for name, one in known.items()], form)
+        return
+    rows = [(name, one.url, one.api_key_file or "") for name, one in known.items()]
     print_rows(("NAME", "URL", "API KEY FILE"), rows)
 
 

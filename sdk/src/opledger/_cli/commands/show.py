@@ -18,7 +18,7 @@ from opledger._cli.options import MOMENT, OPERATION_ID, chosen, connection, filt
     help="Sort order; newest first if unset.",
 )
 @click.option("-n", "--limit", type=click.IntRange(1, sys.maxsize), help="Maximum number of operations.")
-@output("table", "json", "jsonl", "id")
+@output()
 @connection
 def list_operations(*, order: str | None, limit: int | None, form: str, **options: Any) -> None:
     """List operations, newest first. An operation is listed if it matches every filter.
@@ -40,36 +40,35 @@ def list_operations(*, order: str | None, limit: int | None, form: str, **option
 
 @click.command()
 @click.argument("operation_id", type=OPERATION_ID, metavar="ID")
-@output("text", "json")
+@output()
 @connection
 def get(*, operation_id: str, form: str, **options: Any) -> None:
     """Show an operation: what went wrong, why the ledger believes it, and what to do next."""
     from opledger._cli.describe import describe
-    from opledger._cli.printing import print_json
+    from opledger._cli.printing import print_value, print_values
 
     with connect(options) as ledger:
         operation = ledger.get(resolve(ledger, operation_id))
-        if form == "json":
-            print_json(operation)
+        if form == "id":
+            print_values([operation], form)
+        elif form != "table":
+            print_value(operation, form)
         else:
             describe(operation, ledger.history(operation.id))
 
 
 @click.command()
 @click.argument("operation_id", type=OPERATION_ID, metavar="ID")
-@output("table", "json", "jsonl")
+@output("id")
 @connection
 def history(*, operation_id: str, form: str, **options: Any) -> None:
     """Show every transition of an operation, oldest first."""
-    from opledger._cli.printing import one_line, print_json, print_line, print_rows
+    from opledger._cli.printing import one_line, print_rows, print_values
 
     with connect(options) as ledger:
         lines = ledger.history(resolve(ledger, operation_id))
-    if form == "json":
-        print_json(lines)
-    elif form == "jsonl":
-        for line in lines:
-            print_line(line)
+    if form != "table":
+        print_values(lines, form)
     else:
         rows = [
             (f"{line.at:%Y-%m-%d %H:%M:%SZ}", line.to_status, line.source, line.actor or "", one_line(line.reason))
@@ -86,7 +85,7 @@ def history(*, operation_id: str, form: str, **options: Any) -> None:
     type=click.Choice(["PENDING", "DONE", "SKIPPED", "FAILED"], case_sensitive=False),
     help="With this outcome; may be repeated.",
 )
-@output("table", "jsonl", "id")
+@output()
 @connection
 def targets(*, operation_id: str, outcome: tuple[str, ...], form: str, **options: Any) -> None:
     """Show what a bulk action did to each operation. `-o id` prints those with the outcome DONE, unless `--outcome`
@@ -106,16 +105,16 @@ def targets(*, operation_id: str, outcome: tuple[str, ...], form: str, **options
 @click.argument("type")
 @click.option("--since", "finished_after", type=MOMENT, help="Finished after this time, or since 2h, for example.")
 @click.option("--before", "finished_before", type=MOMENT, help="Finished before this time.")
-@output("table", "json")
+@output("id")
 @connection
 def durations(*, type: str, finished_after: Any, finished_before: Any, form: str, **options: Any) -> None:  # noqa: A002
     """Show how long the operations of TYPE ran: percentiles, by default of the last 24 hours."""
-    from opledger._cli.printing import print_json, print_rows, seconds
+    from opledger._cli.printing import print_rows, print_value, seconds
 
     with connect(options) as ledger:
         found = ledger.durations(type, finished_after=finished_after, finished_before=finished_before)
-    if form == "json":
-        print_json(found)
+    if form != "table":
+        print_value(found, form)
         return
     rows = [
         (
@@ -129,17 +128,17 @@ def durations(*, type: str, finished_after: Any, finished_before: Any, form: str
 
 
 @click.command()
-@output("table", "json")
+@output("id")
 @connection
 def counts(*, form: str, **options: Any) -> None:
     """Count the operations by type and status."""
     from opledger._cli.options import STATUSES
-    from opledger._cli.printing import print_json, print_rows
+    from opledger._cli.printing import print_rows, print_value
 
     with connect(options) as ledger:
         numbers = ledger.counts()
-    if form == "json":
-        print_json(numbers)
+    if form != "table":
+        print_value(numbers, form)
         return
     by_name = {name: {str(status): many for status, many in found.items()} for name, found in numbers.by_type.items()}
     total = {str(status): many for status, many in numbers.by_status.items()}
@@ -148,16 +147,16 @@ def counts(*, form: str, **options: Any) -> None:
 
 
 @click.command()
-@output("table", "json")
+@output("id")
 @connection
 def types(*, form: str, **options: Any) -> None:
     """Show the declared operation types."""
-    from opledger._cli.printing import one_line, print_json, print_rows
+    from opledger._cli.printing import one_line, print_rows, print_values
 
     with connect(options) as ledger:
         declared = ledger.types()
-    if form == "json":
-        print_json(declared)
+    if form != "table":
+        print_values(declared, form)
         return
     rows = []
     for one in declared:

@@ -21,7 +21,7 @@ from opledger._cli.options import DURATION, HEADER, LABEL, OPERATION_ID, connect
 @click.option("--delay", type=DURATION, help="Start the workflow after this time, such as 1h30m.")
 @click.option("--keep", is_flag=True, help="Retention does not delete the operation.")
 @click.option("--wait", is_flag=True, help="Wait until the operation is done; the exit code says how it ended.")
-@output("table", "json", "id")
+@output()
 @connection
 def start(*, type: str, text: str | None, fields: tuple[Any, ...], wait: bool, form: str, **options: Any) -> int:  # noqa: A002
     """Submit an operation of TYPE.
@@ -33,7 +33,7 @@ def start(*, type: str, text: str | None, fields: tuple[Any, ...], wait: bool, f
     from datetime import timedelta
 
     from opledger._cli.commands.wait import wait_for
-    from opledger._cli.printing import print_json, print_operations
+    from opledger._cli.printing import print_operations, print_value
 
     delay, labels = options.pop("delay"), dict(options.pop("labels"))
     parent_id = options.pop("parent_id")
@@ -48,9 +48,9 @@ def start(*, type: str, text: str | None, fields: tuple[Any, ...], wait: bool, f
         )
         if wait:
             print(made.id, file=sys.stderr)
-            return wait_for(ledger, [made.id], form=form)
+            return wait_for(ledger, [made.id], form="jsonl" if form == "json" else form)
         if form == "json":
-            print_json(made)
+            print_value(made, form)
         else:
             print_operations([made], form)
         return 0

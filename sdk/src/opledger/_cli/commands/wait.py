@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("ids", type=OPERATION_ID, nargs=-1, required=True, metavar="ID...")
 @click.option("--any", "any_one", is_flag=True, help="End with the first that is done.")
 @click.option("--for", "patience", type=DURATION, help="Wait at most so long, such as 10m. Exit code 124 then.")
-@output("table", "jsonl", "id")
+@output()
 @connection
 def wait(*, ids: Sequence[str], any_one: bool, patience: float | None, form: str, **options: Any) -> int:
     """Wait until operations are done, and print each one as it ends.
@@ -37,19 +37,23 @@ def wait_for(
 ) -> int:
     """Waits, with progress on standard error if that is a terminal. Returns the exit code."""
     from opledger._cli.bars import bars
-    from opledger._cli.printing import print_done
+    from opledger._cli.printing import one_by_one
 
     code = ExitCode.OK
-    try:
-        with bars(ids) as shown:
-            for done in ledger.as_completed(ids, patience, shown.show):
-                with shown.hidden():
-                    print_done(done, form)
-                if done.error is not None:
-                    code = ExitCode.OPERATION_FAILED
-                if any_one:
-                    break
-    except KeyboardInterrupt:
-        print("opledger: interrupted; the operations go on", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+    with one_by_one(form) as show:
+        try:
+            with bars(ids) as shown:
+                for done in ledger.as_completed(ids, patience, shown.show):
+                    with shown.hidden():
+                        show(done)
+                    if done.error is not None:
+                        code = ExitCode.OPERATION_FAILED
+                    if any_one:
+                        break
+        except KeyboardInterrupt:
+            print("opledger: interrupted; the operations go on", file=sys.stderr)
+            return ExitCode.INTERRUPTED
+        except TimeoutError as error:
+            print(f"opledger: {error}", file=sys.stderr)
+            return ExitCode.TIMED_OUT
     return code

@@ -14,7 +14,7 @@ from opledger._cli.options import OPERATION_ID, chosen, connection, filters, out
 @click.command()
 @click.argument("operation_id", type=OPERATION_ID, metavar="[ID]", required=False)
 @filters
-@output("table", "jsonl")
+@output("json")
 @connection
 def watch(*, operation_id: str | None, form: str, **options: Any) -> int:
     """Follow an operation until it is done, or all operations that match the filters, until Ctrl-C.
