@@ -1,10 +1,12 @@
 """Texts of others cannot change a page: every field of a ledger is hostile at once."""
 
+import re
+
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from domain.operation.attention import Attention, AttentionKind
-from tests.support.ui.hostile import MARKUP, hostile_ledger, text
+from tests.support.ui.hostile import MARKUP, HostileLedger, hostile_ledger, text
 from tests.support.ui.scenes import change
 from tests.support.ui.window import window
 
@@ -14,7 +16,7 @@ _TURNED = """() => {
     const turned = [];
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     for (let text; (text = texts.nextNode()); ) {
-        if (!text.data.includes("\\u202e") || text.parentElement.closest("title, option, textarea")) continue;
+        if (!text.data.includes("\\u202e") || text.parentElement.closest("svg, title, option, textarea")) continue;
         for (let node = text; ; node = node.parentElement) {
             const style = getComputedStyle(node.parentElement);
             if (/flex|grid/.test(style.display)) break;
@@ -36,6 +38,51 @@ async def check(page: Page, *fields: str) -> None:
     assert [field for field in fields if f"{field}:{MARKUP}"[:60] not in shown] == []
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
     assert await page.evaluate(_TURNED) == []
+
+
+def pages_of(ledger: HostileLedger) -> dict[str, tuple[str, ...]]:
+    """The fields that pages show, by path."""
+    return {
+        "/": ("type", "attention"),
+        "/operations": ("type", "gone", "content", "error", "attention"),
+        f"/operations/{ledger.running}": (
+            *("type", "actor", "content", "id", "input", "value", "reason"),
+            *("progress", "step", "part", "attention"),
+        ),
+        f"/operations/{ledger.failed}": ("gone", "error", "key", "detail", "line", "author"),
+        f"/operations/{ledger.completed}": ("name", "result", "line", "author"),
+        f"/operations/{ledger.bulk}": ("actor", "gone"),
+        f"/operations/{ledger.bulk}/targets": ("gone",),
+        "/types": ("type", "about"),
+        "/start": ("type", "about"),
+        "/start?from=" + ledger.completed: ("type",),
+        "/health": (),
+        "/keys": ("tenant",),
+    }
+
+
+async def test_no_page_is_changed_by_the_texts_that_it_shows(browser: Browser) -> None:
+    """No script, no element, no dialog, no error in the console, no scrolling sideways; each text is there to read."""
+    ledger = await hostile_ledger()
+    dialogs: list[str] = []
+    async with window(browser, ledger.api, viewport={"width": 360, "height": 800}) as page:
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        for path, fields in pages_of(ledger).items():
+            await page.goto(path)
+            await check(page, *fields)
+        await page.goto("/operations")
+        await page.locator(".row .chip").first.click()
+        await expect(page.get_by_role("link", name="Remove all")).to_be_visible()
+        await check(page, "content")
+        await page.get_by_role("button", name="Act on all").click()
+        await page.get_by_role("button", name="Cancel all…").click()
+        await expect(page.get_by_role("heading", name="Cancel 1 operation?")).to_be_visible()
+        await check(page, "type", "content", "attention")
+        await page.goto("/types")
+        await page.get_by_role("link", name=re.compile("^type:")).first.click()
+        await expect(page.get_by_role("heading", level=1, name=re.compile("^type:"))).to_be_visible()
+        await check(page, "type", "about", "workflow", "queue")
+    assert dialogs == []
 
 
 async def test_no_page_is_changed_by_an_update_with_such_texts(browser: Browser) -> None:

@@ -27,7 +27,7 @@ def text(name: str) -> str:
 
 
 def _printable(value: str) -> str:
-    """The text as labels may have it."""
+    """The text as labels and names of types may have it."""
     return "".join(each for each in value if each not in CONTROL)[:MAX_VALUE]
 
 
@@ -45,7 +45,7 @@ class HostileLedger:
 
 async def hostile_ledger() -> HostileLedger:
     """Every field, where the domain takes it, has a text of its own."""
-    other, gone = text("type"), text("gone")
+    other, gone = _printable(text("type")), _printable(text("gone"))  # as all names of types
     types = {name: OperationType(name, text("workflow"), text("queue"), text("about")) for name in (other, gone)}
     api = Api(
         with_dashboard=True,
