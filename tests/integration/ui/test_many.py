@@ -17,13 +17,13 @@ from entrypoints.serve_api import application
 from entrypoints.settings.settings import Settings
 from entrypoints.wiring.api import api
 from tests.support.ui.visitor import forms
+from tests.support.ui.weight import MAX_BYTES, weight
 from tests.support.ui.window import window
 from tests.unit.entrypoints.ui.test_operations import ids
 
 pytestmark = pytest.mark.tools
 MANY = 10_000
 PAGE = 50
-MAX_BYTES = 60_000
 PAGES = ("/", "/?window=week", "/types", "/types/one?name=deploy", "/health", "/keys", "/start", "/start?type=deploy")
 TYPES = """
 [operations.deploy]
@@ -72,25 +72,15 @@ async def client_of(site: Site) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def weight(client: httpx.AsyncClient, page: httpx.Response) -> int:
-    """Bytes on the wire of a page, the styles and the own scripts."""
-    assert "content-encoding" not in page.headers
-    files = set(re.findall(r'"(/static/app-[^"]+)"', page.text))
-    assert len(files) == 2
-    answers = [await client.get(path, headers={"Accept-Encoding": "gzip"}) for path in files]
-    assert [answer.headers["content-encoding"] for answer in answers] == ["gzip", "gzip"]
-    return len(page.content) + sum(int(answer.headers["content-length"]) for answer in answers)
-
-
 async def test_every_operation_is_on_one_page_and_pages_are_light(site: Site) -> None:
-    """In order, with the numbers on the tabs. Pages other than the list do not grow with the operations: what a
-    first visit transfers of them, with styles and own scripts, has the same limit as the list alone."""
+    """In order, with the numbers on the tabs. Pages other than the list do not grow with the operations. The limit is
+    for what a first visit transfers, with styles and own scripts."""
     async with client_of(site) as client:
         found: list[str] = []
         path: str | None = "/operations"
         while path is not None:
             answer = await client.get(path)
-            assert len(answer.content) < MAX_BYTES, path
+            assert await weight(client, answer) < MAX_BYTES, path
             found += ids(answer.text)
             following = re.search(r'id="next-page" rel="next" href="([^"]+)"', answer.text)
             path = following and following[1].replace("&amp;", "&")
