@@ -32,6 +32,7 @@ from entrypoints.ui.pages.static import StaticController
 from entrypoints.ui.pages.theme import ThemeController
 from entrypoints.ui.pages.types import TypesController
 from entrypoints.ui.rendering.parts import parts_of_view
+from entrypoints.ui.rendering.static_files import static_files
 from entrypoints.ui.request import PARTS, Parts, Temporal, UiRequest, check_request
 from entrypoints.ui.security.attempts import SignInAttempts
 from entrypoints.ui.security.audit import Audit, write_refusal
@@ -68,6 +69,7 @@ async def _find_caller(scope: HTTPScope | WebSocketScope, access: Access, counte
 
 
 def _router() -> Router:
+    static_files()  # reads and compresses them before the first request
     return Router(
         "/",
         route_handlers=[

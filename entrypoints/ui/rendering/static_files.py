@@ -1,5 +1,6 @@
 """Static files under names that contain the hash of their content, so that browsers may cache them for a year."""
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ class StaticFile:
 
     served_as: str
     content: bytes
+    compressed: bytes
+    """With gzip."""
     media_type: str
 
 
@@ -44,7 +47,8 @@ def by_served_name() -> Mapping[str, StaticFile]:
 def _file(name: str, content: bytes) -> StaticFile:
     path = Path(name)
     digest = hashlib.sha256(content).hexdigest()[:12]
-    return StaticFile(f"{path.stem}-{digest}{path.suffix}", content, _TYPES[path.suffix])
+    name = f"{path.stem}-{digest}{path.suffix}"
+    return StaticFile(name, content, gzip.compress(content, mtime=0), _TYPES[path.suffix])
 
 
 def _joined(files: list[Path]) -> bytes:

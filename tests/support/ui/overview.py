@@ -74,13 +74,13 @@ class Busy(Guarded):
     secret: str
 
 
-async def busy() -> Busy:
-    """A ledger with keys and a dashboard. Names, types and messages are HOSTILE."""
-    api = Busy(with_dashboard=True, clock=MemoryClock(START), catalogue=types(HOSTILE))
+async def busy(other: str = HOSTILE) -> Busy:
+    """A ledger with keys and a dashboard. `other`: names, types and messages."""
+    api = Busy(with_dashboard=True, clock=MemoryClock(START), catalogue=types(other))
     api.key_clock.advance(START - api.key_clock.now())
-    await fill(api, HOSTILE)
+    await fill(api, other)
     api.secret = (await api.manage.create("on-call", tenant="default", scopes=ALL_SCOPES, life=None)).text
-    await api.manage.create(HOSTILE, tenant="default", scopes=frozenset({Scope.READ}), life=timedelta(days=90))
+    await api.manage.create(other, tenant="default", scopes=frozenset({Scope.READ}), life=timedelta(days=90))
     old = await api.manage.create("old-pipeline", tenant="default", scopes=frozenset({Scope.SUBMIT}), life=None)
     await api.manage.revoke(old.stored.prefix)
     return api

@@ -21,7 +21,7 @@ from tests.support.http.access import Guarded
 from tests.support.http.api import Api
 from tests.support.ui.acting import cancel_all, count, forms, start_wrong
 from tests.support.ui.chromium import chromium
-from tests.support.ui.overview import START, fill, types
+from tests.support.ui.overview import START, busy, fill, types
 from tests.support.ui.scenes import furnish
 from tests.support.ui.window import window
 
@@ -46,6 +46,8 @@ class Scene:
     path: str
     act: Callable[[Page], Awaitable[None]] | None = None
     """What to do on it first."""
+    secret: str | None = None
+    """The API key to sign in with."""
 
 
 async def main(names: Sequence[str]) -> None:
@@ -66,7 +68,9 @@ async def _scenes() -> dict[str, Scene]:
     overview = Api(with_dashboard=True, actor="ci-7f2k", clock=MemoryClock(START), catalogue=types("release"))
     overview.drift.watermark_age, overview.drift.worker_age = timedelta(seconds=41), timedelta(seconds=3)
     await fill(overview, "release")
+    cancelled = await cancel_all(overview)
     starting = Api(with_dashboard=True, actor="ci-7f2k", clock=MemoryClock(START), catalogue=forms())
+    guarded = await busy("release")
     return {
         "now": Scene(overview, "/"),
         "types": Scene(overview, "/types"),
@@ -77,7 +81,11 @@ async def _scenes() -> dict[str, Scene]:
         "start-errors": Scene(starting, "/start?type=deploy", start_wrong),
         "operations": Scene(full, "/operations"),
         "bulk": Scene(overview, "/operations?type=deploy&status=RUNNING", count),
-        "targets": Scene(overview, f"/operations/{await cancel_all(overview)}"),
+        "targets": Scene(overview, f"/operations/{cancelled}"),
+        "targets-all": Scene(overview, f"/operations/{cancelled}/targets"),
+        "keys": Scene(guarded, "/keys", secret=guarded.secret),
+        "completed": Scene(full, f"/operations/{made['completed']}"),
+        "error": Scene(full, "/operations/019b76da-a800-7000-8000-0000000000ff"),
         "failed": Scene(full, f"/operations/{made['failed']}"),
         "running": Scene(full, f"/operations/{made['running']}"),
         "attention": Scene(full, f"/operations/{made['stuck']}"),
@@ -87,7 +95,12 @@ async def _scenes() -> dict[str, Scene]:
 
 
 async def _take(browser: Browser, scene: Scene, theme: str, name: str) -> None:
-    async with window(browser, scene.api, color_scheme=theme, expected=("422",)) as page:
+    async with window(browser, scene.api, color_scheme=theme, expected=("422", "404")) as page:
+        if scene.secret is not None:
+            await page.goto("/sign-in")
+            await page.get_by_label("API key").fill(scene.secret)
+            await page.get_by_role("button", name="Sign in").click()
+            await page.get_by_role("heading", name="Now", exact=True).wait_for()
         for width, height in SIZES:
             await page.set_viewport_size({"width": width, "height": height})
             await page.goto(scene.path)

@@ -1,28 +1,37 @@
 // Keys: / searches, j and k move, Enter opens, c cancels, n goes to the next page, p to the first one, r shows what is
-// new, ? lists the keys.
+// new, ? lists the keys. `data-step` marks the links through which j and k move, one for each row of a list.
 (() => {
   "use strict";
   let selected = null;
 
+  const links = () => [...document.querySelectorAll("[data-step]")];
+  const current = () => links().find((link) => link.href === selected);
+
   const select = (step) => {
-    const rows = [...document.querySelectorAll(".row")];
-    if (!rows.length) return;
-    const place = rows.findIndex((row) => row.id === selected);
-    const row = rows[Math.min(Math.max(place + step, 0), rows.length - 1)];
-    selected = row.id;
-    row.querySelector(".row-link").focus({ preventScroll: true });
-    row.scrollIntoView({ block: "nearest" });
+    const all = links();
+    if (!all.length) return;
+    const link = all[Math.min(Math.max(all.indexOf(current()) + step, 0), all.length - 1)];
+    selected = link.href;
+    link.focus({ preventScroll: true });
+    link.closest("tr, li").scrollIntoView({ block: "nearest" });
+  };
+
+  const search = () => {
+    const field = document.getElementById("search");
+    const list = document.querySelector('.nav a[href$="/operations"]');
+    if (field) field.focus();
+    else if (list) location.assign(`${list.href}#search`);
   };
 
   const cancel = () => {
     const panel = document.getElementById("do-cancel");
-    const row = selected && document.getElementById(selected);
-    if (panel) panel.showPopover();
-    else if (row) location.assign(row.querySelector(".row-link").href + "#do-cancel");
+    const link = current();
+    if (panel && (!link || link !== document.activeElement)) panel.showPopover();
+    else if (link?.pathname.includes("/operations/")) location.assign(`${link.href}#do-cancel`);
   };
 
   const KEYS = {
-    "/": () => document.getElementById("search")?.focus(),
+    "/": search,
     "?": () => document.getElementById("keys").showPopover(),
     j: () => select(1),
     k: () => select(-1),
@@ -42,9 +51,9 @@
 
   // A row keeps the focus when it is replaced by its next version.
   document.addEventListener("htmx:after:swap", () => {
-    const row = selected && document.getElementById(selected);
-    if (row && document.activeElement === document.body) row.querySelector(".row-link").focus({ preventScroll: true });
+    if (document.activeElement === document.body) current()?.focus({ preventScroll: true });
   });
 
   if (location.hash === "#do-cancel") document.getElementById("do-cancel")?.showPopover();
+  if (location.hash === "#search") search();
 })();

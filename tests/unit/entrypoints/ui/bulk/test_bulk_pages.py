@@ -19,6 +19,9 @@ from tests.support.http.api import Api
 from tests.support.http.bulk import perform
 from tests.support.ui.scenes import HOSTILE, furnish, hostile
 from tests.support.ui.visitor import Visitor, forms
+from tests.support.ui.weight import MAX_BYTES, weight
+
+TARGET = re.compile(r'<th scope="row"><a data-step href="/operations/([0-9a-f-]{36})"')
 
 
 def offers(page: str) -> list[str]:
@@ -336,7 +339,7 @@ async def test_forms_need_their_token() -> None:
 
 
 async def test_targets_are_paged_and_filtered_by_outcome() -> None:
-    """In their order."""
+    """In their order. A full page is light."""
     api = Api(with_dashboard=True)
     made = [(await api.submit())["id"] for _ in range(PAGE_SIZE + 1)]
     visitor = Visitor(api)
@@ -344,13 +347,14 @@ async def test_targets_are_paged_and_filtered_by_outcome() -> None:
     await api.complete(made[0], None)
     await perform(api, answer.url.path.removeprefix("/operations/"))
     first = await visitor.see(f"{answer.url.path}/targets")
+    assert await weight(api.client, await api.client.get(f"{answer.url.path}/targets")) < MAX_BYTES
     [following] = re.findall(r'rel="next" href="([^"]+)"', first)
     second = await visitor.see(following.replace("&amp;", "&"))
-    found = [re.findall(r'<th scope="row"><a href="/operations/([0-9a-f-]{36})"', page) for page in (first, second)]
+    found = [TARGET.findall(page) for page in (first, second)]
     assert [len(each) for each in found] == [PAGE_SIZE, 1]
     assert {*found[0], *found[1]} == {*made}
     skipped = await visitor.see(f"{answer.url.path}/targets?outcome=SKIPPED")
-    assert re.findall(r'<th scope="row"><a href="/operations/([0-9a-f-]{36})"', skipped) == [made[0]]
+    assert TARGET.findall(skipped) == [made[0]]
     assert 'aria-current="page">Skipped' in skipped
     assert "No target" in await visitor.see(f"{answer.url.path}/targets?outcome=FAILED")
 
