@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from application.access.authenticate import CACHE_MAX_AGE
+from domain.operation.operation_error import ErrorCode
 from domain.operation.report import Progress
 from entrypoints.http.responses import sse
 from entrypoints.http.server.slow_readers import HttpServerProtocol
@@ -81,7 +82,16 @@ async def test_a_change_does_not_close_what_the_caller_confirms(browser: Browser
         await expect(page.get_by_role("heading", name="Running deploy")).to_be_visible()
 
 
-async def test_pages_reconnect_after_a_restart_of_the_api(browser: Browser) -> None:
+@pytest.mark.parametrize(
+    ("path", "part", "shown"),
+    [
+        ("/operations", "#op-{running}", "Completed"),
+        ("/", "main", "START_REJECTED"),
+        ("/operations/{running}", "main", "deployed"),
+    ],
+    ids=["list", "now", "operation"],
+)
+async def test_pages_reconnect_after_a_restart_of_the_api(browser: Browser, path: str, part: str, shown: str) -> None:
     """They then show what has changed meanwhile."""
     first = Api(with_dashboard=True)
     made = await furnish(first)
@@ -89,14 +99,17 @@ async def test_pages_reconnect_after_a_restart_of_the_api(browser: Browser) -> N
     try:
         page = await context.new_page()
         async with served(first.app, HttpServerProtocol) as port:
-            await page.goto(f"http://127.0.0.1:{port}/operations")
+            await page.goto(f"http://127.0.0.1:{port}{path.format(**made)}")
             await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+            changing = page.locator(part.format(**made))
+            await expect(changing).not_to_contain_text(shown)
             first.hub.close()
         await expect(page.get_by_text("Reconnecting", exact=True)).to_be_visible()
         second = Api(with_dashboard=True, store=first.store, clock=first.clock)
         await second.complete_started(made["running"], "deployed")
+        await second.fail((await second.submit())["id"], ErrorCode.START_REJECTED)
         async with served(second.app, HttpServerProtocol, port):
-            await expect(page.locator(f"#op-{made['running']}")).to_contain_text("Completed", timeout=60_000)
+            await expect(changing).to_contain_text(shown, timeout=60_000)
             await expect(page.get_by_text("Live", exact=True)).to_be_visible()
             await context.close()
     finally:

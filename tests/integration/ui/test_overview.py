@@ -62,6 +62,19 @@ async def test_charts_are_read_without_seeing_them_and_without_scripts(browser: 
         await expect(page.get_by_role("heading", name="Throughput, last 7 days")).to_be_visible()
 
 
+async def test_types_health_and_keys_are_read_without_scripts(browser: Browser) -> None:
+    """Each is reached by its link; a type, and its last week, too."""
+    async with signed_in(browser, await busy(), java_script_enabled=False) as page:
+        for name in ("Types", "Health", "Keys"):
+            await page.get_by_role("navigation").get_by_role("link", name=name, exact=True).first.click()
+            await expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+            await expect(page.locator("main")).not_to_be_empty()
+        await page.goto("/types")
+        await page.locator("main").get_by_role("link", name="deploy").first.click()
+        await page.get_by_role("link", name="Week").click()
+        await expect(page.get_by_role("img", name="Throughput")).to_be_visible()
+
+
 async def test_bars_are_drawn_in_the_colours_of_the_theme(browser: Browser) -> None:
     """The policy of the page allows no inline style: classes have to do."""
     async with signed_in(browser, await busy(), color_scheme="light") as page:
