@@ -440,6 +440,31 @@ async def test_update_with_start_that_joins_is_reported(running: Team, temporal_
     await before.result()
 
 
+async def test_signal_that_joins_is_not_given_what_another_start_concluded(running: Team, api: LedgerApi) -> None:
+    """The ledger takes no report, so that nobody but the client which started the run can name its operation."""
+    workflow_id = new_id()
+    open_operation(api, str(uuid4()), first_run_id=str(uuid4()))
+    record = api.behave
+    api.behave = lambda request: (503, {}, {}) if request.path == "/v1/reports" else record(request)
+    start = WithStartWorkflowOperation(
+        plain.Collects.run,
+        id=workflow_id,
+        task_queue=running.queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+    await running.client.start_update_with_start_workflow(
+        plain.Collects.ask, "one", start_workflow_operation=start, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+    )
+    first = await start.workflow_handle()
+    joined = await running.client.start_workflow(
+        plain.Collects.run, id=workflow_id, task_queue=running.queue, start_signal="tell", start_signal_args=["bye"]
+    )
+    assert joined.result_run_id == first.result_run_id
+    assert operation_id(first) == adopted(first)
+    assert operation_id(joined) is None
+    await joined.result()
+
+
 async def test_update_that_reaches_another_run_is_not_given_the_operation_of_the_first(
     running: Team, temporal_client: Client, api: LedgerApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,9 +59,7 @@ class _ClientOutbound(OutboundInterceptor):
             run_id = handle.result_run_id or ""
             run = StartedRun(run_id, handle.first_execution_run_id or run_id, is_new(handle))
             named = await self._recorder.report_started(recording, start, run)
-            operation_id = named or self._recorder.operation_of(recording, start, run)
-            if operation_id is not None:
-                remember_handle(handle, operation_id)
+            remember_handle(handle, named or self._recorder.operation_of(recording, start, run))
             return handle
 
         return await self._start(recording, input, send, lambda: handle is not None)
@@ -94,9 +92,7 @@ class _ClientOutbound(OutboundInterceptor):
             operations = dict(zip(reporting, await asyncio.gather(*reporting.values()), strict=True))
         # temporalio repeats the request until the update is durable, and passes on the first answer alone. The update
         # may have reached the execution that took over the workflow id meanwhile.
-        operation_id = operations.get(handle.workflow_run_id or "")
-        if operation_id is not None:
-            remember_handle(handle, operation_id)
+        remember_handle(handle, operations.get(handle.workflow_run_id or ""))
         return handle
 
     async def _report(self, recording: Recording, start: Start, run: StartedRun) -> str | None:

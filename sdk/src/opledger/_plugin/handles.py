@@ -21,12 +21,14 @@ def operation_id(handle: Any) -> str | None:
         the ledger has not named its operation: it does not answer, or the API key may not see the operation. None also
         for the handle of an update that reached a later run than the one that the start named.
     """
-    found: str | None = getattr(handle, _ATTRIBUTE, None)
-    return found or _by_run.get(getattr(handle, "result_run_id", None) or "")
+    if hasattr(handle, _ATTRIBUTE):
+        found: str | None = getattr(handle, _ATTRIBUTE)
+        return found
+    return _by_run.get(getattr(handle, "result_run_id", None) or "")
 
 
-def remember_handle(handle: Any, operation: str) -> None:
-    """Notes the operation of a handle."""
+def remember_handle(handle: Any, operation: str | None) -> None:
+    """Notes the operation of a handle; None: it is not known, although another handle of the run may have one."""
     setattr(handle, _ATTRIBUTE, operation)
 
 
