@@ -26,6 +26,8 @@ from domain.operation.status import OperationStatus
 OVERLAP = timedelta(seconds=10)
 """How far before the mark a round starts to read: the index lags by seconds, and the clocks of engine and database
 differ."""
+LATE = timedelta(minutes=1)
+"""How far before the mark one round a minute starts to read: the index lags longer while the engine recovers."""
 PAUSE = timedelta(seconds=0.25)
 """Wait between two pages: Temporal allows a namespace 10 list calls a second, of all clients together."""
 MIN_WINDOW = timedelta(seconds=10)
@@ -86,6 +88,8 @@ class WatchRules:
         """Runs whose adoption has failed in this round and is to be tried again, and when they started."""
         self._tries: dict[str, int] = {}
         """By run: rounds in which its adoption has failed."""
+        self._read_late_at: datetime | None = None
+        """Begin of the last round that has read from LATE before its mark."""
         self._floor: datetime | None = None
         """Chains that began before are not adopted. It stays until a round has caught up with the present, whichever
         worker does so: the index no longer lists the first run of a chain that has continued as new meanwhile."""
@@ -104,9 +108,10 @@ class WatchRules:
         return result
 
     async def _read(self, begun: WatchRound) -> int:
-        since, adopted = begun.mark - OVERLAP, 0
-        self._floor, self._failing = begun.caught_up - OVERLAP, {}
-        self._settled = {run: started for run, started in self._settled.items() if started > since}
+        reads_late = self._read_late_at is None or begun.now - self._read_late_at >= LATE
+        since, adopted = begun.mark - (LATE if reads_late else OVERLAP), 0
+        self._floor, self._failing = begun.caught_up - LATE, {}
+        self._settled = {run: started for run, started in self._settled.items() if started > begun.mark - LATE}
         while True:
             until = min(max(begun.mark, since) + self._window, begun.now)
             pages, found = await self._read_window(since, until)
@@ -115,6 +120,7 @@ class WatchRules:
             # The mark stays where an adoption has failed, so that the next round lists the run again.
             await self._progress.advance(min((until, *self._failing.values())), caught_up=at_end and not self._failing)
             if at_end:
+                self._read_late_at = begun.now if reads_late else self._read_late_at
                 self._window = MIN_WINDOW
                 self._tries = {run: tries for run, tries in self._tries.items() if run in self._failing}
                 return adopted

@@ -23,7 +23,13 @@ WATCH_WITHOUT_OVERLAP = Bug(
     "watch-without-overlap",
     "P4: a round of the watch rules begins where the last one ended, and misses what the index listed late",
     ADOPTED,
-    (Hunk("application/adopt/watch_rules.py", "adopted = begun.mark - OVERLAP, 0", "adopted = begun.mark, 0"),),
+    (
+        Hunk(
+            "application/adopt/watch_rules.py",
+            "begun.mark - (LATE if reads_late else OVERLAP), 0",
+            "begun.mark, 0",
+        ),
+    ),
 )
 _NO_INDEX = (
     Hunk(

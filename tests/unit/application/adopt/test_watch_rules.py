@@ -1,15 +1,17 @@
 """WatchRules: finds what others start, adopts it once, and asks little."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from adapters.memory.engine.executions import StartFields
 from application.adopt.watch_progress import HOLD
-from application.adopt.watch_rules import CHUNK, MAX_CODEC_WAIT, OVERLAP, RETRY_RULE_AFTER
+from application.adopt.watch_rules import CHUNK, LATE, MAX_CODEC_WAIT, OVERLAP, RETRY_RULE_AFTER
 from application.batching.step_result import StepResult
+from application.ports.engine.index import StartPage
 from application.ports.engine.workflow_engine import EngineUnavailable, PayloadsUnavailable
 from application.ports.monitoring.metrics import AdoptionWay
 from domain.operation.operation import Operation
@@ -88,7 +90,7 @@ async def test_what_started_before_the_first_round_is_left_alone() -> None:
     """A new rule does not adopt the past; the call does."""
     ledger = FakeLedger(catalogue=ADOPTING)
     start(ledger)
-    ledger.clock.advance(OVERLAP)
+    ledger.clock.advance(LATE)
     await ledger.watch()
     await ledger.watch()
     assert ledger.rows() == {}
@@ -106,7 +108,7 @@ async def test_deleted_operation_is_not_adopted_again() -> None:
         await unit.operations.delete(ledger.row(row.id))
         await unit.commit()
     await ledger.watch()
-    ledger.clock.advance(OVERLAP)
+    ledger.clock.advance(LATE)
     await ledger.watch()
     ledger.watch_rules = ledger.new_watcher()
     ledger.world.reset("order-1")
@@ -138,6 +140,41 @@ async def test_overlap_finds_starts_that_the_index_lists_late() -> None:
     ledger.world.thaw_listing()
     await ledger.watch()
     assert adopted(ledger).keys() == {"order-1"}
+
+
+@pytest.mark.parametrize("continues", [False, True])
+async def test_start_that_the_index_lists_up_to_a_minute_late_is_adopted(continues: bool) -> None:
+    """Hazard 20: the engine recovers from an outage. The rounds go on meanwhile, and list nothing. Of a chain that
+    continues as new, the index lists the latest run alone."""
+    ledger = await watching()
+    ledger.world.freeze_listing()
+    start(ledger)
+    for _ in range(int(LATE / WATCH_EVERY) - 1):
+        await ledger.watch()
+    assert ledger.rows() == {}
+    if continues:
+        ledger.world.continue_as_new("order-1")
+    ledger.world.thaw_listing()
+    for _ in range(int(LATE / WATCH_EVERY)):
+        await ledger.watch()
+    assert adopted(ledger).keys() == {"order-1"}
+
+
+async def test_one_round_a_minute_reads_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute of starts may be many pages: the other rounds read the last seconds alone."""
+    ledger = await watching()
+    reads: list[timedelta] = []
+    started_since = ledger.engine.started_since
+
+    async def spy(since: datetime, *arguments: Any, until: datetime | None = None) -> StartPage:
+        reads.append(ledger.clock.now() - WATCH_EVERY - since)
+        return await started_since(since, *arguments, until=until)
+
+    monkeypatch.setattr(ledger.engine, "started_since", spy)
+    rounds = int(LATE / WATCH_EVERY)
+    for _ in range(2 * rounds):
+        await ledger.watch()
+    assert reads == [*[OVERLAP] * (rounds - 1), LATE] * 2
 
 
 async def test_execution_that_has_closed_meanwhile_is_final_at_once() -> None:
@@ -380,7 +417,7 @@ async def test_child_of_an_unwatched_workflow_has_no_parent() -> None:
     """A parent of another type, or from before the watch, is not adopted for its child's sake."""
     ledger = FakeLedger(catalogue=ADOPTING)
     start(ledger, "old")
-    ledger.clock.advance(OVERLAP)
+    ledger.clock.advance(LATE)
     await ledger.watch()
     start(ledger, "other", StartFields("Other"))
     for parent in ("old", "other"):
