@@ -32,6 +32,9 @@ def outcome(
         yield Violation(row.id, "P4", f"the end of a closed chain: {chain.ends[-1]}", row.status)
         return
     reported = reported_end(row, chain)
+    if reported is None and _shows_deleted_one(row, chain, deleted):
+        yield from _divergence(row, lines, chain)
+        return
     if reported is None:
         last = chain.ends[-1]
         yield Violation(row.id, "P4", str(last), "; ".join(differences(row, last)))
@@ -83,6 +86,13 @@ def _gone(row: Row, deleted: Sequence[datetime]) -> Iterator[Violation]:
         yield Violation(row.id, "P4", "an end of what Temporal does not know", row.status)
     elif deleted and (row.status != "FAILED" or row.error_code not in OF_A_DELETED_ONE):
         yield Violation(row.id, "P4", f"one of {OF_A_DELETED_ONE} for a deleted execution", _shown(row))
+
+
+def _shows_deleted_one(row: Row, chain: Chain, deleted: Sequence[datetime]) -> bool:
+    """Whether the row shows the end of an execution that was deleted. The ledger, which had no answer to its first
+    start, has started the chain before it heard of that end."""
+    earlier = any(at < chain.started_at for at in deleted)
+    return earlier and row.status == "FAILED" and row.error_code in OF_A_DELETED_ONE
 
 
 def _divergence(row: Row, lines: Sequence[Line], chain: Chain) -> Iterator[Violation]:

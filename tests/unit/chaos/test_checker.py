@@ -107,6 +107,14 @@ STRAY = dataclasses.replace(FOREIGN, run_id="s1", first_run_id="s1", task_queue=
 ADOPTED = adopted_id("default", ONE, "f1")
 DIVERGED = dataclasses.replace(TERMINATED, attention_kind="DIVERGED", history_length=4)
 TOLD = [*FAILED_LINES, Line(4, "FAILED", "FAILED", "CONFIRMATION", "it closed again", at(9))]
+STARTED_AGAIN: dict[str, Any] = {
+    "row": dataclasses.replace(TERMINATED, history_length=3),
+    "lines": history(("ACCEPTED", 0), ("RUNNING", 3.5), ("FAILED", 3.5)),
+    "runs": (ended(END, started_at=at(3)),),
+    "deleted": {ONE: [at(2)]},
+}
+"""The answer to the first start is lost, the execution is deleted, and the ledger starts another before the callback of
+the first arrives."""
 TRUE_STORIES: dict[str, dict[str, Any]] = {
     "a chain of two runs": {"runs": CHAIN},
     "a refused start": {"row": REFUSED, "lines": history(("ACCEPTED", 0), ("FAILED", 1)), "runs": ()},
@@ -138,6 +146,11 @@ TRUE_STORIES: dict[str, dict[str, Any]] = {
     "deleted, lost": {"row": LOST, "lines": FAILED_LINES, "runs": (), "deleted": {ONE: [at(2)]}},
     "deleted, seen as terminated": {"row": TERMINATED, "lines": FAILED_LINES, "runs": (), "deleted": {ONE: [at(2)]}},
     "deleted before it was seen to run, and started again": {"deleted": {ONE: [at(0.5)]}},
+    "deleted before its start was answered, and started again": {
+        **STARTED_AGAIN,
+        "row": DIVERGED,
+        "lines": [*STARTED_AGAIN["lines"], TOLD[-1]],
+    },
     "reset after its close, the last close shown": {
         "runs": (ended(TERMINATION), AGAIN),
         "row": dataclasses.replace(COMPLETED, finished_at=at(8)),
@@ -225,6 +238,7 @@ UNTRUE_STORIES: dict[str, tuple[str, dict[str, Any]]] = {
         "P1",
         {"deleted": {ONE: [at(2)]}, "runs": (ended(END, started_at=at(3)),)},
     ),
+    "started again after the end of a deleted execution, divergence not told": ("P4", STARTED_AGAIN),
     "a status that went backwards": (
         "P2",
         {
