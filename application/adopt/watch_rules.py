@@ -27,7 +27,10 @@ OVERLAP = timedelta(seconds=10)
 """How far before the mark a round starts to read: the index lags by seconds, and the clocks of engine and database
 differ."""
 LATE = timedelta(minutes=1)
-"""How far before the mark one round a minute starts to read: the index lags longer while the engine recovers."""
+"""How late the index may list a start: it lags longer while the engine recovers. One round in this time reads further
+back."""
+REACH = 2 * LATE + OVERLAP
+"""How far before the mark that round starts to read. A start that is listed late waits for it for up to LATE."""
 PAUSE = timedelta(seconds=0.25)
 """Wait between two pages: Temporal allows a namespace 10 list calls a second, of all clients together."""
 MIN_WINDOW = timedelta(seconds=10)
@@ -89,7 +92,7 @@ class WatchRules:
         self._tries: dict[str, int] = {}
         """By run: rounds in which its adoption has failed."""
         self._read_late_at: datetime | None = None
-        """Begin of the last round that has read from LATE before its mark."""
+        """Begin of the last round that has read from REACH before its mark."""
         self._floor: datetime | None = None
         """Chains that began before are not adopted. It stays until a round has caught up with the present, whichever
         worker does so: the index no longer lists the first run of a chain that has continued as new meanwhile."""
@@ -109,9 +112,9 @@ class WatchRules:
 
     async def _read(self, begun: WatchRound) -> int:
         reads_late = self._read_late_at is None or begun.now - self._read_late_at >= LATE
-        since, adopted = begun.mark - (LATE if reads_late else OVERLAP), 0
-        self._floor, self._failing = begun.caught_up - LATE, {}
-        self._settled = {run: started for run, started in self._settled.items() if started > begun.mark - LATE}
+        since, adopted = begun.mark - (REACH if reads_late else OVERLAP), 0
+        self._floor, self._failing = begun.caught_up - REACH, {}
+        self._settled = {run: started for run, started in self._settled.items() if started > begun.mark - REACH}
         while True:
             until = min(max(begun.mark, since) + self._window, begun.now)
             pages, found = await self._read_window(since, until)

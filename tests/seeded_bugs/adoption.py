@@ -26,7 +26,7 @@ WATCH_WITHOUT_OVERLAP = Bug(
     (
         Hunk(
             "application/adopt/watch_rules.py",
-            "begun.mark - (LATE if reads_late else OVERLAP), 0",
+            "begun.mark - (REACH if reads_late else OVERLAP), 0",
             "begun.mark, 0",
         ),
     ),

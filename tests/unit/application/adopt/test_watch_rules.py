@@ -9,7 +9,7 @@ import pytest
 
 from adapters.memory.engine.executions import StartFields
 from application.adopt.watch_progress import HOLD
-from application.adopt.watch_rules import CHUNK, LATE, MAX_CODEC_WAIT, OVERLAP, RETRY_RULE_AFTER
+from application.adopt.watch_rules import CHUNK, LATE, MAX_CODEC_WAIT, OVERLAP, REACH, RETRY_RULE_AFTER
 from application.batching.step_result import StepResult
 from application.ports.engine.index import StartPage
 from application.ports.engine.workflow_engine import EngineUnavailable, PayloadsUnavailable
@@ -90,7 +90,7 @@ async def test_what_started_before_the_first_round_is_left_alone() -> None:
     """A new rule does not adopt the past; the call does."""
     ledger = FakeLedger(catalogue=ADOPTING)
     start(ledger)
-    ledger.clock.advance(LATE)
+    ledger.clock.advance(REACH)
     await ledger.watch()
     await ledger.watch()
     assert ledger.rows() == {}
@@ -108,7 +108,7 @@ async def test_deleted_operation_is_not_adopted_again() -> None:
         await unit.operations.delete(ledger.row(row.id))
         await unit.commit()
     await ledger.watch()
-    ledger.clock.advance(LATE)
+    ledger.clock.advance(REACH)
     await ledger.watch()
     ledger.watch_rules = ledger.new_watcher()
     ledger.world.reset("order-1")
@@ -142,26 +142,29 @@ async def test_overlap_finds_starts_that_the_index_lists_late() -> None:
     assert adopted(ledger).keys() == {"order-1"}
 
 
-@pytest.mark.parametrize("continues", [False, True])
-async def test_start_that_the_index_lists_up_to_a_minute_late_is_adopted(continues: bool) -> None:
+@pytest.mark.parametrize("lag", [int(OVERLAP.total_seconds()), 35, int(LATE.total_seconds())])
+@pytest.mark.parametrize("round_of_start", range(0, 60, 12))
+async def test_start_that_the_index_lists_up_to_a_minute_late_is_adopted(round_of_start: int, lag: int) -> None:
     """Hazard 20: the engine recovers from an outage. The rounds go on meanwhile, and list nothing. Of a chain that
     continues as new, the index lists the latest run alone."""
     ledger = await watching()
+    for _ in range(round_of_start):
+        await ledger.watch()
     ledger.world.freeze_listing()
-    start(ledger)
-    for _ in range(int(LATE / WATCH_EVERY) - 1):
+    start(ledger, "alone")
+    start(ledger, "chain")
+    for _ in range(int(timedelta(seconds=lag) / WATCH_EVERY)):
         await ledger.watch()
     assert ledger.rows() == {}
-    if continues:
-        ledger.world.continue_as_new("order-1")
+    ledger.world.continue_as_new("chain")
     ledger.world.thaw_listing()
     for _ in range(int(LATE / WATCH_EVERY)):
         await ledger.watch()
-    assert adopted(ledger).keys() == {"order-1"}
+    assert adopted(ledger).keys() == {"alone", "chain"}
 
 
-async def test_one_round_a_minute_reads_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute of starts may be many pages: the other rounds read the last seconds alone."""
+async def test_one_round_a_minute_reads_further_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two minutes of starts may be many pages: the other rounds read the last seconds alone."""
     ledger = await watching()
     reads: list[timedelta] = []
     started_since = ledger.engine.started_since
@@ -174,7 +177,7 @@ async def test_one_round_a_minute_reads_a_minute(monkeypatch: pytest.MonkeyPatch
     rounds = int(LATE / WATCH_EVERY)
     for _ in range(2 * rounds):
         await ledger.watch()
-    assert reads == [*[OVERLAP] * (rounds - 1), LATE] * 2
+    assert reads == [*[OVERLAP] * (rounds - 1), REACH] * 2
 
 
 async def test_execution_that_has_closed_meanwhile_is_final_at_once() -> None:
@@ -417,7 +420,7 @@ async def test_child_of_an_unwatched_workflow_has_no_parent() -> None:
     """A parent of another type, or from before the watch, is not adopted for its child's sake."""
     ledger = FakeLedger(catalogue=ADOPTING)
     start(ledger, "old")
-    ledger.clock.advance(LATE)
+    ledger.clock.advance(REACH)
     await ledger.watch()
     start(ledger, "other", StartFields("Other"))
     for parent in ("old", "other"):
