@@ -2,10 +2,11 @@
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from opledger import _profiles
+
+_KEY_FILE = "OPLEDGER_API_KEY_FILE"
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,21 @@ def find_address(url: str | None = None, api_key: str | None = None) -> LedgerAd
                 file cannot be read.
     """
     url = url or os.environ.get("OPLEDGER_URL") or None
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or "@" in parts.netloc
-        or parts.query
-        or parts.fragment
-    ):
-        # The message does not repeat the URL, which can contain a secret.
-        raise ValueError("the ledger's URL must be like https://ledger.example.com, without user, query and fragment")
-    key = api_key or os.environ.get("OPLEDGER_API_KEY") or _key_from_file()
-    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
-        raise ValueError("the ledger's API key must be one line of visible ASCII characters")
-    return LedgerAddress(url.rstrip("/"), key)
+    return None if url is None else _address(url, api_key)
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError: it is no URL of a ledger. The message does not repeat it: it can contain a secret."""
+    try:
+        parts = urlsplit(url)
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_http = False
+    is_plain = url.isprintable() and " " not in url and "@" not in url.partition("?")[0]
+    if not is_http or not is_plain or parts.query or parts.fragment:
+        raise ValueError(
+            "the ledger's URL must be like https://ledger.example.com, without spaces, user, query and fragment"
+        )
 
 
 def find_ledger(url: str | None, api_key: str | None, profile: str | None) -> LedgerAddress | None:
@@ -51,21 +51,28 @@ def find_ledger(url: str | None, api_key: str | None, profile: str | None) -> Le
     `default`. None if there is none of these.
 
     Raises:
-        ValueError: as `find_address`, and for a profile that does not exist, or whose key cannot be read.
+        ValueError: as `find_address`; for a profile that does not exist, or whose key cannot be read; and for an
+                empty argument, which would mean another ledger than the caller has in mind.
     """
+    for name, value in (("url", url), ("api_key", api_key), ("profile", profile)):
+        if value == "":
+            raise ValueError(f"{name}: empty")
     chosen = None if url else _profiles.selected(profile)
     if chosen is None:
         return find_address(url, api_key)
-    if not api_key and chosen.api_key_file is not None:
+    if api_key is None and chosen.api_key_file is not None:
         api_key = _profiles.read_key(chosen.api_key_file)
-    return find_address(chosen.url, api_key)
+    return _address(chosen.url, api_key)
 
 
-def _key_from_file() -> str | None:
-    path = os.environ.get("OPLEDGER_API_KEY_FILE")
-    if not path:
-        return None
-    try:
-        return Path(path).read_text().strip() or None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"OPLEDGER_API_KEY_FILE cannot be read: {error}") from error
+def _address(url: str, api_key: str | None) -> LedgerAddress:
+    check_url(url)
+    key = api_key or os.environ.get("OPLEDGER_API_KEY") or _key_of_environment()
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        raise ValueError("the ledger's API key must be one line of visible ASCII characters")
+    return LedgerAddress(url.rstrip("/"), key)
+
+
+def _key_of_environment() -> str | None:
+    file = os.environ.get(_KEY_FILE)
+    return _profiles.read_key(file, _KEY_FILE) if file else None

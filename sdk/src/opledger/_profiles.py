@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,21 +26,31 @@ def path() -> Path:
 def read() -> dict[str, Profile]:
     """All profiles. Raises ValueError if the file is broken, or cannot be read."""
     try:
-        return {name: Profile(**fields) for name, fields in json.loads(path().read_text()).items()}
-    except (FileNotFoundError, RuntimeError):  # RuntimeError: the user has no home
+        return {name: _profile(**fields) for name, fields in json.loads(path().read_text()).items()}
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):  # RuntimeError: the user has no home
         return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise ValueError(f"the profiles cannot be read: {error}") from None
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path()} is broken: {error}") from None
+
+
+def _profile(url: object, api_key_file: object = None) -> Profile:
+    if not (isinstance(url, str) and url):
+        raise ValueError("url: required, a text")
+    if not (api_key_file is None or (isinstance(api_key_file, str) and api_key_file)):
+        raise ValueError("api_key_file: must be a text")
+    return Profile(url, api_key_file)
 
 
 def write(profiles: dict[str, Profile]) -> None:
     """Replaces the file; it is the user's alone."""
     target = path()
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = target.with_suffix(".tmp")
-    temporary.write_text(json.dumps({name: asdict(one) for name, one in sorted(profiles.items())}, indent=2) + "\n")
-    temporary.chmod(0o600)
-    temporary.replace(target)
+    text = json.dumps({name: asdict(one) for name, one in sorted(profiles.items())}, indent=2) + "\n"
+    with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=target.name, delete=False) as temporary:
+        temporary.write(text)
+    os.replace(temporary.name, target)
 
 
 def selected(name: str | None) -> Profile | None:
@@ -60,9 +71,15 @@ def selected(name: str | None) -> Profile | None:
     return known[name]
 
 
-def read_key(file: str) -> str:
-    """The API key in a file. Raises ValueError if it cannot be read."""
+def read_key(file: str, named: str = "the API key") -> str:
+    """The API key in a file. `named`: what errors call it.
+
+    Raises ValueError if it cannot be read, or is empty: another key must not replace it.
+    """
     try:
-        return Path(file).expanduser().read_text().strip()
+        key = Path(file).expanduser().read_text().strip()
     except (OSError, RuntimeError, UnicodeDecodeError) as error:
-        raise ValueError(f"the API key cannot be read: {error}") from None
+        raise ValueError(f"{named} cannot be read: {error}") from None
+    if not key:
+        raise ValueError(f"{named} cannot be read: {file} is empty")
+    return key

@@ -71,6 +71,7 @@ def act_on_matching(
         return ExitCode.OK
     if not found.matching:
         print("opledger: no operation matches", file=sys.stderr)
+        print_targets((), form)
         return ExitCode.OK
     if not selection.yes:
         _show_found(found)

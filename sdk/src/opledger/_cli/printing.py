@@ -51,7 +51,7 @@ def print_values(values: Iterable[Any], form: str) -> None:
 def one_by_one(form: str, *, flush: bool = True) -> Iterator[Callable[[Any], None]]:
     """Yields a function that prints a value at once. As a table: an operation's row, without titles.
 
-    After an error the array of `json` has no end, so that no program takes it for complete.
+    If an exception leaves the block, the array of `json` has no end, so that no program takes it for complete.
     """
     begin = "["
 

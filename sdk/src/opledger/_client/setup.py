@@ -23,6 +23,10 @@ class Setup:
         address = find_ledger(url, api_key, profile)
         if address is None:
             raise ValueError("url: required, unless OPLEDGER_URL, OPLEDGER_PROFILE or the profile named default has it")
+        try:
+            httpx.URL(address.url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"the ledger's URL is invalid: {error}") from None
         self.address: LedgerAddress = address
         self.timeout = timeout
         self.verify: ssl.SSLContext | bool = (

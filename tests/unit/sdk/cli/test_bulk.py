@@ -49,6 +49,7 @@ async def test_action_is_waited_for(run: Run, api: Api) -> None:
         assert [json.loads(line)["operation_id"] for line in lines] == made
         none = await run("acknowledge", "--all", "--yes")
         assert (none.code, none.out, none.err) == (0, "", "opledger: no operation matches\n")
+        assert (await run("acknowledge", "--all", "--yes", "-o", "json")).out == "[]\n"
     assert len(await statuses(api)) == 4
 
 

@@ -297,7 +297,11 @@ async def test_profiles(run: Run, url: str, monkeypatch: pytest.MonkeyPatch, tmp
     assert (await run("profile", "remove", "here")).code == 0
     ended = await run("counts", "--profile", "here")
     assert (ended.code, "the profiles are: default" in ended.err) == (1, True)
-    assert (await run("profile", "add", "x", "--url", "ftp://x")).code == 2
+    for url_of_no_ledger in ("ftp://x", ""):
+        assert (await run("profile", "add", "x", "--url", url_of_no_ledger)).code == 2
+    for empty in ("--url", "--profile"):
+        ended = await run("counts", empty, "")
+        assert (ended.code, f"{empty[2:]}: empty" in ended.err) == (1, True)
 
 
 async def test_local_ledger_is_found(run: Run, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Which ledger and which key a client uses: by argument, by the environment, or by a profile of the command line."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +79,71 @@ def test_unusable_profile_is_an_error(kind: Kind) -> None:
     with pytest.raises(ValueError, match=r"profiles\.json is broken"):
         kind()
     _profiles.path().unlink()
+    with pytest.raises(ValueError, match="url: required"):
+        kind()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"url": ""}, {"url": None}, {"url": 5}, {"url": PROD, "api_key_file": 5}, {"url": PROD, "api_key_file": ""}],
+)
+def test_profile_of_a_wrong_form_is_an_error(kind: Kind, monkeypatch: pytest.MonkeyPatch, fields: object) -> None:
+    """Its key never goes to another ledger, such as that of the environment."""
+    monkeypatch.setenv("OPLEDGER_URL", "http://environment")
+    _profiles.path().write_text(json.dumps({"prod": fields}))
+    with pytest.raises(ValueError, match=r"profiles\.json is broken"):
+        kind(profile="prod")
+
+
+def test_empty_key_file_is_not_replaced_by_another_key(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that was mounted without its content: of the profile, or of the environment."""
+    monkeypatch.setenv("OPLEDGER_API_KEY", "opl_environment")
+    key = _profiles.path().parent / "key"
+    key.write_text("\n")
+    with pytest.raises(ValueError, match=r"the API key cannot be read: .*key is empty"):
+        kind(profile="prod")
+    monkeypatch.delenv("OPLEDGER_API_KEY")
+    monkeypatch.setenv("OPLEDGER_API_KEY_FILE", str(key))
+    with pytest.raises(ValueError, match=r"OPLEDGER_API_KEY_FILE cannot be read: .*key is empty"):
+        kind(profile="stage")
+
+
+@pytest.mark.parametrize("empty", ["url", "api_key", "profile"])
+def test_empty_argument_is_an_error(kind: Kind, empty: str) -> None:
+    """A variable that is not set must not mean another ledger, or another key."""
+    arguments: dict[str, Any] = {"profile": "prod", empty: ""}
+    with pytest.raises(ValueError, match=f"{empty}: empty"):
+        kind(**arguments)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h:port",
+        "http://h:99999",
+        "http://h ost",
+        "http://h\n",
+        "http://u\u2100er:SECRET@h",
+        "http://u:SECRET@h",
+        "http://h?q=SECRET",
+        "http://[h",
+        "http://xn--zz\u00fc.h",
+        "ftp://h",
+    ],
+)
+def test_url_of_a_wrong_form_is_an_error_without_secrets(kind: Kind, url: str) -> None:
+    """The exception is a ValueError, as the docstring says, and does not repeat what may be a password."""
+    with pytest.raises(ValueError, match="the ledger's URL") as refused:
+        kind(url)
+    assert "SECRET" not in str(refused.value)
+
+
+def test_user_without_a_home_has_no_profiles(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Service accounts have the home /dev/null."""
+    monkeypatch.delenv("OPLEDGER_PROFILES")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/dev/null")
+    assert used(kind(PROD)) == (PROD, None)
     with pytest.raises(ValueError, match="url: required"):
         kind()
 

@@ -20,10 +20,10 @@ def profile() -> None:
 @click.option("--api-key-file", type=click.Path(path_type=Path), help="File with the API key. It is read at each use.")
 def add(*, name: str, url: str, api_key_file: Path | None) -> None:
     """Store a ledger under NAME. Replaces a profile of that name."""
-    from opledger._address import find_address
+    from opledger._address import check_url
 
     try:
-        find_address(url, "checked-later")
+        check_url(url)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     file = None if api_key_file is None else str(api_key_file.expanduser().absolute())
