@@ -101,6 +101,14 @@ async def test_requests_for_an_https_public_url_came_over_https(public_url: str,
     assert scope["scheme"] == scheme
 
 
+async def test_nearest_proxy_does_not_undo_an_https_public_url() -> None:
+    """A load balancer in front of it ends TLS, so that it reports the scheme of its own connection."""
+    rules = ProxyRules("https://ledger.example", trusted=TRUSTING.trusted)
+    headers = {"host": "ledger.internal", "x-forwarded-host": "ledger.example", "x-forwarded-proto": "http"}
+    assert (await seen(rules, ("127.0.0.1", 1), headers))["scheme"] == "https"
+    assert (await seen(rules, ("127.0.0.1", 1), headers | {"x-forwarded-host": "other"}))["scheme"] == "http"
+
+
 async def test_routes_are_only_below_the_root_path() -> None:
     """A second path could bypass a proxy's rule."""
     api = Api(proxies=ProxyRules(root_path="/ops"))
