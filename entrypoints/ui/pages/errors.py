@@ -63,7 +63,9 @@ def error_page(failed: Request[Any, Any, Any], error: Exception) -> Response[Any
         set_detail(request.scope, "refused: no valid session")
         if request.method in SAFE_METHODS:
             return redirect(request, _sign_in(request))
-        return render(request, "pages/signed_out.html", status=kind.status, sign_in=_sign_in(request))
+        page = render(request, "pages/signed_out.html", status=kind.status, sign_in=_sign_in(request))
+        page.headers.update(problem_headers(kind, error))
+        return page
     if kind.status == HTTPStatus.FORBIDDEN:
         set_refusal(request.scope, kind)
     if isinstance(error, _UNROUTED) and request.principal is None:

@@ -95,6 +95,18 @@ async def test_every_list_is_read_and_opened_by_keys(browser: Browser) -> None:
         await expect(page.get_by_role("dialog", name="Cancel?")).to_be_visible()
 
 
+async def test_c_cancels_the_operation_that_has_the_focus(browser: Browser) -> None:
+    """Not the one that j has selected before."""
+    api = Api(with_dashboard=True)
+    made = await furnish(api)
+    async with window(browser, api) as page:
+        await page.goto("/operations?type=deploy")
+        await page.keyboard.press("j")
+        await page.locator(f"#op-{made['running']} .row-link").focus()
+        await page.keyboard.press("c")
+        await expect(page).to_have_url(re.compile(f"/operations/{made['running']}#do-cancel$"))
+
+
 async def test_an_update_does_not_lose_the_selected_operation(browser: Browser) -> None:
     """Its row is replaced while the caller reads it, and j goes on from there."""
     api = Api(with_dashboard=True)

@@ -5,7 +5,12 @@
   let selected = null;
 
   const links = () => [...document.querySelectorAll("[data-step]")];
-  const current = () => links().find((link) => link.href === selected);
+  // The link of the row that has the focus; without focus, the one that j or k has selected.
+  const current = () => {
+    const focused = document.activeElement;
+    if (focused !== document.body) return focused.closest("tr, li")?.querySelector("[data-step]");
+    return links().find((link) => link.href === selected);
+  };
 
   const select = (step) => {
     const all = links();

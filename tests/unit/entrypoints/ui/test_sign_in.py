@@ -128,6 +128,7 @@ async def test_a_form_without_a_session_can_be_sent_again() -> None:
     visitor.client.cookies.clear()
     answer = await visitor.client.post(form.action, data=sent)
     assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
     assert "nothing was changed" in answer.text
     assert '<a class="button primary" href="/sign-in?next=%2Fstart%3Ftype%3Ddeploy" target="_blank">' in answer.text
     assert "secret" not in answer.text
