@@ -19,7 +19,7 @@ from entrypoints.wiring.api import api
 from tests.support.ui.visitor import forms
 from tests.support.ui.weight import MAX_BYTES, weight
 from tests.support.ui.window import window
-from tests.unit.entrypoints.ui.test_operations import ids
+from tests.unit.entrypoints.ui.pages.test_operations import ids
 
 pytestmark = pytest.mark.tools
 MANY = 10_000

@@ -16,7 +16,7 @@ from entrypoints.wiring.api import ApiParts, api
 from entrypoints.wiring.database import api_keys
 from tests.support.http.access import bearer
 from tests.support.ui.visitor import forms
-from tests.unit.entrypoints.ui.test_operations import ids
+from tests.unit.entrypoints.ui.pages.test_operations import ids
 
 TYPES = """
 [operations.deploy]

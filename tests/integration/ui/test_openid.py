@@ -14,7 +14,7 @@ from tests.integration.ui.test_pages import WIDTHS, violations
 from tests.support.http.openid_provider import openid_provider, openid_settings
 from tests.support.http.served import served
 from tests.support.ui.window import opened, window
-from tests.unit.entrypoints.ui.test_openid import Service
+from tests.unit.entrypoints.ui.pages.access.test_openid import Service
 
 pytestmark = pytest.mark.tools
 

@@ -17,7 +17,7 @@ from tests.support.http.access import Guarded
 from tests.support.http.api import Api
 from tests.support.ui.overview import HOSTILE, START, Busy, busy
 from tests.support.ui.visitor import Visitor, forms
-from tests.unit.entrypoints.ui.test_operations import ids
+from tests.unit.entrypoints.ui.pages.test_operations import ids
 
 PAGES = ("/", "/?window=day", "/?window=week", "/types", "/types/one?name=deploy", "/health", "/keys")
 

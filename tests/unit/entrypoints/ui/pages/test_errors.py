@@ -8,7 +8,7 @@ from entrypoints.ui.security.sessions import LIFETIME
 from tests.support.http.access import Guarded, bearer
 from tests.support.http.api import Api, problem
 from tests.support.ui.visitor import Visitor
-from tests.unit.entrypoints.ui.test_sign_in import signed_in
+from tests.unit.entrypoints.ui.pages.access.test_sign_in import signed_in
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 UNKNOWN = "00000000-0000-7000-8000-000000000000"

@@ -11,7 +11,7 @@ from entrypoints.settings.proxy import ProxyRules
 from tests.support.http.access import Guarded
 from tests.support.http.api import Api
 from tests.support.ui.visitor import Visitor
-from tests.unit.entrypoints.ui.test_sign_in import PROXIED, signed_in
+from tests.unit.entrypoints.ui.pages.access.test_sign_in import PROXIED, signed_in
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
