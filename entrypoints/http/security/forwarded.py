@@ -24,30 +24,20 @@ def base_path(scope: Any) -> str:
 class Forwarded:
     """Outermost ASGI middleware. Applies X-Forwarded-Host, -Prefix, -Proto and -For of trusted proxies, and removes the
     root path, so that routes match without it. Of several values the last one counts, written by the nearest proxy.
-    A request for the host of an https public URL came over https, whatever the proxy says: another one in front of it
-    may have ended TLS.
     """
 
     def __init__(self, app: ASGIApp, rules: ProxyRules) -> None:
         self._rules = rules
         self._public_path = rules.public_path
-        self._https_host = rules.https_host
-        self._inner = app
-        self._app: ASGIApp = self._with_public_scheme
+        self._app = app if rules.https_host is None else _PublicScheme(app, rules.https_host)
         if rules.trusted:
             trusted = [str(network) for network in rules.trusted]
-            self._app = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, self._with_public_scheme), trusted))
+            self._app = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, self._app), trusted))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             self._apply(scope)
         await self._app(scope, receive, send)
-
-    async def _with_public_scheme(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_public = scope["type"] == ScopeType.HTTP and _host(scope) == self._https_host
-        if is_public and self._https_host is not None:
-            scope["scheme"] = "https"
-        await self._inner(scope, receive, send)
 
     def _apply(self, scope: HTTPScope) -> None:
         prefix = ""
@@ -66,6 +56,20 @@ class Forwarded:
         except ValueError:
             return False
         return any(address in network for network in self._rules.trusted)
+
+
+class _PublicScheme:
+    """ASGI middleware behind that of the proxy's headers. A request for the host of an https public URL came over
+    https, whatever the nearest proxy says: another one in front of it may have ended TLS."""
+
+    def __init__(self, app: ASGIApp, host: bytes) -> None:
+        self._app = app
+        self._host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and _host(scope) == self._host:
+            scope["scheme"] = "https"
+        await self._app(scope, receive, send)
 
 
 def _host(scope: HTTPScope) -> bytes:
