@@ -19,5 +19,7 @@ def test_a_short_campaign_breaks_no_promise(place: Path) -> None:
     command = [sys.executable, "-m", "tests.chaos", "--operations", "200", "--minutes", "1.2", "--seed", "1"]
     command += ["--folder", str(place / "chaos"), *([] if CALLBACKS else ["--no-callbacks"])]
     campaign = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert campaign.returncode == 0, f"{campaign.stdout[-8000:]}\n{campaign.stderr[-4000:]}"
+    evidence = place / "chaos" / "violations.txt"
+    known = evidence.read_text()[:8000] if evidence.exists() else ""
+    assert campaign.returncode == 0, f"{campaign.stdout[-8000:]}\n{campaign.stderr[-4000:]}\n{known}"
     assert campaign.stdout.count("PASSED") == 1

@@ -42,14 +42,19 @@ def outcome(
     ended = terminal(lines)
     if ended is not None and ended.at < reported.closed_at:
         yield Violation(row.id, "P3", f"no end before the close at {reported.closed_at}", str(ended.at))
-    if row.finished_at is not None and abs(row.finished_at - reported.closed_at) > SAME_TIME:
+    if row.finished_at is not None and not _is_at_its_time(row, reported):
         yield Violation(row.id, "P4", f"an end at {reported.closed_at}", f"finished_at {row.finished_at}")
     yield from _divergence(row, lines, chain)
 
 
 def reported_end(row: Row, chain: Chain) -> End | None:
-    """The earliest of the chain's ends that the row shows."""
-    return next((end for end in chain.ends if not differences(row, end)), None)
+    """The chain's end that the row shows. Of several that are alike, the one at its time, else the earliest."""
+    alike = [end for end in chain.ends if not differences(row, end)]
+    return next((end for end in alike if _is_at_its_time(row, end)), alike[0] if alike else None)
+
+
+def _is_at_its_time(row: Row, end: End) -> bool:
+    return row.finished_at is not None and abs(row.finished_at - end.closed_at) <= SAME_TIME
 
 
 def differences(row: Row, end: End) -> list[str]:

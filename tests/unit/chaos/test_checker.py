@@ -156,6 +156,11 @@ TRUE_STORIES: dict[str, dict[str, Any]] = {
         "row": dataclasses.replace(COMPLETED, finished_at=at(8)),
         "lines": history(("ACCEPTED", 0), ("RUNNING", 1), ("COMPLETED", 9)),
     },
+    "reset after its close, closed in the same way, the last close shown": {
+        "runs": (RUN, AGAIN),
+        "row": dataclasses.replace(COMPLETED, finished_at=at(8)),
+        "lines": history(("ACCEPTED", 0), ("RUNNING", 1), ("COMPLETED", 9)),
+    },
     "reset after its close, the first shown, divergence told": {
         "row": DIVERGED,
         "lines": TOLD,
