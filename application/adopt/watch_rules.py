@@ -123,7 +123,8 @@ class WatchRules:
             # The mark stays where an adoption has failed, so that the next round lists the run again.
             await self._progress.advance(min((until, *self._failing.values())), caught_up=at_end and not self._failing)
             if at_end:
-                self._read_late_at = begun.now if reads_late else self._read_late_at
+                if reads_late:
+                    self._read_late_at = begun.now
                 self._window = MIN_WINDOW
                 self._tries = {run: tries for run, tries in self._tries.items() if run in self._failing}
                 return adopted

@@ -36,11 +36,14 @@ def check_url(url: str) -> None:
     """Raises ValueError: it is no URL of a ledger. The message does not repeat it: it can contain a secret."""
     try:
         parts = urlsplit(url)
-        is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        port = parts.port
     except ValueError:
-        is_http = False
-    is_plain = url.isprintable() and " " not in url and "@" not in url.partition("?")[0]
-    if not is_http or not is_plain or parts.query or parts.fragment:
+        well_formed = False
+    else:
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+        has_more = "@" in parts.netloc or parts.query or parts.fragment
+        well_formed = is_http and not has_more and url.isprintable() and " " not in url
+    if not well_formed:
         raise ValueError(
             "the ledger's URL must be like https://ledger.example.com, without spaces, user, query and fragment"
         )

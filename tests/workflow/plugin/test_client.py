@@ -441,7 +441,7 @@ async def test_update_with_start_that_joins_is_reported(running: Team, temporal_
 
 
 async def test_signal_that_joins_is_not_given_what_another_start_concluded(running: Team, api: LedgerApi) -> None:
-    """The ledger takes no report, so that nobody but the client which started the run can name its operation."""
+    """The ledger takes no report, so that only the client that started the run can name its operation."""
     workflow_id = new_id()
     open_operation(api, str(uuid4()), first_run_id=str(uuid4()))
     record = api.behave
